@@ -1,1 +1,3 @@
-//! (to come)
+//! Small things the standard library lacks. Knows nothing of muster: any program could use them.
+
+pub mod text;
