@@ -18,3 +18,5 @@ pub mod topic;
 pub mod update;
 
 mod registration;
+#[cfg(test)]
+mod tests;

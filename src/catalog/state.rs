@@ -195,22 +195,21 @@ impl Edit<'_> {
     }
 
     fn deregister_service(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {
-        let origin =
-            self.record(node).and_then(|record| record.services().get(id)).map(|service| service.origin);
-        match origin {
-            Some(origin) if !must_exist || origin == Origin::Agent => self.remove_service(node, id),
-            _ if must_exist => return Err(Refusal::UnknownService { service_id: id.clone() }),
-            _ => {}
+        let service = self.record(node).and_then(|record| record.services().get(id));
+        match may_remove(service.map(|service| service.origin), must_exist) {
+            Some(true) => self.remove_service(node, id),
+            Some(false) => {}
+            None => return Err(Refusal::UnknownService { service_id: id.clone() }),
         }
         Ok(())
     }
 
     fn deregister_check(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {
-        let origin = self.record(node).and_then(|record| record.checks().get(id)).map(|check| check.origin);
-        match origin {
-            Some(origin) if !must_exist || origin == Origin::Agent => self.remove_check(node, id),
-            _ if must_exist => return Err(Refusal::UnknownCheck { check_id: id.clone() }),
-            _ => {}
+        let check = self.record(node).and_then(|record| record.checks().get(id));
+        match may_remove(check.map(|check| check.origin), must_exist) {
+            Some(true) => self.remove_check(node, id),
+            Some(false) => {}
+            None => return Err(Refusal::UnknownCheck { check_id: id.clone() }),
         }
         Ok(())
     }
@@ -259,5 +258,15 @@ impl Edit<'_> {
     fn stamp(&self, before: Option<Indexes>) -> Indexes {
         let create = before.map_or(self.moment.index, |before| before.create);
         Indexes { create, modify: self.moment.index }
+    }
+}
+
+/// Whether a deregistration removes a record kept by `origin`: the agent's API must meet one of its own (`None`
+/// otherwise), the catalog's may name anything, but muster's own records stay.
+fn may_remove(origin: Option<Origin>, must_exist: bool) -> Option<bool> {
+    match origin {
+        Some(Origin::Agent) => Some(true),
+        _ if must_exist => None,
+        origin => Some(origin == Some(Origin::Catalog)),
     }
 }

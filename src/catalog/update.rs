@@ -9,7 +9,7 @@ use crate::catalog::instance::{CheckView, Instance, Position};
 use crate::catalog::service_table::Moved;
 use crate::catalog::state::State;
 use crate::catalog::topic::Topic;
-use crate::model::Service;
+use crate::model::{Service, Status};
 use crate::stdx::text::Text;
 
 /// New faces of joined records after a batch, ready to be put into the tables.
@@ -56,6 +56,12 @@ pub fn topics_of_instance(name: &Text, moved: Moved) -> impl Iterator<Item = Top
         moved.health.then(|| Topic::Health(name.clone())),
     ];
     topics.into_iter().flatten()
+}
+
+/// The topics that moved with one check that was in one status and is in another, or the same.
+pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl Iterator<Item = Topic> {
+    let statuses = [before, after].into_iter().flatten();
+    statuses.flat_map(|status| [Topic::State(Some(status)), Topic::State(None)])
 }
 
 /// Everything that has to be looked at anew.

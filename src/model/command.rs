@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Check, Meta, Service, Status};
 use crate::stdx::text::Text;
 
-/// Who keeps a record. Ordered by who prevails: what the agent keeps stays its own when the catalog's API writes to it.
+/// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API writes to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
+    /// muster itself: its own node, the `consul` service and the `serfHealth` check that clients look for.
+    Server,
     /// Registered through the agent's API (`/v1/agent/*`) or a definition file: lives on the agent's own node, and its
     /// checks are run by muster.
     Agent,
