@@ -146,8 +146,7 @@ fn read_bytes(text: &str) -> Result<u64, String> {
 
 fn read_duration(text: &str, min_s: u64, max_s: u64) -> Result<Value, String> {
     let signed = duration::parse(text).map_err(|error| error.to_string())?;
-    let nanoseconds = u64::try_from(signed.nanoseconds()).map_err(|_| "it is negative".to_owned())?;
-    let read = Duration::from_nanos(nanoseconds);
+    let read = signed.to_std().ok_or("it is negative".to_owned())?;
     match read {
         _ if read < Duration::from_secs(min_s) => Err("it is too short".to_owned()),
         _ if read > Duration::from_secs(max_s) => Err("it is too long".to_owned()),
@@ -190,8 +189,7 @@ fn read_addresses(written: &[String]) -> Result<Value, String> {
 
 /// A duration as an operator would write it.
 fn shown(length: Duration) -> String {
-    let nanoseconds = i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
-    duration::GoDuration::from_nanoseconds(nanoseconds).to_string()
+    duration::GoDuration::from(length).to_string()
 }
 
 impl fmt::Display for Value {

@@ -19,7 +19,7 @@ pub const PART_BYTES_MAX: usize = 2048;
 pub enum Format {
     /// `2026-01-02T15:04:05.000Z [INFO]  http: message key=value`
     Text,
-    /// `{"@level":"info","@message":"message","@module":"http","@timestamp":"2026-01-02T15:04:05.000Z","key":"value"}`:
+    /// `{"@level":"info","@message":"…","@module":"http","@timestamp":"2026-01-02T15:04:05.000Z","status":431}`:
     /// the keys that log pipelines for Consul read already. The `@` keeps them apart from the record's own.
     Json,
 }
@@ -146,10 +146,8 @@ mod tests {
                 ("peer", Value::from("::1")),
             ],
         );
-        assert_eq!(
-            text,
-            "2026-01-02T15:04:05.000Z [INFO]  http: request refused status=431 reason=\"head too long\" peer=::1\n"
-        );
+        let pairs = r#"status=431 reason="head too long" peer=::1"#;
+        assert_eq!(text, format!("2026-01-02T15:04:05.000Z [INFO]  http: request refused {pairs}\n"));
         let expected = concat!(
             r#"{"@level":"info","@message":"request refused","@module":"http","#,
             r#""@timestamp":"2026-01-02T15:04:05.000Z","peer":"::1","reason":"head too long","status":431}"#,

@@ -21,13 +21,16 @@ enum Source {
     Histogram(Histogram),
 }
 
+/// One series: its labels with their values, and where its value comes from.
+type Series = (Vec<proto::LabelPair>, Source);
+
 /// The series of one family. Clones share them.
 #[derive(Clone)]
 pub struct Readings {
     family: Family,
     desc: Desc,
     /// Written while starting, read by scrapes. Nothing yields under it.
-    series: Arc<RwLock<Vec<(Vec<proto::LabelPair>, Source)>>>,
+    series: Arc<RwLock<Vec<Series>>>,
 }
 
 impl Readings {
