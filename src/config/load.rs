@@ -49,13 +49,23 @@ pub fn load(invocation: &Invocation) -> Result<Config, Problems> {
     let values = Values::read(&raw, files::host_name().as_deref());
     let mut problems = raw.problems;
     match values {
-        Ok(values) if problems.is_empty() => Ok(values.into_config(all_definitions, raw.warnings)),
+        Ok(values) if problems.is_empty() => {
+            Ok(values.into_config(invocation.clone(), all_definitions, raw.warnings))
+        }
         Ok(_) => Err(Problems(problems)),
         Err(refused) => {
             problems.extend(refused);
             Err(Problems(problems))
         }
     }
+}
+
+/// Loads again what `config` was loaded from: the files may have changed. Blocks on the disk.
+///
+/// # Errors
+/// As [`load`]; the configuration in use stays valid.
+pub fn reload(config: &Config) -> Result<Config, Problems> {
+    load(&config.invocation)
 }
 
 /// Every file to read, in the order in which they are read.
@@ -171,6 +181,20 @@ mod tests {
         ];
         let config = load(&Invocation { environment, ..Invocation::default() }).expect("valid");
         assert_eq!((config.node.as_str(), config.definitions.len()), ("n1", 1));
+    }
+
+    #[test]
+    fn a_reload_reads_the_files_again() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join("muster.toml");
+        let put = |text: &str| fs::write(&file, text).expect("a file can be written");
+        put("log_level = 'warn'");
+        let config =
+            load(&Invocation { config_files: vec![file.clone()], ..Invocation::default() }).expect("valid");
+        put("log_level = 'debug'");
+        assert_eq!(reload(&config).expect("still valid").log_level, log::LevelFilter::Debug);
+        put("log_level = ");
+        assert!(reload(&config).is_err(), "a broken file is refused");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::config::address::ListenAddress;
 use crate::config::definitions::Definition;
 use crate::config::kind::Value;
+use crate::config::load::Invocation;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
@@ -81,6 +82,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Every setting's value and where it came from; what the fields above were made of.
     pub(in crate::config) values: Values,
+    /// What it was loaded from; read again by [`crate::config::load::reload`].
+    pub(in crate::config) invocation: Invocation,
 }
 
 impl Config {
@@ -174,7 +177,12 @@ impl Values {
     }
 
     /// Puts the values into their typed places.
-    pub fn into_config(self, definitions: Vec<Definition>, mut warnings: Vec<String>) -> Config {
+    pub fn into_config(
+        self,
+        invocation: Invocation,
+        definitions: Vec<Definition>,
+        mut warnings: Vec<String>,
+    ) -> Config {
         let store = match take!(self, Text, "store").as_str() {
             "memory" => StoreKind::Memory,
             _ => StoreKind::Embedded,
@@ -202,6 +210,7 @@ impl Values {
             definitions,
             warnings,
             values: self,
+            invocation,
         }
     }
 
