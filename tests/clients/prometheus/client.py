@@ -2,7 +2,8 @@
 
 Usage: client.py register|verify|watch|critical|passing|deregister|all
 See tests/clients/README.md for what each phase does and prints. `watch` and `register` run apart must agree on
-CLIENTS_METRICS_PORT, the port of the scraped endpoint. Needs `prometheus` and `setpriv` on the PATH; only Python's own library.
+CLIENTS_METRICS_PORT, the port of the scraped endpoint. CLIENTS_PROMETHEUS is the program to run, by default what
+`scripts/peers prometheus` fetched: Debian 12 builds its own without Consul discovery.
 
 Two jobs watch: `defaults` as users write it (server and nothing else), `prompt` with `refresh_interval: 1s`. The interval is the
 pause Prometheus makes between two blocking queries, 30 s unless told otherwise, and not in the server's hands; so `prompt`
@@ -21,7 +22,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -33,6 +33,7 @@ TTL = "600s"
 # Well above Prometheus's own pauses (1 s + 5 s + 5 s), well below the 120 s it parks a query that nothing wakes.
 DEADLINE_SECONDS = 30
 POLL_SECONDS = 0.05
+PROMETHEUS = os.path.join(os.path.dirname(__file__), "../../../target/peers/prometheus/usr/bin/prometheus")
 METRICS = b"# TYPE clients_answer gauge\nclients_answer 42\n"
 
 CONFIG = """
@@ -124,7 +125,7 @@ class Prometheus:
         command = [
             # Goes with this script, however this script ends.
             *("setpriv", "--pdeathsig", "KILL"),
-            "prometheus",
+            os.environ.get("CLIENTS_PROMETHEUS", PROMETHEUS),
             f"--config.file={config}",
             f"--storage.tsdb.path={directory}/data",
             f"--web.listen-address={self.url.removeprefix('http://')}",
@@ -135,16 +136,18 @@ class Prometheus:
     def wait_for(self, what, holds):
         """Polls until `holds()`; returns the seconds it took, or fails with the end of Prometheus's log."""
         started = time.monotonic()
-        while time.monotonic() - started < DEADLINE_SECONDS:
-            with contextlib.suppress(urllib.error.URLError, ConnectionError, KeyError):
+        saw = None
+        while time.monotonic() - started < DEADLINE_SECONDS and self.process.poll() is None:
+            try:
                 if holds():
                     return time.monotonic() - started
-            if self.process.poll() is not None:
-                break
+                saw = self.targets()
+            except OSError as error:
+                saw = error
             time.sleep(POLL_SECONDS)
         with open(self.log) as log:
             print("".join(log.readlines()[-30:]), file=sys.stderr)
-        fail(f"{what} within {DEADLINE_SECONDS} s", self.targets())
+        fail(f"{what} within {DEADLINE_SECONDS} s", saw)
 
     def targets(self):
         """Each job's targets as (service id, datacenter, client, health)."""
@@ -260,7 +263,7 @@ def watch():
 def follow(running):
     seen = None
     while running.process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+        with contextlib.suppress(OSError):
             state = running.state()
             if state is not None and state != seen:
                 seen = state
