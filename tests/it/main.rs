@@ -1,0 +1,5 @@
+//! Integration tests: what the built program does at its borders, seen from outside. Nothing here links the library.
+
+mod support;
+
+mod differential;
