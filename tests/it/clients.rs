@@ -210,7 +210,8 @@ impl Client {
     fn is_installed(&self) -> bool {
         let installed = project(self.needs).exists();
         if !installed {
-            let missing = format!("{}: {} is not there; scripts/test-deps installs it", self.name, self.needs);
+            let missing =
+                format!("{}: {} is not there; scripts/test-deps installs it", self.name, self.needs);
             assert!(env::var_os("CI").is_none(), "{missing}");
             eprintln!("skipped: {missing}");
         }
@@ -258,7 +259,12 @@ impl Session<'_> {
         let printed = String::from_utf8_lossy(&output.stdout);
         println!("--- {} {phase}\n{printed}", self.client.name);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} {phase}: {}\n{printed}{errors}", self.client.name, output.status);
+        assert!(
+            output.status.success(),
+            "{} {phase}: {}\n{printed}{errors}",
+            self.client.name,
+            output.status
+        );
     }
 
     fn watch(&self) -> Watcher {

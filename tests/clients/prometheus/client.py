@@ -209,9 +209,10 @@ def register():
         "Port": metrics_port(),
         "Tags": ["blue", "v1"],
         "Meta": {"client": "prometheus"},
-        "Check": {"TTL": TTL, "Status": "passing"},
+        "Check": {"TTL": TTL},
     }
     registry("PUT", "/agent/service/register", service)
+    passing()
     verify()
 
 
