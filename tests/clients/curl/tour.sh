@@ -74,7 +74,8 @@ verify() {
     is "catalog/service finds none by another tag" "$(get "/catalog/service/$NAME" -d tag=green)" "[]"
     has "health/checks has its check" "$(get "/health/checks/$NAME")" "\"CheckID\":\"$CHECK\"" '"Type":"ttl"'
     has "health/service?filter finds it by its meta" \
-        "$(get "/health/service/$NAME" -d passing=true --data-urlencode 'filter=Service.Meta.client == "curl"')" "\"ID\":\"$ID\""
+        "$(get "/health/service/$NAME" -d passing=true --data-urlencode 'filter=Service.Meta.client == "curl"')" \
+        "\"ID\":\"$ID\""
     is "agent/health answers in one word" "$(curl -sS "$API/agent/health/service/id/$ID?format=text")" passing
     has "status/leader knows a leader" "$(get /status/leader)" :
     has "catalog/datacenters lists its own" "$(get /catalog/datacenters)" '"dc1"'

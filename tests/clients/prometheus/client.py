@@ -5,11 +5,12 @@ See tests/clients/README.md for what each phase does and prints. `watch` and `re
 CLIENTS_METRICS_PORT, the port of the scraped endpoint. CLIENTS_PROMETHEUS is the program to run, by default what
 `scripts/peers prometheus` fetched: Debian 12 builds its own without Consul discovery.
 
-Two jobs watch: `defaults` as users write it (server and nothing else), `prompt` with `refresh_interval: 1s`. The interval is the
-pause Prometheus makes between two blocking queries, 30 s unless told otherwise, and not in the server's hands; so `prompt`
-is followed over every change, `defaults` only at the start. Two more pauses of up to 5 s each lie inside Prometheus,
-before discovered targets are passed on and before the scraper takes them up; no setting shortens them. So each change prints
-two times: until Prometheus had heard of it (the server's part), and until its list of targets showed it.
+Two jobs watch: `defaults` as users write it (server and nothing else), `prompt` with `refresh_interval: 1s`. The
+interval is the pause Prometheus makes between two blocking queries, 30 s unless told otherwise, and not in the server's
+hands; so `prompt` is followed over every change, `defaults` only at the start. Two more pauses of up to 5 s each lie
+inside Prometheus, before discovered targets are passed on and before the scraper takes them up; no setting shortens
+them. So each change prints two times: until Prometheus had heard of it (the server's part), and until its list of
+targets showed it.
 """
 
 import contextlib

@@ -24,7 +24,7 @@ TTL = "600s"
 WAIT = "30s"
 # Between two attempts while the server is away.
 RETRY_SECONDS = 0.1
-# Gives the blocking query time to be parked before the change; its answer must come after the change, however long that is.
+# Gives the blocking query time to be parked before the change; its answer must come after the change all the same.
 CHANGE_AFTER_SECONDS = 0.3
 
 consul = Consul()
