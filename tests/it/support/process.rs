@@ -66,8 +66,9 @@ impl Process {
             let mut command = Command::new(binary);
             command.args(["agent", "-node", NODE_NAME]).arg("-config-file").arg(config);
             command.arg("-data-dir").arg(directory.path().join("data"));
-            Process::spawn("consul", command, address, directory, "/v1/health/node/node-one", |answer| {
-                answer.status == 200 && answer.text().contains("serfHealth")
+            Process::spawn("consul", command, address, directory, "/v1/health/service/consul", |answer| {
+                // Leader and agent register the node in either order: it is complete when both have.
+                ["serfHealth", "lan_ipv4"].iter().all(|mark| answer.text().contains(mark))
             })
         })
     }
