@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod dial;
+pub mod host;
 pub mod limits;
 pub mod listen;
 pub mod offload;
