@@ -83,7 +83,8 @@ fn duplicate(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies one file, its holes included.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let mut target = File::create_new(to)?;
     let mut piece = vec![0; PIECE_BYTES];

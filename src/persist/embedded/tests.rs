@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 
+use parking_lot::RwLock;
 use tempfile::TempDir;
 
 use super::*;
@@ -17,6 +18,10 @@ use crate::persist::{identity, rescue, witness};
 
 /// Small enough that a few dozen batches reach every kind of file the engine keeps.
 const LIMITS: Limits = Limits { room_bytes_min: 0, memtable_bytes: 16 << 10 };
+
+/// Taken by tests that start processes, for writing, and by all others for reading: between fork and exec a child holds
+/// every open file of this process, and with them the locks.
+static PROCESSES: RwLock<()> = RwLock::new(());
 
 type Rows = BTreeMap<(Table, String), Vec<u8>>;
 
@@ -68,9 +73,17 @@ fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
+/// A copy that shares nothing with the original.
 fn duplicate(from: &Path, to: &Path) {
-    let status = Command::new("cp").args(["-a", "--sparse=always"]).arg(from).arg(to).status().unwrap();
-    assert!(status.success());
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            duplicate(&entry.path(), &target);
+        } else {
+            rescue::copy(&entry.path(), &target).unwrap();
+        }
+    }
 }
 
 /// Every file below `path`, with a hash of its bytes.
@@ -89,6 +102,7 @@ fn files(path: &Path) -> BTreeMap<PathBuf, u64> {
 
 #[test]
 fn rows_survive_a_restart() {
+    let _guard = PROCESSES.read();
     let scratch = scratch();
     let path = scratch.path().join("data");
     let mut store = open(&path).unwrap();
@@ -112,6 +126,7 @@ fn rows_survive_a_restart() {
 
 #[test]
 fn a_commit_before_the_load_counts_too() {
+    let _guard = PROCESSES.read();
     let scratch = scratch();
     commit_all(&mut open(scratch.path()).unwrap(), 1..=5);
     let mut store = open(scratch.path()).unwrap();
@@ -121,6 +136,7 @@ fn a_commit_before_the_load_counts_too() {
 
 #[test]
 fn a_key_too_long_is_refused_and_changes_nothing() {
+    let _guard = PROCESSES.read();
     let scratch = scratch();
     let mut store = open(scratch.path()).unwrap();
     let long = "k".repeat(crate::persist::change::KEY_BYTES_MAX + 1);
@@ -132,6 +148,7 @@ fn a_key_too_long_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_row_the_receiver_refuses_is_damage() {
+    let _guard = PROCESSES.read();
     let scratch = scratch();
     commit_all(&mut open(scratch.path()).unwrap(), 1..=2);
     let mut store = open(scratch.path()).unwrap();
@@ -147,6 +164,7 @@ fn a_row_the_receiver_refuses_is_damage() {
 
 #[test]
 fn an_interrupted_first_start_begins_anew() {
+    let _guard = PROCESSES.read();
     for leftover in ["nothing", "rows", "witness", "both"] {
         let scratch = scratch();
         Identity::draw(jiff::Timestamp::UNIX_EPOCH).write(scratch.path()).unwrap();
@@ -207,6 +225,7 @@ fn targets(path: &Path) -> Vec<(PathBuf, u64)> {
 
 #[test]
 fn a_shortened_or_missing_file_loses_nothing_in_silence() {
+    let _guard = PROCESSES.read();
     let scratch = scratch();
     let copy = scratch.path().join("copy");
     let (mut kept, mut refused) = (0, 0);
@@ -237,6 +256,7 @@ fn a_shortened_or_missing_file_loses_nothing_in_silence() {
 
 #[test]
 fn a_flipped_bit_loses_nothing_in_silence() {
+    let _guard = PROCESSES.read();
     const FLIPS_PER_FILE: u64 = 24;
     let scratch = scratch();
     let copy = scratch.path().join("copy");
@@ -265,6 +285,7 @@ fn a_flipped_bit_loses_nothing_in_silence() {
 
 #[test]
 fn a_lost_part_of_the_directory_is_damage() {
+    let _guard = PROCESSES.read();
     for part in [ROWS, witness::FILE_NAME, identity::FILE_NAME] {
         let scratch = scratch();
         commit_all(&mut open(scratch.path()).unwrap(), 1..=3);
@@ -282,6 +303,7 @@ fn a_lost_part_of_the_directory_is_damage() {
 
 #[test]
 fn an_older_copy_of_the_rows_is_noticed() {
+    let _guard = PROCESSES.read();
     let scratch = scratch();
     let (data, older) = (scratch.path().join("data"), scratch.path().join("older"));
     commit_all(&mut open(&data).unwrap(), 1..=10);
@@ -309,6 +331,7 @@ fn child_that_commits_until_killed() {
 
 #[test]
 fn acknowledged_batches_survive_a_kill() {
+    let _guard = PROCESSES.write();
     const KILLS: u64 = 30;
     let scratch = tempfile::tempdir().unwrap();
     let data = scratch.path().join("data");
@@ -345,6 +368,7 @@ fn acknowledged_batches_survive_a_kill() {
 
 #[test]
 fn too_little_room_refuses_and_changes_nothing() {
+    let _guard = PROCESSES.read();
     let scratch = scratch();
     let mut store = open(scratch.path()).unwrap();
     commit_all(&mut store, 1..=1);
@@ -380,6 +404,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_refuses_and_recovers_without_a_restart() {
+    let _guard = PROCESSES.write();
     let Some(disk) = SmallDisk::mount(24) else {
         println!("skipped: only a user who may mount a tmpfs can fill one");
         return;
