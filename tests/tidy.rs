@@ -154,6 +154,7 @@ fn innocent_text_passes() {
         ),
         ("src/model/node.rs", "//! x\n#[cfg(test)]\nmod tests {\n    fn f() { g().unwrap(); }\n}\n"),
         ("src/model/node.rs", "//! x\nuse crate::model::check::Status;\nfn f() { g().unwrap_or(1); }\n"),
+        ("src/health/tests.rs", "//! x\nfn f() { Some(Instant::now()).unwrap(); }\n"),
         ("src/sys/runtime.rs", "//! x\nuse may::coroutine;\nfn f() { unsafe { coroutine::spawn(g) }; }\n"),
         ("src/main.rs", "//! x\nuse muster::cli;\nuse muster::server;\n"),
     ];

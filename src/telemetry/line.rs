@@ -19,7 +19,7 @@ pub const PART_BYTES_MAX: usize = 2048;
 pub enum Format {
     /// `2026-01-02T15:04:05.000Z [INFO]  http: message key=value`
     Text,
-    /// `{"@level":"info","@message":"…","@module":"http","@timestamp":"2026-01-02T15:04:05.000Z","status":431}`:
+    /// `{"@level":"info","@message":"…","@module":"http","@timestamp":"2026-01-02T15:04:05.000Z","key":1}`:
     /// the keys that log pipelines for Consul read already. The `@` keeps them apart from the record's own.
     Json,
 }

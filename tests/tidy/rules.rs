@@ -247,8 +247,13 @@ fn pure_layers(file: &SourceFile) -> Vec<Complaint> {
     if !file.is_product() || !file.layer().is_some_and(|layer| PURE_LAYERS.contains(&layer)) {
         return Vec::new();
     }
-    let effects = r"\b(Instant|SystemTime)\s*::\s*now\b|\bstd\s*::\s*(fs|env|process|thread|io)\b|\bparking_lot\b|\b(Mutex|RwLock|TcpStream|TcpListener|UdpSocket)\b";
-    matches(file, &file.code, effects, "this layer is pure: take it as an argument")
+    let sentence = "this layer is pure: take it as an argument";
+    let effects =
+        r"\bstd\s*::\s*(fs|env|process|thread|io)\b|\bparking_lot\b|\b(Mutex|RwLock|Tcp\w+|UdpSocket)\b";
+    let mut found = matches(file, &file.code, effects, sentence);
+    // A test needs some instant to count from, and there is no other way to one.
+    found.extend(matches(file, &file.shipped, r"\b(Instant|SystemTime)\s*::\s*now\b", sentence));
+    found
 }
 
 /// The repository speaks of itself alone: no path of the machine it was written on, no mirror it was fetched from.

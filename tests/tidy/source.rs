@@ -10,7 +10,8 @@ pub struct SourceFile {
     pub text: String,
     /// `text` with comments and the insides of strings and characters blanked.
     pub code: String,
-    /// `code` with every item under `#[cfg(test)]` blanked: what ends up in the binary.
+    /// `code` with every item under `#[cfg(test)]` blanked: what ends up in the binary. Empty for a file of tests, which
+    /// is `tests.rs` or stands in a folder `tests`.
     pub shipped: String,
 }
 
@@ -18,7 +19,8 @@ impl SourceFile {
     /// Reads `text` once into its three shapes.
     pub fn new(path: &str, text: &str) -> Self {
         let code = blank_comments_and_literals(text);
-        let shipped = blank_test_items(&code);
+        let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
+        let shipped = if is_test { String::new() } else { blank_test_items(&code) };
         SourceFile { path: path.to_owned(), text: text.to_owned(), code, shipped }
     }
 
