@@ -346,19 +346,20 @@ impl Connection {
         response.headers.pieces().iter().for_each(|piece| output.extend_from_slice(piece));
         match outline.length {
             _ if matches!(response.status, 100..=199 | 204 | 304) => {}
-            BodyLength::Known(length) => put_header(output, "Content-Length", digits.format(length)),
+            BodyLength::Known(length) => {
+                put_header(output, b"Content-Length: ", digits.format(length).as_bytes())
+            }
             BodyLength::Chunked if outline.version == Version::Http11 => {
-                put_header(output, "Transfer-Encoding", "chunked");
+                put_header(output, b"Transfer-Encoding: ", b"chunked");
             }
             BodyLength::Chunked => {}
         }
         if outline.is_gzip {
-            put_header(output, "Content-Encoding", "gzip");
+            put_header(output, b"Content-Encoding: ", b"gzip");
         }
-        put_header(output, "Vary", "Accept-Encoding");
-        put_header(output, "X-Request-Id", outline.id.as_str());
+        put_header(output, b"Vary: Accept-Encoding\r\nX-Request-Id: ", outline.id.as_bytes());
         if let Some(connection) = outline.connection {
-            put_header(output, "Connection", connection);
+            put_header(output, b"Connection: ", connection.as_bytes());
         }
         output.extend_from_slice(b"Date: ");
         output.extend_from_slice(date);
@@ -383,8 +384,8 @@ struct Outline<'a> {
     connection: Option<&'static str>,
 }
 
-fn put_header(output: &mut Vec<u8>, name: &str, value: &str) {
-    for part in [name, ": ", value, "\r\n"] {
-        output.extend_from_slice(part.as_bytes());
-    }
+fn put_header(output: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    output.extend_from_slice(name);
+    output.extend_from_slice(value);
+    output.extend_from_slice(b"\r\n");
 }

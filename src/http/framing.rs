@@ -131,11 +131,19 @@ fn parse_decimal(value: &[u8]) -> Option<u64> {
 
 /// A character of a token (RFC 9110 section 5.6.2).
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
 fn check_host(value: &[u8]) -> Result<(), Fault> {
-    let is_host_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte);
+    // Unreserved and sub-delims of RFC 3986, and what a port, an IPv6 address or an escape needs.
+    let is_host_byte = |&byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.' | b':' | b'_' | b'~' | b'!' | b'$'..=b',' | b';' | b'=' | b'[' | b']'
+            )
+    };
     if value.iter().all(is_host_byte) { Ok(()) } else { Err(HOST_VALUE) }
 }
 

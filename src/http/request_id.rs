@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::sync::LazyLock;
 
 /// Longest id taken over from a client.
@@ -22,12 +21,28 @@ pub struct RequestId {
 impl RequestId {
     /// The id of the `request`th request on the `connection`th connection of this process.
     pub(crate) fn numbered(connection: u64, request: u64) -> RequestId {
-        let mut bytes = [0; LENGTH_MAX];
-        let mut left = &mut bytes[..];
-        // 8 + 16 + 16 digits and two dashes fit.
-        let written = write!(left, "{:08x}-{connection:x}-{request:x}", *PROCESS);
-        let length = if written.is_ok() { LENGTH_MAX - left.len() } else { 0 };
-        RequestId { bytes, length: length as u8 }
+        // At most 8 + 16 + 16 digits and two dashes, which fit. Written by hand: formatting took an eighth of the
+        // instructions of a small request.
+        let mut id = RequestId { bytes: [0; LENGTH_MAX], length: 0 };
+        id.push_hex(u64::from(*PROCESS), 8);
+        id.push(b'-');
+        id.push_hex(connection, 1);
+        id.push(b'-');
+        id.push_hex(request, 1);
+        id
+    }
+
+    /// Appends `number` in hexadecimal, with at least `digits_min` digits.
+    fn push_hex(&mut self, number: u64, digits_min: u32) {
+        let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(digits_min);
+        for place in (0..digits).rev() {
+            self.push(b"0123456789abcdef"[(number >> (place * 4) & 0xf) as usize]);
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[usize::from(self.length)] = byte;
+        self.length += 1;
     }
 
     /// The client's own id, if it is one that can go into a log as it is.
@@ -43,7 +58,12 @@ impl RequestId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The id as it stands in a header.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
     }
 }
 
