@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use Version::{Http10, Http11};
 
-    fn read(version: Version, headers: &[(&str, &str)]) -> Result<Framing, Fault> {
+    fn read(version: Version, headers: Headers<'_>) -> Result<Framing, Fault> {
         let mut reader = FramingReader::default();
         for (name, value) in headers {
             reader.header(name, value.as_bytes())?;
@@ -165,13 +165,15 @@ mod tests {
         reader.finish(version)
     }
 
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
     const HOST: (&str, &str) = ("Host", "a:8500");
 
     #[test]
     fn lengths_are_unambiguous_or_refused() {
         let length = |value| ("Content-Length", value);
         let coding = |value| ("Transfer-Encoding", value);
-        let rows: [(Version, &[(&str, &str)], Result<BodyLength, Fault>); 20] = [
+        let rows: [(Version, Headers<'_>, Result<BodyLength, Fault>); 20] = [
             (Http11, &[HOST], Ok(BodyLength::Known(0))),
             (Http11, &[HOST, length("0")], Ok(BodyLength::Known(0))),
             (Http11, &[HOST, length("007")], Ok(BodyLength::Known(7))),
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn connections_stay_as_the_version_and_the_client_say() {
         let connection = |value| ("Connection", value);
-        let rows: [(Version, &[(&str, &str)], bool); 7] = [
+        let rows: [(Version, Headers<'_>, bool); 7] = [
             (Http11, &[HOST], true),
             (Http11, &[HOST, connection("close")], false),
             (Http11, &[HOST, connection("Upgrade, Close")], false),
@@ -217,7 +219,7 @@ mod tests {
 
     #[test]
     fn hosts_are_counted_and_checked() {
-        let rows: [(Version, &[(&str, &str)], Option<Fault>); 7] = [
+        let rows: [(Version, Headers<'_>, Option<Fault>); 7] = [
             (Http11, &[], Some(HOST_COUNT)),
             (Http11, &[HOST, HOST], Some(HOST_COUNT)),
             (Http10, &[], None),

@@ -60,8 +60,10 @@ const HEAD_TOO_LARGE: Fault = Fault::new(431, "The request head is larger than t
 mod tests {
     use super::*;
 
+    type Scanned = Result<Option<usize>, Fault>;
+
     /// Scans `bytes` whole and at every split point; all must agree.
-    fn scan(bytes: &[u8], config: &ServerConfig) -> Result<Option<usize>, Fault> {
+    fn scan(bytes: &[u8], config: &ServerConfig) -> Scanned {
         let whole = HeadScanner::default().scan(bytes, config);
         for split in 0..bytes.len() {
             let mut scanner = HeadScanner::default();
@@ -78,7 +80,7 @@ mod tests {
     #[test]
     fn the_end_is_found_wherever_the_bytes_are_split() {
         let config = ServerConfig::default();
-        let rows: [(&[u8], Result<Option<usize>, Fault>); 9] = [
+        let rows: [(&[u8], Scanned); 9] = [
             (b"", Ok(None)),
             (b"GET / HTTP/1.1\r\n\r\n", Ok(Some(18))),
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest", Ok(Some(27))),

@@ -138,9 +138,11 @@ impl std::error::Error for QueryError {}
 mod tests {
     use super::*;
 
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
     #[test]
     fn names_and_values_keep_their_order() {
-        let rows: [(&str, &[(&str, &str)], Option<QueryError>); 10] = [
+        let rows: [(&str, Pairs<'_>, Option<QueryError>); 10] = [
             ("", &[], None),
             ("a", &[("a", "")], None),
             ("a=", &[("a", "")], None),

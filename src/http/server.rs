@@ -174,8 +174,9 @@ impl Acceptor {
     fn start(&self, stream: Stream, peer: Peer, permit: Permit) -> Result<(), SpawnError> {
         let number = self.shared.connection_number.fetch_add(1, Ordering::Relaxed);
         let (shared, handler) = (self.shared.clone(), self.handler.clone());
+        let open = Open::enter(shared.stats.clone(), permit);
         runtime::spawn("connection", move || {
-            let _open = Open::enter(shared.stats.clone(), permit);
+            let _open = open;
             Connection::new(stream, peer, number, shared, handler).run();
         })
     }

@@ -21,7 +21,7 @@ struct Spares {
     inputs: Vec<Vec<u8>>,
     /// Empty, all with room for [`BUFFER_BYTES`].
     outputs: Vec<Vec<u8>>,
-    requests: Vec<Box<Request>>,
+    requests: Vec<Request>,
 }
 
 thread_local! {
@@ -59,13 +59,13 @@ pub(crate) fn give_output(mut buffer: Vec<u8>) {
 
 /// A request to be filled.
 #[inline(never)]
-pub(crate) fn take_request() -> Box<Request> {
-    SPARES.with_borrow_mut(|spares| spares.requests.pop()).unwrap_or_else(|| Box::new(Request::empty()))
+pub(crate) fn take_request() -> Request {
+    SPARES.with_borrow_mut(|spares| spares.requests.pop()).unwrap_or_else(Request::empty)
 }
 
 /// Gives a request back.
 #[inline(never)]
-pub(crate) fn give_request(request: Box<Request>) {
+pub(crate) fn give_request(request: Request) {
     if request.body.capacity() <= BODY_BYTES_KEPT {
         SPARES.with_borrow_mut(|spares| keep(&mut spares.requests, request));
     }

@@ -46,6 +46,21 @@ impl Stream {
         Ok(Stream { socket, bell, readable: true, hung_up: false })
     }
 
+    /// Whether a connection that was begun has come about. `false`: not yet, wait first.
+    ///
+    /// # Errors
+    /// The operating system's, when it has failed.
+    pub(crate) fn has_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.socket.inner().take_error()? {
+            return Err(error);
+        }
+        match self.socket.inner().peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a read may find something without a wait before it.
     pub fn may_read(&self) -> bool {
         self.readable
@@ -59,21 +74,23 @@ impl Stream {
         if !self.readable {
             return Ok(None);
         }
-        match self.socket.inner().read(into) {
-            Ok(0) => {
-                self.hung_up = true;
-                Ok(Some(0))
+        loop {
+            match self.socket.inner().read(into) {
+                Ok(0) => {
+                    self.hung_up = true;
+                    return Ok(Some(0));
+                }
+                Ok(length) => {
+                    self.readable = length == into.len() || self.hung_up;
+                    return Ok(Some(length));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Ok(length) => {
-                self.readable = length == into.len() || self.hung_up;
-                Ok(Some(length))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
-                Ok(None)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
         }
     }
 

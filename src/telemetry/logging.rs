@@ -64,12 +64,17 @@ impl Logging {
         let sink = self.sink.clone();
         move || sink.lines_dropped() as f64
     }
+
+    /// Waits a little until what was logged is written. Blocks its thread: for the end of the process.
+    pub fn flush(&self) {
+        self.sink.flush(FLUSH_WAIT_MAX);
+    }
 }
 
 /// The last lines are the ones that say why it ended, so the end waits for them a little.
 impl Drop for Logging {
     fn drop(&mut self) {
-        self.sink.flush(FLUSH_WAIT_MAX);
+        self.flush();
     }
 }
 

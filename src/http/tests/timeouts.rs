@@ -60,11 +60,10 @@ fn a_client_that_does_not_read_is_cut_off_and_held_little() {
     let mut client = server.connect();
     let requests = 1000;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(requests));
-    while server.stats().connections_open > 0 || server.stats().connections_accepted == 0 {
+    while server.stats().timeouts == 0 {
         std::thread::yield_now();
     }
     let stats = server.stats();
-    assert_eq!(stats.timeouts, 1);
     assert!(stats.requests < requests as u64 / 4, "reading stopped after {} requests", stats.requests);
 }
 
