@@ -8,10 +8,11 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::model::{Observation, Probe, Status};
+use crate::probe::tls::Trust;
 use crate::probe::{Prober, Settings};
 use crate::stdx::text::Text;
 use crate::sys::runtime;
@@ -26,9 +27,12 @@ static PROBER: LazyLock<Arc<Prober>> = LazyLock::new(|| Arc::new(Prober::new(Set
 
 /// Starts a probe in a coroutine; its result comes through the channel.
 fn start(probe: Probe, timeout: Duration) -> Receiver<Observation> {
+    start_with(PROBER.clone(), probe, timeout)
+}
+
+fn start_with(prober: Arc<Prober>, probe: Probe, timeout: Duration) -> Receiver<Observation> {
     runtime::start(1);
     let (sender, receiver) = mpsc::channel();
-    let prober = PROBER.clone();
     runtime::spawn("probe", move || {
         let _receiver_gone = sender.send(prober.run(&probe, timeout, OUTPUT_MAX));
     })
@@ -379,8 +383,8 @@ fn hanging_targets_hold_nobody_up() {
     }
 }
 
-/// An HTTPS server with a certificate of its own making; tells the names it was asked for.
-fn serve_tls() -> (SocketAddr, Receiver<Option<String>>) {
+/// An HTTPS server with a certificate of its own making, and that; tells the names it was asked for.
+fn serve_tls() -> (SocketAddr, CertificateDer<'static>, Receiver<Option<String>>) {
     let issued =
         rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der());
@@ -402,12 +406,12 @@ fn serve_tls() -> (SocketAddr, Receiver<Option<String>>) {
         sender.send(stream.conn.server_name().map(str::to_owned)).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret").unwrap();
     });
-    (address, names)
+    (address, issued.cert.der().clone(), names)
 }
 
 #[test]
 fn certificates_are_verified_unless_the_check_says_otherwise() {
-    let (address, names) = serve_tls();
+    let (address, _, names) = serve_tls();
     let url = format!("https://localhost:{}/", address.port());
     let distrusted = format!("Get \"{url}\": x509: certificate signed by unknown authority");
     assert_eq!(run(get(&url), PATIENT), (Status::Critical, distrusted));
@@ -422,4 +426,27 @@ fn certificates_are_verified_unless_the_check_says_otherwise() {
     });
     assert_eq!(run(renamed, PATIENT), accepted);
     assert_eq!(names.recv().unwrap().as_deref(), Some("web.example"));
+}
+
+#[test]
+fn a_trusted_certificate_must_be_for_the_name() {
+    let (address, certificate, _names) = serve_tls();
+    let trust = Arc::new(Trust::only(certificate));
+    let prober = Arc::new(Prober { dialer: PROBER.dialer.clone(), trust });
+    let rows = [
+        (format!("https://{address}/"), "", Ok(())),
+        (format!("https://localhost:{}/", address.port()), "", Ok(())),
+        (format!("https://{address}/"), "localhost", Ok(())),
+        (format!("https://{address}/"), "web.example", Err("x509: ")),
+    ];
+    for (url, tls_server_name, expected) in rows {
+        let probe = http(&url, |given| given.tls_server_name = tls_server_name);
+        let observation = start_with(prober.clone(), probe, PATIENT).recv().unwrap();
+        let outcome = match observation.status {
+            Status::Passing => Ok(()),
+            _ if observation.output.contains("x509: ") => Err("x509: "),
+            _ => panic!("{}", observation.output),
+        };
+        assert_eq!(outcome, expected, "{url} as {tls_server_name:?}: {}", observation.output);
+    }
 }

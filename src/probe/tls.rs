@@ -30,6 +30,16 @@ impl Trust {
         Trust { anyone: Arc::new(anyone), authorities: OnceLock::new() }
     }
 
+    /// Trust in the one authority `root`.
+    #[cfg(test)]
+    pub fn only(root: CertificateDer<'_>) -> Trust {
+        let trust = Trust::new();
+        let mut roots = RootCertStore::empty();
+        roots.add(root.into_owned()).unwrap();
+        trust.authorities.set(trusting(roots)).unwrap();
+        trust
+    }
+
     /// How to talk to a target whose certificate must be good, or (`skip_verify`) may be any. The first call of the
     /// former kind reads the machine's authorities on a thread of `pool`; `None` when that has no room.
     pub fn config(&self, skip_verify: bool, pool: &Offload) -> Option<Arc<ClientConfig>> {
@@ -60,6 +70,10 @@ fn trusting_authorities() -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let (good, unreadable) = roots.add_parsable_certificates(found.certs);
     log::info!("HTTPS checks trust {good} certificate authorities ({unreadable} were unreadable)");
+    trusting(roots)
+}
+
+fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Arc::new(builder(provider).with_root_certificates(roots).with_no_client_auth())
 }

@@ -6,6 +6,7 @@
 //! neither HTTP nor the registry. Start reading at [`runtime`].
 
 pub mod clock;
+pub mod dial;
 pub mod limits;
 pub mod listen;
 pub mod offload;

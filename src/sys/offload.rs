@@ -7,10 +7,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::sys::oneshot::oneshot;
+use crate::sys::oneshot::{Receiver, RecvError, oneshot};
 use crate::sys::runtime;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -50,13 +51,36 @@ impl Offload {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, OffloadError> {
+        self.start(work)?.recv().map_err(|_lost| OffloadError::Panicked)
+    }
+
+    /// As [`Offload::run`], but waits until `deadline` only. The work goes on then, and its value is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Offload::run`], and [`OffloadError::Timeout`].
+    pub fn run_until<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, OffloadError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.start(work)?.recv_timeout(left).map_err(|error| match error {
+            RecvError::Lost => OffloadError::Panicked,
+            RecvError::Timeout => OffloadError::Timeout,
+        })
+    }
+
+    fn start<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Receiver<T>, OffloadError> {
         let (sender, receiver) = oneshot();
         let job = Box::new(move || match catch_unwind(AssertUnwindSafe(work)) {
             Ok(value) => sender.send(value),
             Err(panic) => log::error!("offloaded work panicked: {}", runtime::panic_text(panic.as_ref())),
         });
         match self.queue.try_send(job) {
-            Ok(()) => receiver.recv().map_err(|_lost| OffloadError::Panicked),
+            Ok(()) => Ok(receiver),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(OffloadError::Full),
         }
     }
@@ -69,6 +93,8 @@ pub enum OffloadError {
     Full,
     /// The work panicked; the log has its text.
     Panicked,
+    /// The work took too long; its value will be dropped.
+    Timeout,
 }
 
 impl fmt::Display for OffloadError {
@@ -76,6 +102,7 @@ impl fmt::Display for OffloadError {
         f.write_str(match self {
             OffloadError::Full => "too much work is waiting; try again later",
             OffloadError::Panicked => "the work failed on its own fault; the log says how",
+            OffloadError::Timeout => "the work took too long; try again later",
         })
     }
 }
@@ -93,6 +120,16 @@ mod tests {
         assert_eq!(pool.run(|| 6 * 7), Ok(42));
         assert_eq!(pool.run(|| panic!("expected by the test")), Err::<(), _>(OffloadError::Panicked));
         assert_eq!(pool.run(|| 1), Ok(1), "the thread survived");
+    }
+
+    #[test]
+    fn waiting_ends_at_the_deadline() {
+        let pool = Offload::new("test", 1, 4).unwrap();
+        let (release, released) = channel::<()>();
+        let waited = pool.run_until(Instant::now(), move || released.recv());
+        assert_eq!(waited, Err(OffloadError::Timeout));
+        release.send(()).unwrap();
+        assert_eq!(pool.run(|| 1), Ok(1), "the thread is free again");
     }
 
     #[test]

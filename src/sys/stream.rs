@@ -46,6 +46,21 @@ impl Stream {
         Ok(Stream { socket, bell, readable: true, hung_up: false })
     }
 
+    /// Whether a connection that was begun has come about. `false`: not yet, wait first.
+    ///
+    /// # Errors
+    /// The operating system's, when it has failed.
+    pub(crate) fn has_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.socket.inner().take_error()? {
+            return Err(error);
+        }
+        match self.socket.inner().peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a read may find something without a wait before it.
     pub fn may_read(&self) -> bool {
         self.readable
