@@ -84,7 +84,9 @@ impl Connection {
     /// Serves the connection until it ends.
     pub(crate) fn run(mut self) {
         while self.await_request().is_ok() {
+            self.request_number += 1;
             let mut request = spare::take_request();
+            request.begin(self.peer, RequestId::numbered(self.number, self.request_number));
             let next = self.serve_one(&mut request);
             spare::give_request(request);
             if next != Ok(Next::Request) {
@@ -95,20 +97,29 @@ impl Connection {
 
     /// Waits for the first byte of the next request, holding no memory for it.
     fn await_request(&mut self) -> Result<(), Stop> {
-        if !self.transport.input.is_empty() {
-            return Ok(());
-        }
+        self.transport.take_turns();
         let config = &self.transport.shared().config;
         let timeout = if self.request_number == 0 { config.head_timeout } else { config.idle_timeout };
-        self.transport.fill(Awaiting::NextRequest, Deadline::after(timeout))
+        let deadline = Deadline::after(timeout);
+        // Some clients end a body with a line end too many (RFC 9112 section 2.2); one is forgiven.
+        let mut is_forgiving = true;
+        loop {
+            match self.transport.input.filled() {
+                [b'\r', b'\n', ..] if is_forgiving => {
+                    self.transport.input.consume(2);
+                    is_forgiving = false;
+                }
+                [] | [b'\r'] => self.transport.fill(Awaiting::NextRequest, deadline)?,
+                _ => return Ok(()),
+            }
+        }
     }
 
     fn serve_one(&mut self, request: &mut Request) -> Result<Next, Stop> {
-        self.request_number += 1;
         let framing = match self.read_request(request) {
             Ok(framing) => framing,
             Err(NoRequest::Stopped(stop)) => return Err(stop),
-            Err(NoRequest::Refused(fault)) => return self.refuse(fault),
+            Err(NoRequest::Refused(fault)) => return self.refuse(fault, request.id()),
         };
         count(&self.transport.shared().stats.requests);
         match self.ask_handler(request) {
@@ -124,8 +135,7 @@ impl Connection {
     /// Reads one request, head and body.
     fn read_request(&mut self, request: &mut Request) -> Result<Framing, NoRequest> {
         let head_length = self.read_head()?;
-        let id = RequestId::numbered(self.number, self.request_number);
-        let framing = request.read_head(&self.transport.input.filled()[..head_length], self.peer, id)?;
+        let framing = request.read_head(&self.transport.input.filled()[..head_length])?;
         self.transport.input.consume(head_length);
         let config = &self.transport.shared().config;
         let body_bytes_max = self.handler.body_bytes_max(request.method(), request.path());
@@ -151,13 +161,6 @@ impl Connection {
     /// The length of the head at the start of the input, once it is there.
     fn read_head(&mut self) -> Result<usize, NoRequest> {
         let deadline = Deadline::after(self.transport.shared().config.head_timeout);
-        // Some clients end a body with a line end too many (RFC 9112 section 2.2); one is forgiven.
-        if self.transport.input.filled() == b"\r" {
-            self.fill_rest(deadline, fault::HEAD_TIMEOUT)?;
-        }
-        if self.transport.input.filled().starts_with(b"\r\n") {
-            self.transport.input.consume(2);
-        }
         let mut scanner = HeadScanner::default();
         loop {
             let config: &ServerConfig = &self.transport.shared().config;
@@ -214,9 +217,8 @@ impl Connection {
 
     /// Tells the client why its bytes were no request, and ends the connection: where the next request would begin is
     /// unknown.
-    fn refuse(&mut self, fault: Fault) -> Result<Next, Stop> {
+    fn refuse(&mut self, fault: Fault, id: RequestId) -> Result<Next, Stop> {
         count(&self.transport.shared().stats.requests_refused);
-        let id = RequestId::numbered(self.number, self.request_number);
         let outline = Outline {
             version: Version::Http11,
             id: &id,

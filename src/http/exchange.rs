@@ -78,8 +78,11 @@ impl<'a> Exchange<'a> {
     /// Requests the client sends meanwhile stay where they are. Buffers are given back; a parked request costs its
     /// coroutine's stack.
     pub fn park(&mut self, deadline: Instant) -> Wake {
+        if self.client_gone {
+            return Wake::ClientGone;
+        }
         let wake = self.transport.park(deadline);
-        self.client_gone |= wake == Wake::ClientGone;
+        self.client_gone = wake == Wake::ClientGone;
         wake
     }
 

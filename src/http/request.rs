@@ -132,19 +132,22 @@ impl Request {
         self.id
     }
 
-    /// Takes over a complete head, in place of the last one.
+    /// Forgets the last request but not its memory. `id` stands unless the client brings one.
+    pub(crate) fn begin(&mut self, peer: Peer, id: RequestId) {
+        (self.peer, self.id) = (peer, id);
+        self.head.clear();
+        self.headers.clear();
+        self.path.clear();
+        self.query.clear();
+        self.body.clear();
+    }
+
+    /// Takes over a complete head.
     ///
     /// # Errors
     /// The [`Fault`] its client is to be told.
-    pub(crate) fn read_head(
-        &mut self,
-        head: &[u8],
-        peer: Peer,
-        fallback_id: RequestId,
-    ) -> Result<Framing, Fault> {
-        self.clear();
+    pub(crate) fn read_head(&mut self, head: &[u8]) -> Result<Framing, Fault> {
         self.head.extend_from_slice(head);
-        (self.peer, self.id) = (peer, fallback_id);
         let head = &self.head[..];
         let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut []);
@@ -173,14 +176,6 @@ impl Request {
         self.path.push_str(&decode(path, Plus::Literal).map_err(|_| MALFORMED_PATH)?);
         self.query.refill(query);
         framing.finish(self.version)
-    }
-
-    fn clear(&mut self) {
-        self.head.clear();
-        self.headers.clear();
-        self.path.clear();
-        self.query.clear();
-        self.body.clear();
     }
 
     fn text(&self, range: &Range<u16>) -> &str {
@@ -250,7 +245,8 @@ mod tests {
 
     fn read(head: &str) -> Result<Request, Fault> {
         let mut request = Request::empty();
-        request.read_head(head.as_bytes(), Peer::Unix, RequestId::numbered(1, 2))?;
+        request.begin(Peer::Unix, RequestId::numbered(1, 2));
+        request.read_head(head.as_bytes())?;
         Ok(request)
     }
 
@@ -337,7 +333,8 @@ mod tests {
     fn a_refilled_request_keeps_nothing_of_the_last_one() {
         let mut request = read("GET /a?x=1 HTTP/1.1\r\nHost: a\r\nX-One: 1\r\n\r\n").unwrap();
         request.body.extend_from_slice(b"body");
-        request.read_head(b"GET /b HTTP/1.0\r\n\r\n", Peer::Unix, RequestId::numbered(1, 3)).unwrap();
+        request.begin(Peer::Unix, RequestId::numbered(1, 3));
+        request.read_head(b"GET /b HTTP/1.0\r\n\r\n").unwrap();
         assert_eq!((request.path(), request.version(), request.body()), ("/b", Version::Http10, &b""[..]));
         assert!(!request.query().has("x") && request.headers().count() == 0);
     }

@@ -14,11 +14,16 @@ use crate::http::spare;
 use crate::http::stats::count;
 use crate::sys::clock::Deadline;
 use crate::sys::park::Waker;
+use crate::sys::runtime;
 use crate::sys::stream::Stream;
 
 /// Unsent bytes at which responses are sent even though more requests wait in the input. A client that sends requests
 /// and does not read makes us hold this much and one response, then we stop reading.
 const FLUSH_BYTES: usize = 64 * 1024;
+
+/// Requests served to one client without a wait before others get a turn. Smaller, and pipelining would not pay; without
+/// it, one client that always has bytes under way would keep a worker, and every socket of it, to itself.
+const TURNS_MAX: u32 = 1024;
 
 /// Why a connection ends without a word, other than by a finished response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +52,26 @@ pub(crate) struct Transport {
     /// Responses not yet sent. Without memory while there are none.
     output: Vec<u8>,
     shared: Arc<Shared>,
+    /// Requests begun since the last wait.
+    turns: u32,
 }
 
 impl Transport {
     pub(crate) fn new(stream: Stream, shared: Arc<Shared>) -> Transport {
-        Transport { stream, input: Input::default(), output: Vec::new(), shared }
+        Transport { stream, input: Input::default(), output: Vec::new(), shared, turns: 0 }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// Counts a request, and lets others run when this connection has had many without a wait between them.
+    pub(crate) fn take_turns(&mut self) {
+        self.turns += 1;
+        if self.turns >= TURNS_MAX {
+            self.turns = 0;
+            runtime::pause();
+        }
     }
 
     /// Waits for input and adds it to `input`. Whatever is unsent is sent first.
@@ -84,6 +100,7 @@ impl Transport {
                 return Err(Stop::Timeout);
             }
             self.input.release_if_empty();
+            self.turns = 0;
             self.stream.wait(deadline);
         }
     }

@@ -5,14 +5,16 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::sys::reaper;
 use crate::sys::stream::Stream;
 
 /// Connections the kernel holds for us before we accept them. The kernel cuts it to `net.core.somaxconn`, 4096 by
@@ -67,7 +69,7 @@ impl fmt::Display for Peer {
 
 /// A bound socket that accepts connections.
 pub struct Listener {
-    socket: CoIo<Socket>,
+    socket: Arc<CoIo<Socket>>,
     address: ListenAddress,
     stopped: AtomicBool,
 }
@@ -84,7 +86,7 @@ impl Listener {
         };
         let failed = |cause| BindError { address: address.clone(), cause };
         let (socket, address) = bound.map_err(failed)?;
-        let socket = CoIo::new(socket).map_err(io::Error::from).map_err(failed)?;
+        let socket = Arc::new(CoIo::new(socket).map_err(io::Error::from).map_err(failed)?);
         Ok(Listener { socket, address, stopped: AtomicBool::new(false) })
     }
 
@@ -118,9 +120,12 @@ impl Listener {
         }
     }
 
-    /// Ends the present and every later [`Listener::accept`], from any thread.
+    /// Ends the present and every later [`Listener::accept`], from any thread. New clients are refused from now on, and
+    /// the address is free.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        // Fails only when it was shut down before.
+        let _ = self.socket.inner().shutdown(Shutdown::Both);
         let waker: WaitIoWaker = self.socket.waker();
         waker.wakeup();
     }
@@ -128,6 +133,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        self.stop();
+        reaper::bury(self.socket.clone());
         if let ListenAddress::Unix(path) = &self.address {
             // Best effort: a stale file is replaced at the next start anyway.
             let _ = fs::remove_file(path);

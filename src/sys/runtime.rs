@@ -90,6 +90,15 @@ pub fn sleep(duration: Duration) {
     may::coroutine::yield_now();
 }
 
+/// Lets other coroutines of this thread run, and its sockets be looked at, for about a millisecond.
+///
+/// For a coroutine that always has work: yielding alone would put it at the end of a queue that is emptied before the
+/// thread looks at any socket.
+pub fn pause() {
+    may::coroutine::sleep(Duration::from_millis(1));
+    may::coroutine::yield_now();
+}
+
 /// The text of a caught panic, if it carries one.
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&'static str>().copied();

@@ -74,21 +74,23 @@ impl Stream {
         if !self.readable {
             return Ok(None);
         }
-        match self.socket.inner().read(into) {
-            Ok(0) => {
-                self.hung_up = true;
-                Ok(Some(0))
+        loop {
+            match self.socket.inner().read(into) {
+                Ok(0) => {
+                    self.hung_up = true;
+                    return Ok(Some(0));
+                }
+                Ok(length) => {
+                    self.readable = length == into.len() || self.hung_up;
+                    return Ok(Some(length));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Ok(length) => {
-                self.readable = length == into.len() || self.hung_up;
-                Ok(Some(length))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
-                Ok(None)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
         }
     }
 

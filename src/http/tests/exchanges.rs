@@ -149,3 +149,32 @@ fn handlers_know_their_peer() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.reply().text(), address.to_string());
 }
+
+#[test]
+fn a_client_with_endless_requests_gets_them_all_answered() {
+    let server = TestServer::start(echo);
+    let mut client = server.connect();
+    let requests = 5000;
+    let mut sender = client.stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        std::io::Write::write_all(
+            &mut sender,
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(requests).as_bytes(),
+        )
+    });
+    for _ in 0..requests {
+        assert_eq!(client.reply().text(), "GET / ");
+    }
+    sending.join().unwrap().unwrap();
+    assert_eq!(server.stats().requests, requests as u64);
+}
+
+#[test]
+fn one_line_end_between_requests_is_forgiven() {
+    let server = TestServer::start(echo);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let statuses =
+        |bytes: String| server.exchange(bytes).iter().map(|reply| reply.status).collect::<Vec<_>>();
+    assert_eq!(statuses(format!("\r\n{get}\r\n{get}GET / HTTP/1.0\r\n\r\n")), [200, 200, 200]);
+    assert_eq!(statuses(format!("{get}\r\n\r\n{get}")), [200, 400]);
+}
