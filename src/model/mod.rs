@@ -1,1 +1,33 @@
-//! (to come)
+//! The vocabulary: nodes, service instances, checks, and the commands that change them.
+//!
+//! Values only. Nothing here does I/O, reads a clock, takes a lock or knows the wire: how a record looks as Consul's
+//! JSON is `wire`'s business, what a command does to the catalog is `catalog`'s. Start at [`command::Command`].
+
+pub mod check;
+pub mod command;
+pub mod limits;
+pub mod node;
+pub mod service;
+
+pub use check::{Check, CheckDefinition, Observation, Probe, Status};
+pub use command::{Command, ExistingChecks, NodePart, Origin, Refusal, Registration};
+pub use node::Node;
+pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stdx::text::Text;
+
+/// Key-value pairs that users attach to nodes and services. Ordered, because Consul's JSON lists map keys sorted.
+pub type Meta = BTreeMap<Text, Text>;
+
+/// When a record came to be and when it last changed, as positions in the one order of all changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Indexes {
+    /// The index of the change that created the record.
+    pub create: u64,
+    /// The index of the last change that altered it; never below `create`.
+    pub modify: u64,
+}

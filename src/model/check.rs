@@ -1,0 +1,183 @@
+//! A check: what is known about the health of an instance or a node, and how it is found out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Indexes, Origin};
+use crate::stdx::text::Text;
+
+/// How well the checked thing is. Ordered from best to worst, so the worst of several is their maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Fit to serve.
+    Passing,
+    /// Serving, with trouble.
+    Warning,
+    /// Unfit: left out of discovery that asks for passing instances. The status of a check that has not run yet.
+    #[default]
+    Critical,
+}
+
+impl Status {
+    /// The word for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Passing => "passing",
+            Status::Warning => "warning",
+            Status::Critical => "critical",
+        }
+    }
+
+    /// Reads the word on the wire; `None` for any other.
+    pub fn parse(word: &str) -> Option<Status> {
+        [Status::Passing, Status::Warning, Status::Critical]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// One check, of a service instance or (with an empty `service_id`) of a whole node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Unique on the node.
+    pub id: Text,
+    /// For people.
+    pub name: Text,
+    /// The current verdict.
+    pub status: Status,
+    /// The owner's remark, for people.
+    #[serde(default)]
+    pub notes: Text,
+    /// What the last run said, at most `limits::OUTPUT_BYTES_MAX` bytes plus a remark that it was cut.
+    #[serde(default)]
+    pub output: Text,
+    /// Id of the instance on the same node that is checked; empty for a check of the node itself.
+    #[serde(default)]
+    pub service_id: Text,
+    /// The word for the way of checking that answers show (`ttl`, `http`, `maintenance`, …); may be empty.
+    #[serde(default)]
+    pub kind: Text,
+    /// How to check.
+    #[serde(default)]
+    pub definition: CheckDefinition,
+    /// Who keeps this record. Only the agent's checks are run by muster; the catalog's are somebody else's findings.
+    pub origin: Origin,
+    /// When the status last changed, in milliseconds of Unix time. Survives restarts, so that reaping stays exact.
+    #[serde(default)]
+    pub status_since_ms: u64,
+    /// Position of the record in the order of changes.
+    pub indexes: Indexes,
+}
+
+impl Check {
+    /// Whether both say the same, whenever they were written.
+    pub fn same_content(&self, other: &Check) -> bool {
+        let (indexes, status_since_ms) = (self.indexes, self.status_since_ms);
+        *self == Check { indexes, status_since_ms, ..other.clone() }
+    }
+
+    /// Whether the check is of the node as a whole and so counts for every instance on it.
+    pub fn is_node_level(&self) -> bool {
+        self.service_id.is_empty()
+    }
+}
+
+/// How a check is made, with every setting a registration may give. Absent settings take the defaults of `health`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckDefinition {
+    /// The way of checking; `None` for a record that is only kept (the catalog's, maintenance mode, `serfHealth`).
+    #[serde(default)]
+    pub probe: Option<Probe>,
+    /// Time between runs; zero when not given. Not used by TTL and alias checks.
+    #[serde(default)]
+    pub interval: Duration,
+    /// Time a run may take; zero when not given.
+    #[serde(default)]
+    pub timeout: Duration,
+    /// Passing results in a row that make a failing check pass; 0 and 1 both mean the first one does.
+    #[serde(default)]
+    pub success_before_passing: u32,
+    /// Failing results in a row that make a passing check warn; 0 when not given (then as `failures_before_critical`).
+    #[serde(default)]
+    pub failures_before_warning: u32,
+    /// Failing results in a row that make a check critical; 0 and 1 both mean the first one does.
+    #[serde(default)]
+    pub failures_before_critical: u32,
+    /// After this long without a break in critical the instance is deregistered; zero for never.
+    #[serde(default)]
+    pub deregister_critical_service_after: Duration,
+    /// Bytes of output kept, at most `limits::OUTPUT_BYTES_MAX`; 0 when not given.
+    #[serde(default)]
+    pub output_max_size: u32,
+}
+
+/// A way of checking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// The instance must report in at least this often.
+    Ttl {
+        /// Longest silence that is not a failure.
+        ttl: Duration,
+    },
+    /// An HTTP request whose status decides: 2xx passes, 429 warns, the rest is critical.
+    Http {
+        /// Absolute `http` or `https` URL.
+        url: Text,
+        /// Request method; empty means `GET`.
+        method: Text,
+        /// Request headers, each with its values.
+        header: BTreeMap<Text, Vec<Text>>,
+        /// Request body; empty for none.
+        body: Text,
+        /// Accept any certificate.
+        tls_skip_verify: bool,
+        /// Name to ask for and verify in the TLS handshake; empty means the URL's host.
+        tls_server_name: Text,
+        /// Take a redirect as the answer instead of following it.
+        disable_redirects: bool,
+    },
+    /// A TCP connection that must be accepted.
+    Tcp {
+        /// `host:port`.
+        address: Text,
+    },
+    /// The worst status of another instance's checks, or of a node's.
+    Alias {
+        /// Node of that instance; empty means this node.
+        node: Text,
+        /// Its service id; empty means the node itself.
+        service_id: Text,
+    },
+}
+
+impl Probe {
+    /// The word for it that answers show as the check's type.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Probe::Ttl { .. } => "ttl",
+            Probe::Http { .. } => "http",
+            Probe::Tcp { .. } => "tcp",
+            Probe::Alias { .. } => "alias",
+        }
+    }
+}
+
+/// What one run of a check, or one report of an instance, came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The verdict of this run alone, before thresholds.
+    pub status: Status,
+    /// What there is to say about it.
+    pub output: Text,
+}

@@ -1,0 +1,195 @@
+//! Commands: every way in which the registry's state can change.
+//!
+//! A client's call, a probe's verdict, an expired TTL, an administrator's maintenance switch: all become one of these,
+//! are ordered in one queue, made durable, applied, and only then answered.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Check, Meta, Service, Status};
+use crate::stdx::text::Text;
+
+/// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API writes to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// muster itself: its own node, the `consul` service and the `serfHealth` check that clients look for.
+    Server,
+    /// Registered through the agent's API (`/v1/agent/*`) or a definition file: lives on the agent's own node, and its
+    /// checks are run by muster.
+    Agent,
+    /// Registered through the catalog's API (`/v1/catalog/register`) by somebody who also keeps it up to date.
+    #[default]
+    Catalog,
+}
+
+/// One change of state, as asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Create or update a node, an instance on it and checks, all at once or not at all.
+    Register(Box<Registration>),
+    /// Remove a node with everything on it.
+    DeregisterNode {
+        /// Name of the node.
+        node: Text,
+    },
+    /// Remove an instance and its checks.
+    DeregisterService {
+        /// Name of the node it is on.
+        node: Text,
+        /// Its id there.
+        service_id: Text,
+        /// Refuse when there is none, or when it is not the agent's; otherwise that is no error.
+        must_exist: bool,
+    },
+    /// Remove a check.
+    DeregisterCheck {
+        /// Name of the node it is on.
+        node: Text,
+        /// Its id there.
+        check_id: Text,
+        /// Refuse when there is none, or when it is not the agent's; otherwise that is no error.
+        must_exist: bool,
+    },
+    /// Record a new verdict of a check that exists. A check that is gone by now is left gone, without error.
+    UpdateCheck {
+        /// Name of the node it is on.
+        node: Text,
+        /// Its id there.
+        check_id: Text,
+        /// The verdict.
+        status: Status,
+        /// What there is to say about it.
+        output: Text,
+    },
+}
+
+/// What a registration brings. Every part is complete: defaults are filled in and bounds checked before it is made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// The node that everything is on.
+    pub node: NodePart,
+    /// The instance, if one is registered.
+    pub service: Option<Service>,
+    /// Checks of the node or of its instances.
+    pub checks: Vec<Check>,
+    /// What becomes of checks the instance already has.
+    pub existing_checks: ExistingChecks,
+}
+
+/// What a registration says of the node it is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodePart {
+    /// The node as it shall be from now on.
+    Set {
+        /// Its name.
+        name: Text,
+        /// Its UUID; empty to keep the one it has.
+        id: Text,
+        /// Its address.
+        address: Text,
+        /// Further addresses by role.
+        tagged_addresses: Option<Meta>,
+        /// Users' metadata.
+        meta: Option<Meta>,
+        /// Leave the node as it is when it exists (`SkipNodeUpdate`).
+        keep_existing: bool,
+    },
+    /// The node must exist and stays as it is.
+    Existing {
+        /// Its name.
+        name: Text,
+    },
+}
+
+impl NodePart {
+    /// Name of the node, as the registration writes it.
+    pub fn name(&self) -> &Text {
+        match self {
+            NodePart::Set { name, .. } | NodePart::Existing { name } => name,
+        }
+    }
+}
+
+/// What becomes of an instance's existing checks when it is registered again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExistingChecks {
+    /// They are overwritten where the registration names them, status included, and stay otherwise (catalog).
+    #[default]
+    Overwrite,
+    /// They stay, and where the registration names them they keep their status and output (agent).
+    KeepStatus,
+    /// As `KeepStatus`, but those the registration does not name are removed (agent, `replace-existing-checks`).
+    Replace,
+}
+
+/// Why a command was not carried out. The state is then exactly as before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such node.
+    UnknownNode {
+        /// The name asked for.
+        node: Text,
+    },
+    /// No such instance on that node (or it is not the agent's, where that is asked for).
+    UnknownService {
+        /// The id asked for.
+        service_id: Text,
+    },
+    /// A check names an instance that is not on its node.
+    CheckWithoutService {
+        /// Node of the check.
+        node: Text,
+        /// The id that is missing there.
+        service_id: Text,
+    },
+    /// No such check on that node (or it is not the agent's, where that is asked for).
+    UnknownCheck {
+        /// The id asked for.
+        check_id: Text,
+    },
+    /// A bound of `limits` would be passed.
+    TooMany {
+        /// Of what, in the plural.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+    },
+    /// Another node, alive, holds the UUID or the name.
+    NodeConflict {
+        /// What to tell the client.
+        message: String,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::UnknownNode { node } => {
+                write!(formatter, "No node registered with name {:?}", node.as_str())
+            }
+            Refusal::UnknownService { service_id } => write!(
+                formatter,
+                "Unknown service ID {:?}. Ensure that the service ID is passed, not the service name.",
+                service_id.as_str()
+            ),
+            Refusal::CheckWithoutService { node, .. } => {
+                write!(
+                    formatter,
+                    "failed inserting check: Missing service registration on node {:?}",
+                    node.as_str()
+                )
+            }
+            Refusal::UnknownCheck { check_id } => write!(
+                formatter,
+                "Unknown check ID {:?}. Ensure that the check ID is passed, not the check name.",
+                check_id.as_str()
+            ),
+            Refusal::TooMany { what, max } => write!(formatter, "too many {what}: at most {max} are kept"),
+            Refusal::NodeConflict { message } => formatter.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

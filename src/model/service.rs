@@ -1,0 +1,111 @@
+//! A service instance: one place where a named service can be reached.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Indexes, Meta, Origin};
+use crate::stdx::text::Text;
+
+/// One instance of a service on a node. Its id is unique on that node; its name is shared by all instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Empty for an ordinary service, else what kind of proxy or gateway it is (`connect-proxy`, `mesh-gateway`, …).
+    #[serde(default)]
+    pub kind: Text,
+    /// Unique on the node; the name, unless the registration gave one.
+    pub id: Text,
+    /// The name under which instances are looked up, without regard to case.
+    pub name: Text,
+    /// Labels in the order given, duplicates kept: some clients read configuration from them.
+    #[serde(default)]
+    pub tags: Vec<Text>,
+    /// Where the instance listens; empty means the node's address.
+    #[serde(default)]
+    pub address: Text,
+    /// TCP or UDP port; 0 when the instance has none.
+    #[serde(default)]
+    pub port: u16,
+    /// Further addresses by role (`lan_ipv4`, `wan`, a scheme, …).
+    #[serde(default)]
+    pub tagged_addresses: BTreeMap<Text, ServiceAddress>,
+    /// How much traffic the instance should get.
+    #[serde(default)]
+    pub weights: Weights,
+    /// Users' metadata; `None` when registered without, which some answers show as `null`.
+    #[serde(default)]
+    pub meta: Option<Meta>,
+    /// Whether others may change the tags of this instance in the catalog.
+    #[serde(default)]
+    pub enable_tag_override: bool,
+    /// What a proxy of kind `connect-proxy` stands for.
+    #[serde(default)]
+    pub proxy: Option<Box<Proxy>>,
+    /// Whether the instance speaks the mesh protocol itself.
+    #[serde(default)]
+    pub connect: Connect,
+    /// Who keeps this record: the local agent's API, or the catalog's.
+    pub origin: Origin,
+    /// Position of the record in the order of changes.
+    pub indexes: Indexes,
+}
+
+impl Service {
+    /// Whether both say the same of the instance, whenever they were written.
+    pub fn same_content(&self, other: &Service) -> bool {
+        let indexes = self.indexes;
+        *self == Service { indexes, ..other.clone() }
+    }
+}
+
+/// An address of an instance for one role.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAddress {
+    /// IP address or host name.
+    pub address: Text,
+    /// Port, 0 to 65535.
+    pub port: u16,
+}
+
+/// Relative share of traffic by status, 0 to 65535, as DNS SRV weights are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weights {
+    /// While all checks pass; at least 1.
+    pub passing: u16,
+    /// While a check warns; 0 takes the instance out.
+    pub warning: u16,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Weights { passing: 1, warning: 1 }
+    }
+}
+
+/// What a sidecar or gateway proxies for. Kept and answered, not acted upon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proxy {
+    /// Name of the service behind the proxy.
+    #[serde(default)]
+    pub destination_service_name: Text,
+    /// Id of the instance behind the proxy, when it is a sidecar.
+    #[serde(default)]
+    pub destination_service_id: Text,
+    /// Where that instance listens.
+    #[serde(default)]
+    pub local_service_address: Text,
+    /// Its port.
+    #[serde(default)]
+    pub local_service_port: u16,
+    /// Everything else of the proxy definition (`Config`, `Upstreams`, `MeshGateway`, `Expose`), as written, by key.
+    #[serde(default)]
+    pub rest: BTreeMap<Text, serde_json::Value>,
+}
+
+/// Mesh properties of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connect {
+    /// The instance speaks the mesh protocol without a sidecar.
+    #[serde(default)]
+    pub native: bool,
+}
