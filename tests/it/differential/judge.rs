@@ -139,8 +139,8 @@ fn undeclared(step: &Step, found: Vec<Difference>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sequence;
     use super::*;
+    use crate::differential::sequence;
 
     #[test]
     fn a_stated_difference_is_demanded_and_any_other_reported() {
