@@ -1,3 +1,5 @@
 //! Small things the standard library lacks. Knows nothing of muster: any program could use them.
 
+pub mod duration;
+pub mod go_literal;
 pub mod text;
