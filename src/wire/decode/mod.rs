@@ -25,7 +25,7 @@ use read::{Read, Slot};
 
 pub(in crate::wire) use object::object;
 
-/// Longest text of a [`DecodeError`] in bytes: it may quote the body, and a client's log should survive it.
+/// Longest text of an error in bytes: it may quote the body, and a client's log should survive it.
 const ERROR_BYTES_MAX: usize = 1024;
 
 /// Why a body could not be read. Its text is Go's, because clients match on it.
@@ -33,13 +33,18 @@ const ERROR_BYTES_MAX: usize = 1024;
 pub struct DecodeError(String);
 
 impl DecodeError {
-    fn new(mut text: String) -> DecodeError {
-        if text.len() > ERROR_BYTES_MAX {
-            text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX - "…".len()));
-            text.push('…');
-        }
-        DecodeError(text)
+    fn new(text: String) -> DecodeError {
+        DecodeError(bounded(text))
     }
+}
+
+/// The text of an error, cut to [`ERROR_BYTES_MAX`].
+pub(in crate::wire) fn bounded(mut text: String) -> String {
+    if text.len() > ERROR_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX - "…".len()));
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Display for DecodeError {
