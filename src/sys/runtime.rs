@@ -134,10 +134,8 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SpawnError::TooMany => {
-                write!(
-                    f,
-                    "{COROUTINES_MAX} coroutines are alive, the most this process may hold; lower the connection limit"
-                )
+                let remedy = "lower the connection limit";
+                write!(f, "{COROUTINES_MAX} coroutines are alive, the most this process may hold; {remedy}")
             }
             SpawnError::Refused(error) => write!(f, "the runtime refused a coroutine: {error}"),
             SpawnError::NoStack(text) => {
