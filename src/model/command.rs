@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Check, Meta, Service, Status};
 use crate::stdx::text::Text;
 
-/// Who keeps a record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API writes to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
+    /// muster itself: its own node, the `consul` service and the `serfHealth` check that clients look for.
+    Server,
     /// Registered through the agent's API (`/v1/agent/*`) or a definition file: lives on the agent's own node, and its
     /// checks are run by muster.
     Agent,
@@ -91,6 +93,8 @@ pub enum NodePart {
         tagged_addresses: Option<Meta>,
         /// Users' metadata.
         meta: Option<Meta>,
+        /// Leave the node as it is when it exists (`SkipNodeUpdate`).
+        keep_existing: bool,
     },
     /// The node must exist and stays as it is.
     Existing {

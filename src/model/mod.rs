@@ -10,7 +10,7 @@ pub mod node;
 pub mod service;
 
 pub use check::{Check, CheckDefinition, Observation, Probe, Status};
-pub use command::{Command, NodePart, Origin, Refusal, Registration};
+pub use command::{Command, ExistingChecks, NodePart, Origin, Refusal, Registration};
 pub use node::Node;
 pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};
 

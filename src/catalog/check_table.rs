@@ -1,0 +1,55 @@
+//! Checks by status: the view behind `/v1/health/state`.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::instance::CheckView;
+use crate::model::Status;
+use crate::stdx::text::Text;
+
+/// Key of the node and id of the check: the order of checks in every list.
+pub type CheckKey = (Text, Text);
+
+/// Every check, filed under its status.
+#[derive(Debug, Default)]
+pub struct CheckTable {
+    passing: BTreeMap<CheckKey, CheckView>,
+    warning: BTreeMap<CheckKey, CheckView>,
+    critical: BTreeMap<CheckKey, CheckView>,
+}
+
+impl CheckTable {
+    /// Puts, or with `None` removes, a check; gives the status it was filed under.
+    pub fn put(&mut self, key: &CheckKey, view: Option<CheckView>) -> Option<Status> {
+        let before = [Status::Passing, Status::Warning, Status::Critical]
+            .into_iter()
+            .find(|status| self.by_status_mut(*status).remove(key).is_some());
+        if let Some(view) = view {
+            self.by_status_mut(view.check.status).insert(key.clone(), view);
+        }
+        before
+    }
+
+    /// The checks in one status, by node and id.
+    pub fn by_status(&self, status: Status) -> &BTreeMap<CheckKey, CheckView> {
+        match status {
+            Status::Passing => &self.passing,
+            Status::Warning => &self.warning,
+            Status::Critical => &self.critical,
+        }
+    }
+
+    /// All checks, by node and id.
+    pub fn all(&self) -> Vec<&CheckView> {
+        let mut all: Vec<_> = self.passing.iter().chain(&self.warning).chain(&self.critical).collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        all.into_iter().map(|(_, view)| view).collect()
+    }
+
+    fn by_status_mut(&mut self, status: Status) -> &mut BTreeMap<CheckKey, CheckView> {
+        match status {
+            Status::Passing => &mut self.passing,
+            Status::Warning => &mut self.warning,
+            Status::Critical => &mut self.critical,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A node with everything on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::catalog::change::Change;
+use crate::catalog::instance::{CheckView, Instance};
+use crate::model::{Check, Node, Service};
+use crate::stdx::text::Text;
+
+/// One node, its service instances, and its checks.
+#[derive(Clone, Debug)]
+pub struct NodeRecord {
+    node: Arc<Node>,
+    services: BTreeMap<Text, Arc<Service>>,
+    checks: BTreeMap<Text, Arc<Check>>,
+    /// `(service id, check id)` of every check, so that an instance finds its own among ten thousand on the node.
+    checks_by_service: BTreeSet<(Text, Text)>,
+}
+
+impl NodeRecord {
+    /// A node with nothing on it.
+    pub fn new(node: Arc<Node>) -> NodeRecord {
+        let (services, checks, checks_by_service) = Default::default();
+        NodeRecord { node, services, checks, checks_by_service }
+    }
+
+    /// The node itself.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// The instances on it, by id.
+    pub fn services(&self) -> &BTreeMap<Text, Arc<Service>> {
+        &self.services
+    }
+
+    /// The checks of the node and of its instances, by id.
+    pub fn checks(&self) -> &BTreeMap<Text, Arc<Check>> {
+        &self.checks
+    }
+
+    /// Puts the node in the place of the one before.
+    pub fn set_node(&mut self, node: Arc<Node>) -> Arc<Node> {
+        std::mem::replace(&mut self.node, node)
+    }
+
+    /// Puts, or with `None` removes, the instance `id`; gives the one before.
+    pub fn set_service(&mut self, id: &Text, service: Option<Arc<Service>>) -> Option<Arc<Service>> {
+        match service {
+            Some(service) => self.services.insert(id.clone(), service),
+            None => self.services.remove(id),
+        }
+    }
+
+    /// Puts, or with `None` removes, the check `id`; gives the one before.
+    pub fn set_check(&mut self, id: &Text, check: Option<Arc<Check>>) -> Option<Arc<Check>> {
+        let new_entry = check.as_ref().map(|check| (check.service_id.clone(), id.clone()));
+        let before = match check {
+            Some(check) => self.checks.insert(id.clone(), check),
+            None => self.checks.remove(id),
+        };
+        if let Some(before) = &before {
+            self.checks_by_service.remove(&(before.service_id.clone(), id.clone()));
+        }
+        self.checks_by_service.extend(new_entry);
+        before
+    }
+
+    /// Takes over one change of this node's record or of something on it. The node's removal is its owner's business.
+    pub fn absorb(&mut self, change: &Change) {
+        match change {
+            Change::Node { after: Some(node), .. } => drop(self.set_node(node.clone())),
+            Change::Node { after: None, .. } => {}
+            Change::Service { id, after, .. } => drop(self.set_service(id, after.clone())),
+            Change::Check { id, after, .. } => drop(self.set_check(id, after.clone())),
+        }
+    }
+
+    /// Ids of the checks of one instance; with an empty id, of the node itself.
+    pub fn check_ids_of<'a>(&'a self, service_id: &Text) -> impl Iterator<Item = &'a Text> + use<'a> {
+        let from = (service_id.clone(), Text::default());
+        let service_id = service_id.clone();
+        self.checks_by_service.range(from..).take_while(move |(of, _)| *of == service_id).map(|(_, id)| id)
+    }
+
+    /// The instance `id` as readers see it: with its node, the node's checks first and then its own.
+    pub fn instance(&self, id: &Text) -> Option<Instance> {
+        let service = self.services.get(id)?.clone();
+        let ids = self.check_ids_of(&Text::default()).chain(self.check_ids_of(id));
+        let checks = ids.filter_map(|id| self.checks.get(id).cloned()).collect();
+        Some(Instance { node: self.node.clone(), service, checks })
+    }
+
+    /// A check as readers see it: with its node and the instance it is of.
+    pub fn check(&self, id: &Text) -> Option<CheckView> {
+        self.checks.get(id).map(|check| self.view(check))
+    }
+
+    /// All checks as readers see them, by id.
+    pub fn check_views(&self) -> impl Iterator<Item = CheckView> + '_ {
+        self.checks.values().map(|check| self.view(check))
+    }
+
+    fn view(&self, check: &Arc<Check>) -> CheckView {
+        let service = self.services.get(&check.service_id).cloned();
+        CheckView { node: self.node.clone(), service, check: check.clone() }
+    }
+}

@@ -1,0 +1,272 @@
+//! The truth: nodes with their instances and checks, and what each command does to them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::catalog::change::Change;
+use crate::catalog::node_record::NodeRecord;
+use crate::model::{Check, Command, Indexes, Node, Origin, Refusal, Service, Status};
+use crate::stdx::text::Text;
+
+/// Everything the registry knows, owned by the one writer.
+///
+/// Commands are applied one after the other, each at its index. A command that is refused, or that says nothing new,
+/// leaves no trace: no change, no new index.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The agent's own node: it and the agent's records on it cannot be removed from outside.
+    own_node: Text,
+    nodes: BTreeMap<Text, NodeRecord>,
+    /// Name of the node that holds each UUID.
+    node_ids: HashMap<Text, Text>,
+}
+
+/// Where and when a command is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The index that its changes get.
+    pub index: u64,
+    /// Unix time in milliseconds; becomes the time of a status change.
+    pub now_ms: u64,
+}
+
+impl State {
+    /// An empty registry whose own node will be called `own_node`.
+    pub fn new(own_node: &Text) -> State {
+        State { own_node: own_node.folded(), ..State::default() }
+    }
+
+    /// The node filed under `key` (its name in lower case).
+    pub fn node(&self, key: &Text) -> Option<&NodeRecord> {
+        self.nodes.get(key)
+    }
+
+    /// All nodes by name.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Text, &NodeRecord)> {
+        self.nodes.iter()
+    }
+
+    /// Carries out one command and tells what is different now; an empty list when nothing is.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the command makes no sense in this state; the state is then as before.
+    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Vec<Change>, Refusal> {
+        let mut edit = Edit { state: self, moment, changes: Vec::new() };
+        let outcome = match command {
+            Command::Register(registration) => edit.register(registration),
+            Command::DeregisterNode { node } => {
+                edit.deregister_node(&node.folded());
+                Ok(())
+            }
+            Command::DeregisterService { node, service_id, must_exist } => {
+                edit.deregister_service(&node.folded(), service_id, *must_exist)
+            }
+            Command::DeregisterCheck { node, check_id, must_exist } => {
+                edit.deregister_check(&node.folded(), check_id, *must_exist)
+            }
+            Command::UpdateCheck { node, check_id, status, output } => {
+                edit.update_check(&node.folded(), check_id, *status, output);
+                Ok(())
+            }
+        };
+        let changes = edit.changes;
+        outcome.map(|()| changes.clone()).inspect_err(|_| self.undo(&changes))
+    }
+
+    /// Takes back changes that [`State::apply`] made, the last ones first.
+    pub fn undo(&mut self, changes: &[Change]) {
+        for change in changes.iter().rev() {
+            self.absorb(&match change.clone() {
+                Change::Node { key, before, after } => Change::Node { key, before: after, after: before },
+                Change::Service { node, id, before, after } => {
+                    Change::Service { node, id, before: after, after: before }
+                }
+                Change::Check { node, id, before, after } => {
+                    Change::Check { node, id, before: after, after: before }
+                }
+            });
+        }
+    }
+
+    /// Puts a change's new face in place without asking whether it makes sense: for undoing and for loading what was
+    /// stored. Records on a node that is not there are dropped.
+    pub fn absorb(&mut self, change: &Change) {
+        if let Change::Node { key, before, after } = change {
+            self.absorb_node(key, before.as_deref(), after.as_ref());
+        } else if let Some(record) = self.nodes.get_mut(change.node()) {
+            record.absorb(change);
+        }
+    }
+
+    fn absorb_node(&mut self, key: &Text, before: Option<&Node>, after: Option<&Arc<Node>>) {
+        if let Some(before) = before.filter(|node| self.node_ids.get(&node.id) == Some(key)) {
+            self.node_ids.remove(&before.id);
+        }
+        let Some(node) = after else {
+            self.nodes.remove(key);
+            return;
+        };
+        if !node.id.is_empty() {
+            self.node_ids.insert(node.id.clone(), key.clone());
+        }
+        match self.nodes.get_mut(key) {
+            Some(record) => drop(record.set_node(node.clone())),
+            None => drop(self.nodes.insert(key.clone(), NodeRecord::new(node.clone()))),
+        }
+    }
+}
+
+/// One command under way: the state and the changes made so far.
+pub(super) struct Edit<'a> {
+    state: &'a mut State,
+    moment: Moment,
+    changes: Vec<Change>,
+}
+
+impl Edit<'_> {
+    pub(super) fn record(&self, node: &Text) -> Option<&NodeRecord> {
+        self.state.nodes.get(node)
+    }
+
+    /// The agent's own node cannot be renamed by registering its UUID under another name.
+    pub(super) fn refuse_own_node(&self, key: &Text, new_name: &Text) -> Result<(), Refusal> {
+        if *key != self.state.own_node {
+            return Ok(());
+        }
+        let message =
+            format!("node {new_name} gives the UUID of this agent's own node: leave ID out or give another");
+        Err(Refusal::NodeConflict { message })
+    }
+
+    pub(super) fn holder_of_id(&self, id: &Text) -> Option<&Text> {
+        self.state.node_ids.get(id)
+    }
+
+    /// Puts the node unless it says nothing new.
+    pub(super) fn put_node(&mut self, key: &Text, mut node: Node) {
+        let before = self.record(key).map(|record| record.node().clone());
+        if before.as_ref().is_some_and(|before| before.same_content(&node)) {
+            return;
+        }
+        node.indexes = self.stamp(before.as_ref().map(|before| before.indexes));
+        self.make(Change::Node { key: key.clone(), before, after: Some(Arc::new(node)) });
+    }
+
+    /// Puts the instance unless it says nothing new.
+    pub(super) fn put_service(&mut self, node: &Text, mut service: Service) {
+        let id = service.id.clone();
+        let before = self.record(node).and_then(|record| record.services().get(&id).cloned());
+        if before.as_ref().is_some_and(|before| before.same_content(&service)) {
+            return;
+        }
+        service.indexes = self.stamp(before.as_ref().map(|before| before.indexes));
+        self.make(Change::Service { node: node.clone(), id, before, after: Some(Arc::new(service)) });
+    }
+
+    /// Puts the check unless it says nothing new. The time of its status is kept while the status is.
+    pub(super) fn put_check(&mut self, node: &Text, mut check: Check) {
+        let id = check.id.clone();
+        let before = self.record(node).and_then(|record| record.checks().get(&id).cloned());
+        if before.as_ref().is_some_and(|before| before.same_content(&check)) {
+            return;
+        }
+        check.indexes = self.stamp(before.as_ref().map(|before| before.indexes));
+        check.status_since_ms = match &before {
+            Some(before) if before.status == check.status => before.status_since_ms,
+            _ => self.moment.now_ms,
+        };
+        self.make(Change::Check { node: node.clone(), id, before, after: Some(Arc::new(check)) });
+    }
+
+    fn update_check(&mut self, node: &Text, id: &Text, status: Status, output: &Text) {
+        let Some(check) = self.record(node).and_then(|record| record.checks().get(id)) else { return };
+        let check = Check { status, output: output.clone(), ..Check::clone(check) };
+        self.put_check(node, check);
+    }
+
+    /// Removes a node and what is on it. Of the agent's own node only the catalog's records go: the agent stands for the
+    /// others.
+    fn deregister_node(&mut self, node: &Text) {
+        if *node == self.state.own_node {
+            self.clear_node(node, |origin| origin == Origin::Catalog);
+        } else {
+            self.remove_node(node);
+        }
+    }
+
+    fn deregister_service(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {
+        let service = self.record(node).and_then(|record| record.services().get(id));
+        match may_remove(service.map(|service| service.origin), must_exist) {
+            Some(true) => self.remove_service(node, id),
+            Some(false) => {}
+            None => return Err(Refusal::UnknownService { service_id: id.clone() }),
+        }
+        Ok(())
+    }
+
+    fn deregister_check(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {
+        let check = self.record(node).and_then(|record| record.checks().get(id));
+        match may_remove(check.map(|check| check.origin), must_exist) {
+            Some(true) => self.remove_check(node, id),
+            Some(false) => {}
+            None => return Err(Refusal::UnknownCheck { check_id: id.clone() }),
+        }
+        Ok(())
+    }
+
+    /// Removes the instance with its checks.
+    pub(super) fn remove_service(&mut self, node: &Text, id: &Text) {
+        let Some(record) = self.record(node) else { return };
+        let checks: Vec<Text> = record.check_ids_of(id).cloned().collect();
+        let before = record.services().get(id).cloned();
+        checks.iter().for_each(|check| self.remove_check(node, check));
+        if before.is_some() {
+            self.make(Change::Service { node: node.clone(), id: id.clone(), before, after: None });
+        }
+    }
+
+    pub(super) fn remove_check(&mut self, node: &Text, id: &Text) {
+        let before = self.record(node).and_then(|record| record.checks().get(id).cloned());
+        if before.is_some() {
+            self.make(Change::Check { node: node.clone(), id: id.clone(), before, after: None });
+        }
+    }
+
+    /// Removes a node and everything on it, whoever keeps it.
+    pub(super) fn remove_node(&mut self, node: &Text) {
+        self.clear_node(node, |_| true);
+        if let Some(before) = self.record(node).map(|record| record.node().clone()) {
+            self.make(Change::Node { key: node.clone(), before: Some(before), after: None });
+        }
+    }
+
+    fn clear_node(&mut self, node: &Text, goes: impl Fn(Origin) -> bool) {
+        let Some(record) = self.record(node) else { return };
+        let services = record.services().values().filter(|service| goes(service.origin));
+        let services: Vec<Text> = services.map(|service| service.id.clone()).collect();
+        let checks = record.checks().values().filter(|check| goes(check.origin));
+        let checks: Vec<Text> = checks.map(|check| check.id.clone()).collect();
+        services.iter().for_each(|id| self.remove_service(node, id));
+        checks.iter().for_each(|id| self.remove_check(node, id));
+    }
+
+    fn make(&mut self, change: Change) {
+        self.state.absorb(&change);
+        self.changes.push(change);
+    }
+
+    fn stamp(&self, before: Option<Indexes>) -> Indexes {
+        let create = before.map_or(self.moment.index, |before| before.create);
+        Indexes { create, modify: self.moment.index }
+    }
+}
+
+/// Whether a deregistration removes a record kept by `origin`: the agent's API must meet one of its own (`None`
+/// otherwise), the catalog's may name anything, but muster's own records stay.
+fn may_remove(origin: Option<Origin>, must_exist: bool) -> Option<bool> {
+    match origin {
+        Some(Origin::Agent) => Some(true),
+        _ if must_exist => None,
+        origin => Some(origin == Some(Origin::Catalog)),
+    }
+}

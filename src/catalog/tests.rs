@@ -1,0 +1,303 @@
+//! Commands against the state and its views, as tables.
+
+use crate::catalog::change::Change;
+use crate::catalog::check_table::CheckTable;
+use crate::catalog::instance::Position;
+use crate::catalog::node_table::NodeTable;
+use crate::catalog::service_table::{Moved, ServiceTable};
+use crate::catalog::state::{Moment, State};
+use crate::catalog::topic::Topic;
+use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
+use crate::model::*;
+use crate::stdx::text::Text;
+
+fn node(name: &str, id: &str) -> NodePart {
+    let (name, id, address) = (name.into(), id.into(), "10.0.0.1".into());
+    NodePart::Set { name, id, address, tagged_addresses: None, meta: None, keep_existing: false }
+}
+
+fn service(id: &str, name: &str, tags: &[&str]) -> Service {
+    let tags = tags.iter().map(|tag| Text::from(*tag)).collect();
+    Service { id: id.into(), name: name.into(), tags, ..Service::default() }
+}
+
+fn check(id: &str, service_id: &str, status: Status) -> Check {
+    Check { id: id.into(), name: id.into(), service_id: service_id.into(), status, ..Check::default() }
+}
+
+fn registration(node: NodePart, service: Option<Service>, checks: Vec<Check>) -> Registration {
+    Registration { node, service, checks, existing_checks: ExistingChecks::Overwrite }
+}
+
+struct Registry {
+    state: State,
+    index: u64,
+}
+
+impl Registry {
+    fn new() -> Registry {
+        Registry { state: State::new(&"self".into()), index: 0 }
+    }
+
+    fn apply(&mut self, command: Command) -> Result<Vec<Change>, Refusal> {
+        let moment = Moment { index: self.index + 1, now_ms: 1000 * (self.index + 1) };
+        let changes = self.state.apply(moment, &command)?;
+        self.index += u64::from(!changes.is_empty());
+        Ok(changes)
+    }
+
+    fn register(&mut self, registration: Registration) -> Vec<Change> {
+        self.apply(Command::Register(Box::new(registration))).unwrap()
+    }
+
+    fn web(&mut self, tags: &[&str], status: Status) -> Vec<Change> {
+        let checks = vec![check("c", "web-1", status)];
+        self.register(registration(node("n1", ""), Some(service("web-1", "web", tags)), checks))
+    }
+
+    /// A picture of everything, to compare states with.
+    fn picture(&self) -> String {
+        format!("{:?}", self.state)
+    }
+}
+
+#[test]
+fn what_says_nothing_new_leaves_no_trace() {
+    let mut registry = Registry::new();
+    assert_eq!(registry.web(&["a"], Status::Passing).len(), 3);
+    let picture = registry.picture();
+    assert!(registry.web(&["a"], Status::Passing).is_empty());
+    assert_eq!(registry.picture(), picture);
+    assert_eq!(registry.index, 1);
+}
+
+#[test]
+fn indexes_and_times_follow_what_changed() {
+    let mut registry = Registry::new();
+    registry.web(&["a"], Status::Critical);
+    registry.web(&["a", "b"], Status::Passing);
+    let update = |status, output: &str| Command::UpdateCheck {
+        node: "N1".into(),
+        check_id: "c".into(),
+        status,
+        output: output.into(),
+    };
+    registry.apply(update(Status::Passing, "fine")).unwrap();
+    let record = registry.state.node(&"n1".into()).unwrap();
+    let (service, check) = (&record.services()["web-1"], &record.checks()["c"]);
+    assert_eq!(record.node().indexes, Indexes { create: 1, modify: 1 });
+    assert_eq!(service.indexes, Indexes { create: 1, modify: 2 });
+    assert_eq!(check.indexes, Indexes { create: 1, modify: 3 });
+    assert_eq!(check.status_since_ms, 2000, "an output alone does not restart the time of the status");
+}
+
+#[test]
+fn a_refused_command_changes_nothing() {
+    let mut registry = Registry::new();
+    registry.web(&[], Status::Passing);
+    let before = registry.picture();
+    let orphan = vec![check("d", "web-1", Status::Passing), check("e", "no-such", Status::Passing)];
+    let refused = registry.apply(Command::Register(Box::new(registration(node("n1", "u1"), None, orphan))));
+    assert!(matches!(refused, Err(Refusal::CheckWithoutService { .. })));
+    assert_eq!(registry.picture(), before);
+}
+
+#[test]
+fn undoing_brings_back_the_state_before() {
+    let commands = [
+        Command::DeregisterNode { node: "n1".into() },
+        Command::DeregisterService { node: "n1".into(), service_id: "web-1".into(), must_exist: false },
+        Command::DeregisterCheck { node: "n1".into(), check_id: "c".into(), must_exist: false },
+        Command::Register(Box::new(registration(node("n2", "u1"), Some(service("x", "x", &[])), vec![]))),
+    ];
+    for command in commands {
+        let mut registry = Registry::new();
+        registry.web(&["a"], Status::Passing);
+        registry.register(registration(node("n1", "u1"), None, vec![check("alive", "", Status::Passing)]));
+        let before = registry.picture();
+        let changes = registry.apply(command.clone()).unwrap();
+        assert_ne!(registry.picture(), before, "{command:?}");
+        registry.state.undo(&changes);
+        assert_eq!(registry.picture(), before, "{command:?}");
+    }
+}
+
+#[test]
+fn a_uuid_under_another_name_renames_the_node() {
+    let mut registry = Registry::new();
+    registry.register(registration(node("old", "u1"), Some(service("s", "s", &[])), vec![]));
+    registry.register(registration(node("new", "u1"), None, vec![]));
+    assert!(registry.state.node(&"old".into()).is_none());
+    assert_eq!(registry.state.node(&"new".into()).unwrap().node().id, "u1");
+}
+
+#[test]
+fn a_living_nodes_name_is_not_given_away() {
+    let mut registry = Registry::new();
+    registry.register(registration(node("n", "u1"), None, vec![check("serfHealth", "", Status::Passing)]));
+    let taken = registry.apply(Command::Register(Box::new(registration(node("n", "u2"), None, vec![]))));
+    assert!(matches!(taken, Err(Refusal::NodeConflict { .. })));
+    registry.register(registration(node("n", "u1"), None, vec![check("serfHealth", "", Status::Critical)]));
+    registry.register(registration(node("n", "u2"), None, vec![]));
+    assert_eq!(registry.state.node(&"n".into()).unwrap().node().id, "u2");
+}
+
+#[test]
+fn existing_checks_fare_as_the_registration_says() {
+    use ExistingChecks::{KeepStatus, Overwrite, Replace};
+    let rows = [
+        (Overwrite, vec![("c", Status::Critical), ("kept", Status::Warning)]),
+        (KeepStatus, vec![("c", Status::Passing), ("kept", Status::Warning)]),
+        (Replace, vec![("c", Status::Passing)]),
+    ];
+    for (existing_checks, expected) in rows {
+        let mut registry = Registry::new();
+        registry.web(&[], Status::Passing);
+        registry.register(registration(node("n1", ""), None, vec![check("kept", "web-1", Status::Warning)]));
+        let checks = vec![check("c", "web-1", Status::Critical)];
+        let service = Some(service("web-1", "web", &[]));
+        registry.register(Registration { existing_checks, ..registration(node("n1", ""), service, checks) });
+        let record = registry.state.node(&"n1".into()).unwrap();
+        let found: Vec<_> = record.checks().iter().map(|(id, check)| (id.as_str(), check.status)).collect();
+        assert_eq!(found, expected, "{existing_checks:?}");
+    }
+}
+
+#[test]
+fn the_agents_records_outlive_what_the_catalog_says_of_its_node() {
+    let mut registry = Registry::new();
+    for (id, origin) in [("own", Origin::Server), ("agents", Origin::Agent), ("foreign", Origin::Catalog)] {
+        let service = Service { origin, ..service(id, id, &[]) };
+        registry.register(registration(node("self", ""), Some(service), vec![]));
+    }
+    registry.apply(Command::DeregisterNode { node: "Self".into() }).unwrap();
+    let left: Vec<_> = registry.state.node(&"self".into()).unwrap().services().keys().cloned().collect();
+    assert_eq!(left, ["agents", "own"]);
+    for (id, must_exist, goes) in [("own", false, false), ("agents", false, true), ("nothing", false, true)] {
+        let command = Command::DeregisterService { node: "self".into(), service_id: id.into(), must_exist };
+        registry.apply(command).unwrap();
+        assert_eq!(!registry.state.node(&"self".into()).unwrap().services().contains_key(id), goes, "{id}");
+    }
+    let unknown =
+        Command::DeregisterService { node: "self".into(), service_id: "agents".into(), must_exist: true };
+    assert!(matches!(registry.apply(unknown), Err(Refusal::UnknownService { .. })));
+}
+
+#[test]
+fn bounds_hold_at_the_bound() {
+    let mut registry = Registry::new();
+    registry.web(&[], Status::Passing);
+    let checks =
+        |count: usize| (0..count).map(|n| check(&format!("c{n}"), "web-1", Status::Passing)).collect();
+    let command = |count| Command::Register(Box::new(registration(node("n1", ""), None, checks(count))));
+    assert!(
+        matches!(registry.apply(command(64)), Err(Refusal::TooMany { max: 64, .. })),
+        "65 with the first one"
+    );
+    assert_eq!(registry.apply(command(63)).unwrap().len(), 63);
+}
+
+/// Topics that moved, as `registry` finds them, for a change of each kind.
+#[test]
+fn only_what_looks_different_moves() {
+    let mut registry = Registry::new();
+    let mut tables = Tables::default();
+    let (name, n1) = (|| Text::from("web"), || Text::from("n1"));
+    let first = registry.web(&["a"], Status::Critical);
+    tables.publish(&registry.state, &first);
+
+    let changes = registry.web(&["a"], Status::Passing);
+    let moved = tables.publish(&registry.state, &changes);
+    let state = |status| Topic::State(Some(status));
+    let mut expected = vec![
+        Topic::NodeChecks(n1()),
+        Topic::Health(name()),
+        Topic::ServiceChecks(name()),
+        Topic::State(None),
+        state(Status::Passing),
+        state(Status::Critical),
+    ];
+    expected.sort();
+    assert_eq!(moved, expected, "a status");
+
+    let changes =
+        registry.register(registration(node("n1", ""), None, vec![check("n", "", Status::Passing)]));
+    let moved = tables.publish(&registry.state, &changes);
+    assert!(
+        moved.contains(&Topic::Health(name())) && !moved.contains(&Topic::ServiceChecks(name())),
+        "{moved:?}"
+    );
+
+    let other = registration(node("n1", ""), Some(service("db-1", "db", &[])), vec![]);
+    let changes = registry.register(other);
+    let moved = tables.publish(&registry.state, &changes);
+    let db = || Text::from("db");
+    let mut expected = vec![Topic::Services, Topic::Node(n1()), Topic::Service(db()), Topic::Health(db())];
+    expected.sort();
+    assert_eq!(moved, expected, "another service");
+
+    let changes = registry.web(&["b"], Status::Passing);
+    let moved = tables.publish(&registry.state, &changes);
+    assert!(moved.contains(&Topic::Services) && moved.contains(&Topic::NodeChecks(n1())), "tags: {moved:?}");
+}
+
+#[test]
+fn an_instance_that_changes_its_name_moves_house() {
+    let mut registry = Registry::new();
+    let mut tables = Tables::default();
+    let changes = registry.register(registration(node("n1", ""), Some(service("x", "old", &["t"])), vec![]));
+    tables.publish(&registry.state, &changes);
+    let changes = registry.register(registration(node("n1", ""), Some(service("x", "New", &["t"])), vec![]));
+    tables.publish(&registry.state, &changes);
+    assert!(tables.services.get("old").is_none());
+    let entry = tables.services.get("new").unwrap();
+    assert_eq!((entry.name().as_str(), entry.instances().len()), ("New", 1));
+    let changes = registry.apply(Command::DeregisterNode { node: "n1".into() }).unwrap();
+    tables.publish(&registry.state, &changes);
+    assert!(tables.services.is_empty() && tables.nodes.get("n1").is_none());
+}
+
+#[test]
+fn nodes_are_found_by_uuid_and_its_beginning() {
+    let mut registry = Registry::new();
+    let mut tables = Tables::default();
+    let id = "40e4a748-2192-161a-0510-9bf59fe950b5";
+    let changes = registry.register(registration(node("n1", id), None, vec![]));
+    tables.publish(&registry.state, &changes);
+    for (text, found) in
+        [(id, true), ("40e4", true), ("40e4a", false), ("40E4A7482192", true), ("", false), ("zz", false)]
+    {
+        assert_eq!(tables.nodes.by_id(text).is_some(), found, "{text}");
+    }
+}
+
+#[derive(Default)]
+struct Tables {
+    services: ServiceTable,
+    nodes: NodeTable,
+    checks: CheckTable,
+}
+
+impl Tables {
+    fn publish(&mut self, state: &State, changes: &[Change]) -> Vec<Topic> {
+        let Update { instances, checks, mut topics } = Update::plan(state, changes);
+        changes.iter().for_each(|change| self.nodes.absorb(change));
+        for (name, position, instance) in instances {
+            let moved: Moved = self.services.put(&name, position, instance);
+            topics.extend(topics_of_instance(&name, moved));
+        }
+        for (key, view) in checks {
+            let after = view.as_ref().map(|view| view.check.status);
+            let before = self.checks.put(&key, view);
+            topics.extend(topics_of_check(before, after));
+        }
+        topics.into_iter().collect()
+    }
+}
+
+#[test]
+fn removing_what_is_not_there_moves_nothing() {
+    let mut table = ServiceTable::default();
+    let moved = table.put(&"x".into(), Position::new("n".into(), "x".into()), None);
+    assert_eq!((moved, table.is_empty()), (Moved::default(), true));
+}

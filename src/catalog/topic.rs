@@ -1,0 +1,28 @@
+//! Topics: the things a reader can watch, each with an index of its own.
+//!
+//! A blocking query names one topic and the index it has seen; it is woken when that topic moves and by nothing else.
+//! That is why there are so many: a finer topic is a client left in peace.
+
+use crate::model::Status;
+use crate::stdx::text::Text;
+
+/// What an answer depends on. Names are in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// The list of nodes.
+    Nodes,
+    /// The list of service names with their tags.
+    Services,
+    /// One node and the instances on it.
+    Node(Text),
+    /// The checks on one node.
+    NodeChecks(Text),
+    /// The instances of one service and their nodes, whatever their health.
+    Service(Text),
+    /// The instances of one service, their nodes and every check that bears on them.
+    Health(Text),
+    /// The checks of one service's instances.
+    ServiceChecks(Text),
+    /// The checks in one status; with `None`, all checks.
+    State(Option<Status>),
+}

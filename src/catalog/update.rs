@@ -1,0 +1,133 @@
+//! What a batch of changes means for readers: which joined records look different now, and which topics moved.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::catalog::change::Change;
+use crate::catalog::check_table::CheckKey;
+use crate::catalog::instance::{CheckView, Instance, Position};
+use crate::catalog::service_table::Moved;
+use crate::catalog::state::State;
+use crate::catalog::topic::Topic;
+use crate::model::{Service, Status};
+use crate::stdx::text::Text;
+
+/// New faces of joined records after a batch, ready to be put into the tables.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// Instances: service name in lower case, place in its list, and the instance unless it is gone.
+    pub instances: Vec<(Text, Position, Option<Arc<Instance>>)>,
+    /// Checks: key, and the check unless it is gone.
+    pub checks: Vec<(CheckKey, Option<CheckView>)>,
+    /// Topics that moved for what the changes are in themselves; the tables find the rest.
+    pub topics: BTreeSet<Topic>,
+}
+
+impl Update {
+    /// Works out the update after `changes` led to `state`. Several commands' changes may be given at once: readers
+    /// then go from before the first to after the last, and never see anything in between.
+    pub fn plan(state: &State, changes: &[Change]) -> Update {
+        let mut scope = Scope::default();
+        changes.iter().for_each(|change| scope.widen(state, change));
+        let Scope { instances, checks, topics } = scope;
+        let instance = |(service, node, id): (Text, Text, Text)| {
+            let instance = state.node(&node).and_then(|record| record.instance(&id));
+            let instance = instance.filter(|instance| *instance.service.name.folded() == *service);
+            (service, Position::new(node, id), instance.map(Arc::new))
+        };
+        let check = |key: CheckKey| {
+            let view = state.node(&key.0).and_then(|record| record.check(&key.1));
+            (key, view)
+        };
+        Update {
+            instances: instances.into_iter().map(instance).collect(),
+            checks: checks.into_iter().map(check).collect(),
+            topics,
+        }
+    }
+}
+
+/// The topics that moved with one instance of the service called `name` (in lower case).
+pub fn topics_of_instance(name: &Text, moved: Moved) -> impl Iterator<Item = Topic> {
+    let topics = [
+        moved.services.then_some(Topic::Services),
+        moved.service.then(|| Topic::Service(name.clone())),
+        moved.checks.then(|| Topic::ServiceChecks(name.clone())),
+        moved.health.then(|| Topic::Health(name.clone())),
+    ];
+    topics.into_iter().flatten()
+}
+
+/// The topics that moved with one check that was in one status and is in another, or the same.
+pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl Iterator<Item = Topic> {
+    let statuses = [before, after].into_iter().flatten();
+    statuses.flat_map(|status| [Topic::State(Some(status)), Topic::State(None)])
+}
+
+/// Everything that has to be looked at anew.
+#[derive(Default)]
+struct Scope {
+    /// `(service name in lower case, node, id)`.
+    instances: BTreeSet<(Text, Text, Text)>,
+    checks: BTreeSet<CheckKey>,
+    topics: BTreeSet<Topic>,
+}
+
+impl Scope {
+    fn widen(&mut self, state: &State, change: &Change) {
+        match change {
+            Change::Node { key, .. } => {
+                self.topics.extend([Topic::Nodes, Topic::Node(key.clone())]);
+                self.add_all_on_node(state, key);
+                let ids = state.node(key).into_iter().flat_map(|record| record.checks().keys());
+                self.checks.extend(ids.map(|id| (key.clone(), id.clone())));
+            }
+            Change::Service { node, id, before, after } => {
+                self.topics.insert(Topic::Node(node.clone()));
+                for service in before.iter().chain(after) {
+                    self.add_instance(service, node);
+                }
+                if labels(before.as_deref()) != labels(after.as_deref()) {
+                    self.add_checks_of(state, node, id);
+                }
+            }
+            Change::Check { node, id, before, after } => {
+                self.topics.insert(Topic::NodeChecks(node.clone()));
+                self.checks.insert((node.clone(), id.clone()));
+                for check in before.iter().chain(after) {
+                    if check.is_node_level() {
+                        self.add_all_on_node(state, node);
+                    } else if let Some(service) =
+                        state.node(node).and_then(|r| r.services().get(&check.service_id))
+                    {
+                        self.add_instance(service, node);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_instance(&mut self, service: &Service, node: &Text) {
+        self.instances.insert((service.name.folded(), node.clone(), service.id.clone()));
+    }
+
+    fn add_all_on_node(&mut self, state: &State, node: &Text) {
+        for service in state.node(node).into_iter().flat_map(|record| record.services().values()) {
+            self.add_instance(service, node);
+        }
+    }
+
+    /// A check shows its instance's name and tags, so it looks different when those do.
+    fn add_checks_of(&mut self, state: &State, node: &Text, service_id: &Text) {
+        let Some(record) = state.node(node) else { return };
+        let ids: Vec<&Text> = record.check_ids_of(service_id).collect();
+        if !ids.is_empty() {
+            self.topics.insert(Topic::NodeChecks(node.clone()));
+        }
+        self.checks.extend(ids.into_iter().map(|id| (node.clone(), id.clone())));
+    }
+}
+
+fn labels(service: Option<&Service>) -> Option<(&Text, &[Text])> {
+    service.map(|service| (&service.name, service.tags.as_slice()))
+}
