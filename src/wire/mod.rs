@@ -12,3 +12,4 @@ pub mod decode;
 pub mod body;
 pub mod intake;
 pub mod show;
+pub mod select;
