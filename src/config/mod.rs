@@ -1,1 +1,23 @@
-//! (to come)
+//! What an operator may set: from what was written to what is used.
+//!
+//! Owns the table of settings ([`settings::SETTINGS`]), where their values come from and in which order they
+//! win ([`raw`]), what each accepts ([`kind`]), and the finished [`validated::Config`]. Every complaint about
+//! every setting is given at once ([`problem::Problems`]), before any port is bound. It refuses to know what
+//! the settings do: the layers that are configured by them are not known here, and service definitions leave
+//! as the JSON they were written in.
+//!
+//! Start reading at [`load::load`].
+
+pub mod address;
+pub mod definitions;
+pub mod files;
+pub mod kind;
+pub mod load;
+pub mod problem;
+pub mod raw;
+pub mod reload;
+pub mod settings;
+pub mod validated;
+
+#[cfg(test)]
+mod document;

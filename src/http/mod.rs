@@ -1,1 +1,47 @@
-//! (to come)
+//! An HTTP/1.1 server on coroutines: connections, framing, limits, and the border to whoever answers requests.
+//!
+//! It knows no Consul: what a path means is decided by a [`Handler`]. It owns every byte that a client may send before a
+//! handler sees it, so each bound of the wire lives here (see `DESIGN.md` in this folder). Start reading at [`Server`],
+//! then `connection.rs` for the life of a connection, `head.rs` and `chunked.rs` for the framing.
+
+mod accept_encoding;
+mod admission;
+mod body_writer;
+mod chunked;
+mod compress;
+mod config;
+mod connection;
+mod date;
+mod exchange;
+mod fault;
+mod framing;
+mod header_block;
+mod head;
+mod input;
+mod method;
+mod percent;
+mod query;
+mod request;
+mod request_id;
+mod response;
+mod server;
+mod spare;
+mod stats;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::sys::listen::{BindError, ListenAddress, Peer};
+pub use crate::sys::park::Waker;
+pub use body_writer::BodyWriter;
+pub use config::ServerConfig;
+pub use exchange::{Exchange, Handler, Wake};
+pub use header_block::HeaderBlock;
+pub use method::Method;
+pub use query::{Query, QueryError};
+pub use request::{Request, Version};
+pub use request_id::RequestId;
+pub use response::{Body, Response, SharedBody};
+pub use server::{ServeError, Server};
+pub use stats::{ServerStats, StatsSnapshot};

@@ -1,1 +1,183 @@
-//! (to come)
+//! The registry at work: joins the catalog, the health engine, the store and the prober.
+//!
+//! Writes go one way: a [`Command`] into the queue, and back comes what it did, durable ([`write`]). Reads look at
+//! [`views::Views`] and never wait for a write. Blocking queries wait on [`topics::Topics`]. This layer knows no HTTP
+//! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`Registry::open`].
+
+pub mod aliases;
+pub mod checking;
+pub mod error;
+pub mod own_node;
+pub mod recover;
+pub mod rows;
+pub mod topics;
+pub mod views;
+pub mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::catalog::change::Change;
+use crate::catalog::update::Update;
+use crate::health::{CheckKey, Health};
+use crate::model::{Check, Command, Observation};
+use crate::persist::error::StoreError;
+use crate::persist::store::Store;
+use crate::probe::Prober;
+use crate::registry::checking::{Checking, CheckingFollower};
+use crate::registry::error::WriteError;
+use crate::registry::own_node::OwnNode;
+use crate::registry::recover::recover;
+use crate::registry::topics::Topics;
+use crate::registry::views::Views;
+use crate::registry::write::{Queue, Writer, Written, queue};
+use crate::stdx::text::Text;
+use crate::sys::clock::Clock;
+use crate::sys::runtime;
+
+/// Everything a registry is made of.
+pub struct Parts {
+    /// Who the agent is.
+    pub own_node: OwnNode,
+    /// Where changes are kept.
+    pub store: Box<dyn Store>,
+    /// The health engine, watching nothing yet.
+    pub health: Health,
+    /// What probes targets.
+    pub prober: Prober,
+    /// The clocks.
+    pub clock: Clock,
+    /// Blocking queries that may wait at a time.
+    pub watchers_max: usize,
+    /// Told how long each commit took, in seconds.
+    pub commit_seconds: Box<dyn Fn(f64) + Send>,
+}
+
+/// A running registry.
+pub struct Registry {
+    own_node: OwnNode,
+    views: Arc<Views>,
+    topics: Arc<Topics>,
+    queue: Queue,
+    checking: Arc<Checking>,
+}
+
+impl Registry {
+    /// Loads what is stored, puts the agent's own node in, and starts the writer and the health engine. When this
+    /// returns, every read is answered from the complete state.
+    ///
+    /// # Errors
+    /// What the store finds wrong, or that it took not even the first write.
+    pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
+        let recovered = recover(&mut *parts.store, &parts.own_node.name).map_err(OpenError::Store)?;
+        let (views, topics) =
+            (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
+        let (queue, jobs) = queue();
+        let checking = Checking::new(parts.health, parts.prober, queue.clone(), parts.clock);
+        checking.restore(checks(&recovered.changes));
+        // Every topic stands at the recovered index already, and nobody watches yet.
+        views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
+        let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
+        let writer = Writer {
+            state: recovered.state,
+            index: recovered.index,
+            store: parts.store,
+            views: views.clone(),
+            topics: topics.clone(),
+            clock: parts.clock,
+            follower: Box::new(follower),
+            commit_seconds: parts.commit_seconds,
+        };
+        runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
+        let engine = checking.clone();
+        runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
+        queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
+        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking })
+    }
+
+    /// Who the agent is.
+    pub fn own_node(&self) -> &OwnNode {
+        &self.own_node
+    }
+
+    /// What readers see.
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// Indexes and watchers.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The queue of the writer.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// The health engine.
+    pub fn checking(&self) -> &Checking {
+        &self.checking
+    }
+
+    /// Has a command carried out; answers when it is durable and visible.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing was changed then.
+    pub fn write(&self, command: Command) -> Result<Written, WriteError> {
+        self.queue.write(command)
+    }
+
+    /// Takes what an instance of the agent says of its check.
+    ///
+    /// # Errors
+    /// When that is a new status which could not be written.
+    pub fn report(&self, check_id: &Text, observation: Observation) -> Result<(), WriteError> {
+        self.checking.report(&self.own_check(check_id), observation)
+    }
+
+    /// The freshest output of a check of the agent, where it is fresher than the catalog's.
+    pub fn fresh_output(&self, check_id: &Text) -> Option<Text> {
+        self.checking.output(&self.own_check(check_id))
+    }
+
+    fn own_check(&self, check_id: &Text) -> CheckKey {
+        CheckKey::new(self.own_node.name.folded(), check_id.clone())
+    }
+}
+
+fn checks(changes: &[Change]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {
+    changes.iter().filter_map(|change| match change {
+        Change::Check { node, after: Some(check), .. } => Some((node, check)),
+        _ => None,
+    })
+}
+
+/// Why a registry did not open.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The store could not be read.
+    Store(StoreError),
+    /// The agent's own node could not be written.
+    OwnNode(WriteError),
+    /// The system gave no thread.
+    Thread(std::io::Error),
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OpenError::Store(error) => error.fmt(formatter),
+            OpenError::OwnNode(error) => {
+                write!(formatter, "the agent's own node could not be registered: {error}")
+            }
+            OpenError::Thread(error) => {
+                write!(formatter, "no thread to be had: {error}; raise the process limit")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

@@ -1,1 +1,14 @@
-//! (to come)
+//! What muster says about itself: log lines and numbers.
+//!
+//! Owns how a log line looks and how it reaches stderr without anyone waiting for it ([`logging`]), and which
+//! metrics there are ([`families`]) and how they are counted, read and written out ([`metrics`]). It refuses
+//! to know who counts: lower layers keep plain atomics, and whoever puts the parts together registers a
+//! closure that reads them when Prometheus asks. Request ids belong to `http`.
+
+pub mod families;
+pub mod histogram;
+pub mod line;
+pub mod logging;
+pub mod metrics;
+pub mod readings;
+pub mod sink;

@@ -1,0 +1,21 @@
+# The image: one binary, an empty data directory, nobody's rights. scripts/image-check runs these steps without Docker.
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin muster \
+    && mkdir -p out/data \
+    && cp "${CARGO_TARGET_DIR:-target}/release/muster" out/muster \
+    && strip out/muster
+
+FROM debian:bookworm-slim
+COPY --from=build /src/out/muster /usr/local/bin/muster
+COPY --from=build --chown=65532:65532 /src/out/data /data
+ENV MUSTER_HTTP_ADDR=0.0.0.0:8500
+ENV MUSTER_DATA_DIR=/data
+USER 65532:65532
+VOLUME /data
+EXPOSE 8500
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["muster", "health"]
+ENTRYPOINT ["muster"]
+CMD ["agent"]

@@ -1,0 +1,55 @@
+# Everything a developer does here, by name. `make` alone lists it.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+HTTP_ADDR ?= 127.0.0.1:8500
+DATA_DIR ?= ./muster-data
+
+.PHONY: help run dev test check fmt build bench image image-check start stop smoke seed
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build a release and serve on :8500 with the embedded store, until Ctrl-C
+	@echo "muster listens on http://$(HTTP_ADDR) and keeps its registry in $(DATA_DIR). Try in another terminal:"
+	@echo "  curl -X PUT -d '{\"Name\":\"web\",\"Port\":8080}' http://$(HTTP_ADDR)/v1/agent/service/register"
+	@echo "  curl http://$(HTTP_ADDR)/v1/health/service/web"
+	@exec "$${CARGO_TARGET_DIR:-target}/release/muster" agent --http-addr $(HTTP_ADDR) --data-dir $(DATA_DIR)
+
+dev: ## Serve a debug build from memory, logging much
+	cargo run -- agent --dev --http-addr $(HTTP_ADDR)
+
+build: ## Build the release binary
+	cargo build --release
+
+test: ## Install what the tests need, then formatting, lints and every test; ends in the count
+	@scripts/test-deps
+	@scripts/test
+
+check: ## Formatting and lints only
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Format the sources
+	cargo fmt --all
+
+bench: ## Run the micro-benchmarks
+	cargo bench --workspace
+
+image: ## Build the container image (needs Docker)
+	docker build --tag muster:latest .
+
+image-check: ## Run the image's build steps without Docker, and what comes out of them
+	@scripts/image-check
+
+start: ## Start a release in the background
+	@scripts/start
+
+stop: ## Stop what `make start` started
+	@scripts/stop
+
+smoke: ## Ask a running agent the main questions
+	@scripts/smoke
+
+seed: ## Fill a running agent with a catalog that looks like a company's
+	@scripts/seed

@@ -1,0 +1,22 @@
+//! `muster version`: which muster this is.
+
+use clap::ValueEnum;
+
+/// How the version is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One line for people.
+    #[default]
+    Pretty,
+    /// One JSON object.
+    Json,
+}
+
+/// The version, as printed.
+pub fn shown(format: Format) -> String {
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    match format {
+        Format::Pretty => format!("{name} v{version}"),
+        Format::Json => serde_json::json!({ "name": name, "version": version }).to_string(),
+    }
+}

@@ -1,0 +1,233 @@
+//! Settings as they were written: by whom, where, not yet understood. Later sources win over earlier ones.
+//!
+//! Pure: files and environment come in as text. What is not a setting is a problem when it stands in a file
+//! and a warning when it stands in the environment, for a container platform puts variables of its own there
+//! (`MUSTER_SERVICE_HOST` for a service called muster).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::problem::{Origin, Problem};
+use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
+
+/// Variables that say where to read rather than what to set.
+pub const PLACE_VARIABLES: &[&str] = &["MUSTER_CONFIG_FILE", "MUSTER_CONFIG_DIR"];
+
+/// One setting as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its value; one text, or one for each element of a list.
+    pub texts: Vec<String>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Everything that was written, and what was wrong with it on the face of it.
+#[derive(Debug, Default)]
+pub struct Raw {
+    written: BTreeMap<&'static str, Written>,
+    /// What cannot be a setting at all.
+    pub problems: Vec<Problem>,
+    /// What was probably meant to be a setting, but may be somebody else's.
+    pub warnings: Vec<String>,
+}
+
+impl Raw {
+    /// What was written for a key, by the source that wins.
+    pub fn get(&self, key: &str) -> Option<&Written> {
+        self.written.get(key)
+    }
+
+    /// Adds the settings of one TOML file.
+    pub fn add_file(&mut self, path: &Path, text: &str) {
+        let origin = Origin::File(path.to_path_buf());
+        match text.parse::<toml::Table>() {
+            Ok(table) => self.add_table("", &table, &origin),
+            Err(error) => {
+                let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+                self.problems.push(Problem {
+                    key: format!("line {line}"),
+                    value: String::new(),
+                    origin,
+                    complaint: error.message().to_owned(),
+                    allowed: "TOML".to_owned(),
+                    remedy: "mend the line".to_owned(),
+                });
+            }
+        }
+    }
+
+    fn add_table(&mut self, prefix: &str, table: &toml::Table, origin: &Origin) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            let is_table_of_ours = SETTINGS.iter().any(|it| it.key.starts_with(&format!("{key}.")));
+            match (value, settings::by_key(&key)) {
+                (toml::Value::Table(inner), _) if is_table_of_ours => self.add_table(&key, inner, origin),
+                (_, Some(setting)) => self.add_value(setting, value, origin),
+                _ => self.problems.push(unknown_key(&key, value, origin)),
+            }
+        }
+    }
+
+    fn add_value(&mut self, setting: &'static Setting, value: &toml::Value, origin: &Origin) {
+        let texts = match value {
+            toml::Value::Array(elements) => elements.iter().map(scalar).collect::<Option<Vec<_>>>(),
+            single => scalar(single).map(|text| vec![text]),
+        };
+        match texts {
+            Some(texts) => self.put(setting, texts, origin.clone()),
+            None => self.problems.push(Problem {
+                key: setting.key.to_owned(),
+                value: value.to_string(),
+                origin: origin.clone(),
+                complaint: format!("a {} cannot be its value", value.type_str()),
+                allowed: setting.kind.allowed(),
+                remedy: format!("write it as {} = {:?}", setting.key, setting.fallback_shown()),
+            }),
+        }
+    }
+
+    /// Adds what the environment sets. An empty variable counts as absent, as compose files leave them.
+    pub fn add_environment(&mut self, variables: &[(String, String)]) {
+        for (name, value) in variables {
+            if !name.starts_with(VARIABLE_PREFIX)
+                || value.is_empty()
+                || PLACE_VARIABLES.contains(&name.as_str())
+            {
+                continue;
+            }
+            match SETTINGS.iter().find(|setting| setting.variable() == *name) {
+                Some(setting) => self.put_text(setting, value, Origin::Environment(name.clone())),
+                None => self.warnings.extend(suspicion(name)),
+            }
+        }
+    }
+
+    /// Adds what the command line sets, as pairs of key and value.
+    pub fn add_flags(&mut self, flags: &[(&'static str, String)]) {
+        for (key, value) in flags {
+            if let Some(setting) = settings::by_key(key) {
+                self.put_text(setting, value, Origin::Flag(setting.flag()));
+            }
+        }
+    }
+
+    fn put_text(&mut self, setting: &'static Setting, text: &str, origin: Origin) {
+        let texts = match setting.kind.is_list() {
+            true => text.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect(),
+            false => vec![text.to_owned()],
+        };
+        self.put(setting, texts, origin);
+    }
+
+    fn put(&mut self, setting: &'static Setting, texts: Vec<String>, origin: Origin) {
+        self.written.insert(setting.key, Written { texts, origin });
+    }
+}
+
+/// The text of a value that is neither list nor table nor date.
+fn scalar(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+fn unknown_key(key: &str, value: &toml::Value, origin: &Origin) -> Problem {
+    let near = settings::nearest(key, SETTINGS.iter().map(|setting| setting.key));
+    let remedy = near.map_or("see docs/configuration.md for the keys there are".to_owned(), |near| {
+        format!("did you mean `{near}`?")
+    });
+    Problem {
+        key: key.to_owned(),
+        value: scalar(value).unwrap_or_default(),
+        origin: origin.clone(),
+        complaint: "there is no such setting".to_owned(),
+        allowed: "the keys of docs/configuration.md".to_owned(),
+        remedy,
+    }
+}
+
+/// A warning for a variable that nearly is one of ours.
+fn suspicion(name: &str) -> Option<String> {
+    let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+    let known = variables.iter().map(String::as_str).chain(PLACE_VARIABLES.iter().copied());
+    let stem = name.strip_prefix(VARIABLE_PREFIX)?;
+    let near = settings::nearest(stem, known.filter_map(|it| it.strip_prefix(VARIABLE_PREFIX)))?;
+    Some(format!("environment {name} is no setting and is ignored; did you mean {VARIABLE_PREFIX}{near}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(raw: &Raw, key: &str) -> Vec<String> {
+        raw.get(key).map(|written| written.texts.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_files_over_earlier_files() {
+        let mut raw = Raw::default();
+        raw.add_file(Path::new("a.toml"), "node = 'a'\ndatacenter = 'a'\nstore = 'a'\nworkers = 1");
+        raw.add_file(Path::new("b.toml"), "node = 'b'\ndatacenter = 'b'\nstore = 'b'");
+        raw.add_environment(&[("MUSTER_NODE".into(), "c".into()), ("MUSTER_DATACENTER".into(), "c".into())]);
+        raw.add_flags(&[("node", "d".into())]);
+        let won = ["node", "datacenter", "store", "workers"].map(|key| texts(&raw, key).concat());
+        assert_eq!(won, ["d", "c", "b", "1"]);
+        assert!(raw.problems.is_empty(), "{:?}", raw.problems);
+    }
+
+    #[test]
+    fn tables_and_lists_are_read() {
+        let mut raw = Raw::default();
+        raw.add_file(
+            Path::new("a.toml"),
+            "http_addr = ['a:1', 'b:2']\ndev = true\n[limits]\nhead_timeout = '3s'",
+        );
+        assert_eq!(texts(&raw, "http_addr"), ["a:1", "b:2"]);
+        assert_eq!(
+            (texts(&raw, "dev"), texts(&raw, "limits.head_timeout")),
+            (vec!["true".into()], vec!["3s".into()])
+        );
+        raw.add_environment(&[("MUSTER_HTTP_ADDR".into(), " c:3, d:4,".into())]);
+        assert_eq!(texts(&raw, "http_addr"), ["c:3", "d:4"]);
+    }
+
+    #[test]
+    fn what_is_no_setting_is_told_with_the_nearest() {
+        let rows = [
+            ("htp_addr = 'x'", "htp_addr", "did you mean `http_addr`?"),
+            ("[limits]\nidle_timout = '5s'", "limits.idle_timout", "did you mean `limits.idle_timeout`?"),
+            ("[limit]\nx = 1", "limit", "see docs/configuration.md"),
+            ("[node]\nname = 'x'", "node", "write it as"),
+            ("node = 1.5", "node", "write it as"),
+            ("limits = 3", "limits", "see docs/configuration.md"),
+            ("\nnode = ", "line 2", "mend the line"),
+        ];
+        for (text, key, remedy) in rows {
+            let mut raw = Raw::default();
+            raw.add_file(Path::new("muster.toml"), text);
+            let [problem] = &raw.problems[..] else { panic!("{text}: {:?}", raw.problems) };
+            assert_eq!(problem.key, key, "{text}");
+            assert!(problem.remedy.contains(remedy), "{text}: {}", problem.remedy);
+        }
+    }
+
+    #[test]
+    fn foreign_variables_are_left_alone_and_misspelt_ones_mentioned() {
+        let rows = [
+            ("MUSTER_SERVICE_HOST", 0),
+            ("MUSTER_PORT_8500_TCP_ADDR", 0),
+            ("HTTP_ADDR", 0),
+            ("MUSTER_HTP_ADDR", 1),
+            ("MUSTER_CONFIG_FILE", 0),
+        ];
+        for (name, warnings) in rows {
+            let mut raw = Raw::default();
+            raw.add_environment(&[(name.into(), "x".into())]);
+            assert_eq!((raw.warnings.len(), raw.problems.len()), (warnings, 0), "{name}: {:?}", raw.warnings);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The table of settings. Flags and their help, the environment, the file's keys, validation and
+//! `docs/configuration.md` all go by it; a setting that is not here does not exist.
+
+use crate::config::kind::Kind;
+
+/// What holds when nothing is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Fallback {
+    /// This value, as it would be written.
+    Text(&'static str),
+    /// Worked out from the surroundings or from other settings, as the sentence says.
+    Derived(&'static str),
+}
+
+/// When a changed value takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// On reload (SIGHUP), without dropping a connection.
+    Reload,
+    /// On the next start.
+    Restart,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its key in the file, dots for tables. Flag and variable are made from it.
+    pub key: &'static str,
+    /// What it accepts, with unit and range.
+    pub kind: Kind,
+    /// What holds when nothing is written.
+    pub fallback: Fallback,
+    /// When a change takes effect.
+    pub effect: Effect,
+    /// What it does, in a sentence for help and document.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The flag without its dashes: `limits.body_bytes_max` is `limits-body-bytes-max`.
+    pub fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+
+    /// The environment variable: `limits.body_bytes_max` is `MUSTER_LIMITS_BODY_BYTES_MAX`.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// The default as shown to people.
+    pub fn fallback_shown(&self) -> &'static str {
+        match self.fallback {
+            Fallback::Text(text) | Fallback::Derived(text) => text,
+        }
+    }
+}
+
+/// What every environment variable of muster begins with.
+pub const VARIABLE_PREFIX: &str = "MUSTER_";
+
+/// Connections that may be configured: each is a coroutine, and the runtime ends at about 32,000 (two memory
+/// mappings a stack against the kernel's default of 65,530), of which probes and the house itself need some.
+const CONNECTIONS_CEILING: u64 = 26_000;
+
+const fn setting(
+    key: &'static str,
+    kind: Kind,
+    fallback: Fallback,
+    effect: Effect,
+    help: &'static str,
+) -> Setting {
+    Setting { key, kind, fallback, effect, help }
+}
+
+use Effect::{Reload, Restart};
+use Fallback::{Derived, Text};
+
+/// Every setting, in the order in which help and document show them.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "http_addr",
+        Kind::Addresses,
+        Text("127.0.0.1:8500"),
+        Restart,
+        "Where the HTTP API listens. In text, several are separated by commas.",
+    ),
+    setting(
+        "advertise_addr",
+        Kind::Ip,
+        Derived("the first HTTP address that is neither loopback nor wildcard, else 127.0.0.1"),
+        Restart,
+        "The address of this node in the catalog.",
+    ),
+    setting(
+        "node",
+        Kind::Name { bytes_max: 255 },
+        Derived("the host's name"),
+        Restart,
+        "The name of this node in the catalog.",
+    ),
+    setting("datacenter", Kind::Label, Text("dc1"), Restart, "The datacenter that every answer speaks of."),
+    setting(
+        "data_dir",
+        Kind::Path,
+        Text("./muster-data"),
+        Restart,
+        "The directory of the embedded store. It belongs to one process at a time.",
+    ),
+    setting(
+        "store",
+        Kind::Choice(&["embedded", "memory"]),
+        Derived("embedded; memory with dev"),
+        Restart,
+        "Where the registry is kept: durably in data_dir, or in memory until the process ends.",
+    ),
+    setting(
+        "dev",
+        Kind::Boolean,
+        Text("false"),
+        Restart,
+        "For trying things out: the store is memory and the log level debug, unless they are set.",
+    ),
+    setting(
+        "log_level",
+        Kind::Choice(&["error", "warn", "info", "debug", "trace", "off"]),
+        Derived("info; debug with dev"),
+        Reload,
+        "The least important level that is logged.",
+    ),
+    setting(
+        "log_format",
+        Kind::Choice(&["text", "json"]),
+        Text("text"),
+        Restart,
+        "How a log line looks: for people, or one JSON object a line.",
+    ),
+    setting(
+        "workers",
+        Kind::Integer { min: 0, max: 1024 },
+        Text("0"),
+        Restart,
+        "Threads that run connections and probes; 0 takes one for each core.",
+    ),
+    setting(
+        "check_update_interval",
+        Kind::Duration { min_s: 0, max_s: 86_400 },
+        Text("5m"),
+        Reload,
+        "How long a check whose output alone has changed may wait until the catalog shows it.",
+    ),
+    setting(
+        "limits.body_bytes_max",
+        Kind::Bytes { min: 1 << 10, max: 64 << 20 },
+        Text("1MiB"),
+        Reload,
+        "The longest request body. Longer ones are answered 413 unread.",
+    ),
+    setting(
+        "limits.head_bytes_max",
+        Kind::Bytes { min: 4 << 10, max: 1 << 20 },
+        Text("32KiB"),
+        Reload,
+        "The longest request head. Longer ones are answered 431.",
+    ),
+    setting(
+        "limits.connections_max",
+        Kind::Integer { min: 16, max: CONNECTIONS_CEILING },
+        Text("20000"),
+        Reload,
+        "Connections open at once. The next one is answered 503.",
+    ),
+    setting(
+        "limits.connections_per_ip_max",
+        Kind::Integer { min: 1, max: CONNECTIONS_CEILING },
+        Text("200"),
+        Reload,
+        "Connections open at once from one address other than loopback. The next one is answered 429.",
+    ),
+    setting(
+        "limits.head_timeout",
+        Kind::Duration { min_s: 1, max_s: 3600 },
+        Text("10s"),
+        Reload,
+        "How long a client may take to send a request's head.",
+    ),
+    setting(
+        "limits.body_timeout",
+        Kind::Duration { min_s: 1, max_s: 3600 },
+        Text("30s"),
+        Reload,
+        "How long a client may take to send a request's body.",
+    ),
+    setting(
+        "limits.idle_timeout",
+        Kind::Duration { min_s: 1, max_s: 86_400 },
+        Text("75s"),
+        Reload,
+        "How long a connection may rest between two requests.",
+    ),
+    setting(
+        "limits.write_timeout",
+        Kind::Duration { min_s: 1, max_s: 3600 },
+        Text("20s"),
+        Reload,
+        "How long a client may leave an answer unread before the connection is closed.",
+    ),
+    setting(
+        "limits.blocking_queries_max",
+        Kind::Integer { min: 1, max: CONNECTIONS_CEILING },
+        Text("16000"),
+        Reload,
+        "Blocking queries parked at once. The next one is answered 429.",
+    ),
+    setting(
+        "limits.nodes_max",
+        Kind::Integer { min: 1, max: 10_000_000 },
+        Text("100000"),
+        Reload,
+        "Nodes in the catalog, which is held in memory. A registration past it is refused.",
+    ),
+    setting(
+        "limits.services_max",
+        Kind::Integer { min: 1, max: 10_000_000 },
+        Text("1000000"),
+        Reload,
+        "Service instances in the catalog. A registration past it is refused.",
+    ),
+    setting(
+        "limits.checks_max",
+        Kind::Integer { min: 1, max: 20_000_000 },
+        Text("2000000"),
+        Reload,
+        "Checks in the catalog. A registration past it is refused.",
+    ),
+];
+
+/// The setting with this key.
+pub fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The one of `known` that `word` was probably meant to be, if any is near: at most a third of it differs.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let measured = known.map(|candidate| (edits(word, candidate), candidate));
+    let (distance, candidate) = measured.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + word.len() / 4).then_some(candidate)
+}
+
+/// Letters to insert, delete or replace to make one word of the other (Levenshtein). Cost: the product of the
+/// lengths, so only the first 64 bytes count.
+fn edits(one: &str, other: &str) -> usize {
+    let (one, other) = (&one.as_bytes()[..one.len().min(64)], &other.as_bytes()[..other.len().min(64)]);
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, byte) in one.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for column in 0..other.len() {
+            let replaced = diagonal + usize::from(*byte != other[column]);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_flags_and_variables_are_unique() {
+        let flags: BTreeSet<String> = SETTINGS.iter().map(Setting::flag).collect();
+        let variables: BTreeSet<String> = SETTINGS.iter().map(Setting::variable).collect();
+        assert_eq!((flags.len(), variables.len()), (SETTINGS.len(), SETTINGS.len()));
+    }
+
+    #[test]
+    fn every_default_is_accepted_by_its_own_kind() {
+        for setting in SETTINGS {
+            if let Text(text) = setting.fallback {
+                let value = setting.kind.read(&[text.to_owned()]);
+                assert!(value.is_ok(), "{}: {value:?}", setting.key);
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_found_and_no_far_one() {
+        let keys = || SETTINGS.iter().map(|setting| setting.key);
+        let rows = [
+            ("htp_addr", Some("http_addr")),
+            ("http_address", Some("http_addr")),
+            ("limits.body_byte_max", Some("limits.body_bytes_max")),
+            ("datacentre", Some("datacenter")),
+            ("zzzzzzzz", None),
+            ("", None),
+        ];
+        for (word, expected) in rows {
+            assert_eq!(nearest(word, keys()), expected, "{word}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The configuration as it is used: complete, in range, typed.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::address::ListenAddress;
+use crate::config::definitions::Definition;
+use crate::config::kind::Value;
+use crate::config::load::Invocation;
+use crate::config::problem::{Origin, Problem};
+use crate::config::raw::Raw;
+use crate::config::settings::{Fallback, SETTINGS, Setting};
+
+/// Where the registry is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In `data_dir`, durably.
+    Embedded,
+    /// In memory, until the process ends.
+    Memory,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The bounds an operator may move; the settings under `limits`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Each field is the setting of its name; `settings::SETTINGS` says what it bounds.
+pub struct Limits {
+    pub body_bytes_max: usize,
+    pub head_bytes_max: usize,
+    pub connections_max: usize,
+    pub connections_per_ip_max: usize,
+    pub head_timeout: Duration,
+    pub body_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub write_timeout: Duration,
+    pub blocking_queries_max: usize,
+    pub nodes_max: usize,
+    pub services_max: usize,
+    pub checks_max: usize,
+}
+
+/// A complete configuration. Each field is the setting of its name, as [`SETTINGS`] describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where the HTTP API listens; never empty.
+    pub http_addresses: Vec<ListenAddress>,
+    /// This node's address in the catalog.
+    pub advertise_address: IpAddr,
+    /// This node's name in the catalog.
+    pub node: String,
+    /// The datacenter, an RFC 1035 label.
+    pub datacenter: String,
+    /// Where the embedded store lives.
+    pub data_dir: PathBuf,
+    /// Where the registry is kept.
+    pub store: StoreKind,
+    /// Whether this is for trying things out.
+    pub dev: bool,
+    /// The least important level that is logged.
+    pub log_level: log::LevelFilter,
+    /// How a log line looks.
+    pub log_format: LogFormat,
+    /// Threads for connections and probes; 0 is one for each core.
+    pub workers: usize,
+    /// How long a change of a check's output alone may wait.
+    pub check_update_interval: Duration,
+    /// The bounds an operator may move.
+    pub limits: Limits,
+    /// Services and checks defined in files, in the order of the files.
+    pub definitions: Vec<Definition>,
+    /// Things to tell the operator that are no reason to refuse.
+    pub warnings: Vec<String>,
+    /// Every setting's value and where it came from; what the fields above were made of.
+    pub(in crate::config) values: Values,
+    /// What it was loaded from; read again by [`crate::config::load::reload`].
+    pub(in crate::config) invocation: Invocation,
+}
+
+impl Config {
+    /// Every setting with its value and where it was written, in the order of the table.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, String, &Origin)> {
+        let held = |setting: &Setting| self.values.0.get_key_value(setting.key);
+        SETTINGS.iter().filter_map(held).map(|(key, (value, origin))| (*key, value.to_string(), origin))
+    }
+}
+
+/// Values by key, with their origin. Once [`Values::read`] has given it out, every key of the table is in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::config) struct Values(pub BTreeMap<&'static str, (Value, Origin)>);
+
+/// Gives the value of a setting in the type its kind has. A mismatch is a slip in this file, which the tests
+/// run into.
+macro_rules! take {
+    ($values:expr, $kind:ident, $key:literal) => {
+        match $values.value($key) {
+            Value::$kind(value) => value.clone(),
+            other => unreachable!("{} is no {}: {other}", $key, stringify!($kind)),
+        }
+    };
+}
+
+impl Values {
+    /// Reads every setting, from what was written or from its default.
+    ///
+    /// # Errors
+    /// A problem for every value that its kind does not accept.
+    pub fn read(raw: &Raw, host_name: Option<&str>) -> Result<Self, Vec<Problem>> {
+        let mut values = Values(BTreeMap::new());
+        let mut problems = Vec::new();
+        for setting in SETTINGS {
+            let Some(written) = raw.get(setting.key) else {
+                if let Fallback::Text(text) = setting.fallback {
+                    let value = setting
+                        .kind
+                        .read(&[text.to_owned()])
+                        .expect("a test reads every default of the table");
+                    values.0.insert(setting.key, (value, Origin::Default));
+                }
+                continue;
+            };
+            match setting.kind.read(&written.texts) {
+                Ok(value) => drop(values.0.insert(setting.key, (value, written.origin.clone()))),
+                Err(complaint) => {
+                    problems.push(refused(setting, &written.texts.join(","), &written.origin, complaint))
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        values.derive(host_name)?;
+        Ok(values)
+    }
+
+    /// Fills in what depends on the surroundings or on other settings.
+    fn derive(&mut self, host_name: Option<&str>) -> Result<(), Vec<Problem>> {
+        let dev = take!(self, Boolean, "dev");
+        let addresses = take!(self, Addresses, "http_addr");
+        let reachable = addresses.iter().find_map(ListenAddress::reachable_ip);
+        let derived = [
+            ("advertise_addr", reachable.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()),
+            ("node", host_name.unwrap_or("localhost").to_owned()),
+            ("store", if dev { "memory" } else { "embedded" }.to_owned()),
+            ("log_level", if dev { "debug" } else { "info" }.to_owned()),
+        ];
+        let mut problems = Vec::new();
+        for (key, text) in derived {
+            let setting =
+                SETTINGS.iter().find(|it| it.key == key).expect("derived settings are in the table");
+            if self.0.contains_key(key) {
+                continue;
+            }
+            match setting.kind.read(std::slice::from_ref(&text)) {
+                Ok(value) => drop(self.0.insert(setting.key, (value, Origin::Default))),
+                Err(complaint) => problems.push(refused(setting, &text, &Origin::Default, complaint)),
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn value(&self, key: &str) -> &Value {
+        &self.0.get(key).expect("every key of the table has a value once all are read").0
+    }
+
+    fn is_written(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|(_, origin)| *origin != Origin::Default)
+    }
+
+    /// Puts the values into their typed places.
+    pub fn into_config(
+        self,
+        invocation: Invocation,
+        definitions: Vec<Definition>,
+        mut warnings: Vec<String>,
+    ) -> Config {
+        let store = match take!(self, Text, "store").as_str() {
+            "memory" => StoreKind::Memory,
+            _ => StoreKind::Embedded,
+        };
+        if store == StoreKind::Memory && self.is_written("data_dir") {
+            warnings.push("data_dir is set but not used: the store is memory".to_owned());
+        }
+        let log_level =
+            take!(self, Text, "log_level").parse().expect("the words of the table are levels of `log`");
+        let log_format =
+            if take!(self, Text, "log_format") == "json" { LogFormat::Json } else { LogFormat::Text };
+        Config {
+            http_addresses: take!(self, Addresses, "http_addr"),
+            advertise_address: take!(self, Ip, "advertise_addr"),
+            node: take!(self, Text, "node"),
+            datacenter: take!(self, Text, "datacenter"),
+            data_dir: take!(self, Path, "data_dir"),
+            store,
+            dev: take!(self, Boolean, "dev"),
+            log_level,
+            log_format,
+            workers: take!(self, Integer, "workers") as usize,
+            check_update_interval: take!(self, Duration, "check_update_interval"),
+            limits: self.limits(),
+            definitions,
+            warnings,
+            values: self,
+            invocation,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            body_bytes_max: take!(self, Bytes, "limits.body_bytes_max") as usize,
+            head_bytes_max: take!(self, Bytes, "limits.head_bytes_max") as usize,
+            connections_max: take!(self, Integer, "limits.connections_max") as usize,
+            connections_per_ip_max: take!(self, Integer, "limits.connections_per_ip_max") as usize,
+            head_timeout: take!(self, Duration, "limits.head_timeout"),
+            body_timeout: take!(self, Duration, "limits.body_timeout"),
+            idle_timeout: take!(self, Duration, "limits.idle_timeout"),
+            write_timeout: take!(self, Duration, "limits.write_timeout"),
+            blocking_queries_max: take!(self, Integer, "limits.blocking_queries_max") as usize,
+            nodes_max: take!(self, Integer, "limits.nodes_max") as usize,
+            services_max: take!(self, Integer, "limits.services_max") as usize,
+            checks_max: take!(self, Integer, "limits.checks_max") as usize,
+        }
+    }
+}
+
+fn refused(setting: &Setting, value: &str, origin: &Origin, complaint: String) -> Problem {
+    let remedy = match setting.fallback {
+        Fallback::Text(text) => format!("write for example `{text}`"),
+        Fallback::Derived(_) => format!("set {} to such a value", setting.key),
+    };
+    Problem {
+        key: setting.key.to_owned(),
+        value: value.to_owned(),
+        origin: origin.clone(),
+        complaint,
+        allowed: setting.kind.allowed(),
+        remedy,
+    }
+}

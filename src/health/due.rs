@@ -1,0 +1,76 @@
+//! What comes out of health: things to do, and verdicts on what was found out.
+
+use std::time::Duration;
+
+use crate::health::CheckKey;
+use crate::model::{Observation, Probe};
+use crate::stdx::text::Text;
+
+/// Number of one run of a check, never used twice. A result is only taken from the run that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Run(pub(in crate::health) u64);
+
+/// Something that is to be done now. Until it is done it comes again, after a while long enough to do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Run this check and hand the result to `Health::observe` with `Source::Probe`.
+    Probe {
+        /// The check.
+        key: CheckKey,
+        /// How to check.
+        probe: Probe,
+        /// Time that the run may take.
+        timeout: Duration,
+        /// Bytes of output to keep.
+        output_bytes_max: usize,
+        /// Goes back with the result.
+        run: Run,
+    },
+    /// An instance was silent for longer than its TTL: write this to the catalog.
+    Expired {
+        /// The check.
+        key: CheckKey,
+        /// Critical, with what the instance said last.
+        observation: Observation,
+    },
+    /// The output has been different from the catalog's for long enough: write it. The status is the catalog's.
+    Sync {
+        /// The check.
+        key: CheckKey,
+        /// The catalog's status with the freshest output.
+        observation: Observation,
+    },
+    /// An instance has been critical for too long: deregister it.
+    Reap {
+        /// The check that says so.
+        key: CheckKey,
+        /// Id of the instance, on the node of the check.
+        service_id: Text,
+        /// How long the check has been critical without a break, downtime of muster included.
+        critical_for: Duration,
+    },
+}
+
+/// Where an observation comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A run that `Due::Probe` asked for. Counts against the thresholds.
+    Probe(Run),
+    /// The instance itself, through the API; TTL checks only. Counts at once and restarts the TTL.
+    Report,
+    /// The state of an alias's target. Counts at once.
+    Alias,
+}
+
+/// What an observation comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Write this to the catalog now.
+    Changed(Observation),
+    /// Same status, new output: kept here, and written by a later `Due::Sync`.
+    OutputOnly,
+    /// Nothing new, or not enough results in a row for the thresholds.
+    Unchanged,
+    /// Not from the run under way, or not a source that this check has: nothing was done with it.
+    Ignored,
+}

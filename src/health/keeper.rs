@@ -1,0 +1,191 @@
+//! Health itself: all checks under watch, and the attended time they live in.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::health::settings::{HEARTBEAT, STALL_MIN};
+use crate::health::timers::Timers;
+use crate::health::tracked::Tracked;
+use crate::health::{CheckKey, Due, Settings, Source, Verdict};
+use crate::model::{Check, Observation, Status};
+use crate::stdx::text::Text;
+
+/// Decides what is due and what results mean, and nothing else: it runs no check and writes to no catalog.
+///
+/// Time enters only through `now` of each call, which must not run backwards. Inside, time is *attended* time: it stands
+/// still while nobody calls (a stopped process, a starved machine), since during a stall no beat of an instance can be
+/// heard. So no TTL expires, nothing is reaped and no burst of runs follows through a fault of ours.
+///
+/// What is handed out is settled by `observe` (runs), `settled` (changes) and `forget` (reaps). Until then it is handed
+/// out again after a while: a change that a full disk swallowed is not lost.
+///
+/// Cost: O(log n) for each check that is due or changes; a heartbeat that changes nothing is a look-up. Bound:
+/// `Settings::checks_max`.
+#[derive(Debug)]
+pub struct Health {
+    settings: Settings,
+    checks: HashMap<CheckKey, Tracked>,
+    timers: Timers,
+    runs_started: u64,
+    /// The latest `now`; `None` before the first call.
+    attended_at: Option<Instant>,
+    /// Sum of all stalls. Attended time is `now` less this.
+    stalled: Duration,
+}
+
+/// How a check comes to be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Registered just now.
+    Registered,
+    /// Known from before a restart: it keeps its status, its instance gets a whole TTL or a run to show that it is
+    /// alive, and time in critical goes on where it was.
+    Restored {
+        /// How long its status had stood when it was restored, by the wall clock.
+        status_age: Duration,
+    },
+}
+
+/// No room for another check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// The bound that was met.
+    pub checks_max: usize,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checks_max = self.checks_max;
+        write!(formatter, "{checks_max} checks are run already; deregister some or raise the limit")
+    }
+}
+
+impl std::error::Error for Full {}
+
+impl Health {
+    /// Health that watches nothing yet.
+    pub fn new(settings: Settings) -> Health {
+        Health {
+            settings,
+            checks: HashMap::new(),
+            timers: Timers::default(),
+            runs_started: 0,
+            attended_at: None,
+            stalled: Duration::ZERO,
+        }
+    }
+
+    /// Starts to watch a check, or takes over what a new registration of it says. The same definition again leaves
+    /// counters, deadlines and schedule as they are.
+    ///
+    /// # Errors
+    /// [`Full`] when the check is new and there is no room for it.
+    pub fn track(
+        &mut self,
+        now: Instant,
+        key: CheckKey,
+        check: &Check,
+        arrival: Arrival,
+    ) -> Result<(), Full> {
+        let now = self.attend(now);
+        let checks_max = self.settings.checks_max;
+        let is_full = self.checks.len() >= checks_max;
+        match self.checks.entry(key.clone()) {
+            Entry::Occupied(mut entry) => entry.get_mut().update(now, &key, check, &self.settings),
+            Entry::Vacant(_) if is_full => return Err(Full { checks_max }),
+            Entry::Vacant(entry) => {
+                entry.insert(Tracked::new(now, &key, check, arrival, &self.settings));
+            }
+        }
+        self.rearm(&key);
+        Ok(())
+    }
+
+    /// Ends the watch. A result that is still under way will be ignored.
+    pub fn forget(&mut self, key: &CheckKey) {
+        if let Some(tracked) = self.checks.remove(key) {
+            tracked.disarm(&mut self.timers);
+        }
+    }
+
+    /// Appends everything that is due by `now` to `due`. Wants to be called at [`Health::next_due`].
+    pub fn tick(&mut self, now: Instant, due: &mut Vec<Due>) {
+        let now = self.attend(now);
+        while let Some(key) = self.timers.pop(now) {
+            if let Some(tracked) = self.checks.get_mut(&key) {
+                tracked.alarm_gone_off();
+                tracked.collect(now, &key, &mut self.runs_started, due);
+                tracked.rearm(&mut self.timers, &key);
+            }
+        }
+    }
+
+    /// When `tick` wants to be called next: at most a heartbeat after the last call, `None` while nothing is watched.
+    pub fn next_due(&self) -> Option<Instant> {
+        let heartbeat_at = self.attended_at? + HEARTBEAT;
+        let alarm_at = self.timers.next_at().map(|at| at + self.stalled);
+        (!self.checks.is_empty()).then(|| alarm_at.map_or(heartbeat_at, |at| at.min(heartbeat_at)))
+    }
+
+    /// Takes a result, a report or the state of an alias's target, and says what to write to the catalog.
+    pub fn observe(
+        &mut self,
+        now: Instant,
+        key: &CheckKey,
+        observation: Observation,
+        source: Source,
+    ) -> Verdict {
+        let now = self.attend(now);
+        let Some(tracked) = self.checks.get_mut(key) else { return Verdict::Ignored };
+        let verdict = tracked.observe(now, observation, source);
+        self.rearm(key);
+        verdict
+    }
+
+    /// The catalog shows this of a check now, whoever asked for it. To be called for every change it applies.
+    pub fn settled(&mut self, now: Instant, key: &CheckKey, status: Status, output: &Text) {
+        let now = self.attend(now);
+        if let Some(tracked) = self.checks.get_mut(key) {
+            tracked.settle(now, status, output);
+            self.rearm(key);
+        }
+    }
+
+    /// The newest output of a check, written to the catalog or not; `None` when it is not watched.
+    pub fn output(&self, key: &CheckKey) -> Option<&Text> {
+        self.checks.get(key).map(Tracked::output)
+    }
+
+    /// Number of checks under watch.
+    pub fn len(&self) -> usize {
+        self.checks.len()
+    }
+
+    /// Whether nothing is under watch.
+    pub fn is_empty(&self) -> bool {
+        self.checks.is_empty()
+    }
+
+    /// Time lost to stalls so far.
+    pub fn stalled(&self) -> Duration {
+        self.stalled
+    }
+
+    /// Notes that somebody called, takes a stall out of the reckoning, and gives the attended time.
+    fn attend(&mut self, now: Instant) -> Instant {
+        let silent_for = self.attended_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        if silent_for > STALL_MIN {
+            self.stalled += silent_for - HEARTBEAT;
+        }
+        self.attended_at = self.attended_at.max(Some(now));
+        now - self.stalled
+    }
+
+    fn rearm(&mut self, key: &CheckKey) {
+        if let Some(tracked) = self.checks.get_mut(key) {
+            tracked.rearm(&mut self.timers, key);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Three versions of one check's verdict: what the catalog shows, what is on its way there, and the freshest.
+
+use std::time::{Duration, Instant};
+
+use crate::health::Verdict;
+use crate::health::settings::SETTLE_TIME;
+use crate::model::{Observation, Status};
+use crate::stdx::text::Text;
+
+/// Compares findings with what the catalog shows, so that only news is written to it.
+///
+/// A change of status is asked for at once. An output that changes alone is kept here and asked for later: a check that
+/// prints the time would otherwise write to disk and wake every watcher at each run.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// What the catalog shows.
+    shown: Observation,
+    /// What was asked of the catalog and has not arrived there yet.
+    asked: Option<Asked>,
+    /// The newest output, written or not.
+    freshest: Text,
+    /// When the freshest output is to be written; `None` when it is written or about to be.
+    sync_at: Option<Instant>,
+}
+
+/// A change on its way to the catalog.
+#[derive(Clone, Debug)]
+struct Asked {
+    observation: Observation,
+    /// From then on it counts as lost.
+    until: Instant,
+}
+
+impl Standing {
+    /// The standing of a check of which the catalog shows `status` and `output`.
+    pub fn new(status: Status, output: &Text) -> Standing {
+        let shown = Observation { status, output: output.clone() };
+        Standing { shown, asked: None, freshest: output.clone(), sync_at: None }
+    }
+
+    /// The newest output, written or not.
+    pub fn freshest(&self) -> &Text {
+        &self.freshest
+    }
+
+    /// When an output that was kept back is to be written.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.sync_at
+    }
+
+    /// Compares a finding with what the catalog shows or is about to. An output without a change of status may wait
+    /// for `output_delay`.
+    pub fn judge(&mut self, now: Instant, finding: Observation, output_delay: Duration) -> Verdict {
+        let is_new_output = finding.output != self.freshest;
+        self.freshest = finding.output.clone();
+        let expected = self.expected(now);
+        if finding == *expected {
+            self.sync_at = None;
+            return Verdict::Unchanged;
+        }
+        if finding.status == expected.status && !output_delay.is_zero() {
+            self.sync_at.get_or_insert(now + output_delay);
+            return if is_new_output { Verdict::OutputOnly } else { Verdict::Unchanged };
+        }
+        self.sync_at = None;
+        self.asked = Some(Asked { observation: finding.clone(), until: now + SETTLE_TIME });
+        Verdict::Changed(finding)
+    }
+
+    /// The catalog shows `status` and `output` now.
+    pub fn settle(&mut self, now: Instant, status: Status, output: &Text, output_delay: Duration) {
+        let shown = Observation { status, output: output.clone() };
+        if self.asked.as_ref().is_some_and(|asked| asked.observation == shown) {
+            self.asked = None;
+        }
+        if shown == self.shown {
+            return;
+        }
+        if self.freshest == self.shown.output && self.asked.is_none() {
+            self.freshest = shown.output.clone();
+        }
+        self.shown = shown;
+        let is_written = self.asked.is_some() || self.freshest == self.shown.output;
+        self.sync_at = (!is_written).then(|| now + output_delay);
+    }
+
+    /// The output that has waited long enough, with the catalog's status. Comes again after `SETTLE_TIME` unless it
+    /// has settled.
+    pub fn take_due(&mut self, now: Instant) -> Option<Observation> {
+        if self.sync_at? > now {
+            return None;
+        }
+        self.sync_at = Some(now + SETTLE_TIME);
+        let status = self.expected(now).status;
+        Some(Observation { status, output: self.freshest.clone() })
+    }
+
+    /// What the catalog will show once everything asked for has arrived. A change that was lost on its way counts as
+    /// never asked for.
+    fn expected(&self, now: Instant) -> &Observation {
+        match &self.asked {
+            Some(asked) if now < asked.until => &asked.observation,
+            _ => &self.shown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(300);
+
+    fn finding(status: Status, output: &str) -> Observation {
+        Observation { status, output: Text::from(output) }
+    }
+
+    #[test]
+    fn a_change_is_asked_for_once_until_it_is_lost() {
+        let start = Instant::now();
+        let mut standing = Standing::new(Status::Critical, &Text::from(""));
+        let well = finding(Status::Passing, "ok");
+        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Changed(well.clone()));
+        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Unchanged);
+        let later = start + SETTLE_TIME;
+        assert_eq!(standing.judge(later, well.clone(), DELAY), Verdict::Changed(well.clone()));
+        standing.settle(later, Status::Passing, &Text::from("ok"), DELAY);
+        assert_eq!(standing.judge(later + SETTLE_TIME, well, DELAY), Verdict::Unchanged);
+    }
+
+    #[test]
+    fn a_report_that_crosses_an_expiry_is_not_swallowed() {
+        let start = Instant::now();
+        let mut standing = Standing::new(Status::Passing, &Text::from("ok"));
+        let (expired, well) = (finding(Status::Critical, "TTL expired"), finding(Status::Passing, "ok"));
+        assert_eq!(standing.judge(start, expired.clone(), DELAY), Verdict::Changed(expired));
+        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Changed(well.clone()));
+        standing.settle(start, Status::Critical, &Text::from("TTL expired"), DELAY);
+        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Unchanged);
+        standing.settle(start, Status::Passing, &Text::from("ok"), DELAY);
+        assert_eq!(standing.freshest(), &well.output);
+        assert_eq!(standing.deadline(), None);
+    }
+
+    #[test]
+    fn an_output_alone_waits_and_is_written_until_it_settles() {
+        let start = Instant::now();
+        let mut standing = Standing::new(Status::Passing, &Text::from("1"));
+        for output in ["2", "3"] {
+            assert_eq!(standing.judge(start, finding(Status::Passing, output), DELAY), Verdict::OutputOnly);
+        }
+        assert_eq!(standing.judge(start, finding(Status::Passing, "3"), DELAY), Verdict::Unchanged);
+        assert_eq!(standing.freshest(), "3");
+        assert_eq!(standing.take_due(start + DELAY / 2), None);
+        let due = start + DELAY;
+        assert_eq!(standing.take_due(due), Some(finding(Status::Passing, "3")));
+        assert_eq!(standing.take_due(due), None);
+        assert_eq!(standing.take_due(due + SETTLE_TIME), Some(finding(Status::Passing, "3")));
+        standing.settle(due, Status::Passing, &Text::from("3"), DELAY);
+        assert_eq!(standing.deadline(), None);
+    }
+
+    #[test]
+    fn an_output_that_returns_to_what_is_shown_needs_no_writing() {
+        let start = Instant::now();
+        let mut standing = Standing::new(Status::Passing, &Text::from("1"));
+        standing.judge(start, finding(Status::Passing, "2"), DELAY);
+        assert_eq!(standing.judge(start, finding(Status::Passing, "1"), DELAY), Verdict::Unchanged);
+        assert_eq!(standing.deadline(), None);
+    }
+
+    #[test]
+    fn without_delay_every_output_is_written_at_once() {
+        let mut standing = Standing::new(Status::Passing, &Text::from("1"));
+        let news = finding(Status::Passing, "2");
+        assert_eq!(standing.judge(Instant::now(), news.clone(), Duration::ZERO), Verdict::Changed(news));
+    }
+
+    #[test]
+    fn what_others_write_becomes_the_freshest() {
+        let mut standing = Standing::new(Status::Passing, &Text::from("1"));
+        standing.settle(Instant::now(), Status::Critical, &Text::from("by hand"), DELAY);
+        assert_eq!(standing.freshest(), "by hand");
+        assert_eq!(standing.deadline(), None);
+    }
+}

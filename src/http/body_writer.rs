@@ -1,0 +1,80 @@
+//! Writing a response body piece by piece.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use crate::http::exchange::Wake;
+use crate::http::request::Version;
+use crate::http::transport::{Stop, Transport};
+use crate::sys::park::Waker;
+
+/// Bytes gathered before they are sent as one chunk.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// The body of a streamed response. Bytes are gathered into chunks; [`Write::flush`] sends what is gathered at once.
+///
+/// Writing waits for the client to read: hold no lock over it.
+pub struct BodyWriter<'a> {
+    transport: &'a mut Transport,
+    gathered: Vec<u8>,
+    is_chunked: bool,
+}
+
+impl<'a> BodyWriter<'a> {
+    pub(crate) fn new(transport: &'a mut Transport, version: Version) -> BodyWriter<'a> {
+        BodyWriter { transport, gathered: Vec::new(), is_chunked: version == Version::Http11 }
+    }
+
+    /// What wakes this connection, as `Exchange::waker`.
+    pub fn waker(&self) -> Waker {
+        self.transport.waker()
+    }
+
+    /// Sends what is gathered, then parks as `Exchange::park` does.
+    pub fn park(&mut self, deadline: Instant) -> Wake {
+        match self.flush() {
+            Ok(()) => self.transport.park(deadline),
+            Err(_) => Wake::ClientGone,
+        }
+    }
+
+    /// Sends the rest and the end.
+    pub(crate) fn finish(mut self) -> Result<(), Stop> {
+        self.send()?;
+        if self.is_chunked {
+            self.transport.output().extend_from_slice(b"0\r\n\r\n");
+        }
+        self.transport.flush()
+    }
+
+    fn send(&mut self) -> Result<(), Stop> {
+        if self.gathered.is_empty() {
+            return self.transport.flush();
+        }
+        if self.is_chunked {
+            // Writing to a vector cannot fail.
+            let _ = write!(self.transport.output(), "{:x}\r\n", self.gathered.len());
+            self.gathered.extend_from_slice(b"\r\n");
+        }
+        let sent = self.transport.flush_with(&self.gathered);
+        self.gathered.clear();
+        sent
+    }
+}
+
+impl Write for BodyWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= CHUNK_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send().map_err(|stop| match stop {
+            Stop::Timeout => io::ErrorKind::TimedOut.into(),
+            Stop::Gone | Stop::Draining => io::ErrorKind::BrokenPipe.into(),
+        })
+    }
+}

@@ -1,0 +1,391 @@
+//! The life of one connection: read a request, have it answered, send the response, until either side ends it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::http::body_writer::BodyWriter;
+use crate::http::chunked::ChunkedDecoder;
+use crate::http::compress::{Payload, compress};
+use crate::http::config::ServerConfig;
+use crate::http::date::DateText;
+use crate::http::exchange::{Exchange, Handler};
+use crate::http::fault::{self, Fault};
+use crate::http::framing::{BodyLength, Framing};
+use crate::http::head::HeadScanner;
+use crate::http::method::Method;
+use crate::http::request::{Request, Version};
+use crate::http::request_id::RequestId;
+use crate::http::response::{Body, Response, StreamBody, reason};
+use crate::http::server::Shared;
+use crate::http::spare;
+use crate::http::stats::count;
+use crate::http::transport::{Awaiting, Stop, Transport};
+use crate::sys::clock::{self, Deadline};
+use crate::sys::listen::Peer;
+use crate::sys::runtime;
+use crate::sys::stream::Stream;
+
+/// Bodies up to this size are copied behind their head when another request is waiting, so that the responses of a
+/// pipelining client leave together; larger ones go out uncopied.
+const COPIED_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Body memory set aside at once on a client's word; more comes as its bytes do.
+const BODY_RESERVED_BYTES_MAX: usize = 64 * 1024;
+
+/// One connection, run to its end by [`Connection::run`].
+pub(crate) struct Connection {
+    transport: Transport,
+    handler: Arc<dyn Handler>,
+    peer: Peer,
+    /// The connection's number in this process, and of its present request.
+    number: u64,
+    request_number: u64,
+    date: DateText,
+}
+
+/// What comes after a response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Request,
+    Close,
+}
+
+/// Why no request came: the client is refused with a sentence, or the connection just ends.
+enum NoRequest {
+    Refused(Fault),
+    Stopped(Stop),
+}
+
+impl From<Fault> for NoRequest {
+    fn from(fault: Fault) -> NoRequest {
+        NoRequest::Refused(fault)
+    }
+}
+
+impl From<Stop> for NoRequest {
+    fn from(stop: Stop) -> NoRequest {
+        NoRequest::Stopped(stop)
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        stream: Stream,
+        peer: Peer,
+        number: u64,
+        shared: Arc<Shared>,
+        handler: Arc<dyn Handler>,
+    ) -> Connection {
+        let transport = Transport::new(stream, shared);
+        let date = DateText::new(clock::coarse_unix_seconds());
+        Connection { transport, handler, peer, number, request_number: 0, date }
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) fn run(mut self) {
+        while self.await_request().is_ok() {
+            self.request_number += 1;
+            let mut request = spare::take_request();
+            request.begin(self.peer, RequestId::numbered(self.number, self.request_number));
+            let next = self.serve_one(&mut request);
+            spare::give_request(request);
+            if next != Ok(Next::Request) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the first byte of the next request, holding no memory for it.
+    fn await_request(&mut self) -> Result<(), Stop> {
+        self.transport.take_turns();
+        let config = &self.transport.shared().config;
+        let timeout = if self.request_number == 0 { config.head_timeout } else { config.idle_timeout };
+        let deadline = Deadline::after(timeout);
+        // Some clients end a body with a line end too many (RFC 9112 section 2.2); one is forgiven.
+        let mut is_forgiving = true;
+        loop {
+            match self.transport.input.filled() {
+                [b'\r', b'\n', ..] if is_forgiving => {
+                    self.transport.input.consume(2);
+                    is_forgiving = false;
+                }
+                [] | [b'\r'] => self.transport.fill(Awaiting::NextRequest, deadline)?,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn serve_one(&mut self, request: &mut Request) -> Result<Next, Stop> {
+        let framing = match self.read_request(request) {
+            Ok(framing) => framing,
+            Err(NoRequest::Stopped(stop)) => return Err(stop),
+            Err(NoRequest::Refused(fault)) => return self.refuse(fault, request.id()),
+        };
+        count(&self.transport.shared().stats.requests);
+        match self.ask_handler(request) {
+            Answer::Response(response) => self.respond(request, framing, response),
+            Answer::ClientGone => Err(Stop::Gone),
+            Answer::Panicked => {
+                let framing = Framing { keep_alive: false, ..framing };
+                self.respond(request, framing, fault::HANDLER_PANICKED.into())
+            }
+        }
+    }
+
+    /// Reads one request, head and body.
+    fn read_request(&mut self, request: &mut Request) -> Result<Framing, NoRequest> {
+        let head_length = self.read_head()?;
+        let framing = request.read_head(&self.transport.input.filled()[..head_length])?;
+        self.transport.input.consume(head_length);
+        let config = &self.transport.shared().config;
+        let body_bytes_max = self.handler.body_bytes_max(request.method(), request.path());
+        let body_bytes_max = body_bytes_max.unwrap_or(config.body_bytes_max);
+        match framing.body {
+            BodyLength::Known(0) => return Ok(framing),
+            BodyLength::Known(length) if length > body_bytes_max as u64 => {
+                return Err(fault::BODY_TOO_LARGE.into());
+            }
+            BodyLength::Known(_) | BodyLength::Chunked => {}
+        }
+        let deadline = Deadline::after(config.body_timeout);
+        if framing.expects_continue && self.transport.input.is_empty() {
+            self.transport.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        let body_read = match framing.body {
+            BodyLength::Known(length) => self.read_known_body(length as usize, deadline, &mut request.body),
+            BodyLength::Chunked => self.read_chunked_body(body_bytes_max, deadline, &mut request.body),
+        };
+        body_read.map(|()| framing)
+    }
+
+    /// The length of the head at the start of the input, once it is there.
+    fn read_head(&mut self) -> Result<usize, NoRequest> {
+        let deadline = Deadline::after(self.transport.shared().config.head_timeout);
+        let mut scanner = HeadScanner::default();
+        loop {
+            let config: &ServerConfig = &self.transport.shared().config;
+            if let Some(length) = scanner.scan(self.transport.input.filled(), config)? {
+                return Ok(length);
+            }
+            self.fill_rest(deadline, fault::HEAD_TIMEOUT)?;
+        }
+    }
+
+    fn read_known_body(
+        &mut self,
+        length: usize,
+        deadline: Deadline,
+        body: &mut Vec<u8>,
+    ) -> Result<(), NoRequest> {
+        body.reserve(length.min(BODY_RESERVED_BYTES_MAX));
+        loop {
+            let available = self.transport.input.filled();
+            let taken = available.len().min(length - body.len());
+            body.extend_from_slice(&available[..taken]);
+            self.transport.input.consume(taken);
+            if body.len() == length {
+                return Ok(());
+            }
+            self.fill_rest(deadline, fault::BODY_TIMEOUT)?;
+        }
+    }
+
+    fn read_chunked_body(
+        &mut self,
+        body_bytes_max: usize,
+        deadline: Deadline,
+        body: &mut Vec<u8>,
+    ) -> Result<(), NoRequest> {
+        let mut decoder = ChunkedDecoder::new(body_bytes_max);
+        loop {
+            let used = decoder.decode(self.transport.input.filled(), body)?;
+            self.transport.input.consume(used);
+            if decoder.is_done() {
+                return Ok(());
+            }
+            self.fill_rest(deadline, fault::BODY_TIMEOUT)?;
+        }
+    }
+
+    /// Waits for more of a request that has begun; its slowness is told to the client.
+    fn fill_rest(&mut self, deadline: Deadline, timeout: Fault) -> Result<(), NoRequest> {
+        self.transport.fill(Awaiting::Rest, deadline).map_err(|stop| match stop {
+            Stop::Timeout => NoRequest::Refused(timeout),
+            Stop::Gone | Stop::Draining => NoRequest::Stopped(stop),
+        })
+    }
+
+    /// Tells the client why its bytes were no request, and ends the connection: where the next request would begin is
+    /// unknown.
+    fn refuse(&mut self, fault: Fault, id: RequestId) -> Result<Next, Stop> {
+        count(&self.transport.shared().stats.requests_refused);
+        let outline = Outline {
+            version: Version::Http11,
+            id: &id,
+            length: BodyLength::Known(fault.sentence.len() as u64),
+            is_gzip: false,
+            connection: Some("close"),
+        };
+        self.put_head(&fault.into(), &outline);
+        self.transport.output().extend_from_slice(fault.sentence.as_bytes());
+        self.transport.flush()?;
+        self.transport.linger();
+        Ok(Next::Close)
+    }
+
+    /// Has the handler answer; a panic stays in this request.
+    fn ask_handler(&mut self, request: &Request) -> Answer {
+        let mut exchange = Exchange::new(request, &mut self.transport);
+        let handled = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&mut exchange)));
+        match handled {
+            Ok(_) if exchange.is_client_gone() => Answer::ClientGone,
+            Ok(response) => Answer::Response(response),
+            Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
+            Err(panic) => {
+                count(&self.transport.shared().stats.panics);
+                let text = runtime::panic_text(panic.as_ref());
+                log::error!("handler panicked on {} {}: {text}", request.method_name(), request.raw_target());
+                Answer::Panicked
+            }
+        }
+    }
+
+    /// Sends a response, or leaves it to be sent with the next one.
+    fn respond(&mut self, request: &Request, framing: Framing, mut response: Response) -> Result<Next, Stop> {
+        let shared = self.transport.shared();
+        let body = std::mem::replace(&mut response.body, Body::Empty);
+        let has_body = !matches!(response.status, 100..=199 | 204 | 304);
+        let payload = match body {
+            _ if !has_body => Payload::Plain(Body::Empty),
+            body if framing.accepts_gzip => {
+                compress(body, &response.headers, &shared.config, &shared.offload)
+            }
+            body => Payload::Plain(body),
+        };
+        let is_stream = payload.bytes().is_none();
+        let keeps = framing.keep_alive
+            && !shared.is_draining()
+            && !(is_stream && request.version() == Version::Http10 && request.method() != Method::Head);
+        let outline = Outline {
+            version: request.version(),
+            id: &request.id(),
+            length: payload
+                .bytes()
+                .map_or(BodyLength::Chunked, |bytes| BodyLength::Known(bytes.len() as u64)),
+            is_gzip: payload.is_gzip(),
+            connection: match (keeps, request.version()) {
+                (false, _) => Some("close"),
+                (true, Version::Http10) => Some("keep-alive"),
+                (true, Version::Http11) => None,
+            },
+        };
+        self.put_head(&response, &outline);
+        match payload {
+            _ if request.method() == Method::Head => self.transport.flush_if_large()?,
+            Payload::Plain(Body::Stream(stream)) => self.send_stream(stream, request)?,
+            payload => self.send_bytes(payload.bytes().unwrap_or_default())?,
+        }
+        if keeps {
+            return Ok(Next::Request);
+        }
+        self.transport.flush()?;
+        if !self.transport.input.is_empty() {
+            self.transport.linger();
+        }
+        Ok(Next::Close)
+    }
+
+    /// Sends a body behind its head: copied when small and another request waits, otherwise from where it is.
+    fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        let more_waits = !self.transport.input.is_empty();
+        if bytes.is_empty() || (more_waits && bytes.len() <= COPIED_BODY_BYTES_MAX) {
+            self.transport.output().extend_from_slice(bytes);
+            self.transport.flush_if_large()
+        } else {
+            self.transport.flush_with(bytes)
+        }
+    }
+
+    /// Lets the body write itself. When it fails the connection ends without the body's end, so that nobody takes the
+    /// part for the whole.
+    fn send_stream(&mut self, stream: StreamBody, request: &Request) -> Result<(), Stop> {
+        let mut writer = BodyWriter::new(&mut self.transport, request.version());
+        match catch_unwind(AssertUnwindSafe(|| stream(&mut writer))) {
+            Ok(Ok(())) => writer.finish(),
+            Ok(Err(error)) => {
+                log::debug!("streamed response to {} cut short: {error}", request.raw_target());
+                Err(Stop::Gone)
+            }
+            Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
+            Err(panic) => {
+                count(&self.transport.shared().stats.panics);
+                log::error!(
+                    "streaming {} panicked: {}",
+                    request.raw_target(),
+                    runtime::panic_text(panic.as_ref())
+                );
+                Err(Stop::Gone)
+            }
+        }
+    }
+
+    /// Appends a response's head to the output.
+    fn put_head(&mut self, response: &Response, outline: &Outline<'_>) {
+        let mut digits = itoa::Buffer::new();
+        let date = self.date.at(clock::coarse_unix_seconds());
+        let output = self.transport.output();
+        output.extend_from_slice(if outline.version == Version::Http10 {
+            b"HTTP/1.0 "
+        } else {
+            b"HTTP/1.1 "
+        });
+        output.extend_from_slice(digits.format(response.status).as_bytes());
+        output.push(b' ');
+        output.extend_from_slice(reason(response.status).as_bytes());
+        output.extend_from_slice(b"\r\n");
+        response.headers.pieces().iter().for_each(|piece| output.extend_from_slice(piece));
+        match outline.length {
+            _ if matches!(response.status, 100..=199 | 204 | 304) => {}
+            BodyLength::Known(length) => {
+                put_header(output, b"Content-Length: ", digits.format(length).as_bytes())
+            }
+            BodyLength::Chunked if outline.version == Version::Http11 => {
+                put_header(output, b"Transfer-Encoding: ", b"chunked");
+            }
+            BodyLength::Chunked => {}
+        }
+        if outline.is_gzip {
+            put_header(output, b"Content-Encoding: ", b"gzip");
+        }
+        put_header(output, b"Vary: Accept-Encoding\r\nX-Request-Id: ", outline.id.as_bytes());
+        if let Some(connection) = outline.connection {
+            put_header(output, b"Connection: ", connection.as_bytes());
+        }
+        output.extend_from_slice(b"Date: ");
+        output.extend_from_slice(date);
+        output.extend_from_slice(b"\r\n\r\n");
+    }
+}
+
+/// What a handler came to.
+#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost every response an allocation")]
+enum Answer {
+    Response(Response),
+    ClientGone,
+    Panicked,
+}
+
+/// What the head of a response says beside the handler's own headers.
+struct Outline<'a> {
+    version: Version,
+    id: &'a RequestId,
+    length: BodyLength,
+    is_gzip: bool,
+    connection: Option<&'static str>,
+}
+
+fn put_header(output: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    output.extend_from_slice(name);
+    output.extend_from_slice(value);
+    output.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,92 @@
+//! The border to whoever answers requests: a handler, and the exchange it is given.
+
+use std::time::Instant;
+
+use crate::http::method::Method;
+use crate::http::request::Request;
+use crate::http::response::Response;
+use crate::http::transport::Transport;
+use crate::sys::park::Waker;
+
+/// Answers requests. Called from many coroutines at once.
+///
+/// It must not block its thread, and must hold no lock while it parks. A panic is answered with 500 and closes that
+/// connection alone.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(&self, exchange: &mut Exchange<'_>) -> Response;
+
+    /// How many bytes the body of a request may have, where that is not `ServerConfig::body_bytes_max`.
+    ///
+    /// Asked before the body is read, with the method and the decoded path.
+    fn body_bytes_max(&self, _method: Method, _path: &str) -> Option<usize> {
+        None
+    }
+}
+
+impl<F: Fn(&mut Exchange<'_>) -> Response + Send + Sync + 'static> Handler for F {
+    fn handle(&self, exchange: &mut Exchange<'_>) -> Response {
+        self(exchange)
+    }
+}
+
+/// Why a parked request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Its waker was used since the last park, by whomever; look at the condition again.
+    Signal,
+    /// The deadline has passed.
+    Deadline,
+    /// The client has closed its side. Whatever the handler returns is not sent.
+    ClientGone,
+    /// The server shuts down; answer with what there is. Every later park returns this at once.
+    Draining,
+}
+
+/// One request and the connection it came on.
+pub struct Exchange<'a> {
+    request: &'a Request,
+    transport: &'a mut Transport,
+    client_gone: bool,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(request: &'a Request, transport: &'a mut Transport) -> Exchange<'a> {
+        Exchange { request, transport, client_gone: false }
+    }
+
+    /// The request. It does not borrow the exchange, so it can be held over a park.
+    pub fn request(&self) -> &'a Request {
+        self.request
+    }
+
+    /// What wakes this connection. Register it where the awaited change will look, before checking the condition, and
+    /// remove it when done.
+    pub fn waker(&self) -> Waker {
+        self.transport.waker()
+    }
+
+    /// Parks until the waker is used, `deadline` passes, the client leaves or the server drains.
+    ///
+    /// A use of the waker at any time since the last park counts, so none is lost between a check and the park:
+    ///
+    /// ```ignore
+    /// let _registered = watchers.register(topic, exchange.waker());
+    /// while !changed() && exchange.park(deadline) == Wake::Signal {}
+    /// ```
+    ///
+    /// Requests the client sends meanwhile stay where they are. Buffers are given back; a parked request costs its
+    /// coroutine's stack.
+    pub fn park(&mut self, deadline: Instant) -> Wake {
+        if self.client_gone {
+            return Wake::ClientGone;
+        }
+        let wake = self.transport.park(deadline);
+        self.client_gone = wake == Wake::ClientGone;
+        wake
+    }
+
+    pub(crate) fn is_client_gone(&self) -> bool {
+        self.client_gone
+    }
+}

@@ -1,0 +1,111 @@
+//! Finding the end of a request head, strictly: lines end in CR LF, and both bounds hold before the end is seen.
+//!
+//! The scanner remembers how far it has looked, so a head that arrives byte by byte is looked at once. What the lines
+//! say is parsed afterwards, in one go.
+
+use crate::http::config::ServerConfig;
+use crate::http::fault::Fault;
+
+/// Looks for the empty line that ends a head. Feed it the same bytes, growing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HeadScanner {
+    /// Bytes known to hold no further line end.
+    scanned: usize,
+    /// Where the present line starts; zero while it is the request line.
+    line_start: usize,
+}
+
+impl HeadScanner {
+    /// The length of the head in `bytes`, its final empty line included; `None` while it has not ended.
+    ///
+    /// # Errors
+    /// 400 for a line that ends in LF alone or a head without a request line, 414 and 431 at the bounds.
+    pub(crate) fn scan(&mut self, bytes: &[u8], config: &ServerConfig) -> Result<Option<usize>, Fault> {
+        while let Some(offset) = memchr::memchr(b'\n', &bytes[self.scanned..]) {
+            let line_feed = self.scanned + offset;
+            let line = bytes[self.line_start..line_feed].strip_suffix(b"\r").ok_or(BARE_LINE_FEED)?;
+            let (is_request_line, is_empty) = (self.line_start == 0, line.is_empty());
+            if is_request_line && is_empty {
+                return Err(NO_REQUEST_LINE);
+            }
+            if is_request_line && line.len() > config.request_line_bytes_max {
+                return Err(LINE_TOO_LONG);
+            }
+            (self.scanned, self.line_start) = (line_feed + 1, line_feed + 1);
+            if self.scanned > config.head_bytes_max {
+                return Err(HEAD_TOO_LARGE);
+            }
+            if is_empty {
+                return Ok(Some(self.scanned));
+            }
+        }
+        self.scanned = bytes.len();
+        if self.line_start == 0 && bytes.len() > config.request_line_bytes_max + "\r".len() {
+            return Err(LINE_TOO_LONG);
+        }
+        if bytes.len() > config.head_bytes_max {
+            return Err(HEAD_TOO_LARGE);
+        }
+        Ok(None)
+    }
+}
+
+const BARE_LINE_FEED: Fault =
+    Fault::bad_request("A line of the request head ends without a carriage return.");
+const NO_REQUEST_LINE: Fault = Fault::bad_request("The request has no request line.");
+const LINE_TOO_LONG: Fault = Fault::new(414, "The request line is longer than this server reads.");
+const HEAD_TOO_LARGE: Fault = Fault::new(431, "The request head is larger than this server reads.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Scanned = Result<Option<usize>, Fault>;
+
+    /// Scans `bytes` whole and at every split point; all must agree.
+    fn scan(bytes: &[u8], config: &ServerConfig) -> Scanned {
+        let whole = HeadScanner::default().scan(bytes, config);
+        for split in 0..bytes.len() {
+            let mut scanner = HeadScanner::default();
+            let first = scanner.scan(&bytes[..split], config);
+            if first == Ok(None) {
+                assert_eq!(scanner.scan(bytes, config), whole, "split at {split}");
+            } else {
+                assert_eq!(first, whole, "decided at {split}");
+            }
+        }
+        whole
+    }
+
+    #[test]
+    fn the_end_is_found_wherever_the_bytes_are_split() {
+        let config = ServerConfig::default();
+        let rows: [(&[u8], Scanned); 9] = [
+            (b"", Ok(None)),
+            (b"GET / HTTP/1.1\r\n\r\n", Ok(Some(18))),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest", Ok(Some(27))),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(None)),
+            (b"GET / HTTP/1.1\nHost: a\r\n\r\n", Err(BARE_LINE_FEED)),
+            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Err(BARE_LINE_FEED)),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", Err(BARE_LINE_FEED)),
+            (b"\n", Err(BARE_LINE_FEED)),
+            (b"\r\nGET / HTTP/1.1\r\n\r\n", Err(NO_REQUEST_LINE)),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(scan(bytes, &config), expected, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn both_bounds_hold_at_the_limit_and_one_past_it() {
+        let config =
+            ServerConfig { request_line_bytes_max: 20, head_bytes_max: 40, ..ServerConfig::default() };
+        let line = |length: usize| format!("{}\r\n\r\n", "x".repeat(length));
+        assert_eq!(scan(line(20).as_bytes(), &config), Ok(Some(24)));
+        assert_eq!(scan(line(21).as_bytes(), &config), Err(LINE_TOO_LONG));
+        assert_eq!(scan("x".repeat(22).as_bytes(), &config), Err(LINE_TOO_LONG));
+        let head = |length: usize| format!("GET\r\n{}\r\n\r\n", "x".repeat(length - 9));
+        assert_eq!(scan(head(40).as_bytes(), &config), Ok(Some(40)));
+        assert_eq!(scan(head(41).as_bytes(), &config), Err(HEAD_TOO_LARGE));
+    }
+}

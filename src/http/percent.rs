@@ -1,0 +1,79 @@
+//! Percent-decoding of paths and queries (RFC 3986 section 2.1), once and strictly.
+
+use std::borrow::Cow;
+
+/// What `+` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plus {
+    /// Itself, as in a path.
+    Literal,
+    /// A blank, as in a query.
+    Blank,
+}
+
+/// Why a text could not be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DecodeError {
+    /// A `%` that two hexadecimal digits do not follow.
+    Escape,
+    /// The decoded bytes are no UTF-8.
+    Utf8,
+}
+
+/// Decodes `%XX` once, and `+` as told. Allocates only when there is something to decode.
+pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, DecodeError> {
+    let is_encoded = |byte: u8| byte == b'%' || (byte == b'+' && plus == Plus::Blank);
+    let Some(first) = text.bytes().position(is_encoded) else { return Ok(Cow::Borrowed(text)) };
+    let (plain, encoded) = text.as_bytes().split_at(first);
+    let mut decoded = Vec::with_capacity(text.len());
+    decoded.extend_from_slice(plain);
+    let mut bytes = encoded.iter();
+    while let Some(&byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let high = hex_digit(bytes.next()).ok_or(DecodeError::Escape)?;
+                let low = hex_digit(bytes.next()).ok_or(DecodeError::Escape)?;
+                high << 4 | low
+            }
+            b'+' if plus == Plus::Blank => b' ',
+            _ => byte,
+        });
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| DecodeError::Utf8)
+}
+
+fn hex_digit(byte: Option<&u8>) -> Option<u8> {
+    match *byte? {
+        digit @ b'0'..=b'9' => Some(digit - b'0'),
+        digit @ b'a'..=b'f' => Some(digit - b'a' + 10),
+        digit @ b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoding_happens_once_and_strictly() {
+        use Plus::{Blank, Literal};
+        let rows: [(&str, Plus, Result<&str, DecodeError>); 12] = [
+            ("", Literal, Ok("")),
+            ("plain", Literal, Ok("plain")),
+            ("a+b", Literal, Ok("a+b")),
+            ("a+b", Blank, Ok("a b")),
+            ("a%2Bb", Blank, Ok("a+b")),
+            ("%2525", Literal, Ok("%25")),
+            ("a%2fb%2F", Literal, Ok("a/b/")),
+            ("%C3%A9", Literal, Ok("é")),
+            ("%", Literal, Err(DecodeError::Escape)),
+            ("%4", Literal, Err(DecodeError::Escape)),
+            ("%+4", Blank, Err(DecodeError::Escape)),
+            ("%FF", Literal, Err(DecodeError::Utf8)),
+        ];
+        for (text, plus, expected) in rows {
+            assert_eq!(decode(text, plus).as_deref().map_err(|error| *error), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A request's query: names and values in order, decoded once.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::http::percent::{DecodeError, Plus, decode};
+
+/// The parameters after `?`, in the order they were sent.
+///
+/// `+` and `%20` are blanks; a name without `=` has the value `""`. A part that cannot be decoded, or contains `;`, is
+/// left out and kept as [`Query::error`], so that the caller may ignore it as Go's servers do, or refuse.
+#[derive(Debug, Default)]
+pub struct Query {
+    /// All names and values, one after another.
+    text: String,
+    parameters: Vec<Parameter>,
+    error: Option<QueryError>,
+}
+
+/// Where a parameter's name and value stand in the text.
+#[derive(Clone, Debug)]
+struct Parameter {
+    name: Range<u16>,
+    value: Range<u16>,
+}
+
+impl Query {
+    /// Parses the text after `?`.
+    pub fn parse(raw: &str) -> Query {
+        let mut query = Query::default();
+        query.refill(raw);
+        query
+    }
+
+    /// Parses `raw` in place of what was there, keeping the memory. At most 64 KiB, which the bound of a request line
+    /// guarantees.
+    pub(crate) fn refill(&mut self, raw: &str) {
+        self.clear();
+        for part in raw.split('&').filter(|part| !part.is_empty()) {
+            if let Err(error) = self.push(part) {
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.parameters.clear();
+        self.error = None;
+    }
+
+    /// The first value of `name`; `""` when it was given without one.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.iter().find(|&(candidate, _)| candidate == name).map(|(_, value)| value)
+    }
+
+    /// Every value of `name`, in order.
+    pub fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {
+        self.iter().filter(move |&(candidate, _)| candidate == name).map(|(_, value)| value)
+    }
+
+    /// Whether `name` was given, with or without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// Every name with its value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|parameter| (self.text(&parameter.name), self.text(&parameter.value)))
+    }
+
+    /// What was wrong with the first part that was left out.
+    pub fn error(&self) -> Option<QueryError> {
+        self.error
+    }
+
+    fn text(&self, range: &Range<u16>) -> &str {
+        &self.text[usize::from(range.start)..usize::from(range.end)]
+    }
+
+    fn push(&mut self, part: &str) -> Result<(), QueryError> {
+        if part.contains(';') {
+            return Err(QueryError::Semicolon);
+        }
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let (name, value) = (decode(name, Plus::Blank)?, decode(value, Plus::Blank)?);
+        let parameter = Parameter { name: self.push_text(&name)?, value: self.push_text(&value)? };
+        self.parameters.push(parameter);
+        Ok(())
+    }
+
+    fn push_text(&mut self, text: &str) -> Result<Range<u16>, QueryError> {
+        let position = |length: usize| u16::try_from(length).map_err(|_| QueryError::TooLong);
+        let start = position(self.text.len())?;
+        self.text.push_str(text);
+        Ok(start..position(self.text.len())?)
+    }
+}
+
+/// Why a part of a query was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryError {
+    /// A `%` that two hexadecimal digits do not follow.
+    Escape,
+    /// The decoded bytes are no UTF-8.
+    Utf8,
+    /// A `;`, which some read as a separator and others as text.
+    Semicolon,
+    /// More than 64 KiB of text.
+    TooLong,
+}
+
+impl From<DecodeError> for QueryError {
+    fn from(error: DecodeError) -> QueryError {
+        match error {
+            DecodeError::Escape => QueryError::Escape,
+            DecodeError::Utf8 => QueryError::Utf8,
+        }
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            QueryError::Escape => "invalid URL escape in the query: write % as %25",
+            QueryError::Utf8 => "the query is not UTF-8 once decoded",
+            QueryError::Semicolon => {
+                "invalid semicolon separator in the query: separate with &, or write ; as %3B"
+            }
+            QueryError::TooLong => "the query is too long",
+        })
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    #[test]
+    fn names_and_values_keep_their_order() {
+        let rows: [(&str, Pairs<'_>, Option<QueryError>); 10] = [
+            ("", &[], None),
+            ("a", &[("a", "")], None),
+            ("a=", &[("a", "")], None),
+            ("&&a=1&", &[("a", "1")], None),
+            ("a=1&b=2&a=3", &[("a", "1"), ("b", "2"), ("a", "3")], None),
+            ("a=b=c", &[("a", "b=c")], None),
+            ("filter=x+%3D%3D+%22y%22", &[("filter", "x == \"y\"")], None),
+            ("a=%zz&b=2", &[("b", "2")], Some(QueryError::Escape)),
+            ("a=%FF&b=%z", &[], Some(QueryError::Utf8)),
+            ("a;b=1&c", &[("c", "")], Some(QueryError::Semicolon)),
+        ];
+        for (raw, pairs, error) in rows {
+            let query = Query::parse(raw);
+            assert_eq!(query.iter().collect::<Vec<_>>(), pairs, "{raw}");
+            assert_eq!(query.error(), error, "{raw}");
+        }
+    }
+
+    #[test]
+    fn lookups_see_the_first_and_all() {
+        let query = Query::parse("tag=a&passing&tag=b");
+        assert_eq!(query.first("tag"), Some("a"));
+        assert_eq!(query.all("tag").collect::<Vec<_>>(), ["a", "b"]);
+        assert!(query.has("passing") && !query.has("stale"));
+    }
+}

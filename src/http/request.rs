@@ -1,0 +1,341 @@
+//! One request, whole: its head parsed, its body read, the client known.
+
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+
+use crate::http::fault::Fault;
+use crate::http::framing::{Framing, FramingReader};
+use crate::http::method::Method;
+use crate::http::percent::{Plus, decode};
+use crate::http::query::{Query, QueryError};
+use crate::http::request_id::RequestId;
+use crate::sys::listen::Peer;
+
+/// Headers of one request at most. A browser with cookies sends about 20, a chain of proxies twice that.
+const HEADERS_MAX: usize = 100;
+
+/// The longest head whose positions fit the index of headers.
+pub(crate) const HEAD_BYTES_CEILING: usize = 60_000;
+
+/// The protocol version a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: closes by default, knows no chunks.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// A request as its client sent it, the body included.
+///
+/// Its memory is kept for the connection's next request, so handlers borrow from it and copy what they keep.
+#[derive(Debug)]
+pub struct Request {
+    /// The head's bytes, into which the ranges below point.
+    head: Vec<u8>,
+    method: Method,
+    method_name: Range<u16>,
+    target: Range<u16>,
+    version: Version,
+    headers: Vec<Header>,
+    path: String,
+    query: Query,
+    pub(crate) body: Vec<u8>,
+    peer: Peer,
+    id: RequestId,
+}
+
+/// Where one header's name and value stand in the head.
+#[derive(Clone, Debug)]
+struct Header {
+    name: Range<u16>,
+    value: Range<u16>,
+}
+
+impl Request {
+    /// A request without content, to be filled by [`Request::read_head`].
+    pub(crate) fn empty() -> Request {
+        Request {
+            head: Vec::new(),
+            method: Method::Other,
+            method_name: 0..0,
+            target: 0..0,
+            version: Version::Http11,
+            headers: Vec::new(),
+            path: String::new(),
+            query: Query::default(),
+            body: Vec::new(),
+            peer: Peer::Tcp(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
+            id: RequestId::numbered(0, 0),
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The method as it was sent, for a sentence about it.
+    pub fn method_name(&self) -> &str {
+        self.text(&self.method_name)
+    }
+
+    /// The path, percent-decoded once; `+` stays `+`, an encoded `/` is a `/`. Starts with `/`, or is `*`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The request target as it was sent.
+    pub fn raw_target(&self) -> &str {
+        self.text(&self.target)
+    }
+
+    /// The parameters after `?`.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// What was wrong with the query, if anything; the caller decides whether that matters.
+    pub fn query_error(&self) -> Option<QueryError> {
+        self.query.error()
+    }
+
+    /// The protocol version the client speaks.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The first header named `name`, compared without case; `None` also when its value is no UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers().filter(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
+        found.next().and_then(|(_, value)| str::from_utf8(value).ok())
+    }
+
+    /// Every header, in order, as it was sent.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.iter().map(|header| (self.text(&header.name), self.bytes(&header.value)))
+    }
+
+    /// The body, whole; empty if there was none.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Who sent it.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Its id: the client's, or ours.
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// Forgets the last request but not its memory. `id` stands unless the client brings one.
+    pub(crate) fn begin(&mut self, peer: Peer, id: RequestId) {
+        (self.peer, self.id) = (peer, id);
+        self.head.clear();
+        self.headers.clear();
+        self.path.clear();
+        self.query.clear();
+        self.body.clear();
+    }
+
+    /// Takes over a complete head.
+    ///
+    /// # Errors
+    /// The [`Fault`] its client is to be told.
+    pub(crate) fn read_head(&mut self, head: &[u8]) -> Result<Framing, Fault> {
+        self.head.extend_from_slice(head);
+        let head = &self.head[..];
+        let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, &mut headers) {
+            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+            Ok(_) => return Err(MALFORMED_HEAD),
+            Err(error) => return Err(fault_of(error, head)),
+        }
+        self.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
+        let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+        self.method = Method::parse(method);
+        self.method_name = range_in(head, method.as_bytes());
+        self.target = range_in(head, target.as_bytes());
+        let mut framing = FramingReader::default();
+        for header in parsed.headers.iter() {
+            let value = header.value.trim_ascii();
+            framing.header(header.name, value)?;
+            if header.name.eq_ignore_ascii_case("x-request-id") {
+                self.id = RequestId::from_client(value).unwrap_or(self.id);
+            }
+            let header =
+                Header { name: range_in(head, header.name.as_bytes()), value: range_in(head, value) };
+            self.headers.push(header);
+        }
+        let (path, query) = split_target(target)?;
+        self.path.push_str(&decode(path, Plus::Literal).map_err(|_| MALFORMED_PATH)?);
+        self.query.refill(query);
+        framing.finish(self.version)
+    }
+
+    fn text(&self, range: &Range<u16>) -> &str {
+        str::from_utf8(self.bytes(range)).unwrap_or_default()
+    }
+
+    fn bytes(&self, range: &Range<u16>) -> &[u8] {
+        &self.head[usize::from(range.start)..usize::from(range.end)]
+    }
+}
+
+/// Where `part`, a slice of `whole`, stands in it. Positions fit, for a head ends before [`HEAD_BYTES_CEILING`].
+fn range_in(whole: &[u8], part: &[u8]) -> Range<u16> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len());
+    start as u16..(start + part.len()).min(whole.len()) as u16
+}
+
+/// The path and the query of a target in origin form, absolute form or `*` (RFC 9112 section 3.2).
+fn split_target(target: &str) -> Result<(&str, &str), Fault> {
+    let origin = match target.as_bytes() {
+        [b'/', ..] | b"*" => target,
+        _ => strip_authority(target).ok_or(MALFORMED_TARGET)?,
+    };
+    let origin = origin.split_once('#').map_or(origin, |(before, _fragment)| before);
+    let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
+    Ok((if path.is_empty() { "/" } else { path }, query))
+}
+
+fn strip_authority(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let authority_length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    (authority_length > 0).then(|| &rest[authority_length..])
+}
+
+fn fault_of(error: httparse::Error, head: &[u8]) -> Fault {
+    match error {
+        httparse::Error::TooManyHeaders => TOO_MANY_HEADERS,
+        httparse::Error::Version if names_another_version(head) => UNSUPPORTED_VERSION,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => MALFORMED_HEADER,
+        _ => MALFORMED_HEAD,
+    }
+}
+
+/// Whether the request line is well formed but for a version (`HTTP/digit.digit`) that is not ours.
+fn names_another_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    let version = words.next().unwrap_or_default();
+    words.next().is_none()
+        && matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+}
+
+const MALFORMED_HEAD: Fault = Fault::bad_request("The request line is malformed.");
+const MALFORMED_HEADER: Fault = Fault::bad_request("A request header is malformed.");
+const MALFORMED_TARGET: Fault = Fault::bad_request("The request target must be a path or an http URL.");
+const MALFORMED_PATH: Fault =
+    Fault::bad_request("The path has a bad percent escape or is not UTF-8; write % as %25.");
+const TOO_MANY_HEADERS: Fault = Fault::new(431, "The request has more headers than this server reads.");
+const UNSUPPORTED_VERSION: Fault = Fault::new(505, "This server speaks HTTP/1.1 and HTTP/1.0.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &str) -> Result<Request, Fault> {
+        let mut request = Request::empty();
+        request.begin(Peer::Unix, RequestId::numbered(1, 2));
+        request.read_head(head.as_bytes())?;
+        Ok(request)
+    }
+
+    #[test]
+    fn targets_are_split_and_decoded_once() {
+        let rows = [
+            ("/", Ok(("/", ""))),
+            ("/v1/kv/a%2Fb+c?x=1+2", Ok(("/v1/kv/a/b+c", "1 2"))),
+            ("/a?x=1?x=2", Ok(("/a", "1?x=2"))),
+            ("http://h:1/v1/x?x=3", Ok(("/v1/x", "3"))),
+            ("HTTP://h?x=4", Ok(("/", "4"))),
+            ("https://h", Ok(("/", ""))),
+            ("*", Ok(("*", ""))),
+            ("//double/slash", Ok(("//double/slash", ""))),
+            ("/%C3%A9", Ok(("/é", ""))),
+            ("/%zz", Err(MALFORMED_PATH)),
+            ("/%FF", Err(MALFORMED_PATH)),
+            ("relative", Err(MALFORMED_TARGET)),
+            ("ftp://h/x", Err(MALFORMED_TARGET)),
+            ("http:///x", Err(MALFORMED_TARGET)),
+        ];
+        for (target, expected) in rows {
+            let request = read(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            let got =
+                request.as_ref().map(|request| (request.path(), request.query().first("x").unwrap_or("")));
+            assert_eq!(got.map_err(|fault| *fault), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn malformed_heads_are_refused() {
+        let rows = [
+            ("GARBAGE\r\n\r\n", 400),
+            ("GET /\r\n\r\n", 400),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
+            ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
+            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+            ("PRI * HTTP/2.0\r\n\r\n", 505),
+            ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/11\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n folded\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: b\0\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX\x01Y: b\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: a\tb\r\nEmpty:\r\n\r\n", 200),
+        ];
+        for (head, status) in rows {
+            let got = read(head).map_or_else(|fault| fault.status, |_| 200);
+            assert_eq!(got, status, "{}", head.escape_debug());
+        }
+    }
+
+    #[test]
+    fn a_hundred_headers_fit_and_one_more_does_not() {
+        let head =
+            |count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
+        assert_eq!(read(&head(HEADERS_MAX)).unwrap().headers().count(), HEADERS_MAX);
+        assert_eq!(read(&head(HEADERS_MAX + 1)).unwrap_err(), TOO_MANY_HEADERS);
+    }
+
+    #[test]
+    fn headers_are_found_without_case_and_trimmed() {
+        let request =
+            read("PATCH / HTTP/1.1\r\nhost: a\r\nX-Token:  s3cret \r\nX-Request-Id: mine-1\r\n\r\n").unwrap();
+        assert_eq!(request.header("x-TOKEN"), Some("s3cret"));
+        assert_eq!(request.header("x-absent"), None);
+        assert_eq!((request.method(), request.method_name()), (Method::Other, "PATCH"));
+        assert_eq!(request.id().as_str(), "mine-1");
+        let request = read("GET / HTTP/1.1\r\nhost: a\r\nX-Request-Id: not mine\r\n\r\n").unwrap();
+        assert!(request.id().as_str().ends_with("-1-2"));
+    }
+
+    #[test]
+    fn a_refilled_request_keeps_nothing_of_the_last_one() {
+        let mut request = read("GET /a?x=1 HTTP/1.1\r\nHost: a\r\nX-One: 1\r\n\r\n").unwrap();
+        request.body.extend_from_slice(b"body");
+        request.begin(Peer::Unix, RequestId::numbered(1, 3));
+        request.read_head(b"GET /b HTTP/1.0\r\n\r\n").unwrap();
+        assert_eq!((request.path(), request.version(), request.body()), ("/b", Version::Http10, &b""[..]));
+        assert!(!request.query().has("x") && request.headers().count() == 0);
+    }
+}

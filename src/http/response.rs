@@ -1,0 +1,202 @@
+//! What a handler answers: a status, headers and a body in one of the shapes that cost least.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::http::body_writer::BodyWriter;
+use crate::http::fault::Fault;
+use crate::http::header_block::HeaderBlock;
+
+/// A response. The server adds what belongs to the connection and the exchange: `Content-Length` or the transfer coding,
+/// `Connection`, `Date`, `Vary`, `Content-Encoding`, `X-Request-Id`. A handler sets none of these, except
+/// `Content-Encoding` for a body that is encoded already.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code, 200 to 599.
+    pub status: u16,
+    /// The handler's own headers.
+    pub headers: HeaderBlock,
+    /// The body.
+    pub body: Body,
+}
+
+impl Response {
+    /// A response without headers and body.
+    pub fn new(status: u16) -> Response {
+        Response { status, headers: HeaderBlock::default(), body: Body::Empty }
+    }
+
+    /// One sentence as plain text, as every error of this server is told.
+    pub fn text(status: u16, sentence: impl Into<String>) -> Response {
+        Response::new(status)
+            .with_header("Content-Type", TEXT)
+            .with_body(Body::Owned(sentence.into().into_bytes()))
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Response {
+        self.headers.add(name, value);
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn with_body(mut self, body: Body) -> Response {
+        self.body = body;
+        self
+    }
+}
+
+impl From<Fault> for Response {
+    fn from(fault: Fault) -> Response {
+        Response::new(fault.status)
+            .with_header("Content-Type", TEXT)
+            .with_body(Body::Static(fault.sentence.as_bytes()))
+    }
+}
+
+/// The content type of a sentence.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What writes a streamed body; it runs once the head is on its way, and an error closes the connection so that the
+/// client sees the body cut.
+pub type StreamBody = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
+
+/// A response's body.
+pub enum Body {
+    /// None.
+    Empty,
+    /// Bytes of the program.
+    Static(&'static [u8]),
+    /// Bytes made for this response.
+    Owned(Vec<u8>),
+    /// Bytes shared with other responses, sent without a copy.
+    Shared(Arc<SharedBody>),
+    /// Written piece by piece, its length unknown.
+    Stream(StreamBody),
+}
+
+impl Body {
+    /// The bytes, unless they are yet to be written.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Body::Empty => Some(&[]),
+            Body::Static(bytes) => Some(bytes),
+            Body::Owned(bytes) => Some(bytes),
+            Body::Shared(shared) => Some(shared.plain()),
+            Body::Stream(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bytes() {
+            Some(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            None => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+/// Bytes that many responses share, with their compressed twin once somebody has made it.
+pub struct SharedBody {
+    plain: Box<[u8]>,
+    gzip: OnceLock<Box<[u8]>>,
+    /// Somebody makes the twin; everybody else sends the plain bytes meanwhile rather than wait or make it again.
+    gzip_claimed: AtomicBool,
+}
+
+impl SharedBody {
+    /// Shares `plain`.
+    pub fn new(plain: impl Into<Box<[u8]>>) -> Arc<SharedBody> {
+        Arc::new(SharedBody {
+            plain: plain.into(),
+            gzip: OnceLock::new(),
+            gzip_claimed: AtomicBool::new(false),
+        })
+    }
+
+    /// The bytes.
+    pub fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// The compressed twin, if it was made.
+    pub fn gzip(&self) -> Option<&[u8]> {
+        self.gzip.get().map(AsRef::as_ref)
+    }
+
+    /// Bytes of memory both twins hold, for whoever bounds a cache of these.
+    pub fn memory_bytes(&self) -> usize {
+        self.plain.len() + self.gzip().map_or(0, <[u8]>::len)
+    }
+
+    /// Whether the caller is the one to make the twin. True once, unless the claim is given back.
+    pub(crate) fn claim_gzip(&self) -> bool {
+        !self.gzip_claimed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Sets the twin, or gives the claim back when it could not be made.
+    pub(crate) fn settle_gzip(&self, gzip: Option<Vec<u8>>) {
+        match gzip {
+            Some(gzip) => {
+                // Only the claimant sets it, so nothing is lost if it is set already.
+                let _ = self.gzip.set(gzip.into_boxed_slice());
+            }
+            None => self.gzip_claimed.store(false, Ordering::Release),
+        }
+    }
+}
+
+impl fmt::Debug for SharedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedBody({} bytes, gzip {:?})", self.plain.len(), self.gzip().map(<[u8]>::len))
+    }
+}
+
+/// A status line's reason phrase (RFC 9110 section 15), empty for codes nobody registered.
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Request Entity Too Large",
+        414 => "Request URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Entity",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "",
+    }
+}

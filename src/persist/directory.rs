@@ -1,0 +1,199 @@
+//! The data directory: who may enter it, and what must be in it before anyone does.
+//!
+//! Owns its rights, its lock and the decision whether it is ours, empty or somebody else's. Knows nothing of rows.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::identity::{self, Identity};
+
+/// Held locked for as long as a process uses the directory; holds that process's id as text.
+const LOCK: &str = "LOCK";
+
+/// The store's own entries. One of these without an identity file is a damaged directory.
+const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];
+
+/// Entries that mean nothing by themselves: left by a first start that got no further, or made by `mkfs`.
+const NEUTRAL: [&str; 3] = [LOCK, identity::FILE_NAME_UNFINISHED, "lost+found"];
+
+/// Only the owner may look in: the rows hold what services say about themselves.
+const MODE: u32 = 0o700;
+
+/// A data directory that this process, and no other, may use until this value is dropped.
+#[derive(Debug)]
+pub struct DataDirectory {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose it is. `complete` is false on a first start.
+    pub identity: Identity,
+    /// The lock lives as long as this handle is open.
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Makes the directory if need be, locks it, and reads its identity or draws one. Tightens the rights of a
+    /// directory that others could read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Foreign`], [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::Damaged`] when a store
+    /// has lost its identity, [`StoreError::Io`]. A foreign directory is not written to.
+    pub fn claim(path: &Path, now: jiff::Timestamp) -> Result<Self, StoreError> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(MODE).create(path).map_err(StoreError::io(path, "create"))?;
+        refuse_strangers(path)?;
+        let lock = lock(&path.join(LOCK))?;
+        tighten(path)?;
+        let identity = match Identity::read(path)? {
+            Some(identity) => identity,
+            None => {
+                let identity = Identity::draw(now);
+                identity.write(path)?;
+                identity
+            }
+        };
+        Ok(Self { path: path.to_path_buf(), identity, _lock: lock })
+    }
+
+    /// Records that the store is laid out; see [`Identity::complete`].
+    pub fn mark_complete(&mut self) -> Result<(), StoreError> {
+        self.identity.complete = true;
+        self.identity.write(&self.path)
+    }
+}
+
+/// Without an identity file, only an empty directory will do.
+fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
+    let read = || -> std::io::Result<Vec<String>> {
+        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    let entries = read().map_err(StoreError::io(path, "list"))?;
+    if entries.iter().any(|name| name == identity::FILE_NAME) {
+        return Ok(());
+    }
+    if let Some(name) = entries.iter().find(|name| OURS.contains(&name.as_str())) {
+        let identity = path.join(identity::FILE_NAME);
+        return Err(StoreError::damaged(&identity, format!("it is missing beside {name:?}")));
+    }
+    match entries.into_iter().find(|name| !NEUTRAL.contains(&name.as_str())) {
+        Some(found) => Err(StoreError::Foreign { path: path.to_path_buf(), found }),
+        None => Ok(()),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(path).map_err(StoreError::io(path, "open"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(StoreError::Locked { path: path.to_path_buf(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(StoreError::io(path, "lock")(error)),
+    }
+    let mut write = || -> std::io::Result<()> {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write().map_err(StoreError::io(path, "write"))?;
+    Ok(file)
+}
+
+fn tighten(path: &Path) -> Result<(), StoreError> {
+    let mode = fs::metadata(path).map_err(StoreError::io(path, "examine"))?.permissions().mode() & 0o777;
+    if mode == MODE {
+        return Ok(());
+    }
+    log::warn!("the data directory {} had rights {mode:o}; made them {MODE:o}", path.display());
+    fs::set_permissions(path, fs::Permissions::from_mode(MODE))
+        .map_err(StoreError::io(path, "set the rights of"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(path: &Path) -> Result<DataDirectory, StoreError> {
+        DataDirectory::claim(path, jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_new_directory_is_private_and_keeps_its_identity() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("deep/data");
+        let first = claim(&path).unwrap().identity;
+        assert_eq!(mode(&path), 0o700);
+        assert!(!first.complete);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(claim(&path).unwrap().identity, first);
+        assert_eq!(mode(&path), 0o700, "looser rights are tightened");
+    }
+
+    #[test]
+    fn a_second_user_is_told_who_holds_the_directory() {
+        let parent = tempfile::tempdir().unwrap();
+        let held = claim(parent.path()).unwrap();
+        let refusal = claim(parent.path()).unwrap_err();
+        assert!(matches!(refusal, StoreError::Locked { holder: Some(pid), .. } if pid == std::process::id()));
+        drop(held);
+        claim(parent.path()).unwrap();
+    }
+
+    #[test]
+    fn entries_decide_whose_directory_it_is() {
+        let rows = [
+            (&["lost+found"][..], "ours"),
+            (&["identity.json.unfinished", "LOCK"][..], "ours"),
+            (&["notes.txt"][..], "foreign"),
+            (&["notes.txt", "LOCK"][..], "foreign"),
+            (&["rows"][..], "damaged"),
+            (&["witness", "notes.txt"][..], "damaged"),
+        ];
+        for (entries, expected) in rows {
+            let directory = tempfile::tempdir().unwrap();
+            for entry in entries {
+                fs::create_dir(directory.path().join(entry)).ok();
+                if *entry == "LOCK" || *entry == "identity.json.unfinished" {
+                    fs::remove_dir(directory.path().join(entry)).unwrap();
+                    fs::write(directory.path().join(entry), "").unwrap();
+                }
+            }
+            let rights = mode(directory.path());
+            let found = match claim(directory.path()) {
+                Ok(_) => "ours",
+                Err(StoreError::Foreign { .. }) => "foreign",
+                Err(StoreError::Damaged { .. }) => "damaged",
+                Err(other) => panic!("{entries:?}: {other}"),
+            };
+            assert_eq!(found, expected, "{entries:?}");
+            if found != "ours" {
+                assert_eq!(
+                    fs::read_dir(directory.path()).unwrap().count(),
+                    entries.len(),
+                    "nothing was written"
+                );
+                assert_eq!(mode(directory.path()), rights);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_in_place_of_the_directory_is_an_error() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("file");
+        fs::write(&path, "x").unwrap();
+        assert!(matches!(claim(&path), Err(StoreError::Io { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+    }
+}

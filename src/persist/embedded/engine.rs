@@ -1,0 +1,140 @@
+//! The door to the storage engine, `fjall`. Owns its settings, its error types and its panics; everything above sees
+//! names, values and a [`Fault`]. Knows no table and no index.
+
+use std::error::Error as _;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use rustix::io::Errno;
+
+use crate::persist::error::is_full;
+
+/// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table nobody writes to.
+const KEYSPACE: &str = "rows";
+
+/// Blocks kept in memory. Rows are read once, at start, so more would be wasted.
+const CACHE_BYTES: u64 = 4 << 20;
+
+/// Threads that flush and compact. They sleep while nothing is written.
+const WORKERS: usize = 1;
+
+/// Upper bound of all journals together, the least the engine allows; at a start they are replayed.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+
+/// What went wrong below, sorted by what it means above.
+#[derive(Debug)]
+pub enum Fault {
+    /// ENOSPC or EDQUOT.
+    Room(String),
+    /// The system refused a read, a write or a sync.
+    Disk(String),
+    /// The engine cannot make sense of its files.
+    Content(String),
+    /// A background thread of the engine stopped earlier; the engine takes no writes until reopened.
+    Stopped,
+}
+
+/// An open engine. Dropping it ends its threads.
+pub struct Engine {
+    database: Database,
+    rows: Keyspace,
+}
+
+impl Engine {
+    /// Opens the engine in `path`, or makes it there. Rows wait in memory until there are `memtable_bytes` of them.
+    pub fn open(path: &Path, memtable_bytes: u64) -> Result<Self, Fault> {
+        guarded(|| {
+            let database = Database::builder(path)
+                .worker_threads(WORKERS)
+                .cache_size(CACHE_BYTES)
+                .max_journaling_size(JOURNAL_BYTES_MAX)
+                .manual_journal_persist(true)
+                .open()
+                .map_err(content)?;
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
+            let rows = database.keyspace(KEYSPACE, options).map_err(content)?;
+            Ok(Self { database, rows })
+        })
+    }
+
+    /// Writes all puts (`Some`) and deletions (`None`) in one atomic step and syncs. No name may occur twice.
+    pub fn write<'a>(&self, rows: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> Result<(), Fault> {
+        guarded(|| {
+            let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+            for (name, value) in rows {
+                match value {
+                    Some(value) => batch.insert(&self.rows, name, value),
+                    None => batch.remove(&self.rows, name),
+                }
+            }
+            batch.commit().map_err(|error| fault(error, Fault::Disk))
+        })
+    }
+
+    /// Hands over every row whose name starts with `prefix`, in order. `row` may stop with an error of its own, which
+    /// comes back as content.
+    pub fn each(
+        &self,
+        prefix: &str,
+        mut row: impl FnMut(&str, &[u8]) -> Result<(), String>,
+    ) -> Result<(), Fault> {
+        guarded(|| {
+            for guard in self.rows.prefix(prefix) {
+                let (name, value) = guard.into_inner().map_err(content)?;
+                let name = std::str::from_utf8(&name).map_err(|error| Fault::Content(error.to_string()))?;
+                row(name, &value).map_err(Fault::Content)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Runs one call of the engine. On damaged files it may panic where it should answer.
+fn guarded<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let text =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(Fault::Content(format!("the engine gave up: {}", text.unwrap_or("without a word"))))
+    })
+}
+
+/// Sorts an error met while reading: all but a refusal by the system speaks of the files.
+fn content(error: fjall::Error) -> Fault {
+    fault(error, Fault::Content)
+}
+
+fn fault(error: fjall::Error, otherwise: fn(String) -> Fault) -> Fault {
+    if matches!(error, fjall::Error::Poisoned) {
+        return Fault::Stopped;
+    }
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        match inner.downcast_ref::<io::Error>() {
+            Some(system) if is_full(system) => return Fault::Room(system.to_string()),
+            Some(system) if is_of_the_disk(system) => return Fault::Disk(system.to_string()),
+            Some(system) => return otherwise(system.to_string()),
+            None => cause = inner.source(),
+        }
+    }
+    otherwise(error.to_string())
+}
+
+/// True when the error would be the same with perfect files. The rest (not found, exists, a short read, an offset that
+/// makes no sense) is what an engine meets when its files are wrong.
+fn is_of_the_disk(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(
+            Errno::IO
+                | Errno::ACCESS
+                | Errno::PERM
+                | Errno::ROFS
+                | Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOMEM
+        )
+    )
+}

@@ -1,0 +1,331 @@
+//! The default store: rows in an embedded engine in the data directory, no server needed.
+//!
+//! Owns the order of things: what is checked before a directory is trusted, what is written before a batch is
+//! acknowledged, and what happens when the disk is full or fails. The engine is behind [`engine`]; that what it gives
+//! back is complete is proved here, with the [`Ledger`] and the [`Witness`], and not taken on trust.
+
+mod engine;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use self::engine::{Engine, Fault};
+use super::change::{Batch, Table};
+use super::directory::DataDirectory;
+use super::error::StoreError;
+use super::identity::Identity;
+use super::ledger::{Ledger, Seal};
+use super::memory::refuse_oversize;
+use super::rescue::Rescue;
+use super::store::{Description, Loaded, RowSink, Store};
+use super::witness::Witness;
+
+/// Name of the engine's folder in the data directory.
+pub const ROWS: &str = "rows";
+
+/// Name of the row that holds the [`Seal`]. No table has this name.
+const SEAL_ROW: &str = "store/seal";
+
+/// What the embedded store may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A commit is refused as [`StoreError::Full`] when less than this would be left on the disk. The engine writes a
+    /// journal of 64 MiB and flushes in the background; below this a flush could meet a full disk half-way, which
+    /// costs a reopening of the engine.
+    pub room_bytes_min: u64,
+    /// Rows wait in memory until there are so many bytes of them. More means fewer files and a longer start after a
+    /// crash; less means more merging.
+    pub memtable_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { room_bytes_min: 96 << 20, memtable_bytes: 16 << 20 }
+    }
+}
+
+/// A durable store in a directory of its own. One process at a time.
+///
+/// A commit costs one `fdatasync`; see `bench/store.rs` for what that comes to.
+pub struct EmbeddedStore {
+    directory: DataDirectory,
+    limits: Limits,
+    ledger: Ledger,
+    witness: Witness,
+    state: State,
+}
+
+enum State {
+    /// Opened, with what the engine holds still to be proved.
+    Unproved(Engine, Rescue),
+    /// Proved complete; commits are taken.
+    Serving(Engine),
+    /// The disk was full, or the engine stopped. The next commit opens the engine again and proves it complete.
+    Closed,
+    /// Poisoned, for the reason given.
+    Failed(String),
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `path`, or makes it there. `now` dates a new directory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DataDirectory::claim`], and [`StoreError::Damaged`] when a part is missing or does not read. The
+    /// rows themselves are proved by [`load`](Store::load).
+    pub fn open(path: &Path, now: jiff::Timestamp, limits: Limits) -> Result<Self, StoreError> {
+        let mut directory = DataDirectory::claim(path, now)?;
+        if !directory.identity.complete {
+            lay_out(&mut directory, limits)?;
+        }
+        let (witness, seen) = Witness::open(path)?;
+        let (engine, rescue) = open_engine(&path.join(ROWS), limits)?;
+        let mut ledger = Ledger::default();
+        ledger.settle(seen);
+        Ok(Self { directory, limits, ledger, witness, state: State::Unproved(engine, rescue) })
+    }
+
+    /// Whose directory this is, and since when.
+    pub fn identity(&self) -> &Identity {
+        &self.directory.identity
+    }
+
+    fn rows_path(&self) -> PathBuf {
+        self.directory.path.join(ROWS)
+    }
+
+    /// Ends the store's life and says why, now and at every later call.
+    fn fail(&mut self, detail: String) -> StoreError {
+        let path = self.rows_path();
+        self.state = State::Failed(detail.clone());
+        StoreError::Failed { path, detail }
+    }
+
+    /// An engine that takes writes, opened and proved first if need be.
+    fn serve(&mut self) -> Result<(), StoreError> {
+        match &self.state {
+            State::Serving(_) => Ok(()),
+            State::Unproved(..) => self.load(&mut |_, _, _| Ok(())).map(|_| ()),
+            State::Closed => self.reopen(),
+            State::Failed(detail) => Err(StoreError::failed(&self.rows_path(), detail)),
+        }
+    }
+
+    /// Opens the engine again after it met a full disk, and goes on only from exactly the acknowledged state.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let acknowledged = self.ledger.seal();
+        let path = self.rows_path();
+        self.require_room(0)?;
+        let (engine, rescue) = match open_engine(&path, self.limits) {
+            Ok(opened) => opened,
+            Err(full @ StoreError::Full { .. }) => return Err(full),
+            Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
+        };
+        self.state = State::Unproved(engine, rescue);
+        self.load(&mut |_, _, _| Ok(()))?;
+        if self.ledger.seal() == acknowledged {
+            return Ok(());
+        }
+        Err(self.fail("a batch that was refused for want of room has reached the disk after all".into()))
+    }
+
+    fn require_room(&self, batch_bytes: u64) -> Result<(), StoreError> {
+        let path = &self.directory.path;
+        let space =
+            rustix::fs::statvfs(path).map_err(|error| StoreError::io(path, "examine")(error.into()))?;
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        let needed = self.limits.room_bytes_min.saturating_add(batch_bytes);
+        if free >= needed {
+            return Ok(());
+        }
+        let detail = format!("{free} bytes are free, and {needed} are needed");
+        Err(StoreError::Full { path: path.clone(), detail })
+    }
+
+    /// One attempt at making `rows` durable under the seal that `index` completes.
+    fn attempt(&mut self, rows: &BTreeMap<String, Option<&[u8]>>, index: u64) -> Result<(), Fault> {
+        let State::Serving(engine) = &self.state else { return Err(Fault::Stopped) };
+        for (name, value) in rows {
+            self.ledger.record(name, *value);
+        }
+        let seal = self.ledger.close(index);
+        let text = encode(seal);
+        let changes = rows.iter().map(|(name, value)| (name.as_str(), *value));
+        match engine.write(changes.chain([(SEAL_ROW, Some(text.as_bytes()))])) {
+            Ok(()) => {
+                self.ledger.settle(seal);
+                self.witness.remember(seal).map_err(|error| Fault::Disk(error.to_string()))
+            }
+            Err(fault) => {
+                self.ledger.revert();
+                Err(fault)
+            }
+        }
+    }
+}
+
+impl Store for EmbeddedStore {
+    fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
+        let path = self.rows_path();
+        let (engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Unproved(engine, rescue) => (engine, Some(rescue)),
+            State::Serving(engine) => (engine, None),
+            State::Closed => return self.reopen().and_then(|()| self.load(row)),
+            State::Failed(detail) => return Err(self.fail(detail)),
+        };
+        match prove(&engine, self.ledger.seal(), row) {
+            Ok(ledger) => {
+                rescue.map_or(Ok(()), Rescue::release)?;
+                self.ledger = ledger;
+                self.state = State::Serving(engine);
+                let Seal { index, rows, .. } = self.ledger.seal();
+                Ok(Loaded { index, rows })
+            }
+            Err(fault) => {
+                drop(engine);
+                if let Some(rescue) = rescue {
+                    rescue.restore();
+                }
+                let error = refusal(&path, fault);
+                self.state = State::Failed(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        refuse_oversize(&batch.changes)?;
+        self.serve()?;
+        let mut batch_bytes = 0;
+        let mut rows = BTreeMap::new();
+        for change in &batch.changes {
+            let name = format!("{}/{}", change.table.name(), change.key);
+            batch_bytes += name.len() + change.value.as_ref().map_or(0, Vec::len);
+            rows.insert(name, change.value.as_deref());
+        }
+        self.require_room(batch_bytes as u64)?;
+        let mut outcome = self.attempt(&rows, batch.index);
+        if let Err(Fault::Stopped) = outcome {
+            log::warn!("the storage engine stopped; opening it again");
+            self.state = State::Closed;
+            self.reopen()?;
+            outcome = self.attempt(&rows, batch.index);
+        }
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Fault::Room(detail)) => {
+                self.state = State::Closed;
+                Err(StoreError::Full { path: self.directory.path.clone(), detail })
+            }
+            Err(Fault::Disk(detail) | Fault::Content(detail)) => Err(self.fail(detail)),
+            Err(Fault::Stopped) => Err(self.fail("the engine stops again and again".into())),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            kind: "embedded",
+            path: Some(self.directory.path.clone()),
+            guarantee: "Acknowledged writes survive kill -9 and power loss.",
+            rows: self.ledger.seal().rows,
+            disk_bytes: disk_bytes(&self.directory.path).unwrap_or(0),
+        }
+    }
+}
+
+/// Makes an empty store. Until the identity says `complete`, every start comes here and begins anew.
+fn lay_out(directory: &mut DataDirectory, limits: Limits) -> Result<(), StoreError> {
+    let path = directory.path.join(ROWS);
+    match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StoreError::io(&path, "remove")(error));
+        }
+        _ => {}
+    }
+    let seal = encode(Seal::default());
+    let engine = Engine::open(&path, limits.memtable_bytes).map_err(|fault| refusal(&path, fault))?;
+    engine.write([(SEAL_ROW, Some(seal.as_bytes()))].into_iter()).map_err(|fault| refusal(&path, fault))?;
+    drop(engine);
+    Witness::create(&directory.path)?;
+    directory.mark_complete()
+}
+
+/// Opens an engine that was laid out before, so that a failure leaves its files as they are.
+fn open_engine(path: &Path, limits: Limits) -> Result<(Engine, Rescue), StoreError> {
+    if !path.is_dir() {
+        return Err(StoreError::damaged(path, "it is missing"));
+    }
+    let rescue = Rescue::prepare(path)?;
+    match Engine::open(path, limits.memtable_bytes) {
+        Ok(engine) => Ok((engine, rescue)),
+        Err(fault) => {
+            rescue.restore();
+            Err(refusal(path, fault))
+        }
+    }
+}
+
+/// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the
+/// last seal known to be acknowledged.
+fn prove(engine: &Engine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault> {
+    let mut ledger = Ledger::default();
+    for table in Table::ALL {
+        let prefix = format!("{}/", table.name());
+        engine.each(&prefix, |name, value| {
+            ledger.record(name, Some(value));
+            row(table, &name[prefix.len()..], value)
+        })?;
+    }
+    let mut sealed = None;
+    engine.each(SEAL_ROW, |_, text| {
+        sealed = Some(serde_json::from_slice::<Seal>(text).map_err(|error| error.to_string())?);
+        Ok(())
+    })?;
+    let sealed =
+        sealed.ok_or_else(|| Fault::Content("the record of what was committed is missing".into()))?;
+    let Seal { rows, digest, .. } = ledger.seal();
+    if (Seal { rows, digest, ..sealed }) != sealed {
+        let detail = format!("it holds {rows} rows that do not add up to the {} committed", sealed.rows);
+        return Err(Fault::Content(detail));
+    }
+    if sealed.sequence < seen.sequence || (sealed.sequence == seen.sequence && sealed != seen) {
+        let (found, acknowledged) = (sealed.index, seen.index);
+        let batches = seen.sequence - sealed.sequence;
+        return Err(Fault::Content(format!(
+            "it ends at index {found}, but index {acknowledged} was acknowledged; {batches} batches are missing"
+        )));
+    }
+    ledger.settle(sealed);
+    Ok(ledger)
+}
+
+/// What a fault means while opening or loading.
+fn refusal(path: &Path, fault: Fault) -> StoreError {
+    match fault {
+        Fault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
+        Fault::Disk(detail) => StoreError::failed(path, detail),
+        Fault::Content(detail) => StoreError::damaged(path, detail),
+        Fault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
+    }
+}
+
+fn encode(seal: Seal) -> String {
+    serde_json::to_string(&seal).expect("a struct of four integers always encodes")
+}
+
+/// Bytes allocated to a file, or to everything in a folder. Depth: the engine's own three levels.
+fn disk_bytes(path: &Path) -> io::Result<u64> {
+    let allocated = |metadata: Metadata| metadata.blocks() * 512;
+    let mut total = 0;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        total += if metadata.is_dir() { disk_bytes(&entry.path())? } else { allocated(metadata) };
+    }
+    Ok(total)
+}

@@ -1,0 +1,120 @@
+//! Opening a connection to what a check names: lookup, rules, connect, all within one deadline.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::probe::names::Names;
+use crate::probe::target::TargetRules;
+use crate::probe::words;
+use crate::sys::dial::Dialed;
+
+/// Least time an address gets when a name has several, as long as there is that much left.
+const ATTEMPT_MIN: Duration = Duration::from_secs(2);
+
+/// Opens connections for checks.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    /// Which addresses may be connected to.
+    pub rules: TargetRules,
+    /// Where names are looked up.
+    pub names: Names,
+}
+
+impl Dialer {
+    /// Connects to the first of `addresses` that is permitted and answers. Each gets its share of the time left.
+    ///
+    /// # Errors
+    /// What happened to the first address.
+    pub fn connect(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<(Dialed, SocketAddr), DialError> {
+        let mut first_error = None;
+        for (index, &address) in addresses.iter().enumerate() {
+            let outcome = if self.rules.permits(address.ip()) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let share = (left / (addresses.len() - index) as u32).max(ATTEMPT_MIN.min(left));
+                Dialed::connect(address, Instant::now() + share, deadline)
+                    .map_err(|error| DialError::Connect { address, error })
+            } else {
+                Err(DialError::Refused { address })
+            };
+            match outcome {
+                Ok(stream) => return Ok((stream, address)),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or(DialError::UnknownName { host: String::new() }))
+    }
+}
+
+/// Why there is no connection. Displayed in the words that Consul's outputs have for it.
+#[derive(Debug)]
+pub enum DialError {
+    /// The name has no address.
+    UnknownName {
+        /// The name.
+        host: String,
+    },
+    /// The lookup took longer than the check may.
+    NameTimeout {
+        /// The name.
+        host: String,
+    },
+    /// Too many lookups are waiting already.
+    NamesBusy {
+        /// The name.
+        host: String,
+    },
+    /// The address may not be probed.
+    Refused {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address does not answer.
+    Connect {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        error: io::Error,
+    },
+}
+
+impl DialError {
+    /// Whether time ran out.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            DialError::NameTimeout { .. } => true,
+            DialError::Connect { error, .. } => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DialError::UnknownName { host } => write!(formatter, "dial tcp: lookup {host}: no such host"),
+            DialError::NameTimeout { host } => write!(formatter, "dial tcp: lookup {host}: i/o timeout"),
+            DialError::NamesBusy { host } => {
+                write!(
+                    formatter,
+                    "dial tcp: lookup {host}: too many lookups are waiting; is the name server well?"
+                )
+            }
+            DialError::Refused { address } => write!(
+                formatter,
+                "dial tcp {address}: refused: link-local, multicast and unspecified addresses are not probed unless \
+                 probe_allow_cidrs names them"
+            ),
+            DialError::Connect { address, error } => {
+                write!(formatter, "dial tcp {address}: {}", words::io("connect", error))
+            }
+        }
+    }
+}
+
+impl std::error::Error for DialError {}

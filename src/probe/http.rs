@@ -1,0 +1,196 @@
+//! HTTP checks: a request whose status decides.
+
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ureq::config::AutoHeaderValue;
+use ureq::http::header::{ACCEPT, CONNECTION, HeaderName, HeaderValue, USER_AGENT};
+use ureq::http::{Method, Request, Response, StatusCode, request};
+use ureq::{Agent, Body, Error};
+
+use crate::model::{Observation, Probe, Status};
+use crate::probe::dial::{DialError, Dialer};
+use crate::probe::tls::{self, Trust};
+use crate::probe::transport::Line;
+use crate::probe::{critical, words};
+
+/// Redirects that are followed, as Go's client does.
+const REDIRECTS_MAX: u32 = 10;
+
+/// Bytes of a body that are read. Its last bytes are shown, so a page is read to the end, but an endless one is not:
+/// this many fit into any timeout on a network worth checking.
+const BODY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Bytes of a response's head that are taken.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes read at a time. On the heap: a coroutine's stack is small.
+const READ_BYTES: usize = 8 * 1024;
+
+/// Go's words when a client's timeout ends a request.
+const TIMED_OUT: &str = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+
+/// One run of an HTTP check.
+pub struct Attempt<'a> {
+    /// Opens connections.
+    pub dialer: &'a Arc<Dialer>,
+    /// Whom to trust.
+    pub trust: &'a Arc<Trust>,
+    /// When everything must be over.
+    pub deadline: Instant,
+}
+
+impl Attempt<'_> {
+    /// Sends the request of `probe` and judges the answer. A probe of another kind is not run.
+    pub fn run(&self, probe: &Probe, output_bytes_max: usize) -> Observation {
+        let Probe::Http { url, method, .. } = probe else { return critical("not an HTTP check") };
+        let method = if method.is_empty() { "GET" } else { method.as_str() };
+        let shown_url = words::url_without_password(url);
+        match self.exchange(probe, url, method) {
+            Ok(response) => judge(response, method, &shown_url, output_bytes_max),
+            Err(fault) => critical(format!("{} {shown_url:?}: {fault}", words::method(method))),
+        }
+    }
+
+    fn exchange(&self, probe: &Probe, url: &str, method: &str) -> Result<Response<Body>, String> {
+        let Probe::Http { body, tls_skip_verify, tls_server_name, disable_redirects, .. } = probe else {
+            return Err("not an HTTP check".to_owned());
+        };
+        let request = head(probe, url, method)?;
+        let line = Line {
+            dialer: self.dialer.clone(),
+            trust: self.trust.clone(),
+            tls_skip_verify: *tls_skip_verify,
+            tls_server_name: tls_server_name.clone(),
+            deadline: self.deadline,
+        };
+        let agent = agent(line, *disable_redirects);
+        let response = if body.is_empty() {
+            let request = request.body(()).map_err(|error| error.to_string())?;
+            agent.run(request)
+        } else {
+            let request = request.body(body.as_str()).map_err(|error| error.to_string())?;
+            agent.run(request)
+        };
+        response.map_err(|error| fault(&error))
+    }
+}
+
+/// An agent for one run. Its state is thrown away with it, so runs share no lock and no connection.
+fn agent(line: Line, disable_redirects: bool) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .proxy(None)
+        .max_redirects(if disable_redirects { 0 } else { REDIRECTS_MAX })
+        .max_redirects_will_error(!disable_redirects)
+        .max_response_header_size(HEAD_BYTES_MAX)
+        .accept_encoding(AutoHeaderValue::None)
+        .build();
+    Agent::with_parts(config, line.clone(), line)
+}
+
+/// The request line and headers. Those of the check win over ours.
+fn head(probe: &Probe, url: &str, method: &str) -> Result<request::Builder, String> {
+    let method =
+        Method::from_bytes(method.as_bytes()).map_err(|_| format!("net/http: invalid method {method:?}"))?;
+    let mut request = Request::builder().method(method).uri(url);
+    let Some(headers) = request.headers_mut() else {
+        return Err("unsupported protocol scheme or URL".to_owned());
+    };
+    headers.insert(USER_AGENT, HeaderValue::from_static("Consul Health Check"));
+    headers.insert(ACCEPT, HeaderValue::from_static("text/plain, text/*, */*"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    let Probe::Http { header, .. } = probe else { return Ok(request) };
+    for (name, values) in header {
+        let name_bytes = name.as_bytes();
+        let known = HeaderName::from_bytes(name_bytes)
+            .map_err(|_| format!("net/http: invalid header field name {:?}", name.as_str()))?;
+        headers.remove(&known);
+        for value in values {
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| format!("net/http: invalid header field value for {:?}", name.as_str()))?;
+            headers.append(known.clone(), value);
+        }
+    }
+    Ok(request)
+}
+
+/// What an answer means. A body that breaks off is no fault: the status has been given.
+fn judge(response: Response<Body>, method: &str, url: &str, output_bytes_max: usize) -> Observation {
+    let code = response.status();
+    let status = match code {
+        _ if code.is_success() => Status::Passing,
+        StatusCode::TOO_MANY_REQUESTS => Status::Warning,
+        _ => Status::Critical,
+    };
+    let reason = code.canonical_reason().map_or(String::new(), |reason| format!(" {reason}"));
+    let body = last_bytes(response.into_body().into_reader(), output_bytes_max);
+    let output = format!("HTTP {method} {url}: {}{reason} Output: {body}", code.as_u16());
+    Observation { status, output: output.into() }
+}
+
+/// The last `bytes_max` bytes of a body, as text. A character cut in two at the front is left out.
+fn last_bytes(reader: impl Read, bytes_max: usize) -> String {
+    let mut reader = reader.take(BODY_BYTES_MAX);
+    let mut buffer = vec![0; READ_BYTES];
+    let mut kept = Vec::new();
+    // A body that breaks off or takes too long is shown as far as it came.
+    while let Ok(amount @ 1..) = reader.read(&mut buffer) {
+        kept.extend_from_slice(&buffer[..amount]);
+        let surplus = kept.len().saturating_sub(bytes_max);
+        if surplus > 0 {
+            let half_character =
+                kept[surplus..].iter().take(3).take_while(|byte| (0x80..0xc0).contains(*byte)).count();
+            kept.drain(..surplus + half_character);
+        }
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Why there was no answer.
+fn fault(error: &Error) -> String {
+    match error {
+        Error::Other(inner) => match inner.downcast_ref::<DialError>() {
+            Some(dial) if dial.is_timeout() => TIMED_OUT.to_owned(),
+            _ => inner.to_string(),
+        },
+        Error::Io(error) if error.kind() == ErrorKind::TimedOut => TIMED_OUT.to_owned(),
+        Error::Io(error) => words::io("read", error),
+        Error::Timeout(_) => TIMED_OUT.to_owned(),
+        Error::TooManyRedirects => format!("stopped after {REDIRECTS_MAX} redirects"),
+        Error::Rustls(error) => tls::words(error),
+        Error::Protocol(error) => {
+            format!("net/http: HTTP/1.x transport connection broken: malformed HTTP response: {error}")
+        }
+        Error::BadUri(uri) => format!("unsupported protocol scheme or URL ({uri})"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_keep_their_last_bytes() {
+        let long = "x".repeat(20_000) + "end";
+        let rows = [
+            ("", 4, "".to_owned()),
+            ("abcd", 4, "abcd".to_owned()),
+            ("abcde", 4, "bcde".to_owned()),
+            ("aäb", 2, "b".to_owned()),
+            ("aäb", 3, "äb".to_owned()),
+            (&long, 4096, "x".repeat(4093) + "end"),
+        ];
+        for (body, bytes_max, expected) in rows {
+            assert_eq!(last_bytes(body.as_bytes(), bytes_max), expected, "{bytes_max} of {}", body.len());
+        }
+    }
+
+    #[test]
+    fn endless_bodies_are_left() {
+        assert_eq!(last_bytes(std::io::repeat(b'x'), 10), "x".repeat(10));
+    }
+}

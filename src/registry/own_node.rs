@@ -1,0 +1,70 @@
+//! The agent's own node: how muster itself appears in its catalog.
+
+use crate::model::{Check, Command, ExistingChecks, Meta, NodePart, Origin, Registration, Service, Status};
+use crate::stdx::text::Text;
+
+/// The version of Consul's API that muster answers as.
+pub const CONSUL_API_VERSION: &str = "1.8.7";
+
+/// Port that the `consul` service shows: that of Consul servers' own protocol, which muster does not speak.
+pub const SERVER_PORT: u16 = 8300;
+
+/// Who this agent is.
+#[derive(Clone, Debug)]
+pub struct OwnNode {
+    /// Name of the node.
+    pub name: Text,
+    /// Its UUID, kept with the data.
+    pub id: Text,
+    /// Where others reach it.
+    pub address: Text,
+    /// The one datacenter of the catalog.
+    pub datacenter: Text,
+}
+
+impl OwnNode {
+    /// Puts the node into the catalog with what clients look for there: the `serfHealth` check, by which they tell a
+    /// living node, and the `consul` service.
+    pub fn registration(&self) -> Command {
+        let tags = ["lan", "lan_ipv4", "wan", "wan_ipv4"].map(|tag| (Text::from(tag), self.address.clone()));
+        let node = NodePart::Set {
+            name: self.name.clone(),
+            id: self.id.clone(),
+            address: self.address.clone(),
+            tagged_addresses: Some(Meta::from(tags)),
+            meta: Some(pairs(&[("consul-network-segment", ""), ("consul-version", CONSUL_API_VERSION)])),
+            keep_existing: false,
+        };
+        let service = Service {
+            id: "consul".into(),
+            name: "consul".into(),
+            port: SERVER_PORT,
+            meta: Some(pairs(&[
+                ("non_voter", "false"),
+                ("raft_version", "3"),
+                ("serf_protocol_current", "2"),
+                ("serf_protocol_max", "5"),
+                ("serf_protocol_min", "1"),
+                ("version", CONSUL_API_VERSION),
+            ])),
+            origin: Origin::Server,
+            ..Service::default()
+        };
+        let check = Check {
+            id: "serfHealth".into(),
+            name: "Serf Health Status".into(),
+            status: Status::Passing,
+            output: "Agent alive and reachable".into(),
+            origin: Origin::Server,
+            ..Check::default()
+        };
+        let existing_checks = ExistingChecks::Overwrite;
+        let registration =
+            Registration { node, service: Some(service), checks: vec![check], existing_checks };
+        Command::Register(Box::new(registration))
+    }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Meta {
+    pairs.iter().map(|(key, value)| (Text::from(*key), Text::from(*value))).collect()
+}

@@ -1,0 +1,172 @@
+//! The registry on a store in memory: writes, refusals, a store that fails, and coming back.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::catalog::topic::Topic;
+use crate::health::{self, Health};
+use crate::model::{
+    Check, Command, ExistingChecks, NodePart, Observation, Origin, Probe, Refusal, Registration,
+};
+use crate::model::{CheckDefinition, Service, Status};
+use crate::persist::change::Batch;
+use crate::persist::error::StoreError;
+use crate::persist::memory::MemoryStore;
+use crate::persist::store::{Description, Loaded, RowSink, Store};
+use crate::probe::{self, Prober};
+use crate::registry::error::WriteError;
+use crate::registry::own_node::OwnNode;
+use crate::registry::{Parts, Registry};
+use crate::sys::clock::Clock;
+use crate::sys::runtime;
+
+/// A store that outlives the registry over it, and fails when told to.
+#[derive(Clone)]
+struct Shared {
+    rows: Arc<Mutex<MemoryStore>>,
+    full: Arc<Mutex<bool>>,
+}
+
+impl Store for Shared {
+    fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
+        self.rows.lock().load(row)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if *self.full.lock() {
+            return Err(StoreError::Full { path: "store".into(), detail: "no room".into() });
+        }
+        self.rows.lock().commit(batch)
+    }
+
+    fn describe(&self) -> Description {
+        self.rows.lock().describe()
+    }
+}
+
+fn shared() -> Shared {
+    runtime::start(2);
+    Shared { rows: Arc::new(Mutex::new(MemoryStore::default())), full: Arc::default() }
+}
+
+fn open(store: &Shared) -> Registry {
+    Registry::open(Parts {
+        own_node: OwnNode {
+            name: "Own".into(),
+            id: "40e4a748-2192-161a-0510-9bf59fe950b5".into(),
+            address: "127.0.0.1".into(),
+            datacenter: "dc1".into(),
+        },
+        store: Box::new(store.clone()),
+        health: Health::new(health::Settings::default()),
+        prober: Prober::new(probe::Settings::default()).unwrap(),
+        clock: Clock,
+        watchers_max: 10,
+        commit_seconds: Box::new(|_| {}),
+    })
+    .unwrap()
+}
+
+fn register(id: &str, check: Option<Check>) -> Command {
+    let service = Service { id: id.into(), name: "Web".into(), origin: Origin::Agent, ..Service::default() };
+    Command::Register(Box::new(Registration {
+        node: NodePart::Existing { name: "own".into() },
+        service: Some(service),
+        checks: check.into_iter().collect(),
+        existing_checks: ExistingChecks::KeepStatus,
+    }))
+}
+
+fn ttl_check(id: &str) -> Check {
+    let probe = Some(Probe::Ttl { ttl: std::time::Duration::from_secs(3600) });
+    Check {
+        id: format!("service:{id}").into(),
+        name: "ttl".into(),
+        kind: "ttl".into(),
+        service_id: id.into(),
+        definition: CheckDefinition { probe, ..CheckDefinition::default() },
+        origin: Origin::Agent,
+        ..Check::default()
+    }
+}
+
+fn health_of(registry: &Registry) -> Vec<Status> {
+    registry.views().instances("web").iter().map(|instance| instance.status()).collect()
+}
+
+#[test]
+fn a_write_is_visible_when_it_is_answered_and_after_a_restart() {
+    let store = shared();
+    let registry = open(&store);
+    let first = registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
+    assert_eq!(health_of(&registry), [Status::Critical]);
+    let passing = Observation { status: Status::Passing, output: "fine".into() };
+    registry.report(&"service:web-1".into(), passing).unwrap();
+    assert_eq!(health_of(&registry), [Status::Passing]);
+    let seen = registry.topics().index(&Topic::Health("web".into()));
+    assert!(seen > first.index);
+    let again = registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
+    assert!(!again.changed && again.index == seen, "the same again moves nothing");
+    drop(registry);
+
+    let registry = open(&store);
+    assert_eq!(health_of(&registry), [Status::Passing]);
+    assert!(registry.topics().index(&Topic::Health("web".into())) >= seen, "the index has not gone back");
+    let next = registry.write(register("web-2", None)).unwrap();
+    assert!(next.index > seen);
+}
+
+#[test]
+fn topics_move_apart() {
+    let registry = open(&shared());
+    let health = |name: &str| registry.topics().index(&Topic::Health(name.into()));
+    let before = (health("web"), health("nothing"));
+    registry.write(register("web-1", None)).unwrap();
+    assert!(health("web") > before.0);
+    assert_eq!(health("nothing"), before.1);
+}
+
+#[test]
+fn a_full_store_undoes_the_batch_and_recovers_by_itself() {
+    let store = shared();
+    let registry = open(&store);
+    let before = registry.topics().index(&Topic::Services);
+    *store.full.lock() = true;
+    let refused = registry.write(register("web-1", None));
+    assert!(matches!(refused, Err(WriteError::Full { .. })), "{refused:?}");
+    assert!(registry.views().instances("web").is_empty());
+    assert_eq!(registry.topics().index(&Topic::Services), before);
+    *store.full.lock() = false;
+    assert!(registry.write(register("web-1", None)).unwrap().changed);
+    assert_eq!(registry.views().instances("web").len(), 1);
+}
+
+#[test]
+fn refusals_name_what_is_missing() {
+    let registry = open(&shared());
+    let unknown =
+        Command::DeregisterService { node: "own".into(), service_id: "web-1".into(), must_exist: true };
+    let refused = registry.write(unknown);
+    assert!(matches!(refused, Err(WriteError::Refused(Refusal::UnknownService { .. }))), "{refused:?}");
+}
+
+#[test]
+fn an_alias_follows_its_target() {
+    let registry = open(&shared());
+    let probe = Some(Probe::Alias { node: "".into(), service_id: "web-1".into() });
+    let alias = Check {
+        id: "alias".into(),
+        definition: CheckDefinition { probe, ..CheckDefinition::default() },
+        ..ttl_check("web-2")
+    };
+    registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
+    registry.write(register("web-2", Some(alias))).unwrap();
+    for status in [Status::Passing, Status::Warning, Status::Passing] {
+        registry.report(&"service:web-1".into(), Observation { status, output: "".into() }).unwrap();
+        // The verdict on the alias is queued behind the report; another write is answered after it.
+        registry.write(register("web-3", None)).unwrap();
+        let statuses = health_of(&registry);
+        assert_eq!(statuses[..2], [status, status]);
+    }
+}

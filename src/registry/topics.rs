@@ -1,0 +1,165 @@
+//! The index of every topic, and who waits for it to move.
+//!
+//! An index is published after the data it stands for: whoever reads the index first and the data second never holds
+//! data older than its index. Watchers are entries in a table, not tasks: a parked blocking query costs its
+//! connection's coroutine and one waker here.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::catalog::topic::Topic;
+use crate::sys::park::Waker;
+
+/// Shards of the table: enough that two workers seldom meet in one.
+const SHARDS: usize = 64;
+
+/// Topics remembered per shard. A forgotten topic answers the floor, which costs its watchers one needless answer and
+/// nobody a missed one; fewer would make that common, more is memory for names that are gone.
+const TOPICS_PER_SHARD_MAX: usize = 8_192;
+
+type Shard = RwLock<HashMap<Topic, Arc<Entry>>>;
+
+/// Indexes and watchers by topic.
+pub struct Topics {
+    shards: Box<[Shard]>,
+    hasher: RandomState,
+    /// The index of every topic without an entry: no answer about it was ever given with a higher one.
+    floor: AtomicU64,
+    watching: AtomicUsize,
+    watching_max: usize,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// 0 until the topic moves for the first time.
+    index: AtomicU64,
+    watchers: Mutex<Watchers>,
+}
+
+#[derive(Default)]
+struct Watchers {
+    next_id: u64,
+    wakers: HashMap<u64, Waker>,
+}
+
+/// A place in a topic's table of watchers, held until dropped.
+pub struct Watch<'a> {
+    topics: &'a Topics,
+    topic: Topic,
+    entry: Arc<Entry>,
+    id: u64,
+}
+
+/// All places for watchers are taken.
+#[derive(Debug)]
+pub struct TooManyWatchers {
+    /// The bound.
+    pub max: usize,
+}
+
+impl Topics {
+    /// A table in which every topic stands at `floor` (the highest index of all stored changes) and at most
+    /// `watching_max` watchers wait at a time.
+    pub fn new(floor: u64, watching_max: usize) -> Topics {
+        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
+        let (floor, watching) = (AtomicU64::new(floor.max(1)), AtomicUsize::new(0));
+        Topics { shards, hasher: RandomState::new(), floor, watching, watching_max }
+    }
+
+    /// The index of a topic, at least 1. It never goes back.
+    pub fn index(&self, topic: &Topic) -> u64 {
+        let entry = self.shard(topic).read().get(topic).map(|entry| entry.index.load(Ordering::Acquire));
+        match entry {
+            Some(index) if index > 0 => index,
+            _ => self.floor.load(Ordering::Acquire),
+        }
+    }
+
+    /// Moves a topic to `index` and wakes whoever watches it.
+    pub fn advance(&self, topic: &Topic, index: u64) {
+        let known = self.shard(topic).read().get(topic).cloned();
+        let entry = known.unwrap_or_else(|| self.entry(topic));
+        entry.index.fetch_max(index, Ordering::AcqRel);
+        let wakers = std::mem::take(&mut entry.watchers.lock().wakers);
+        wakers.values().for_each(Waker::wake);
+    }
+
+    /// Has `waker` woken once when the topic moves. Look at [`Topics::index`] after this and before waiting: the topic
+    /// may have moved in between.
+    ///
+    /// # Errors
+    /// When as many watchers wait as may.
+    pub fn watch(&self, topic: Topic, waker: Waker) -> Result<Watch<'_>, TooManyWatchers> {
+        if self.watching.fetch_add(1, Ordering::AcqRel) >= self.watching_max {
+            self.watching.fetch_sub(1, Ordering::AcqRel);
+            return Err(TooManyWatchers { max: self.watching_max });
+        }
+        let entry = self.entry(&topic);
+        let mut watchers = entry.watchers.lock();
+        let id = watchers.next_id;
+        watchers.next_id += 1;
+        watchers.wakers.insert(id, waker);
+        drop(watchers);
+        Ok(Watch { topics: self, topic, entry, id })
+    }
+
+    /// How many watchers wait now.
+    pub fn watching(&self) -> usize {
+        self.watching.load(Ordering::Relaxed)
+    }
+
+    /// Wakes every watcher without moving anything, so that each looks again (at shutdown).
+    pub fn wake_all(&self) {
+        for shard in &self.shards {
+            let entries: Vec<_> = shard.read().values().cloned().collect();
+            for entry in entries {
+                entry.watchers.lock().wakers.values().for_each(Waker::wake);
+            }
+        }
+    }
+
+    fn shard(&self, topic: &Topic) -> &Shard {
+        &self.shards[self.hasher.hash_one(topic) as usize % SHARDS]
+    }
+
+    fn entry(&self, topic: &Topic) -> Arc<Entry> {
+        let mut shard = self.shard(topic).write();
+        if shard.len() >= TOPICS_PER_SHARD_MAX && !shard.contains_key(topic) {
+            self.forget_oldest(&mut shard);
+        }
+        shard.entry(topic.clone()).or_default().clone()
+    }
+
+    /// Forgets the half of the unwatched topics that moved longest ago, raising the floor to where they stood.
+    fn forget_oldest(&self, shard: &mut HashMap<Topic, Arc<Entry>>) {
+        let is_unwatched = |entry: &Arc<Entry>| Arc::strong_count(entry) == 1;
+        let mut indexes: Vec<u64> = shard
+            .values()
+            .filter(|entry| is_unwatched(entry))
+            .map(|e| e.index.load(Ordering::Acquire))
+            .collect();
+        indexes.sort_unstable();
+        let Some(&middle) = indexes.get(indexes.len() / 2) else { return };
+        self.floor.fetch_max(middle, Ordering::AcqRel);
+        shard.retain(|_, entry| !is_unwatched(entry) || entry.index.load(Ordering::Acquire) > middle);
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.entry.watchers.lock().wakers.remove(&self.id);
+        self.topics.watching.fetch_sub(1, Ordering::AcqRel);
+        if self.entry.index.load(Ordering::Acquire) > 0 {
+            return;
+        }
+        // A name nobody has ever registered: forget it with its last watcher. This one and the table hold it.
+        let mut shard = self.topics.shard(&self.topic).write();
+        if Arc::strong_count(&self.entry) == 2 && self.entry.index.load(Ordering::Acquire) == 0 {
+            shard.remove(&self.topic);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The one write path: commands in, in order; durable; applied; answered.
+//!
+//! One thread owns the state and the store. It takes whatever is waiting as one batch, applies the commands to the state
+//! (which no reader sees), has the store make the resulting rows durable in one go, publishes them to the views, and
+//! only then answers the callers. If the store fails, the batch is undone and every caller is told. So a crowd of
+//! writers shares one sync to disk, and a single one waits for nobody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
+
+use crate::catalog::change::Change;
+use crate::catalog::state::{Moment, State};
+use crate::catalog::update::Update;
+use crate::model::Command;
+use crate::persist::change::Batch;
+use crate::persist::error::StoreError;
+use crate::persist::store::Store;
+use crate::registry::error::WriteError;
+use crate::registry::rows;
+use crate::registry::topics::Topics;
+use crate::registry::views::Views;
+use crate::sys::clock::Clock;
+use crate::sys::oneshot;
+
+/// Writes that may wait for the writer. At 64 bytes each the queue itself is small; the bound keeps a stalled disk from
+/// piling up requests nobody waits for any more.
+pub const WAITING_MAX: usize = 8_192;
+
+/// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
+const BATCH_MAX: usize = 1_024;
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The registry's index after the command.
+    pub index: u64,
+    /// Whether it changed anything.
+    pub changed: bool,
+}
+
+type Reply = Result<Written, WriteError>;
+
+struct Job {
+    command: Command,
+    reply: Option<oneshot::Sender<Reply>>,
+}
+
+/// The writer's counters, for metrics.
+#[derive(Debug, Default)]
+pub struct WriteStats {
+    /// Commands waiting now.
+    pub waiting: AtomicUsize,
+    /// Batches made durable.
+    pub commits: AtomicU64,
+    /// Commands that changed something.
+    pub applied: AtomicU64,
+    /// Whether the store has failed for good.
+    pub read_only: AtomicBool,
+}
+
+/// Where callers put their commands.
+#[derive(Clone)]
+pub struct Queue {
+    jobs: SyncSender<Job>,
+    stats: Arc<WriteStats>,
+}
+
+impl Queue {
+    /// Has a command carried out and waits for the outcome.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing was changed then.
+    pub fn write(&self, command: Command) -> Reply {
+        let (sender, receiver) = oneshot::oneshot();
+        self.put(Job { command, reply: Some(sender) })?;
+        receiver.recv().unwrap_or(Err(WriteError::Closing))
+    }
+
+    /// Has a command carried out some time, without waiting. For muster's own findings: what is lost here is found
+    /// again by the next probe.
+    ///
+    /// # Errors
+    /// When the queue is full or closed.
+    pub fn post(&self, command: Command) -> Result<(), WriteError> {
+        self.put(Job { command, reply: None })
+    }
+
+    /// The writer's counters.
+    pub fn stats(&self) -> &Arc<WriteStats> {
+        &self.stats
+    }
+
+    fn put(&self, job: Job) -> Result<(), WriteError> {
+        self.stats.waiting.fetch_add(1, Ordering::Relaxed);
+        self.jobs.try_send(job).map_err(|error| {
+            self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => WriteError::Busy { waiting_max: WAITING_MAX },
+                TrySendError::Disconnected(_) => WriteError::Closing,
+            }
+        })
+    }
+}
+
+/// Whoever wants to know of changes when they are durable and published: the health engine.
+pub trait Follower: Send {
+    /// `changes` are in force now. Called on the writer's thread, so it must be quick and must not wait for a write.
+    fn follow(&mut self, state: &State, changes: &[Change]);
+}
+
+/// The writer: owner of the state and the store.
+pub struct Writer {
+    pub(super) state: State,
+    /// The index of the last change.
+    pub(super) index: u64,
+    pub(super) store: Box<dyn Store>,
+    pub(super) views: Arc<Views>,
+    pub(super) topics: Arc<Topics>,
+    pub(super) clock: Clock,
+    pub(super) follower: Box<dyn Follower>,
+    pub(super) commit_seconds: Box<dyn Fn(f64) + Send>,
+}
+
+/// A queue and the end the writer takes from.
+pub(super) fn queue() -> (Queue, Jobs) {
+    let (sender, receiver) = sync_channel(WAITING_MAX);
+    let stats = Arc::new(WriteStats::default());
+    (Queue { jobs: sender, stats: stats.clone() }, Jobs { receiver, stats })
+}
+
+/// The writer's end of the queue.
+pub(super) struct Jobs {
+    receiver: Receiver<Job>,
+    stats: Arc<WriteStats>,
+}
+
+/// A batch under way: what it changes and what each caller will hear.
+#[derive(Default)]
+struct Work {
+    changes: Vec<Change>,
+    outcomes: Vec<(Option<oneshot::Sender<Reply>>, Reply)>,
+}
+
+impl Writer {
+    /// Works until every [`Queue`] is dropped.
+    pub(super) fn run(mut self, jobs: Jobs) {
+        while let Ok(first) = jobs.receiver.recv() {
+            let index_before = self.index;
+            let mut work = Work::default();
+            self.take(first, &mut work);
+            while work.outcomes.len() < BATCH_MAX
+                && let Ok(job) = jobs.receiver.try_recv()
+            {
+                self.take(job, &mut work);
+            }
+            jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
+            if let Err(error) = self.commit(&work.changes, &jobs.stats) {
+                self.state.undo(&work.changes);
+                self.index = index_before;
+                work.fail(&WriteError::from(&error));
+            }
+            work.answer();
+        }
+    }
+
+    /// Applies one command to the state that only the writer sees.
+    fn take(&mut self, job: Job, work: &mut Work) {
+        let moment = Moment { index: self.index + 1, now_ms: self.clock.unix_ms() };
+        let outcome = match self.state.apply(moment, &job.command) {
+            Ok(changes) if changes.is_empty() => Ok(Written { index: self.index, changed: false }),
+            Ok(changes) => {
+                self.index = moment.index;
+                work.changes.extend(changes);
+                Ok(Written { index: self.index, changed: true })
+            }
+            Err(refusal) => Err(WriteError::Refused(refusal)),
+        };
+        work.outcomes.push((job.reply, outcome));
+    }
+
+    /// Makes the batch durable, then visible.
+    fn commit(&mut self, changes: &[Change], stats: &WriteStats) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch { index: self.index, changes: changes.iter().map(rows::row).collect() };
+        let started = Instant::now();
+        self.store.commit(&batch).inspect_err(|error| {
+            let is_final = !matches!(error, StoreError::Full { .. });
+            if !stats.read_only.fetch_or(is_final, Ordering::Relaxed) {
+                log::error!(index = batch.index; "the store did not commit: {error}");
+            }
+        })?;
+        (self.commit_seconds)(started.elapsed().as_secs_f64());
+        stats.commits.fetch_add(1, Ordering::Relaxed);
+        self.publish(changes);
+        Ok(())
+    }
+
+    /// Shows changes to readers, tells the follower, and moves the topics, which wakes the watchers.
+    fn publish(&mut self, changes: &[Change]) {
+        let update = Update::plan(&self.state, changes);
+        let topics = self.views.publish(changes, update);
+        self.follower.follow(&self.state, changes);
+        topics.iter().for_each(|topic| self.topics.advance(topic, self.index));
+    }
+}
+
+impl Work {
+    /// Nothing of the batch holds; even a command that changed nothing may have relied on one that did.
+    fn fail(&mut self, error: &WriteError) {
+        for (_, outcome) in &mut self.outcomes {
+            if outcome.is_ok() {
+                *outcome = Err(error.clone());
+            }
+        }
+    }
+
+    fn answer(self) {
+        for (reply, outcome) in self.outcomes {
+            match (reply, outcome) {
+                (Some(reply), outcome) => reply.send(outcome),
+                (None, Err(error)) => log::warn!("a finding of muster's own was not recorded: {error}"),
+                (None, Ok(_)) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A connected socket as a coroutine uses it: read, write, wait.
+//!
+//! Reads and writes never wait by themselves; waiting is one call, [`Stream::wait`], that returns for data, for room,
+//! for a ring of the [`Waker`], for the deadline and for the peer's end of file alike, and sometimes for nothing.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use may::io::{CoIo, WaitIo};
+use socket2::Socket;
+
+use crate::sys::clock::Deadline;
+use crate::sys::park::{Bell, Waker};
+use crate::sys::reaper;
+
+/// Bits of epoll as the runtime reports them.
+const EPOLL_IN: usize = 0x1;
+const EPOLL_ERR: usize = 0x8;
+const EPOLL_HUP: usize = 0x10;
+const EPOLL_RDHUP: usize = 0x2000;
+const HANG_UP: usize = EPOLL_ERR | EPOLL_HUP | EPOLL_RDHUP;
+
+/// One end of a TCP or Unix connection, owned by the coroutine that serves it.
+///
+/// Dropping it ends what we send at once (the peer sees end of file) and closes the descriptor one to two ticks later.
+pub struct Stream {
+    socket: Arc<CoIo<Socket>>,
+    bell: Arc<Bell>,
+    /// Whether a read may find something. Edges are reported once, so this is cleared only by a read that came back
+    /// short or empty-handed, and never after the peer hung up: then reads go on until the end of file.
+    readable: bool,
+    /// The peer has shut down its sending side, or the connection broke.
+    hung_up: bool,
+}
+
+impl Stream {
+    /// Takes a connected socket into the runtime.
+    ///
+    /// # Errors
+    /// The operating system's, from registering it.
+    pub fn new(socket: Socket) -> io::Result<Stream> {
+        let socket = Arc::new(CoIo::new(socket).map_err(io::Error::from)?);
+        let bell = Arc::new(Bell::new(socket.waker()));
+        reaper::watch(bell.clone());
+        Ok(Stream { socket, bell, readable: true, hung_up: false })
+    }
+
+    /// Whether a connection that was begun has come about. `false`: not yet, wait first.
+    ///
+    /// # Errors
+    /// The operating system's, when it has failed.
+    pub(crate) fn has_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.socket.inner().take_error()? {
+            return Err(error);
+        }
+        match self.socket.inner().peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a read may find something without a wait before it.
+    pub fn may_read(&self) -> bool {
+        self.readable
+    }
+
+    /// Reads what is there. `None`: nothing now, wait first. `Some(0)`: the peer has finished sending.
+    ///
+    /// # Errors
+    /// The operating system's; the connection is broken.
+    pub fn read(&mut self, into: &mut [u8]) -> io::Result<Option<usize>> {
+        if !self.readable {
+            return Ok(None);
+        }
+        loop {
+            match self.socket.inner().read(into) {
+                Ok(0) => {
+                    self.hung_up = true;
+                    return Ok(Some(0));
+                }
+                Ok(length) => {
+                    self.readable = length == into.len() || self.hung_up;
+                    return Ok(Some(length));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Writes what fits. `None`: no room now, wait first.
+    ///
+    /// # Errors
+    /// The operating system's; the connection is broken.
+    pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        loop {
+            match self.socket.inner().write_vectored(slices) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(length) => return Ok(Some(length)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until something may have changed, at the latest shortly after `deadline`. The caller looks what it was.
+    pub fn wait(&mut self, deadline: Deadline) {
+        reaper::arm(&self.bell, deadline);
+        let bits = self.socket.wait_io();
+        self.bell.set_deadline(Deadline::NEVER);
+        self.readable |= bits & (EPOLL_IN | HANG_UP) != 0;
+        self.hung_up |= bits & HANG_UP != 0;
+    }
+
+    /// Whether the peer has shut down its sending side or the connection broke, as far as seen by a wait or a read.
+    pub fn has_hung_up(&self) -> bool {
+        self.hung_up
+    }
+
+    /// What wakes this connection's present or next wait.
+    pub fn waker(&self) -> Waker {
+        Waker::new(self.bell.clone())
+    }
+
+    /// Takes a ring of the waker, if there was one since the last time.
+    pub fn take_ring(&self) -> bool {
+        self.bell.take_ring()
+    }
+
+    /// Ends what we send; the peer reads end of file, and may go on sending.
+    pub fn finish(&self) {
+        // The peer may be gone already, which is as good.
+        let _ = self.socket.inner().shutdown(Shutdown::Write);
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.finish();
+        self.bell.close();
+        reaper::bury(self.socket.clone());
+    }
+}

@@ -1,0 +1,175 @@
+//! The table of metrics: every family with its name, kind, labels and help. What is not here is not exported.
+//!
+//! Labels have few values by construction (routes, status codes, check states): none is made of what a client
+//! sent.
+
+/// What a family measures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// How often a duration fell below each of these bounds, in seconds, ascending.
+    Histogram(&'static [f64]),
+}
+
+/// One family of metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Its name; counters end in `_total`, durations in `_seconds`.
+    pub name: &'static str,
+    /// What it measures.
+    pub kind: Kind,
+    /// The labels of each of its series, in order.
+    pub labels: &'static [&'static str],
+    /// What it says, in a sentence.
+    pub help: &'static str,
+}
+
+/// Bounds for answering a request: from a cached answer (tens of microseconds) to a blocking query's ten
+/// minutes.
+const ANSWER_BOUNDS_S: &[f64] = &[
+    25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5, 10.0, 60.0,
+    600.0,
+];
+
+/// Bounds for a durable commit: from one quick flush (about 0.1 ms) to a disk in trouble.
+const COMMIT_BOUNDS_S: &[f64] =
+    &[50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5];
+
+const fn family(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Family {
+    Family { name, kind, labels, help }
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// Requests answered.
+pub const HTTP_REQUESTS: Family = family(
+    "muster_http_requests_total",
+    Counter,
+    &["method", "route", "status"],
+    "Requests answered, by route and status code.",
+);
+/// How long answers took.
+pub const HTTP_REQUEST_DURATION: Family = family(
+    "muster_http_request_duration_seconds",
+    Histogram(ANSWER_BOUNDS_S),
+    &["method", "route"],
+    "Time from a request's last byte to its answer, by route; blocking queries include their wait.",
+);
+/// Connections open now.
+pub const HTTP_CONNECTIONS: Family =
+    family("muster_http_connections", Gauge, &[], "Connections that are open.");
+/// Connections accepted.
+pub const HTTP_CONNECTIONS_ACCEPTED: Family =
+    family("muster_http_connections_accepted_total", Counter, &[], "Connections accepted.");
+/// Connections refused at a bound.
+pub const HTTP_CONNECTIONS_REFUSED: Family = family(
+    "muster_http_connections_refused_total",
+    Counter,
+    &[],
+    "Connections refused because a limit on connections was reached.",
+);
+/// Handlers that panicked.
+pub const HTTP_PANICS: Family = family(
+    "muster_http_panics_total",
+    Counter,
+    &[],
+    "Requests answered 500 because their handler panicked. Each is a defect of muster.",
+);
+/// Registrations that changed the catalog or confirmed it.
+pub const REGISTRATIONS: Family =
+    family("muster_registrations_total", Counter, &["kind"], "Registrations accepted, by kind of record.");
+/// Deregistrations.
+pub const DEREGISTRATIONS: Family = family(
+    "muster_deregistrations_total",
+    Counter,
+    &["kind"],
+    "Deregistrations accepted, by kind of record.",
+);
+/// Nodes in the catalog.
+pub const CATALOG_NODES: Family = family("muster_catalog_nodes", Gauge, &[], "Nodes in the catalog.");
+/// Service names in the catalog.
+pub const CATALOG_SERVICES: Family =
+    family("muster_catalog_services", Gauge, &[], "Services in the catalog, counted by name.");
+/// Service instances in the catalog.
+pub const CATALOG_INSTANCES: Family =
+    family("muster_catalog_instances", Gauge, &[], "Service instances in the catalog.");
+/// Checks by status.
+pub const CATALOG_CHECKS: Family =
+    family("muster_catalog_checks", Gauge, &["status"], "Checks in the catalog, by status.");
+/// The index of the last change.
+pub const CATALOG_INDEX: Family =
+    family("muster_catalog_index", Gauge, &[], "The index of the last change that was applied.");
+/// Blocking queries that wait.
+pub const BLOCKING_QUERIES: Family =
+    family("muster_blocking_queries", Gauge, &[], "Blocking queries that wait for a change.");
+/// Commands that wait for the writer.
+pub const WRITE_QUEUE_DEPTH: Family =
+    family("muster_write_queue_depth", Gauge, &[], "Changes that wait to be made durable.");
+/// How long commits took.
+pub const COMMIT_DURATION: Family = family(
+    "muster_commit_duration_seconds",
+    Histogram(COMMIT_BOUNDS_S),
+    &[],
+    "Time to make one batch of changes durable.",
+);
+/// Log lines lost.
+pub const LOG_LINES_DROPPED: Family =
+    family("muster_log_lines_dropped_total", Counter, &[], "Log lines lost because stderr was slow.");
+/// Which muster this is.
+pub const BUILD_INFO: Family =
+    family("muster_build_info", Gauge, &["version"], "1, labelled with the version.");
+/// How long it has been up.
+pub const UPTIME: Family =
+    family("muster_uptime_seconds", Gauge, &[], "Time since the process started serving.");
+
+/// Every family. The `process_*` families beside them are those that every Prometheus client library exports.
+pub const FAMILIES: &[Family] = &[
+    HTTP_REQUESTS,
+    HTTP_REQUEST_DURATION,
+    HTTP_CONNECTIONS,
+    HTTP_CONNECTIONS_ACCEPTED,
+    HTTP_CONNECTIONS_REFUSED,
+    HTTP_PANICS,
+    REGISTRATIONS,
+    DEREGISTRATIONS,
+    CATALOG_NODES,
+    CATALOG_SERVICES,
+    CATALOG_INSTANCES,
+    CATALOG_CHECKS,
+    CATALOG_INDEX,
+    BLOCKING_QUERIES,
+    WRITE_QUEUE_DEPTH,
+    COMMIT_DURATION,
+    LOG_LINES_DROPPED,
+    BUILD_INFO,
+    UPTIME,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_end_in_their_unit() {
+        let names: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), FAMILIES.len());
+        for family in FAMILIES {
+            assert!(family.name.starts_with("muster_") && family.help.ends_with('.'), "{}", family.name);
+            assert_eq!(family.name.ends_with("_total"), family.kind == Counter, "{}", family.name);
+            if let Histogram(bounds) = family.kind {
+                assert!(family.name.ends_with("_seconds"), "{}", family.name);
+                assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]), "{} ascends", family.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Servers as processes of their own: started in a directory of their own on free ports, ready when the call returns,
+//! dead when the value is dropped. Knows how muster and Consul are started and nothing of what they answer.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::client::{Answer, Client, Request, ask_until};
+
+/// Longest start allowed. Consul elects itself leader within a few seconds; the rest is for a loaded machine.
+const START_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Longest orderly end allowed after SIGTERM.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Starts tried. A port found free may be taken before the server binds it, which then ends at once.
+const STARTS_MAX: usize = 3;
+
+/// Lines of a server's log shown when its test fails.
+const LOG_LINES_SHOWN: usize = 40;
+
+/// The name both servers give their own node, so that their answers need no translation.
+pub const NODE_NAME: &str = "node-one";
+
+/// A server that runs. Dropping it kills it, and shows the end of its log if the test is failing.
+pub struct Process {
+    child: Child,
+    command: Command,
+    ready: fn(&Answer) -> bool,
+    ready_target: &'static str,
+    pub name: &'static str,
+    pub address: SocketAddr,
+    /// Holds the data directory and the log; removed last.
+    directory: TempDir,
+}
+
+impl Process {
+    /// Starts the built `muster` on an empty data directory, with further arguments as given.
+    ///
+    /// # Errors
+    /// A sentence with the end of the log when it ends or does not serve in time.
+    pub fn muster(arguments: &[&str]) -> Result<Process, String> {
+        start_repeatedly(|directory| {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+            let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+            command.args(["agent", "--node", NODE_NAME, "--http-addr", &address.to_string()]);
+            command.arg("--data-dir").arg(directory.path().join("data")).args(arguments);
+            Process::spawn("muster", command, address, directory, "/readyz", |answer| answer.status == 200)
+        })
+    }
+
+    /// Starts a Consul server that is a cluster of itself. Not with `-dev`, which forces pretty JSON on every answer.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn consul(binary: &Path) -> Result<Process, String> {
+        start_repeatedly(|directory| {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+            let config = directory.path().join("consul.json");
+            fs::write(&config, consul_config(address.port()).to_string())
+                .map_err(|error| error.to_string())?;
+            let mut command = Command::new(binary);
+            command.args(["agent", "-node", NODE_NAME]).arg("-config-file").arg(config);
+            command.arg("-data-dir").arg(directory.path().join("data"));
+            Process::spawn("consul", command, address, directory, "/v1/health/service/consul", |answer| {
+                // Leader and agent register the node in either order: it is complete when both have.
+                ["serfHealth", "lan_ipv4"].iter().all(|mark| answer.text().contains(mark))
+            })
+        })
+    }
+
+    /// Runs the command and waits until `ready` takes what `ready_target` answers.
+    fn spawn(
+        name: &'static str,
+        mut command: Command,
+        address: SocketAddr,
+        directory: TempDir,
+        ready_target: &'static str,
+        ready: fn(&Answer) -> bool,
+    ) -> Result<Process, String> {
+        let child = launch(&mut command, directory.path())?;
+        let mut process = Process { child, command, ready, ready_target, name, address, directory };
+        process.wait_until_ready()?;
+        Ok(process)
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Everything it has written to its standard output and error, over all its starts.
+    pub fn log(&self) -> String {
+        fs::read(self.log_path())
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Ends it with SIGKILL, as a power cut would.
+    pub fn kill(&mut self) {
+        // Both fail only when it is dead and reaped already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Ends it with SIGTERM, and with SIGKILL when that takes too long.
+    ///
+    /// # Errors
+    /// A sentence when it had to be killed.
+    pub fn stop(&mut self) -> Result<ExitStatus, String> {
+        self.signal("TERM");
+        let deadline = Instant::now() + STOP_WAIT_MAX;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
+        Err(format!("{} did not end within {STOP_WAIT_MAX:?} of SIGTERM", self.name))
+    }
+
+    /// Sends a signal by its short name (`HUP`, `TERM`). Through the shell's `kill`: std has no safe call for it.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+        assert!(sent.is_ok(), "sh is needed to send a signal");
+    }
+
+    /// Starts it again after [`Process::kill`] or [`Process::stop`]: same address, same data directory.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn start_again(&mut self) -> Result<(), String> {
+        self.kill();
+        self.child = launch(&mut self.command, self.directory.path())?;
+        self.wait_until_ready()
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + START_WAIT_MAX;
+        let mut client = self.client();
+        let request = Request::new("GET", self.ready_target);
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                return Err(format!("{} ended at once ({status})\n{}", self.name, self.log_end()));
+            }
+            // A short deadline a round, so that an early end of the process is seen early.
+            let round = Instant::now() + Duration::from_millis(200);
+            match ask_until(&mut client, &request, round, self.ready) {
+                Ok(answer) if (self.ready)(&answer) => return Ok(()),
+                _ if Instant::now() > deadline => {
+                    return Err(format!(
+                        "{} is not ready after {START_WAIT_MAX:?}\n{}",
+                        self.name,
+                        self.log_end()
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- end of the log of {}\n{}\n---", self.name, self.log_end());
+        }
+    }
+}
+
+/// Tries [`STARTS_MAX`] times, each with a directory of its own, and gives the last error.
+fn start_repeatedly(mut start: impl FnMut(TempDir) -> Result<Process, String>) -> Result<Process, String> {
+    let mut outcome = Err(String::new());
+    for _ in 0..STARTS_MAX {
+        let directory = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
+        outcome = start(directory);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn launch(command: &mut Command, directory: &Path) -> Result<Child, String> {
+    let log = File::options().create(true).append(true).open(directory.join("log"));
+    let log = log.map_err(|error| format!("no log file: {error}"))?;
+    let copy = log.try_clone().map_err(|error| format!("no log file: {error}"))?;
+    let spawned = command.current_dir(directory).stdin(Stdio::null()).stdout(log).stderr(copy).spawn();
+    spawned.map_err(|error| format!("cannot run {:?}: {error}", command.get_program()))
+}
+
+/// A port of the loopback address that nobody holds for TCP or UDP at this moment.
+pub fn free_port() -> u16 {
+    loop {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback address has a free port");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A server of one, silent towards the outside (no update check), quick to elect itself.
+///
+/// `check_update_interval` 0 sends a check's output to the catalog at once, not up to five minutes later: that delay
+/// spares a cluster's consensus and has no meaning where agent and catalog are one.
+fn consul_config(http_port: u16) -> serde_json::Value {
+    serde_json::json!({
+        "server": true,
+        "bootstrap_expect": 1,
+        "bind_addr": "127.0.0.1",
+        "client_addr": "127.0.0.1",
+        "ui": true,
+        "disable_update_check": true,
+        "check_update_interval": "0s",
+        "log_level": "warn",
+        "performance": { "raft_multiplier": 1 },
+        "ports": {
+            "http": http_port, "dns": -1, "grpc": -1,
+            "server": free_port(), "serf_lan": free_port(), "serf_wan": free_port(),
+        },
+    })
+}

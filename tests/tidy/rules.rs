@@ -1,0 +1,295 @@
+//! The rules themselves, and the tables they go by: layers, exceptions, words.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::source::SourceFile;
+
+/// Each layer with the layers it may use, itself apart. A layer may only name layers that stand above it here.
+pub const LAYERS: &[(&str, &[&str])] = &[
+    ("stdx", &[]),
+    ("sys", &["stdx"]),
+    ("telemetry", &["stdx", "sys"]),
+    ("model", &["stdx"]),
+    ("filter", &["stdx", "model"]),
+    ("config", &["stdx", "model"]),
+    ("wire", &["stdx", "model", "filter"]),
+    ("catalog", &["stdx", "model", "filter"]),
+    ("health", &["stdx", "model"]),
+    ("http", &["stdx", "sys", "telemetry"]),
+    ("persist", &["stdx", "sys", "telemetry", "model"]),
+    ("probe", &["stdx", "sys", "telemetry", "model", "http"]),
+    (
+        "registry",
+        &[
+            "stdx",
+            "sys",
+            "telemetry",
+            "model",
+            "filter",
+            "config",
+            "wire",
+            "catalog",
+            "health",
+            "http",
+            "persist",
+            "probe",
+        ],
+    ),
+    ("api", &["telemetry", "model", "filter", "wire", "http", "registry"]),
+    ("ui", &["http"]),
+    ("cli", &["model", "config", "wire", "http"]),
+    (
+        "server",
+        &[
+            "stdx",
+            "sys",
+            "telemetry",
+            "model",
+            "filter",
+            "config",
+            "wire",
+            "catalog",
+            "health",
+            "http",
+            "persist",
+            "probe",
+            "registry",
+            "api",
+            "ui",
+        ],
+    ),
+    ("main", &["cli", "server", "config"]),
+];
+
+/// Layers that do no I/O, read no clock and take no lock.
+const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "health"];
+
+/// Layers that may name the coroutine runtime.
+const RUNTIME_LAYERS: &[&str] = &["sys", "http", "probe"];
+
+/// A file may have so many lines, tests included: what no longer fits in one head is two files.
+const FILE_LINES_MAX: usize = 500;
+
+/// `(path, lines, reason)`: the files that may be longer than `FILE_LINES_MAX`.
+const LONG_FILES: &[(&str, usize, &str)] = &[];
+
+/// Characters in a line of `src`, as in `rustfmt.toml`; rustfmt leaves long strings and comments alone, this does not.
+const LINE_WIDTH_MAX: usize = 110;
+
+/// The files that may say `unsafe`, each with SAFETY comments and a test that runs it.
+const UNSAFE_FILES: &[&str] = &["src/sys/runtime.rs"];
+
+/// What a rule found: where, and what to do about it.
+pub struct Complaint {
+    pub line: usize,
+    pub sentence: String,
+}
+
+type Rule = fn(&SourceFile) -> Vec<Complaint>;
+
+/// Every rule under the name complaints are signed with.
+pub const RULES: &[(&str, Rule)] = &[
+    ("arrows", arrows),
+    ("opening", opening),
+    ("names by module", names_by_module),
+    ("file length", file_length),
+    ("line width", line_width),
+    ("unfinished", unfinished),
+    ("unwrap", unwrap),
+    ("unsafe", unsafe_code),
+    ("raw calls", raw_calls),
+    ("pure layers", pure_layers),
+    ("foreign words", foreign_words),
+];
+
+/// A layer uses only the layers its row allows. `crate::x` counts wherever it stands, `muster::x` in the program.
+fn arrows(file: &SourceFile) -> Vec<Complaint> {
+    static PATHS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\b(?:crate|muster)\s*::\s*(\{|[a-z_][a-z0-9_]*)").expect("the pattern is valid")
+    });
+    let Some(layer) = file.layer().filter(|_| file.is_product() && file.path != "src/lib.rs") else {
+        return Vec::new();
+    };
+    let row = LAYERS.iter().find(|(name, _)| *name == layer);
+    let Some((_, allowed)) = row else {
+        return vec![Complaint { line: 1, sentence: format!("`{layer}` has no row in the table of layers") }];
+    };
+    let mut found = Vec::new();
+    for capture in PATHS.captures_iter(&file.code) {
+        let target = capture.get(1).expect("the group is not optional");
+        let targets = match target.as_str() {
+            "{" => first_words_of_group(&file.code[target.end()..]),
+            word => vec![word.to_owned()],
+        };
+        for target_layer in targets.into_iter().filter(|it| it != layer && !allowed.contains(&it.as_str())) {
+            let sentence = format!("`{layer}` may not use `{target_layer}`: allowed are {allowed:?}");
+            found.push(Complaint { line: line_of(&file.code, target.start()), sentence });
+        }
+    }
+    found
+}
+
+/// The first word of each entry of a `use crate::{...}` group whose opening brace is already read.
+fn first_words_of_group(after_brace: &str) -> Vec<String> {
+    let mut depth = 1_usize;
+    let mut entries = vec![String::new()];
+    for character in after_brace.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 1 => break,
+            '}' => depth -= 1,
+            ',' if depth == 1 => entries.push(String::new()),
+            _ if depth == 1 => entries.last_mut().expect("there is always one entry").push(character),
+            _ => {}
+        }
+    }
+    let first = |entry: &String| entry.trim().split("::").next().unwrap_or_default().trim().to_owned();
+    entries.iter().map(first).filter(|word| !word.is_empty()).collect()
+}
+
+/// Every file says first what it owns and what it refuses to know.
+fn opening(file: &SourceFile) -> Vec<Complaint> {
+    let missing = file.is_product() && !file.text.starts_with("//! ");
+    let sentence =
+        "the file does not open with `//! `: say what it owns and what it refuses to know".to_owned();
+    missing.then_some(Complaint { line: 1, sentence }).into_iter().collect()
+}
+
+/// Things are named by the module that owns them.
+fn names_by_module(file: &SourceFile) -> Vec<Complaint> {
+    let mut found =
+        matches(file, &file.code, r"\bsuper\s*::\s*super\b", "name it by its module, from `crate::`");
+    if file.path == "src/lib.rs" {
+        found.extend(matches(
+            file,
+            &file.code,
+            r"\bpub use\b",
+            "no re-exports at the root: name the owning module",
+        ));
+    }
+    found
+}
+
+/// No file outgrows one head.
+fn file_length(file: &SourceFile) -> Vec<Complaint> {
+    let lines = file.text.lines().count();
+    let exception = LONG_FILES.iter().find(|(path, ..)| *path == file.path);
+    let allowed = exception.map_or(FILE_LINES_MAX, |(_, lines, _)| *lines);
+    let is_rust = file.path.ends_with(".rs");
+    let sentence = format!("{lines} lines, {allowed} are allowed: split it where the noun changes");
+    (is_rust && lines > allowed).then_some(Complaint { line: allowed, sentence }).into_iter().collect()
+}
+
+/// No line is wider than the formatter's width, comments and strings included.
+fn line_width(file: &SourceFile) -> Vec<Complaint> {
+    if !file.is_product() {
+        return Vec::new();
+    }
+    let wide = |line: &str| line.chars().count() > LINE_WIDTH_MAX && !line.contains("://");
+    let sentence = || format!("the line is wider than {LINE_WIDTH_MAX} characters");
+    let numbered = file.text.lines().zip(1..);
+    numbered
+        .filter(|(line, _)| wide(line))
+        .map(|(_, line)| Complaint { line, sentence: sentence() })
+        .collect()
+}
+
+/// What is in the tree is finished.
+fn unfinished(file: &SourceFile) -> Vec<Complaint> {
+    if !file.path.ends_with(".rs") {
+        return Vec::new();
+    }
+    let mut found =
+        matches(file, &file.code, r"\b(todo|unimplemented|dbg)!", "finish it before it is committed");
+    if !file.path.starts_with("tests/tidy") {
+        let placeholder = r"(?i:\(to come\)|\bcoming soon\b)|\b(TODO|FIXME|XXX)\b";
+        found.extend(matches(file, &file.text, placeholder, "say what is, not what will be"));
+    }
+    found
+}
+
+/// The product unwraps nothing: an `expect` with a reason shows that the case was thought of.
+fn unwrap(file: &SourceFile) -> Vec<Complaint> {
+    let sentence = "handle it, or `expect` with the reason why it cannot happen";
+    if file.is_product() {
+        matches(file, &file.shipped, r"\.\s*unwrap\s*\(\s*\)", sentence)
+    } else {
+        Vec::new()
+    }
+}
+
+/// `unsafe` stands in few, named files.
+fn unsafe_code(file: &SourceFile) -> Vec<Complaint> {
+    let listed = UNSAFE_FILES.contains(&file.path.as_str());
+    let sentence = "only the files in UNSAFE_FILES may: do it through them";
+    if file.is_product() && !listed { matches(file, &file.code, r"\bunsafe\b", sentence) } else { Vec::new() }
+}
+
+/// Threads, sleep and coroutines are had from `sys`, which bounds and names them.
+fn raw_calls(file: &SourceFile) -> Vec<Complaint> {
+    let Some(layer) = file.layer().filter(|_| file.is_product()) else { return Vec::new() };
+    let mut found = Vec::new();
+    if layer != "sys" {
+        let threads =
+            r"\bthread\s*::\s*(spawn|sleep|park|Builder)\b|\bthread\s*::\s*\{[^}]*\b(spawn|sleep)\b";
+        found.extend(matches(file, &file.shipped, threads, "start threads and sleep through `sys`"));
+    }
+    if !RUNTIME_LAYERS.contains(&layer) {
+        found.extend(matches(file, &file.code, r"\bmay\s*::", "the runtime is used through `sys`"));
+    }
+    found
+}
+
+/// The pure layers take `now`, seeds and records as arguments.
+fn pure_layers(file: &SourceFile) -> Vec<Complaint> {
+    if !file.is_product() || !file.layer().is_some_and(|layer| PURE_LAYERS.contains(&layer)) {
+        return Vec::new();
+    }
+    let sentence = "this layer is pure: take it as an argument";
+    let effects =
+        r"\bstd\s*::\s*(fs|env|process|thread|io)\b|\bparking_lot\b|\b(Mutex|RwLock|Tcp\w+|UdpSocket)\b";
+    let mut found = matches(file, &file.code, effects, sentence);
+    // A test needs some instant to count from, and there is no other way to one.
+    found.extend(matches(file, &file.shipped, r"\b(Instant|SystemTime)\s*::\s*now\b", sentence));
+    found
+}
+
+/// The repository speaks of itself alone: no path of the machine it was written on, no mirror it was fetched from.
+fn foreign_words(file: &SourceFile) -> Vec<Complaint> {
+    // Put together here so that this file does not find itself.
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        let folders =
+            ["wo+rk/", "ro+ot/", "tm+p/(wt|brief|target)/"].map(|it| format!("/{}", it.replace('+', "")));
+        let hosts =
+            ["regi+stry.npmjs", "files.python+hosted", "static.crates+.io"].map(|it| it.replace('+', ""));
+        let folders = format!(r"(^|[^A-Za-z0-9_.~}}-])({})", folders.join("|"));
+        let hosts = hosts.map(|it| it.replace('.', r"\."));
+        Regex::new(&format!("(?m){folders}|{}", hosts.join("|"))).expect("the pattern is valid")
+    });
+    let place = |it: regex::Match<'_>| Complaint {
+        line: line_of(&file.text, it.start()),
+        sentence: format!("`{}` belongs to one machine, not to the project", it.as_str().trim()),
+    };
+    WORDS.find_iter(&file.text).map(place).collect()
+}
+
+/// One complaint for each place where `pattern` holds in `text`, one of the shapes of `file`.
+fn matches(file: &SourceFile, text: &str, pattern: &str, sentence: &str) -> Vec<Complaint> {
+    debug_assert!(
+        text.lines().count() <= file.text.lines().count() + 1,
+        "a shape keeps the lines of its file"
+    );
+    let pattern = Regex::new(pattern).expect("the patterns of the rules are valid");
+    let place = |it: regex::Match<'_>| Complaint {
+        line: line_of(text, it.start()),
+        sentence: format!("`{}`: {sentence}", it.as_str().split_whitespace().collect::<Vec<_>>().join(" ")),
+    };
+    pattern.find_iter(text).map(place).collect()
+}
+
+/// The line, from 1, in which byte `at` of `text` stands.
+fn line_of(text: &str, at: usize) -> usize {
+    text[..at].matches('\n').count() + 1
+}
