@@ -1,5 +1,6 @@
-//! Goal: no filter, however it nests, needs more stack than a coroutine has. Method: texts built to each bound and one
-//! past it are read, bound and asked on a thread with a quarter of that stack; an overflow would end the test run.
+//! Goal: no filter, however it nests, needs more stack than a coroutine has. Method: texts built to each
+//! bound and one past it are read, bound and asked on a thread with a quarter of that stack; an overflow
+//! would end the test run.
 
 use muster::filter::decision::Filter;
 use muster::filter::error::FilterError;

@@ -1,5 +1,6 @@
-//! Goal: every bound holds at the limit and refuses one past it, on a small stack; printing reads back.
-//! Method: texts built to the bound, and random expressions. What the language means is tested in `measured`.
+//! Goal: every bound holds at the limit and refuses one past it; printing reads back. Method: texts built
+//! to the bound, and random expressions. Nesting, on a small stack, is tested in `tests/filter_stack.rs`.
+//! What the language means is tested in `measured`.
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::net::{Shutdown, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ pub struct Side {
 /// A request under way in the background: its target, how long it may wait, and the thread that reads the answer.
 struct Parked {
     target: String,
+    /// The same connection, to close it while the thread reads.
+    connection: TcpStream,
     wait: Duration,
     reader: JoinHandle<(std::io::Result<Answer>, Duration)>,
 }
@@ -116,7 +119,8 @@ impl Run<'_> {
         match &*step.method {
             "AWAIT" => self.join(&target, step),
             "HANGUP" => {
-                self.parked.remove(&target);
+                let parked = self.parked.remove(&target).ok_or("nothing waits under that name")?;
+                parked.connection.shutdown(Shutdown::Both).map_err(|error| error.to_string())?;
                 Ok(json!({}))
             }
             "LISTEN" => {
@@ -165,14 +169,15 @@ impl Run<'_> {
         client.send(&request).map_err(|error| error.to_string())?;
         let answered = client.answered_within(PARKED_AFTER).map_err(|error| error.to_string())?;
         let wait = wait_of(&request.target)?;
+        let connection = client.connection().map_err(|error| error.to_string())?;
         let reader = std::thread::spawn(move || (client.receive(), sent_at.elapsed()));
-        self.parked.insert(name.to_owned(), Parked { target: request.target, wait, reader });
+        self.parked.insert(name.to_owned(), Parked { target: request.target, connection, wait, reader });
         Ok(json!({ "waits": !answered }))
     }
 
     /// Reads the answer of a background request. It came early when it came before its `wait` was over.
     fn join(&mut self, name: &str, step: &Step) -> Result<Value, String> {
-        let Parked { target, wait, reader } =
+        let Parked { target, wait, reader, .. } =
             self.parked.remove(name).ok_or("nothing waits under that name")?;
         let (answer, after) = reader.join().map_err(|_| "the reader panicked")?;
         let mut observed = self.observe(step, &target, answer);

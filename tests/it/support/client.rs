@@ -173,9 +173,10 @@ impl Client {
         Ok(answer)
     }
 
-    /// Closes the connection, as a client that lost interest does.
-    pub fn hang_up(&mut self) {
-        self.connection = None;
+    /// A second handle on the open connection: to close it while another thread reads, as a client that lost interest
+    /// does.
+    pub fn connection(&self) -> io::Result<TcpStream> {
+        self.connection.as_ref().ok_or_else(not_connected)?.get_ref().try_clone()
     }
 }
 
