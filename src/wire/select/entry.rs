@@ -2,14 +2,14 @@
 
 use crate::filter::record::{Record, StructList, Value};
 use crate::filter::schema::{Kind, Schema};
-use crate::wire::select::{CATALOG_NODE, CHECK, NODE_SERVICE};
+use crate::wire::select::{CHECK, NODE, SERVICE};
 use crate::wire::show::HealthEntry;
 use crate::wire::show::health_entry::EntryChecks;
 
 /// Of `/v1/health/service`.
-pub static HEALTH_ENTRY: Schema = Schema(&[
-    ("Node", Kind::Struct(&CATALOG_NODE)),
-    ("Service", Kind::Struct(&NODE_SERVICE)),
+pub static INSTANCE: Schema = Schema(&[
+    ("Node", Kind::Struct(&NODE)),
+    ("Service", Kind::Struct(&SERVICE)),
     ("Checks", Kind::StructList(&CHECK)),
 ]);
 

@@ -1,7 +1,6 @@
 //! What filters may select of each shape: the schemas, and the shapes as records.
 //!
-//! A shape is filtered before it is written, and shows a filter just what it would show a client. The agent's services
-//! have the selectors of [`NODE_SERVICE`]: filter them as a [`NodeService`](crate::wire::show::NodeService).
+//! A shape is filtered before it is written, and shows a filter just what it would show a client.
 
 mod check;
 mod entry;
@@ -12,6 +11,6 @@ mod service;
 mod tests;
 
 pub use check::CHECK;
-pub use entry::HEALTH_ENTRY;
-pub use node::CATALOG_NODE;
-pub use service::{CATALOG_SERVICE, NODE_SERVICE};
+pub use entry::INSTANCE;
+pub use node::NODE;
+pub use service::{CATALOG_SERVICE, SERVICE};

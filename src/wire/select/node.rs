@@ -5,7 +5,7 @@ use crate::filter::schema::{Kind, Schema};
 use crate::wire::show::CatalogNode;
 
 /// Of `/v1/catalog/nodes`.
-pub static CATALOG_NODE: Schema = Schema(&[
+pub static NODE: Schema = Schema(&[
     ("ID", Kind::Text),
     ("Node", Kind::Text),
     ("Address", Kind::Text),

@@ -4,7 +4,8 @@ use crate::filter::record::{Record, Show, Value};
 use crate::filter::schema::{Kind, Schema};
 use crate::model::{Connect, ServiceAddress, Weights};
 use crate::wire::select::proxy::PROXY;
-use crate::wire::show::{CatalogService, NodeService};
+use crate::wire::show::proxy::Proxy;
+use crate::wire::show::{AgentService, CatalogService, NodeService};
 
 /// Of `/v1/catalog/service`.
 pub static CATALOG_SERVICE: Schema = Schema(&[
@@ -29,7 +30,7 @@ pub static CATALOG_SERVICE: Schema = Schema(&[
 ]);
 
 /// Of `/v1/catalog/node`, `node-services` and `/v1/agent/services`.
-pub static NODE_SERVICE: Schema = Schema(&[
+pub static SERVICE: Schema = Schema(&[
     ("Kind", Kind::Text),
     ("ID", Kind::Text),
     ("Service", Kind::Text),
@@ -93,6 +94,29 @@ impl Record for NodeService<'_> {
         }
     }
 }
+
+impl Record for AgentService<'_> {
+    fn field(&self, name: &str) -> Value<'_> {
+        match name {
+            "Kind" => Value::Text(self.kind),
+            "ID" => Value::Text(self.id),
+            "Service" => Value::Text(self.service),
+            "Tags" => Value::TextList(self.tags),
+            "Address" => Value::Text(self.address),
+            "TaggedAddresses" => Value::Map(self.tagged_addresses),
+            "Meta" => Value::Map(self.meta),
+            "Port" => Value::Integer(self.port.into()),
+            "Weights" => Value::Struct(self.weights),
+            "EnableTagOverride" => Value::Boolean(self.enable_tag_override),
+            "Proxy" => Value::Struct(self.proxy.as_ref().unwrap_or(&NO_PROXY)),
+            "Connect" => Value::Struct(self.connect),
+            _ => Value::Absent,
+        }
+    }
+}
+
+/// The proxy of an instance that is none.
+static NO_PROXY: Proxy<'static> = Proxy::of_catalog(None);
 
 impl Record for ServiceAddress {
     fn field(&self, name: &str) -> Value<'_> {

@@ -7,8 +7,8 @@ use crate::filter::schema::{Kind, Schema};
 use crate::filter::{self};
 use crate::model::{Check, Node, NodePart, Registration, Service};
 use crate::wire::intake::catalog_registration;
-use crate::wire::select::{CATALOG_NODE, CATALOG_SERVICE, CHECK, HEALTH_ENTRY, NODE_SERVICE};
-use crate::wire::show::{CatalogNode, CatalogService, HealthCheck, HealthEntry, NodeService};
+use crate::wire::select::{CATALOG_SERVICE, CHECK, INSTANCE, NODE, SERVICE};
+use crate::wire::show::{AgentService, CatalogNode, CatalogService, HealthCheck, HealthEntry, NodeService};
 
 const BODY: &str = r#"{"Node":"n2","Address":"10.0.0.2","TaggedAddresses":{"lan":"10.0.0.2"},"NodeMeta":{"os":"linux"},
     "Service":{"ID":"w1","Service":"web","Kind":"connect-proxy","Tags":["prod"],"Meta":{"v-1":"1"},"Port":80,
@@ -38,7 +38,7 @@ fn assert_matches(schema: &'static Schema, record: &dyn Record, rows: &[(&str, b
 fn instances_answer_by_all_their_parts() {
     let (node, service, checks) = parts();
     assert_matches(
-        &HEALTH_ENTRY,
+        &INSTANCE,
         &HealthEntry::new(&node, &service, &checks, "dc1"),
         &[
             (r#"Node.Node == n2 and Node.Datacenter == dc1 and Node.ID == """#, true),
@@ -67,7 +67,7 @@ fn flat_instances_and_nodes_and_checks_answer() {
             (r#"ServiceProxy.DestinationServiceName == db and ServiceWeights.Warning == 1"#, true),
         ],
     );
-    assert_matches(&CATALOG_NODE, &CatalogNode::new(&node, "dc1"), &[(r#"Address matches "^10[.]" "#, true)]);
+    assert_matches(&NODE, &CatalogNode::new(&node, "dc1"), &[(r#"Address matches "^10[.]" "#, true)]);
     let check = HealthCheck::new(&checks[1], &node.name, Some(&service));
     assert_matches(&CHECK, &check, &[(r#"CheckID == b and ServiceTags contains prod and Type == """#, true)]);
 }
@@ -76,7 +76,7 @@ fn flat_instances_and_nodes_and_checks_answer() {
 fn proxies_answer_also_where_there_is_none() {
     let (_, mut service, _) = parts();
     assert_matches(
-        &NODE_SERVICE,
+        &SERVICE,
         &NodeService::new(&service),
         &[
             (r#"Proxy.Upstreams.DestinationName == u and Proxy.Upstreams.LocalBindPort == 9"#, true),
@@ -87,13 +87,22 @@ fn proxies_answer_also_where_there_is_none() {
     );
     service.proxy = None;
     assert_matches(
-        &NODE_SERVICE,
+        &SERVICE,
         &NodeService::new(&service),
         &[
             (r#"Proxy.DestinationServiceName == "" and Proxy.LocalServicePort == 0"#, true),
             (r#"Proxy.Upstreams is empty and Proxy.Expose.Paths is empty"#, true),
             (r#"Proxy.MeshGateway.Mode == "" and Proxy.Expose.Checks == false"#, true),
         ],
+    );
+    service.kind = "".into();
+    assert_matches(
+        &SERVICE,
+        &AgentService::new(&service, "dc1"),
+        &[(
+            r#"Kind == "" and Proxy.DestinationServiceName == "" and Connect.Native == false and Port == 80"#,
+            true,
+        )],
     );
 }
 
@@ -122,8 +131,8 @@ fn comparisons(schema: &Schema, prefix: &str) -> Vec<String> {
 fn every_selector_of_a_schema_is_answered() {
     let (node, service, checks) = parts();
     let entry = HealthEntry::new(&node, &service, &checks, "dc1");
-    for text in comparisons(&HEALTH_ENTRY, "") {
-        assert_matches(&HEALTH_ENTRY, &entry, &[(&text, true)]);
+    for text in comparisons(&INSTANCE, "") {
+        assert_matches(&INSTANCE, &entry, &[(&text, true)]);
     }
     let flat = CatalogService::new(&node, &service, "dc1");
     for text in comparisons(&CATALOG_SERVICE, "") {
