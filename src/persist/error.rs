@@ -108,7 +108,8 @@ impl fmt::Display for StoreError {
         match self {
             StoreError::Full { path, detail } => write!(
                 out,
-                "no room to write in {}: {detail}. Nothing was applied; free some space and writes go on by themselves.",
+                "no room to write in {}: {detail}. Nothing was applied; free some space and writes go on by \
+                 themselves.",
                 path.display()
             ),
             StoreError::Failed { path, detail } => write!(

@@ -65,6 +65,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 /// Layers that do no I/O, read no clock and take no lock.
 const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "health"];
 
+/// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
+/// memory.
+const MEMORY_WRITERS: &[&str] = &["src/wire/json.rs"];
+
 /// Layers that may name the coroutine runtime.
 const RUNTIME_LAYERS: &[&str] = &["sys", "http", "probe"];
 
@@ -249,8 +253,12 @@ fn pure_layers(file: &SourceFile) -> Vec<Complaint> {
         return Vec::new();
     }
     let sentence = "this layer is pure: take it as an argument";
-    let effects = r"\bstd\s*::\s*(fs|env|process|thread|io\s*::\s*(std|copy|Read\b))|\bparking_lot\b|\b(Mutex|RwLock|Tcp\w+|UdpSocket)\b";
+    let effects =
+        r"\bstd\s*::\s*(fs|env|process|thread)\b|\bparking_lot\b|\b(Mutex|RwLock|Tcp\w+|UdpSocket)\b";
     let mut found = matches(file, &file.code, effects, sentence);
+    if !MEMORY_WRITERS.contains(&file.path.as_str()) {
+        found.extend(matches(file, &file.code, r"\bstd\s*::\s*io\b", sentence));
+    }
     // A test needs some instant to count from, and there is no other way to one.
     found.extend(matches(file, &file.shipped, r"\b(Instant|SystemTime)\s*::\s*now\b", sentence));
     found
