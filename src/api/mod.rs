@@ -130,11 +130,6 @@ impl Api {
         })
     }
 
-    /// The cache of answers, for metrics.
-    pub fn cache(&self) -> &Arc<BodyCache> {
-        &self.cache
-    }
-
     fn dispatch(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
         let request = exchange.request();
         let path_sent = request.raw_target().split(['?', '#']).next().unwrap_or_default();
