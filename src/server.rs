@@ -1,1 +1,333 @@
-//! (to come)
+//! The agent: config -> recover -> bind -> serve -> drain. The only file that sees every part.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+
+use crate::api::{Api, Host};
+use crate::config;
+use crate::config::definitions::{Definition, DefinitionKind};
+use crate::config::load;
+use crate::config::reload::Reload;
+use crate::config::validated::{Config, LogFormat, StoreKind};
+use crate::health::{self, Health};
+use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
+use crate::model::{Command, ExistingChecks, Registration};
+use crate::persist::embedded::{EmbeddedStore, Limits as StoreLimits};
+use crate::persist::error::StoreError;
+use crate::persist::memory::MemoryStore;
+use crate::persist::store::Store;
+use crate::probe::{self, Prober};
+use crate::registry::own_node::OwnNode;
+use crate::registry::{OpenError, Parts, Registry};
+use crate::stdx::text::Text;
+use crate::sys::clock::Clock;
+use crate::sys::runtime;
+use crate::sys::signals::{self, Signal};
+use crate::telemetry::families;
+use crate::telemetry::line::Format;
+use crate::telemetry::logging::{self, Logging};
+use crate::telemetry::metrics::Metrics;
+use crate::wire::intake::{AgentNode, Invalid, definitions};
+
+/// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
+const DRAIN_MAX: Duration = Duration::from_secs(8);
+
+/// Runs the agent until it is asked to end.
+///
+/// # Errors
+/// Whatever keeps it from starting; nothing is served then.
+pub fn run(config: Config) -> Result<(), ServerError> {
+    let format = if config.log_format == LogFormat::Json { Format::Json } else { Format::Text };
+    let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
+    config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    runtime::start(if config.workers == 0 { cores } else { config.workers });
+    let outcome = start_and_serve(config, &logging);
+    if let Err(error) = &outcome {
+        log::error!("{error}");
+    }
+    logging.flush();
+    outcome
+}
+
+fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerError> {
+    let metrics = Arc::new(Metrics::new().map_err(|error| ServerError::System(io::Error::other(error)))?);
+    let registry = Arc::new(open_registry(&config, &metrics)?);
+    let (wishes, wished) = channel();
+    let agent = Arc::new(Agent {
+        config: Mutex::new(config.clone()),
+        registry: registry.clone(),
+        logging: logging.clone(),
+        wishes: Mutex::new(wishes),
+        is_draining: AtomicBool::new(false),
+    });
+    agent.define(&config.definitions, &[]).map_err(ServerError::Definition)?;
+    let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
+    let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
+    let api =
+        Api::new(registry.clone(), metrics.clone(), agent.clone(), Clock).map_err(ServerError::System)?;
+    expose(&metrics, &registry, &server, &api, logging);
+    server.serve(api).map_err(ServerError::Serve)?;
+    listen_to_signals(&agent).map_err(ServerError::System)?;
+    announce(&server, &config);
+    agent.wait_for_the_end(&wished);
+    registry.topics().wake_all();
+    let cut_off = server.shutdown(DRAIN_MAX);
+    log::info!(cut_off = cut_off; "ended");
+    Ok(())
+}
+
+fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerError> {
+    let (store, node_id) = open_store(config)?;
+    let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
+    let started = Clock.now();
+    let registry = Registry::open(Parts {
+        own_node: OwnNode {
+            name: config.node.as_str().into(),
+            id: node_id,
+            address: config.advertise_address.to_string().into(),
+            datacenter: config.datacenter.as_str().into(),
+        },
+        store,
+        health: Health::new(health::Settings {
+            checks_max: config.limits.checks_max,
+            check_update_interval: config.check_update_interval,
+            ..health::Settings::default()
+        }),
+        prober: Prober::new(probe::Settings::default()).map_err(ServerError::System)?,
+        clock: Clock,
+        watchers_max: config.limits.blocking_queries_max,
+        on_commit: Box::new(move |elapsed| commits.observe(elapsed)),
+    })
+    .map_err(ServerError::Open)?;
+    let sizes = registry.views().sizes();
+    log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
+        "the registry is complete after {:?}", started.elapsed());
+    Ok(registry)
+}
+
+/// The store, and the node's UUID, which is kept with it.
+fn open_store(config: &Config) -> Result<(Box<dyn Store>, Text), ServerError> {
+    match config.store {
+        StoreKind::Memory => Ok((Box::new(MemoryStore::default()), uuid::Uuid::new_v4().to_string().into())),
+        StoreKind::Embedded => {
+            let now = jiff::Timestamp::now();
+            let store = EmbeddedStore::open(&config.data_dir, now, StoreLimits::default());
+            let store = store.map_err(ServerError::Store)?;
+            let node_id = store.identity().node_id.to_string().into();
+            Ok((Box::new(store), node_id))
+        }
+    }
+}
+
+fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
+    match address {
+        config::address::ListenAddress::Tcp(address) => ListenAddress::Tcp(*address),
+        config::address::ListenAddress::Unix(path) => ListenAddress::Unix(path.clone()),
+    }
+}
+
+fn server_config(config: &Config) -> ServerConfig {
+    let limits = &config.limits;
+    ServerConfig {
+        connections_max: limits.connections_max,
+        connections_per_ip_max: limits.connections_per_ip_max,
+        head_bytes_max: limits.head_bytes_max,
+        body_bytes_max: limits.body_bytes_max,
+        head_timeout: limits.head_timeout,
+        body_timeout: limits.body_timeout,
+        idle_timeout: limits.idle_timeout,
+        write_timeout: limits.write_timeout,
+        ..ServerConfig::default()
+    }
+}
+
+/// Says where to reach the agent, on standard output for people and in the log for machines.
+fn announce(server: &Server, config: &Config) {
+    let addresses = server.local_addresses();
+    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    log::info!(addresses = shown.join(" "), version = env!("CARGO_PKG_VERSION"); "serving");
+    let store = match config.store {
+        StoreKind::Embedded => config.data_dir.display().to_string(),
+        StoreKind::Memory => "memory only".to_owned(),
+    };
+    println!("muster {} serves {} (store: {store})", env!("CARGO_PKG_VERSION"), shown.join(", "));
+    if let Some(ListenAddress::Tcp(address)) = addresses.first() {
+        println!("try:  curl http://{address}/v1/catalog/services");
+    }
+}
+
+fn listen_to_signals(agent: &Arc<Agent>) -> io::Result<()> {
+    let agent = agent.clone();
+    signals::listen(move |signal| match signal {
+        Signal::HangUp => {
+            if let Err(sentence) = agent.reload() {
+                log::error!("not reloaded: {sentence}");
+            }
+        }
+        Signal::Terminate | Signal::Interrupt => agent.leave(),
+    })
+}
+
+/// The running process, as the API and signals see it.
+struct Agent {
+    config: Mutex<Config>,
+    registry: Arc<Registry>,
+    logging: Arc<Logging>,
+    /// Told once when the process shall end.
+    wishes: Mutex<Sender<()>>,
+    is_draining: AtomicBool,
+}
+
+impl Agent {
+    fn wait_for_the_end(&self, wished: &Receiver<()>) {
+        // The sender lives as long as this agent, so there is a wish or none yet.
+        let _ = wished.recv();
+        log::info!("ending: no new connections, requests under way have {DRAIN_MAX:?}");
+    }
+
+    /// Registers what is defined in files, and deregisters what no longer is.
+    fn define(&self, defined: &[Definition], undefined: &[Definition]) -> Result<(), String> {
+        let own = &self.registry.own_node().name;
+        let said = |definition: &Definition, error: &dyn fmt::Display| format!("{definition}: {error}");
+        let mut commands = Vec::new();
+        for definition in undefined {
+            let registrations = registrations(definition, own).map_err(|error| said(definition, &error))?;
+            let removals = registrations.into_iter().filter_map(|registration| removal(registration, own));
+            commands.extend(removals.map(|removal| (definition, removal)));
+        }
+        for definition in defined {
+            let registrations = registrations(definition, own).map_err(|error| said(definition, &error))?;
+            let registered = registrations.into_iter().map(|it| Command::Register(Box::new(it)));
+            commands.extend(registered.map(|command| (definition, command)));
+        }
+        for (definition, command) in commands {
+            self.registry.write(command).map_err(|error| said(definition, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn registrations(definition: &Definition, own: &Text) -> Result<Vec<Registration>, Invalid> {
+    let key = match definition.kind {
+        DefinitionKind::Service => "service",
+        DefinitionKind::Check => "check",
+    };
+    let file = serde_json::json!({ key: definition.value });
+    definitions(&file, ExistingChecks::Replace, &AgentNode { name: own.clone() })
+}
+
+/// What takes back a registration that stood in a file.
+fn removal(registration: Registration, own: &Text) -> Option<Command> {
+    let (node, must_exist) = (own.clone(), false);
+    match (registration.service, registration.checks.into_iter().next()) {
+        (Some(service), _) => Some(Command::DeregisterService { node, service_id: service.id, must_exist }),
+        (None, Some(check)) => Some(Command::DeregisterCheck { node, check_id: check.id, must_exist }),
+        (None, None) => None,
+    }
+}
+
+impl Host for Agent {
+    fn reload(&self) -> Result<(), String> {
+        let mut config = self.config.lock();
+        let new = load::reload(&config).map_err(|problems| problems.to_string())?;
+        let reload = Reload::between(&config, &new);
+        self.define(&reload.defined, &reload.undefined)?;
+        self.logging.set_level(new.log_level);
+        for change in &reload.restart {
+            log::warn!("{} is now {:?}: this takes effect with the next start", change.key, change.after);
+        }
+        let (settings, definitions) = (reload.effective.len(), reload.defined.len() + reload.undefined.len());
+        log::info!(settings = settings, definitions = definitions; "reloaded");
+        *config = new;
+        Ok(())
+    }
+
+    fn leave(&self) {
+        if !self.is_draining.swap(true, Ordering::AcqRel) {
+            // If nobody receives any more, the process is ending already.
+            let _ = self.wishes.lock().send(());
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    fn debug_config(&self) -> Map<String, Value> {
+        let config = self.config.lock();
+        let mut shown: Map<String, Value> =
+            config.shown().map(|(key, value, _)| (key.to_owned(), Value::String(value))).collect();
+        shown.insert("Datacenter".into(), Value::String(config.datacenter.clone()));
+        shown.insert("NodeName".into(), Value::String(config.node.clone()));
+        shown
+    }
+}
+
+/// Has the metrics read what the other parts count.
+fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, api: &Api, logging: &Arc<Logging>) {
+    let stats = server.stats();
+    let read = |family, read: fn(&crate::http::StatsSnapshot) -> u64| {
+        let stats = stats.clone();
+        metrics.read(family, &[], move || read(&stats.snapshot()) as f64);
+    };
+    read(families::HTTP_CONNECTIONS, |stats| stats.connections_open);
+    read(families::HTTP_CONNECTIONS_ACCEPTED, |stats| stats.connections_accepted);
+    read(families::HTTP_CONNECTIONS_REFUSED, |stats| stats.connections_refused);
+    read(families::HTTP_PANICS, |stats| stats.panics);
+    let of = |read: fn(&Registry) -> f64| {
+        let registry = registry.clone();
+        move || read(&registry)
+    };
+    metrics.read(families::CATALOG_NODES, &[], of(|registry| registry.views().sizes().nodes as f64));
+    metrics.read(families::CATALOG_SERVICES, &[], of(|registry| registry.views().sizes().services as f64));
+    metrics.read(families::CATALOG_INSTANCES, &[], of(|registry| registry.views().sizes().instances as f64));
+    let checks: [(&str, fn(&Registry) -> f64); 3] = [
+        ("passing", |registry| registry.views().sizes().checks[0] as f64),
+        ("warning", |registry| registry.views().sizes().checks[1] as f64),
+        ("critical", |registry| registry.views().sizes().checks[2] as f64),
+    ];
+    checks.into_iter().for_each(|(status, read)| metrics.read(families::CATALOG_CHECKS, &[status], of(read)));
+    metrics.read(families::BLOCKING_QUERIES, &[], of(|registry| registry.topics().watching() as f64));
+    let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
+    metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
+    let logging = logging.clone();
+    metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);
+    let _ = api;
+}
+
+/// Why the agent did not start.
+#[derive(Debug)]
+pub enum ServerError {
+    /// The data directory cannot be used.
+    Store(StoreError),
+    /// The registry did not open.
+    Open(OpenError),
+    /// A definition in a file is wrong.
+    Definition(String),
+    /// An address cannot be served.
+    Serve(ServeError),
+    /// The system refused a thread or a signal handler.
+    System(io::Error),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerError::Store(error) => error.fmt(formatter),
+            ServerError::Open(error) => error.fmt(formatter),
+            ServerError::Definition(error) => formatter.write_str(error),
+            ServerError::Serve(error) => error.fmt(formatter),
+            ServerError::System(error) => write!(formatter, "the system refused: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}

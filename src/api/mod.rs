@@ -1,1 +1,184 @@
-//! (to come)
+//! Consul's HTTP API over the registry: routes, parameters, handlers by Consul's chapters, and the cache of answers.
+//!
+//! Handlers turn a request into a command or a look at the views, and the outcome into a response. They own no state,
+//! and write no JSON but through `wire`. Start reading at [`routes::ROUTES`], then [`answer::indexed`] for how every
+//! read that can block is answered.
+
+pub mod answer;
+pub mod cache;
+pub mod call;
+pub mod error;
+pub mod params;
+pub mod router;
+pub mod routes;
+
+pub mod agent_checks;
+pub mod agent_health;
+pub mod agent_info;
+pub mod agent_services;
+pub mod catalog;
+pub mod health;
+pub mod maintenance;
+pub mod operations;
+pub mod selection;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::api::cache::BodyCache;
+use crate::api::call::Call;
+use crate::api::error::ApiError;
+use crate::api::router::{Router, Target};
+use crate::api::routes::{ROUTES, Verb};
+use crate::http::{Exchange, Handler, Method, Response};
+use crate::registry::Registry;
+use crate::stdx::text::Text;
+use crate::sys::clock::Clock;
+use crate::sys::offload::Offload;
+use crate::telemetry::families;
+use crate::telemetry::metrics::{IntCounter, Metrics, RouteMetrics};
+
+/// What the API may ask of the process it runs in.
+pub trait Host: Send + Sync {
+    /// Reads the configuration again, as SIGHUP does.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it; everything stays as it was.
+    fn reload(&self) -> Result<(), String>;
+
+    /// Ends the process in an orderly way, as SIGTERM does. Returns at once.
+    fn leave(&self);
+
+    /// Whether the process is on its way out.
+    fn is_draining(&self) -> bool;
+
+    /// What the agent was configured with, for people.
+    fn debug_config(&self) -> serde_json::Map<String, serde_json::Value>;
+}
+
+/// Threads that read files for answers; only `/v1/agent/host` does.
+const OFFLOAD_THREADS: usize = 1;
+
+/// Answers that may wait for that thread.
+const OFFLOAD_QUEUE_MAX: usize = 16;
+
+/// Accepted writes by kind of record.
+pub(crate) struct WriteCounters {
+    pub(crate) registrations_node: IntCounter,
+    pub(crate) registrations_service: IntCounter,
+    pub(crate) registrations_check: IntCounter,
+    pub(crate) deregistrations_node: IntCounter,
+    pub(crate) deregistrations_service: IntCounter,
+    pub(crate) deregistrations_check: IntCounter,
+}
+
+impl WriteCounters {
+    fn new(metrics: &Metrics) -> WriteCounters {
+        let registered = |kind| metrics.counter(families::REGISTRATIONS, &[kind]);
+        let deregistered = |kind| metrics.counter(families::DEREGISTRATIONS, &[kind]);
+        WriteCounters {
+            registrations_node: registered("node"),
+            registrations_service: registered("service"),
+            registrations_check: registered("check"),
+            deregistrations_node: deregistered("node"),
+            deregistrations_service: deregistered("service"),
+            deregistrations_check: deregistered("check"),
+        }
+    }
+}
+
+/// The API of one agent.
+pub struct Api {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) cache: Arc<BodyCache>,
+    pub(crate) clock: Clock,
+    router: Router,
+    pub(crate) offload: Offload,
+    pub(crate) counters: WriteCounters,
+    /// Counters of each row, in the order of the table.
+    rows: Vec<RouteMetrics>,
+    /// Counters of requests that lead nowhere.
+    nowhere: RouteMetrics,
+}
+
+impl Api {
+    /// An API over `registry`.
+    ///
+    /// # Errors
+    /// The system's, when it gives no thread for reading files.
+    pub fn new(
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        host: Arc<dyn Host>,
+        clock: Clock,
+    ) -> io::Result<Api> {
+        let counters = |verb, path| metrics.route(if verb == Verb::Get { "GET" } else { "PUT" }, path);
+        Ok(Api {
+            offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
+            counters: WriteCounters::new(&metrics),
+            router: Router::new(),
+            rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
+            nowhere: metrics.route("GET", "none"),
+            cache: Arc::default(),
+            registry,
+            metrics,
+            host,
+            clock,
+        })
+    }
+
+    /// The cache of answers, for metrics.
+    pub fn cache(&self) -> &Arc<BodyCache> {
+        &self.cache
+    }
+
+    fn dispatch(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
+        let request = exchange.request();
+        let path_sent = request.raw_target().split(['?', '#']).next().unwrap_or_default();
+        let (number, argument) = match self.router.find(request.path(), path_sent) {
+            Target::Route(number, argument) => (number, Text::from(argument)),
+            Target::Redirect(path) => {
+                let query = request.raw_target().split_once('?').map_or("", |(_, query)| query);
+                let location = if query.is_empty() { path } else { format!("{path}?{query}") };
+                return (Response::new(301).with_header("Location", &location), &self.nowhere);
+            }
+            Target::Nowhere => return (Response::new(404), &self.nowhere),
+        };
+        let (route, counters) = (&ROUTES[number], &self.rows[number]);
+        let response = match request.method() {
+            method if route.accepts(method) => {
+                let mut call = Call { api: self, exchange, argument };
+                check_path(&call).and_then(|()| (route.handler)(&mut call)).unwrap_or_else(Response::from)
+            }
+            Method::Options => Response::new(200).with_header("Allow", route.allowed()),
+            _ => {
+                let sentence = format!("method {} not allowed", request.method_name());
+                Response::text(405, sentence).with_header("Allow", route.allowed())
+            }
+        };
+        (response, counters)
+    }
+}
+
+impl Handler for Api {
+    fn handle(&self, exchange: &mut Exchange<'_>) -> Response {
+        let started = Instant::now();
+        let (mut response, counters) = self.dispatch(exchange);
+        if exchange.request().path().starts_with("/v1/") {
+            response.headers.add("X-Consul-Default-Acl-Policy", "allow");
+        }
+        counters.answered(response.status, started.elapsed());
+        response
+    }
+}
+
+/// Names hold no control characters, so a path with one is nobody's.
+fn check_path(call: &Call<'_, '_>) -> Result<(), ApiError> {
+    match call.argument.chars().any(char::is_control) {
+        true => Err(ApiError::bad_request("the path holds a control character: no name or id has one")),
+        false => Ok(()),
+    }
+}

@@ -1,7 +1,7 @@
 //! Whether a client wants gzip, from its `Accept-Encoding` (RFC 9110 section 12.5.3).
 
-/// Whether `value` lets us answer with gzip: it is named, or covered by `*`, with a weight above zero and not below
-/// the weight of `identity` where that is named.
+/// Whether `value` lets us answer with gzip: it is named, or covered by `*`, with a weight above zero and not
+/// below the weight of `identity` where that is named.
 pub(crate) fn accepts_gzip(value: &[u8]) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     for item in value.split(|&byte| byte == b',') {

@@ -15,8 +15,8 @@ use crate::sys::listen::Peer;
 /// Counts open connections.
 pub(crate) struct Admission {
     open: AtomicUsize,
-    /// Connections of each remote address that has any. Locked for a look-up at the start and end of a connection; its
-    /// hasher is seeded per process, since clients choose the keys.
+    /// Connections of each remote address that has any. Locked for a look-up at the start and end of a
+    /// connection; its hasher is seeded per process, since clients choose the keys.
     by_ip: Mutex<HashMap<IpAddr, usize>>,
     /// Signalled, under its lock, when the last connection ends.
     none_open: (Mutex<()>, Condvar),

@@ -11,7 +11,8 @@ use crate::sys::park::Waker;
 /// Bytes gathered before they are sent as one chunk.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// The body of a streamed response. Bytes are gathered into chunks; [`Write::flush`] sends what is gathered at once.
+/// The body of a streamed response. Bytes are gathered into chunks; [`Write::flush`] sends what is gathered
+/// at once.
 ///
 /// Writing waits for the client to read: hold no lock over it.
 pub struct BodyWriter<'a> {

@@ -1,6 +1,7 @@
 //! Decoding a chunked request body (RFC 9112 section 7.1), strictly and within bounds.
 //!
-//! Extensions and trailers are read and dropped. It does no I/O: bytes in, body bytes out, wherever they are split.
+//! Extensions and trailers are read and dropped. It does no I/O: bytes in, body bytes out, wherever they are
+//! split.
 
 use crate::http::fault::{self, Fault};
 use crate::http::framing::is_token_byte;

@@ -36,8 +36,8 @@ impl Payload {
     }
 }
 
-/// Compresses `body`, or leaves it when it is small, of a type that does not shrink, encoded already, or when the
-/// compressing threads are busy. The client has been found to accept gzip.
+/// Compresses `body`, or leaves it when it is small, of a type that does not shrink, encoded already, or when
+/// the compressing threads are busy. The client has been found to accept gzip.
 pub(crate) fn compress(
     body: Body,
     headers: &HeaderBlock,
@@ -85,7 +85,8 @@ fn or_plain(compressed: Option<Vec<u8>>, plain: Body) -> Payload {
     compressed.map_or(Payload::Plain(plain), Payload::Gzip)
 }
 
-/// The gzip form of `plain`, if it is shorter. The fastest level: JSON shrinks to a tenth at either end of the scale.
+/// The gzip form of `plain`, if it is shorter. The fastest level: JSON shrinks to a tenth at either end of
+/// the scale.
 fn gzip(plain: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4 + 64), Compression::fast());
     encoder.write_all(plain).ok()?;

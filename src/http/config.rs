@@ -7,38 +7,44 @@ use crate::sys::limits;
 /// Descriptors kept back from connections: the store, logs, probes, the runtime's own.
 const DESCRIPTORS_RESERVED: usize = 256;
 
-/// Connections of one process at most, however many descriptors there are: each takes a coroutine, and probes need
-/// some of `runtime::COROUTINES_MAX` too.
+/// Connections of one process at most, however many descriptors there are: each takes a coroutine, and probes
+/// need some of `runtime::COROUTINES_MAX` too.
 const CONNECTIONS_CEILING: usize = 24_000;
 
-/// What a [`Server`](super::Server) allows. Every duration is kept to a tenth of a second, late rather than early.
+/// What a [`Server`](super::Server) allows. Every duration is kept to a tenth of a second, late rather than
+/// early.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Connections open at once; one more is answered 503. More than the descriptors allow would starve the store.
+    /// Connections open at once; one more is answered 503. More than the descriptors allow would starve the
+    /// store.
     pub connections_max: usize,
-    /// Connections open at once from one IP address; one more is answered 429. Loopback is exempt, for everything on
-    /// this machine shares it. 200 is what Consul allows.
+    /// Connections open at once from one IP address; one more is answered 429. Loopback is exempt, for
+    /// everything on this machine shares it. 200 is what Consul allows.
     pub connections_per_ip_max: usize,
     /// Bytes of a request line; longer is 414. Common proxies stop at 8 KiB too.
     pub request_line_bytes_max: usize,
     /// Bytes of a whole request head, at most 60,000; longer is 431. Cookies of a browser fit 32 KiB.
     pub head_bytes_max: usize,
-    /// Bytes of a request body unless the handler says otherwise; longer is 413. Held in memory for every connection.
+    /// Bytes of a request body unless the handler says otherwise; longer is 413. Held in memory for every
+    /// connection.
     pub body_bytes_max: usize,
     /// From the first byte of a head (or from the start of a connection) to its last; later is 408.
     pub head_timeout: Duration,
     /// From the end of the head to the last byte of the body; later is 408.
     pub body_timeout: Duration,
-    /// Between requests of a kept connection; then it is closed. Longer than the pools of common clients (60 s), so
-    /// that it is they who close.
+    /// Between requests of a kept connection; then it is closed. Longer than the pools of common clients (60
+    /// s), so that it is they who close.
     pub idle_timeout: Duration,
-    /// Without any progress of a write; then the connection is closed. A client that does not read holds its response.
+    /// Without any progress of a write; then the connection is closed. A client that does not read holds its
+    /// response.
     pub write_timeout: Duration,
-    /// How long a refused request's remaining bytes are read and dropped, so that the refusal is not lost to a reset.
+    /// How long a refused request's remaining bytes are read and dropped, so that the refusal is not lost to
+    /// a reset.
     pub linger_timeout: Duration,
     /// Smallest body worth compressing. Below it the response fits one packet either way.
     pub gzip_bytes_min: usize,
-    /// Largest body compressed on the connection's own thread, about 0.3 ms; larger go to threads of their own.
+    /// Largest body compressed on the connection's own thread, about 0.3 ms; larger go to threads of their
+    /// own.
     pub gzip_inline_bytes_max: usize,
     /// Threads for compression of large bodies.
     pub gzip_threads: usize,

@@ -1,4 +1,5 @@
-//! The life of one connection: read a request, have it answered, send the response, until either side ends it.
+//! The life of one connection: read a request, have it answered, send the response, until either side ends
+//! it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -25,8 +26,8 @@ use crate::sys::listen::Peer;
 use crate::sys::runtime;
 use crate::sys::stream::Stream;
 
-/// Bodies up to this size are copied behind their head when another request is waiting, so that the responses of a
-/// pipelining client leave together; larger ones go out uncopied.
+/// Bodies up to this size are copied behind their head when another request is waiting, so that the responses
+/// of a pipelining client leave together; larger ones go out uncopied.
 const COPIED_BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Body memory set aside at once on a client's word; more comes as its bytes do.
@@ -215,8 +216,8 @@ impl Connection {
         })
     }
 
-    /// Tells the client why its bytes were no request, and ends the connection: where the next request would begin is
-    /// unknown.
+    /// Tells the client why its bytes were no request, and ends the connection: where the next request would
+    /// begin is unknown.
     fn refuse(&mut self, fault: Fault, id: RequestId) -> Result<Next, Stop> {
         count(&self.transport.shared().stats.requests_refused);
         let outline = Outline {
@@ -306,8 +307,8 @@ impl Connection {
         }
     }
 
-    /// Lets the body write itself. When it fails the connection ends without the body's end, so that nobody takes the
-    /// part for the whole.
+    /// Lets the body write itself. When it fails the connection ends without the body's end, so that nobody
+    /// takes the part for the whole.
     fn send_stream(&mut self, stream: StreamBody, request: &Request) -> Result<(), Stop> {
         let mut writer = BodyWriter::new(&mut self.transport, request.version());
         match catch_unwind(AssertUnwindSafe(|| stream(&mut writer))) {

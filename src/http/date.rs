@@ -40,8 +40,8 @@ fn format(unix_seconds: u64) -> [u8; 29] {
     text
 }
 
-/// Year, month and day of the `days`th day since 1 January 1970: years are counted from March, so that the leap day
-/// is the last of its year, in eras of 400 years.
+/// Year, month and day of the `days`th day since 1 January 1970: years are counted from March, so that the
+/// leap day is the last of its year, in eras of 400 years.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -10,8 +10,8 @@ use crate::sys::park::Waker;
 
 /// Answers requests. Called from many coroutines at once.
 ///
-/// It must not block its thread, and must hold no lock while it parks. A panic is answered with 500 and closes that
-/// connection alone.
+/// It must not block its thread, and must hold no lock while it parks. A panic is answered with 500 and
+/// closes that connection alone.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, exchange: &mut Exchange<'_>) -> Response;
@@ -60,23 +60,24 @@ impl<'a> Exchange<'a> {
         self.request
     }
 
-    /// What wakes this connection. Register it where the awaited change will look, before checking the condition, and
-    /// remove it when done.
+    /// What wakes this connection. Register it where the awaited change will look, before checking the
+    /// condition, and remove it when done.
     pub fn waker(&self) -> Waker {
         self.transport.waker()
     }
 
     /// Parks until the waker is used, `deadline` passes, the client leaves or the server drains.
     ///
-    /// A use of the waker at any time since the last park counts, so none is lost between a check and the park:
+    /// A use of the waker at any time since the last park counts, so none is lost between a check and the
+    /// park:
     ///
     /// ```ignore
     /// let _registered = watchers.register(topic, exchange.waker());
     /// while !changed() && exchange.park(deadline) == Wake::Signal {}
     /// ```
     ///
-    /// Requests the client sends meanwhile stay where they are. Buffers are given back; a parked request costs its
-    /// coroutine's stack.
+    /// Requests the client sends meanwhile stay where they are. Buffers are given back; a parked request
+    /// costs its coroutine's stack.
     pub fn park(&mut self, deadline: Instant) -> Wake {
         if self.client_gone {
             return Wake::ClientGone;

@@ -1,6 +1,7 @@
 //! A request that is refused before any handler sees it: the status and the sentence its client gets.
 
-/// Why a request was refused. The connection closes after each, since what follows it can no longer be told apart.
+/// Why a request was refused. The connection closes after each, since what follows it can no longer be told
+/// apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// The HTTP status.

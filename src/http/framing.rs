@@ -1,7 +1,8 @@
-//! What a request's headers say about the message itself: where its body ends and whether the connection stays.
+//! What a request's headers say about the message itself: where its body ends and whether the connection
+//! stays.
 //!
-//! Every rule here closes a door to request smuggling (RFC 9112 sections 3.2, 6 and 9.3): a message that two readers
-//! could split differently is refused.
+//! Every rule here closes a door to request smuggling (RFC 9112 sections 3.2, 6 and 9.3): a message that two
+//! readers could split differently is refused.
 
 use crate::http::accept_encoding::accepts_gzip;
 use crate::http::fault::Fault;

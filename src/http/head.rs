@@ -1,7 +1,8 @@
-//! Finding the end of a request head, strictly: lines end in CR LF, and both bounds hold before the end is seen.
+//! Finding the end of a request head, strictly: lines end in CR LF, and both bounds hold before the end is
+//! seen.
 //!
-//! The scanner remembers how far it has looked, so a head that arrives byte by byte is looked at once. What the lines
-//! say is parsed afterwards, in one go.
+//! The scanner remembers how far it has looked, so a head that arrives byte by byte is looked at once. What
+//! the lines say is parsed afterwards, in one go.
 
 use crate::http::config::ServerConfig;
 use crate::http::fault::Fault;

@@ -1,6 +1,7 @@
 //! Response headers as they will stand on the wire.
 //!
-//! A header is written once, when it is set; sending a response copies the block. Up to 256 bytes need no allocation.
+//! A header is written once, when it is set; sending a response copies the block. Up to 256 bytes need no
+//! allocation.
 
 use std::fmt;
 use std::io::Write;
@@ -23,8 +24,8 @@ impl Default for HeaderBlock {
 }
 
 impl HeaderBlock {
-    /// Adds a header. Control characters in `value` (a line break above all) become blanks, so that no value can add a
-    /// header of its own.
+    /// Adds a header. Control characters in `value` (a line break above all) become blanks, so that no value
+    /// can add a header of its own.
     pub fn add(&mut self, name: &'static str, value: &str) {
         self.add_bytes(name, value.as_bytes());
     }
@@ -38,7 +39,8 @@ impl HeaderBlock {
     /// Adds a header with a value that formats itself.
     pub fn add_display(&mut self, name: &'static str, value: impl fmt::Display) {
         let mut text = Vec::with_capacity(64);
-        // Writing to a vector fails only if the value's own formatting does, and then nothing useful can be said.
+        // Writing to a vector fails only if the value's own formatting does, and then nothing useful can be
+        // said.
         if write!(text, "{value}").is_ok() {
             self.add_bytes(name, &text);
         }

@@ -2,7 +2,8 @@
 
 use crate::http::spare;
 
-/// A buffer between the socket and the parsers. It holds memory only while it holds bytes or is being read into.
+/// A buffer between the socket and the parsers. It holds memory only while it holds bytes or is being read
+/// into.
 #[derive(Default)]
 pub(crate) struct Input {
     /// Empty, or memory of which `start..end` is filled.
@@ -29,8 +30,8 @@ impl Input {
         }
     }
 
-    /// Room to read into; followed by [`Input::advance`]. It grows only while a single head does not fit, which the
-    /// bound of heads bounds.
+    /// Room to read into; followed by [`Input::advance`]. It grows only while a single head does not fit,
+    /// which the bound of heads bounds.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.buffer.is_empty() {
             self.buffer = spare::take_input();

@@ -1,8 +1,10 @@
-//! An HTTP/1.1 server on coroutines: connections, framing, limits, and the border to whoever answers requests.
+//! An HTTP/1.1 server on coroutines: connections, framing, limits, and the border to whoever answers
+//! requests.
 //!
-//! It knows no Consul: what a path means is decided by a [`Handler`]. It owns every byte that a client may send before a
-//! handler sees it, so each bound of the wire lives here (see `DESIGN.md` in this folder). Start reading at [`Server`],
-//! then `connection.rs` for the life of a connection, `head.rs` and `chunked.rs` for the framing.
+//! It knows no Consul: what a path means is decided by a [`Handler`]. It owns every byte that a client may
+//! send before a handler sees it, so each bound of the wire lives here (see `DESIGN.md` in this folder).
+//! Start reading at [`Server`], then `connection.rs` for the life of a connection, `head.rs` and `chunked.rs`
+//! for the framing.
 
 mod accept_encoding;
 mod admission;

@@ -7,8 +7,9 @@ use crate::http::percent::{DecodeError, Plus, decode};
 
 /// The parameters after `?`, in the order they were sent.
 ///
-/// `+` and `%20` are blanks; a name without `=` has the value `""`. A part that cannot be decoded, or contains `;`, is
-/// left out and kept as [`Query::error`], so that the caller may ignore it as Go's servers do, or refuse.
+/// `+` and `%20` are blanks; a name without `=` has the value `""`. A part that cannot be decoded, or
+/// contains `;`, is left out and kept as [`Query::error`], so that the caller may ignore it as Go's servers
+/// do, or refuse.
 #[derive(Debug, Default)]
 pub struct Query {
     /// All names and values, one after another.
@@ -32,8 +33,8 @@ impl Query {
         query
     }
 
-    /// Parses `raw` in place of what was there, keeping the memory. At most 64 KiB, which the bound of a request line
-    /// guarantees.
+    /// Parses `raw` in place of what was there, keeping the memory. At most 64 KiB, which the bound of a
+    /// request line guarantees.
     pub(crate) fn refill(&mut self, raw: &str) {
         self.clear();
         for part in raw.split('&').filter(|part| !part.is_empty()) {

@@ -187,7 +187,8 @@ impl Request {
     }
 }
 
-/// Where `part`, a slice of `whole`, stands in it. Positions fit, for a head ends before [`HEAD_BYTES_CEILING`].
+/// Where `part`, a slice of `whole`, stands in it. Positions fit, for a head ends before
+/// [`HEAD_BYTES_CEILING`].
 fn range_in(whole: &[u8], part: &[u8]) -> Range<u16> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len());
     start as u16..(start + part.len()).min(whole.len()) as u16

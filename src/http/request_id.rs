@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 /// Longest id taken over from a client.
 const LENGTH_MAX: usize = 64;
 
-/// What tells this process's ids from those of another: 32 random bits, since ids meet in a log of many machines.
+/// What tells this process's ids from those of another: 32 random bits, since ids meet in a log of many
+/// machines.
 static PROCESS: LazyLock<u32> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()) as u32);
 
-/// 1 to 64 characters of `[A-Za-z0-9._-]`: the client's own `X-Request-Id`, or else `process-connection-request` in
-/// hexadecimal.
+/// 1 to 64 characters of `[A-Za-z0-9._-]`: the client's own `X-Request-Id`, or else
+/// `process-connection-request` in hexadecimal.
 #[derive(Clone, Copy)]
 pub struct RequestId {
     bytes: [u8; LENGTH_MAX],
@@ -21,8 +22,8 @@ pub struct RequestId {
 impl RequestId {
     /// The id of the `request`th request on the `connection`th connection of this process.
     pub(crate) fn numbered(connection: u64, request: u64) -> RequestId {
-        // At most 8 + 16 + 16 digits and two dashes, which fit. Written by hand: formatting took an eighth of the
-        // instructions of a small request.
+        // At most 8 + 16 + 16 digits and two dashes, which fit. Written by hand: formatting took an eighth of
+        // the instructions of a small request.
         let mut id = RequestId { bytes: [0; LENGTH_MAX], length: 0 };
         id.push_hex(u64::from(*PROCESS), 8);
         id.push(b'-');

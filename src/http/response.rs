@@ -9,9 +9,9 @@ use crate::http::body_writer::BodyWriter;
 use crate::http::fault::Fault;
 use crate::http::header_block::HeaderBlock;
 
-/// A response. The server adds what belongs to the connection and the exchange: `Content-Length` or the transfer coding,
-/// `Connection`, `Date`, `Vary`, `Content-Encoding`, `X-Request-Id`. A handler sets none of these, except
-/// `Content-Encoding` for a body that is encoded already.
+/// A response. The server adds what belongs to the connection and the exchange: `Content-Length` or the
+/// transfer coding, `Connection`, `Date`, `Vary`, `Content-Encoding`, `X-Request-Id`. A handler sets none of
+/// these, except `Content-Encoding` for a body that is encoded already.
 #[derive(Debug)]
 pub struct Response {
     /// The status code, 200 to 599.
@@ -61,8 +61,8 @@ impl From<Fault> for Response {
 /// The content type of a sentence.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What writes a streamed body; it runs once the head is on its way, and an error closes the connection so that the
-/// client sees the body cut.
+/// What writes a streamed body; it runs once the head is on its way, and an error closes the connection so
+/// that the client sees the body cut.
 pub type StreamBody = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
 
 /// A response's body.
@@ -105,7 +105,8 @@ impl fmt::Debug for Body {
 pub struct SharedBody {
     plain: Box<[u8]>,
     gzip: OnceLock<Box<[u8]>>,
-    /// Somebody makes the twin; everybody else sends the plain bytes meanwhile rather than wait or make it again.
+    /// Somebody makes the twin; everybody else sends the plain bytes meanwhile rather than wait or make it
+    /// again.
     gzip_claimed: AtomicBool,
 }
 

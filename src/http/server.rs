@@ -65,7 +65,8 @@ impl Shared {
 
 /// An HTTP server on one or more addresses.
 ///
-/// It listens from [`Server::bind`] on, so that clients queue rather than fail, and answers from [`Server::serve`] on.
+/// It listens from [`Server::bind`] on, so that clients queue rather than fail, and answers from
+/// [`Server::serve`] on.
 pub struct Server {
     listeners: Vec<Arc<Listener>>,
     shared: Arc<Shared>,
@@ -75,8 +76,8 @@ impl Server {
     /// Binds every address, or none. The runtime must have been started.
     ///
     /// # Errors
-    /// [`ServeError::Bind`] for the first address that cannot be bound, [`ServeError::Thread`] when the operating
-    /// system gives no thread for compression.
+    /// [`ServeError::Bind`] for the first address that cannot be bound, [`ServeError::Thread`] when the
+    /// operating system gives no thread for compression.
     pub fn bind(addresses: &[ListenAddress], config: ServerConfig) -> Result<Server, ServeError> {
         let config = ServerConfig { head_bytes_max: config.head_bytes_max.min(HEAD_BYTES_CEILING), ..config };
         let bound: Result<Vec<_>, BindError> =
@@ -122,8 +123,9 @@ impl Server {
         Ok(())
     }
 
-    /// Ends the server: accepts no more, lets requests under way finish for `drain`, then cuts the rest off. Blocks
-    /// this thread, so call it from none of the runtime's. Returns how many connections had to be cut off.
+    /// Ends the server: accepts no more, lets requests under way finish for `drain`, then cuts the rest off.
+    /// Blocks this thread, so call it from none of the runtime's. Returns how many connections had to be cut
+    /// off.
     pub fn shutdown(&self, drain: Duration) -> usize {
         self.listeners.iter().for_each(|listener| listener.stop());
         self.shared.enter(DRAINING);
@@ -181,7 +183,8 @@ impl Acceptor {
         })
     }
 
-    /// Goes on after a failed accept. Most are the failures of one connection; want of descriptors lasts a while.
+    /// Goes on after a failed accept. Most are the failures of one connection; want of descriptors lasts a
+    /// while.
     fn survive(&self, error: &io::Error) {
         count(&self.shared.stats.accept_errors);
         if listen::is_exhaustion(error) {
@@ -195,7 +198,8 @@ fn turn_away(mut stream: Stream, fault: Fault) {
     let Fault { status, sentence } = fault;
     let length = sentence.len();
     let text = format!(
-        "HTTP/1.1 {status} {}\r\nContent-Type: {TEXT}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{sentence}",
+        "HTTP/1.1 {status} {}\r\nContent-Type: {TEXT}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{sentence}",
         reason(status)
     );
     // A client that is gone already need not be told.

@@ -1,8 +1,10 @@
-//! Memory that idle connections give back and busy ones take again: a few buffers and requests for each thread.
+//! Memory that idle connections give back and busy ones take again: a few buffers and requests for each
+//! thread.
 //!
-//! Between two requests a connection holds neither, which keeps ten thousand idle ones small; without the spares every
-//! request would pay for five allocations, a third of its instructions outside the kernel. The lists are thread-local
-//! and each function takes or gives and leaves: none waits, so no reference outlives a change of thread.
+//! Between two requests a connection holds neither, which keeps ten thousand idle ones small; without the
+//! spares every request would pay for five allocations, a third of its instructions outside the kernel. The
+//! lists are thread-local and each function takes or gives and leaves: none waits, so no reference outlives a
+//! change of thread.
 
 use std::cell::RefCell;
 
@@ -10,7 +12,8 @@ use crate::http::request::Request;
 
 /// Size of a buffer: most requests, and most batches of pipelined ones, fit one read.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
-/// Spares kept by a thread, 16 buffers and 16 requests at most: more than run at once on it, little enough to forget.
+/// Spares kept by a thread, 16 buffers and 16 requests at most: more than run at once on it, little enough to
+/// forget.
 const SPARES_MAX: usize = 16;
 /// A request whose body grew beyond this is dropped instead of kept.
 const BODY_BYTES_KEPT: usize = 64 * 1024;

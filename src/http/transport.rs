@@ -1,6 +1,8 @@
-//! The bytes of one connection in both directions, with everything that can end it: deadlines, the peer, the drain.
+//! The bytes of one connection in both directions, with everything that can end it: deadlines, the peer, the
+//! drain.
 //!
-//! It knows when to wait, and gives its buffers back before it does. What the bytes mean is left to `connection.rs`.
+//! It knows when to wait, and gives its buffers back before it does. What the bytes mean is left to
+//! `connection.rs`.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -17,12 +19,13 @@ use crate::sys::park::Waker;
 use crate::sys::runtime;
 use crate::sys::stream::Stream;
 
-/// Unsent bytes at which responses are sent even though more requests wait in the input. A client that sends requests
-/// and does not read makes us hold this much and one response, then we stop reading.
+/// Unsent bytes at which responses are sent even though more requests wait in the input. A client that sends
+/// requests and does not read makes us hold this much and one response, then we stop reading.
 const FLUSH_BYTES: usize = 64 * 1024;
 
-/// Requests served to one client without a wait before others get a turn. Smaller, and pipelining would not pay; without
-/// it, one client that always has bytes under way would keep a worker, and every socket of it, to itself.
+/// Requests served to one client without a wait before others get a turn. Smaller, and pipelining would not
+/// pay; without it, one client that always has bytes under way would keep a worker, and every socket of it,
+/// to itself.
 const TURNS_MAX: u32 = 1024;
 
 /// Why a connection ends without a word, other than by a finished response.
@@ -198,9 +201,11 @@ impl Transport {
         self.stream.waker()
     }
 
-    /// Ends the connection after a refusal: says so to the peer, then reads and drops what it still sends, for a while.
+    /// Ends the connection after a refusal: says so to the peer, then reads and drops what it still sends,
+    /// for a while.
     ///
-    /// Closing with unread bytes resets the connection, and a reset can overtake the response the peer is to read.
+    /// Closing with unread bytes resets the connection, and a reset can overtake the response the peer is to
+    /// read.
     pub(crate) fn linger(&mut self) {
         /// Bytes dropped at most; who sends more after our end of file deserves the reset.
         const DROPPED_BYTES_MAX: usize = 256 * 1024;

@@ -18,6 +18,7 @@ pub mod write;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::change::Change;
 use crate::catalog::update::Update;
@@ -51,8 +52,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Blocking queries that may wait at a time.
     pub watchers_max: usize,
-    /// Told how long each commit took, in seconds.
-    pub commit_seconds: Box<dyn Fn(f64) + Send>,
+    /// Told how long each commit took.
+    pub on_commit: Box<dyn Fn(Duration) + Send>,
 }
 
 /// A running registry.
@@ -88,7 +89,7 @@ impl Registry {
             topics: topics.clone(),
             clock: parts.clock,
             follower: Box::new(follower),
-            commit_seconds: parts.commit_seconds,
+            on_commit: parts.on_commit,
         };
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
         let engine = checking.clone();

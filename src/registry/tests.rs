@@ -63,7 +63,7 @@ fn open(store: &Shared) -> Registry {
         prober: Prober::new(probe::Settings::default()).unwrap(),
         clock: Clock,
         watchers_max: 10,
-        commit_seconds: Box::new(|_| {}),
+        on_commit: Box::new(|_| {}),
     })
     .unwrap()
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::catalog::change::Change;
 use crate::catalog::state::{Moment, State};
@@ -120,7 +120,7 @@ pub struct Writer {
     pub(super) topics: Arc<Topics>,
     pub(super) clock: Clock,
     pub(super) follower: Box<dyn Follower>,
-    pub(super) commit_seconds: Box<dyn Fn(f64) + Send>,
+    pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
 }
 
 /// A queue and the end the writer takes from.
@@ -193,7 +193,7 @@ impl Writer {
                 log::error!(index = batch.index; "the store did not commit: {error}");
             }
         })?;
-        (self.commit_seconds)(started.elapsed().as_secs_f64());
+        (self.on_commit)(started.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
         self.publish(changes);
         Ok(())

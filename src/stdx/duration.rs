@@ -1,7 +1,7 @@
 //! Durations as the Go language writes them: `1m30s`, `250ms`, `-1.5h`. Knows nothing of where they are used.
 //!
-//! Consul's users write intervals and timeouts in this notation and match on the texts of its errors, so both follow
-//! Go's `time.ParseDuration` and `time.Duration.String` to the letter.
+//! Consul's users write intervals and timeouts in this notation and match on the texts of its errors, so both
+//! follow Go's `time.ParseDuration` and `time.Duration.String` to the letter.
 
 use std::fmt;
 use std::time::Duration;
@@ -110,7 +110,8 @@ struct Term<'a> {
 }
 
 impl<'a> Term<'a> {
-    /// Splits off the first term; `None` when `text` does not begin with a number. The unit may come out empty.
+    /// Splits off the first term; `None` when `text` does not begin with a number. The unit may come out
+    /// empty.
     fn split(text: &'a str) -> Option<Term<'a>> {
         let (whole, after) = split_where(text, |character| !character.is_ascii_digit());
         let (fraction, after) = match after.strip_prefix('.') {
@@ -132,7 +133,8 @@ impl<'a> Term<'a> {
     }
 }
 
-/// So many nanoseconds are `0.<digits>` of a unit, rounded down. Further digits than fit in 64 bits change nothing.
+/// So many nanoseconds are `0.<digits>` of a unit, rounded down. Further digits than fit in 64 bits change
+/// nothing.
 fn fraction_of(digits: &str, unit_nanoseconds: u64) -> u64 {
     const DIGITS_MAX: usize = 18;
     let digits = &digits[..digits.len().min(DIGITS_MAX)];
@@ -164,7 +166,8 @@ fn nanoseconds_of(unit: &str) -> Option<u64> {
 }
 
 impl fmt::Display for GoDuration {
-    /// The largest unit below a second (`1.5ms`), else hours, minutes and seconds without leading zeros (`1m0s`).
+    /// The largest unit below a second (`1.5ms`), else hours, minutes and seconds without leading zeros
+    /// (`1m0s`).
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.nanoseconds.unsigned_abs();
         let mut text = String::from(if self.nanoseconds < 0 { "-" } else { "" });

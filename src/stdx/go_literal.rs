@@ -1,11 +1,13 @@
-//! Literals as the Go language reads and quotes them: strings, integers, booleans. Knows nothing of where they stand.
+//! Literals as the Go language reads and quotes them: strings, integers, booleans. Knows nothing of where
+//! they stand.
 //!
-//! Consul hands what users write in a filter to Go's `strconv`, so which spellings of a number are accepted, and how a
-//! faulty one is quoted back, is part of its contract.
+//! Consul hands what users write in a filter to Go's `strconv`, so which spellings of a number are accepted,
+//! and how a faulty one is quoted back, is part of its contract.
 
 use std::fmt::Write as _;
 
-/// Puts `text` in double quotes as Go's `strconv.Quote` does: printable characters stand, the rest is escaped.
+/// Puts `text` in double quotes as Go's `strconv.Quote` does: printable characters stand, the rest is
+/// escaped.
 ///
 /// Combining marks are escaped too, unlike in Go, which makes them readable beside a quote.
 pub fn quote(text: &str) -> String {
@@ -38,8 +40,8 @@ fn push_number_escape(quoted: &mut String, code: u32) {
     debug_assert!(written.is_ok(), "writing to a String does not fail");
 }
 
-/// The text that a quoted Go string stands for: `"…"` with escapes, or `` `…` `` without them (and without carriage
-/// returns, which Go leaves out). `None` when the literal is malformed or not UTF-8.
+/// The text that a quoted Go string stands for: `"…"` with escapes, or `` `…` `` without them (and without
+/// carriage returns, which Go leaves out). `None` when the literal is malformed or not UTF-8.
 pub fn unquote(literal: &str) -> Option<String> {
     let quote = literal.chars().next().filter(|quote| matches!(quote, '"' | '`'))?;
     let content = literal[1..].strip_suffix(quote)?;
@@ -130,8 +132,8 @@ impl std::fmt::Display for IntegerError {
 
 impl std::error::Error for IntegerError {}
 
-/// Reads an integer as `strconv.ParseInt(text, 0, 64)`: decimal, `0x…`, `0o…`, `0b…`, or octal after a leading zero;
-/// underscores may stand between digits.
+/// Reads an integer as `strconv.ParseInt(text, 0, 64)`: decimal, `0x…`, `0o…`, `0b…`, or octal after a
+/// leading zero; underscores may stand between digits.
 ///
 /// # Errors
 /// [`IntegerError::Syntax`] or [`IntegerError::Range`].
@@ -179,7 +181,8 @@ fn parse_magnitude(digits: &str, radix: u32) -> Result<u64, IntegerError> {
     Ok(magnitude)
 }
 
-/// Reads a boolean as `strconv.ParseBool`: `1 t T true TRUE True` and their opposites; `None` for anything else.
+/// Reads a boolean as `strconv.ParseBool`: `1 t T true TRUE True` and their opposites; `None` for anything
+/// else.
 pub fn parse_boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),

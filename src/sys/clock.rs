@@ -1,14 +1,15 @@
 //! Time: the exact clocks, and a coarse one that costs a load.
 //!
-//! The coarse clock is a number the reaper thread writes every [`TICK_MS`]; deadlines of connections are compared with
-//! it, since none of them needs to be finer than a tenth of a second. It knows nothing of who waits for what.
+//! The coarse clock is a number the reaper thread writes every [`TICK_MS`]; deadlines of connections are
+//! compared with it, since none of them needs to be finer than a tenth of a second. It knows nothing of who
+//! waits for what.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How often the coarse clock moves, in milliseconds. Larger and a blocking query answers noticeably late; smaller and
-/// an idle process wakes for nothing.
+/// How often the coarse clock moves, in milliseconds. Larger and a blocking query answers noticeably late;
+/// smaller and an idle process wakes for nothing.
 pub const TICK_MS: u64 = 100;
 
 /// The instant from which [`monotonic_ms`] counts: the first use of the clock in this process.
@@ -42,7 +43,8 @@ impl Deadline {
     /// A deadline that never comes.
     pub const NEVER: Deadline = Deadline(u64::MAX);
 
-    /// The deadline `duration` from now. Costs a load, for the coarse clock lags at most a tick, which is added.
+    /// The deadline `duration` from now. Costs a load, for the coarse clock lags at most a tick, which is
+    /// added.
     pub fn after(duration: Duration) -> Deadline {
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Deadline(coarse_ms().saturating_add(TICK_MS).saturating_add(duration_ms))
@@ -78,7 +80,8 @@ pub fn coarse_unix_seconds() -> u64 {
     }
 }
 
-/// Moves the coarse clock to the exact time; called by the reaper thread alone. Returns the new [`coarse_ms`].
+/// Moves the coarse clock to the exact time; called by the reaper thread alone. Returns the new
+/// [`coarse_ms`].
 pub(crate) fn tick() -> u64 {
     let now_ms = monotonic_ms();
     COARSE_MS.store(now_ms, Ordering::Release);
@@ -86,7 +89,8 @@ pub(crate) fn tick() -> u64 {
     now_ms
 }
 
-/// Rounds a duration up to what the runtime's timers should see: 100 ms steps from one second, 10 ms steps below.
+/// Rounds a duration up to what the runtime's timers should see: 100 ms steps from one second, 10 ms steps
+/// below.
 ///
 /// The runtime keeps one list for each distinct duration, so freely chosen ones would each cost a list.
 pub fn quantise(duration: Duration) -> Duration {

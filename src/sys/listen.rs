@@ -17,8 +17,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::sys::reaper;
 use crate::sys::stream::Stream;
 
-/// Connections the kernel holds for us before we accept them. The kernel cuts it to `net.core.somaxconn`, 4096 by
-/// default; a burst of reconnecting clients beyond it waits a second for its next try.
+/// Connections the kernel holds for us before we accept them. The kernel cuts it to `net.core.somaxconn`,
+/// 4096 by default; a burst of reconnecting clients beyond it waits a second for its next try.
 const BACKLOG: i32 = 4096;
 
 /// Where to listen.
@@ -98,7 +98,8 @@ impl Listener {
     /// Waits for the next connection; `None` once [`Listener::stop`] was called. Call it from a coroutine.
     ///
     /// # Errors
-    /// The operating system's: out of descriptors or memory, or a connection that broke while it was accepted.
+    /// The operating system's: out of descriptors or memory, or a connection that broke while it was
+    /// accepted.
     pub fn accept(&self) -> io::Result<Option<(Stream, Peer)>> {
         loop {
             if self.stopped.load(Ordering::Acquire) {
@@ -120,8 +121,8 @@ impl Listener {
         }
     }
 
-    /// Ends the present and every later [`Listener::accept`], from any thread. New clients are refused from now on, and
-    /// the address is free.
+    /// Ends the present and every later [`Listener::accept`], from any thread. New clients are refused from
+    /// now on, and the address is free.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         // Fails only when it was shut down before.
@@ -142,8 +143,8 @@ impl Drop for Listener {
     }
 }
 
-/// Whether an error of [`Listener::accept`] means that descriptors or memory have run out, so that trying again at once
-/// would spin.
+/// Whether an error of [`Listener::accept`] means that descriptors or memory have run out, so that trying
+/// again at once would spin.
 pub fn is_exhaustion(error: &io::Error) -> bool {
     const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
@@ -158,8 +159,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, ListenAddress)> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // A restart must not wait for old connections to leave TIME_WAIT. SO_REUSEPORT stays off: with it, a second server
-    // on the port would start and take half of the connections.
+    // A restart must not wait for old connections to leave TIME_WAIT. SO_REUSEPORT stays off: with it, a
+    // second server on the port would start and take half of the connections.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -176,7 +177,8 @@ fn bind_unix(path: &Path) -> io::Result<(Socket, ListenAddress)> {
     Ok((socket, ListenAddress::Unix(path.to_owned())))
 }
 
-/// Removes the socket file of a server that is gone. A file of another kind is left alone, and the bind then fails.
+/// Removes the socket file of a server that is gone. A file of another kind is left alone, and the bind then
+/// fails.
 fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {}

@@ -1,9 +1,9 @@
 //! The only door to the clock, to sockets, to operating-system threads and to the coroutine runtime.
 //!
-//! Everything above asks here for time, for a place to run, for a socket to wait on, so the rules of the runtime are
-//! kept in one place: coroutines are started by [`runtime`], waiting on a socket goes through [`stream`], what another
-//! thread may do to a waiting coroutine is [`park`], and whatever blocks a thread goes to [`offload`]. This layer knows
-//! neither HTTP nor the registry. Start reading at [`runtime`].
+//! Everything above asks here for time, for a place to run, for a socket to wait on, so the rules of the
+//! runtime are kept in one place: coroutines are started by [`runtime`], waiting on a socket goes through
+//! [`stream`], what another thread may do to a waiting coroutine is [`park`], and whatever blocks a thread
+//! goes to [`offload`]. This layer knows neither HTTP nor the registry. Start reading at [`runtime`].
 
 pub mod clock;
 pub mod dial;

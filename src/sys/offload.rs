@@ -1,6 +1,7 @@
 //! A few threads for work that would block a worker: name lookups, compression of big bodies, file reads.
 //!
-//! The queue before them is bounded; when it is full the caller hears so at once and decides what to do without.
+//! The queue before them is bounded; when it is full the caller hears so at once and decides what to do
+//! without.
 
 use std::fmt;
 use std::io;

@@ -1,6 +1,7 @@
 //! A channel for one value: the answer to work handed to another thread or coroutine.
 //!
-//! Sending never blocks and works from anywhere; receiving parks a coroutine or blocks a thread, whichever calls.
+//! Sending never blocks and works from anywhere; receiving parks a coroutine or blocks a thread, whichever
+//! calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +70,8 @@ impl<T> Receiver<T> {
     /// Waits for the value at most `timeout`, in the steps of [`clock::quantise`].
     ///
     /// # Errors
-    /// [`RecvError::Lost`] when the sender was dropped unused, [`RecvError::Timeout`] when no value came in time.
+    /// [`RecvError::Lost`] when the sender was dropped unused, [`RecvError::Timeout`] when no value came in
+    /// time.
     pub fn recv_timeout(self, timeout: Duration) -> Result<T, RecvError> {
         self.recv_before(Some(Instant::now() + timeout))
     }

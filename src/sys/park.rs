@@ -1,7 +1,7 @@
 //! How another thread reaches a coroutine that waits on its socket: its bell, and the waker that rings it.
 //!
-//! A bell remembers that it was rung, so a ring between a check and the wait after it is not lost. It knows nothing of
-//! why somebody rings.
+//! A bell remembers that it was rung, so a ring between a check and the wait after it is not lost. It knows
+//! nothing of why somebody rings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::sys::clock::Deadline;
 
 /// Wakes one coroutine that waits on its socket. Cheap to clone, safe to keep after the connection is gone.
 ///
-/// Waking works from any thread and never blocks; waking twice before the coroutine looks counts once. A waker does not
-/// keep the socket open.
+/// Waking works from any thread and never blocks; waking twice before the coroutine looks counts once. A
+/// waker does not keep the socket open.
 #[derive(Clone)]
 pub struct Waker(Arc<Bell>);
 
@@ -40,7 +40,8 @@ impl fmt::Debug for Waker {
 pub(crate) struct Bell {
     /// Set by a [`Waker`], taken by the connection.
     rung: AtomicBool,
-    /// When the reaper is to wake the connection, in coarse milliseconds; [`Deadline::NEVER`] while it does not wait.
+    /// When the reaper is to wake the connection, in coarse milliseconds; [`Deadline::NEVER`] while it does
+    /// not wait.
     deadline_ms: AtomicU64,
     /// Set once the connection has ended, so that the reaper forgets it.
     closed: AtomicBool,
@@ -78,7 +79,8 @@ impl Bell {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Makes the connection look around without leaving a ring behind: its deadline may be due, or the server drains.
+    /// Makes the connection look around without leaving a ring behind: its deadline may be due, or the server
+    /// drains.
     pub(crate) fn nudge(&self) {
         self.io.wakeup();
     }

@@ -1,9 +1,9 @@
 //! One thread that moves the coarse clock, wakes connections whose deadline is due, and closes ended sockets.
 //!
-//! Connections wait on their socket, which has no timeout of its own; each puts its deadline into an atomic, and this
-//! thread looks at all of them when the earliest may be due. Ended sockets rest here before they are closed: the runtime
-//! may still be between storing a coroutine and looking at its socket when that coroutine, already resumed elsewhere,
-//! ends and would free it.
+//! Connections wait on their socket, which has no timeout of its own; each puts its deadline into an atomic,
+//! and this thread looks at all of them when the earliest may be due. Ended sockets rest here before they are
+//! closed: the runtime may still be between storing a coroutine and looking at its socket when that
+//! coroutine, already resumed elsewhere, ends and would free it.
 
 use std::io;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::sys::clock::{self, Deadline, TICK_MS};
 use crate::sys::park::Bell;
 use crate::sys::runtime;
 
-/// The longest time between two looks at every deadline, in milliseconds. It bounds how late a deadline can be noticed
-/// whose arming raced with a look, and how long an ended connection stays in the list.
+/// The longest time between two looks at every deadline, in milliseconds. It bounds how late a deadline can
+/// be noticed whose arming raced with a look, and how long an ended connection stays in the list.
 const LOOK_AT_LEAST_EVERY_MS: u64 = 500;
 
 static REAPER: Reaper = Reaper {

@@ -1,7 +1,7 @@
 //! Starting the coroutine runtime, coroutines and threads; the one place where they are started.
 //!
-//! It knows how many coroutines live and refuses more than the machine can map stacks for. What they do is not its
-//! business.
+//! It knows how many coroutines live and refuses more than the machine can map stacks for. What they do is
+//! not its business.
 
 use std::any::Any;
 use std::fmt;
@@ -15,12 +15,13 @@ use std::time::Duration;
 use crate::sys::{clock, reaper};
 
 /// Coroutines that may live at once. Each stack takes two memory maps, and Linux allows 65,530 to a process
-/// (`vm.max_map_count`), so the runtime dies near 32,700; the rest is left to threads, files and the allocator.
+/// (`vm.max_map_count`), so the runtime dies near 32,700; the rest is left to threads, files and the
+/// allocator.
 pub const COROUTINES_MAX: usize = 28_000;
 
-/// Stack of every coroutine, in words: 256 KiB, and twice that where frames are not optimised. Only touched pages cost
-/// memory; JSON at its legal depth needs 43 KiB optimised and 248 KiB otherwise. One size for all, since only stacks
-/// of this size are pooled; even, since an odd size makes the runtime touch every page.
+/// Stack of every coroutine, in words: 256 KiB, and twice that where frames are not optimised. Only touched
+/// pages cost memory; JSON at its legal depth needs 43 KiB optimised and 248 KiB otherwise. One size for all,
+/// since only stacks of this size are pooled; even, since an odd size makes the runtime touch every page.
 const STACK_WORDS: usize = if cfg!(debug_assertions) { 0x10000 } else { 0x8000 };
 
 /// Stacks kept for reuse. They are made at start, so more would only delay it.
@@ -29,7 +30,8 @@ const STACKS_POOLED: usize = 512;
 static START: Once = Once::new();
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-/// Configures and starts the runtime with `workers` threads, and the reaper beside it. Only the first call counts.
+/// Configures and starts the runtime with `workers` threads, and the reaper beside it. Only the first call
+/// counts.
 ///
 /// # Panics
 /// When the operating system gives no thread for the reaper: nothing could be timed out then.
@@ -49,8 +51,8 @@ pub fn coroutines_live() -> usize {
 
 /// Starts `work` as a coroutine named `name`.
 ///
-/// A panic in it ends this coroutine alone and is logged. The work must not block its thread: no file, no name lookup,
-/// no lock held over a wait.
+/// A panic in it ends this coroutine alone and is logged. The work must not block its thread: no file, no
+/// name lookup, no lock held over a wait.
 ///
 /// # Errors
 /// [`SpawnError`] when [`COROUTINES_MAX`] live already or no stack could be mapped; `work` is dropped.
@@ -61,9 +63,10 @@ pub fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result
         run_logged(name, work);
     };
     let builder = may::coroutine::Builder::new();
-    // SAFETY: the runtime asks of a coroutine that it keep to its stack and hold no thread-local reference over a wait.
-    // The stack is sized for the deepest parser (STACK_WORDS), recursion is bounded above, and thread locals are used
-    // only inside functions that do not wait. `a_coroutine_runs_and_is_counted` runs this.
+    // SAFETY: the runtime asks of a coroutine that it keep to its stack and hold no thread-local reference
+    // over a wait. The stack is sized for the deepest parser (STACK_WORDS), recursion is bounded above, and
+    // thread locals are used only inside functions that do not wait. `a_coroutine_runs_and_is_counted` runs
+    // this.
     #[allow(unsafe_code)]
     let spawned = catch_unwind(AssertUnwindSafe(|| unsafe { builder.spawn(body) }));
     match spawned {
@@ -83,8 +86,8 @@ pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Jo
 
 /// Sleeps at least `duration`, in the steps of [`clock::quantise`].
 ///
-/// A coroutine wakes on the runtime's one timer thread, so this yields before it returns: work done there would delay
-/// every other timer.
+/// A coroutine wakes on the runtime's one timer thread, so this yields before it returns: work done there
+/// would delay every other timer.
 pub fn sleep(duration: Duration) {
     may::coroutine::sleep(clock::quantise(duration));
     may::coroutine::yield_now();
@@ -92,8 +95,8 @@ pub fn sleep(duration: Duration) {
 
 /// Lets other coroutines of this thread run, and its sockets be looked at, for about a millisecond.
 ///
-/// For a coroutine that always has work: yielding alone would put it at the end of a queue that is emptied before the
-/// thread looks at any socket.
+/// For a coroutine that always has work: yielding alone would put it at the end of a queue that is emptied
+/// before the thread looks at any socket.
 pub fn pause() {
     may::coroutine::sleep(Duration::from_millis(1));
     may::coroutine::yield_now();
@@ -131,10 +134,8 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SpawnError::TooMany => {
-                write!(
-                    f,
-                    "{COROUTINES_MAX} coroutines are alive, the most this process may hold; lower the connection limit"
-                )
+                let remedy = "lower the connection limit";
+                write!(f, "{COROUTINES_MAX} coroutines are alive, the most this process may hold; {remedy}")
             }
             SpawnError::Refused(error) => write!(f, "the runtime refused a coroutine: {error}"),
             SpawnError::NoStack(text) => {

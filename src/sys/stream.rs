@@ -1,7 +1,8 @@
 //! A connected socket as a coroutine uses it: read, write, wait.
 //!
-//! Reads and writes never wait by themselves; waiting is one call, [`Stream::wait`], that returns for data, for room,
-//! for a ring of the [`Waker`], for the deadline and for the peer's end of file alike, and sometimes for nothing.
+//! Reads and writes never wait by themselves; waiting is one call, [`Stream::wait`], that returns for data,
+//! for room, for a ring of the [`Waker`], for the deadline and for the peer's end of file alike, and
+//! sometimes for nothing.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -23,12 +24,14 @@ const HANG_UP: usize = EPOLL_ERR | EPOLL_HUP | EPOLL_RDHUP;
 
 /// One end of a TCP or Unix connection, owned by the coroutine that serves it.
 ///
-/// Dropping it ends what we send at once (the peer sees end of file) and closes the descriptor one to two ticks later.
+/// Dropping it ends what we send at once (the peer sees end of file) and closes the descriptor one to two
+/// ticks later.
 pub struct Stream {
     socket: Arc<CoIo<Socket>>,
     bell: Arc<Bell>,
-    /// Whether a read may find something. Edges are reported once, so this is cleared only by a read that came back
-    /// short or empty-handed, and never after the peer hung up: then reads go on until the end of file.
+    /// Whether a read may find something. Edges are reported once, so this is cleared only by a read that
+    /// came back short or empty-handed, and never after the peer hung up: then reads go on until the end of
+    /// file.
     readable: bool,
     /// The peer has shut down its sending side, or the connection broke.
     hung_up: bool,
@@ -110,7 +113,8 @@ impl Stream {
         }
     }
 
-    /// Waits until something may have changed, at the latest shortly after `deadline`. The caller looks what it was.
+    /// Waits until something may have changed, at the latest shortly after `deadline`. The caller looks what
+    /// it was.
     pub fn wait(&mut self, deadline: Deadline) {
         reaper::arm(&self.bell, deadline);
         let bits = self.socket.wait_io();
@@ -119,7 +123,8 @@ impl Stream {
         self.hung_up |= bits & HANG_UP != 0;
     }
 
-    /// Whether the peer has shut down its sending side or the connection broke, as far as seen by a wait or a read.
+    /// Whether the peer has shut down its sending side or the connection broke, as far as seen by a wait or a
+    /// read.
     pub fn has_hung_up(&self) -> bool {
         self.hung_up
     }

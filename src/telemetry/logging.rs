@@ -17,7 +17,7 @@ use crate::telemetry::line::Format;
 use crate::telemetry::sink::Sink;
 
 /// Crates whose records are about their own inside: from them, only warnings.
-const NOISY_CRATES: &[&str] = &["rustls", "ureq", "ureq_proto", "may"];
+const NOISY_CRATES: &[&str] = &["fjall", "lsm_tree", "may", "rustls", "ureq", "ureq_proto"];
 
 /// How long the end of the process waits for the last lines.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);

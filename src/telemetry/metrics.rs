@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus::{Encoder, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+pub use prometheus::IntCounter;
+use prometheus::proto::MetricType;
+use prometheus::{Encoder, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::sys::clock::Clock;
 use crate::telemetry::families::{self, FAMILIES, Family};
@@ -94,6 +96,25 @@ impl Metrics {
             by_status: Arc::new([const { OnceLock::new() }; STATUSES.len() + 1]),
             duration: self.histogram(families::HTTP_REQUEST_DURATION, &[method, route]),
         }
+    }
+
+    /// The counters and gauges as `(name, labels, value)`, for answers in another format than Prometheus's.
+    pub fn samples(&self) -> Vec<(String, BTreeMap<String, String>, f64)> {
+        let mut samples = Vec::new();
+        for family in self.registry.gather() {
+            let is_counter = family.get_field_type() == MetricType::COUNTER;
+            if !is_counter && family.get_field_type() != MetricType::GAUGE {
+                continue;
+            }
+            for metric in family.get_metric() {
+                let labels = metric.get_label().iter();
+                let labels = labels.map(|pair| (pair.name().to_owned(), pair.value().to_owned())).collect();
+                let counter = || metric.get_counter().get_value();
+                let value = if is_counter { counter() } else { metric.get_gauge().get_value() };
+                samples.push((family.name().to_owned(), labels, value));
+            }
+        }
+        samples
     }
 
     /// Everything, in Prometheus's text format. Cost: about a hundred bytes a series; call it for a scrape.

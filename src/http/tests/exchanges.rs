@@ -51,7 +51,8 @@ fn pipelined_requests_are_answered_in_order_however_they_are_split() {
     let server = TestServer::start(echo);
     let requests = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\
                     PUT /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello\
-                    PUT /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: x\r\n\r\n\r\n\
+                    PUT /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                    3\r\nabc\r\n0\r\nT: x\r\n\r\n\r\n\
                     GET /4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let expected = ["GET /1 ", "PUT /2 hello", "PUT /3 abc", "GET /4 "];
     for split in 0..requests.len() {
@@ -156,16 +157,14 @@ fn a_client_with_endless_requests_gets_them_all_answered() {
     let mut client = server.connect();
     let requests = 5000;
     let mut sender = client.stream.try_clone().unwrap();
-    let sending = std::thread::spawn(move || {
-        std::io::Write::write_all(
-            &mut sender,
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(requests).as_bytes(),
-        )
+    let sending = crate::sys::runtime::thread("test client", move || {
+        let bytes = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(requests);
+        std::io::Write::write_all(&mut sender, bytes.as_bytes()).unwrap();
     });
     for _ in 0..requests {
         assert_eq!(client.reply().text(), "GET / ");
     }
-    sending.join().unwrap().unwrap();
+    sending.unwrap().join().unwrap();
     assert_eq!(server.stats().requests, requests as u64);
 }
 

@@ -1,4 +1,5 @@
-//! What is refused, with which status, and that the connection ends there and nothing of it reaches a handler.
+//! What is refused, with which status, and that the connection ends there and nothing of it reaches a
+//! handler.
 
 use super::client::{TestServer, echo};
 use crate::http::ServerConfig;

@@ -27,7 +27,6 @@ use run::Side;
 use sequence::Sequence;
 
 #[test]
-#[ignore = "the program does not serve yet; goes with the change that makes it serve"]
 fn muster_answers_as_consul_does() {
     differential(Subject::Muster);
 }

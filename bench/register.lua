@@ -1,0 +1,21 @@
+-- Durable registrations: every request registers another instance, ids unique over threads and runs.
+local thread_number = 0
+function setup(thread)
+  thread:set("number", thread_number)
+  thread_number = thread_number + 1
+end
+function init(args)
+  prefix = args[1] or "run"
+  sent = 0
+end
+function request()
+  sent = sent + 1
+  local id = prefix .. "-" .. number .. "-" .. (sent % 20000)
+  local body = '{"ID":"' .. id .. '","Name":"bench-' .. (sent % 50) .. '","Address":"10.0.0.1","Port":' ..
+    (1024 + sent % 60000) .. ',"Tags":["bench","v' .. sent .. '"],"Meta":{"version":"1"}}'
+  return wrk.format("PUT", "/v1/agent/service/register", { ["Content-Type"] = "application/json" }, body)
+end
+function done(summary, latency, requests)
+  local failed = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write
+  io.write(string.format("RESULT %d %d %d %d\n", summary.requests, summary.duration, failed, latency:percentile(99)))
+end

@@ -1,0 +1,114 @@
+//! The agent's own checks, and what instances report of theirs.
+//!
+//! <https://developer.hashicorp.com/consul/api-docs/agent/check>
+
+use crate::api::answer::{self, empty};
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::selection;
+use crate::catalog::instance::CheckView;
+use crate::model::{Check, Command, Observation, Origin, Probe, Refusal, Status};
+use crate::registry::error::WriteError;
+use crate::wire::intake::{AgentNode, check_registration, check_update};
+use crate::wire::json;
+use crate::wire::select;
+use crate::wire::show::HealthCheck;
+
+/// `PUT /v1/agent/check/register`
+pub fn register(call: &mut Call<'_, '_>) -> Outcome {
+    let agent = AgentNode { name: call.api.registry.own_node().name.clone() };
+    let registration = check_registration(call.request().body(), &agent)?;
+    match call.api.registry.write(Command::Register(Box::new(registration))) {
+        Err(WriteError::Refused(Refusal::CheckWithoutService { service_id, .. })) => {
+            return Err(ApiError::bad_request(format!("ServiceID {:?} does not exist", service_id.as_str())));
+        }
+        outcome => outcome?,
+    };
+    call.api.counters.registrations_check.inc();
+    empty()
+}
+
+/// `PUT /v1/agent/check/deregister/:check_id`
+pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
+    let check_id = call.required("Missing check ID")?;
+    let node = call.api.registry.own_node().name.clone();
+    call.api.registry.write(Command::DeregisterCheck { node, check_id, must_exist: true })?;
+    call.api.counters.deregistrations_check.inc();
+    empty()
+}
+
+/// `GET /v1/agent/checks[?filter=…]`
+pub fn list(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
+    let filter = selection::filter(&params, &select::CHECK)?;
+    let registry = &call.api.registry;
+    let own = registry.own_node();
+    let checks = registry.views().node(&own.name.folded(), |record| {
+        let checks = record.check_views().filter(|view| view.check.origin == Origin::Agent);
+        checks.collect::<Vec<CheckView>>()
+    });
+    let mut checks = checks.unwrap_or_default();
+    for view in &mut checks {
+        freshen(call, view);
+    }
+    let shown = checks.iter().map(|view| {
+        let shown = HealthCheck::of_agent(&view.check, &view.node.name, view.service.as_deref());
+        (view.check.id.as_str(), shown)
+    });
+    let wanted = shown.filter(|(_, check)| selection::passes(filter.as_ref(), check));
+    Ok(answer::json_bytes(200, json::map_to_vec(wanted, params.pretty)))
+}
+
+/// Shows the output that is not yet in the catalog, since it alone is no reason to write.
+fn freshen(call: &Call<'_, '_>, view: &mut CheckView) {
+    if let Some(output) = call.api.registry.fresh_output(&view.check.id)
+        && output != view.check.output
+    {
+        view.check = Check { output, ..Check::clone(&view.check) }.into();
+    }
+}
+
+/// `PUT /v1/agent/check/pass/:check_id[?note=…]`
+pub fn pass(call: &mut Call<'_, '_>) -> Outcome {
+    report_with_note(call, Status::Passing)
+}
+
+/// `PUT /v1/agent/check/warn/:check_id[?note=…]`
+pub fn warn(call: &mut Call<'_, '_>) -> Outcome {
+    report_with_note(call, Status::Warning)
+}
+
+/// `PUT /v1/agent/check/fail/:check_id[?note=…]`
+pub fn fail(call: &mut Call<'_, '_>) -> Outcome {
+    report_with_note(call, Status::Critical)
+}
+
+/// `PUT /v1/agent/check/update/:check_id`
+pub fn update(call: &mut Call<'_, '_>) -> Outcome {
+    let observation = check_update(call.request().body())?;
+    report(call, observation)
+}
+
+fn report_with_note(call: &mut Call<'_, '_>, status: Status) -> Outcome {
+    let output = call.query()?.first("note").unwrap_or_default().into();
+    report(call, Observation { status, output })
+}
+
+fn report(call: &mut Call<'_, '_>, observation: Observation) -> Outcome {
+    let check_id = &call.argument;
+    let registry = &call.api.registry;
+    let own = registry.own_node().name.folded();
+    let is_ttl = registry.views().node(&own, |record| {
+        let check = record.checks().get(check_id).filter(|check| check.origin == Origin::Agent);
+        check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. })))
+    });
+    match is_ttl.flatten() {
+        Some(true) => registry.report(check_id, observation)?,
+        Some(false) => {
+            let sentence = format!("CheckID {:?} does not have associated TTL", check_id.as_str());
+            return Err(ApiError::bad_request(sentence));
+        }
+        None => return Err(WriteError::Refused(Refusal::UnknownCheck { check_id: check_id.clone() }).into()),
+    }
+    empty()
+}

@@ -1,0 +1,104 @@
+//! The health of the agent's own instances in one word, for load balancers that look at status codes.
+//!
+//! <https://developer.hashicorp.com/consul/api-docs/agent/service#get-local-service-health>
+
+use crate::api::answer;
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::catalog::instance::Instance;
+use crate::http::{Body, Response};
+use crate::model::Origin;
+use crate::wire::json;
+use crate::wire::show::{AgentHealth, aggregated_status};
+
+/// `GET /v1/agent/health/service/id/:service_id[?format=text]`
+pub fn by_id(call: &mut Call<'_, '_>) -> Outcome {
+    let id = call.required("Missing serviceID")?;
+    let found = own_instances(call, |instance| instance.service.id == id);
+    let Some(health) = found.first() else {
+        let reason = format!("ServiceId {id} not found");
+        if wants_text(call)? {
+            return Ok(
+                answer::json_bytes(404, json::to_vec(&reason, false)).with_header("X-Consul-Reason", &reason)
+            );
+        }
+        let body = json::to_vec(&AgentHealth::unknown(), call.query()?.has("pretty"));
+        return Ok(answer::json_bytes(404, body).with_header("X-Consul-Reason", &reason));
+    };
+    let body = json::to_vec(&shown(health, call), call.query()?.has("pretty"));
+    respond(call, aggregated(health), body)
+}
+
+/// `GET /v1/agent/health/service/name/:service[?format=text]`: the worst instance decides.
+pub fn by_name(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.required("Missing service Name")?;
+    let found = own_instances(call, |instance| instance.service.name.folded() == name.folded());
+    let body = json::list_to_vec(found.iter().map(|found| shown(found, call)), call.query()?.has("pretty"));
+    let Some(worst) = found.iter().map(aggregated).max_by_key(|word| severity(word)) else {
+        let reason = format!("ServiceName {name} Not Found");
+        let response = match wants_text(call)? {
+            true => plain(404, &reason),
+            false => answer::json_bytes(404, body),
+        };
+        return Ok(response.with_header("X-Consul-Reason", &reason));
+    };
+    respond(call, worst, body)
+}
+
+/// The agent's instances with the checks that count here: `serfHealth` is not the agent's own and does not.
+fn own_instances(call: &Call<'_, '_>, wanted: impl Fn(&Instance) -> bool) -> Vec<Instance> {
+    let registry = &call.api.registry;
+    let instances = registry.views().node(&registry.own_node().name.folded(), |record| {
+        let ids = record.services().iter().filter(|(_, service)| service.origin == Origin::Agent);
+        let instances = ids.filter_map(|(id, _)| record.instance(id)).filter(|instance| wanted(instance));
+        instances.map(with_agents_checks).collect::<Vec<_>>()
+    });
+    instances.unwrap_or_default()
+}
+
+fn with_agents_checks(instance: Instance) -> Instance {
+    let checks = instance.checks.iter().filter(|check| check.origin == Origin::Agent).cloned().collect();
+    Instance { checks, ..instance }
+}
+
+fn aggregated(instance: &Instance) -> &'static str {
+    aggregated_status(instance.checks.iter().map(|check| &**check))
+}
+
+fn shown<'a>(instance: &'a Instance, call: &'a Call<'_, '_>) -> AgentHealth<'a> {
+    let datacenter = &call.api.registry.own_node().datacenter;
+    AgentHealth::new(&instance.node.name, &instance.service, &instance.checks, datacenter)
+}
+
+fn severity(word: &str) -> u8 {
+    match word {
+        "passing" => 0,
+        "warning" => 1,
+        "critical" => 2,
+        _ => 3,
+    }
+}
+
+fn respond(call: &Call<'_, '_>, word: &'static str, body: Vec<u8>) -> Outcome {
+    let status = match word {
+        "passing" => 200,
+        "warning" => 429,
+        _ => 503,
+    };
+    let response = if wants_text(call)? { plain(status, word) } else { answer::json_bytes(status, body) };
+    Ok(response.with_header("X-Consul-Reason", word))
+}
+
+fn wants_text(call: &Call<'_, '_>) -> Result<bool, ApiError> {
+    let accepts = || call.request().header("accept").is_some_and(|accept| accept.starts_with("text/plain"));
+    Ok(match call.query()?.first("format") {
+        Some(format) => format == "text",
+        None => accepts(),
+    })
+}
+
+fn plain(status: u16, word: &str) -> Response {
+    Response::new(status)
+        .with_header("Content-Type", "text/plain")
+        .with_body(Body::Owned(word.as_bytes().to_vec()))
+}

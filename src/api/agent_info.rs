@@ -1,0 +1,217 @@
+//! What the agent says of itself.
+//!
+//! <https://developer.hashicorp.com/consul/api-docs/agent>
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::api::answer::{self, empty};
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::operations;
+use crate::model::{Meta, Origin};
+use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERVER_PORT};
+use crate::stdx::text::Text;
+use crate::sys::host::HostFacts;
+use crate::wire::show::Member;
+
+/// `GET /v1/agent/self`. Every value is an object: Consul's own client decodes it as a map of maps.
+pub fn own(call: &mut Call<'_, '_>) -> Outcome {
+    let own = call.api.registry.own_node();
+    let answer = json!({
+        "Config": {
+            "Datacenter": own.datacenter,
+            "NodeName": own.name,
+            "NodeID": own.id,
+            "Revision": "",
+            "Server": true,
+            "Version": CONSUL_API_VERSION,
+        },
+        "DebugConfig": call.api.host.debug_config(),
+        "Coord": { "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 },
+        "Member": member(own, false, |member| json!(member)),
+        "Stats": stats(call),
+        "Meta": { "consul-network-segment": "" },
+        "xDS": {},
+        "Muster": { "Version": env!("CARGO_PKG_VERSION"), "ConsulApiVersion": CONSUL_API_VERSION },
+    });
+    answer::json(call, &answer)
+}
+
+/// `GET /v1/agent/members[?wan=1][&segment=…]`
+pub fn members(call: &mut Call<'_, '_>) -> Outcome {
+    let query = call.query()?;
+    let wan = query.first("wan").is_some_and(|wan| !wan.is_empty());
+    if wan && query.first("segment").is_some_and(|segment| !segment.is_empty()) {
+        return Err(ApiError::bad_request("Cannot provide a segment with wan=true"));
+    }
+    member(call.api.registry.own_node(), wan, |member| answer::json(call, &[member]))
+}
+
+/// `GET /v1/agent/host`
+pub fn host(call: &mut Call<'_, '_>) -> Outcome {
+    let facts =
+        call.api.offload.run(HostFacts::read).map_err(|error| ApiError::new(503, error.to_string()))?;
+    let used_kib = facts.memory_total_kib.saturating_sub(facts.memory_available_kib);
+    let answer = json!({
+        "Memory": {
+            "total": facts.memory_total_kib * 1024,
+            "available": facts.memory_available_kib * 1024,
+            "used": used_kib * 1024,
+            "usedPercent": used_kib as f64 * 100.0 / facts.memory_total_kib.max(1) as f64,
+            "free": facts.memory_free_kib * 1024,
+        },
+        "CPU": facts.processors.iter().enumerate().map(|(number, model)| json!({
+            "cpu": number, "modelName": model, "cores": 1,
+        })).collect::<Vec<_>>(),
+        "Host": {
+            "hostname": facts.host_name,
+            "uptime": facts.uptime_seconds,
+            "os": std::env::consts::OS,
+            "kernelVersion": facts.kernel_version,
+            "kernelArch": std::env::consts::ARCH,
+        },
+        "Disk": null,
+        "CollectionTime": call.api.clock.unix_ms() * 1_000_000,
+        "Errors": null,
+    });
+    answer::json(call, &answer)
+}
+
+/// `GET /v1/agent/version`, as Consul has it since 1.13.
+pub fn version(call: &mut Call<'_, '_>) -> Outcome {
+    let answer = json!({
+        "SHA": "", "BuildDate": "1970-01-01T00:00:00Z", "HumanVersion": CONSUL_API_VERSION, "FIPS": "",
+        "MusterVersion": env!("CARGO_PKG_VERSION"),
+    });
+    answer::json(call, &answer)
+}
+
+/// `GET /v1/agent/metrics[?format=prometheus]`
+pub fn metrics(call: &mut Call<'_, '_>) -> Outcome {
+    let wants_text = call.query()?.first("format") == Some("prometheus")
+        || call.request().header("accept").is_some_and(|accept| accept.contains("openmetrics"));
+    if wants_text {
+        return operations::metrics(call);
+    }
+    let samples = call.api.metrics.samples();
+    let shown = |(name, labels, value): &(String, BTreeMap<String, String>, f64), key: &str| {
+        let mut sample = Map::new();
+        sample.insert("Name".into(), json!(name));
+        sample.insert(key.into(), json!(value));
+        sample.insert("Labels".into(), json!(labels));
+        Value::Object(sample)
+    };
+    let (counters, gauges): (Vec<_>, Vec<_>) =
+        samples.iter().partition(|(name, ..)| name.ends_with("_total"));
+    let answer = json!({
+        "Timestamp": timestamp(call.api.clock.unix_ms()),
+        "Gauges": gauges.iter().map(|sample| shown(sample, "Value")).collect::<Vec<_>>(),
+        "Points": [],
+        "Counters": counters.iter().map(|sample| shown(sample, "Count")).collect::<Vec<_>>(),
+        "Samples": [],
+    });
+    answer::json(call, &answer)
+}
+
+/// A time as Consul writes it here: `2026-01-02 15:04:05 +0000 UTC`.
+fn timestamp(unix_ms: u64) -> String {
+    let at = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.unwrap_or_default().strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+}
+
+/// `PUT /v1/agent/reload`
+pub fn reload(call: &mut Call<'_, '_>) -> Outcome {
+    call.api.host.reload().map_err(|sentence| ApiError::new(500, sentence))?;
+    empty()
+}
+
+/// `PUT /v1/agent/leave`
+pub fn leave(call: &mut Call<'_, '_>) -> Outcome {
+    call.api.host.leave();
+    empty()
+}
+
+/// `GET /v1/status/leader`: this server, which is always its own leader.
+pub fn leader(call: &mut Call<'_, '_>) -> Outcome {
+    call.read_params()?;
+    answer::json(call, &server_address(call.api.registry.own_node()))
+}
+
+/// `GET /v1/status/peers`
+pub fn peers(call: &mut Call<'_, '_>) -> Outcome {
+    call.read_params()?;
+    answer::json(call, &[server_address(call.api.registry.own_node())])
+}
+
+fn server_address(own: &OwnNode) -> String {
+    let is_v6 = own.address.contains(':');
+    if is_v6 { format!("[{}]:{SERVER_PORT}", own.address) } else { format!("{}:{SERVER_PORT}", own.address) }
+}
+
+/// The tags of a member that is a server.
+fn member_tags(own: &OwnNode) -> Meta {
+    let tags = [
+        ("acls", "0"),
+        ("bootstrap", "1"),
+        ("build", "1.8.7:"),
+        ("dc", &own.datacenter),
+        ("id", &own.id),
+        ("port", "8300"),
+        ("raft_vsn", "3"),
+        ("role", "consul"),
+        ("segment", ""),
+        ("vsn", "2"),
+        ("vsn_max", "3"),
+        ("vsn_min", "2"),
+        ("wan_join_port", "8302"),
+    ];
+    tags.into_iter().map(|(key, value)| (Text::from(key), Text::from(value))).collect()
+}
+
+/// The agent as a member of the cluster; among datacenters, its name carries its own.
+fn member<T>(own: &OwnNode, wan: bool, show: impl FnOnce(Member<'_>) -> T) -> T {
+    let name = if wan { format!("{}.{}", own.name, own.datacenter) } else { own.name.to_string() };
+    show(Member::new(&name, &own.address, if wan { 8302 } else { 8301 }, &member_tags(own)))
+}
+
+/// Figures by subsystem; Consul writes all of them as text.
+fn stats(call: &Call<'_, '_>) -> Value {
+    let registry = &call.api.registry;
+    let own = registry.own_node();
+    let (services, checks, monitors, ttls) = registry
+        .views()
+        .node(&own.name.folded(), |record| {
+            let services =
+                record.services().values().filter(|service| service.origin == Origin::Agent).count();
+            let checks = || record.checks().values().filter(|check| check.origin == Origin::Agent);
+            let ttls = checks().filter(|check| check.kind == "ttl").count();
+            let monitors = checks().filter(|check| check.definition.probe.is_some()).count() - ttls;
+            (services, checks().count(), monitors, ttls)
+        })
+        .unwrap_or_default();
+    json!({
+        "agent": {
+            "check_monitors": monitors.to_string(),
+            "check_ttls": ttls.to_string(),
+            "checks": checks.to_string(),
+            "services": services.to_string(),
+        },
+        "build": { "prerelease": "", "revision": "", "version": CONSUL_API_VERSION },
+        "consul": {
+            "acl": "disabled",
+            "bootstrap": "true",
+            "known_datacenters": "1",
+            "leader": "true",
+            "leader_addr": server_address(own),
+            "server": "true",
+        },
+        "runtime": {
+            "arch": std::env::consts::ARCH,
+            "cpu_count": std::thread::available_parallelism().map_or(1, usize::from).to_string(),
+            "os": std::env::consts::OS,
+            "version": concat!("muster ", env!("CARGO_PKG_VERSION")),
+        },
+    })
+}

@@ -1,0 +1,98 @@
+//! The agent's own service instances.
+//!
+//! <https://developer.hashicorp.com/consul/api-docs/agent/service>
+
+use std::sync::Arc;
+
+use crate::api::answer::{self, empty};
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::params::with_jitter;
+use crate::api::selection;
+use crate::catalog::instance::Instance;
+use crate::catalog::topic::Topic;
+use crate::http::{Response, Wake};
+use crate::model::{Command, ExistingChecks, Origin, Service};
+use crate::stdx::text::Text;
+use crate::wire::intake::{AgentNode, service_registration};
+use crate::wire::json;
+use crate::wire::select;
+use crate::wire::show::{AgentService, content_hash};
+
+/// `PUT /v1/agent/service/register[?replace-existing-checks]`
+pub fn register(call: &mut Call<'_, '_>) -> Outcome {
+    let existing = match call.query()?.first("replace-existing-checks") {
+        Some("" | "true") => ExistingChecks::Replace,
+        _ => ExistingChecks::KeepStatus,
+    };
+    let agent = AgentNode { name: call.api.registry.own_node().name.clone() };
+    let registration = service_registration(call.request().body(), existing, &agent)?;
+    call.api.registry.write(Command::Register(Box::new(registration)))?;
+    call.api.counters.registrations_service.inc();
+    empty()
+}
+
+/// `PUT /v1/agent/service/deregister/:service_id`
+pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
+    let service_id = call.required("Missing service ID")?;
+    let node = call.api.registry.own_node().name.clone();
+    call.api.registry.write(Command::DeregisterService { node, service_id, must_exist: true })?;
+    call.api.counters.deregistrations_service.inc();
+    empty()
+}
+
+/// `GET /v1/agent/services[?filter=…]`
+pub fn list(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
+    let filter = selection::filter(&params, &select::SERVICE)?;
+    let own = call.api.registry.own_node();
+    let services = call.api.registry.views().node(&own.name.folded(), |record| {
+        let services = record.services().values().filter(|service| service.origin == Origin::Agent);
+        services.cloned().collect::<Vec<Arc<Service>>>()
+    });
+    let services = services.unwrap_or_default();
+    let shown =
+        services.iter().map(|service| (service.id.as_str(), AgentService::new(service, &own.datacenter)));
+    let wanted = shown.filter(|(_, service)| selection::passes(filter.as_ref(), service));
+    Ok(answer::json_bytes(200, json::map_to_vec(wanted, params.pretty)))
+}
+
+/// `GET /v1/agent/service/:service_id[?hash=…&wait=…]`: blocks on a hash of the definition instead of an index.
+pub fn read(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
+    let hash_seen = call.query()?.first("hash").unwrap_or_default().to_owned();
+    let registry = &*call.api.registry;
+    let topic = Topic::Node(registry.own_node().name.folded());
+    let deadline = call.api.clock.now() + with_jitter(params.wait, answer::chance());
+    let _watch = match hash_seen.is_empty() {
+        true => None,
+        false => Some(registry.topics().watch(topic, call.exchange.waker())?),
+    };
+    loop {
+        let found = find(call).ok_or_else(|| unknown(&call.argument))?;
+        let hash = content_hash(&found.service, &found.checks);
+        let shown =
+            AgentService::new(&found.service, &registry.own_node().datacenter).with_content_hash(&hash);
+        let answer = answer::json_bytes(200, json::to_vec(&shown, params.pretty))
+            .with_header("X-Consul-Contenthash", &hash);
+        if hash_seen != hash {
+            return Ok(answer);
+        }
+        match call.exchange.park(deadline) {
+            Wake::Signal => {}
+            Wake::Deadline | Wake::Draining => return Ok(answer),
+            Wake::ClientGone => return Ok(Response::new(answer::CLIENT_GONE)),
+        }
+    }
+}
+
+fn find(call: &Call<'_, '_>) -> Option<Instance> {
+    let registry = &call.api.registry;
+    let own = registry.own_node().name.folded();
+    let instance = registry.views().node(&own, |record| record.instance(&call.argument))??;
+    (instance.service.origin == Origin::Agent).then_some(instance)
+}
+
+fn unknown(service_id: &Text) -> ApiError {
+    ApiError::not_found(format!("unknown service ID: {service_id}"))
+}

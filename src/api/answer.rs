@@ -1,0 +1,147 @@
+//! Answers: JSON with the headers that Consul's clients read, and the one way every indexed read takes.
+
+use std::hash::{BuildHasher, RandomState};
+
+use serde::Serialize;
+
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::params::{Consistency, ReadParams, with_jitter};
+use crate::catalog::topic::Topic;
+use crate::http::{Body, Response, SharedBody, Wake};
+use crate::wire::json;
+
+/// Whether a read tells `?cached` clients if its answer was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheHeaders {
+    /// It does: `X-Cache` and `Age`.
+    Shown,
+    /// It ignores `?cached`.
+    Hidden,
+}
+
+/// A read of something with an index.
+pub struct Read {
+    /// What the answer depends on.
+    pub topic: Topic,
+    /// What the client asks for besides.
+    pub params: ReadParams,
+    /// Whether `?cached` is answered.
+    pub cache_headers: CacheHeaders,
+}
+
+/// Answers an indexed read: waits if the client wants to, then gives the body that is kept, or makes one.
+///
+/// `render` makes the JSON from the state as it is when called. The index is read before it, so the body is never older
+/// than its index says.
+///
+/// # Errors
+/// Those of `render`, and 503 when too many blocking queries wait.
+pub fn indexed(
+    call: &mut Call<'_, '_>,
+    read: Read,
+    render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
+) -> Outcome {
+    let Read { topic, params, cache_headers } = read;
+    if params.index > 0 && !wait_for_change(call, &topic, &params)? {
+        return Ok(Response::new(CLIENT_GONE));
+    }
+    let index = call.api.registry.topics().index(&topic);
+    let key = cache_key(call, &params);
+    let kept = call.api.cache.get(&key, index);
+    let is_hit = kept.is_some();
+    let body = match kept {
+        Some(body) => body,
+        None => {
+            let body = SharedBody::new(render()?);
+            call.api.cache.put(key, index, body.clone());
+            body
+        }
+    };
+    let mut response = Response::new(200).with_body(Body::Shared(body));
+    add_index_headers(&mut response, index, params.consistency);
+    if params.cached && cache_headers == CacheHeaders::Shown {
+        response.headers.add("X-Cache", if is_hit { "HIT" } else { "MISS" });
+        if is_hit {
+            response.headers.add("Age", "0");
+        }
+    }
+    response.headers.add("Content-Type", JSON);
+    Ok(response)
+}
+
+/// An answer without an index: the agent's own affairs.
+pub fn json(call: &Call<'_, '_>, value: &impl Serialize) -> Outcome {
+    let pretty = call.query()?.has("pretty");
+    Ok(json_bytes(200, json::to_vec(value, pretty)))
+}
+
+/// JSON that is written already.
+pub fn json_bytes(status: u16, body: Vec<u8>) -> Response {
+    Response::new(status).with_header("Content-Type", JSON).with_body(Body::Owned(body))
+}
+
+/// Success without a value: what agent writes answer.
+pub fn empty() -> Outcome {
+    Ok(Response::new(200))
+}
+
+/// The JSON literal `true`: what catalog writes answer.
+pub fn yes() -> Outcome {
+    Ok(Response::new(200).with_header("Content-Type", JSON).with_body(Body::Static(b"true")))
+}
+
+/// The status of a response that nobody will get: its client has left.
+pub const CLIENT_GONE: u16 = 499;
+
+/// A number nobody can foresee, for spreading deadlines.
+pub fn chance() -> u64 {
+    RandomState::new().hash_one(0u8)
+}
+
+const JSON: &str = "application/json";
+
+/// The headers by which clients follow the state.
+pub fn add_index_headers(response: &mut Response, index: u64, consistency: Consistency) {
+    let headers = &mut response.headers;
+    headers.add("X-Consul-Index", itoa::Buffer::new().format(index));
+    headers.add("X-Consul-Knownleader", "true");
+    headers.add("X-Consul-Lastcontact", "0");
+    headers.add("X-Consul-Effective-Consistency", consistency.as_str());
+}
+
+/// Waits until the topic no longer stands where the client saw it, or time is up. False when the client is gone.
+///
+/// A client whose index is ahead of the topic's (it mixed up two indexes, or its registry was replaced) is answered at
+/// once, so that it learns the right one.
+fn wait_for_change(call: &mut Call<'_, '_>, topic: &Topic, params: &ReadParams) -> Result<bool, ApiError> {
+    let topics = call.api.registry.topics();
+    if topics.index(topic) != params.index {
+        return Ok(true);
+    }
+    let deadline = call.api.clock.now() + with_jitter(params.wait, chance());
+    let _watch = topics.watch(topic.clone(), call.exchange.waker())?;
+    while topics.index(topic) == params.index {
+        match call.exchange.park(deadline) {
+            Wake::Signal => {}
+            Wake::Deadline | Wake::Draining => return Ok(true),
+            Wake::ClientGone => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// What distinguishes one answer from another: the path and every parameter but those that say when to answer.
+fn cache_key(call: &Call<'_, '_>, params: &ReadParams) -> String {
+    let request = call.request();
+    let mut key = String::with_capacity(64);
+    key.push_str(request.path());
+    for (name, value) in request.query().iter() {
+        if matches!(name, "passing" | "tag" | "node-meta" | "near" | "filter" | "pretty") {
+            // Control characters cannot stand in names and so separate them.
+            key.extend(["\u{1}", name, "\u{2}", value]);
+        }
+    }
+    debug_assert!(params.filter.len() <= key.len());
+    key
+}

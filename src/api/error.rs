@@ -1,0 +1,94 @@
+//! Errors as clients see them: one table from what went wrong to a status and a sentence.
+
+use std::borrow::Cow;
+
+use crate::filter::error::FilterError;
+use crate::http::Response;
+use crate::model::Refusal;
+use crate::registry::error::WriteError;
+use crate::registry::topics::TooManyWatchers;
+use crate::wire::intake::Invalid;
+
+/// An answer other than success: a status and one sentence that says what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// HTTP status, 4xx when the client is at fault, 5xx when muster is.
+    pub status: u16,
+    /// Plain text, without a newline at the end, as Consul's are.
+    pub message: Cow<'static, str>,
+    /// Whether trying again later may help, and after how many seconds.
+    pub retry_after_seconds: Option<u32>,
+}
+
+impl ApiError {
+    /// An error with its status.
+    pub fn new(status: u16, message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError { status, message: message.into(), retry_after_seconds: None }
+    }
+
+    /// 400: the request cannot be meant.
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(400, message)
+    }
+
+    /// 404: there is no such thing.
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(404, message)
+    }
+
+    fn retry(self, seconds: u32) -> ApiError {
+        ApiError { retry_after_seconds: Some(seconds), ..self }
+    }
+}
+
+impl From<ApiError> for Response {
+    fn from(error: ApiError) -> Response {
+        let mut response = Response::text(error.status, error.message.into_owned());
+        if let Some(seconds) = error.retry_after_seconds {
+            response.headers.add("Retry-After", &seconds.to_string());
+        }
+        response
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        let message = error.to_string();
+        match &error {
+            WriteError::Refused(refusal) => ApiError::new(status_of(refusal), message),
+            WriteError::Busy { .. } => ApiError::new(503, message).retry(1),
+            WriteError::Full { .. } => ApiError::new(507, message).retry(10),
+            WriteError::ReadOnly { .. } => ApiError::new(503, message).retry(60),
+            WriteError::Closing => ApiError::new(503, message).retry(1),
+        }
+    }
+}
+
+fn status_of(refusal: &Refusal) -> u16 {
+    match refusal {
+        Refusal::UnknownService { .. } | Refusal::UnknownCheck { .. } => 404,
+        Refusal::UnknownNode { .. }
+        | Refusal::CheckWithoutService { .. }
+        | Refusal::TooMany { .. }
+        | Refusal::NodeConflict { .. } => 400,
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        ApiError::bad_request(invalid.to_string())
+    }
+}
+
+impl From<FilterError> for ApiError {
+    fn from(error: FilterError) -> Self {
+        ApiError::bad_request(error.to_string())
+    }
+}
+
+impl From<TooManyWatchers> for ApiError {
+    fn from(error: TooManyWatchers) -> Self {
+        let message = format!("{} blocking queries are waiting already: try again later", error.max);
+        ApiError::new(503, message).retry(5)
+    }
+}

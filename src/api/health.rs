@@ -1,0 +1,101 @@
+//! Health: checks, and the instances that pass them.
+//!
+//! <https://developer.hashicorp.com/consul/api-docs/health>
+
+use crate::api::answer::{CacheHeaders, Read, indexed};
+use crate::api::call::{Call, Outcome};
+use crate::api::params;
+use crate::api::selection::{self, has_meta, has_tags, near_first, passes};
+use crate::catalog::instance::CheckView;
+use crate::catalog::topic::Topic;
+use crate::model::Status;
+use crate::registry::Registry;
+use crate::wire::json;
+use crate::wire::select;
+use crate::wire::show::{HealthCheck, HealthEntry};
+
+/// `GET /v1/health/service/:service[?passing]`: what clients discover services by.
+pub fn service(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.required("Missing service name")?.folded();
+    let params = call.read_params()?;
+    let filter = selection::filter(&params, &select::INSTANCE)?;
+    let passing = params::passing(call.query()?)?;
+    let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
+    let registry = &*call.api.registry;
+    let topic = Topic::Health(name.clone());
+    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
+    let answer = indexed(call, read, || {
+        let mut instances = registry.views().instances(&name);
+        instances.retain(|instance| {
+            has_tags(instance, &tags)
+                && has_meta(instance.node.meta.as_ref(), &params.node_meta)
+                && (!passing || instance.status() == Status::Passing)
+        });
+        near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
+        let datacenter = &registry.own_node().datacenter;
+        let shown = instances
+            .iter()
+            .map(|found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter));
+        let wanted = shown.filter(|entry| passes(filter.as_ref(), entry));
+        Ok(json::list_to_vec(wanted, params.pretty))
+    })?;
+    Ok(answer.with_header("X-Consul-Query-Backend", "blocking-query"))
+}
+
+/// `GET /v1/health/node/:node`
+pub fn node(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.required("Missing node name")?.folded();
+    let topic = Topic::NodeChecks(name.clone());
+    checks_of(call, topic, |registry| {
+        registry.views().node(&name, |record| record.check_views().collect()).unwrap_or_default()
+    })
+}
+
+/// `GET /v1/health/checks/:service`
+pub fn checks(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.required("Missing service name")?.folded();
+    let topic = Topic::ServiceChecks(name.clone());
+    checks_of(call, topic, |registry| {
+        let instances = registry.views().instances(&name);
+        let views = instances.iter().flat_map(|instance| instance.check_views());
+        let mut checks: Vec<CheckView> = views.filter(|view| view.service.is_some()).collect();
+        checks.sort_by_cached_key(|view| (view.node.name.folded(), view.check.id.clone()));
+        checks
+    })
+}
+
+/// `GET /v1/health/state/:state`
+pub fn state(call: &mut Call<'_, '_>) -> Outcome {
+    let word = call.required("Missing check state")?;
+    let status = match word.as_str() {
+        "any" => None,
+        word => Some(Status::parse(word)),
+    };
+    // No check is ever in a state that is none; such a question waits for nothing in particular.
+    let topic = Topic::State(status.flatten());
+    checks_of(call, topic, |registry| match status {
+        Some(None) => Vec::new(),
+        Some(status) => registry.views().checks(status),
+        None => registry.views().checks(None),
+    })
+}
+
+fn checks_of(
+    call: &mut Call<'_, '_>,
+    topic: Topic,
+    pick: impl FnOnce(&Registry) -> Vec<CheckView>,
+) -> Outcome {
+    let params = call.read_params()?;
+    let filter = selection::filter(&params, &select::CHECK)?;
+    let registry = &*call.api.registry;
+    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Hidden };
+    indexed(call, read, || {
+        let mut checks = pick(registry);
+        checks.retain(|view| has_meta(view.node.meta.as_ref(), &params.node_meta));
+        near_first(&mut checks, &params, registry.own_node(), |view| &view.node);
+        let shown =
+            checks.iter().map(|view| HealthCheck::new(&view.check, &view.node.name, view.service.as_deref()));
+        let wanted = shown.filter(|check| passes(filter.as_ref(), check));
+        Ok(json::list_to_vec(wanted, params.pretty))
+    })
+}

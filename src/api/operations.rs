@@ -1,0 +1,53 @@
+//! What operators and orchestrators ask: is it alive, is it ready, what does it count.
+
+use std::sync::atomic::Ordering;
+
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::http::{Body, Response};
+use crate::telemetry::metrics::CONTENT_TYPE;
+
+/// `GET /livez`: the process answers; restarting it would help nobody.
+pub fn live(_: &mut Call<'_, '_>) -> Outcome {
+    Ok(Response::text(200, "ok"))
+}
+
+/// `GET /readyz`: every read and write is served. 503 with the reason otherwise.
+pub fn ready(call: &mut Call<'_, '_>) -> Outcome {
+    if call.api.host.is_draining() {
+        return Err(ApiError::new(503, "draining: this process is shutting down"));
+    }
+    if call.api.registry.queue().stats().read_only.load(Ordering::Relaxed) {
+        return Err(ApiError::new(503, "read-only: the store failed, look at the log, then restart"));
+    }
+    Ok(Response::text(200, "ready"))
+}
+
+/// `GET /health`: as [`ready`], with figures.
+pub fn health(call: &mut Call<'_, '_>) -> Outcome {
+    ready(call)?;
+    let sizes = call.api.registry.views().sizes();
+    let status = serde_json::json!({
+        "status": "ready",
+        "version": env!("CARGO_PKG_VERSION"),
+        "nodes": sizes.nodes,
+        "services": sizes.services,
+        "instances": sizes.instances,
+        "checks": { "passing": sizes.checks[0], "warning": sizes.checks[1], "critical": sizes.checks[2] },
+    });
+    crate::api::answer::json(call, &status)
+}
+
+/// `GET /metrics`: everything muster counts, in Prometheus's text format.
+pub fn metrics(call: &mut Call<'_, '_>) -> Outcome {
+    let text = call.api.metrics.encode().map_err(|error| ApiError::new(500, error.to_string()))?;
+    Ok(Response::new(200).with_header("Content-Type", CONTENT_TYPE).with_body(Body::Owned(text)))
+}
+
+/// `GET /`
+pub fn root(call: &mut Call<'_, '_>) -> Outcome {
+    match call.request().path() {
+        "/" => Ok(Response::text(200, "Consul Agent")),
+        _ => Ok(Response::new(404)),
+    }
+}

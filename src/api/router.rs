@@ -1,0 +1,150 @@
+//! From a request's path to a row of the table.
+//!
+//! Works as Go's standard router does, which Consul uses, for clients have come to rely on it: an exact path wins over a
+//! prefix, a longer prefix over a shorter one; a prefix without its final slash and a path with empty or dotted
+//! segments are redirected. Unlike there, only what stands in the path as sent counts as a segment: percent-encoded
+//! dots and slashes are data, so whatever can be registered can be named.
+
+use std::collections::HashMap;
+
+use crate::api::routes::{ROUTES, Route, Verb};
+use crate::http::Method;
+
+/// Finds rows by path.
+pub struct Router {
+    rows: HashMap<&'static str, usize>,
+}
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// To a row, by its number, with the rest of the path as argument.
+    Route(usize, &'a str),
+    /// To the path that was meant: answer 301.
+    Redirect(String),
+    /// Nowhere: answer 404.
+    Nowhere,
+}
+
+impl Router {
+    /// A router over [`ROUTES`].
+    pub fn new() -> Router {
+        Router { rows: ROUTES.iter().enumerate().map(|(number, route)| (route.path, number)).collect() }
+    }
+
+    /// Finds the row for `path` (decoded); `path_sent` is the same as it was sent.
+    pub fn find<'a>(&self, path: &'a str, path_sent: &str) -> Target<'a> {
+        if let Some(clean) = cleaned(path_sent) {
+            return Target::Redirect(clean);
+        }
+        if let Some(number) = self.rows.get(path) {
+            return Target::Route(*number, "");
+        }
+        let slashes = path.match_indices('/').map(|(at, _)| at + 1);
+        let mut prefixes: Vec<usize> = slashes.filter(|end| *end > 1).collect();
+        while let Some(end) = prefixes.pop() {
+            if let Some(number) = self.rows.get(&path[..end]) {
+                return Target::Route(*number, &path[end..]);
+            }
+        }
+        let with_slash = format!("{path}/");
+        match self.rows.get(with_slash.as_str()) {
+            Some(_) => Target::Redirect(with_slash),
+            None => Target::Nowhere,
+        }
+    }
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Router::new()
+    }
+}
+
+impl Route {
+    /// Whether the route answers `method`.
+    pub fn accepts(&self, method: Method) -> bool {
+        match self.verb {
+            Verb::Get => matches!(method, Method::Get | Method::Head),
+            Verb::Put => matches!(method, Method::Put | Method::Post),
+        }
+    }
+
+    /// What stands in `Allow`.
+    pub fn allowed(&self) -> &'static str {
+        match self.verb {
+            Verb::Get => "OPTIONS,GET,HEAD",
+            Verb::Put => "OPTIONS,PUT,POST",
+        }
+    }
+}
+
+/// The path without empty and dotted segments; `None` when it has none. A final slash is kept.
+fn cleaned(path: &str) -> Option<String> {
+    let is_odd = |segment: &str| matches!(segment, "." | "..");
+    if !path.contains("//") && !path.split('/').any(is_odd) {
+        return None;
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            segment => kept.push(segment),
+        }
+    }
+    let mut clean = format!("/{}", kept.join("/"));
+    if path.ends_with('/') && clean.len() > 1 {
+        clean.push('/');
+    }
+    Some(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(path: &str) -> usize {
+        ROUTES.iter().position(|route| route.path == path).unwrap()
+    }
+
+    #[test]
+    fn paths_lead_where_they_should() {
+        let router = Router::new();
+        let rows = [
+            ("/v1/agent/self", Target::Route(row("/v1/agent/self"), "")),
+            ("/v1/agent/service/register", Target::Route(row("/v1/agent/service/register"), "")),
+            ("/v1/agent/service/web", Target::Route(row("/v1/agent/service/"), "web")),
+            ("/v1/agent/service/", Target::Route(row("/v1/agent/service/"), "")),
+            (
+                "/v1/agent/service/deregister/a/b c",
+                Target::Route(row("/v1/agent/service/deregister/"), "a/b c"),
+            ),
+            ("/v1/agent/service/registerx", Target::Route(row("/v1/agent/service/"), "registerx")),
+            ("/v1/health/service", Target::Redirect("/v1/health/service/".into())),
+            ("/v1//agent/self", Target::Redirect("/v1/agent/self".into())),
+            ("/v1/agent/x/../self", Target::Redirect("/v1/agent/self".into())),
+            ("//evil.example/", Target::Redirect("/evil.example/".into())),
+            ("/", Target::Route(row("/"), "")),
+            ("/v1/agent/self/more", Target::Nowhere),
+            ("/v1/nothing", Target::Nowhere),
+            ("*", Target::Nowhere),
+        ];
+        for (path, target) in rows {
+            assert_eq!(router.find(path, path), target, "{path}");
+        }
+    }
+
+    #[test]
+    fn encoded_dots_and_slashes_are_data() {
+        let router = Router::new();
+        let target = router
+            .find("/v1/agent/service/deregister/../../x", "/v1/agent/service/deregister/%2e%2e%2f..%2fx");
+        assert_eq!(target, Target::Route(row("/v1/agent/service/deregister/"), "../../x"));
+    }
+
+    #[test]
+    fn no_path_stands_in_the_table_twice() {
+        assert_eq!(Router::new().rows.len(), ROUTES.len());
+    }
+}

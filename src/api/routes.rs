@@ -1,0 +1,81 @@
+//! THE table of routes: every path muster answers, with its method and its handler.
+//!
+//! The router, the metrics' labels and the tests all read these rows. A path that ends in `/` takes the rest of the
+//! request's path as its argument, to the letter after decoding: ids may hold blanks, slashes and dots.
+
+use crate::api::call::{Call, Outcome};
+use crate::api::{
+    agent_checks, agent_health, agent_info, agent_services, catalog, health, maintenance, operations,
+};
+
+/// One row.
+pub struct Route {
+    /// How the path reads, or how it begins when it ends in `/`.
+    pub path: &'static str,
+    /// Which methods are meant.
+    pub verb: Verb,
+    /// Answers the request.
+    pub handler: fn(&mut Call<'_, '_>) -> Outcome,
+}
+
+/// What a route does with the registry, in Consul's methods. Where Consul takes PUT, POST is taken too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Reads: GET and HEAD.
+    Get,
+    /// Writes: PUT and POST.
+    Put,
+}
+
+const fn get(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
+    Route { path, verb: Verb::Get, handler }
+}
+
+const fn put(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
+    Route { path, verb: Verb::Put, handler }
+}
+
+/// All routes, by chapter of Consul's API; muster's own last.
+pub const ROUTES: &[Route] = &[
+    get("/v1/agent/self", agent_info::own),
+    get("/v1/agent/members", agent_info::members),
+    get("/v1/agent/host", agent_info::host),
+    get("/v1/agent/version", agent_info::version),
+    get("/v1/agent/metrics", agent_info::metrics),
+    put("/v1/agent/reload", agent_info::reload),
+    put("/v1/agent/leave", agent_info::leave),
+    put("/v1/agent/maintenance", maintenance::node),
+    get("/v1/agent/services", agent_services::list),
+    get("/v1/agent/service/", agent_services::read),
+    put("/v1/agent/service/register", agent_services::register),
+    put("/v1/agent/service/deregister/", agent_services::deregister),
+    put("/v1/agent/service/maintenance/", maintenance::service),
+    get("/v1/agent/checks", agent_checks::list),
+    put("/v1/agent/check/register", agent_checks::register),
+    put("/v1/agent/check/deregister/", agent_checks::deregister),
+    put("/v1/agent/check/pass/", agent_checks::pass),
+    put("/v1/agent/check/warn/", agent_checks::warn),
+    put("/v1/agent/check/fail/", agent_checks::fail),
+    put("/v1/agent/check/update/", agent_checks::update),
+    get("/v1/agent/health/service/id/", agent_health::by_id),
+    get("/v1/agent/health/service/name/", agent_health::by_name),
+    put("/v1/catalog/register", catalog::register),
+    put("/v1/catalog/deregister", catalog::deregister),
+    get("/v1/catalog/datacenters", catalog::datacenters),
+    get("/v1/catalog/nodes", catalog::nodes),
+    get("/v1/catalog/services", catalog::services),
+    get("/v1/catalog/service/", catalog::service),
+    get("/v1/catalog/node/", catalog::node),
+    get("/v1/catalog/node-services/", catalog::node_services),
+    get("/v1/health/node/", health::node),
+    get("/v1/health/checks/", health::checks),
+    get("/v1/health/service/", health::service),
+    get("/v1/health/state/", health::state),
+    get("/v1/status/leader", agent_info::leader),
+    get("/v1/status/peers", agent_info::peers),
+    get("/health", operations::health),
+    get("/livez", operations::live),
+    get("/readyz", operations::ready),
+    get("/metrics", operations::metrics),
+    get("/", operations::root),
+];

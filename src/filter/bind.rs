@@ -1,0 +1,132 @@
+//! Checks an expression against a schema and readies it: selectors become paths, literals values, patterns
+//! automata. Knows no syntax, and looks at no record: what is wrong with a filter is wrong whatever it would
+//! find.
+
+use regex::{Regex, RegexBuilder};
+
+use crate::filter::decision::{Filter, Question, Rule, Step, Test};
+use crate::filter::error::FilterError;
+use crate::filter::expression::{Comparison, Expression, Relation, Selector};
+use crate::filter::schema::{Kind, Schema};
+use crate::filter::{PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERNS_MAX};
+use crate::stdx::go_literal::{parse_boolean, parse_integer, quote};
+
+impl Expression {
+    /// Checks every selector, operator and value against the schema, from left to right.
+    ///
+    /// # Errors
+    /// The first comparison that the schema does not allow, or whose pattern does not compile within its
+    /// bounds.
+    pub fn bind(self, schema: &'static Schema) -> Result<Filter, FilterError> {
+        match (Binder { schema, patterns: 0 }).rule(self) {
+            Ok(rule) => Ok(Filter { rule }),
+            Err(error) => Err(*error),
+        }
+    }
+}
+
+/// What makes a node of the nodes below it.
+type Join = fn(Vec<Rule>) -> Rule;
+
+struct Binder {
+    schema: &'static Schema,
+    /// Compiled so far; at most [`PATTERNS_MAX`].
+    patterns: usize,
+}
+
+impl Binder {
+    /// Recurses once per level of nesting. One function for all nodes and a boxed error keep that to one
+    /// small frame.
+    fn rule(&mut self, expression: Expression) -> Result<Rule, Box<FilterError>> {
+        let (operands, join): (Vec<Expression>, Join) = match expression {
+            Expression::Any(operands) => (operands, Rule::Any),
+            Expression::All(operands) => (operands, Rule::All),
+            Expression::Not(operand) => (vec![*operand], Rule::None),
+            Expression::Comparison(comparison) => return self.leaf(comparison),
+        };
+        let mut rules = Vec::with_capacity(operands.len());
+        for operand in operands {
+            rules.push(self.rule(operand)?);
+        }
+        Ok(join(rules))
+    }
+
+    fn leaf(&mut self, comparison: Comparison) -> Result<Rule, Box<FilterError>> {
+        self.test(comparison).map(Rule::Test).map_err(Box::new)
+    }
+
+    fn test(&mut self, comparison: Comparison) -> Result<Test, FilterError> {
+        let Comparison { selector, operator, value } = comparison;
+        let (path, kind) = resolve(&selector, self.schema)?;
+        if !kind.allows(operator) {
+            return Err(FilterError::WrongOperator { operator, selector: selector.to_string() });
+        }
+        let question = match operator.relation {
+            Relation::Equal => equality(kind, value, &selector)?,
+            Relation::In => Question::Contains(value.into()),
+            Relation::Empty => Question::IsEmpty,
+            Relation::Matches => Question::Matches(self.pattern(value)?),
+        };
+        Ok(Test { path, question, is_negated: operator.is_negated })
+    }
+
+    fn pattern(&mut self, pattern: String) -> Result<Regex, FilterError> {
+        self.patterns += 1;
+        if self.patterns > PATTERNS_MAX {
+            return Err(FilterError::TooManyPatterns);
+        }
+        let compiled = RegexBuilder::new(&pattern)
+            .size_limit(PATTERN_BYTES_MAX)
+            .dfa_size_limit(PATTERN_BYTES_MAX)
+            .nest_limit(PATTERN_DEPTH_MAX)
+            .build();
+        compiled.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => FilterError::PatternTooBig { pattern },
+            error => FilterError::WrongPattern { pattern, reason: summary(&error) },
+        })
+    }
+}
+
+/// The compiler of patterns explains itself with a drawing of several lines; the last one says it in words.
+fn summary(error: &regex::Error) -> String {
+    let drawing = error.to_string();
+    let last_line = drawing.lines().last().unwrap_or_default();
+    last_line.trim_start_matches("error: ").to_owned()
+}
+
+/// Follows a selector through the schema.
+fn resolve(selector: &Selector, schema: &'static Schema) -> Result<(Box<[Step]>, Kind), FilterError> {
+    let mut kind = Kind::Struct(schema);
+    let mut path = Vec::with_capacity(selector.0.len());
+    for (position, part) in selector.0.iter().enumerate() {
+        let unknown = || FilterError::UnknownSelector { selector: selector.prefix(position + 1) };
+        let (step, next) = match kind {
+            Kind::Struct(schema) | Kind::StructList(schema) => {
+                let (name, kind) = schema.field(part).ok_or_else(unknown)?;
+                (Step::Field(name), kind)
+            }
+            Kind::TextMap => (Step::Key(part.as_str().into()), Kind::Text),
+            Kind::StructMap(schema) => (Step::Key(part.as_str().into()), Kind::Struct(schema)),
+            Kind::Text | Kind::Integer | Kind::Boolean | Kind::TextList => return Err(unknown()),
+        };
+        path.push(step);
+        kind = next;
+    }
+    Ok((path.into(), kind))
+}
+
+/// Reads the value as the type it is compared with.
+fn equality(kind: Kind, value: String, selector: &Selector) -> Result<Question, FilterError> {
+    let reason = match kind {
+        Kind::Integer => match parse_integer(&value) {
+            Ok(integer) => return Ok(Question::EqualsInteger(integer)),
+            Err(error) => format!("strconv.ParseInt: parsing {}: {error}", quote(&value)),
+        },
+        Kind::Boolean => match parse_boolean(&value) {
+            Some(boolean) => return Ok(Question::EqualsBoolean(boolean)),
+            None => format!("strconv.ParseBool: parsing {}: invalid syntax", quote(&value)),
+        },
+        _ => return Ok(Question::EqualsText(value.into())),
+    };
+    Err(FilterError::WrongValue { value, selector: selector.to_string(), reason })
+}

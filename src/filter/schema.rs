@@ -1,0 +1,52 @@
+//! What a kind of record can be asked: names and types of its fields. Knows no values.
+
+use crate::filter::expression::{Operator, Relation};
+
+/// The fields of a kind of record that a filter may select, by name. Everything else is "not valid".
+#[derive(Debug)]
+pub struct Schema(
+    /// Name and type of each field. Names are case-sensitive.
+    pub &'static [(&'static str, Kind)],
+);
+
+impl Schema {
+    /// The field's name, as long-lived as the schema, and its type.
+    pub fn field(&self, name: &str) -> Option<(&'static str, Kind)> {
+        self.0.iter().copied().find(|(field, _)| *field == name)
+    }
+}
+
+/// The type of a field. It decides which operators are allowed and how a literal is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Text: `==`, `in` (as a part), `matches`.
+    Text,
+    /// A whole number: `==`.
+    Integer,
+    /// True or false: `==`.
+    Boolean,
+    /// Several texts: `in`, `is empty`.
+    TextList,
+    /// Texts by key: `in` (the keys), `is empty`; each value is a [`Kind::Text`] under its key.
+    TextMap,
+    /// A part with fields of its own; nothing can be asked of it as a whole.
+    Struct(&'static Schema),
+    /// Such parts by key: `in` (the keys), `is empty`.
+    StructMap(&'static Schema),
+    /// Several such parts: `is empty`. A comparison of their fields holds when it holds for any of them.
+    StructList(&'static Schema),
+}
+
+impl Kind {
+    /// Whether the operator can be asked of a value of this type.
+    pub fn allows(self, operator: Operator) -> bool {
+        match operator.relation {
+            Relation::Equal => matches!(self, Kind::Text | Kind::Integer | Kind::Boolean),
+            Relation::In => matches!(self, Kind::Text | Kind::TextList | Kind::TextMap | Kind::StructMap(_)),
+            Relation::Empty => {
+                matches!(self, Kind::TextList | Kind::TextMap | Kind::StructMap(_) | Kind::StructList(_))
+            }
+            Relation::Matches => matches!(self, Kind::Text),
+        }
+    }
+}

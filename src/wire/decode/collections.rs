@@ -1,0 +1,72 @@
+//! Lists, maps, and things that may be absent.
+
+use std::collections::BTreeMap;
+
+use serde::de::{MapAccess, SeqAccess};
+
+use crate::stdx::text::Text;
+use crate::wire::decode::place::Place;
+use crate::wire::decode::read::{Fault, Read, Slot};
+
+impl<T: Read> Read for Vec<T> {
+    fn go_type() -> String {
+        format!("[]{}", T::go_type())
+    }
+
+    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, place: Place<'_>) -> Result<(), A::Error> {
+        self.clear();
+        loop {
+            let mut item = T::default();
+            if items.next_element_seed(Slot { target: &mut item, place })?.is_none() {
+                return Ok(());
+            }
+            self.push(item);
+        }
+    }
+}
+
+impl<T: Read> Read for BTreeMap<Text, T> {
+    fn go_type() -> String {
+        format!("map[string]{}", T::go_type())
+    }
+
+    fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, place: Place<'_>) -> Result<(), A::Error> {
+        while let Some(key) = entries.next_key::<Text>()? {
+            let mut value = T::default();
+            entries.next_value_seed(Slot { target: &mut value, place })?;
+            self.insert(key, value);
+        }
+        Ok(())
+    }
+}
+
+/// `None` while it is not given, or given as `null`.
+impl<T: Read> Read for Option<T> {
+    fn go_type() -> String {
+        T::go_type()
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Fault> {
+        self.get_or_insert_default().text(text)
+    }
+
+    fn integer(&mut self, number: i64) -> Result<(), Fault> {
+        self.get_or_insert_default().integer(number)
+    }
+
+    fn float(&mut self, number: f64) -> Result<(), Fault> {
+        self.get_or_insert_default().float(number)
+    }
+
+    fn boolean(&mut self, boolean: bool) -> Result<(), Fault> {
+        self.get_or_insert_default().boolean(boolean)
+    }
+
+    fn list<'de, A: SeqAccess<'de>>(&mut self, items: A, place: Place<'_>) -> Result<(), A::Error> {
+        self.get_or_insert_default().list(items, place)
+    }
+
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: Place<'_>) -> Result<(), A::Error> {
+        self.get_or_insert_default().object(entries, place)
+    }
+}

@@ -1,0 +1,61 @@
+//! Durations in a body: `"1m30s"`, or a number of nanoseconds.
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+
+use crate::stdx::duration::{GoDuration, parse};
+use crate::wire::decode::place::Place;
+use crate::wire::decode::read::{Fault, Read};
+
+/// A span that may be given as text or as nanoseconds; any other JSON type counts as not given, as with Consul.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span(
+    /// The span; zero when not given. May be negative.
+    pub GoDuration,
+);
+
+impl Span {
+    /// Whether it is longer than nothing.
+    pub fn is_positive(self) -> bool {
+        self.0.nanoseconds > 0
+    }
+
+    /// Whether it is less than nothing.
+    pub fn is_negative(self) -> bool {
+        self.0.nanoseconds < 0
+    }
+}
+
+impl Read for Span {
+    fn go_type() -> String {
+        "time.Duration".into()
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Fault> {
+        self.0 = parse(text).map_err(|error| Fault::Nonsense(error.to_string()))?;
+        Ok(())
+    }
+
+    fn integer(&mut self, number: i64) -> Result<(), Fault> {
+        self.0 = GoDuration { nanoseconds: number };
+        Ok(())
+    }
+
+    fn float(&mut self, number: f64) -> Result<(), Fault> {
+        self.0 = GoDuration { nanoseconds: number as i64 };
+        Ok(())
+    }
+
+    fn boolean(&mut self, _boolean: bool) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, _place: Place<'_>) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, _place: Place<'_>) -> Result<(), A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}

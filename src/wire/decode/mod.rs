@@ -1,0 +1,95 @@
+//! JSON as the Go language reads it: keys without regard to case, `null` as unset, and its texts when it does not fit.
+//!
+//! A body is a table of keys and fields ([`object!`](crate::wire::decode::object)), read in one pass without an
+//! intermediate tree. Keys also match in snake case, unknown keys are passed over, a later duplicate wins, and bytes
+//! after the first value are ignored. Depth is bounded by `serde_json` and, for free-form parts, by [`free_form`].
+//! Nothing here knows a particular body. Start at [`read::Read`].
+
+pub mod read;
+pub mod place;
+pub mod scalars;
+pub mod collections;
+pub mod duration;
+pub mod free_form;
+pub mod object;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::de::DeserializeSeed;
+
+use place::Place;
+use read::{Read, Slot};
+
+pub(in crate::wire) use object::object;
+
+/// Longest text of an error in bytes: it may quote the body, and a client's log should survive it.
+const ERROR_BYTES_MAX: usize = 1024;
+
+/// Why a body could not be read. Its text is Go's, because clients match on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError(String);
+
+impl DecodeError {
+    fn new(text: String) -> DecodeError {
+        DecodeError(bounded(text))
+    }
+}
+
+/// The text of an error, cut to [`ERROR_BYTES_MAX`].
+pub(in crate::wire) fn bounded(mut text: String) -> String {
+    if text.len() > ERROR_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX - "…".len()));
+        text.push('…');
+    }
+    text
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// Reads the first JSON value of a body. Bytes that are no UTF-8 become replacement characters, as in Go.
+///
+/// # Errors
+/// When there is no complete JSON value, or a part of it has the wrong type.
+pub fn from_bytes<T: Read>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut value = T::default();
+    let slot = Slot { target: &mut value, place: Place::root() };
+    match slot.deserialize(&mut serde_json::Deserializer::from_str(&text)) {
+        Ok(()) => Ok(value),
+        // Go checks the whole value's syntax before it looks at any part, so bad syntax prevails over a wrong type.
+        Err(error) => {
+            Err(DecodeError::new(syntax::first_error(bytes).unwrap_or_else(|| text_without_position(&error))))
+        }
+    }
+}
+
+/// Reads a value that is a tree already, such as a part of a definition file.
+///
+/// # Errors
+/// When a part of it has the wrong type.
+pub fn from_value<T: Read>(tree: &serde_json::Value) -> Result<T, DecodeError> {
+    let mut value = T::default();
+    match (Slot { target: &mut value, place: Place::root() }).deserialize(tree) {
+        Ok(()) => Ok(value),
+        Err(error) => Err(DecodeError::new(text_without_position(&error))),
+    }
+}
+
+/// The text of an error raised while reading, without the position that `serde_json` appends.
+fn text_without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&position) {
+        Some(text) if error.is_data() => text.to_owned(),
+        _ => text,
+    }
+}

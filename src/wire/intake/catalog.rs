@@ -1,0 +1,206 @@
+//! The catalog's API: nodes, instances and checks that somebody else keeps up to date.
+
+use crate::model::{
+    Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin, Probe, Registration,
+    Service, Status,
+};
+use crate::stdx::text::Text;
+use crate::wire::body::catalog::{
+    CatalogCheckBody, CatalogServiceBody, DefinitionBody, DeregisterBody, RegisterBody,
+};
+use crate::wire::decode::from_bytes;
+use crate::wire::intake::{Invalid, proxy, rules};
+
+/// Length of a UUID with its four dashes, and where these stand.
+const UUID_BYTES: usize = 36;
+const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
+
+/// The body of `/v1/catalog/register`, in the datacenter of that name.
+///
+/// # Errors
+/// When the body cannot be read, is for another datacenter, or describes what muster cannot keep.
+pub fn catalog_registration(body: &[u8], datacenter: &str) -> Result<Registration, Invalid> {
+    let body: RegisterBody = from_bytes(body)?;
+    check_datacenter(&body.datacenter, datacenter)?;
+    if body.node.is_empty() {
+        return Err(Invalid::rejected("Must provide node"));
+    }
+    rules::check_name("node name", &body.node)?;
+    if body.address.is_empty() && !body.skip_node_update {
+        return Err(Invalid::rejected("Must provide address if SkipNodeUpdate is not set"));
+    }
+    rules::check_name("node address", &body.address)?;
+    check_uuid(&body.id)?;
+    rules::check_meta_size("Invalid Node Meta", body.node_meta.as_ref())?;
+    rules::check_meta_size("Invalid Node TaggedAddresses", body.tagged_addresses.as_ref())?;
+    let bodies: Vec<_> = body.check.into_iter().chain(body.checks).collect();
+    rules::check_count_of_checks(bodies.len())?;
+    let checks: Result<Vec<Check>, _> =
+        bodies.into_iter().map(|check| catalog_check(check, &body.node)).collect();
+    let service = body.service.map(|service| catalog_service(service, &body.node)).transpose()?;
+    Ok(Registration {
+        service,
+        checks: checks?,
+        existing_checks: ExistingChecks::Overwrite,
+        node: NodePart::Set {
+            name: body.node,
+            id: body.id,
+            address: body.address,
+            tagged_addresses: body.tagged_addresses,
+            meta: body.node_meta,
+            keep_existing: body.skip_node_update,
+        },
+    })
+}
+
+/// The body of `/v1/catalog/deregister`, in the datacenter of that name. An instance prevails over a check.
+///
+/// # Errors
+/// When the body cannot be read, is for another datacenter, or names no node.
+pub fn catalog_deregistration(body: &[u8], datacenter: &str) -> Result<Command, Invalid> {
+    let DeregisterBody { datacenter: asked, node, service_id, check_id } = from_bytes(body)?;
+    check_datacenter(&asked, datacenter)?;
+    if node.is_empty() {
+        return Err(Invalid::rejected("Must provide node"));
+    }
+    let must_exist = false;
+    Ok(match (service_id.is_empty(), check_id.is_empty()) {
+        (false, _) => Command::DeregisterService { node, service_id, must_exist },
+        (true, false) => Command::DeregisterCheck { node, check_id, must_exist },
+        (true, true) => Command::DeregisterNode { node },
+    })
+}
+
+fn check_datacenter(asked: &str, own: &str) -> Result<(), Invalid> {
+    if asked.is_empty() || asked.eq_ignore_ascii_case(own) {
+        return Ok(());
+    }
+    Err(Invalid::rejected("No path to datacenter"))
+}
+
+fn check_uuid(id: &str) -> Result<(), Invalid> {
+    let bytes = id.as_bytes();
+    let fault = if bytes.is_empty() {
+        return Ok(());
+    } else if bytes.len() != UUID_BYTES {
+        "uuid string is wrong length".to_owned()
+    } else if UUID_DASHES.iter().any(|at| bytes[*at] != b'-') {
+        "uuid is improperly formatted".to_owned()
+    } else {
+        let is_digit = |at: usize| UUID_DASHES.contains(&at) || bytes[at].is_ascii_hexdigit();
+        let Some(at) = (0..UUID_BYTES).find(|at| !is_digit(*at)) else { return Ok(()) };
+        let character = char::from(bytes[at]);
+        format!("encoding/hex: invalid byte: U+{:04X} {character:?}", u32::from(character))
+    };
+    Err(Invalid::rejected(format!("Bad node ID: {fault}")))
+}
+
+fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service, Invalid> {
+    if body.service.is_empty() {
+        return Err(Invalid::rejected("Must provide service name with ID"));
+    }
+    if body.id.is_empty() {
+        body.id = body.service.clone();
+    }
+    rules::check_name("service name", &body.service)?;
+    rules::check_name("service ID", &body.id)?;
+    rules::check_name("service kind", &body.kind)?;
+    rules::check_service_address(&body.address)?;
+    rules::check_tags(&body.tags)?;
+    proxy::check_kind(&body.kind, body.port, body.proxy.as_ref(), body.connect.native)?;
+    let meta_prefix =
+        format!("failed inserting service: Invalid Service Meta for node {node} and serviceID {}", body.id);
+    rules::check_meta(&meta_prefix, body.meta.as_ref())?;
+    Ok(Service {
+        kind: body.kind,
+        id: body.id,
+        name: body.service,
+        tags: body.tags,
+        address: body.address,
+        port: rules::port("service port", body.port)?,
+        tagged_addresses: rules::tagged_addresses(body.tagged_addresses)?,
+        // Weights that would take the instance out altogether count as not given here, unlike with the agent.
+        weights: rules::weights(body.weights.filter(|weights| weights.passing != 0))?,
+        meta: body.meta,
+        enable_tag_override: body.enable_tag_override,
+        proxy: proxy::proxy(body.proxy, "")?,
+        connect: Connect { native: body.connect.native },
+        origin: Origin::Catalog,
+        indexes: Indexes::default(),
+    })
+}
+
+fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Invalid> {
+    if !body.node.is_empty() && body.node != *node {
+        let sentence = format!("check node \"{}\" does not match node \"{node}\"", body.node);
+        return Err(Invalid::rejected(sentence));
+    }
+    if body.id.is_empty() {
+        body.id = body.name.clone();
+    }
+    if body.id.is_empty() {
+        return Err(Invalid::rejected("Must provide check ID or name"));
+    }
+    let status = if body.status.is_empty() { Some(Status::Critical) } else { Status::parse(&body.status) };
+    let status = status.ok_or_else(|| Invalid::rejected("Bad check status"))?;
+    rules::check_name("check ID", &body.id)?;
+    rules::check_name("check name", &body.name)?;
+    rules::check_name("check type", &body.kind)?;
+    rules::check_name("service ID", &body.service_id)?;
+    let definition = definition(body.definition)?;
+    Ok(Check {
+        id: body.id,
+        name: body.name,
+        status,
+        notes: rules::cut_output(body.notes),
+        output: rules::cut_output(body.output),
+        service_id: body.service_id,
+        kind: if body.kind.is_empty() { kind_of(&definition).into() } else { body.kind },
+        definition,
+        origin: Origin::Catalog,
+        status_since_ms: 0,
+        indexes: Indexes::default(),
+    })
+}
+
+/// The word for a definition's type. One that needs an interval and has none is of no type, as with Consul.
+fn kind_of(definition: &CheckDefinition) -> &'static str {
+    match &definition.probe {
+        Some(Probe::Http { .. } | Probe::Tcp { .. }) if definition.interval.is_zero() => "",
+        Some(probe) => probe.kind(),
+        None => "",
+    }
+}
+
+fn definition(body: DefinitionBody) -> Result<CheckDefinition, Invalid> {
+    let output_max_size = u32::try_from(body.output_max_size)
+        .map_err(|_| Invalid::rejected("Invalid check: MaxOutputMaxSize must be positive"))?;
+    let reap_after = body.deregister_critical_service_after;
+    let ttl = rules::duration("TTL", body.ttl)?;
+    Ok(CheckDefinition {
+        interval: rules::duration("Interval", body.interval)?,
+        timeout: rules::duration("Timeout", body.timeout)?,
+        deregister_critical_service_after: rules::duration("DeregisterCriticalServiceAfter", reap_after)?,
+        output_max_size,
+        probe: if !body.http.is_empty() {
+            Some(Probe::Http {
+                url: body.http,
+                method: body.method,
+                header: body.header,
+                body: body.body,
+                tls_skip_verify: body.tls_skip_verify,
+                tls_server_name: body.tls_server_name,
+                disable_redirects: body.disable_redirects,
+            })
+        } else if !ttl.is_zero() {
+            Some(Probe::Ttl { ttl })
+        } else if !body.tcp.is_empty() {
+            Some(Probe::Tcp { address: body.tcp })
+        } else if !body.alias_node.is_empty() || !body.alias_service.is_empty() {
+            Some(Probe::Alias { node: body.alias_node, service_id: body.alias_service })
+        } else {
+            None
+        },
+        ..CheckDefinition::default()
+    })
+}

@@ -1,0 +1,66 @@
+//! Checks of the agent: registered alone, reported on.
+
+use crate::model::{Check, ExistingChecks, Indexes, NodePart, Observation, Origin, Registration, Status};
+use crate::wire::body::check::{CheckBody, CheckUpdateBody};
+use crate::wire::decode::from_bytes;
+use crate::wire::intake::{AgentNode, Invalid, probe, rules};
+
+/// The body of `/v1/agent/check/register`. A check that exists keeps its status and output.
+///
+/// # Errors
+/// When the body cannot be read, or describes no check that muster runs.
+pub fn check_registration(body: &[u8], agent: &AgentNode) -> Result<Registration, Invalid> {
+    registration(from_bytes(body)?, agent)
+}
+
+/// The registration of one check on the agent's node.
+pub(super) fn registration(mut body: CheckBody, agent: &AgentNode) -> Result<Registration, Invalid> {
+    if body.name.is_empty() {
+        return Err(Invalid::rejected("Missing check name"));
+    }
+    if !body.status.is_empty() && Status::parse(&body.status).is_none() {
+        return Err(Invalid::rejected("Bad check status"));
+    }
+    if body.id.is_empty() {
+        body.id = body.name.clone();
+    }
+    rules::check_name("service ID", &body.service_id)?;
+    Ok(Registration {
+        node: NodePart::Existing { name: agent.name.clone() },
+        service: None,
+        checks: vec![agent_check(body)?],
+        existing_checks: ExistingChecks::KeepStatus,
+    })
+}
+
+/// The check, complete: id, name and instance must be in the body by now.
+pub(super) fn agent_check(body: CheckBody) -> Result<Check, Invalid> {
+    let definition = probe::definition(&body)?;
+    rules::check_name("check ID", &body.id)?;
+    rules::check_name("check name", &body.name)?;
+    Ok(Check {
+        id: body.id,
+        name: body.name,
+        status: Status::parse(&body.status).unwrap_or_default(),
+        notes: rules::cut_output(body.notes),
+        output: Default::default(),
+        service_id: body.service_id,
+        kind: definition.probe.as_ref().map(|probe| probe.kind().into()).unwrap_or_default(),
+        definition,
+        origin: Origin::Agent,
+        status_since_ms: 0,
+        indexes: Indexes::default(),
+    })
+}
+
+/// The body of `/v1/agent/check/update`. The output is as long as the client made it.
+///
+/// # Errors
+/// When the body cannot be read, or names no status.
+pub fn check_update(body: &[u8]) -> Result<Observation, Invalid> {
+    let body: CheckUpdateBody = from_bytes(body)?;
+    match Status::parse(&body.status) {
+        Some(status) => Ok(Observation { status, output: body.output }),
+        None => Err(Invalid::rejected(format!("Invalid check status: '{}'", body.status))),
+    }
+}

@@ -1,0 +1,128 @@
+//! What proxies and gateways must and must not say.
+
+use serde_json::{Map, Value};
+
+use crate::model::Proxy;
+use crate::stdx::text::Text;
+use crate::wire::body::proxy::{ExposeBody, MeshGatewayBody, ProxyBody, UpstreamBody};
+use crate::wire::intake::{Invalid, rules};
+
+/// The word for an ordinary mesh proxy.
+const CONNECT_PROXY: &str = "connect-proxy";
+
+/// The words for gateways that must have a port and stand for no single service.
+const GATEWAYS: [&str; 2] = ["mesh-gateway", "terminating-gateway"];
+
+/// Refuses a proxy or gateway that lacks what its kind needs, all faults at once, as Consul lists them.
+pub fn check_kind(kind: &str, port: i64, proxy: Option<&ProxyBody>, is_native: bool) -> Result<(), Invalid> {
+    let has_destination = proxy.is_some_and(|proxy| !proxy.destination_service_name.trim().is_empty());
+    let mut faults: Vec<String> = Vec::new();
+    if kind == CONNECT_PROXY {
+        if !has_destination {
+            faults.push("Proxy.DestinationServiceName must be non-empty for Connect proxy services".into());
+        }
+        if port == 0 {
+            faults.push("Port must be set for a Connect proxy".into());
+        }
+        if is_native {
+            faults.push("A Proxy cannot also be Connect Native, only typical services".into());
+        }
+    } else if GATEWAYS.contains(&kind) {
+        if port == 0 {
+            faults.push(format!("Port must be non-zero for a {kind}"));
+        }
+        if has_destination {
+            faults.push(format!("The Proxy.DestinationServiceName configuration is invalid for a {kind}"));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let lines: String = faults.iter().map(|fault| format!("\t* {fault}\n")).collect();
+    let plural = if faults.len() == 1 { "error" } else { "errors" };
+    Err(Invalid::rejected(format!("{} {plural} occurred:\n{lines}\n", faults.len())))
+}
+
+/// The proxy as it is kept; `None` when the body says nothing of it.
+///
+/// `upstream_type` is what an upstream is that does not say: the agent's are services, the catalog's are left open.
+pub fn proxy(body: Option<ProxyBody>, upstream_type: &str) -> Result<Option<Box<Proxy>>, Invalid> {
+    let Some(body) = body.filter(|body| *body != ProxyBody::default()) else { return Ok(None) };
+    let mut rest = Map::new();
+    if let Some(config) = body.config {
+        rest.insert("Config".into(), Value::Object(config.0));
+    }
+    if !body.upstreams.is_empty() {
+        let upstreams: Result<_, _> =
+            body.upstreams.into_iter().map(|body| upstream(body, upstream_type)).collect();
+        rest.insert("Upstreams".into(), Value::Array(upstreams?));
+    }
+    put_object(&mut rest, "MeshGateway", mesh_gateway(body.mesh_gateway));
+    put_object(&mut rest, "Expose", expose(body.expose)?);
+    rules::check_name("proxy destination", &body.destination_service_name)?;
+    rules::check_name("proxy destination", &body.destination_service_id)?;
+    Ok(Some(Box::new(Proxy {
+        destination_service_name: body.destination_service_name,
+        destination_service_id: body.destination_service_id,
+        local_service_address: body.local_service_address,
+        local_service_port: rules::port("Proxy.LocalServicePort", body.local_service_port)?,
+        rest: rest.into_iter().map(|(key, value)| (key.into(), value)).collect(),
+    })))
+}
+
+fn upstream(body: UpstreamBody, type_default: &str) -> Result<Value, Invalid> {
+    let mut kept = Map::new();
+    let kind = if body.destination_type.is_empty() { type_default.into() } else { body.destination_type };
+    put_text(&mut kept, "DestinationType", &kind);
+    put_text(&mut kept, "DestinationNamespace", &body.destination_namespace);
+    put_text(&mut kept, "DestinationName", &body.destination_name);
+    put_text(&mut kept, "Datacenter", &body.datacenter);
+    put_text(&mut kept, "LocalBindAddress", &body.local_bind_address);
+    let port = rules::port("Upstreams.LocalBindPort", body.local_bind_port)?;
+    kept.insert("LocalBindPort".into(), port.into());
+    if let Some(config) = body.config {
+        kept.insert("Config".into(), Value::Object(config.0));
+    }
+    put_object(&mut kept, "MeshGateway", mesh_gateway(body.mesh_gateway));
+    Ok(Value::Object(kept))
+}
+
+fn mesh_gateway(body: MeshGatewayBody) -> Map<String, Value> {
+    let mut kept = Map::new();
+    put_text(&mut kept, "Mode", &body.mode);
+    kept
+}
+
+fn expose(body: ExposeBody) -> Result<Map<String, Value>, Invalid> {
+    let mut kept = Map::new();
+    if body.checks {
+        kept.insert("Checks".into(), true.into());
+    }
+    if !body.paths.is_empty() {
+        let mut paths = Vec::with_capacity(body.paths.len());
+        for path in body.paths {
+            let mut entry = Map::new();
+            let listener_port = rules::port("Expose.Paths.ListenerPort", path.listener_port)?;
+            let local_path_port = rules::port("Expose.Paths.LocalPathPort", path.local_path_port)?;
+            entry.insert("ListenerPort".into(), listener_port.into());
+            entry.insert("Path".into(), path.path.as_str().into());
+            entry.insert("LocalPathPort".into(), local_path_port.into());
+            entry.insert("Protocol".into(), path.protocol.as_str().into());
+            paths.push(Value::Object(entry));
+        }
+        kept.insert("Paths".into(), Value::Array(paths));
+    }
+    Ok(kept)
+}
+
+fn put_text(into: &mut Map<String, Value>, key: &str, text: &Text) {
+    if !text.is_empty() {
+        into.insert(key.into(), text.as_str().into());
+    }
+}
+
+fn put_object(into: &mut Map<String, Value>, key: &str, object: Map<String, Value>) {
+    if !object.is_empty() {
+        into.insert(key.into(), Value::Object(object));
+    }
+}

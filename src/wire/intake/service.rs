@@ -1,0 +1,143 @@
+//! Service instances of the agent.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::model::{
+    Check, Connect, ExistingChecks, Indexes, NodePart, Origin, Registration, Service, ServiceAddress, Status,
+};
+use crate::stdx::text::Text;
+use crate::wire::body::check::CheckBody;
+use crate::wire::body::service::{AddressBody, ServiceBody};
+use crate::wire::decode::from_bytes;
+use crate::wire::intake::check::agent_check;
+use crate::wire::intake::{AgentNode, Invalid, proxy, rules};
+
+/// What an upstream of an agent's proxy is, unless it says otherwise.
+const UPSTREAM_TYPE: &str = "service";
+
+/// The body of `/v1/agent/service/register`; `existing` is what becomes of checks the instance has already.
+///
+/// # Errors
+/// When the body cannot be read, or describes no instance or no check that muster can keep.
+pub fn service_registration(
+    body: &[u8],
+    existing: ExistingChecks,
+    agent: &AgentNode,
+) -> Result<Registration, Invalid> {
+    registration(from_bytes(body)?, existing, agent)
+}
+
+/// The registration of one instance with its checks on the agent's node.
+pub(super) fn registration(
+    mut body: ServiceBody,
+    existing: ExistingChecks,
+    agent: &AgentNode,
+) -> Result<Registration, Invalid> {
+    if body.name.is_empty() {
+        return Err(Invalid::rejected("Missing service name"));
+    }
+    if body.id.is_empty() {
+        body.id = body.name.clone();
+    }
+    rules::check_name("service name", &body.name)?;
+    rules::check_name("service ID", &body.id)?;
+    let checks = checks_of(&mut body);
+    let service = service(body)?;
+    rules::check_count_of_checks(checks.len())?;
+    Ok(Registration {
+        node: NodePart::Existing { name: agent.name.clone() },
+        checks: complete_checks(checks, &service)?,
+        service: Some(service),
+        existing_checks: existing,
+    })
+}
+
+/// The check given alone, unless nothing is in it, and then those given as a list.
+fn checks_of(body: &mut ServiceBody) -> Vec<CheckBody> {
+    let single = body.check.take().filter(|check| *check != CheckBody::default());
+    single.into_iter().chain(std::mem::take(&mut body.checks)).collect()
+}
+
+fn complete_checks(checks: Vec<CheckBody>, service: &Service) -> Result<Vec<Check>, Invalid> {
+    let is_alone = checks.len() == 1;
+    let complete = checks.into_iter().enumerate().map(|(index, mut check)| {
+        if !check.status.is_empty() && Status::parse(&check.status).is_none() {
+            return Err(Invalid::rejected("Status for checks must 'passing', 'warning', 'critical'"));
+        }
+        if check.id.is_empty() {
+            let suffix = if is_alone { String::new() } else { format!(":{}", index + 1) };
+            check.id = format!("service:{}{suffix}", service.id).into();
+        }
+        if check.name.is_empty() {
+            check.name = format!("Service '{}' check", service.name).into();
+        }
+        check.service_id = service.id.clone();
+        agent_check(check)
+    });
+    complete.collect()
+}
+
+fn service(body: ServiceBody) -> Result<Service, Invalid> {
+    if body.connect.sidecar_service.is_some() {
+        return Err(Invalid::rejected(
+            "Bad request: Invalid SidecarService: sidecars are not registered along with their service; register the \
+             proxy as a service of kind connect-proxy",
+        ));
+    }
+    rules::check_service_address(&body.address)?;
+    let weights = rules::weights(body.weights)?;
+    rules::check_meta("Invalid Service Meta", body.meta.as_ref())?;
+    rules::check_tags(&body.tags)?;
+    rules::check_name("service kind", &body.kind)?;
+    proxy::check_kind(&body.kind, body.port, body.proxy.as_ref(), body.connect.native)?;
+    let port = rules::port("service port", body.port)?;
+    check_address_families(&body.tagged_addresses)?;
+    let mut tagged_addresses = rules::tagged_addresses(body.tagged_addresses)?;
+    add_own_address(&mut tagged_addresses, &body.address, port);
+    Ok(Service {
+        kind: body.kind,
+        id: body.id,
+        name: body.name,
+        tags: body.tags,
+        address: body.address,
+        port,
+        tagged_addresses,
+        weights,
+        meta: body.meta,
+        enable_tag_override: body.enable_tag_override,
+        proxy: proxy::proxy(body.proxy, UPSTREAM_TYPE)?,
+        connect: Connect { native: body.connect.native },
+        origin: Origin::Agent,
+        indexes: Indexes::default(),
+    })
+}
+
+/// Refuses addresses that are not of the family their role names.
+fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(), Invalid> {
+    for (role, address) in addresses {
+        let (fits, family) = match role.as_str() {
+            "lan_ipv4" | "wan_ipv4" => (address.address.parse::<Ipv4Addr>().is_ok(), "ipv4"),
+            "lan_ipv6" | "wan_ipv6" => (address.address.parse::<Ipv6Addr>().is_ok(), "ipv6"),
+            _ => continue,
+        };
+        if !fits {
+            return Err(Invalid::rejected(format!(
+                "Service tagged address \"{role}\" must be a valid {family} address"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// An instance that listens on an IP address has it under the roles of its family too, unless others stand there.
+fn add_own_address(addresses: &mut BTreeMap<Text, ServiceAddress>, address: &Text, port: u16) {
+    let roles = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => ["lan_ipv4", "wan_ipv4"],
+        Ok(IpAddr::V6(_)) => ["lan_ipv6", "wan_ipv6"],
+        Err(_) => return,
+    };
+    for role in roles {
+        addresses.entry(role.into()).or_insert_with(|| ServiceAddress { address: address.clone(), port });
+    }
+}

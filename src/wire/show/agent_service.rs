@@ -1,0 +1,91 @@
+//! An instance as `/v1/agent/services` shows it, and the hash that tells whether it is still the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::model::{self, Check, Meta, Service, ServiceAddress};
+use crate::stdx::text::Text;
+use crate::wire::json;
+use crate::wire::show::parts;
+use crate::wire::show::proxy::Proxy;
+
+/// One instance of the agent. `Proxy` and `Connect` are there only for those that use them; indexes never are.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AgentService<'a> {
+    #[serde(skip_serializing_if = "parts::is_default")]
+    kind: &'a str,
+    #[serde(rename = "ID")]
+    id: &'a str,
+    service: &'a str,
+    tags: &'a [Text],
+    meta: &'a Meta,
+    port: u16,
+    address: &'a str,
+    #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
+    tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
+    #[serde(serialize_with = "parts::weights")]
+    weights: &'a model::Weights,
+    enable_tag_override: bool,
+    #[serde(skip_serializing_if = "parts::is_default")]
+    content_hash: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<Proxy<'a>>,
+    #[serde(skip_serializing_if = "is_not_native", serialize_with = "parts::connect")]
+    connect: &'a model::Connect,
+    datacenter: &'a str,
+}
+
+fn is_not_native(connect: &&model::Connect) -> bool {
+    !connect.native
+}
+
+/// Kinds that show a proxy even when it says nothing.
+const PROXY_KINDS: [&str; 4] = ["connect-proxy", "mesh-gateway", "terminating-gateway", "ingress-gateway"];
+
+impl<'a> AgentService<'a> {
+    /// The instance, in the datacenter of that name.
+    pub fn new(service: &'a Service, datacenter: &'a str) -> Self {
+        let is_proxy = PROXY_KINDS.contains(&service.kind.as_str());
+        AgentService {
+            kind: &service.kind,
+            id: &service.id,
+            service: &service.name,
+            tags: &service.tags,
+            meta: parts::meta_or_empty(&service.meta),
+            port: service.port,
+            address: &service.address,
+            tagged_addresses: &service.tagged_addresses,
+            weights: &service.weights,
+            enable_tag_override: service.enable_tag_override,
+            content_hash: "",
+            proxy: is_proxy.then(|| Proxy::of_agent(service.proxy.as_deref())),
+            connect: &service.connect,
+            datacenter,
+        }
+    }
+
+    /// The same with its hash, as `/v1/agent/service/:id` answers.
+    pub fn with_content_hash(self, content_hash: &'a str) -> Self {
+        AgentService { content_hash, ..self }
+    }
+}
+
+/// A hash over what an instance was registered with, and what its checks were: sixteen hex digits.
+///
+/// Two registrations that say the same hash the same, whatever statuses and indexes are. It is FNV-1a with 64 bits,
+/// which tells changes apart and defends nothing.
+pub fn content_hash(service: &Service, checks: &[Arc<Check>]) -> String {
+    let mut bytes = json::to_vec(&AgentService::new(service, ""), false);
+    for check in checks.iter().filter(|check| !check.is_node_level()) {
+        json::write_into(&mut bytes, &(&check.id, &check.name, &check.notes, &check.definition), false);
+    }
+    let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
+    format!("{:016x}", bytes.iter().fold(FNV_BASIS, fold))
+}
+
+/// The constants of 64-bit FNV-1a.
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;

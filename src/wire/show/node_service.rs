@@ -1,0 +1,57 @@
+//! An instance as `/v1/health/service` and `/v1/catalog/node` show it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::{self, Meta, Service, ServiceAddress};
+use crate::stdx::text::Text;
+use crate::wire::show::parts;
+use crate::wire::show::proxy::Proxy;
+
+/// One instance. `Meta` is `null` when it was registered without.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NodeService<'a> {
+    #[serde(skip_serializing_if = "parts::is_default")]
+    pub(in crate::wire) kind: &'a str,
+    #[serde(rename = "ID")]
+    pub(in crate::wire) id: &'a str,
+    pub(in crate::wire) service: &'a str,
+    pub(in crate::wire) tags: &'a Vec<Text>,
+    pub(in crate::wire) address: &'a str,
+    #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
+    pub(in crate::wire) tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
+    pub(in crate::wire) meta: &'a Option<Meta>,
+    pub(in crate::wire) port: u16,
+    #[serde(serialize_with = "parts::weights")]
+    pub(in crate::wire) weights: &'a model::Weights,
+    pub(in crate::wire) enable_tag_override: bool,
+    pub(in crate::wire) proxy: Proxy<'a>,
+    #[serde(serialize_with = "parts::connect")]
+    pub(in crate::wire) connect: &'a model::Connect,
+    create_index: u64,
+    modify_index: u64,
+}
+
+impl<'a> NodeService<'a> {
+    /// The instance.
+    pub fn new(service: &'a Service) -> Self {
+        NodeService {
+            kind: &service.kind,
+            id: &service.id,
+            service: &service.name,
+            tags: &service.tags,
+            address: &service.address,
+            tagged_addresses: &service.tagged_addresses,
+            meta: &service.meta,
+            port: service.port,
+            weights: &service.weights,
+            enable_tag_override: service.enable_tag_override,
+            proxy: Proxy::of_catalog(service.proxy.as_deref()),
+            connect: &service.connect,
+            create_index: service.indexes.create,
+            modify_index: service.indexes.modify,
+        }
+    }
+}
