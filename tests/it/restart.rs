@@ -4,7 +4,13 @@
 //! `MUSTER_KILLS` sets how often [`kills`] kills (50), `MUSTER_SEED` repeats a run; `scripts/crash` kills a thousand times.
 
 mod chance;
+mod checks;
+mod damage;
+mod directory;
+mod ending;
+mod files;
 mod kills;
 mod ledger;
 mod life;
+mod reload;
 mod views;

@@ -60,7 +60,8 @@ fn what_was_acknowledged_survives_every_kill() {
         } else {
             Duration::from_millis(LIFE_MS.0 + chance.below(LIFE_MS.1))
         };
-        outcome = live_once(&mut process, &mut ledgers, &fixtures, &mut indexes, &mut tally, life, &mut chance);
+        outcome =
+            live_once(&mut process, &mut ledgers, &fixtures, &mut indexes, &mut tally, life, &mut chance);
         done += 1;
     }
     let last = outcome.and_then(|()| {
@@ -92,7 +93,8 @@ fn set_up(process: &Process, ledgers: &[Ledger], target: SocketAddr) -> Fixtures
         let report = json!({"Status": status, "Output": format!("I am {status}")});
         put(&format!("/v1/agent/check/update/{status}"), report.to_string());
     }
-    let check = json!({"CheckID": "probed", "Name": "probe", "Interval": "1s", "HTTP": format!("http://{target}/")});
+    let check =
+        json!({"CheckID": "probed", "Name": "probe", "Interval": "1s", "HTTP": format!("http://{target}/")});
     put("/v1/agent/service/register", json!({"Name": "steady-probed", "Check": check}).to_string());
     for ledger in ledgers {
         if let Some(request) = ledger.node_request() {
@@ -150,7 +152,8 @@ fn live_once(
             thread::sleep(life);
         }
         process.kill();
-        let joined = |outcome: thread::Result<Result<(), String>>| outcome.map_err(|_| "a thread panicked")?;
+        let joined =
+            |outcome: thread::Result<Result<(), String>>| outcome.map_err(|_| "a thread panicked")?;
         let mut outcome = begun;
         for thread in threads {
             outcome = outcome.and(joined(thread.join()));
@@ -177,7 +180,8 @@ fn judge_first_answers(
     let mut sentences = BTreeSet::new();
     let mut highest = indexes.clone();
     for Seen { view, answer } in &seen {
-        let (found, differences) = compare(&expected_rows(*view, fixtures, ledgers), &view.rows(&answer.json()));
+        let (found, differences) =
+            compare(&expected_rows(*view, fixtures, ledgers), &view.rows(&answer.json()));
         tally.add(found);
         sentences.extend(differences.into_iter().map(|it| format!("{}: {it}", view.target())));
         // Readers side by side may be answered out of order; none may be answered below what was seen before the kill.

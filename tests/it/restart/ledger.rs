@@ -85,8 +85,7 @@ impl Ledger {
     /// The request that makes its node known without an instance, if the node is its own.
     pub fn node_request(&self) -> Option<Request> {
         let body = json!({"Node": self.node(), "Address": "127.0.0.9"});
-        (self.way == Way::Catalog)
-            .then(|| Request::new("PUT", "/v1/catalog/register").body(body.to_string()))
+        (self.way == Way::Catalog).then(|| Request::new("PUT", "/v1/catalog/register").body(body.to_string()))
     }
 
     /// Chooses the next operation, notes it as doubtful, and gives its request.

@@ -45,7 +45,8 @@ pub struct Seen {
 /// When it does not answer in time, or with anything but 200 once it listens.
 pub fn first_answers(address: SocketAddr, views: &[View], count: usize) -> Result<Vec<Seen>, String> {
     thread::scope(|scope| {
-        let read = |at: usize| move || read_first(address, views, at * views.len() / READERS, count / READERS);
+        let read =
+            |at: usize| move || read_first(address, views, at * views.len() / READERS, count / READERS);
         let readers: Vec<_> = (0..READERS).map(|at| scope.spawn(read(at))).collect();
         let mut seen = Vec::new();
         for reader in readers {
@@ -93,7 +94,9 @@ pub fn ask_with_old_indexes(
     thread::scope(|scope| {
         let asks: Vec<_> = indexes
             .iter()
-            .map(|(&view, &index)| scope.spawn(move || ask_with_old_index(address, view, index, &expected(view))))
+            .map(|(&view, &index)| {
+                scope.spawn(move || ask_with_old_index(address, view, index, &expected(view)))
+            })
             .collect();
         asks.into_iter().try_for_each(|ask| ask.join().map_err(|_| "a blocking query panicked")?)
     })

@@ -125,7 +125,8 @@ fn passing_row(entry: &Value) -> (String, String) {
     let (key, mut content) = service_row(&text(&entry["Node"]["Node"]), &entry["Service"]);
     for check in entry["Checks"].as_array().into_iter().flatten() {
         if check["ServiceID"] == entry["Service"]["ID"] {
-            let (id, status, notes) = (text(&check["CheckID"]), text(&check["Status"]), text(&check["Notes"]));
+            let (id, status, notes) =
+                (text(&check["CheckID"]), text(&check["Status"]), text(&check["Notes"]));
             content += &format!(", {id}: {status}, {notes}");
         }
     }
@@ -204,11 +205,8 @@ fn differences_are_told_apart() {
     let rows = |pairs: &[(&str, &str)]| -> Rows {
         pairs.iter().map(|(key, content)| ((*key).to_owned(), (*content).to_owned())).collect()
     };
-    let (tally, sentences) = compare(&rows(&[("a", "1"), ("b", "2"), ("c", "3")]), &rows(&[
-        ("b", "2"),
-        ("c", "4"),
-        ("d", "5"),
-    ]));
+    let (tally, sentences) =
+        compare(&rows(&[("a", "1"), ("b", "2"), ("c", "3")]), &rows(&[("b", "2"), ("c", "4"), ("d", "5")]));
     assert_eq!(tally, Tally { lost: 1, resurrected: 1, wrong: 1 });
     assert_eq!(sentences.len(), 3);
     assert!(compare(&rows(&[("a", "1")]), &rows(&[("a", "1")])).0.is_clean());
