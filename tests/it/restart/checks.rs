@@ -17,10 +17,10 @@ fn put(client: &mut Client, target: &str, body: &Value) {
     assert_eq!(answer.status, 200, "{target}: {}", answer.text());
 }
 
-/// Registers a service with a TTL check `NAME-beat`.
-fn register(client: &mut Client, name: &str, ttl: &str, reaped_after: &str) {
+/// Registers a service with a TTL check `NAME-beat`, to be deregistered when it was critical for `patience`.
+fn register(client: &mut Client, name: &str, ttl: &str, patience: &str) {
     let check = json!({"CheckID": format!("{name}-beat"), "Name": "beat", "TTL": ttl,
-        "DeregisterCriticalServiceAfter": reaped_after});
+        "DeregisterCriticalServiceAfter": patience});
     put(client, "/v1/agent/service/register", &json!({"Name": name, "Check": check}));
 }
 
@@ -44,7 +44,7 @@ fn stay_away(for_long: Duration) {
 fn an_absence_longer_than_the_ttl_turns_nothing_critical() {
     const TTL: Duration = Duration::from_secs(2);
     let mut process = Process::muster(&[]).expect("muster starts");
-    register(&mut process.client(), "web", "2s", "");
+    register(&mut process.client(), "web", "2s", "0s");
     beat(&mut process.client(), "pass", "web");
     process.kill();
     stay_away(TTL + TTL / 2);
@@ -68,7 +68,7 @@ fn an_absence_longer_than_the_ttl_turns_nothing_critical() {
 #[test]
 fn a_beat_after_the_restart_counts_like_any_other() {
     let mut process = Process::muster(&[]).expect("muster starts");
-    register(&mut process.client(), "web", "30m", "");
+    register(&mut process.client(), "web", "30m", "0s");
     beat(&mut process.client(), "warn", "web");
     process.kill();
     process.start_again().expect("muster starts again");

@@ -6,27 +6,25 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::files::{mode, tree};
+use super::files::{copy, mode, tree};
 use crate::support::client::Client;
 use crate::support::process::Process;
 
-/// A start on `data_dir` must fail with exit code 1 and a sentence that holds all of `words`; nothing in the directory
-/// may have changed. Gives the sentence.
-pub fn assert_refused(data_dir: &Path, words: &[&str], what: &str) -> String {
-    let before = tree(data_dir);
-    let rights = mode(data_dir);
-    let said = match Process::muster_on(data_dir, &[]) {
-        Ok(_) => panic!("{what}: it starts"),
-        Err(said) => said,
-    };
-    assert!(said.contains("(exit status: 1)"), "{what}: it ends by itself with 1: {said}");
-    for word in words {
-        assert!(said.contains(word), "{what}: the sentence holds {word:?}: {said}");
-    }
-    assert!(!said.contains("panic"), "{what}: a sentence, no panic: {said}");
+/// A start on `data_dir` must be refused in `words`, and nothing in the directory may have changed.
+fn assert_refused(data_dir: &Path, words: &[&str], what: &str) {
+    let (before, rights) = (tree(data_dir), mode(data_dir));
+    let said = Process::muster_on(data_dir, &[]).err().unwrap_or_else(|| panic!("{what}: it starts"));
+    assert_refusal(&said, words, what);
     assert!(tree(data_dir) == before, "{what}: the files are as they were");
     assert_eq!(mode(data_dir), rights, "{what}: the rights are as they were");
-    said
+}
+
+/// What a failed start said: that it ended by itself with 1, and a sentence that holds all of `words`.
+pub fn assert_refusal(said: &str, words: &[&str], what: &str) {
+    for word in ["(exit status: 1)"].iter().chain(words) {
+        assert!(said.contains(word), "{what}: it says {word:?}: {said}");
+    }
+    assert!(!said.contains("panic"), "{what}: a sentence, no panic: {said}");
 }
 
 fn register(client: &mut Client, name: &str) {
@@ -70,9 +68,7 @@ fn a_second_process_is_refused_and_the_first_goes_on() {
     for _ in 0..3 {
         // The first one may be writing in the background, so its files are not compared here.
         let said = Process::muster_on(&process.data_dir(), &[]).err().expect("the second process is refused");
-        for word in ["(exit status: 1)", "LOCK", &holder, "--data-dir"] {
-            assert!(said.contains(word), "{word:?}: {said}");
-        }
+        assert_refusal(&said, &["LOCK", &holder, "--data-dir"], "a second process");
         register(&mut client, "db");
         assert_eq!(services(&mut client), ["db", "web"]);
     }
@@ -121,7 +117,7 @@ fn an_emptied_directory_is_a_first_start_and_a_plundered_one_is_refused() {
     let first_id = node_id(&mut process.client());
     process.kill();
     let kept = tempfile::tempdir().expect("a temporary directory");
-    super::files::copy(&directory.path().join("."), kept.path());
+    copy(&directory.path().join("."), kept.path());
 
     let rows: [(&[&str], &str); 4] = [
         (&["rows", "witness", "LOCK"], "witness"),
@@ -130,14 +126,14 @@ fn an_emptied_directory_is_a_first_start_and_a_plundered_one_is_refused() {
         (&["identity.json"], "identity.json"),
     ];
     for (removed, named) in rows {
-        let copy = tempfile::tempdir().expect("a temporary directory");
-        super::files::copy(&kept.path().join("."), copy.path());
+        let plundered = tempfile::tempdir().expect("a temporary directory");
+        copy(&kept.path().join("."), plundered.path());
         for name in removed {
-            let path = copy.path().join(name);
+            let path = plundered.path().join(name);
             let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             gone.expect("a part can be removed");
         }
-        assert_refused(copy.path(), &[named, "it is missing"], &format!("without {removed:?}"));
+        assert_refused(plundered.path(), &[named, "it is missing"], &format!("without {removed:?}"));
     }
     fs::remove_dir_all(directory.path().join("rows")).expect("rows can be removed");
     fs::create_dir(directory.path().join("rows")).expect("rows can be made");
