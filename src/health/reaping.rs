@@ -49,6 +49,8 @@ impl Reaping {
             self.critical = None;
         } else if self.critical.is_none() {
             self.critical = Some(Since { at: now, before: Duration::ZERO });
+            // News from this side of a restart: the instance has had its chance.
+            self.not_before = now;
         }
     }
 

@@ -308,6 +308,17 @@ fn after_a_restart_everybody_may_first_show_to_be_alive() {
 }
 
 #[test]
+fn news_after_a_restart_needs_no_further_chance() {
+    let mut world = World::new(Settings::default());
+    let mut beat = Check { status: Status::Passing, ..ttl("beat", 3600) };
+    beat.definition.deregister_critical_service_after = 5 * SECOND;
+    let key = world.track(&beat, Arrival::Restored { status_age: SECOND });
+    world.live(SECOND);
+    world.observe(&key, Status::Critical, "I am ill", Source::Report);
+    assert_eq!(reaped_at(&world.live(60 * SECOND)), Some(6 * SECOND));
+}
+
+#[test]
 fn a_restored_ttl_gets_its_whole_time_and_keeps_its_status() {
     let mut world = World::new(Settings::default());
     let beat = Check { status: Status::Passing, output: "fine".into(), ..ttl("beat", 30) };

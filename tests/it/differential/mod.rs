@@ -8,7 +8,7 @@
 
 mod compare;
 mod judge;
-mod listener;
+pub mod listener;
 mod normalise;
 mod rows;
 mod run;

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -45,12 +46,27 @@ impl Process {
     /// A sentence with the end of the log when it ends or does not serve in time.
     pub fn muster(arguments: &[&str]) -> Result<Process, String> {
         start_repeatedly(|directory| {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-            let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-            command.args(["agent", "--node", NODE_NAME, "--http-addr", &address.to_string()]);
-            command.arg("--data-dir").arg(directory.path().join("data")).args(arguments);
-            Process::spawn("muster", command, address, directory, "/readyz", |answer| answer.status == 200)
+            let data_dir = directory.path().join("data");
+            Process::muster_in(directory, &data_dir, arguments)
         })
+    }
+
+    /// Starts the built `muster` on a data directory of the caller's, which outlives the process. Tried once: the
+    /// directory may be one that no start accepts.
+    ///
+    /// # Errors
+    /// As [`Process::muster`]; the sentence holds how the process ended and what it said.
+    pub fn muster_on(data_dir: &Path, arguments: &[&str]) -> Result<Process, String> {
+        let directory = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
+        Process::muster_in(directory, data_dir, arguments)
+    }
+
+    fn muster_in(directory: TempDir, data_dir: &Path, arguments: &[&str]) -> Result<Process, String> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+        command.args(["agent", "--node", NODE_NAME, "--http-addr", &address.to_string()]);
+        command.arg("--data-dir").arg(data_dir).args(arguments);
+        Process::spawn("muster", command, address, directory, "/readyz", |answer| answer.status == 200)
     }
 
     /// Starts a Consul server that is a cluster of itself. Not with `-dev`, which forces pretty JSON on every answer.
@@ -131,6 +147,18 @@ impl Process {
         Err(format!("{} did not end within {STOP_WAIT_MAX:?} of SIGTERM", self.name))
     }
 
+    /// Waits for it to end by itself; `None` when it has not by then.
+    pub fn ended_within(&mut self, wait: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let ended = self.child.try_wait().expect("a child can be waited for");
+            if ended.is_some() || Instant::now() >= deadline {
+                return ended;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Sends a signal by its short name (`HUP`, `TERM`). Through the shell's `kill`: std has no safe call for it.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
@@ -143,9 +171,15 @@ impl Process {
     /// # Errors
     /// As [`Process::muster`].
     pub fn start_again(&mut self) -> Result<(), String> {
+        self.launch_again()?;
+        self.wait_until_ready()
+    }
+
+    /// As [`Process::start_again`], but returns before it serves: for whoever wants to see its very first answers.
+    pub fn launch_again(&mut self) -> Result<(), String> {
         self.kill();
         self.child = launch(&mut self.command, self.directory.path())?;
-        self.wait_until_ready()
+        Ok(())
     }
 
     fn wait_until_ready(&mut self) -> Result<(), String> {
@@ -213,16 +247,26 @@ fn launch(command: &mut Command, directory: &Path) -> Result<Child, String> {
     spawned.map_err(|error| format!("cannot run {:?}: {error}", command.get_program()))
 }
 
-/// A port of the loopback address that nobody holds for TCP or UDP at this moment.
+/// Ports for servers: below those that the kernel gives to outgoing connections (from 32768 on). A server that is down
+/// for a moment would find one of those taken when it comes back, or its clients connected to themselves.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
+
+/// A port of the loopback address that nobody holds for TCP or UDP at this moment, and that no other call in this
+/// process gets soon.
 pub fn free_port() -> u16 {
-    loop {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback address has a free port");
-        let port = listener.local_addr().expect("a bound listener has an address").port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Test processes that run side by side begin far from each other.
+    let first = std::process::id().wrapping_mul(7_919) % count;
+    for _ in 0..count {
+        let turn = TURN.fetch_add(1, Ordering::Relaxed) % count;
+        let port = (PORTS.start + (first + turn) % count) as u16;
+        let address = (Ipv4Addr::LOCALHOST, port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return port;
         }
     }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// A server of one, silent towards the outside (no update check), quick to elect itself.
