@@ -39,7 +39,23 @@ struct FormatOnly {
     format: u32,
 }
 
+/// The file: an identity, and a digest by which a flipped bit shows. Without it a node would come back under another
+/// id, which its own registry refuses.
+#[derive(Serialize, Deserialize)]
+struct Signed {
+    #[serde(flatten)]
+    identity: Identity,
+    digest: String,
+}
+
 impl Identity {
+    /// XXH3 over all that it says, in 16 hexadecimal digits.
+    fn digest(&self) -> String {
+        let Identity { format, node_id, created_at, complete } = self;
+        let said = format!("{format} {node_id} {created_at} {complete}");
+        format!("{:016x}", xxhash_rust::xxh3::xxh3_64(said.as_bytes()))
+    }
+
     /// A new node's identity, with a random id.
     pub fn draw(created_at: jiff::Timestamp) -> Self {
         let node_id = uuid::Uuid::new_v4();
@@ -66,14 +82,19 @@ impl Identity {
         if found != FORMAT {
             return Err(StoreError::damaged(&path, format!("there is no format {found}")));
         }
-        serde_json::from_slice(&text).map(Some).map_err(damaged)
+        let Signed { identity, digest } = serde_json::from_slice(&text).map_err(damaged)?;
+        if digest != identity.digest() {
+            return Err(StoreError::damaged(&path, "its digest does not fit what it says".to_owned()));
+        }
+        Ok(Some(identity))
     }
 
     /// Puts this identity in `directory`: after a crash at any point the old file or the new one is there, whole.
     pub fn write(&self, directory: &Path) -> Result<(), StoreError> {
         let unfinished = directory.join(FILE_NAME_UNFINISHED);
         let path = directory.join(FILE_NAME);
-        let text = serde_json::to_string_pretty(self)
+        let signed = Signed { digest: self.digest(), identity: self.clone() };
+        let text = serde_json::to_string_pretty(&signed)
             .map_err(|error| StoreError::failed(&path, error.to_string()))?;
         let write = || -> std::io::Result<()> {
             let mut options = File::options();
@@ -105,14 +126,18 @@ mod tests {
     #[test]
     fn what_does_not_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let whole = serde_json::to_string(&Identity::draw(jiff::Timestamp::UNIX_EPOCH)).unwrap();
+        let identity = Identity::draw(jiff::Timestamp::UNIX_EPOCH);
+        identity.write(directory.path()).unwrap();
+        let whole = fs::read_to_string(directory.path().join(FILE_NAME)).unwrap();
+        let other_id = whole.replace(&identity.node_id.to_string(), &uuid::Uuid::nil().to_string());
         let rows = [
             ("", "damaged"),
             ("{", "damaged"),
             ("{\"format\":1}", "damaged"),
             ("{\"format\":0}", "damaged"),
             ("{\"format\":2,\"anything\":[]}", "newer"),
-            (&whole[..whole.len() - 1], "damaged"),
+            (&whole[..whole.len() - 2], "damaged"),
+            (&other_id, "damaged"),
         ];
         for (text, expected) in rows {
             fs::write(directory.path().join(FILE_NAME), text).unwrap();

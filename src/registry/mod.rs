@@ -72,7 +72,7 @@ impl Registry {
     /// # Errors
     /// What the store finds wrong, or that it took not even the first write.
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
-        let recovered = recover(&mut *parts.store, &parts.own_node.name).map_err(OpenError::Store)?;
+        let recovered = recover(&mut *parts.store, &parts.own_node).map_err(OpenError::Store)?;
         let (views, topics) =
             (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
         let (queue, jobs) = queue();

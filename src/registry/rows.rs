@@ -23,6 +23,11 @@ pub fn row(change: &Change) -> RowChange {
     }
 }
 
+/// What removes the row that [`row`] wrote for a record.
+pub fn removal(change: &Change) -> RowChange {
+    RowChange { value: None, ..row(change) }
+}
+
 /// The change that puts a stored row's record into an empty registry; `None` for rows that are no record.
 ///
 /// # Errors

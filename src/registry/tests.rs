@@ -51,9 +51,13 @@ fn shared() -> Shared {
 }
 
 fn open(store: &Shared) -> Registry {
+    open_as(store, "Own")
+}
+
+fn open_as(store: &Shared, name: &str) -> Registry {
     Registry::open(Parts {
         own_node: OwnNode {
-            name: "Own".into(),
+            name: name.into(),
             id: "40e4a748-2192-161a-0510-9bf59fe950b5".into(),
             address: "127.0.0.1".into(),
             datacenter: "dc1".into(),
@@ -168,5 +172,21 @@ fn an_alias_follows_its_target() {
         registry.write(register("web-3", None)).unwrap();
         let statuses = health_of(&registry);
         assert_eq!(statuses[..2], [status, status]);
+    }
+}
+
+#[test]
+fn a_renamed_node_keeps_what_is_registered_on_it() {
+    let store = shared();
+    let registry = open(&store);
+    registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
+    let passing = Observation { status: Status::Passing, output: "".into() };
+    registry.report(&"service:web-1".into(), passing).unwrap();
+    drop(registry);
+    for _ in 0..2 {
+        let registry = open_as(&store, "Other");
+        assert_eq!(health_of(&registry), [Status::Passing]);
+        assert_eq!(registry.views().instances("web")[0].node.name, "Other");
+        assert!(registry.views().node("own", |_| ()).is_none());
     }
 }
