@@ -73,7 +73,7 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
     let api =
         Api::new(registry.clone(), metrics.clone(), agent.clone(), Clock).map_err(ServerError::System)?;
-    expose(&metrics, &registry, &server, &api, logging);
+    expose(&metrics, &registry, &server, logging);
     server.serve(api).map_err(ServerError::Serve)?;
     listen_to_signals(&agent).map_err(ServerError::System)?;
     announce(&server, &config);
@@ -272,7 +272,7 @@ impl Host for Agent {
 }
 
 /// Has the metrics read what the other parts count.
-fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, api: &Api, logging: &Arc<Logging>) {
+fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging: &Arc<Logging>) {
     let stats = server.stats();
     let read = |family, read: fn(&crate::http::StatsSnapshot) -> u64| {
         let stats = stats.clone();
@@ -289,18 +289,16 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, api: &Ap
     metrics.read(families::CATALOG_NODES, &[], of(|registry| registry.views().sizes().nodes as f64));
     metrics.read(families::CATALOG_SERVICES, &[], of(|registry| registry.views().sizes().services as f64));
     metrics.read(families::CATALOG_INSTANCES, &[], of(|registry| registry.views().sizes().instances as f64));
-    let checks: [(&str, fn(&Registry) -> f64); 3] = [
-        ("passing", |registry| registry.views().sizes().checks[0] as f64),
-        ("warning", |registry| registry.views().sizes().checks[1] as f64),
-        ("critical", |registry| registry.views().sizes().checks[2] as f64),
-    ];
-    checks.into_iter().for_each(|(status, read)| metrics.read(families::CATALOG_CHECKS, &[status], of(read)));
+    for (position, status) in ["passing", "warning", "critical"].into_iter().enumerate() {
+        let registry = registry.clone();
+        let read = move || registry.views().sizes().checks[position] as f64;
+        metrics.read(families::CATALOG_CHECKS, &[status], read);
+    }
     metrics.read(families::BLOCKING_QUERIES, &[], of(|registry| registry.topics().watching() as f64));
     let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
     let logging = logging.clone();
     metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);
-    let _ = api;
 }
 
 /// Why the agent did not start.
