@@ -64,7 +64,7 @@ impl View {
         let list = || body.as_array().into_iter().flatten();
         let map = || body.as_object().into_iter().flatten();
         match self {
-            View::Instances(_) => list().map(|row| catalog_row(row)).collect(),
+            View::Instances(_) => list().map(catalog_row).collect(),
             View::Passing(_) => list().map(passing_row).collect(),
             View::Agent => map().map(|(_, service)| service_row(NODE_NAME, service)).collect(),
             View::Names => map().map(|(name, tags)| (name.clone(), tag_set(tags))).collect(),
