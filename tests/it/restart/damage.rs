@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -21,6 +22,9 @@ const META_PAIRS: usize = 60;
 
 /// Flips tried in each file, at places drawn by chance, besides the first byte and the last.
 const FLIPS: u64 = 3;
+
+/// Trials side by side: each mostly waits for its server to start.
+const TRIALS_AT_A_TIME: usize = 4;
 
 /// What every refusal of a damaged store advises.
 const REMEDY: &str = "restore the data directory from a backup";
@@ -54,32 +58,45 @@ fn a_damaged_store_is_refused_untouched_or_complete() {
     let base = tempfile::tempdir().expect("a temporary directory");
     let original = base.path().join("original");
     let acknowledged = fill(&original);
-    let (mut refused, mut complete) = (0, 0);
+    let mut trials: Vec<(PathBuf, Damage)> = Vec::new();
     for name in names(&original) {
-        for damage in damages(&original.join(&name), &mut chance) {
-            let copied = base.path().join("copy");
-            copy(&original, &copied);
-            damage.inflict(&copied.join(&name));
-            let what = format!("{} {damage:?}", name.display());
-            let before = tree(&copied);
-            match Process::muster_on(&copied, &[]) {
-                Ok(process) => {
-                    assert!(shown(&process) == acknowledged, "{what}: it serves something else");
-                    complete += 1;
-                }
-                Err(said) => {
-                    let place = copied.to_str().expect("a path in UTF-8");
-                    assert_refusal(&said, &[place, REMEDY], &what);
-                    assert!(names_a_part(&said, place), "{what}: it names the file or folder: {said}");
-                    assert!(tree(&copied) == before, "{what}: the files are as they were");
-                    refused += 1;
-                }
-            }
-            fs::remove_dir_all(&copied).expect("a copy can be removed");
-        }
+        let damages = damages(&original.join(&name), &mut chance);
+        trials.extend(damages.into_iter().map(|damage| (name.clone(), damage)));
     }
+    let share = trials.len().div_ceil(TRIALS_AT_A_TIME);
+    let judge = |trials: &[(PathBuf, Damage)]| {
+        let refusals =
+            trials.iter().filter(|(name, damage)| is_refused(&original, name, *damage, &acknowledged));
+        refusals.count()
+    };
+    let refused: usize = thread::scope(|scope| {
+        let shares: Vec<_> = trials.chunks(share).map(|share| scope.spawn(|| judge(share))).collect();
+        shares.into_iter().map(|share| share.join().expect("no trial of this share failed")).sum()
+    });
+    let complete = trials.len() - refused;
     println!("{refused} damages refused, {complete} without consequence");
     assert!(refused > 0 && complete > 0, "both ways were seen: {refused} refused, {complete} complete");
+}
+
+/// Whether a start on a copy with this damage is refused; it serves everything otherwise.
+fn is_refused(original: &Path, name: &Path, damage: Damage, acknowledged: &Value) -> bool {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let copied = directory.path().join("copy");
+    copy(original, &copied);
+    damage.inflict(&copied.join(name));
+    let before = tree(&copied);
+    let what = format!("{} {damage:?}", name.display());
+    let started = Process::muster_on(&copied, &[]);
+    match &started {
+        Ok(process) => assert!(shown(process) == *acknowledged, "{what}: it serves something else"),
+        Err(said) => {
+            let place = copied.to_str().expect("a path in UTF-8");
+            assert_refusal(said, &[place, REMEDY], &what);
+            assert!(names_a_part(said, place), "{what}: it names the file or folder: {said}");
+            assert!(tree(&copied) == before, "{what}: the files are as they were");
+        }
+    }
+    started.is_err()
 }
 
 /// Fills a store, kills its server, and gives what it showed.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -107,6 +107,8 @@ fn set_up(process: &Process, ledgers: &[Ledger], target: SocketAddr) -> Fixtures
     let answer = ask_until(&mut process.client(), &probed, deadline, |answer| answer.text() != "[]");
     assert_ne!(answer.expect("an answer").text(), "[]", "the probed check passes");
     let rows = |view: View| view.rows(&process.client().get(&view.target()).expect("an answer").json());
+    let checks = format!("{:?}", rows(View::Checks("any")));
+    assert!(["I am passing", "I am warning"].iter().all(|said| checks.contains(said)), "{checks}");
     views::all().into_iter().map(|view| (view, rows(view))).collect()
 }
 
@@ -124,47 +126,60 @@ fn live_once(
     let address = process.address;
     let critical = View::Checks("critical");
     let always = fixtures.iter().find(|(view, _)| *view == critical).map(|(_, rows)| rows);
-    let critical_index = indexes.get(&critical).copied().unwrap_or(1);
-    thread::scope(|scope| {
+    let from = indexes.get(&critical).copied().unwrap_or(1);
+    let outcome = thread::scope(|scope| {
         // From before the first probe to the kill: no check turns critical because muster was away.
-        let watcher = scope.spawn(move || life::follow(address, critical, critical_index, always));
-        let begun = judge_first_answers(process, ledgers, fixtures, indexes, tally);
-        let begun = begun.and_then(|()| {
+        let watcher = scope.spawn(move || life::follow(address, critical, from, always));
+        let begun = judge_first_answers(process, ledgers, fixtures, indexes, tally).and_then(|()| {
             let expected = |view| expected_rows(view, fixtures, ledgers);
             life::ask_with_old_indexes(address, indexes, &expected)
         });
-        let mut threads = Vec::new();
-        if begun.is_ok() {
-            for ledger in ledgers.iter_mut() {
-                let chance = chance.fork();
-                threads.push(scope.spawn(move || life::write(address, ledger, chance)));
-            }
-            let name = View::Passing(NAMES[0]);
-            let from = indexes.get(&name).copied().unwrap_or(1);
-            threads.push(scope.spawn(move || life::follow(address, name, from, None).map(drop)));
-        }
-        let observer = begun.is_ok().then(|| {
-            let seen = indexes.clone();
-            scope.spawn(move || life::observe(address, &views::all(), seen))
+        let lived = begun.and_then(|()| {
+            let kill = || {
+                // The moment of the kill is drawn: this is no wait for anything.
+                thread::sleep(life);
+                process.kill();
+            };
+            load_until(kill, address, ledgers, indexes, chance)
         });
-        if begun.is_ok() {
-            // The moment of the kill is drawn: this is no wait for anything.
-            thread::sleep(life);
-        }
         process.kill();
-        let joined =
-            |outcome: thread::Result<Result<(), String>>| outcome.map_err(|_| "a thread panicked")?;
-        let mut outcome = begun;
-        for thread in threads {
-            outcome = outcome.and(joined(thread.join()));
-        }
-        if let Some(observer) = observer {
-            let observed = observer.join().map_err(|_| "the observer panicked".to_owned())?;
-            outcome = outcome.and(observed.map(|seen| *indexes = seen));
-        }
-        outcome.and(joined(watcher.join().map(|answers| answers.map(drop))))
+        lived.and(joined(watcher).map(drop))
+    });
+    // What the tables do not show, such as an index that went back, is wrong as well.
+    tally.wrong += usize::from(outcome.is_err() && tally.is_clean());
+    outcome
+}
+
+/// Every client writes, an observer reads and a follower waits for changes until `kill` returns, and with it the server
+/// is dead.
+fn load_until(
+    kill: impl FnOnce(),
+    address: SocketAddr,
+    ledgers: &mut [Ledger],
+    indexes: &mut Indexes,
+    chance: &mut Chance,
+) -> Result<(), String> {
+    let followed = View::Passing(NAMES[0]);
+    let from = indexes.get(&followed).copied().unwrap_or(1);
+    let known = indexes.clone();
+    thread::scope(|scope| {
+        let write = |ledger| {
+            let chance = chance.fork();
+            scope.spawn(move || life::write(address, ledger, chance))
+        };
+        let writers: Vec<_> = ledgers.iter_mut().map(write).collect();
+        let observer = scope.spawn(move || life::observe(address, &views::all(), known));
+        let follower = scope.spawn(move || life::follow(address, followed, from, None));
+        kill();
+        let written = writers.into_iter().map(joined).collect::<Result<Vec<()>, String>>();
+        let observed = joined(observer).map(|seen| *indexes = seen);
+        written.map(drop).and(observed).and(joined(follower).map(drop))
     })
-    .inspect_err(|_| tally.wrong += usize::from(tally.is_clean()))
+}
+
+/// What a thread came to; a panic of it is an error like any other.
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, String> {
+    thread.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()))
 }
 
 /// Takes the first answers of a server that is starting and holds them against the ledgers, which they settle.

@@ -175,9 +175,11 @@ pub fn follow(address: SocketAddr, view: View, index: u64, always: Option<&Rows>
     let mut client = Client::new(address);
     let mut indexes = Indexes::from([(view, index)]);
     let mut target = view.blocking_target(index, FOLLOW_WAIT);
-    let mut answer = reach(&mut client, &Request::new("GET", &target))?;
+    send_once_it_listens(&mut client, &Request::new("GET", &target))?;
+    let mut received = client.receive();
     let mut answers = 0;
-    loop {
+    // An error means that the server died.
+    while let Ok(answer) = received {
         if answer.status != 200 {
             return Err(format!("{target}: {} {}", answer.status, answer.text()));
         }
@@ -190,9 +192,19 @@ pub fn follow(address: SocketAddr, view: View, index: u64, always: Option<&Rows>
         }
         answers += 1;
         target = view.blocking_target(indexes[&view], FOLLOW_WAIT);
-        match client.get(&target) {
-            Ok(next) => answer = next,
-            Err(_) => return Ok(answers),
-        }
+        received = client.get(&target);
     }
+    Ok(answers)
+}
+
+/// Sends a request to a server that is only starting.
+fn send_once_it_listens(client: &mut Client, request: &Request) -> Result<(), String> {
+    let deadline = Instant::now() + START_WAIT_MAX;
+    while let Err(error) = client.send(request) {
+        if Instant::now() > deadline {
+            return Err(format!("{}: nobody listens after {START_WAIT_MAX:?}: {error}", request.target));
+        }
+        thread::sleep(ATTEMPT_PAUSE);
+    }
+    Ok(())
 }
