@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::api::{Api, Host};
+use crate::catalog::state::Bounds;
 use crate::config;
 use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::load;
@@ -103,6 +104,7 @@ fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerE
         }),
         prober: Prober::new(probe::Settings::default()).map_err(ServerError::System)?,
         clock: Clock,
+        bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
         watchers_max: config.limits.blocking_queries_max,
         on_commit: Box::new(move |elapsed| commits.observe(elapsed)),
     })

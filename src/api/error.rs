@@ -55,6 +55,9 @@ impl From<WriteError> for ApiError {
     fn from(error: WriteError) -> Self {
         let message = error.to_string();
         match &error {
+            WriteError::Refused(refusal @ Refusal::Full { .. }) => {
+                ApiError::new(503, refusal.to_string()).retry(60)
+            }
             WriteError::Refused(refusal) => ApiError::new(status_of(refusal), message),
             WriteError::Busy { .. } => ApiError::new(503, message).retry(1),
             WriteError::Full { .. } => ApiError::new(507, message).retry(10),
@@ -70,6 +73,7 @@ fn status_of(refusal: &Refusal) -> u16 {
         Refusal::UnknownNode { .. }
         | Refusal::CheckWithoutService { .. }
         | Refusal::TooMany { .. }
+        | Refusal::Full { .. }
         | Refusal::NodeConflict { .. } => 400,
     }
 }

@@ -166,8 +166,23 @@ impl Handler for Api {
             response.headers.add("X-Consul-Default-Acl-Policy", "allow");
         }
         counters.answered(response.status, started.elapsed());
+        log_answer(exchange, response.status, started);
         response
     }
+}
+
+/// One line for each answer, at debug level; what went wrong here is a warning. The id is in `X-Request-Id` too.
+fn log_answer(exchange: &Exchange<'_>, status: u16, started: Instant) {
+    let level = if status == 500 { log::Level::Warn } else { log::Level::Debug };
+    if level > log::max_level() {
+        return;
+    }
+    let request = exchange.request();
+    // Not the query: it may carry a token.
+    let path = request.raw_target().split('?').next().unwrap_or_default();
+    let (method, id) = (request.method_name(), request.id());
+    let (peer, micros) = (request.peer(), started.elapsed().as_micros() as u64);
+    log::log!(level, request_id:% = id, peer:% = peer, status = status, micros = micros; "{method} {path}");
 }
 
 /// 301, with the page that Go's router writes for people.

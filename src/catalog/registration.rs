@@ -33,6 +33,9 @@ impl Edit<'_> {
         }
         let renamed_from = self.settle_identity(key, name, id)?;
         let known = self.record(key).map(|record| record.node().clone());
+        if known.is_none() {
+            self.check_room_for_node()?;
+        }
         let id =
             if id.is_empty() { known.map(|node| node.id.clone()).unwrap_or_default() } else { id.clone() };
         let (name, address) = (name.clone(), address.clone());
@@ -82,6 +85,9 @@ impl Edit<'_> {
         let mut service = service.clone();
         if let Some(before) = services.and_then(|services| services.get(&service.id)) {
             service.origin = service.origin.min(before.origin);
+        }
+        if is_new {
+            self.check_room_for_instance()?;
         }
         self.put_service(node, service);
         Ok(())

@@ -16,9 +16,27 @@ use crate::stdx::text::Text;
 pub struct State {
     /// The agent's own node: it and the agent's records on it cannot be removed from outside.
     own_node: Text,
+    bounds: Bounds,
     nodes: BTreeMap<Text, NodeRecord>,
+    /// Instances on all nodes.
+    instances: usize,
     /// Name of the node that holds each UUID.
     node_ids: HashMap<Text, Text>,
+}
+
+/// How much the registry may hold. Everything is in memory, so without these a runaway client takes the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Nodes.
+    pub nodes_max: usize,
+    /// Service instances.
+    pub instances_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { nodes_max: usize::MAX, instances_max: usize::MAX }
+    }
 }
 
 /// Where and when a command is applied.
@@ -32,8 +50,8 @@ pub struct Moment {
 
 impl State {
     /// An empty registry whose own node will be called `own_node`.
-    pub fn new(own_node: &Text) -> State {
-        State { own_node: own_node.folded(), ..State::default() }
+    pub fn new(own_node: &Text, bounds: Bounds) -> State {
+        State { own_node: own_node.folded(), bounds, ..State::default() }
     }
 
     /// The node filed under `key` (its name in lower case).
@@ -94,7 +112,9 @@ impl State {
         if let Change::Node { key, before, after } = change {
             self.absorb_node(key, before.as_deref(), after.as_ref());
         } else if let Some(record) = self.nodes.get_mut(change.node()) {
+            let instances_before = record.services().len();
             record.absorb(change);
+            self.instances = self.instances + record.services().len() - instances_before;
         }
     }
 
@@ -136,6 +156,22 @@ impl Edit<'_> {
         let message =
             format!("node {new_name} gives the UUID of this agent's own node: leave ID out or give another");
         Err(Refusal::NodeConflict { message })
+    }
+
+    /// Whether there is room for another node.
+    pub(super) fn check_room_for_node(&self) -> Result<(), Refusal> {
+        let max = self.state.bounds.nodes_max;
+        if self.state.nodes.len() < max { Ok(()) } else { Err(Refusal::Full { what: "nodes", max }) }
+    }
+
+    /// Whether there is room for another instance.
+    pub(super) fn check_room_for_instance(&self) -> Result<(), Refusal> {
+        let max = self.state.bounds.instances_max;
+        if self.state.instances < max {
+            Ok(())
+        } else {
+            Err(Refusal::Full { what: "service instances", max })
+        }
     }
 
     pub(super) fn holder_of_id(&self, id: &Text) -> Option<&Text> {

@@ -5,7 +5,7 @@ use crate::catalog::check_table::CheckTable;
 use crate::catalog::instance::Position;
 use crate::catalog::node_table::NodeTable;
 use crate::catalog::service_table::{Moved, ServiceTable};
-use crate::catalog::state::{Moment, State};
+use crate::catalog::state::{Bounds, Moment, State};
 use crate::catalog::topic::Topic;
 use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
 use crate::model::*;
@@ -36,7 +36,7 @@ struct Registry {
 
 impl Registry {
     fn new() -> Registry {
-        Registry { state: State::new(&"self".into()), index: 0 }
+        Registry { state: State::new(&"self".into(), Bounds::default()), index: 0 }
     }
 
     fn apply(&mut self, command: Command) -> Result<Vec<Change>, Refusal> {
@@ -195,6 +195,23 @@ fn bounds_hold_at_the_bound() {
         "65 with the first one"
     );
     assert_eq!(registry.apply(command(63)).unwrap().len(), 63);
+}
+
+#[test]
+fn the_registry_holds_as_much_as_it_may() {
+    let bounds = Bounds { nodes_max: 2, instances_max: 2 };
+    let mut registry = Registry { state: State::new(&"self".into(), bounds), index: 0 };
+    let command = |node_name: &str, id: &str| {
+        Command::Register(Box::new(registration(node(node_name, ""), Some(service(id, id, &[])), vec![])))
+    };
+    for (node_name, id, fits) in
+        [("n1", "a", true), ("n1", "a", true), ("n2", "b", true), ("n1", "c", false), ("n3", "a", false)]
+    {
+        let outcome = registry.apply(command(node_name, id));
+        assert_eq!(!matches!(outcome, Err(Refusal::Full { max: 2, .. })), fits, "{id} on {node_name}");
+    }
+    registry.apply(Command::DeregisterNode { node: "n2".into() }).unwrap();
+    registry.apply(command("n3", "c")).unwrap();
 }
 
 /// Topics that moved, as `registry` finds them, for a change of each kind.

@@ -160,6 +160,13 @@ pub enum Refusal {
         /// The bound.
         max: usize,
     },
+    /// The registry holds as much as it may.
+    Full {
+        /// Of what, in the plural.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+    },
     /// Another node, alive, holds the UUID or the name.
     NodeConflict {
         /// What to tell the client.
@@ -191,6 +198,12 @@ impl fmt::Display for Refusal {
                 check_id.as_str()
             ),
             Refusal::TooMany { what, max } => write!(formatter, "too many {what}: at most {max} are kept"),
+            Refusal::Full { what, max } => {
+                write!(
+                    formatter,
+                    "the registry is full: it holds {max} {what}; deregister some or raise the limit"
+                )
+            }
             Refusal::NodeConflict { message } => formatter.write_str(message),
         }
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::change::Change;
+use crate::catalog::state::Bounds;
 use crate::catalog::update::Update;
 use crate::health::{CheckKey, Health};
 use crate::model::{Check, Command, Observation};
@@ -50,6 +51,8 @@ pub struct Parts {
     pub prober: Prober,
     /// The clocks.
     pub clock: Clock,
+    /// How much the catalog may hold.
+    pub bounds: Bounds,
     /// Blocking queries that may wait at a time.
     pub watchers_max: usize,
     /// Told how long each commit took.
@@ -72,7 +75,8 @@ impl Registry {
     /// # Errors
     /// What the store finds wrong, or that it took not even the first write.
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
-        let recovered = recover(&mut *parts.store, &parts.own_node).map_err(OpenError::Store)?;
+        let recovered =
+            recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
         let (views, topics) =
             (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
         let (queue, jobs) = queue();

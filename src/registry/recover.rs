@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::change::Change;
-use crate::catalog::state::State;
+use crate::catalog::state::{Bounds, State};
 use crate::model::Node;
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
@@ -27,7 +27,7 @@ pub struct Recovered {
 ///
 /// # Errors
 /// Whatever the store finds; a row that cannot be read counts as damage.
-pub fn recover(store: &mut dyn Store, own: &OwnNode) -> Result<Recovered, StoreError> {
+pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, StoreError> {
     let mut changes = Vec::new();
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
         changes.extend(rows::change(table, key, value)?);
@@ -41,7 +41,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode) -> Result<Recovered, StoreE
         store.commit(&Batch { index: loaded.index, changes: rows.collect() })?;
         changes = [renamed, others].concat();
     }
-    let mut state = State::new(&own.name);
+    let mut state = State::new(&own.name, bounds);
     changes.iter().for_each(|change| state.absorb(change));
     Ok(Recovered { state, index: loaded.index, changes })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::catalog::state::Bounds;
 use crate::catalog::topic::Topic;
 use crate::health::{self, Health};
 use crate::model::{
@@ -66,6 +67,7 @@ fn open_as(store: &Shared, name: &str) -> Registry {
         health: Health::new(health::Settings::default()),
         prober: Prober::new(probe::Settings::default()).unwrap(),
         clock: Clock,
+        bounds: Bounds::default(),
         watchers_max: 10,
         on_commit: Box::new(|_| {}),
     })
