@@ -52,8 +52,8 @@ fn what_was_acknowledged_survives_every_kill() {
     let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(Ledger::new).collect();
     let fixtures = set_up(&process, &ledgers, listener.address);
     process.kill();
-    let (mut tally, mut indexes, mut outcome) = (Tally::default(), Indexes::new(), Ok(()));
-    let mut done = 0;
+    let (mut tally, mut indexes, mut outcome) = (Tally::default(), Indexes::new(), Ok(0));
+    let (mut done, mut woken) = (0, 0);
     while done < kills && outcome.is_ok() {
         let life = if done % LONG_LIFE_EVERY == 0 {
             LONG_LIFE
@@ -63,8 +63,9 @@ fn what_was_acknowledged_survives_every_kill() {
         outcome =
             live_once(&mut process, &mut ledgers, &fixtures, &mut indexes, &mut tally, life, &mut chance);
         done += 1;
+        woken += outcome.as_ref().unwrap_or(&0);
     }
-    let last = outcome.and_then(|()| {
+    let last = outcome.and_then(|_| {
         process.launch_again()?;
         judge_first_answers(&process, &mut ledgers, &fixtures, &mut indexes, &mut tally)
     });
@@ -77,6 +78,7 @@ fn what_was_acknowledged_survives_every_kill() {
         panic!("after {done} kills: {sentence}");
     }
     assert!(tally.is_clean());
+    assert!(woken > done as u64, "blocking queries woke {woken} times in {done} lives under load");
 }
 
 /// Registers what stays, in every status, and takes the rows of all views.
@@ -112,7 +114,7 @@ fn set_up(process: &Process, ledgers: &[Ledger], target: SocketAddr) -> Fixtures
     views::all().into_iter().map(|view| (view, rows(view))).collect()
 }
 
-/// One life, from the start to the kill.
+/// One life, from the start to the kill; gives how often a blocking query was answered under load.
 fn live_once(
     process: &mut Process,
     ledgers: &mut [Ledger],
@@ -121,7 +123,7 @@ fn live_once(
     tally: &mut Tally,
     life: Duration,
     chance: &mut Chance,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     process.launch_again()?;
     let address = process.address;
     let critical = View::Checks("critical");
@@ -143,7 +145,7 @@ fn live_once(
             load_until(kill, address, ledgers, indexes, chance)
         });
         process.kill();
-        lived.and(joined(watcher).map(drop))
+        joined(watcher).and(lived)
     });
     // What the tables do not show, such as an index that went back, is wrong as well.
     tally.wrong += usize::from(outcome.is_err() && tally.is_clean());
@@ -151,14 +153,14 @@ fn live_once(
 }
 
 /// Every client writes, an observer reads and a follower waits for changes until `kill` returns, and with it the server
-/// is dead.
+/// is dead. Gives how often the follower was answered.
 fn load_until(
     kill: impl FnOnce(),
     address: SocketAddr,
     ledgers: &mut [Ledger],
     indexes: &mut Indexes,
     chance: &mut Chance,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let followed = View::Passing(NAMES[0]);
     let from = indexes.get(&followed).copied().unwrap_or(1);
     let known = indexes.clone();
@@ -173,7 +175,7 @@ fn load_until(
         kill();
         let written = writers.into_iter().map(joined).collect::<Result<Vec<()>, String>>();
         let observed = joined(observer).map(|seen| *indexes = seen);
-        written.map(drop).and(observed).and(joined(follower).map(drop))
+        written.and(observed).and(joined(follower))
     })
 }
 
