@@ -2,5 +2,7 @@
 
 mod support;
 
+mod bad_input;
 mod clients;
+mod crowd;
 mod differential;
