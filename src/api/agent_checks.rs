@@ -30,7 +30,7 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
 
 /// `PUT /v1/agent/check/deregister/:check_id`
 pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
-    let check_id = call.required("Missing check ID")?;
+    let check_id = call.required("CheckID missing")?;
     let node = call.api.registry.own_node().name.clone();
     call.api.registry.write(Command::DeregisterCheck { node, check_id, must_exist: true })?;
     call.api.counters.deregistrations_check.inc();
@@ -44,7 +44,7 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
     let registry = &call.api.registry;
     let own = registry.own_node();
     let checks = registry.views().node(&own.name.folded(), |record| {
-        let checks = record.check_views().filter(|view| view.check.origin == Origin::Agent);
+        let checks = record.check_views().into_iter().filter(|view| view.check.origin == Origin::Agent);
         checks.collect::<Vec<CheckView>>()
     });
     let mut checks = checks.unwrap_or_default();

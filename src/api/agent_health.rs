@@ -13,7 +13,7 @@ use crate::wire::show::{AgentHealth, aggregated_status};
 
 /// `GET /v1/agent/health/service/id/:service_id[?format=text]`
 pub fn by_id(call: &mut Call<'_, '_>) -> Outcome {
-    let id = call.required("Missing serviceID")?;
+    let id = call.required("Bad request: Missing serviceID")?;
     let found = own_instances(call, |instance| instance.service.id == id);
     let Some(health) = found.first() else {
         let reason = format!("ServiceId {id} not found");
@@ -31,7 +31,7 @@ pub fn by_id(call: &mut Call<'_, '_>) -> Outcome {
 
 /// `GET /v1/agent/health/service/name/:service[?format=text]`: the worst instance decides.
 pub fn by_name(call: &mut Call<'_, '_>) -> Outcome {
-    let name = call.required("Missing service Name")?;
+    let name = call.required("Bad request: Missing service Name")?;
     let found = own_instances(call, |instance| instance.service.name.folded() == name.folded());
     let body = json::list_to_vec(found.iter().map(|found| shown(found, call)), call.query()?.has("pretty"));
     let Some(worst) = found.iter().map(aggregated).max_by_key(|word| severity(word)) else {

@@ -14,6 +14,7 @@ use crate::model::{Meta, Origin};
 use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERVER_PORT};
 use crate::stdx::text::Text;
 use crate::sys::host::HostFacts;
+use crate::sys::runtime;
 use crate::wire::show::Member;
 
 /// `GET /v1/agent/self`. Every value is an object: Consul's own client decodes it as a map of maps.
@@ -54,12 +55,13 @@ pub fn host(call: &mut Call<'_, '_>) -> Outcome {
     let facts =
         call.api.offload.run(HostFacts::read).map_err(|error| ApiError::new(503, error.to_string()))?;
     let used_kib = facts.memory_total_kib.saturating_sub(facts.memory_available_kib);
+    let disk_used = facts.disk_total_bytes.saturating_sub(facts.disk_free_bytes);
     let answer = json!({
         "Memory": {
             "total": facts.memory_total_kib * 1024,
             "available": facts.memory_available_kib * 1024,
             "used": used_kib * 1024,
-            "usedPercent": used_kib as f64 * 100.0 / facts.memory_total_kib.max(1) as f64,
+            "usedPercent": percent(used_kib, facts.memory_total_kib),
             "free": facts.memory_free_kib * 1024,
         },
         "CPU": facts.processors.iter().enumerate().map(|(number, model)| json!({
@@ -72,11 +74,25 @@ pub fn host(call: &mut Call<'_, '_>) -> Outcome {
             "kernelVersion": facts.kernel_version,
             "kernelArch": std::env::consts::ARCH,
         },
-        "Disk": null,
+        "Disk": {
+            "path": facts.disk_path,
+            "total": facts.disk_total_bytes,
+            "free": facts.disk_free_bytes,
+            "used": disk_used,
+            "usedPercent": percent(disk_used, facts.disk_total_bytes),
+        },
         "CollectionTime": call.api.clock.unix_ms() * 1_000_000,
         "Errors": null,
     });
     answer::json(call, &answer)
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
+
+fn cores() -> String {
+    std::thread::available_parallelism().map_or(1, usize::from).to_string()
 }
 
 /// `GET /v1/agent/version`, as Consul has it since 1.13.
@@ -133,6 +149,11 @@ pub fn leave(call: &mut Call<'_, '_>) -> Outcome {
     empty()
 }
 
+/// `/v1/acl/*` and `/v1/agent/token/*`: there are no access control lists here, which clients understand.
+pub fn acl_disabled(_: &mut Call<'_, '_>) -> Outcome {
+    Err(ApiError::new(401, "ACL support disabled"))
+}
+
 /// `GET /v1/status/leader`: this server, which is always its own leader.
 pub fn leader(call: &mut Call<'_, '_>) -> Outcome {
     call.read_params()?;
@@ -151,12 +172,13 @@ fn server_address(own: &OwnNode) -> String {
 }
 
 /// The tags of a member that is a server.
-fn member_tags(own: &OwnNode) -> Meta {
+fn member_tags(own: &OwnNode, wan: bool) -> Meta {
     let tags = [
         ("acls", "0"),
         ("bootstrap", "1"),
         ("build", "1.8.7:"),
         ("dc", &own.datacenter),
+        ("ft_fs", "1"),
         ("id", &own.id),
         ("port", "8300"),
         ("raft_vsn", "3"),
@@ -167,13 +189,14 @@ fn member_tags(own: &OwnNode) -> Meta {
         ("vsn_min", "2"),
         ("wan_join_port", "8302"),
     ];
-    tags.into_iter().map(|(key, value)| (Text::from(key), Text::from(value))).collect()
+    let tags = tags.into_iter().filter(|(key, _)| !(wan && *key == "wan_join_port"));
+    tags.map(|(key, value)| (Text::from(key), Text::from(value))).collect()
 }
 
 /// The agent as a member of the cluster; among datacenters, its name carries its own.
 fn member<T>(own: &OwnNode, wan: bool, show: impl FnOnce(Member<'_>) -> T) -> T {
     let name = if wan { format!("{}.{}", own.name, own.datacenter) } else { own.name.to_string() };
-    show(Member::new(&name, &own.address, if wan { 8302 } else { 8301 }, &member_tags(own)))
+    show(Member::new(&name, &own.address, if wan { 8302 } else { 8301 }, &member_tags(own, wan)))
 }
 
 /// Figures by subsystem; Consul writes all of them as text.
@@ -209,7 +232,9 @@ fn stats(call: &Call<'_, '_>) -> Value {
         },
         "runtime": {
             "arch": std::env::consts::ARCH,
-            "cpu_count": std::thread::available_parallelism().map_or(1, usize::from).to_string(),
+            "cpu_count": cores(),
+            "goroutines": runtime::coroutines_live().to_string(),
+            "max_procs": cores(),
             "os": std::env::consts::OS,
             "version": concat!("muster ", env!("CARGO_PKG_VERSION")),
         },

@@ -34,7 +34,7 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
 
 /// `PUT /v1/agent/service/deregister/:service_id`
 pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
-    let service_id = call.required("Missing service ID")?;
+    let service_id = call.required("ServiceID missing")?;
     let node = call.api.registry.own_node().name.clone();
     call.api.registry.write(Command::DeregisterService { node, service_id, must_exist: true })?;
     call.api.counters.deregistrations_service.inc();

@@ -98,8 +98,8 @@ pub fn services(call: &mut Call<'_, '_>) -> Outcome {
 
 /// `GET /v1/catalog/service/:service`
 pub fn service(call: &mut Call<'_, '_>) -> Outcome {
-    let name = call.required("Missing service name")?.folded();
     let params = call.read_params()?;
+    let name = call.required("Missing service name")?.folded();
     let filter = selection::filter(&params, &select::CATALOG_SERVICE)?;
     let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
     let registry = &*call.api.registry;
@@ -139,8 +139,8 @@ enum NodeShape {
 }
 
 fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> Outcome {
-    let name = call.required("Missing node name")?.folded();
     let params = call.read_params()?;
+    let name = call.required("Missing node name")?.folded();
     let filter = selection::filter(&params, &select::SERVICE)?;
     let registry = &*call.api.registry;
     let key = registry.views().node_by_name_or_id(&name, |record| record.node().name.folded());

@@ -4,7 +4,7 @@
 
 use crate::api::answer::{CacheHeaders, Read, indexed};
 use crate::api::call::{Call, Outcome};
-use crate::api::params;
+use crate::api::params::{self, ReadParams};
 use crate::api::selection::{self, has_meta, has_tags, near_first, passes};
 use crate::catalog::instance::CheckView;
 use crate::catalog::topic::Topic;
@@ -16,8 +16,8 @@ use crate::wire::show::{HealthCheck, HealthEntry};
 
 /// `GET /v1/health/service/:service[?passing]`: what clients discover services by.
 pub fn service(call: &mut Call<'_, '_>) -> Outcome {
-    let name = call.required("Missing service name")?.folded();
     let params = call.read_params()?;
+    let name = call.required("Missing service name")?.folded();
     let filter = selection::filter(&params, &select::INSTANCE)?;
     let passing = params::passing(call.query()?)?;
     let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
@@ -44,28 +44,31 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
 
 /// `GET /v1/health/node/:node`
 pub fn node(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
     let topic = Topic::NodeChecks(name.clone());
-    checks_of(call, topic, |registry| {
-        registry.views().node(&name, |record| record.check_views().collect()).unwrap_or_default()
+    checks_of(call, params, topic, |registry| {
+        registry.views().node(&name, |record| record.check_views()).unwrap_or_default()
     })
 }
 
 /// `GET /v1/health/checks/:service`
 pub fn checks(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
     let topic = Topic::ServiceChecks(name.clone());
-    checks_of(call, topic, |registry| {
+    checks_of(call, params, topic, |registry| {
         let instances = registry.views().instances(&name);
         let views = instances.iter().flat_map(|instance| instance.check_views());
         let mut checks: Vec<CheckView> = views.filter(|view| view.service.is_some()).collect();
-        checks.sort_by_cached_key(|view| (view.node.name.folded(), view.check.id.clone()));
+        checks.sort_by_cached_key(CheckView::position);
         checks
     })
 }
 
 /// `GET /v1/health/state/:state`
 pub fn state(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
     let word = call.required("Missing check state")?;
     let status = match word.as_str() {
         "any" => None,
@@ -73,7 +76,7 @@ pub fn state(call: &mut Call<'_, '_>) -> Outcome {
     };
     // No check is ever in a state that is none; such a question waits for nothing in particular.
     let topic = Topic::State(status.flatten());
-    checks_of(call, topic, |registry| match status {
+    checks_of(call, params, topic, |registry| match status {
         Some(None) => Vec::new(),
         Some(status) => registry.views().checks(status),
         None => registry.views().checks(None),
@@ -82,10 +85,10 @@ pub fn state(call: &mut Call<'_, '_>) -> Outcome {
 
 fn checks_of(
     call: &mut Call<'_, '_>,
+    params: ReadParams,
     topic: Topic,
     pick: impl FnOnce(&Registry) -> Vec<CheckView>,
 ) -> Outcome {
-    let params = call.read_params()?;
     let filter = selection::filter(&params, &select::CHECK)?;
     let registry = &*call.api.registry;
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Hidden };

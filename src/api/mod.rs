@@ -31,7 +31,7 @@ use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
-use crate::http::{Exchange, Handler, Method, Response};
+use crate::http::{Body, Exchange, Handler, Method, Response};
 use crate::registry::Registry;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -115,7 +115,7 @@ impl Api {
         host: Arc<dyn Host>,
         clock: Clock,
     ) -> io::Result<Api> {
-        let counters = |verb, path| metrics.route(if verb == Verb::Get { "GET" } else { "PUT" }, path);
+        let counters = |verb, path| metrics.route(if verb == Verb::Put { "PUT" } else { "GET" }, path);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
             counters: WriteCounters::new(&metrics),
@@ -143,7 +143,7 @@ impl Api {
             Target::Redirect(path) => {
                 let query = request.raw_target().split_once('?').map_or("", |(_, query)| query);
                 let location = if query.is_empty() { path } else { format!("{path}?{query}") };
-                return (Response::new(301).with_header("Location", &location), &self.nowhere);
+                return (redirect(&location), &self.nowhere);
             }
             Target::Nowhere => return (Response::new(404), &self.nowhere),
         };
@@ -173,6 +173,17 @@ impl Handler for Api {
         counters.answered(response.status, started.elapsed());
         response
     }
+}
+
+/// 301, with the page that Go's router writes for people.
+fn redirect(location: &str) -> Response {
+    let escaped =
+        location.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
+    let page = format!("<a href=\"{escaped}\">Moved Permanently</a>.\n\n");
+    Response::new(301)
+        .with_header("Location", location)
+        .with_header("Content-Type", "text/html; charset=utf-8")
+        .with_body(Body::Owned(page.into_bytes()))
 }
 
 /// Names hold no control characters, so a path with one is nobody's.

@@ -18,6 +18,9 @@ const WAIT_MAX: Duration = Duration::from_secs(600);
 /// once.
 const JITTER_FRACTION: u32 = 16;
 
+/// Nodes belong to no namespace, so this read does not look at `?ns=`.
+const NAMESPACE_FREE_PATH: &str = "/v1/catalog/nodes";
+
 /// How fresh an answer must be. All are the same here, as there is one copy of the state; the header tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consistency {
@@ -65,18 +68,19 @@ impl ReadParams {
     /// Reads the parameters of `request`; `datacenter` is the one we are.
     ///
     /// # Errors
-    /// 400 or, for a foreign datacenter, 500, with Consul's texts.
+    /// 400 with Consul's texts.
     pub fn parse(request: &Request, datacenter: &str) -> Result<ReadParams, ApiError> {
         let query = query_of(request)?;
         let namespace = query.first("ns").unwrap_or_default();
-        if !namespace.is_empty() && namespace != "default" {
+        let knows_namespaces = request.path() != NAMESPACE_FREE_PATH;
+        if knows_namespaces && !namespace.is_empty() && namespace != "default" {
             return Err(ApiError::bad_request(
                 "Bad request: Invalid query parameter: \"ns\" - Namespaces are a Consul Enterprise feature",
             ));
         }
         let asked = query.first("dc").unwrap_or_default();
         if !asked.is_empty() && !asked.eq_ignore_ascii_case(datacenter) {
-            return Err(ApiError::new(500, "No path to datacenter"));
+            return Err(ApiError::bad_request("No path to datacenter"));
         }
         let consistency = consistency(query)?;
         check_cache_control(request)?;

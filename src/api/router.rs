@@ -67,6 +67,7 @@ impl Route {
         match self.verb {
             Verb::Get => matches!(method, Method::Get | Method::Head),
             Verb::Put => matches!(method, Method::Put | Method::Post),
+            Verb::Any => method != Method::Options,
         }
     }
 
@@ -75,6 +76,7 @@ impl Route {
         match self.verb {
             Verb::Get => "OPTIONS,GET,HEAD",
             Verb::Put => "OPTIONS,PUT,POST",
+            Verb::Any => "OPTIONS,GET,HEAD,PUT,POST,DELETE",
         }
     }
 }

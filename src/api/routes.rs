@@ -25,6 +25,8 @@ pub enum Verb {
     Get,
     /// Writes: PUT and POST.
     Put,
+    /// Whatever the method, the answer is the same.
+    Any,
 }
 
 const fn get(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
@@ -33,6 +35,10 @@ const fn get(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> R
 
 const fn put(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
     Route { path, verb: Verb::Put, handler }
+}
+
+const fn any(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
+    Route { path, verb: Verb::Any, handler }
 }
 
 /// All routes, by chapter of Consul's API; muster's own last.
@@ -71,6 +77,8 @@ pub const ROUTES: &[Route] = &[
     get("/v1/health/checks/", health::checks),
     get("/v1/health/service/", health::service),
     get("/v1/health/state/", health::state),
+    any("/v1/acl/", agent_info::acl_disabled),
+    any("/v1/agent/token/", agent_info::acl_disabled),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
     get("/health", operations::health),

@@ -2,24 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::instance::CheckView;
+use crate::catalog::instance::{CheckView, Position};
 use crate::model::Status;
-use crate::stdx::text::Text;
-
-/// Key of the node and id of the check: the order of checks in every list.
-pub type CheckKey = (Text, Text);
 
 /// Every check, filed under its status.
 #[derive(Debug, Default)]
 pub struct CheckTable {
-    passing: BTreeMap<CheckKey, CheckView>,
-    warning: BTreeMap<CheckKey, CheckView>,
-    critical: BTreeMap<CheckKey, CheckView>,
+    passing: BTreeMap<Position, CheckView>,
+    warning: BTreeMap<Position, CheckView>,
+    critical: BTreeMap<Position, CheckView>,
 }
 
 impl CheckTable {
     /// Puts, or with `None` removes, a check; gives the status it was filed under.
-    pub fn put(&mut self, key: &CheckKey, view: Option<CheckView>) -> Option<Status> {
+    pub fn put(&mut self, key: &Position, view: Option<CheckView>) -> Option<Status> {
         let before = [Status::Passing, Status::Warning, Status::Critical]
             .into_iter()
             .find(|status| self.by_status_mut(*status).remove(key).is_some());
@@ -30,7 +26,7 @@ impl CheckTable {
     }
 
     /// The checks in one status, by node and id.
-    pub fn by_status(&self, status: Status) -> &BTreeMap<CheckKey, CheckView> {
+    pub fn by_status(&self, status: Status) -> &BTreeMap<Position, CheckView> {
         match status {
             Status::Passing => &self.passing,
             Status::Warning => &self.warning,
@@ -45,7 +41,7 @@ impl CheckTable {
         all.into_iter().map(|(_, view)| view).collect()
     }
 
-    fn by_status_mut(&mut self, status: Status) -> &mut BTreeMap<CheckKey, CheckView> {
+    fn by_status_mut(&mut self, status: Status) -> &mut BTreeMap<Position, CheckView> {
         match status {
             Status::Passing => &mut self.passing,
             Status::Warning => &mut self.warning,

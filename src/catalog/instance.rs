@@ -33,15 +33,11 @@ impl Instance {
 
     /// Where it stands in a list of instances: by node, then by id, both without regard to case.
     pub fn position(&self) -> Position {
-        Position {
-            node: self.node.name.folded(),
-            id_folded: self.service.id.folded(),
-            id: self.service.id.clone(),
-        }
+        Position::new(self.node.name.folded(), self.service.id.clone())
     }
 }
 
-/// The order of instances in every list.
+/// The order of instances, and of checks, in every list: by node, then by id, both without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     node: Text,
@@ -51,7 +47,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position of the instance `id` on the node filed under `node`.
+    /// The position of what is called `id` on the node filed under `node`.
     pub fn new(node: Text, id: Text) -> Position {
         Position { node, id_folded: id.folded(), id }
     }
@@ -66,4 +62,11 @@ pub struct CheckView {
     pub service: Option<Arc<Service>>,
     /// The check itself.
     pub check: Arc<Check>,
+}
+
+impl CheckView {
+    /// Where it stands in a list of checks.
+    pub fn position(&self) -> Position {
+        Position::new(self.node.name.folded(), self.check.id.clone())
+    }
 }

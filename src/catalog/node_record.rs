@@ -88,7 +88,8 @@ impl NodeRecord {
     pub fn instance(&self, id: &Text) -> Option<Instance> {
         let service = self.services.get(id)?.clone();
         let ids = self.check_ids_of(&Text::default()).chain(self.check_ids_of(id));
-        let checks = ids.filter_map(|id| self.checks.get(id).cloned()).collect();
+        let mut checks: Box<[Arc<Check>]> = ids.filter_map(|id| self.checks.get(id).cloned()).collect();
+        checks.sort_by_cached_key(|check| (!check.is_node_level(), check.id.folded()));
         Some(Instance { node: self.node.clone(), service, checks })
     }
 
@@ -97,9 +98,11 @@ impl NodeRecord {
         self.checks.get(id).map(|check| self.view(check))
     }
 
-    /// All checks as readers see them, by id.
-    pub fn check_views(&self) -> impl Iterator<Item = CheckView> + '_ {
-        self.checks.values().map(|check| self.view(check))
+    /// All checks as readers see them, in answer order.
+    pub fn check_views(&self) -> Vec<CheckView> {
+        let mut views: Vec<CheckView> = self.checks.values().map(|check| self.view(check)).collect();
+        views.sort_by_cached_key(CheckView::position);
+        views
     }
 
     fn view(&self, check: &Arc<Check>) -> CheckView {

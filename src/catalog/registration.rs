@@ -2,7 +2,9 @@
 
 use crate::catalog::state::Edit;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
-use crate::model::{Check, ExistingChecks, Node, NodePart, Origin, Refusal, Registration, Service, Status};
+use crate::model::{
+    Check, ExistingChecks, Indexes, Node, NodePart, Origin, Refusal, Registration, Service, Status,
+};
 use crate::stdx::text::Text;
 
 /// The check that says of a node whether its agent is alive.
@@ -29,21 +31,23 @@ impl Edit<'_> {
         if *keep_existing && self.record(key).is_some() {
             return Ok(());
         }
-        self.settle_identity(key, name, id)?;
+        let renamed_from = self.settle_identity(key, name, id)?;
         let known = self.record(key).map(|record| record.node().clone());
         let id =
             if id.is_empty() { known.map(|node| node.id.clone()).unwrap_or_default() } else { id.clone() };
         let (name, address) = (name.clone(), address.clone());
         let (tagged_addresses, meta) = (tagged_addresses.clone(), meta.clone());
-        self.put_node(key, Node { name, id, address, tagged_addresses, meta, indexes: Default::default() });
+        let indexes = Indexes::default();
+        let node = Node { name, id, address, tagged_addresses, meta, indexes };
+        self.put_node(key, node, renamed_from);
         Ok(())
     }
 
     /// A UUID is one node's: registering it under another name renames the node, and what was under the old name goes.
     /// A name held by a living node with another UUID is not given away.
-    fn settle_identity(&mut self, key: &Text, name: &Text, id: &Text) -> Result<(), Refusal> {
+    fn settle_identity(&mut self, key: &Text, name: &Text, id: &Text) -> Result<Option<Indexes>, Refusal> {
         if id.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(held) =
             self.record(key).filter(|record| !record.node().id.is_empty() && record.node().id != *id)
@@ -59,9 +63,11 @@ impl Edit<'_> {
         }
         if let Some(old_key) = self.holder_of_id(id).filter(|holder| *holder != key).cloned() {
             self.refuse_own_node(&old_key, name)?;
+            let renamed = self.record(&old_key).map(|record| record.node().indexes);
             self.remove_node(&old_key);
+            return Ok(renamed);
         }
-        Ok(())
+        Ok(None)
     }
 
     fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), Refusal> {

@@ -143,12 +143,13 @@ impl Edit<'_> {
     }
 
     /// Puts the node unless it says nothing new.
-    pub(super) fn put_node(&mut self, key: &Text, mut node: Node) {
+    /// A node that was renamed brings the index of its creation along.
+    pub(super) fn put_node(&mut self, key: &Text, mut node: Node, renamed_from: Option<Indexes>) {
         let before = self.record(key).map(|record| record.node().clone());
         if before.as_ref().is_some_and(|before| before.same_content(&node)) {
             return;
         }
-        node.indexes = self.stamp(before.as_ref().map(|before| before.indexes));
+        node.indexes = self.stamp(before.as_ref().map(|before| before.indexes).or(renamed_from));
         self.make(Change::Node { key: key.clone(), before, after: Some(Arc::new(node)) });
     }
 
@@ -160,7 +161,31 @@ impl Edit<'_> {
             return;
         }
         service.indexes = self.stamp(before.as_ref().map(|before| before.indexes));
-        self.make(Change::Service { node: node.clone(), id, before, after: Some(Arc::new(service)) });
+        let same_labels = |before: &Arc<Service>| before.name == service.name && before.tags == service.tags;
+        let relabelled = before.as_ref().is_some_and(|before| !same_labels(before));
+        let change =
+            Change::Service { node: node.clone(), id: id.clone(), before, after: Some(Arc::new(service)) };
+        self.make(change);
+        if relabelled {
+            self.touch_checks(node, &id);
+        }
+    }
+
+    /// A check shows its instance's name and tags, so it has changed when those have.
+    fn touch_checks(&mut self, node: &Text, service_id: &Text) {
+        let Some(record) = self.record(node) else { return };
+        let checks: Vec<Arc<Check>> =
+            record.check_ids_of(service_id).filter_map(|id| record.checks().get(id).cloned()).collect();
+        for before in checks {
+            let indexes = self.stamp(Some(before.indexes));
+            let after = Some(Arc::new(Check { indexes, ..Check::clone(&before) }));
+            self.make(Change::Check {
+                node: node.clone(),
+                id: before.id.clone(),
+                before: Some(before),
+                after,
+            });
+        }
     }
 
     /// Puts the check unless it says nothing new. The time of its status is kept while the status is.

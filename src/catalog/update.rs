@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::change::Change;
-use crate::catalog::check_table::CheckKey;
 use crate::catalog::instance::{CheckView, Instance, Position};
 use crate::catalog::service_table::Moved;
 use crate::catalog::state::State;
@@ -17,8 +16,8 @@ use crate::stdx::text::Text;
 pub struct Update {
     /// Instances: service name in lower case, place in its list, and the instance unless it is gone.
     pub instances: Vec<(Text, Position, Option<Arc<Instance>>)>,
-    /// Checks: key, and the check unless it is gone.
-    pub checks: Vec<(CheckKey, Option<CheckView>)>,
+    /// Checks: place in every list, and the check unless it is gone.
+    pub checks: Vec<(Position, Option<CheckView>)>,
     /// Topics that moved for what the changes are in themselves; the tables find the rest.
     pub topics: BTreeSet<Topic>,
 }
@@ -35,9 +34,9 @@ impl Update {
             let instance = instance.filter(|instance| *instance.service.name.folded() == *service);
             (service, Position::new(node, id), instance.map(Arc::new))
         };
-        let check = |key: CheckKey| {
-            let view = state.node(&key.0).and_then(|record| record.check(&key.1));
-            (key, view)
+        let check = |(node, id): (Text, Text)| {
+            let view = state.node(&node).and_then(|record| record.check(&id));
+            (Position::new(node, id), view)
         };
         Update {
             instances: instances.into_iter().map(instance).collect(),
@@ -69,7 +68,8 @@ pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl It
 struct Scope {
     /// `(service name in lower case, node, id)`.
     instances: BTreeSet<(Text, Text, Text)>,
-    checks: BTreeSet<CheckKey>,
+    /// `(node, id)`.
+    checks: BTreeSet<(Text, Text)>,
     topics: BTreeSet<Topic>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::catalog::change::Change;
 use crate::catalog::state::State;
 use crate::health::{CheckKey, alias};
-use crate::model::{Check, Observation, Probe};
+use crate::model::{Check, Observation, Origin, Probe};
 use crate::stdx::text::Text;
 
 /// What an alias stands for: an instance, or with an empty id a node.
@@ -101,7 +101,9 @@ fn judge(state: &State, node: &Text, check_id: &Text) -> Option<Observation> {
     let checks = exists.map(|record| {
         let of_node = record.check_ids_of(&Text::default());
         let of_service = record.check_ids_of(&target.service_id).filter(|_| !target.service_id.is_empty());
-        of_node.chain(of_service).filter_map(|id| record.checks().get(id)).map(|check| &**check)
+        let checks = of_node.chain(of_service).filter_map(|id| record.checks().get(id)).map(|check| &**check);
+        // What muster says of its own node is no check of the agent's.
+        checks.filter(|check| check.origin != Origin::Server)
     });
     Some(alias::judge(check, target.node == *node, checks))
 }

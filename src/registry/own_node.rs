@@ -32,7 +32,7 @@ impl OwnNode {
             id: self.id.clone(),
             address: self.address.clone(),
             tagged_addresses: Some(Meta::from(tags)),
-            meta: Some(pairs(&[("consul-network-segment", ""), ("consul-version", CONSUL_API_VERSION)])),
+            meta: Some(pairs(&[("consul-network-segment", "")])),
             keep_existing: false,
         };
         let service = Service {

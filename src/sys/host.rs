@@ -2,6 +2,9 @@
 
 use std::fs;
 
+/// Where a file system is looked at.
+const DISK_PATH: &str = "/";
+
 /// What `/v1/agent/host` shows. A fact that the system does not tell is zero or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
@@ -17,6 +20,12 @@ pub struct HostFacts {
     pub host_name: String,
     /// Release of the kernel.
     pub kernel_version: String,
+    /// Path whose disk is told of.
+    pub disk_path: &'static str,
+    /// Size of that disk, in bytes.
+    pub disk_total_bytes: u64,
+    /// What is free on it, in bytes.
+    pub disk_free_bytes: u64,
     /// Seconds since the machine started.
     pub uptime_seconds: u64,
 }
@@ -26,6 +35,9 @@ impl HostFacts {
     pub fn read() -> HostFacts {
         let file = |path| fs::read_to_string(path).unwrap_or_default();
         let memory = file("/proc/meminfo");
+        let disk = rustix::fs::statvfs(DISK_PATH).ok();
+        let (total_blocks, free_blocks, block_bytes) =
+            disk.map_or((0, 0, 0), |disk| (disk.f_blocks, disk.f_bavail, disk.f_frsize));
         HostFacts {
             memory_total_kib: kib(&memory, "MemTotal"),
             memory_available_kib: kib(&memory, "MemAvailable"),
@@ -33,6 +45,9 @@ impl HostFacts {
             processors: values(&file("/proc/cpuinfo"), "model name").map(str::to_owned).collect(),
             host_name: file("/proc/sys/kernel/hostname").trim().to_owned(),
             kernel_version: file("/proc/sys/kernel/osrelease").trim().to_owned(),
+            disk_path: DISK_PATH,
+            disk_total_bytes: total_blocks * block_bytes,
+            disk_free_bytes: free_blocks * block_bytes,
             uptime_seconds: uptime_seconds(&file("/proc/uptime")),
         }
     }

@@ -5,7 +5,8 @@
 //! not know HTTP; that every [`intake::Invalid`] is the client's fault is all it says of statuses.
 //!
 //! Reading goes [`decode`] (JSON as Go reads it) -> [`body`] (what a body says) -> [`intake`] (what it means: a command).
-//! Writing goes [`show`] (model values in Consul's shapes) -> [`json`] (bytes as Go writes them).
+//! Writing goes [`show`] (model values in Consul's shapes) -> [`json`] (bytes as Go writes them); [`select`] lets filters
+//! look at the same shapes.
 
 pub mod json;
 pub mod decode;

@@ -16,26 +16,26 @@ use crate::wire::show::proxy::Proxy;
 #[serde(rename_all = "PascalCase")]
 pub struct AgentService<'a> {
     #[serde(skip_serializing_if = "parts::is_default")]
-    kind: &'a str,
+    pub(in crate::wire) kind: &'a str,
     #[serde(rename = "ID")]
-    id: &'a str,
-    service: &'a str,
-    tags: &'a [Text],
-    meta: &'a Meta,
-    port: u16,
-    address: &'a str,
+    pub(in crate::wire) id: &'a str,
+    pub(in crate::wire) service: &'a str,
+    pub(in crate::wire) tags: &'a Vec<Text>,
+    pub(in crate::wire) meta: &'a Meta,
+    pub(in crate::wire) port: u16,
+    pub(in crate::wire) address: &'a str,
     #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
-    tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
+    pub(in crate::wire) tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
     #[serde(serialize_with = "parts::weights")]
-    weights: &'a model::Weights,
-    enable_tag_override: bool,
+    pub(in crate::wire) weights: &'a model::Weights,
+    pub(in crate::wire) enable_tag_override: bool,
     #[serde(skip_serializing_if = "parts::is_default")]
-    content_hash: &'a str,
+    pub(in crate::wire) content_hash: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    proxy: Option<Proxy<'a>>,
+    pub(in crate::wire) proxy: Option<Proxy<'a>>,
     #[serde(skip_serializing_if = "is_not_native", serialize_with = "parts::connect")]
-    connect: &'a model::Connect,
-    datacenter: &'a str,
+    pub(in crate::wire) connect: &'a model::Connect,
+    pub(in crate::wire) datacenter: &'a str,
 }
 
 fn is_not_native(connect: &&model::Connect) -> bool {

@@ -71,12 +71,12 @@ const EXPOSE_PATH: &[Key] = &[
 
 impl<'a> Proxy<'a> {
     /// The proxy as the catalog shows it.
-    pub fn of_catalog(proxy: Option<&'a model::Proxy>) -> Self {
+    pub const fn of_catalog(proxy: Option<&'a model::Proxy>) -> Self {
         Proxy { proxy, upstream_keys: CATALOG_UPSTREAM }
     }
 
     /// The proxy as the agent shows it.
-    pub fn of_agent(proxy: Option<&'a model::Proxy>) -> Self {
+    pub const fn of_agent(proxy: Option<&'a model::Proxy>) -> Self {
         Proxy { proxy, upstream_keys: AGENT_UPSTREAM }
     }
 }

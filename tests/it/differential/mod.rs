@@ -59,7 +59,7 @@ fn differential(subject: Subject) {
     let start = || {
         let reference = Side::new(Process::consul(&consul)?)?;
         let other = match subject {
-            Subject::Muster => Process::muster(&[])?,
+            Subject::Muster => Process::muster(&["--check-update-interval", "0s"])?,
             Subject::Itself => Process::consul(&consul)?,
         };
         Ok::<_, String>((reference, Side::new(other)?))
