@@ -22,6 +22,5 @@ pub mod probe;
 
 pub mod registry;
 pub mod api;
-pub mod ui;
 pub mod cli;
 pub mod server;

@@ -84,7 +84,7 @@ fn the_table_names_every_module_of_the_crate() {
 
 /// `(rule, path, text)`: this text at this path is what the rule is there to find.
 fn bad_files() -> Vec<(&'static str, &'static str, String)> {
-    let long_line = format!("//! x\nconst X: &str = \"{}\";\n", "a".repeat(110));
+    let long_line = format!("//! x\nconst X: &str = \"{}\";\n", "a".repeat(120));
     let long_file = format!("//! x\n{}", "\n".repeat(500));
     let home_path = format!("see /wo{}/main for more\n", "rk");
     vec![

@@ -1,9 +1,9 @@
 //! From a request's path to a row of the table.
 //!
-//! Works as Go's standard router does, which Consul uses, for clients have come to rely on it: an exact path wins over a
-//! prefix, a longer prefix over a shorter one; a prefix without its final slash and a path with empty or dotted
-//! segments are redirected. Unlike there, only what stands in the path as sent counts as a segment: percent-encoded
-//! dots and slashes are data, so whatever can be registered can be named.
+//! Works as Go's standard router does, which Consul uses, for clients have come to rely on it: an exact path
+//! wins over a prefix, a longer prefix over a shorter one; a prefix without its final slash and a path with
+//! empty or dotted segments are redirected. Unlike there, only what stands in the path as sent counts as a
+//! segment: percent-encoded dots and slashes are data, so whatever can be registered can be named.
 
 use std::collections::HashMap;
 

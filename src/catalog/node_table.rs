@@ -8,8 +8,8 @@ use crate::stdx::text::Text;
 
 /// Nodes by name in lower case.
 ///
-/// The same records as in [`crate::catalog::state::State`], but only what is durable: changes are taken over after their
-/// batch was committed.
+/// The same records as in [`crate::catalog::state::State`], but only what is durable: changes are taken over
+/// after their batch was committed.
 #[derive(Debug, Default)]
 pub struct NodeTable {
     nodes: BTreeMap<Text, NodeRecord>,

@@ -10,8 +10,8 @@ use crate::stdx::text::Text;
 
 /// Everything the registry knows, owned by the one writer.
 ///
-/// Commands are applied one after the other, each at its index. A command that is refused, or that says nothing new,
-/// leaves no trace: no change, no new index.
+/// Commands are applied one after the other, each at its index. A command that is refused, or that says
+/// nothing new, leaves no trace: no change, no new index.
 #[derive(Debug, Default)]
 pub struct State {
     /// The agent's own node: it and the agent's records on it cannot be removed from outside.
@@ -88,8 +88,8 @@ impl State {
         }
     }
 
-    /// Puts a change's new face in place without asking whether it makes sense: for undoing and for loading what was
-    /// stored. Records on a node that is not there are dropped.
+    /// Puts a change's new face in place without asking whether it makes sense: for undoing and for loading
+    /// what was stored. Records on a node that is not there are dropped.
     pub fn absorb(&mut self, change: &Change) {
         if let Change::Node { key, before, after } = change {
             self.absorb_node(key, before.as_deref(), after.as_ref());
@@ -209,8 +209,8 @@ impl Edit<'_> {
         self.put_check(node, check);
     }
 
-    /// Removes a node and what is on it. Of the agent's own node only the catalog's records go: the agent stands for the
-    /// others.
+    /// Removes a node and what is on it. Of the agent's own node only the catalog's records go: the agent
+    /// stands for the others.
     fn deregister_node(&mut self, node: &Text) {
         if *node == self.state.own_node {
             self.clear_node(node, |origin| origin == Origin::Catalog);
@@ -286,8 +286,8 @@ impl Edit<'_> {
     }
 }
 
-/// Whether a deregistration removes a record kept by `origin`: the agent's API must meet one of its own (`None`
-/// otherwise), the catalog's may name anything, but muster's own records stay.
+/// Whether a deregistration removes a record kept by `origin`: the agent's API must meet one of its own
+/// (`None` otherwise), the catalog's may name anything, but muster's own records stay.
 fn may_remove(origin: Option<Origin>, must_exist: bool) -> Option<bool> {
     match origin {
         Some(Origin::Agent) => Some(true),

@@ -14,15 +14,16 @@ use crate::stdx::text::Text;
 
 /// Decides what is due and what results mean, and nothing else: it runs no check and writes to no catalog.
 ///
-/// Time enters only through `now` of each call, which must not run backwards. Inside, time is *attended* time: it stands
-/// still while nobody calls (a stopped process, a starved machine), since during a stall no beat of an instance can be
-/// heard. So no TTL expires, nothing is reaped and no burst of runs follows through a fault of ours.
+/// Time enters only through `now` of each call, which must not run backwards. Inside, time is *attended*
+/// time: it stands still while nobody calls (a stopped process, a starved machine), since during a stall no
+/// beat of an instance can be heard. So no TTL expires, nothing is reaped and no burst of runs follows
+/// through a fault of ours.
 ///
-/// What is handed out is settled by `observe` (runs), `settled` (changes) and `forget` (reaps). Until then it is handed
-/// out again after a while: a change that a full disk swallowed is not lost.
+/// What is handed out is settled by `observe` (runs), `settled` (changes) and `forget` (reaps). Until then it
+/// is handed out again after a while: a change that a full disk swallowed is not lost.
 ///
-/// Cost: O(log n) for each check that is due or changes; a heartbeat that changes nothing is a look-up. Bound:
-/// `Settings::checks_max`.
+/// Cost: O(log n) for each check that is due or changes; a heartbeat that changes nothing is a look-up.
+/// Bound: `Settings::checks_max`.
 #[derive(Debug)]
 pub struct Health {
     settings: Settings,
@@ -40,8 +41,8 @@ pub struct Health {
 pub enum Arrival {
     /// Registered just now.
     Registered,
-    /// Known from before a restart: it keeps its status, its instance gets a whole TTL or a run to show that it is
-    /// alive, and time in critical goes on where it was.
+    /// Known from before a restart: it keeps its status, its instance gets a whole TTL or a run to show that
+    /// it is alive, and time in critical goes on where it was.
     Restored {
         /// How long its status had stood when it was restored, by the wall clock.
         status_age: Duration,
@@ -77,8 +78,8 @@ impl Health {
         }
     }
 
-    /// Starts to watch a check, or takes over what a new registration of it says. The same definition again leaves
-    /// counters, deadlines and schedule as they are.
+    /// Starts to watch a check, or takes over what a new registration of it says. The same definition again
+    /// leaves counters, deadlines and schedule as they are.
     ///
     /// # Errors
     /// [`Full`] when the check is new and there is no room for it.
@@ -122,7 +123,8 @@ impl Health {
         }
     }
 
-    /// When `tick` wants to be called next: at most a heartbeat after the last call, `None` while nothing is watched.
+    /// When `tick` wants to be called next: at most a heartbeat after the last call, `None` while nothing is
+    /// watched.
     pub fn next_due(&self) -> Option<Instant> {
         let heartbeat_at = self.attended_at? + HEARTBEAT;
         let alarm_at = self.timers.next_at().map(|at| at + self.stalled);

@@ -1,7 +1,7 @@
 //! Commands: every way in which the registry's state can change.
 //!
-//! A client's call, a probe's verdict, an expired TTL, an administrator's maintenance switch: all become one of these,
-//! are ordered in one queue, made durable, applied, and only then answered.
+//! A client's call, a probe's verdict, an expired TTL, an administrator's maintenance switch: all become one
+//! of these, are ordered in one queue, made durable, applied, and only then answered.
 
 use std::fmt;
 
@@ -10,16 +10,18 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Check, Meta, Service, Status};
 use crate::stdx::text::Text;
 
-/// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API writes to it.
+/// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API
+/// writes to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// muster itself: its own node, the `consul` service and the `serfHealth` check that clients look for.
     Server,
-    /// Registered through the agent's API (`/v1/agent/*`) or a definition file: lives on the agent's own node, and its
-    /// checks are run by muster.
+    /// Registered through the agent's API (`/v1/agent/*`) or a definition file: lives on the agent's own
+    /// node, and its checks are run by muster.
     Agent,
-    /// Registered through the catalog's API (`/v1/catalog/register`) by somebody who also keeps it up to date.
+    /// Registered through the catalog's API (`/v1/catalog/register`) by somebody who also keeps it up to
+    /// date.
     #[default]
     Catalog,
 }
@@ -65,7 +67,8 @@ pub enum Command {
     },
 }
 
-/// What a registration brings. Every part is complete: defaults are filled in and bounds checked before it is made.
+/// What a registration brings. Every part is complete: defaults are filled in and bounds checked before it is
+/// made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registration {
     /// The node that everything is on.
@@ -120,7 +123,8 @@ pub enum ExistingChecks {
     Overwrite,
     /// They stay, and where the registration names them they keep their status and output (agent).
     KeepStatus,
-    /// As `KeepStatus`, but those the registration does not name are removed (agent, `replace-existing-checks`).
+    /// As `KeepStatus`, but those the registration does not name are removed (agent,
+    /// `replace-existing-checks`).
     Replace,
 }
 

@@ -14,8 +14,8 @@ pub enum StoreError {
         /// What was short, with figures where known.
         detail: String,
     },
-    /// The disk did not keep its word (EIO, a failed sync). The store is poisoned and refuses every later commit: after
-    /// a failed sync nobody can tell what the disk holds, and asking again would only hide it.
+    /// The disk did not keep its word (EIO, a failed sync). The store is poisoned and refuses every later
+    /// commit: after a failed sync nobody can tell what the disk holds, and asking again would only hide it.
     Failed {
         /// The store's directory.
         path: PathBuf,
@@ -52,8 +52,8 @@ pub enum StoreError {
         /// The other process, if it left its id.
         holder: Option<u32>,
     },
-    /// A key longer than [`KEY_BYTES_MAX`](super::change::KEY_BYTES_MAX): the caller's fault. Nothing was applied and
-    /// the store goes on.
+    /// A key longer than [`KEY_BYTES_MAX`](super::change::KEY_BYTES_MAX): the caller's fault. Nothing was
+    /// applied and the store goes on.
     Oversize {
         /// Length of the key.
         key_bytes: usize,
@@ -108,7 +108,8 @@ impl fmt::Display for StoreError {
         match self {
             StoreError::Full { path, detail } => write!(
                 out,
-                "no room to write in {}: {detail}. Nothing was applied; free some space and writes go on by themselves.",
+                "no room to write in {}: {detail}. Nothing was applied; free some space and writes go on by \
+                 themselves.",
                 path.display()
             ),
             StoreError::Failed { path, detail } => write!(

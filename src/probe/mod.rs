@@ -1,8 +1,9 @@
 //! Runs one check against the world, and says what it saw.
 //!
-//! Never policy: when to run, how often, and what a result means for a status is `health`'s business; how many may run
-//! at once is the caller's. [`Prober::run`] is called inside a coroutine and never blocks its worker: sockets wait as
-//! coroutines do, names are looked up on threads of their own. Outputs are in Consul's words, since alerts match on them.
+//! Never policy: when to run, how often, and what a result means for a status is `health`'s business; how
+//! many may run at once is the caller's. [`Prober::run`] is called inside a coroutine and never blocks its
+//! worker: sockets wait as coroutines do, names are looked up on threads of their own. Outputs are in
+//! Consul's words, since alerts match on them.
 
 mod dial;
 mod http;
@@ -48,7 +49,8 @@ impl Prober {
         Ok(Prober { dialer: Arc::new(dialer), trust: Arc::new(Trust::new()) })
     }
 
-    /// Runs `probe` once, for at most `timeout`, and keeps at most `output_bytes_max` bytes of what the target says.
+    /// Runs `probe` once, for at most `timeout`, and keeps at most `output_bytes_max` bytes of what the
+    /// target says.
     ///
     /// TTL and alias checks cannot be run: nothing is asked of the world for them. They come back critical.
     pub fn run(&self, probe: &Probe, timeout: Duration, output_bytes_max: usize) -> Observation {

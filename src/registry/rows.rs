@@ -1,7 +1,7 @@
 //! Records as stored rows, and back: JSON that a person can read.
 //!
-//! A node's row is filed under its name in lower case; an instance's and a check's under that, a tab and their id. Names
-//! and ids hold no control characters, so the tab is unambiguous.
+//! A node's row is filed under its name in lower case; an instance's and a check's under that, a tab and
+//! their id. Names and ids hold no control characters, so the tab is unambiguous.
 
 use std::sync::Arc;
 

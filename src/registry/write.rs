@@ -1,9 +1,9 @@
 //! The one write path: commands in, in order; durable; applied; answered.
 //!
-//! One thread owns the state and the store. It takes whatever is waiting as one batch, applies the commands to the state
-//! (which no reader sees), has the store make the resulting rows durable in one go, publishes them to the views, and
-//! only then answers the callers. If the store fails, the batch is undone and every caller is told. So a crowd of
-//! writers shares one sync to disk, and a single one waits for nobody.
+//! One thread owns the state and the store. It takes whatever is waiting as one batch, applies the commands
+//! to the state (which no reader sees), has the store make the resulting rows durable in one go, publishes
+//! them to the views, and only then answers the callers. If the store fails, the batch is undone and every
+//! caller is told. So a crowd of writers shares one sync to disk, and a single one waits for nobody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -24,8 +24,8 @@ use crate::registry::views::Views;
 use crate::sys::clock::Clock;
 use crate::sys::oneshot;
 
-/// Writes that may wait for the writer. At 64 bytes each the queue itself is small; the bound keeps a stalled disk from
-/// piling up requests nobody waits for any more.
+/// Writes that may wait for the writer. At 64 bytes each the queue itself is small; the bound keeps a stalled
+/// disk from piling up requests nobody waits for any more.
 pub const WAITING_MAX: usize = 8_192;
 
 /// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
@@ -78,8 +78,8 @@ impl Queue {
         receiver.recv().unwrap_or(Err(WriteError::Closing))
     }
 
-    /// Has a command carried out some time, without waiting. For muster's own findings: what is lost here is found
-    /// again by the next probe.
+    /// Has a command carried out some time, without waiting. For muster's own findings: what is lost here is
+    /// found again by the next probe.
     ///
     /// # Errors
     /// When the queue is full or closed.
@@ -106,7 +106,8 @@ impl Queue {
 
 /// Whoever wants to know of changes when they are durable and published: the health engine.
 pub trait Follower: Send {
-    /// `changes` are in force now. Called on the writer's thread, so it must be quick and must not wait for a write.
+    /// `changes` are in force now. Called on the writer's thread, so it must be quick and must not wait for a
+    /// write.
     fn follow(&mut self, state: &State, changes: &[Change]);
 }
 

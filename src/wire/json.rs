@@ -8,7 +8,8 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, 
 /// Indentation of `?pretty`.
 const INDENT: &[u8] = b"    ";
 
-/// Bytes set aside for one entry of a list, near the size of an instance with one check; saves the first few moves.
+/// Bytes set aside for one entry of a list, near the size of an instance with one check; saves the first few
+/// moves.
 const LIST_ENTRY_BYTES: usize = 512;
 
 /// One value as JSON: on one line without an end of line, or indented and ended with one.

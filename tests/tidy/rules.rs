@@ -37,8 +37,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "probe",
         ],
     ),
-    ("api", &["telemetry", "model", "filter", "wire", "http", "registry"]),
-    ("ui", &["http"]),
+    // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s.
+    ("api", &["stdx", "sys", "telemetry", "model", "filter", "wire", "catalog", "http", "registry"]),
     ("cli", &["model", "config", "wire", "http"]),
     (
         "server",
@@ -57,7 +57,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "probe",
             "registry",
             "api",
-            "ui",
         ],
     ),
     ("main", &["cli", "server", "config"]),
@@ -65,6 +64,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 
 /// Layers that do no I/O, read no clock and take no lock.
 const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "health"];
+
+/// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
+/// memory.
+const MEMORY_WRITERS: &[&str] = &["src/wire/json.rs"];
 
 /// Layers that may name the coroutine runtime.
 const RUNTIME_LAYERS: &[&str] = &["sys", "http", "probe"];
@@ -75,8 +78,9 @@ const FILE_LINES_MAX: usize = 500;
 /// `(path, lines, reason)`: the files that may be longer than `FILE_LINES_MAX`.
 const LONG_FILES: &[(&str, usize, &str)] = &[];
 
-/// Characters in a line of `src`, as in `rustfmt.toml`; rustfmt leaves long strings and comments alone, this does not.
-const LINE_WIDTH_MAX: usize = 110;
+/// Characters in a line of `src`. `rustfmt.toml` keeps code to 110; prose is wrapped at 120, and rustfmt leaves it and
+/// long strings alone, so this does not.
+const LINE_WIDTH_MAX: usize = 120;
 
 /// The files that may say `unsafe`, each with SAFETY comments and a test that runs it.
 const UNSAFE_FILES: &[&str] = &["src/sys/runtime.rs"];
@@ -184,7 +188,8 @@ fn file_length(file: &SourceFile) -> Vec<Complaint> {
 
 /// No line is wider than the formatter's width, comments and strings included.
 fn line_width(file: &SourceFile) -> Vec<Complaint> {
-    if !file.is_product() {
+    // Expected bytes in a table of tests are one line, however long.
+    if !file.is_product() || file.path.ends_with("tests.rs") {
         return Vec::new();
     }
     let wide = |line: &str| line.chars().count() > LINE_WIDTH_MAX && !line.contains("://");
@@ -249,8 +254,11 @@ fn pure_layers(file: &SourceFile) -> Vec<Complaint> {
     }
     let sentence = "this layer is pure: take it as an argument";
     let effects =
-        r"\bstd\s*::\s*(fs|env|process|thread|io)\b|\bparking_lot\b|\b(Mutex|RwLock|Tcp\w+|UdpSocket)\b";
+        r"\bstd\s*::\s*(fs|env|process|thread)\b|\bparking_lot\b|\b(Mutex|RwLock|Tcp\w+|UdpSocket)\b";
     let mut found = matches(file, &file.code, effects, sentence);
+    if !MEMORY_WRITERS.contains(&file.path.as_str()) {
+        found.extend(matches(file, &file.code, r"\bstd\s*::\s*io\b", sentence));
+    }
     // A test needs some instant to count from, and there is no other way to one.
     found.extend(matches(file, &file.shipped, r"\b(Instant|SystemTime)\s*::\s*now\b", sentence));
     found

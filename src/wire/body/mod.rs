@@ -1,4 +1,5 @@
-//! What bodies say: one table per body, with the names of its keys. What it means, and what is allowed, is for `intake`.
+//! What bodies say: one table per body, with the names of its keys. What it means, and what is allowed, is
+//! for `intake`.
 
 pub mod check;
 pub mod service;

@@ -6,7 +6,8 @@ use crate::stdx::duration::{GoDuration, parse};
 use crate::wire::decode::place::Place;
 use crate::wire::decode::read::{Fault, Read};
 
-/// A span that may be given as text or as nanoseconds; any other JSON type counts as not given, as with Consul.
+/// A span that may be given as text or as nanoseconds; any other JSON type counts as not given, as with
+/// Consul.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span(
     /// The span; zero when not given. May be negative.

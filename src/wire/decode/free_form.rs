@@ -8,8 +8,8 @@ use serde_json::{Map, Number, Value};
 use crate::wire::decode::place::Place;
 use crate::wire::decode::read::Read;
 
-/// Deepest nesting of a free-form part. It is written, compared and dropped by recursion on a coroutine's small stack;
-/// proxy configurations, the only such part, are seldom deeper than five.
+/// Deepest nesting of a free-form part. It is written, compared and dropped by recursion on a coroutine's
+/// small stack; proxy configurations, the only such part, are seldom deeper than five.
 pub const FREE_FORM_DEPTH_MAX: usize = 32;
 
 /// An object of which only the keys at the top are looked at, and these only by those who use them.

@@ -1,9 +1,10 @@
-//! JSON as the Go language reads it: keys without regard to case, `null` as unset, and its texts when it does not fit.
+//! JSON as the Go language reads it: keys without regard to case, `null` as unset, and its texts when it does
+//! not fit.
 //!
-//! A body is a table of keys and fields ([`object!`](crate::wire::decode::object)), read in one pass without an
-//! intermediate tree. Keys also match in snake case, unknown keys are passed over, a later duplicate wins, and bytes
-//! after the first value are ignored. Depth is bounded by `serde_json` and, for free-form parts, by [`free_form`].
-//! Nothing here knows a particular body. Start at [`read::Read`].
+//! A body is a table of keys and fields ([`object!`](crate::wire::decode::object)), read in one pass without
+//! an intermediate tree. Keys also match in snake case, unknown keys are passed over, a later duplicate wins,
+//! and bytes after the first value are ignored. Depth is bounded by `serde_json` and, for free-form parts, by
+//! [`free_form`]. Nothing here knows a particular body. Start at [`read::Read`].
 
 pub mod read;
 pub mod place;
@@ -65,7 +66,8 @@ pub fn from_bytes<T: Read>(bytes: &[u8]) -> Result<T, DecodeError> {
     let slot = Slot { target: &mut value, place: Place::root() };
     match slot.deserialize(&mut serde_json::Deserializer::from_str(&text)) {
         Ok(()) => Ok(value),
-        // Go checks the whole value's syntax before it looks at any part, so bad syntax prevails over a wrong type.
+        // Go checks the whole value's syntax before it looks at any part, so bad syntax prevails over a wrong
+        // type.
         Err(error) => {
             Err(DecodeError::new(syntax::first_error(bytes).unwrap_or_else(|| text_without_position(&error))))
         }

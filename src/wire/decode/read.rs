@@ -50,7 +50,8 @@ pub trait Read: Default {
 /// Why a value was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is of this kind (Go's word for it, numbers with their digits where these matter), which does not fit.
+    /// It is of this kind (Go's word for it, numbers with their digits where these matter), which does not
+    /// fit.
     Mismatch(String),
     /// It says something impossible; the sentence is complete.
     Nonsense(String),

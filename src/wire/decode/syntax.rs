@@ -1,7 +1,7 @@
 //! What is wrong with the syntax of a JSON text, in the words of Go's scanner.
 //!
-//! Runs only when a body could not be read, to tell why. It goes over the first value once, with a stack of open
-//! brackets on the heap, so that neither length nor depth of a body can hurt it.
+//! Runs only when a body could not be read, to tell why. It goes over the first value once, with a stack of
+//! open brackets on the heap, so that neither length nor depth of a body can hurt it.
 
 use crate::stdx::go_literal::quote;
 

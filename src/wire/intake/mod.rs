@@ -1,7 +1,8 @@
-//! What bodies mean: from what a client says to a complete command, or a sentence that says what is wrong with it.
+//! What bodies mean: from what a client says to a complete command, or a sentence that says what is wrong
+//! with it.
 //!
-//! Owns defaults, bounds and the texts of every refusal that needs no look at the state; what the state forbids is
-//! `catalog`'s to refuse. Values that need a clock or an index stay zero here.
+//! Owns defaults, bounds and the texts of every refusal that needs no look at the state; what the state
+//! forbids is `catalog`'s to refuse. Values that need a clock or an index stay zero here.
 
 pub mod service;
 pub mod check;

@@ -7,7 +7,8 @@ use crate::model::{CheckDefinition, Probe};
 use crate::wire::body::check::CheckBody;
 use crate::wire::intake::{Invalid, rules};
 
-/// Shortest time between runs; what is below is raised to it, as by Consul. Faster ones would load those checked.
+/// Shortest time between runs; what is below is raised to it, as by Consul. Faster ones would load those
+/// checked.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// What becomes of checks that run a program.

@@ -45,7 +45,8 @@ pub fn check_kind(kind: &str, port: i64, proxy: Option<&ProxyBody>, is_native: b
 
 /// The proxy as it is kept; `None` when the body says nothing of it.
 ///
-/// `upstream_type` is what an upstream is that does not say: the agent's are services, the catalog's are left open.
+/// `upstream_type` is what an upstream is that does not say: the agent's are services, the catalog's are left
+/// open.
 pub fn proxy(body: Option<ProxyBody>, upstream_type: &str) -> Result<Option<Box<Proxy>>, Invalid> {
     let Some(body) = body.filter(|body| *body != ProxyBody::default()) else { return Ok(None) };
     let mut rest = Map::new();

@@ -16,7 +16,8 @@ use crate::wire::intake::Invalid;
 /// Prefix of metadata keys that Consul keeps for itself.
 const META_KEY_RESERVED: &str = "consul-";
 
-/// Refuses a name, id or address that is too long or holds control characters. `what` names it in the sentence.
+/// Refuses a name, id or address that is too long or holds control characters. `what` names it in the
+/// sentence.
 pub fn check_name(what: &str, name: &str) -> Result<(), Invalid> {
     if name.len() > NAME_BYTES_MAX {
         return Err(Invalid::rejected(format!("Invalid {what}: longer than {NAME_BYTES_MAX} bytes")));
@@ -111,7 +112,7 @@ pub fn port(what: &str, number: i64) -> Result<u16, Invalid> {
 pub fn tagged_addresses(
     addresses: BTreeMap<Text, AddressBody>,
 ) -> Result<BTreeMap<Text, ServiceAddress>, Invalid> {
-    check_meta_count(addresses.len())?;
+    check_count_of_addresses(addresses.len())?;
     let checked = addresses.into_iter().map(|(role, address)| {
         check_name("service tagged address", &role)?;
         check_name("service tagged address", &address.address)?;
@@ -121,7 +122,7 @@ pub fn tagged_addresses(
     checked.collect()
 }
 
-fn check_meta_count(count: usize) -> Result<(), Invalid> {
+fn check_count_of_addresses(count: usize) -> Result<(), Invalid> {
     if count > META_PAIRS_MAX {
         let sentence = format!("too many tagged addresses: at most {META_PAIRS_MAX} are kept");
         return Err(Invalid::rejected(sentence));

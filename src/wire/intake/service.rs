@@ -81,7 +81,8 @@ fn complete_checks(checks: Vec<CheckBody>, service: &Service) -> Result<Vec<Chec
 fn service(body: ServiceBody) -> Result<Service, Invalid> {
     if body.connect.sidecar_service.is_some() {
         return Err(Invalid::rejected(
-            "Bad request: Invalid SidecarService: sidecars are not registered along with their service; register the \
+            "Bad request: Invalid SidecarService: sidecars are not registered along with their service; \
+             register the \
              proxy as a service of kind connect-proxy",
         ));
     }
@@ -130,7 +131,8 @@ fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(),
     Ok(())
 }
 
-/// An instance that listens on an IP address has it under the roles of its family too, unless others stand there.
+/// An instance that listens on an IP address has it under the roles of its family too, unless others stand
+/// there.
 fn add_own_address(addresses: &mut BTreeMap<Text, ServiceAddress>, address: &Text, port: u16) {
     let roles = match address.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => ["lan_ipv4", "wan_ipv4"],

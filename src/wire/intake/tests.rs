@@ -50,7 +50,8 @@ fn services_are_refused_in_consuls_words() {
             (r#"{"ID":"x"}"#, "Missing service name"),
             (
                 r#"{"Name":5}"#,
-                "Request decode failed: json: cannot unmarshal number into Go struct field .Name of type string",
+                "Request decode failed: json: cannot unmarshal number into Go struct field .Name of type \
+                 string",
             ),
             (r#"{"Name":"x","Address":"0.0.0.0"}"#, "Invalid service address"),
             (r#"{"Name":"x","Address":"::"}"#, "Invalid service address"),
@@ -88,12 +89,14 @@ fn services_are_refused_in_consuls_words() {
             ),
             (
                 r#"{"Name":"x","Kind":"connect-proxy"}"#,
-                "2 errors occurred:\n\t* Proxy.DestinationServiceName must be non-empty for Connect proxy services\n\
+                "2 errors occurred:\n\t* Proxy.DestinationServiceName must be non-empty for Connect proxy \
+                 services\n\
                  \t* Port must be set for a Connect proxy\n\n",
             ),
             (
                 r#"{"Name":"x","Kind":"mesh-gateway","Port":1,"Proxy":{"DestinationServiceName":"y"}}"#,
-                "1 error occurred:\n\t* The Proxy.DestinationServiceName configuration is invalid for a mesh-gateway\n\n",
+                "1 error occurred:\n\t* The Proxy.DestinationServiceName configuration is invalid for a \
+                 mesh-gateway\n\n",
             ),
             (r#"{"Name":"x","Port":-1}"#, "Invalid service port -1: must be between 0 and 65535"),
             (r#"{"Name":"x","Port":65536}"#, "Invalid service port 65536: must be between 0 and 65535"),
@@ -141,7 +144,8 @@ fn checks_are_refused_in_consuls_words() {
             ),
             (
                 r#"{"Name":"x","Args":["a"],"Interval":"1s"}"#,
-                "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' \
+                "Scripts are disabled on this agent from remote calls; to enable, configure \
+                 'enable_script_checks' \
                  to true",
             ),
             (
@@ -167,7 +171,8 @@ fn checks_are_refused_in_consuls_words() {
             (r#"{"Status":"bogus"}"#, "Invalid check status: 'bogus'"),
             (
                 r#"{"Output":5}"#,
-                "Request decode failed: json: cannot unmarshal number into Go struct field checkUpdate.Output of type \
+                "Request decode failed: json: cannot unmarshal number into Go struct field \
+                 checkUpdate.Output of type \
                  string",
             ),
         ],
@@ -182,12 +187,14 @@ fn catalog_bodies_are_refused_in_consuls_words() {
             ("{}", "Must provide node"),
             (
                 r#"{"Node":5}"#,
-                "Request decode failed: json: cannot unmarshal number into Go struct field RegisterRequest.Node of type \
+                "Request decode failed: json: cannot unmarshal number into Go struct field \
+                 RegisterRequest.Node of type \
                  string",
             ),
             (
                 r#"{"Node":"a","Address":"b","Service":{"Service":5}}"#,
-                "Request decode failed: json: cannot unmarshal number into Go struct field NodeService.Service.Service of \
+                "Request decode failed: json: cannot unmarshal number into Go struct field \
+                 NodeService.Service.Service of \
                  type string",
             ),
             (r#"{"Node":"a"}"#, "Must provide address if SkipNodeUpdate is not set"),
@@ -210,11 +217,13 @@ fn catalog_bodies_are_refused_in_consuls_words() {
             (r#"{"Node":"a","Address":"b","Datacenter":"dc9"}"#, "No path to datacenter"),
             (
                 r#"{"Node":"a","Address":"b","Service":{"Service":"x","Meta":{"a b":"c"}}}"#,
-                "failed inserting service: Invalid Service Meta for node a and serviceID x: Couldn't load metadata pair \
+                "failed inserting service: Invalid Service Meta for node a and serviceID x: Couldn't load \
+                 metadata pair \
                  ('a b', 'c'): Key contains invalid characters",
             ),
             (
-                r#"{"Node":"a","Address":"b","Service":{"Service":"x","Kind":"connect-proxy","Proxy":{"DestinationServiceName":"y"}}}"#,
+                r#"{"Node":"a","Address":"b","Service":{"Service":"x","Kind":"connect-proxy",
+            "Proxy":{"DestinationServiceName":"y"}}}"#,
                 "1 error occurred:\n\t* Port must be set for a Connect proxy\n\n",
             ),
             (
@@ -254,7 +263,8 @@ fn bounds_hold_exactly() {
 #[test]
 fn a_service_is_registered_with_its_defaults() {
     let registration = service_body(
-        r#"{"name":"web","port":80,"address":"10.1.1.1","tags":["b","a"],"enable_tag_override":true,"Check":null,
+        r#"{"name":"web","port":80,"address":"10.1.1.1","tags":["b","a"],"enable_tag_override":true,
+            "Check":null,
             "tagged_addresses":{"wan_ipv4":{"address":"9.9.9.9","port":81}},"weights":{"passing":5}}"#,
     );
     let address = |address: &str, port| ServiceAddress { address: address.into(), port };
@@ -317,8 +327,10 @@ fn checks_of_a_service_get_ids_names_and_types() {
 #[test]
 fn a_check_is_registered_with_every_setting() {
     let body = r#"{"name":"c","serviceid":"w","http":"http://h","method":"PUT","header":{"A":["b"]},"body":"x",
-        "tls_skip_verify":true,"interval":"5s","timeout":"2s","success_before_passing":2,"failuresbeforecritical":3,
-        "FailuresBeforeWarning":1,"deregister_critical_service_after":"1m","OutputMaxSize":99999,"status":"passing",
+        "tls_skip_verify":true,"interval":"5s","timeout":"2s","success_before_passing":2,
+            "failuresbeforecritical":3,
+        "FailuresBeforeWarning":1,"deregister_critical_service_after":"1m","OutputMaxSize":99999,
+            "status":"passing",
         "notes":"n"}"#;
     let seconds = Duration::from_secs;
     let expected = Check {
@@ -412,7 +424,9 @@ fn deregistrations_name_what_goes() {
 fn definition_files_register_services_before_checks() {
     let file = serde_json::json!({
         "check": {"id": "c", "name": "alone", "ttl": "10s", "service_id": "web"},
-        "service": {"name": "web", "checks": [{"tcp": "h:1", "interval": "3s", "deregister_critical_service_after": "5m"}]},
+        "service": {"name": "web", "checks": [
+            {"tcp": "h:1", "interval": "3s", "deregister_critical_service_after": "5m"},
+        ]},
         "services": [{"name": "db"}],
     });
     let registrations = definitions(&file, ExistingChecks::Replace, &agent()).unwrap();
@@ -430,10 +444,15 @@ fn definition_files_register_services_before_checks() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..48), text in ".{0,40}", number in any::<f64>()) {
+    fn no_bytes_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..48),
+        text in ".{0,40}",
+        number in any::<f64>(),
+    ) {
         let bodies = [
             bytes,
-            format!(r#"{{"Name":{text:?},"Port":{number},"Node":{text:?},"Address":"x","TTL":{number}}}"#).into_bytes(),
+            format!(r#"{{"Name":{text:?},"Port":{number},"Node":{text:?},"Address":"x","TTL":{number}}}"#)
+                .into_bytes(),
             format!(r#"{{"Name":"x","Check":{{"TTL":{text:?},"OutputMaxSize":{number}}}}}"#).into_bytes(),
         ];
         for body in bodies {

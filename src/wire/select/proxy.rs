@@ -1,4 +1,5 @@
-//! Selectors of proxies. What a proxy does not say has Go's zero value, also where an instance is no proxy at all.
+//! Selectors of proxies. What a proxy does not say has Go's zero value, also where an instance is no proxy at
+//! all.
 
 use serde_json::Value as Json;
 

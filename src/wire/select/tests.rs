@@ -10,7 +10,8 @@ use crate::wire::intake::catalog_registration;
 use crate::wire::select::{CATALOG_SERVICE, CHECK, INSTANCE, NODE, SERVICE};
 use crate::wire::show::{AgentService, CatalogNode, CatalogService, HealthCheck, HealthEntry, NodeService};
 
-const BODY: &str = r#"{"Node":"n2","Address":"10.0.0.2","TaggedAddresses":{"lan":"10.0.0.2"},"NodeMeta":{"os":"linux"},
+const BODY: &str = r#"{"Node":"n2","Address":"10.0.0.2","TaggedAddresses":{"lan":"10.0.0.2"},
+            "NodeMeta":{"os":"linux"},
     "Service":{"ID":"w1","Service":"web","Kind":"connect-proxy","Tags":["prod"],"Meta":{"v-1":"1"},"Port":80,
     "TaggedAddresses":{"wan":{"Address":"9.9.9.9","Port":81}},"Connect":{"Native":false},
     "Proxy":{"DestinationServiceName":"db","MeshGateway":{"Mode":"local"},"Upstreams":[{"DestinationName":"u",

@@ -66,7 +66,8 @@ impl Serialize for AgentChecks<'_> {
     }
 }
 
-/// A check in the shape that Consul's Go client has: no type, every key of the definition with its zero value.
+/// A check in the shape that Consul's Go client has: no type, every key of the definition with its zero
+/// value.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct AgentCheck<'a> {

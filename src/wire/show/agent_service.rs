@@ -11,7 +11,8 @@ use crate::wire::json;
 use crate::wire::show::parts;
 use crate::wire::show::proxy::Proxy;
 
-/// One instance of the agent. `Proxy` and `Connect` are there only for those that use them; indexes never are.
+/// One instance of the agent. `Proxy` and `Connect` are there only for those that use them; indexes never
+/// are.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct AgentService<'a> {
@@ -75,8 +76,8 @@ impl<'a> AgentService<'a> {
 
 /// A hash over what an instance was registered with, and what its checks were: sixteen hex digits.
 ///
-/// Two registrations that say the same hash the same, whatever statuses and indexes are. It is FNV-1a with 64 bits,
-/// which tells changes apart and defends nothing.
+/// Two registrations that say the same hash the same, whatever statuses and indexes are. It is FNV-1a with 64
+/// bits, which tells changes apart and defends nothing.
 pub fn content_hash(service: &Service, checks: &[Arc<Check>]) -> String {
     let mut bytes = json::to_vec(&AgentService::new(service, ""), false);
     for check in checks.iter().filter(|check| !check.is_node_level()) {

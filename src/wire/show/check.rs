@@ -12,7 +12,8 @@ use crate::wire::show::parts;
 /// Tags of a check that is of no instance.
 static NO_TAGS: Vec<Text> = Vec::new();
 
-/// One check. Name and tags of its instance are shown as they are now, whatever they were when it was registered.
+/// One check. Name and tags of its instance are shown as they are now, whatever they were when it was
+/// registered.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HealthCheck<'a> {
@@ -42,7 +43,8 @@ pub struct HealthCheck<'a> {
 impl<'a> HealthCheck<'a> {
     /// The check on the node of that name; `service` is the instance it is of.
     ///
-    /// The agent's checks tell their cadence in `Interval` and `Timeout`, the catalog's in `Definition`, as Consul's do.
+    /// The agent's checks tell their cadence in `Interval` and `Timeout`, the catalog's in `Definition`, as
+    /// Consul's do.
     pub fn new(check: &'a Check, node: &'a str, service: Option<&'a Service>) -> Self {
         let is_agents = check.origin == Origin::Agent;
         let (interval, timeout) = match is_agents {

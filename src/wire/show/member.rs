@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::model::Meta;
 
-/// One agent, alive. The protocol versions are those Consul 1.8.7 speaks: clients print them, nobody acts on them.
+/// One agent, alive. The protocol versions are those Consul 1.8.7 speaks: clients print them, nobody acts on
+/// them.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Member<'a> {

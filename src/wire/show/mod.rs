@@ -1,7 +1,9 @@
-//! Model values in Consul's shapes: one file per shape, borrowing everything, ready for [`json`](crate::wire::json).
+//! Model values in Consul's shapes: one file per shape, borrowing everything, ready for
+//! [`json`](crate::wire::json).
 //!
-//! Each shape is a structure whose fields stand in Consul's order. Keys are those of 1.8.7, and of later releases where
-//! clients of today read them: `Interval`, `Timeout`, `ExposedPort` of checks, `Datacenter` of the agent's services.
+//! Each shape is a structure whose fields stand in Consul's order. Keys are those of 1.8.7, and of later
+//! releases where clients of today read them: `Interval`, `Timeout`, `ExposedPort` of checks, `Datacenter` of
+//! the agent's services.
 
 pub mod node;
 pub mod parts;

@@ -51,7 +51,8 @@ fn full() -> Held {
             "Service":{"ID":"df-web-1","Service":"df-web","Tags":["prod","v1"],"Address":"10.0.0.22",
             "TaggedAddresses":{"wan":{"Address":"9.9.9.9","Port":81}},"Meta":{"ver":"1"},"Port":80,
             "Weights":{"Passing":5,"Warning":1}},"Check":{"CheckID":"df-web-1-c","Name":"web check",
-            "Status":"passing","Notes":"nt","Output":"ok","ServiceID":"df-web-1","Definition":{"TCP":"localhost:80",
+            "Status":"passing","Notes":"nt","Output":"ok","ServiceID":"df-web-1",
+            "Definition":{"TCP":"localhost:80",
             "Interval":"5s","Timeout":"1s","DeregisterCriticalServiceAfter":"30s"}}}"#,
         30,
     )
@@ -60,7 +61,8 @@ fn full() -> Held {
 fn bare() -> Held {
     Held::from_catalog(
         r#"{"Node":"df-n3","Address":"b","Service":{"Service":"df-bare"},"Checks":[{"Name":"nc"},{"Name":"hc",
-            "ServiceID":"df-bare","Definition":{"HTTP":"http://x","Header":{"b":["1"],"a":["2","3"]},"Method":"PUT",
+            "ServiceID":"df-bare","Definition":{"HTTP":"http://x","Header":{"b":["1"],"a":["2","3"]},
+            "Method":"PUT",
             "Body":"<b>","TLSSkipVerify":true,"Interval":"7s"}}]}"#,
         31,
     )
@@ -68,16 +70,24 @@ fn bare() -> Held {
 
 fn proxy() -> Held {
     Held::from_catalog(
-        r#"{"Node":"df-n3","Address":"b","Service":{"Service":"df-prox","Kind":"connect-proxy","Port":81,"Meta":{},
+        r#"{"Node":"df-n3","Address":"b","Service":{"Service":"df-prox","Kind":"connect-proxy",
+            "Port":81,"Meta":{},
             "Proxy":{"DestinationServiceName":"df-web","DestinationServiceID":"df-web-1",
             "LocalServiceAddress":"127.0.0.1","LocalServicePort":80,
             "Config":{"b":1,"a":{"z":1.5,"y":"<","w":1e21,"v":1e-7,"u":100000000000000000000,"f":12345678}},
             "Upstreams":[{"destination_name":"u","local_bind_port":9},{"DestinationType":"service",
-            "DestinationName":"v","Datacenter":"d","LocalBindAddress":"1.1.1.1","LocalBindPort":9,"Config":{"c":1},
+            "DestinationName":"v","Datacenter":"d","LocalBindAddress":"1.1.1.1","LocalBindPort":9,
+            "Config":{"c":1},
             "MeshGateway":{"Mode":"local"}}],"MeshGateway":{"Mode":"remote"},"Expose":{"Checks":true,
             "Paths":[{"ListenerPort":1,"Path":"/a","LocalPathPort":2,"Protocol":"http"}]}}}}"#,
         50,
     )
+}
+
+/// The bytes of that name in the file of golden bytes: a name, a blank, the bytes, on a line each.
+fn golden(name: &str) -> &'static str {
+    let lines = include_str!("golden.txt").lines();
+    lines.filter_map(|line| line.split_once(' ')).find(|(each, _)| *each == name).expect("a golden name").1
 }
 
 fn assert_bytes<T: Serialize>(shape: T, golden: &str) {
@@ -85,49 +95,38 @@ fn assert_bytes<T: Serialize>(shape: T, golden: &str) {
     assert_eq!(written, golden);
 }
 
-const FULL_NODE: &str = r#"{"ID":"40e4a748-2192-161a-0510-9bf59fe950b5","Node":"df-n2","Address":"10.0.0.2","Datacenter":"dc1","TaggedAddresses":{"lan":"10.0.0.2","wan":"1.1.1.2"},"Meta":{"os":"linux"},"CreateIndex":30,"ModifyIndex":30}"#;
-const BARE_NODE: &str = r#"{"ID":"","Node":"df-n3","Address":"b","Datacenter":"dc1","TaggedAddresses":null,"Meta":null,"CreateIndex":31,"ModifyIndex":31}"#;
-const FULL_SERVICE: &str = r#"{"ID":"df-web-1","Service":"df-web","Tags":["prod","v1"],"Address":"10.0.0.22","TaggedAddresses":{"wan":{"Address":"9.9.9.9","Port":81}},"Meta":{"ver":"1"},"Port":80,"Weights":{"Passing":5,"Warning":1},"EnableTagOverride":false,"Proxy":{"MeshGateway":{},"Expose":{}},"Connect":{},"CreateIndex":30,"ModifyIndex":30}"#;
-const BARE_SERVICE: &str = r#"{"ID":"df-bare","Service":"df-bare","Tags":[],"Address":"","Meta":null,"Port":0,"Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Proxy":{"MeshGateway":{},"Expose":{}},"Connect":{},"CreateIndex":31,"ModifyIndex":31}"#;
-const FULL_CHECK: &str = r#"{"Node":"df-n2","CheckID":"df-web-1-c","Name":"web check","Status":"passing","Notes":"nt","Output":"ok","ServiceID":"df-web-1","ServiceName":"df-web","ServiceTags":["prod","v1"],"Type":"tcp","Interval":"","Timeout":"","ExposedPort":0,"Definition":{"Interval":"5s","Timeout":"1s","DeregisterCriticalServiceAfter":"30s","TCP":"localhost:80"},"CreateIndex":30,"ModifyIndex":30}"#;
-const BARE_CHECKS: &str = r#"[{"Node":"df-n3","CheckID":"nc","Name":"nc","Status":"critical","Notes":"","Output":"","ServiceID":"","ServiceName":"","ServiceTags":[],"Type":"","Interval":"","Timeout":"","ExposedPort":0,"Definition":{},"CreateIndex":31,"ModifyIndex":31},{"Node":"df-n3","CheckID":"hc","Name":"hc","Status":"critical","Notes":"","Output":"","ServiceID":"df-bare","ServiceName":"df-bare","ServiceTags":[],"Type":"http","Interval":"","Timeout":"","ExposedPort":0,"Definition":{"Interval":"7s","HTTP":"http://x","TLSSkipVerify":true,"Header":{"a":["2","3"],"b":["1"]},"Method":"PUT","Body":"\u003cb\u003e"},"CreateIndex":31,"ModifyIndex":31}]"#;
-const PROXY: &str = r#"{"DestinationServiceName":"df-web","DestinationServiceID":"df-web-1","LocalServiceAddress":"127.0.0.1","LocalServicePort":80,"Config":{"a":{"f":12345678,"u":100000000000000000000,"v":1e-7,"w":1e+21,"y":"\u003c","z":1.5},"b":1},"Upstreams":[{"DestinationType":"","DestinationName":"u","Datacenter":"","LocalBindPort":9,"Config":null,"MeshGateway":{}},{"DestinationType":"service","DestinationName":"v","Datacenter":"d","LocalBindAddress":"1.1.1.1","LocalBindPort":9,"Config":{"c":1},"MeshGateway":{"Mode":"local"}}],"MeshGateway":{"Mode":"remote"},"Expose":{"Checks":true,"Paths":[{"ListenerPort":1,"Path":"/a","LocalPathPort":2,"Protocol":"http","ParsedFromCheck":false}]}}"#;
-
 #[test]
 fn nodes() {
-    assert_bytes(CatalogNode::new(&full().node, "dc1"), FULL_NODE);
-    assert_bytes(CatalogNode::new(&bare().node, "dc1"), BARE_NODE);
+    assert_bytes(CatalogNode::new(&full().node, "dc1"), golden("node"));
+    assert_bytes(CatalogNode::new(&bare().node, "dc1"), golden("node-bare"));
 }
 
 #[test]
 fn catalog_services() {
     let held = full();
-    assert_bytes(
-        CatalogService::new(&held.node, &held.service, "dc1"),
-        r#"{"ID":"40e4a748-2192-161a-0510-9bf59fe950b5","Node":"df-n2","Address":"10.0.0.2","Datacenter":"dc1","TaggedAddresses":{"lan":"10.0.0.2","wan":"1.1.1.2"},"NodeMeta":{"os":"linux"},"ServiceKind":"","ServiceID":"df-web-1","ServiceName":"df-web","ServiceTags":["prod","v1"],"ServiceAddress":"10.0.0.22","ServiceTaggedAddresses":{"wan":{"Address":"9.9.9.9","Port":81}},"ServiceWeights":{"Passing":5,"Warning":1},"ServiceMeta":{"ver":"1"},"ServicePort":80,"ServiceEnableTagOverride":false,"ServiceProxy":{"MeshGateway":{},"Expose":{}},"ServiceConnect":{},"CreateIndex":30,"ModifyIndex":30}"#,
-    );
+    assert_bytes(CatalogService::new(&held.node, &held.service, "dc1"), golden("catalog-service"));
     let held = Held::from_catalog(
         r#"{"Node":"df-n3","Address":"b","Service":{"Service":"df-native","Connect":{"Native":true}}}"#,
         32,
     );
-    assert_bytes(
-        CatalogService::new(&held.node, &held.service, "dc1"),
-        r#"{"ID":"","Node":"df-n3","Address":"b","Datacenter":"dc1","TaggedAddresses":null,"NodeMeta":null,"ServiceKind":"","ServiceID":"df-native","ServiceName":"df-native","ServiceTags":[],"ServiceAddress":"","ServiceWeights":{"Passing":1,"Warning":1},"ServiceMeta":{},"ServicePort":0,"ServiceEnableTagOverride":false,"ServiceProxy":{"MeshGateway":{},"Expose":{}},"ServiceConnect":{"Native":true},"CreateIndex":32,"ModifyIndex":32}"#,
-    );
-    let held = proxy();
+    assert_bytes(CatalogService::new(&held.node, &held.service, "dc1"), golden("catalog-service-native"));
+    let (held, proxy) = (proxy(), golden("proxy"));
     let written = json::to_vec(&CatalogService::new(&held.node, &held.service, "dc1"), false);
     let written = String::from_utf8(written).unwrap();
-    assert!(written.contains(&format!(r#""ServiceProxy":{PROXY},"ServiceConnect":{{}},"#)), "{written}");
+    assert!(written.contains(&format!(r#""ServiceProxy":{proxy},"ServiceConnect":{{}},"#)), "{written}");
 }
 
 #[test]
 fn health_entries() {
+    let [node, node_service, check] = ["node", "node-service", "check"].map(golden);
     assert_bytes(
         full().health_entry(),
-        &format!(r#"{{"Node":{FULL_NODE},"Service":{FULL_SERVICE},"Checks":[{FULL_CHECK}]}}"#),
+        &format!(r#"{{"Node":{node},"Service":{node_service},"Checks":[{check}]}}"#),
     );
     let held = bare();
-    let golden = format!(r#"[{{"Node":{BARE_NODE},"Service":{BARE_SERVICE},"Checks":{BARE_CHECKS}}}]"#);
+    let [node_bare, node_service_bare, checks_bare] =
+        ["node-bare", "node-service-bare", "checks-bare"].map(golden);
+    let golden = format!(r#"[{{"Node":{node_bare},"Service":{node_service_bare},"Checks":{checks_bare}}}]"#);
     assert_eq!(json::list_to_vec([held.health_entry()], false), golden.as_bytes());
 }
 
@@ -135,21 +134,22 @@ fn health_entries() {
 fn nodes_with_services() {
     let held = full();
     let services = || [&held.service].into_iter();
+    let (node, node_service) = (golden("node"), golden("node-service"));
     assert_bytes(
         NodeServicesMap::new(&held.node, services(), "dc1"),
-        &format!(r#"{{"Node":{FULL_NODE},"Services":{{"df-web-1":{FULL_SERVICE}}}}}"#),
+        &format!(r#"{{"Node":{node},"Services":{{"df-web-1":{node_service}}}}}"#),
     );
     assert_bytes(
         NodeServicesList::new(&held.node, services(), "dc1"),
-        &format!(r#"{{"Node":{FULL_NODE},"Services":[{FULL_SERVICE}]}}"#),
+        &format!(r#"{{"Node":{node},"Services":[{node_service}]}}"#),
     );
     assert_bytes(
         NodeServicesMap::new(&held.node, services().take(0), "dc1"),
-        &format!(r#"{{"Node":{FULL_NODE},"Services":{{}}}}"#),
+        &format!(r#"{{"Node":{node},"Services":{{}}}}"#),
     );
     assert_bytes(
         NodeServicesList::new(&held.node, services().take(0), "dc1"),
-        &format!(r#"{{"Node":{FULL_NODE},"Services":null}}"#),
+        &format!(r#"{{"Node":{node},"Services":null}}"#),
     );
     assert_bytes(NodeServicesList::unknown(), r#"{"Node":null,"Services":null}"#);
 }
@@ -157,22 +157,19 @@ fn nodes_with_services() {
 #[test]
 fn agent_services() {
     for (body, golden) in [
+        (r#"{"Name":"bare"}"#, golden("agent-service-bare")),
         (
-            r#"{"Name":"bare"}"#,
-            r#"{"ID":"bare","Service":"bare","Tags":[],"Meta":{},"Port":0,"Address":"","Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Datacenter":"dc1"}"#,
+            r#"{"Name":"web","Port":80,"Address":"10.1.1.1","Tags":["<a>"],"Meta":{"z":"1","a":"2"},
+                "Weights":{"Passing":5}}"#,
+            golden("agent-service"),
         ),
         (
-            r#"{"Name":"web","Port":80,"Address":"10.1.1.1","Tags":["<a>"],"Meta":{"z":"1","a":"2"},"Weights":{"Passing":5}}"#,
-            r#"{"ID":"web","Service":"web","Tags":["\u003ca\u003e"],"Meta":{"a":"2","z":"1"},"Port":80,"Address":"10.1.1.1","TaggedAddresses":{"lan_ipv4":{"Address":"10.1.1.1","Port":80},"wan_ipv4":{"Address":"10.1.1.1","Port":80}},"Weights":{"Passing":5,"Warning":0},"EnableTagOverride":false,"Datacenter":"dc1"}"#,
+            r#"{"Name":"prox","Kind":"connect-proxy","Port":81,
+                "Proxy":{"DestinationServiceName":"df-web","Config":{"b":1},
+                "Upstreams":[{"destination_name":"u","local_bind_port":9}]}}"#,
+            golden("agent-service-proxy"),
         ),
-        (
-            r#"{"Name":"prox","Kind":"connect-proxy","Port":81,"Proxy":{"DestinationServiceName":"df-web","Config":{"b":1},"Upstreams":[{"destination_name":"u","local_bind_port":9}]}}"#,
-            r#"{"Kind":"connect-proxy","ID":"prox","Service":"prox","Tags":[],"Meta":{},"Port":81,"Address":"","Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Proxy":{"DestinationServiceName":"df-web","Config":{"b":1},"Upstreams":[{"DestinationType":"service","DestinationName":"u","LocalBindPort":9,"MeshGateway":{}}],"MeshGateway":{},"Expose":{}},"Datacenter":"dc1"}"#,
-        ),
-        (
-            r#"{"Name":"nat","ID":"n","Connect":{"Native":true}}"#,
-            r#"{"ID":"n","Service":"nat","Tags":[],"Meta":{},"Port":0,"Address":"","Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Connect":{"Native":true},"Datacenter":"dc1"}"#,
-        ),
+        (r#"{"Name":"nat","ID":"n","Connect":{"Native":true}}"#, golden("agent-service-native")),
     ] {
         let held = Held::from_agent(body);
         assert_bytes(AgentService::new(&held.service, "dc1"), golden);
@@ -184,10 +181,7 @@ fn agent_services() {
 #[test]
 fn agent_checks() {
     let held = Held::from_agent(r#"{"Name":"w","Check":{"TCP":"a:1","Interval":"10s","Timeout":"1m30s"}}"#);
-    assert_bytes(
-        HealthCheck::of_agent(&held.checks[0], "n1", Some(&held.service)),
-        r#"{"Node":"n1","CheckID":"service:w","Name":"Service 'w' check","Status":"critical","Notes":"","Output":"","ServiceID":"w","ServiceName":"w","ServiceTags":[],"Type":"tcp","Interval":"10s","Timeout":"1m30s","ExposedPort":0,"Definition":{},"CreateIndex":0,"ModifyIndex":0}"#,
-    );
+    assert_bytes(HealthCheck::of_agent(&held.checks[0], "n1", Some(&held.service)), golden("agent-check"));
 }
 
 #[test]
@@ -195,10 +189,7 @@ fn agent_health() {
     let held = Held::from_agent(
         r#"{"Name":"bare","Check":{"CheckID":"c","Name":"c","TTL":"1s","Status":"passing"}}"#,
     );
-    assert_bytes(
-        AgentHealth::new("n1", &held.service, &held.checks, "dc1"),
-        r#"{"AggregatedStatus":"passing","Service":{"ID":"bare","Service":"bare","Tags":[],"Meta":{},"Port":0,"Address":"","Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Datacenter":"dc1"},"Checks":[{"Node":"n1","CheckID":"c","Name":"c","Status":"passing","Notes":"","Output":"","ServiceID":"bare","ServiceName":"bare","ServiceTags":null,"Type":"","Definition":{"Interval":"0s","Timeout":"0s","DeregisterCriticalServiceAfter":"0s","HTTP":"","Header":null,"Method":"","Body":"","TLSSkipVerify":false,"TCP":""},"CreateIndex":0,"ModifyIndex":0}]}"#,
-    );
+    assert_bytes(AgentHealth::new("n1", &held.service, &held.checks, "dc1"), golden("agent-health"));
     assert_bytes(AgentHealth::unknown(), r#"{"AggregatedStatus":"critical","Service":null,"Checks":null}"#);
     let check = |id: &str, status| Check { id: id.into(), status, ..Check::default() };
     for (checks, word) in [
@@ -215,10 +206,7 @@ fn agent_health() {
 #[test]
 fn members() {
     let tags = [("role".into(), "consul".into())].into();
-    assert_bytes(
-        Member::new("n1", "127.0.0.1", 8301, &tags),
-        r#"{"Name":"n1","Addr":"127.0.0.1","Port":8301,"Tags":{"role":"consul"},"Status":1,"ProtocolMin":1,"ProtocolMax":5,"ProtocolCur":2,"DelegateMin":2,"DelegateMax":5,"DelegateCur":4}"#,
-    );
+    assert_bytes(Member::new("n1", "127.0.0.1", 8301, &tags), golden("member"));
 }
 
 #[test]
