@@ -132,12 +132,11 @@ impl Api {
 
     fn dispatch(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
         let request = exchange.request();
-        let path_sent = request.raw_target().split(['?', '#']).next().unwrap_or_default();
+        let (path_sent, query_sent) = request.path_and_query_sent();
         let (number, argument) = match self.router.find(request.path(), path_sent) {
             Target::Route(number, argument) => (number, Text::from(argument)),
             Target::Redirect(path) => {
-                let query = request.raw_target().split_once('?').map_or("", |(_, query)| query);
-                let location = if query.is_empty() { path } else { format!("{path}?{query}") };
+                let location = if query_sent.is_empty() { path } else { format!("{path}?{query_sent}") };
                 return (redirect(&location), &self.nowhere);
             }
             Target::Nowhere => return (Response::new(404), &self.nowhere),

@@ -91,6 +91,11 @@ impl Request {
         self.text(&self.target)
     }
 
+    /// The path and the query as they were sent, not decoded; what a URL in the request line says before is left out.
+    pub fn path_and_query_sent(&self) -> (&str, &str) {
+        split_target(self.raw_target()).unwrap_or_default()
+    }
+
     /// The parameters after `?`.
     pub fn query(&self) -> &Query {
         &self.query
@@ -274,6 +279,21 @@ mod tests {
             let got =
                 request.as_ref().map(|request| (request.path(), request.query().first("x").unwrap_or("")));
             assert_eq!(got.map_err(|fault| *fault), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn the_path_as_sent_is_without_authority_query_and_fragment() {
+        let rows = [
+            ("/a%2Fb?x=%20#f", ("/a%2Fb", "x=%20")),
+            ("/a#f?x=1", ("/a", "")),
+            ("http://h:1//a/../b?x=1", ("//a/../b", "x=1")),
+            ("http://h", ("/", "")),
+            ("*", ("*", "")),
+        ];
+        for (target, expected) in rows {
+            let request = read(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
+            assert_eq!(request.path_and_query_sent(), expected, "{target}");
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod support;
 
+mod bad_input;
 mod clients;
+mod crowd;
 mod differential;
 mod restart;

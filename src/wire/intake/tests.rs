@@ -88,6 +88,11 @@ fn services_are_refused_in_consuls_words() {
                 r#"Service tagged address "lan_ipv6" must be a valid ipv6 address"#,
             ),
             (
+                r#"{"Name":"x","Kind":"Connect-Proxy"}"#,
+                "Invalid service kind \"Connect-Proxy\": leave it out, or use one of connect-proxy, mesh-gateway, \
+                 terminating-gateway, ingress-gateway, api-gateway",
+            ),
+            (
                 r#"{"Name":"x","Kind":"connect-proxy"}"#,
                 "2 errors occurred:\n\t* Proxy.DestinationServiceName must be non-empty for Connect proxy \
                  services\n\

@@ -204,7 +204,7 @@ pub fn ask_until(
 }
 
 /// One answer, interim ones (1xx) skipped, and whether the connection may be used again.
-fn read_answer(from: &mut impl BufRead, head_only: bool) -> io::Result<(Answer, bool)> {
+pub fn read_answer(from: &mut impl BufRead, head_only: bool) -> io::Result<(Answer, bool)> {
     let (mut answer, version) = loop {
         let (answer, version) = read_head(from)?;
         if answer.status >= 200 {
