@@ -87,8 +87,9 @@ pub fn empty() -> Outcome {
 }
 
 /// The JSON literal `true`: what catalog writes answer.
-pub fn yes() -> Outcome {
-    Ok(Response::new(200).with_header("Content-Type", JSON).with_body(Body::Static(b"true")))
+pub fn yes(call: &Call<'_, '_>) -> Outcome {
+    let body: &[u8] = if call.query()?.has("pretty") { b"true\n" } else { b"true" };
+    Ok(Response::new(200).with_header("Content-Type", JSON).with_body(Body::Static(body)))
 }
 
 /// The status of a response that nobody will get: its client has left.

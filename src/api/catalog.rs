@@ -34,7 +34,7 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
     };
     registry.write(Command::Register(Box::new(registration)))?;
     counter.inc();
-    yes()
+    yes(call)
 }
 
 /// `PUT /v1/catalog/deregister`
@@ -49,7 +49,7 @@ pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
     };
     registry.write(command)?;
     counter.inc();
-    yes()
+    yes(call)
 }
 
 /// `GET /v1/catalog/datacenters`
@@ -60,7 +60,7 @@ pub fn datacenters(call: &mut Call<'_, '_>) -> Outcome {
 /// `GET /v1/catalog/nodes`
 pub fn nodes(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
-    let filter = selection::filter(&params, &select::NODE)?;
+    let filter = selection::indexed_filter(&params, &select::NODE)?;
     let registry = &*call.api.registry;
     let read = Read { topic: Topic::Nodes, params: params.clone(), cache_headers: CacheHeaders::Hidden };
     indexed(call, read, || {
@@ -100,7 +100,7 @@ pub fn services(call: &mut Call<'_, '_>) -> Outcome {
 pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
-    let filter = selection::filter(&params, &select::CATALOG_SERVICE)?;
+    let filter = selection::indexed_filter(&params, &select::CATALOG_SERVICE)?;
     let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
     let registry = &*call.api.registry;
     let topic = Topic::Service(name.clone());
@@ -141,7 +141,7 @@ enum NodeShape {
 fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
-    let filter = selection::filter(&params, &select::SERVICE)?;
+    let filter = selection::indexed_filter(&params, &select::SERVICE)?;
     let registry = &*call.api.registry;
     let key = registry.views().node_by_name_or_id(&name, |record| record.node().name.folded());
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
@@ -162,9 +162,10 @@ fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> Outcome {
         let services = services.iter().map(|service| &**service).filter(wanted);
         Ok(match shape {
             NodeShape::Map => json::to_vec(&NodeServicesMap::new(node, services, datacenter), params.pretty),
-            NodeShape::List => {
-                json::to_vec(&NodeServicesList::new(node, services, datacenter), params.pretty)
-            }
+            NodeShape::List => json::to_vec(
+                &NodeServicesList::new(node, services, datacenter, filter.is_some()),
+                params.pretty,
+            ),
         })
     })
 }

@@ -16,6 +16,8 @@ pub struct ApiError {
     pub status: u16,
     /// Plain text, without a newline at the end, as Consul's are.
     pub message: Cow<'static, str>,
+    /// Whether the answer shows the headers of an indexed read, as Consul's does when a read is refused for what it asks.
+    pub of_indexed_read: bool,
     /// Whether trying again later may help, and after how many seconds.
     pub retry_after_seconds: Option<u32>,
 }
@@ -23,7 +25,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error with its status.
     pub fn new(status: u16, message: impl Into<Cow<'static, str>>) -> ApiError {
-        ApiError { status, message: message.into(), retry_after_seconds: None }
+        ApiError { status, message: message.into(), of_indexed_read: false, retry_after_seconds: None }
     }
 
     /// 400: the request cannot be meant.
@@ -36,6 +38,11 @@ impl ApiError {
         ApiError::new(404, message)
     }
 
+    /// The same, with the headers of an indexed read that has nothing to show.
+    pub fn on_indexed_read(self) -> ApiError {
+        ApiError { of_indexed_read: true, ..self }
+    }
+
     fn retry(self, seconds: u32) -> ApiError {
         ApiError { retry_after_seconds: Some(seconds), ..self }
     }
@@ -44,6 +51,11 @@ impl ApiError {
 impl From<ApiError> for Response {
     fn from(error: ApiError) -> Response {
         let mut response = Response::text(error.status, error.message.into_owned());
+        if error.of_indexed_read {
+            response.headers.add("X-Consul-Index", "1");
+            response.headers.add("X-Consul-Knownleader", "false");
+            response.headers.add("X-Consul-Lastcontact", "0");
+        }
         if let Some(seconds) = error.retry_after_seconds {
             response.headers.add("Retry-After", &seconds.to_string());
         }

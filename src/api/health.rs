@@ -18,7 +18,7 @@ use crate::wire::show::{HealthCheck, HealthEntry};
 pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
-    let filter = selection::filter(&params, &select::INSTANCE)?;
+    let filter = selection::indexed_filter(&params, &select::INSTANCE)?;
     let passing = params::passing(call.query()?)?;
     let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
     let registry = &*call.api.registry;
@@ -89,7 +89,7 @@ fn checks_of(
     topic: Topic,
     pick: impl FnOnce(&Registry) -> Vec<CheckView>,
 ) -> Outcome {
-    let filter = selection::filter(&params, &select::CHECK)?;
+    let filter = selection::indexed_filter(&params, &select::CHECK)?;
     let registry = &*call.api.registry;
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Hidden };
     indexed(call, read, || {

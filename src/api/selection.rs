@@ -13,6 +13,14 @@ use crate::model::{Meta, Node};
 use crate::registry::own_node::OwnNode;
 use crate::stdx::text::Text;
 
+/// As [`filter`], for a read with an index.
+///
+/// # Errors
+/// 400 with the offending place.
+pub fn indexed_filter(params: &ReadParams, schema: &'static Schema) -> Result<Option<Filter>, ApiError> {
+    filter(params, schema).map_err(ApiError::on_indexed_read)
+}
+
 /// The compiled `?filter=`, if there is one.
 ///
 /// # Errors

@@ -140,7 +140,7 @@ fn nodes_with_services() {
         &format!(r#"{{"Node":{node},"Services":{{"df-web-1":{node_service}}}}}"#),
     );
     assert_bytes(
-        NodeServicesList::new(&held.node, services(), "dc1"),
+        NodeServicesList::new(&held.node, services(), "dc1", false),
         &format!(r#"{{"Node":{node},"Services":[{node_service}]}}"#),
     );
     assert_bytes(
@@ -148,7 +148,7 @@ fn nodes_with_services() {
         &format!(r#"{{"Node":{node},"Services":{{}}}}"#),
     );
     assert_bytes(
-        NodeServicesList::new(&held.node, services().take(0), "dc1"),
+        NodeServicesList::new(&held.node, services().take(0), "dc1", false),
         &format!(r#"{{"Node":{node},"Services":null}}"#),
     );
     assert_bytes(NodeServicesList::unknown(), r#"{"Node":null,"Services":null}"#);
