@@ -80,7 +80,7 @@ impl ReadParams {
         }
         let asked = query.first("dc").unwrap_or_default();
         if !asked.is_empty() && !asked.eq_ignore_ascii_case(datacenter) {
-            return Err(ApiError::bad_request("No path to datacenter"));
+            return Err(ApiError::bad_request("No path to datacenter").on_indexed_read());
         }
         let consistency = consistency(query)?;
         check_cache_control(request)?;

@@ -50,6 +50,7 @@ fn kind(path: &str, object: &Map<String, Value>) -> Option<&'static str> {
     match path {
         "header" => Some("header"),
         "body/Config" => Some("agent config"),
+        "body" if has("Config") && has("Member") => Some("agent self"),
         _ if path.ends_with("/Definition") => Some("check definition"),
         _ if has("CheckID") => Some("check"),
         _ if has("ServiceName") => Some("catalog service"),
