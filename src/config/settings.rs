@@ -209,7 +209,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Integer { min: 1, max: CONNECTIONS_CEILING },
         Text("16000"),
         Reload,
-        "Blocking queries parked at once. The next one is answered 429.",
+        "Blocking queries parked at once. The next one is answered 503.",
     ),
     setting(
         "limits.nodes_max",

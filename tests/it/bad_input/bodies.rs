@@ -216,8 +216,8 @@ const SERVICES: Table = &[
         r#"{"Name":"x","TaggedAddresses":{"lan":{"Address":"a","Port":-1}}}"#,
         "must be between 0 and 65535",
     ),
-    (SERVICE, r#"{"Name":"x","Kind":"bogus"}"#, "bogus"),
-    (SERVICE, r#"{"Name":"x","Kind":"Connect-Proxy"}"#, "Connect-Proxy"),
+    (SERVICE, r#"{"Name":"x","Kind":"bogus"}"#, r#"Invalid service kind "bogus""#),
+    (SERVICE, r#"{"Name":"x","Kind":"Connect-Proxy"}"#, "use one of connect-proxy"),
     (
         SERVICE,
         r#"{"Name":"x","Kind":"connect-proxy","Port":1}"#,
@@ -342,7 +342,11 @@ const CATALOG: Table = &[
         r#"{"Node":"x","Address":"b","Service":{"Service":"y","Port":-1}}"#,
         "must be between 0 and 65535",
     ),
-    (REGISTER, r#"{"Node":"x","Address":"b","Service":{"Service":"y","Kind":"bogus"}}"#, "bogus"),
+    (
+        REGISTER,
+        r#"{"Node":"x","Address":"b","Service":{"Service":"y","Kind":"bogus"}}"#,
+        "Invalid service kind",
+    ),
     (
         REGISTER,
         r#"{"Node":"x","Address":"b","Service":{"Service":"y","Meta":{"a b":"c"}}}"#,

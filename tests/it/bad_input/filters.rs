@@ -53,7 +53,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (SERVICES, "ServiceName == web-1", "no match found, expected"),
     (SERVICES, "ServiceName == web and", "no match found, expected"),
     (SERVICES, "ServiceName == web AND ServicePort == 80", "no match found, expected"),
-    (SERVICES, "(ServiceName == web", "no match found, expected"),
+    (SERVICES, "(ServiceName == web", "Unmatched parentheses"),
     (SERVICES, "ServiceName == web)", "no match found, expected"),
     (SERVICES, "ServiceName == \"web", "Unterminated string literal"),
     (SERVICES, "ServicePort > 80", "no match found, expected"),

@@ -256,7 +256,8 @@ fn sizes() -> Vec<Row> {
         let rest = length - with_headers("A: \r\n").len();
         with_headers(&format!("A: {}\r\n", "x".repeat(rest)))
     };
-    let count = |headers: usize| with_headers(&"A: b\r\n".repeat(headers - "Host".lines().count()));
+    // `Host` is one of them.
+    let count = |headers: usize| with_headers(&"A: b\r\n".repeat(headers - 1));
     let flood = "x".repeat(FLOOD_BYTES);
     let header_flood = "A: b\r\n".repeat(FLOOD_BYTES / "A: b\r\n".len());
     let too_long = "The request line is longer";

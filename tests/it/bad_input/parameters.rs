@@ -149,6 +149,7 @@ fn cache_control() -> Vec<Row> {
 fn odd() -> Vec<Row> {
     let overridden = "GET /v1/agent/service/deregister/web HTTP/1.1\r\nHost: localhost\r\nX-HTTP-Method-Override: PUT\r\n\r\n";
     let answered = |target: &str, status: u16| Row::answered("a read", bare("GET", target), status);
+    let redirected = |target: &str, says| Row::answered_with("a read", bare("GET", target), 301, says);
     vec![
         Row::refused("a method by header", overridden, 405, "method GET not allowed"),
         Row::answered("a HEAD where PUT is meant", bare("HEAD", "/v1/agent/service/deregister/web"), 405),
@@ -161,8 +162,11 @@ fn odd() -> Vec<Row> {
         answered("/v1/catalog/service/..%2F..%2Fweb", 200),
         answered("/v1/catalog/service/%252e%252e", 200),
         answered("/v1/agent/health/service/id/nobody", 404),
-        answered("/v1/agent/service/../../../v1/catalog/nodes", 301),
-        answered("//elsewhere.example/", 301),
+        answered("/v1/agent/service/%2e%2e/%2e%2e/%2e%2e/v1/catalog/nodes", 404),
+        redirected("/v1/agent/service/../../../v1/catalog/nodes", "<a href=\"/v1/catalog/nodes\">"),
+        redirected("//elsewhere.example/", "<a href=\"/elsewhere.example/\">"),
+        redirected("//<script>", "<a href=\"/&lt;script&gt;\">"),
+        redirected("//x\"onload=", "<a href=\"/x&#34;onload=\">"),
         answered("/v1/catalog/nodes?tag=&&&=&=&near=&node-meta=&node-meta=:", 200),
     ]
 }

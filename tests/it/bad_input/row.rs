@@ -22,7 +22,7 @@ pub enum Expected {
         then: Then,
     },
     /// It is answered, and nothing is stored: odd, but not wrong.
-    Answered { status: u16 },
+    Answered { status: u16, says: &'static str },
     /// It is carried out: it stands exactly at a bound.
     Stored,
     /// The client hung up before its request was whole: no answer, nothing stored.
@@ -50,7 +50,11 @@ impl Row {
     }
 
     pub fn answered(what: &str, sent: impl AsRef<[u8]>, status: u16) -> Row {
-        Row::new(what, sent, Expected::Answered { status })
+        Row::answered_with(what, sent, status, "")
+    }
+
+    pub fn answered_with(what: &str, sent: impl AsRef<[u8]>, status: u16, says: &'static str) -> Row {
+        Row::new(what, sent, Expected::Answered { status, says })
     }
 
     pub fn stored(what: &str, sent: impl AsRef<[u8]>) -> Row {

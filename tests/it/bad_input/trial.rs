@@ -119,7 +119,7 @@ impl Trial {
                         }
                     }
             }
-            Expected::Answered { status } => statuses.first() == Some(&status) && is_followed,
+            Expected::Answered { status, .. } => statuses.first() == Some(&status) && is_followed,
             Expected::Stored => statuses.first() == Some(&200) && is_followed,
             Expected::Silence => answers.is_empty(),
         };
@@ -129,6 +129,9 @@ impl Trial {
         }
         match row.expected {
             Expected::Refused { says, .. } => fault_of_sentence(&answers[0], says),
+            Expected::Answered { says, .. } if !answers[0].text().contains(says) => {
+                Some(format!("{says:?} expected in {:?}", answers[0].text()))
+            }
             _ => None,
         }
     }

@@ -108,6 +108,12 @@ impl Client {
         Client { address, connection: None, method: String::new() }
     }
 
+    /// A client on a connection that is open already.
+    pub fn on(stream: TcpStream) -> io::Result<Client> {
+        let address = stream.peer_addr()?;
+        Ok(Client { address, connection: Some(BufReader::new(stream)), method: String::new() })
+    }
+
     /// Sends a request and reads its answer. A kept connection that turns out to be closed before a single byte of
     /// the answer came is replaced once; a fresh one is not, so a server that hangs up on a request shows as an error.
     pub fn request(&mut self, request: &Request) -> io::Result<Answer> {
