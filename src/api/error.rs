@@ -16,7 +16,8 @@ pub struct ApiError {
     pub status: u16,
     /// Plain text, without a newline at the end, as Consul's are.
     pub message: Cow<'static, str>,
-    /// Whether the answer shows the headers of an indexed read, as Consul's does when a read is refused for what it asks.
+    /// Whether the answer shows the headers of an indexed read, as Consul's does when a read is refused for
+    /// what it asks.
     pub of_indexed_read: bool,
     /// Whether trying again later may help, and after how many seconds.
     pub retry_after_seconds: Option<u32>,

@@ -13,11 +13,13 @@ const CONNECT_PROXY: &str = "connect-proxy";
 /// The words for gateways that must have a port and stand for no single service.
 const GATEWAYS: [&str; 2] = ["mesh-gateway", "terminating-gateway"];
 
-/// All words for a kind. What is none of these is a slip that would otherwise show only when nothing finds the proxy.
+/// All words for a kind. What is none of these is a slip that would otherwise show only when nothing finds
+/// the proxy.
 const KINDS: [&str; 6] =
     ["", CONNECT_PROXY, "mesh-gateway", "terminating-gateway", "ingress-gateway", "api-gateway"];
 
-/// Refuses a kind that there is not, and a proxy or gateway that lacks what its kind needs, all faults at once, as Consul lists them.
+/// Refuses a kind that there is not, and a proxy or gateway that lacks what its kind needs, all faults at
+/// once, as Consul lists them.
 pub fn check_kind(kind: &str, port: i64, proxy: Option<&ProxyBody>, is_native: bool) -> Result<(), Invalid> {
     if !KINDS.contains(&kind) {
         let known = KINDS[1..].join(", ");
