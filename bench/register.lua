@@ -1,4 +1,4 @@
--- Durable registrations: every request registers another instance, ids unique over threads and runs.
+-- Durable registrations: 5,000 instances a thread, each registered again and again with something changed.
 local thread_number = 0
 function setup(thread)
   thread:set("number", thread_number)
@@ -10,7 +10,7 @@ function init(args)
 end
 function request()
   sent = sent + 1
-  local id = prefix .. "-" .. number .. "-" .. (sent % 20000)
+  local id = prefix .. "-" .. number .. "-" .. (sent % 5000)
   local body = '{"ID":"' .. id .. '","Name":"bench-' .. (sent % 50) .. '","Address":"10.0.0.1","Port":' ..
     (1024 + sent % 60000) .. ',"Tags":["bench","v' .. sent .. '"],"Meta":{"version":"1"}}'
   return wrk.format("PUT", "/v1/agent/service/register", { ["Content-Type"] = "application/json" }, body)
