@@ -75,8 +75,9 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let api =
         Api::new(registry.clone(), metrics.clone(), agent.clone(), Clock).map_err(ServerError::System)?;
     expose(&metrics, &registry, &server, logging);
-    server.serve(api).map_err(ServerError::Serve)?;
+    // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
     listen_to_signals(&agent).map_err(ServerError::System)?;
+    server.serve(api).map_err(ServerError::Serve)?;
     announce(&server, &config);
     agent.wait_for_the_end(&wished);
     registry.topics().wake_all();
