@@ -220,7 +220,10 @@ fn stores(scratch: &Path) -> [(PathBuf, Rows); 2] {
 /// The store's files below `path`, largest journal included, with their lengths.
 fn targets(path: &Path) -> Vec<(PathBuf, u64)> {
     let all = files(path).into_keys().filter(|file| !file.ends_with("LOCK") && !file.ends_with("lock"));
-    all.map(|file| (file.strip_prefix(path).unwrap().to_path_buf(), file.metadata().unwrap().len())).collect()
+    let sized =
+        all.map(|file| (file.strip_prefix(path).unwrap().to_path_buf(), file.metadata().unwrap().len()));
+    // The engine makes some files before it has anything to put in them; there is nothing to harm there yet.
+    sized.filter(|(_, length)| *length > 0).collect()
 }
 
 #[test]
