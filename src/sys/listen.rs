@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use may::io::{CoIo, WaitIo, WaitIoWaker};
+use may::io::WaitIoWaker;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::sys::reaper;
+use crate::sys::registered::Registered;
 use crate::sys::stream::Stream;
 
 /// Connections the kernel holds for us before we accept them. The kernel cuts it to `net.core.somaxconn`,
@@ -69,7 +70,7 @@ impl fmt::Display for Peer {
 
 /// A bound socket that accepts connections.
 pub struct Listener {
-    socket: Arc<CoIo<Socket>>,
+    socket: Arc<Registered>,
     address: ListenAddress,
     stopped: AtomicBool,
 }
@@ -86,7 +87,7 @@ impl Listener {
         };
         let failed = |cause| BindError { address: address.clone(), cause };
         let (socket, address) = bound.map_err(failed)?;
-        let socket = Arc::new(CoIo::new(socket).map_err(io::Error::from).map_err(failed)?);
+        let socket = Arc::new(Registered::new(socket).map_err(failed)?);
         Ok(Listener { socket, address, stopped: AtomicBool::new(false) })
     }
 
@@ -105,7 +106,7 @@ impl Listener {
             if self.stopped.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            match self.socket.inner().accept() {
+            match self.socket.accept() {
                 Ok((socket, from)) => {
                     let peer = from.as_socket().map_or(Peer::Unix, Peer::Tcp);
                     if matches!(peer, Peer::Tcp(_)) {
@@ -126,7 +127,7 @@ impl Listener {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         // Fails only when it was shut down before.
-        let _ = self.socket.inner().shutdown(Shutdown::Both);
+        let _ = self.socket.shutdown(Shutdown::Both);
         let waker: WaitIoWaker = self.socket.waker();
         waker.wakeup();
     }

@@ -14,6 +14,7 @@ pub mod offload;
 pub mod oneshot;
 pub mod park;
 pub mod reaper;
+mod registered;
 pub mod runtime;
 pub mod signals;
 pub mod stream;

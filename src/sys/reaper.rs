@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use may::io::CoIo;
 use parking_lot::Mutex;
-use socket2::Socket;
 
 use crate::sys::clock::{self, Deadline, TICK_MS};
 use crate::sys::park::Bell;
+use crate::sys::registered::Registered;
 use crate::sys::runtime;
 
 /// The longest time between two looks at every deadline, in milliseconds. It bounds how late a deadline can
@@ -34,7 +33,7 @@ struct Reaper {
     /// No deadline is earlier than this, but for one being armed during a look.
     next_due_ms: AtomicU64,
     /// Sockets whose coroutine has ended since the last tick. Nothing waits under it.
-    ended: Mutex<Vec<Arc<CoIo<Socket>>>>,
+    ended: Mutex<Vec<Arc<Registered>>>,
 }
 
 /// Starts the thread; [`runtime::start`] calls this once.
@@ -57,7 +56,7 @@ pub(crate) fn arm(bell: &Bell, deadline: Deadline) {
 }
 
 /// Takes a socket whose coroutine is done with it, and closes it one to two ticks later.
-pub(crate) fn bury(socket: Arc<CoIo<Socket>>) {
+pub(crate) fn bury(socket: Arc<Registered>) {
     REAPER.ended.lock().push(socket);
 }
 

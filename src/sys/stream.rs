@@ -8,12 +8,12 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use may::io::{CoIo, WaitIo};
 use socket2::Socket;
 
 use crate::sys::clock::Deadline;
 use crate::sys::park::{Bell, Waker};
 use crate::sys::reaper;
+use crate::sys::registered::Registered;
 
 /// Bits of epoll as the runtime reports them.
 const EPOLL_IN: usize = 0x1;
@@ -27,7 +27,7 @@ const HANG_UP: usize = EPOLL_ERR | EPOLL_HUP | EPOLL_RDHUP;
 /// Dropping it ends what we send at once (the peer sees end of file) and closes the descriptor one to two
 /// ticks later.
 pub struct Stream {
-    socket: Arc<CoIo<Socket>>,
+    socket: Arc<Registered>,
     bell: Arc<Bell>,
     /// Whether a read may find something. Edges are reported once, so this is cleared only by a read that
     /// came back short or empty-handed, and never after the peer hung up: then reads go on until the end of
@@ -43,7 +43,7 @@ impl Stream {
     /// # Errors
     /// The operating system's, from registering it.
     pub fn new(socket: Socket) -> io::Result<Stream> {
-        let socket = Arc::new(CoIo::new(socket).map_err(io::Error::from)?);
+        let socket = Arc::new(Registered::new(socket)?);
         let bell = Arc::new(Bell::new(socket.waker()));
         reaper::watch(bell.clone());
         Ok(Stream { socket, bell, readable: true, hung_up: false })
@@ -54,10 +54,10 @@ impl Stream {
     /// # Errors
     /// The operating system's, when it has failed.
     pub(crate) fn has_connected(&self) -> io::Result<bool> {
-        if let Some(error) = self.socket.inner().take_error()? {
+        if let Some(error) = self.socket.take_error()? {
             return Err(error);
         }
-        match self.socket.inner().peer_addr() {
+        match self.socket.peer_addr() {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
@@ -78,7 +78,7 @@ impl Stream {
             return Ok(None);
         }
         loop {
-            match self.socket.inner().read(into) {
+            match (&**self.socket).read(into) {
                 Ok(0) => {
                     self.hung_up = true;
                     return Ok(Some(0));
@@ -103,7 +103,7 @@ impl Stream {
     /// The operating system's; the connection is broken.
     pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         loop {
-            match self.socket.inner().write_vectored(slices) {
+            match (&**self.socket).write_vectored(slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(length) => return Ok(Some(length)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
@@ -142,7 +142,7 @@ impl Stream {
     /// Ends what we send; the peer reads end of file, and may go on sending.
     pub fn finish(&self) {
         // The peer may be gone already, which is as good.
-        let _ = self.socket.inner().shutdown(Shutdown::Write);
+        let _ = self.socket.shutdown(Shutdown::Write);
     }
 }
 
