@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Answer, Client, Request, ask_until};
@@ -23,6 +24,9 @@ const DRIP_ROUNDS: usize = 40;
 
 /// Clients that wait for a change and leave before it comes.
 const ABANDONED_QUERIES: usize = 500;
+
+/// How often so many do.
+const ABANDONMENTS: usize = 6;
 
 /// Descriptors this process needs for the largest crowd, and some for the other tests that run meanwhile.
 const DESCRIPTORS_NEEDED: usize = IDLE_CLIENTS + DRIP_CLIENTS + 1_000;
@@ -163,18 +167,41 @@ fn abandoned_blocking_queries_leave_nothing_behind() {
     let mut client = server.client();
     let alone = life_of_a_service(&mut client);
     let descriptors_before = descriptors(&server);
-    // Both ways of leaving: closing, and closing the sending half alone, as a program does that ends its requests.
-    for half in [None, Some(Shutdown::Write)] {
-        let waiting: Vec<TcpStream> = (0..ABANDONED_QUERIES).map(|_| blocking_query(&server)).collect();
-        wait_until("they wait", || blocking_queries(&mut client) == ABANDONED_QUERIES);
-        match half {
-            Some(half) => waiting.iter().for_each(|stream| stream.shutdown(half).expect("it is connected")),
-            None => drop(waiting),
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Others come and go meanwhile, so that descriptors are given to new clients as old ones leave.
+        let passers_by = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                drop(settled(server.address));
+            }
+        });
+        // However it goes, they must end, or the scope would not.
+        let _end = AtEnd(|| is_over.store(true, Ordering::Relaxed));
+        // Both ways of leaving: closing, and closing the sending half alone, as a program does that ends its requests.
+        for half in [None, Some(Shutdown::Write)].into_iter().cycle().take(ABANDONMENTS) {
+            let waiting: Vec<TcpStream> = (0..ABANDONED_QUERIES).map(|_| blocking_query(&server)).collect();
+            wait_until("they wait", || blocking_queries(&mut client) == ABANDONED_QUERIES);
+            match half {
+                Some(half) => {
+                    waiting.iter().for_each(|stream| stream.shutdown(half).expect("it is connected"))
+                }
+                None => drop(waiting),
+            }
+            wait_until("nobody is waited for", || blocking_queries(&mut client) == 0);
         }
-        wait_until("nobody is waited for", || blocking_queries(&mut client) == 0);
-        wait_until("the descriptors are returned", || descriptors(&server) <= descriptors_before);
-    }
+        assert!(!passers_by.is_finished(), "every passer-by is answered");
+    });
+    wait_until("the descriptors are returned", || descriptors(&server) <= descriptors_before);
     assert_eq!(life_of_a_service(&mut client), alone);
+}
+
+/// Does something when it goes, also with a panic.
+struct AtEnd<F: Fn()>(F);
+
+impl<F: Fn()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// What a client sees that registers a service, reads it and removes it: the same every time, but for indexes.

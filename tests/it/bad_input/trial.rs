@@ -208,8 +208,8 @@ fn exchange(address: SocketAddr, row: &Row) -> io::Result<Vec<Answer>> {
             }
         });
         match (&stream).read_to_end(&mut said) {
-            // The end of a connection with bytes unread on the other side.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+            // The end of a connection with bytes unread on the other side, after the answer to what was read.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset && !said.is_empty() => Ok(()),
             outcome => outcome.map(|_| ()),
         }
     })?;
