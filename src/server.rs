@@ -140,7 +140,8 @@ fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
 fn server_config(config: &Config) -> ServerConfig {
     let limits = &config.limits;
     ServerConfig {
-        connections_max: limits.connections_max,
+        // Never more than the descriptors allow: past them a client would get no answer instead of a 503.
+        connections_max: limits.connections_max.min(ServerConfig::default().connections_max),
         connections_per_ip_max: limits.connections_per_ip_max,
         head_bytes_max: limits.head_bytes_max,
         body_bytes_max: limits.body_bytes_max,
