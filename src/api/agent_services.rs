@@ -62,13 +62,14 @@ pub fn read(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let hash_seen = call.query()?.first("hash").unwrap_or_default().to_owned();
     let registry = &*call.api.registry;
-    let topic = Topic::Node(registry.own_node().name.folded());
     let deadline = call.api.clock.now() + with_jitter(params.wait, answer::chance());
-    let _watch = match hash_seen.is_empty() {
-        true => None,
-        false => Some(registry.topics().watch(topic, call.exchange.waker())?),
-    };
     loop {
+        // A watch is good for one wake, and most wakes here are for another's hash; so each round watches anew.
+        let name = find(call).ok_or_else(|| unknown(&call.argument))?.service.name.folded();
+        let _watch = match hash_seen.is_empty() {
+            true => None,
+            false => Some(registry.topics().watch(Topic::Health(name), call.exchange.waker())?),
+        };
         let found = find(call).ok_or_else(|| unknown(&call.argument))?;
         let hash = content_hash(&found.service, &found.checks);
         let shown =
