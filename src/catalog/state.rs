@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::catalog::node_record::NodeRecord;
-use crate::model::{Check, Command, Indexes, Node, Origin, Refusal, Service, Status};
+use crate::model::{Cause, Check, Command, Indexes, Node, Origin, Refusal, Service, Status};
 use crate::stdx::text::Text;
 
 /// Everything the registry knows, owned by the one writer.
@@ -82,8 +82,8 @@ impl State {
             Command::DeregisterCheck { node, check_id, must_exist } => {
                 edit.deregister_check(&node.folded(), check_id, *must_exist)
             }
-            Command::UpdateCheck { node, check_id, status, output } => {
-                edit.update_check(&node.folded(), check_id, *status, output);
+            Command::UpdateCheck { node, check_id, status, output, cause } => {
+                edit.update_check(&node.folded(), check_id, (*status, *cause), output);
                 Ok(())
             }
         };
@@ -224,7 +224,7 @@ impl Edit<'_> {
         }
     }
 
-    /// Puts the check unless it says nothing new. The time of its status is kept while the status is.
+    /// Puts the check unless it says nothing new. The time and the cause of its status are kept while the status is.
     pub(super) fn put_check(&mut self, node: &Text, mut check: Check) {
         let id = check.id.clone();
         let before = self.record(node).and_then(|record| record.checks().get(&id).cloned());
@@ -232,16 +232,25 @@ impl Edit<'_> {
             return;
         }
         check.indexes = self.stamp(before.as_ref().map(|before| before.indexes));
-        check.status_since_ms = match &before {
-            Some(before) if before.status == check.status => before.status_since_ms,
-            _ => self.moment.now_ms,
-        };
+        match &before {
+            Some(before) if before.status == check.status => {
+                check.status_since_ms = before.status_since_ms;
+                check.status_cause = before.status_cause;
+            }
+            _ => check.status_since_ms = self.moment.now_ms,
+        }
         self.make(Change::Check { node: node.clone(), id, before, after: Some(Arc::new(check)) });
     }
 
-    fn update_check(&mut self, node: &Text, id: &Text, status: Status, output: &Text) {
+    fn update_check(
+        &mut self,
+        node: &Text,
+        id: &Text,
+        (status, status_cause): (Status, Cause),
+        output: &Text,
+    ) {
         let Some(check) = self.record(node).and_then(|record| record.checks().get(id)) else { return };
-        let check = Check { status, output: output.clone(), ..Check::clone(check) };
+        let check = Check { status, status_cause, output: output.clone(), ..Check::clone(check) };
         self.put_check(node, check);
     }
 

@@ -21,6 +21,11 @@ impl Cadence {
         self.next_at
     }
 
+    /// Brings the next grid point forward to `now`; the grid moves with it.
+    pub fn hasten(&mut self, now: Instant) {
+        self.next_at = self.next_at.min(now);
+    }
+
     /// Moves on to the first grid point after `now`.
     pub fn skip_to_after(&mut self, now: Instant) {
         let Some(late) = now.checked_duration_since(self.next_at) else { return };

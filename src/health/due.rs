@@ -23,6 +23,8 @@ pub enum Due {
         timeout: Duration,
         /// Bytes of output to keep.
         output_bytes_max: usize,
+        /// What becomes of connections.
+        connection: ConnectionUse,
         /// Goes back with the result.
         run: Run,
     },
@@ -49,6 +51,15 @@ pub enum Due {
         /// How long the check has been critical without a break, downtime of muster included.
         critical_for: Duration,
     },
+}
+
+/// How a run treats its connection to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionUse {
+    /// Ask over the connection that was kept, if there is one; otherwise over a new one, and the kept one is closed.
+    pub reuse: bool,
+    /// Keep the connection afterwards, if the target does, and watch it for its end.
+    pub keep: bool,
 }
 
 /// Where an observation comes from.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::health::settings::{HEARTBEAT, STALL_MIN};
 use crate::health::timers::Timers;
 use crate::health::tracked::Tracked;
-use crate::health::{CheckKey, Due, Settings, Source, Verdict};
+use crate::health::{CheckKey, Due, Insight, Settings, Source, Verdict};
 use crate::model::{Check, Observation, Status};
 use crate::stdx::text::Text;
 
@@ -153,6 +153,21 @@ impl Health {
             tracked.settle(now, status, output);
             self.rearm(key);
         }
+    }
+
+    /// The connection that was kept to a check's target has ended: the check runs at once.
+    pub fn connection_lost(&mut self, now: Instant, key: &CheckKey) {
+        let now = self.attend(now);
+        if let Some(tracked) = self.checks.get_mut(key) {
+            tracked.connection_lost(now);
+            self.rearm(key);
+        }
+    }
+
+    /// What there is to tell people about a check; `None` when it is not watched.
+    pub fn insight(&self, now: Instant, key: &CheckKey) -> Option<Insight> {
+        let now = now - self.stalled;
+        self.checks.get(key).map(|tracked| tracked.insight(now))
     }
 
     /// The newest output of a check, written to the catalog or not; `None` when it is not watched.

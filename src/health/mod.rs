@@ -6,6 +6,7 @@
 
 mod cadence;
 mod due;
+mod insight;
 mod key;
 mod keeper;
 mod reaping;
@@ -20,7 +21,8 @@ mod watch;
 pub mod alias;
 pub mod output;
 
-pub use due::{Due, Run, Source, Verdict};
+pub use due::{ConnectionUse, Due, Run, Source, Verdict};
+pub use insight::Insight;
 pub use keeper::{Arrival, Full, Health};
 pub use key::CheckKey;
 pub use settings::Settings;

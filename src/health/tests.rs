@@ -74,7 +74,7 @@ fn check(id: &str, probe: Option<Probe>) -> Check {
 }
 
 fn tcp(id: &str) -> Check {
-    check(id, Some(Probe::Tcp { address: "127.0.0.1:80".into() }))
+    check(id, Some(Probe::Tcp { address: "127.0.0.1:80".into(), tls: None }))
 }
 
 fn ttl(id: &str, seconds: u64) -> Check {

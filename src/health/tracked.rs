@@ -8,7 +8,7 @@ use crate::health::standing::Standing;
 use crate::health::threshold::Threshold;
 use crate::health::timers::{Alarm, Timers};
 use crate::health::watch::{Reports, Runs, Watch};
-use crate::health::{Arrival, CheckKey, Due, Run, Settings, Source, Verdict, output};
+use crate::health::{Arrival, CheckKey, ConnectionUse, Due, Insight, Run, Settings, Source, Verdict, output};
 use crate::model::{Check, CheckDefinition, Observation, Origin, Probe, Status};
 use crate::stdx::text::Text;
 
@@ -72,6 +72,25 @@ impl Tracked {
         }
         self.reaping.settle(now, status);
         self.standing.settle(now, status, output, self.output_delay);
+    }
+
+    /// The connection kept to the target has ended.
+    pub fn connection_lost(&mut self, now: Instant) {
+        if let Watch::Runs(runs) = &mut self.watch {
+            runs.hasten(now);
+        }
+    }
+
+    /// What there is to tell people.
+    pub fn insight(&self, now: Instant) -> Insight {
+        let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
+        let reaped_in = until(self.reaping.deadline());
+        match &self.watch {
+            Watch::Runs(_) => {
+                Insight { next_run_in: until(self.watch.deadline()), reaped_in, ..Insight::default() }
+            }
+            _ => Insight { ttl_over_in: until(self.watch.deadline()), reaped_in, ..Insight::default() },
+        }
     }
 
     /// The newest output, written or not.
@@ -145,6 +164,7 @@ impl Tracked {
                 probe: probe.clone(),
                 timeout: runs.timeout,
                 output_bytes_max: output::bytes_max(self.definition.output_max_size),
+                connection: ConnectionUse { reuse: true, keep: self.definition.watch != Some(false) },
                 run,
             });
         }
@@ -171,7 +191,7 @@ fn watch(now: Instant, key: &CheckKey, check: &Check, arrival: Arrival, settings
             }
             Probe::Ttl { ttl } => Watch::Reports(Reports::new(now, *ttl)),
             Probe::Alias { .. } => Watch::Alias,
-            Probe::Http { .. } | Probe::Tcp { .. } => {
+            _ => {
                 let counting = if is_restored { Threshold::lenient } else { Threshold::full };
                 let first_at = now + spread(settings.seed, key, Runs::interval(definition));
                 Watch::Runs(Runs::new(definition, first_at, counting(definition)))

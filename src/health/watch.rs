@@ -81,6 +81,11 @@ impl Runs {
         self.under_way.as_ref().map_or(next_at, |under_way| under_way.give_up_at.max(next_at))
     }
 
+    /// Makes the next run due at once.
+    pub fn hasten(&mut self, now: Instant) {
+        self.cadence.hasten(now);
+    }
+
     /// Starts a run under the given number if one is due.
     pub fn start_due(&mut self, now: Instant, run: Run) -> bool {
         let is_due = self.deadline() <= now;

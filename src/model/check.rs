@@ -46,6 +46,42 @@ impl fmt::Display for Status {
     }
 }
 
+/// What brought a status about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Whoever registered the check said so, through either API or a definition file; maintenance mode is such a check.
+    #[default]
+    Registration,
+    /// A run of the check.
+    Probe,
+    /// The instance was silent for longer than its TTL.
+    Ttl,
+    /// The instance reported it through the API.
+    Report,
+    /// The checks that an alias stands for.
+    Alias,
+    /// Flap damping held a status back, or let it go.
+    Damping,
+    /// The end of a drain.
+    Drain,
+}
+
+impl Cause {
+    /// The word for it on the wire and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Registration => "registration",
+            Cause::Probe => "probe",
+            Cause::Ttl => "ttl",
+            Cause::Report => "report",
+            Cause::Alias => "alias",
+            Cause::Damping => "damping",
+            Cause::Drain => "drain",
+        }
+    }
+}
+
 /// One check, of a service instance or (with an empty `service_id`) of a whole node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -75,6 +111,9 @@ pub struct Check {
     /// When the status last changed, in milliseconds of Unix time. Survives restarts, so that reaping stays exact.
     #[serde(default)]
     pub status_since_ms: u64,
+    /// What brought the present status about.
+    #[serde(default)]
+    pub status_cause: Cause,
     /// Position of the record in the order of changes.
     pub indexes: Indexes,
 }
@@ -82,8 +121,9 @@ pub struct Check {
 impl Check {
     /// Whether both say the same, whenever they were written.
     pub fn same_content(&self, other: &Check) -> bool {
-        let (indexes, status_since_ms) = (self.indexes, self.status_since_ms);
-        *self == Check { indexes, status_since_ms, ..other.clone() }
+        let (indexes, status_since_ms, status_cause) =
+            (self.indexes, self.status_since_ms, self.status_cause);
+        *self == Check { indexes, status_since_ms, status_cause, ..other.clone() }
     }
 
     /// Whether the check is of the node as a whole and so counts for every instance on it.
@@ -119,10 +159,43 @@ pub struct CheckDefinition {
     /// Bytes of output kept, at most `limits::OUTPUT_BYTES_MAX`; 0 when not given.
     #[serde(default)]
     pub output_max_size: u32,
+    /// Whether a connection to the target is kept between runs and watched for its end; `None` when not given, which
+    /// means yes for HTTP checks and no for TCP checks. Other kinds keep none.
+    #[serde(default)]
+    pub watch: Option<bool>,
+    /// Flap damping; `None` is off.
+    #[serde(default)]
+    pub damping: Option<Damping>,
+}
+
+/// Flap damping after the pattern of BGP (RFC 2439): each fall out of passing adds a penalty that decays by half in
+/// every half-life. A check whose penalty has reached `suppress` is kept from passing until it has decayed to `reuse`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damping {
+    /// Time in which a penalty halves; at least a second.
+    pub half_life: Duration,
+    /// Penalty from which on the check is suppressed. One fall weighs [`Damping::PENALTY`].
+    pub suppress: u32,
+    /// Penalty at which a suppressed check may pass again; below `suppress`.
+    pub reuse: u32,
+}
+
+impl Damping {
+    /// What one fall out of passing adds.
+    pub const PENALTY: u32 = 1_000;
+}
+
+/// TLS towards a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProbeTls {
+    /// Accept any certificate.
+    pub skip_verify: bool,
+    /// Name to ask for and verify in the handshake; empty means the target's host.
+    pub server_name: Text,
 }
 
 /// A way of checking.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// The instance must report in at least this often.
@@ -151,6 +224,40 @@ pub enum Probe {
     Tcp {
         /// `host:port`.
         address: Text,
+        /// A TLS handshake that must succeed as well; `None` for plain TCP.
+        #[serde(default)]
+        tls: Option<ProbeTls>,
+    },
+    /// A datagram that must not be refused: silence passes.
+    Udp {
+        /// `host:port`.
+        address: Text,
+    },
+    /// The health service of gRPC (`grpc.health.v1.Health/Check`), which must answer `SERVING`.
+    Grpc {
+        /// `host:port`.
+        address: Text,
+        /// Name of the service asked for; empty means the server as a whole.
+        service: Text,
+        /// `None` for plain text.
+        tls: Option<ProbeTls>,
+    },
+    /// A ping of HTTP/2 that must be acknowledged.
+    H2Ping {
+        /// `host:port`.
+        address: Text,
+        /// `None` for plain text.
+        tls: Option<ProbeTls>,
+    },
+    /// A unit of the operating system's service manager that must be active.
+    OsService {
+        /// Name of the unit.
+        name: Text,
+    },
+    /// A program whose exit code decides: 0 passes, 1 warns, any other is critical. Only from definition files.
+    Script {
+        /// The program and its arguments; never handed to a shell.
+        args: Vec<Text>,
     },
     /// The worst status of another instance's checks, or of a node's.
     Alias {
@@ -168,6 +275,11 @@ impl Probe {
             Probe::Ttl { .. } => "ttl",
             Probe::Http { .. } => "http",
             Probe::Tcp { .. } => "tcp",
+            Probe::Udp { .. } => "udp",
+            Probe::Grpc { .. } => "grpc",
+            Probe::H2Ping { .. } => "h2ping",
+            Probe::OsService { .. } => "os_service",
+            Probe::Script { .. } => "script",
             Probe::Alias { .. } => "alias",
         }
     }

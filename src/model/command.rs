@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Check, Meta, Service, Status};
+use crate::model::{Cause, Check, Meta, Service, Status};
 use crate::stdx::text::Text;
 
 /// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API
@@ -64,6 +64,8 @@ pub enum Command {
         status: Status,
         /// What there is to say about it.
         output: Text,
+        /// What brought it about.
+        cause: Cause,
     },
 }
 

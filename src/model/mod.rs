@@ -9,7 +9,7 @@ pub mod limits;
 pub mod node;
 pub mod service;
 
-pub use check::{Check, CheckDefinition, Observation, Probe, Status};
+pub use check::{Cause, Check, CheckDefinition, Damping, Observation, Probe, ProbeTls, Status};
 pub use command::{Command, ExistingChecks, NodePart, Origin, Refusal, Registration};
 pub use node::Node;
 pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};

@@ -46,7 +46,7 @@ fn run(probe: Probe, timeout: Duration) -> (Status, String) {
 }
 
 fn tcp(address: impl ToString) -> Probe {
-    Probe::Tcp { address: address.to_string().into() }
+    Probe::Tcp { address: address.to_string().into(), tls: None }
 }
 
 /// A plain GET of `url`, for `with` to change.

@@ -13,11 +13,11 @@ use parking_lot::{Condvar, Mutex};
 use crate::catalog::change::Change;
 use crate::catalog::state::State;
 use crate::health::{Arrival, CheckKey, Due, Health, Run, Source, Verdict};
-use crate::model::{Check, Command, Observation, Origin, Probe};
+use crate::model::{Cause, Check, Command, Observation, Origin, Probe};
 use crate::probe::Prober;
 use crate::registry::aliases::Aliases;
 use crate::registry::error::WriteError;
-use crate::registry::write::{Follower, Queue};
+use crate::registry::write::{Follower, News, Queue};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
@@ -96,7 +96,9 @@ impl Checking {
         self.stats.reports.fetch_add(1, Ordering::Relaxed);
         let verdict = self.health.lock().observe(self.clock.now(), key, observation, Source::Report);
         match verdict {
-            Verdict::Changed(observation) => self.queue.write(update(key, observation)).map(|_| ()),
+            Verdict::Changed(observation) => {
+                self.queue.write(update(key, observation, Cause::Report)).map(|_| ())
+            }
             Verdict::OutputOnly | Verdict::Unchanged | Verdict::Ignored => Ok(()),
         }
     }
@@ -135,13 +137,13 @@ impl Checking {
 
     fn act(&self, due: Due) {
         let posted = match due {
-            Due::Probe { key, probe, timeout, output_bytes_max, run } => {
+            Due::Probe { key, probe, timeout, output_bytes_max, run, .. } => {
                 self.waiting.lock().push_back(Job { key, probe, timeout, output_bytes_max, run });
                 return;
             }
-            Due::Expired { key, observation } | Due::Sync { key, observation } => {
-                self.queue.post(update(&key, observation))
-            }
+            Due::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
+            // The status stays, and with it its cause.
+            Due::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
             Due::Reap { key, service_id, critical_for } => {
                 self.stats.reaped.fetch_add(1, Ordering::Relaxed);
                 let (node, check) = (key.node.as_str(), key.check_id.as_str());
@@ -173,24 +175,24 @@ impl Checking {
         self.stats.probes.fetch_add(1, Ordering::Relaxed);
         let verdict =
             self.health.lock().observe(self.clock.now(), &job.key, observation, Source::Probe(job.run));
-        self.record(&job.key, verdict);
+        self.record(&job.key, verdict, Cause::Probe);
         self.running.fetch_sub(1, Ordering::AcqRel);
         self.start_probes();
     }
 
     /// Has a change of status written. If the queue is full, `health` hands it out again later.
-    fn record(&self, key: &CheckKey, verdict: Verdict) {
+    fn record(&self, key: &CheckKey, verdict: Verdict, cause: Cause) {
         if let Verdict::Changed(observation) = verdict
-            && let Err(error) = self.queue.post(update(key, observation))
+            && let Err(error) = self.queue.post(update(key, observation, cause))
         {
             log::warn!(check = key.check_id.as_str(); "a new status waits for its next turn: {error}");
         }
     }
 }
 
-fn update(key: &CheckKey, observation: Observation) -> Command {
+fn update(key: &CheckKey, observation: Observation, cause: Cause) -> Command {
     let Observation { status, output } = observation;
-    Command::UpdateCheck { node: key.node.clone(), check_id: key.check_id.clone(), status, output }
+    Command::UpdateCheck { node: key.node.clone(), check_id: key.check_id.clone(), status, output, cause }
 }
 
 /// Whether muster keeps time for a check.
@@ -238,15 +240,15 @@ impl CheckingFollower {
         for (key, observation) in judged {
             let now = self.checking.clock.now();
             let verdict = self.checking.health.lock().observe(now, &key, observation, Source::Alias);
-            self.checking.record(&key, verdict);
+            self.checking.record(&key, verdict, Cause::Alias);
         }
     }
 }
 
 impl Follower for CheckingFollower {
-    fn follow(&mut self, state: &State, changes: &[Change]) {
-        self.follow_checks(changes);
-        self.follow_aliases(state, changes);
+    fn follow(&mut self, news: &News<'_>) {
+        self.follow_checks(news.changes);
+        self.follow_aliases(news.state, news.changes);
         self.checking.bell.notify_one();
     }
 }

@@ -34,7 +34,7 @@ use crate::registry::own_node::OwnNode;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
-use crate::registry::write::{Queue, Writer, Written, queue};
+use crate::registry::write::{Follower, Queue, Writer, Written, queue};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
@@ -85,6 +85,7 @@ impl Registry {
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
+        let followers: Vec<Box<dyn Follower>> = vec![Box::new(follower)];
         let writer = Writer {
             state: recovered.state,
             index: recovered.index,
@@ -92,7 +93,7 @@ impl Registry {
             views: views.clone(),
             topics: topics.clone(),
             clock: parts.clock,
-            follower: Box::new(follower),
+            followers,
             on_commit: parts.on_commit,
         };
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;

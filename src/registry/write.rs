@@ -104,11 +104,19 @@ impl Queue {
     }
 }
 
-/// Whoever wants to know of changes when they are durable and published: the health engine.
+/// What a batch has changed, durable and published.
+pub struct News<'a> {
+    /// The state after it.
+    pub state: &'a State,
+    /// The changes in their order; each record carries the index of its own.
+    pub changes: &'a [Change],
+}
+
+/// Whoever wants to know of changes when they are durable and published: the health engine above all.
 pub trait Follower: Send {
-    /// `changes` are in force now. Called on the writer's thread, so it must be quick and must not wait for a
+    /// The changes are in force now. Called on the writer's thread, so it must be quick and must not wait for a
     /// write.
-    fn follow(&mut self, state: &State, changes: &[Change]);
+    fn follow(&mut self, news: &News<'_>);
 }
 
 /// The writer: owner of the state and the store.
@@ -120,7 +128,7 @@ pub struct Writer {
     pub(super) views: Arc<Views>,
     pub(super) topics: Arc<Topics>,
     pub(super) clock: Clock,
-    pub(super) follower: Box<dyn Follower>,
+    pub(super) followers: Vec<Box<dyn Follower>>,
     pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
 }
 
@@ -200,11 +208,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Shows changes to readers, tells the follower, and moves the topics, which wakes the watchers.
+    /// Shows changes to readers, tells the followers, and moves the topics, which wakes the watchers.
     fn publish(&mut self, changes: &[Change]) {
         let update = Update::plan(&self.state, changes);
         let topics = self.views.publish(changes, update);
-        self.follower.follow(&self.state, changes);
+        let news = News { state: &self.state, changes };
+        self.followers.iter_mut().for_each(|follower| follower.follow(&news));
         topics.iter().for_each(|topic| self.topics.advance(topic, self.index));
     }
 }

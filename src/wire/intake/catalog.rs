@@ -1,8 +1,8 @@
 //! The catalog's API: nodes, instances and checks that somebody else keeps up to date.
 
 use crate::model::{
-    Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin, Probe, Registration,
-    Service, Status,
+    Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin, Probe,
+    Registration, Service, Status,
 };
 use crate::stdx::text::Text;
 use crate::wire::body::catalog::{
@@ -159,6 +159,7 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
         definition,
         origin: Origin::Catalog,
         status_since_ms: 0,
+        status_cause: Cause::Registration,
         indexes: Indexes::default(),
     })
 }
@@ -195,7 +196,7 @@ fn definition(body: DefinitionBody) -> Result<CheckDefinition, Invalid> {
         } else if !ttl.is_zero() {
             Some(Probe::Ttl { ttl })
         } else if !body.tcp.is_empty() {
-            Some(Probe::Tcp { address: body.tcp })
+            Some(Probe::Tcp { address: body.tcp, tls: None })
         } else if !body.alias_node.is_empty() || !body.alias_service.is_empty() {
             Some(Probe::Alias { node: body.alias_node, service_id: body.alias_service })
         } else {

@@ -1,6 +1,8 @@
 //! Checks of the agent: registered alone, reported on.
 
-use crate::model::{Check, ExistingChecks, Indexes, NodePart, Observation, Origin, Registration, Status};
+use crate::model::{
+    Cause, Check, ExistingChecks, Indexes, NodePart, Observation, Origin, Registration, Status,
+};
 use crate::wire::body::check::{CheckBody, CheckUpdateBody};
 use crate::wire::decode::from_bytes;
 use crate::wire::intake::{AgentNode, Invalid, probe, rules};
@@ -49,6 +51,7 @@ pub(super) fn agent_check(body: CheckBody) -> Result<Check, Invalid> {
         definition,
         origin: Origin::Agent,
         status_since_ms: 0,
+        status_cause: Cause::Registration,
         indexes: Indexes::default(),
     })
 }

@@ -32,6 +32,8 @@ pub fn definition(body: &CheckBody) -> Result<CheckDefinition, Invalid> {
         failures_before_critical: rules::count("FailuresBeforeCritical", body.failures_before_critical)?,
         deregister_critical_service_after: rules::duration("DeregisterCriticalServiceAfter", reap_after)?,
         output_max_size: body.output_max_size.min(OUTPUT_BYTES_MAX as i64) as u32,
+        watch: None,
+        damping: None,
     })
 }
 
@@ -88,7 +90,7 @@ fn probe(body: &CheckBody) -> Result<Probe, Invalid> {
         return Ok(Probe::Ttl { ttl: rules::duration("TTL", body.ttl)? });
     }
     if !body.tcp.is_empty() {
-        return Ok(Probe::Tcp { address: body.tcp.clone() });
+        return Ok(Probe::Tcp { address: body.tcp.clone(), tls: None });
     }
     if is_alias(body) {
         return Ok(Probe::Alias { node: body.alias_node.clone(), service_id: body.alias_service.clone() });

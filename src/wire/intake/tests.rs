@@ -363,6 +363,8 @@ fn a_check_is_registered_with_every_setting() {
             failures_before_critical: 3,
             deregister_critical_service_after: seconds(60),
             output_max_size: OUTPUT_BYTES_MAX as u32,
+            watch: None,
+            damping: None,
         },
         ..Check::default()
     };

@@ -142,14 +142,14 @@ impl<'a> Definition<'a> {
                 disable_redirects: *disable_redirects,
                 ..common
             },
-            Some(Probe::Tcp { address }) => Definition { tcp: address, ..common },
+            Some(Probe::Tcp { address, .. }) => Definition { tcp: address, ..common },
             Some(Probe::Alias { node, service_id }) => {
                 Definition { alias_node: node, alias_service: service_id, ..common }
             }
             Some(Probe::Ttl { ttl }) => {
                 Definition { ttl: u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX), ..common }
             }
-            None => common,
+            _ => common,
         }
     }
 }
