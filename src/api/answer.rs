@@ -70,6 +70,26 @@ pub fn indexed(
     Ok(response)
 }
 
+/// As [`indexed`], for what shows more than its topic stands for (the time of the last probe): its body is made anew
+/// each time.
+///
+/// # Errors
+/// As [`indexed`].
+pub fn indexed_anew(
+    call: &mut Call<'_, '_>,
+    topic: Topic,
+    params: ReadParams,
+    render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
+) -> Outcome {
+    if params.index > 0 && !wait_for_change(call, &topic, &params)? {
+        return Ok(Response::new(CLIENT_GONE));
+    }
+    let index = call.api.registry.topics().index(&topic);
+    let mut response = json_bytes(200, render()?);
+    add_index_headers(&mut response, index, params.consistency);
+    Ok(response)
+}
+
 /// An answer without an index: the agent's own affairs.
 pub fn json(call: &Call<'_, '_>, value: &impl Serialize) -> Outcome {
     let pretty = call.query()?.has("pretty");

@@ -5,10 +5,12 @@
 //! read that can block is answered.
 
 pub mod answer;
+pub mod await_health;
 pub mod cache;
 pub mod call;
 pub mod error;
 pub mod params;
+pub mod question;
 pub mod router;
 pub mod routes;
 
@@ -17,10 +19,13 @@ pub mod agent_health;
 pub mod agent_info;
 pub mod agent_services;
 pub mod catalog;
+pub mod explain;
 pub mod health;
+pub mod history;
 pub mod maintenance;
 pub mod operations;
 pub mod selection;
+pub mod times;
 
 use std::io;
 use std::sync::Arc;

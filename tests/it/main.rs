@@ -7,3 +7,4 @@ mod clients;
 mod crowd;
 mod differential;
 mod restart;
+mod why;
