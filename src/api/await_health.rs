@@ -1,7 +1,7 @@
 //! Registering an instance and waiting until it is well: `?wait=30s&until=passing`.
 //!
-//! What is waited for is what `?passing` reads: the worst of the instance's checks and its node's. The request is parked
-//! on its connection as a blocking query is, and costs as little.
+//! What is waited for is what `?passing` reads: the worst of the instance's checks and its node's. The request is
+//! parked on its connection as a blocking query is, and costs as little.
 
 use std::time::Duration;
 
