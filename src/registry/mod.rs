@@ -133,7 +133,10 @@ impl Registry {
     /// # Errors
     /// See [`WriteError`]; nothing was changed then.
     pub fn write(&self, command: Command) -> Result<Written, WriteError> {
-        self.queue.write(command)
+        let registered = registered_checks(&command);
+        let written = self.queue.write(command)?;
+        self.checking.registered_again(&registered);
+        Ok(written)
     }
 
     /// Takes what an instance of the agent says of its check.
@@ -152,6 +155,13 @@ impl Registry {
     fn own_check(&self, check_id: &Text) -> CheckKey {
         CheckKey::new(self.own_node.name.folded(), check_id.clone())
     }
+}
+
+/// The checks that a registration names: whoever registers them (again) may have started their instance anew.
+fn registered_checks(command: &Command) -> Vec<CheckKey> {
+    let Command::Register(registration) = command else { return Vec::new() };
+    let node = registration.node.name().folded();
+    registration.checks.iter().map(|check| CheckKey::new(node.clone(), check.id.clone())).collect()
 }
 
 fn checks(changes: &[Change]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {
