@@ -18,6 +18,7 @@ pub mod state;
 pub mod topic;
 pub mod update;
 
+mod drain;
 mod registration;
 #[cfg(test)]
 mod tests;

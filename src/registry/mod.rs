@@ -6,6 +6,8 @@
 
 pub mod aliases;
 pub mod checking;
+pub mod drain_plan;
+pub mod draining;
 pub mod error;
 pub mod own_node;
 pub mod recover;
@@ -29,6 +31,7 @@ use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
 use crate::registry::checking::{Checking, CheckingFollower};
+use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
 use crate::registry::own_node::OwnNode;
 use crate::registry::recover::recover;
@@ -66,6 +69,7 @@ pub struct Registry {
     topics: Arc<Topics>,
     queue: Queue,
     checking: Arc<Checking>,
+    draining: Arc<Draining>,
 }
 
 impl Registry {
@@ -85,7 +89,9 @@ impl Registry {
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
-        let followers: Vec<Box<dyn Follower>> = vec![Box::new(follower)];
+        let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
+        let followers: Vec<Box<dyn Follower>> =
+            vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
         let writer = Writer {
             state: recovered.state,
             index: recovered.index,
@@ -100,7 +106,10 @@ impl Registry {
         let engine = checking.clone();
         runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking })
+        draining.catch_up();
+        let keeper = draining.clone();
+        runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
+        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining })
     }
 
     /// Who the agent is.
@@ -126,6 +135,11 @@ impl Registry {
     /// The health engine.
     pub fn checking(&self) -> &Checking {
         &self.checking
+    }
+
+    /// What drains.
+    pub fn draining(&self) -> &Draining {
+        &self.draining
     }
 
     /// Has a command carried out; answers when it is durable and visible.

@@ -6,4 +6,5 @@ mod bad_input;
 mod clients;
 mod crowd;
 mod differential;
+mod drain;
 mod restart;
