@@ -9,6 +9,7 @@ pub mod checking;
 pub mod drain_plan;
 pub mod draining;
 pub mod error;
+pub mod history;
 pub mod own_node;
 pub mod recover;
 pub mod rows;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use crate::catalog::change::Change;
 use crate::catalog::state::Bounds;
 use crate::catalog::update::Update;
-use crate::health::{CheckKey, Health};
+use crate::health::{CheckKey, Health, Insight};
 use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
@@ -33,6 +34,7 @@ use crate::probe::Prober;
 use crate::registry::checking::{Checking, CheckingFollower};
 use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
+use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
@@ -70,6 +72,7 @@ pub struct Registry {
     queue: Queue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
+    history: Arc<History>,
 }
 
 impl Registry {
@@ -92,6 +95,7 @@ impl Registry {
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let followers: Vec<Box<dyn Follower>> =
             vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
+        let history = Arc::new(History::restored(recovered.history));
         let writer = Writer {
             state: recovered.state,
             index: recovered.index,
@@ -100,6 +104,7 @@ impl Registry {
             topics: topics.clone(),
             clock: parts.clock,
             followers,
+            history: history.clone(),
             on_commit: parts.on_commit,
         };
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
@@ -109,7 +114,7 @@ impl Registry {
         draining.catch_up();
         let keeper = draining.clone();
         runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining })
+        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining, history })
     }
 
     /// Who the agent is.
@@ -140,6 +145,16 @@ impl Registry {
     /// What drains.
     pub fn draining(&self) -> &Draining {
         &self.draining
+    }
+
+    /// The transitions of checks that are remembered.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
+    pub fn insight(&self, node: &Text, check_id: &Text) -> Option<Insight> {
+        self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
     }
 
     /// Has a command carried out; answers when it is durable and visible.
