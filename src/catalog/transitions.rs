@@ -233,7 +233,7 @@ mod tests {
             (
                 "a new word of its registrar is",
                 vec![web(Passing), web(Warning)],
-                &[r#"n1/w(Web)/c: passing@1000 -> warning registration "said""#],
+                &[r#"n1/w(Web)/c: passing@1000 -> warning report "said""#],
             ),
             (
                 "a verdict",
@@ -307,7 +307,7 @@ mod tests {
                         Overwrite,
                     ),
                 ],
-                &[r#"n1/w(Web)/c: passing@1000 -> critical registration "said""#],
+                &[r#"n1/w(Web)/c: passing@1000 -> critical report "said""#],
             ),
             (
                 "there and back is none",
