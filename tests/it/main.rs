@@ -6,5 +6,6 @@ mod bad_input;
 mod clients;
 mod crowd;
 mod differential;
+mod drain;
 mod restart;
 mod why;

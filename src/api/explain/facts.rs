@@ -3,9 +3,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::catalog::transitions::{DRAIN_KIND, MAINTENANCE_KIND};
 use crate::health::Insight;
-use crate::model::{Check, Node, Service, Status, Transition};
+use crate::model::{Check, Node, Service, Status, Transition, hold};
 use crate::stdx::text::Text;
 
 /// Everything that bears on one instance.
@@ -67,12 +66,7 @@ impl Facts {
 
     /// The check by which the node or the instance is in maintenance.
     pub fn maintenance(&self) -> Option<&Check> {
-        self.checks.iter().map(|it| &*it.check).find(|check| check.kind == MAINTENANCE_KIND)
-    }
-
-    /// The check by which the instance is out at the end of its drain.
-    pub fn drained(&self) -> Option<&Check> {
-        self.checks.iter().map(|it| &*it.check).find(|check| check.kind == DRAIN_KIND)
+        self.checks.iter().map(|it| &*it.check).find(|check| hold::is_maintenance(check))
     }
 }
 
@@ -84,6 +78,5 @@ pub fn deciding(checks: &[Arc<Check>]) -> Option<&Check> {
 
 /// The worst decides; among equals what somebody has switched on, then what has failed longest.
 fn weight(check: &Check) -> (Status, bool, Reverse<u64>) {
-    let is_switched = matches!(check.kind.as_str(), MAINTENANCE_KIND | DRAIN_KIND);
-    (check.status, is_switched, Reverse(check.status_since_ms))
+    (check.status, hold::is_hold(check), Reverse(check.status_since_ms))
 }

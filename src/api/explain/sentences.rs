@@ -1,11 +1,12 @@
 //! Facts in words. Whole sentences that name what they speak of, so that each can be read, and sent on, alone.
 
+use crate::api::drain;
 use crate::api::explain::facts::{CheckFacts, Departed, Facts, deciding};
 use crate::api::question::Objection;
 use crate::api::times::{between, span, told};
 use crate::catalog::instance::Instance;
-use crate::catalog::transitions::{DRAIN_KIND, MAINTENANCE_KIND};
-use crate::model::{Cause, Check, Origin, Probe, Status, Transition};
+use crate::health::Phase;
+use crate::model::{Cause, Check, Origin, Probe, Status, Transition, hold};
 
 /// Bytes of an output that a sentence quotes; the whole of it stands beside.
 const QUOTED_BYTES_MAX: usize = 200;
@@ -21,13 +22,15 @@ pub fn instance(facts: &Facts) -> String {
         0 => String::new(),
         _ => format!(" since {} ({})", told(since_ms), span(between(since_ms, facts.now_ms))),
     };
+    let drain = drain::sentence(service, facts.now_ms);
     let Some(deciding) = facts.deciding() else {
         let why = match facts.checks.len() {
             0 => "it has no checks, and so always passes".to_owned(),
             1 => format!("its only check, {:?}, passes", &*facts.checks[0].check.id),
             count => format!("all {count} checks that bear on it pass"),
         };
-        return format!("{name} is in ?passing{since}: {why}.");
+        let sentence = format!("{name} is in ?passing{since}: {why}.");
+        return [sentence].into_iter().chain(drain).collect::<Vec<_>>().join(" ");
     };
     let mut sentences = vec![format!("{name} is out of ?passing{since}: {}.", failing(deciding))];
     let failing = facts.checks.iter().filter(|it| it.check.status != Status::Passing).count();
@@ -36,6 +39,7 @@ pub fn instance(facts: &Facts) -> String {
         1 => sentences.push("One more of its checks fails too.".to_owned()),
         more => sentences.push(format!("{more} more of its checks fail too.")),
     }
+    sentences.extend(drain);
     sentences.extend(next(deciding, facts.now_ms));
     sentences.join(" ")
 }
@@ -45,19 +49,23 @@ pub fn next(facts: &CheckFacts, now_ms: u64) -> Vec<String> {
     let CheckFacts { check, insight, .. } = facts;
     let id = &*check.id;
     let mut next = Vec::new();
-    match check.kind.as_str() {
-        MAINTENANCE_KIND => next.push("That ends when maintenance mode is switched off.".to_owned()),
-        DRAIN_KIND => next.push("That ends when the drain is cancelled.".to_owned()),
+    match &**check {
+        check if hold::is_maintenance(check) => {
+            next.push("That ends when maintenance mode is switched off.".to_owned());
+        }
+        check if hold::is_drained(check) => next.push("That ends when the drain is cancelled.".to_owned()),
         _ => {}
     }
     let Some(insight) = insight else { return next };
     if let Some(damped_for) = insight.damped_for {
         let (left, penalty) = (span(damped_for), insight.penalty);
+        let held_back =
+            insight.held_back.map_or_else(String::new, |status| format!("; it is {status} by itself"));
         next.push(format!(
-            "Flap damping keeps check {id:?} from passing for another {left} (penalty {penalty})."
+            "Flap damping keeps check {id:?} from passing for another {left} (penalty {penalty}){held_back}."
         ));
     }
-    if check.status != Status::Critical && insight.failures_in_a_row > 0 {
+    if check.status != Status::Critical && insight.failures_in_a_row > 0 && insight.observed_ago.is_some() {
         let (failures, enough) = (insight.failures_in_a_row, insight.failures_before_critical);
         next.push(format!(
             "Check {id:?} has failed {}: at {enough} in a row it turns critical.",
@@ -73,7 +81,10 @@ pub fn next(facts: &CheckFacts, now_ms: u64) -> Vec<String> {
     let needed = if check.status == Status::Passing { String::new() } else { needed };
     match insight.next_run_in {
         _ if insight.is_running => next.push(format!("Check {id:?} is being run at this moment{needed}.")),
-        Some(next_run_in) => next.push(format!("Check {id:?} is run next in {}{needed}.", span(next_run_in))),
+        Some(next_run_in) => {
+            let pace = insight.phase.map_or("", pace);
+            next.push(format!("Check {id:?} is run next in {}{pace}{needed}.", span(next_run_in)));
+        }
         None => {}
     }
     if let Some(Probe::Ttl { .. }) = &check.definition.probe {
@@ -173,11 +184,13 @@ pub fn query(service: &str, passing: bool, included: usize, all: usize) -> Strin
 fn failing(facts: &CheckFacts) -> String {
     let CheckFacts { check, insight, .. } = facts;
     let has_run = insight.as_ref().is_none_or(|insight| insight.observed_ago.is_some());
-    let what = match check.kind.as_str() {
-        MAINTENANCE_KIND if check.is_node_level() => "maintenance mode is on for the whole node".to_owned(),
-        MAINTENANCE_KIND => "maintenance mode is on".to_owned(),
-        DRAIN_KIND => "it is drained".to_owned(),
-        _ => {
+    let what = match &**check {
+        check if hold::is_drained(check) => return "its drain is over".to_owned(),
+        check if hold::is_maintenance(check) && check.is_node_level() => {
+            "maintenance mode is on for the whole node".to_owned()
+        }
+        check if hold::is_maintenance(check) => "maintenance mode is on".to_owned(),
+        check => {
             let of = if check.is_node_level() { "the node's check" } else { "check" };
             format!("{of} {:?} is {}, {}", &*check.id, check.status, cause(check, has_run))
         }
@@ -215,8 +228,7 @@ fn cause(check: &Check, has_run: bool) -> &'static str {
 
 /// What there is to quote: the output, or of what somebody switched on the reason given.
 fn said(check: &Check) -> &str {
-    let is_switched = matches!(check.kind.as_str(), MAINTENANCE_KIND | DRAIN_KIND);
-    if check.output.is_empty() && is_switched { &check.notes } else { &check.output }
+    if check.output.is_empty() && hold::is_hold(check) { &check.notes } else { &check.output }
 }
 
 /// `: "what was said"` on one line, or nothing.
@@ -227,6 +239,16 @@ fn quoted(said: &str) -> String {
         0 => String::new(),
         1..=QUOTED_BYTES_MAX => format!(": \"{line}\""),
         _ => format!(": \"{}…\"", &line[..line.floor_char_boundary(QUOTED_BYTES_MAX)]),
+    }
+}
+
+/// Why a check is not run at its interval at present.
+fn pace(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Steady | Phase::Dead => "",
+        Phase::Starting => ", quickly while it is starting",
+        Phase::Confirming => ", at once to confirm its failure",
+        Phase::BackingOff => ", more rarely the longer it is critical",
     }
 }
 

@@ -10,7 +10,9 @@ use crate::api::history::{Told, ago_ms};
 use crate::api::question::{Objection, Question};
 use crate::api::times::rfc3339;
 use crate::catalog::instance::Instance;
+use crate::health::Phase;
 use crate::model::{Check, Status};
+use crate::wire::show::drain::DrainEntry;
 
 /// One instance, explained.
 #[derive(Serialize)]
@@ -31,11 +33,11 @@ pub struct Explained<'a> {
     /// What comes next, check by check.
     next: Vec<String>,
     maintenance: Option<Switched<'a>>,
-    drain: Option<Switched<'a>>,
+    drain: Option<DrainEntry<'a>>,
     checks: Vec<ExplainedCheck<'a>>,
 }
 
-/// Something that takes an instance out for as long as somebody wants it.
+/// Maintenance mode of an instance or its node.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Switched<'a> {
@@ -63,6 +65,8 @@ struct ExplainedCheck<'a> {
     last_probe: Option<String>,
     next_probe: Option<String>,
     running: bool,
+    /// What its runs are about: `starting`, `steady`, `confirming`, `dead` or `backing-off`.
+    phase: Option<&'static str>,
     #[serde(rename = "TTLOver")]
     ttl_over: Option<String>,
     failures_in_a_row: Option<u32>,
@@ -73,6 +77,8 @@ struct ExplainedCheck<'a> {
     deregistered_at: Option<String>,
     damped_until: Option<String>,
     damping_penalty: Option<u32>,
+    /// The better status that flap damping holds back.
+    held_back: Option<&'static str>,
     last_transition: Option<Told<'a>>,
 }
 
@@ -82,6 +88,7 @@ impl<'a> Explained<'a> {
         let deciding = facts.deciding();
         // The one that decides comes first.
         let is_other = |it: &&CheckFacts| deciding.is_none_or(|deciding| !std::ptr::eq(*it, deciding));
+        let drain = facts.service.drain.as_deref();
         let in_order = deciding.into_iter().chain(facts.checks.iter().filter(is_other));
         Explained {
             sentence: sentences::instance(facts),
@@ -95,7 +102,7 @@ impl<'a> Explained<'a> {
             cause: deciding.map(|it| it.check.status_cause.as_str()),
             next: in_order.flat_map(|it| sentences::next(it, facts.now_ms)).collect(),
             maintenance: facts.maintenance().map(Switched::new),
-            drain: facts.drained().map(Switched::new),
+            drain: drain.map(|drain| DrainEntry::new(&facts.node.name, &facts.service, drain, facts.now_ms)),
             checks: facts.checks.iter().map(|it| ExplainedCheck::new(it, facts.now_ms)).collect(),
         }
     }
@@ -129,6 +136,7 @@ impl<'a> ExplainedCheck<'a> {
             last_probe: insight.and_then(|it| rfc3339(ago_ms(now_ms, it.observed_ago?))),
             next_probe: in_future(insight.and_then(|it| it.next_run_in)),
             running: insight.is_some_and(|it| it.is_running),
+            phase: insight.and_then(|it| it.phase).map(Phase::as_str),
             ttl_over: in_future(insight.and_then(|it| it.ttl_over_in)),
             failures_in_a_row: counted.map(|it| it.failures_in_a_row),
             failures_before_critical: counted.map(|it| it.failures_before_critical),
@@ -137,6 +145,7 @@ impl<'a> ExplainedCheck<'a> {
             deregistered_at: in_future(insight.and_then(|it| it.reaped_in)),
             damped_until: in_future(insight.and_then(|it| it.damped_for)),
             damping_penalty: check.definition.damping.and(insight).map(|it| it.penalty),
+            held_back: insight.and_then(|it| it.held_back).map(Status::as_str),
             last_transition: last.as_deref().map(Told::new),
         }
     }

@@ -7,7 +7,7 @@ use crate::api::explain::facts::{CheckFacts, Departed, Facts};
 use crate::api::explain::sentences;
 use crate::health::Insight;
 use crate::model::{
-    Cause, Check, CheckDefinition, Node, Origin, Probe, Service, Status, Subject, Transition,
+    Cause, Check, CheckDefinition, Node, Origin, Probe, Service, Status, Subject, Transition, hold,
 };
 
 /// 2026-01-02T15:04:05Z.
@@ -67,8 +67,8 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
     let since = "since 2026-01-02T15:02:35.000Z (1m30s)";
     let ttl = |check| probed(Probe::Ttl { ttl: Duration::from_secs(30) }, check);
     let tcp = |check| probed(Probe::Tcp { address: "a:1".into(), tls: None }, check);
-    let of_kind =
-        |kind: &str, notes: &str, check: Check| Check { kind: kind.into(), notes: notes.into(), ..check };
+    let held = |hold: Check| Check { status_since_ms: NOW_MS - 90_000, ..hold };
+    let drained = Service { id: "web-1".into(), ..Service::default() };
     let of_node = |check: Check| Check { service_id: "".into(), ..check };
     let never_run = Insight { observed_ago: None, ..insight() };
     let rows: Vec<(Vec<CheckFacts>, &str)> = vec![
@@ -120,19 +120,19 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
         (
             vec![
                 known(check("a", Critical, Probed, "down")),
-                known(of_kind("maintenance", "new disk", check("m", Critical, Registration, ""))),
+                known(held(hold::service_maintenance(&"web-1".into(), "new disk".into()))),
             ],
             "out of ?passing SINCE: maintenance mode is on: \"new disk\". One more of its checks fails too. \
              That ends when maintenance mode is switched off.",
         ),
         (
-            vec![known(of_node(of_kind("maintenance", "", check("m", Critical, Registration, ""))))],
+            vec![known(held(hold::node_maintenance("".into())))],
             "out of ?passing SINCE: maintenance mode is on for the whole node. \
              That ends when maintenance mode is switched off.",
         ),
         (
-            vec![known(of_kind("drain", "", check("d", Critical, Cause::Drain, "drained")))],
-            "out of ?passing SINCE: it is drained: \"drained\". That ends when the drain is cancelled.",
+            vec![known(held(hold::drained(&drained, &"".into())))],
+            "out of ?passing SINCE: its drain is over. That ends when the drain is cancelled.",
         ),
         (
             vec![run(
