@@ -2,11 +2,13 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/health>
 
-use crate::api::answer::{CacheHeaders, Read, indexed};
+use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant};
 use crate::api::call::{Call, Outcome};
+use crate::api::panic;
 use crate::api::params::{self, ReadParams};
 use crate::api::selection::{self, has_meta, has_tags, near_first, passes};
-use crate::catalog::instance::CheckView;
+use crate::catalog::instance::{CheckView, Instance};
+use crate::catalog::panic::judge;
 use crate::catalog::topic::Topic;
 use crate::model::Status;
 use crate::registry::Registry;
@@ -22,14 +24,19 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let passing = params::passing(call.query()?)?;
     let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
     let registry = &*call.api.registry;
+    let threshold = panic::effective(call.query()?, registry.panic_thresholds().of(&name))?;
+    // Without `?passing` nothing is left out that a panic could keep.
+    let threshold = threshold.filter(|_| passing);
     let topic = Topic::Health(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
-    let answer = indexed(call, read, || {
+    let answer = indexed_variant(call, read, &panic::variant(threshold), || {
         let mut instances = registry.views().instances(&name);
+        let panic = threshold.and_then(|settings| judge(&instances, settings));
+        let is_kept = |instance: &Instance| panic.as_ref().is_some_and(|panic| panic.keeps(instance));
         instances.retain(|instance| {
             has_tags(instance, &tags)
                 && has_meta(instance.node.meta.as_ref(), &params.node_meta)
-                && (!passing || instance.status() == Status::Passing)
+                && (!passing || instance.status() == Status::Passing || is_kept(instance))
         });
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
@@ -37,8 +44,12 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
             .iter()
             .map(|found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter));
         let wanted = shown.filter(|entry| passes(filter.as_ref(), entry));
-        Ok(json::list_to_vec(wanted, params.pretty))
+        let body = json::list_to_vec(wanted, params.pretty);
+        Ok(Rendered { body, header: panic.map(|panic| (panic::HEADER, panic.summary())) })
     })?;
+    if answer.headers.get(panic::HEADER).is_some() {
+        call.api.counters.answers_in_panic.inc();
+    }
     Ok(answer.with_header("X-Consul-Query-Backend", "blocking-query"))
 }
 

@@ -10,6 +10,7 @@ pub mod drain_plan;
 pub mod draining;
 pub mod error;
 pub mod own_node;
+pub mod panics;
 pub mod recover;
 pub mod rows;
 pub mod topics;
@@ -34,6 +35,7 @@ use crate::registry::checking::{Checking, CheckingFollower};
 use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
 use crate::registry::own_node::OwnNode;
+use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
@@ -70,6 +72,7 @@ pub struct Registry {
     queue: Queue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
+    panic_thresholds: PanicThresholds,
 }
 
 impl Registry {
@@ -109,7 +112,8 @@ impl Registry {
         draining.catch_up();
         let keeper = draining.clone();
         runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining })
+        let panic_thresholds = PanicThresholds::default();
+        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining, panic_thresholds })
     }
 
     /// Who the agent is.
@@ -140,6 +144,11 @@ impl Registry {
     /// What drains.
     pub fn draining(&self) -> &Draining {
         &self.draining
+    }
+
+    /// When each service is in panic.
+    pub fn panic_thresholds(&self) -> &PanicThresholds {
+        &self.panic_thresholds
     }
 
     /// Has a command carried out; answers when it is durable and visible.

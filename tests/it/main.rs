@@ -7,4 +7,5 @@ mod clients;
 mod crowd;
 mod differential;
 mod drain;
+mod panic;
 mod restart;
