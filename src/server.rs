@@ -1,5 +1,6 @@
 //! The agent: config -> recover -> bind -> serve -> drain. The only file that sees every part.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::api::{Api, Host};
+use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::config;
 use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::load;
 use crate::config::reload::Reload;
+use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::{Config, LogFormat, StoreKind};
 use crate::health::{self, Health};
 use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
@@ -69,6 +72,7 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
     });
+    registry.panic_thresholds().set(panic_thresholds(&config));
     agent.define(&config.definitions, &[]).map_err(ServerError::Definition)?;
     let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
@@ -128,6 +132,15 @@ fn open_store(config: &Config) -> Result<(Box<dyn Store>, Text), ServerError> {
             Ok((Box::new(store), node_id))
         }
     }
+}
+
+/// When each service is in panic, as configured.
+fn panic_thresholds(config: &Config) -> HashMap<Text, panic::Settings> {
+    let configured = config.service_defaults.iter().filter_map(|(name, defaults)| {
+        let PanicThreshold { percent, window } = defaults.panic?;
+        Some((name.as_str().into(), panic::Settings { threshold_percent: percent, window }))
+    });
+    configured.collect()
 }
 
 fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
@@ -245,6 +258,7 @@ impl Host for Agent {
         let reload = Reload::between(&config, &new);
         self.define(&reload.defined, &reload.undefined)?;
         self.logging.set_level(new.log_level);
+        self.registry.panic_thresholds().set(panic_thresholds(&new));
         for change in &reload.restart {
             log::warn!("{} is now {:?}: this takes effect with the next start", change.key, change.after);
         }
@@ -298,6 +312,9 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging:
         let read = move || registry.views().sizes().checks[position] as f64;
         metrics.read(families::CATALOG_CHECKS, &[status], read);
     }
+    metrics.read(families::DRAINING, &[], of(|registry| registry.draining().count() as f64));
+    let in_panic = |registry: &Registry| registry.panic_thresholds().in_panic(registry.views()) as f64;
+    metrics.read(families::SERVICES_IN_PANIC, &[], of(in_panic));
     metrics.read(families::BLOCKING_QUERIES, &[], of(|registry| registry.topics().watching() as f64));
     let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));

@@ -11,6 +11,7 @@ use crate::config::kind::Value;
 use crate::config::load::Invocation;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
+use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 
 /// Where the registry is kept.
@@ -78,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
     pub definitions: Vec<Definition>,
+    /// What holds for all instances of a service, by its name.
+    pub service_defaults: service_defaults::Defaults,
     /// Things to tell the operator that are no reason to refuse.
     pub warnings: Vec<String>,
     /// Every setting's value and where it came from; what the fields above were made of.
@@ -208,6 +211,7 @@ impl Values {
             check_update_interval: take!(self, Duration, "check_update_interval"),
             limits: self.limits(),
             definitions,
+            service_defaults: service_defaults::Defaults::default(),
             warnings,
             values: self,
             invocation,

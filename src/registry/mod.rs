@@ -11,6 +11,7 @@ pub mod draining;
 pub mod error;
 pub mod history;
 pub mod own_node;
+pub mod panics;
 pub mod recover;
 pub mod rows;
 pub mod topics;
@@ -36,6 +37,7 @@ use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
 use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
+use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
@@ -72,6 +74,7 @@ pub struct Registry {
     queue: Queue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
+    panic_thresholds: PanicThresholds,
     history: Arc<History>,
 }
 
@@ -114,7 +117,17 @@ impl Registry {
         draining.catch_up();
         let keeper = draining.clone();
         runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining, history })
+        let panic_thresholds = PanicThresholds::default();
+        Ok(Registry {
+            own_node: parts.own_node,
+            views,
+            topics,
+            queue,
+            checking,
+            draining,
+            panic_thresholds,
+            history,
+        })
     }
 
     /// Who the agent is.
@@ -155,6 +168,11 @@ impl Registry {
     /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
     pub fn insight(&self, node: &Text, check_id: &Text) -> Option<Insight> {
         self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
+    }
+
+    /// When each service is in panic.
+    pub fn panic_thresholds(&self) -> &PanicThresholds {
+        &self.panic_thresholds
     }
 
     /// Has a command carried out; answers when it is durable and visible.

@@ -107,6 +107,27 @@ pub const CATALOG_CHECKS: Family =
 /// The index of the last change.
 pub const CATALOG_INDEX: Family =
     family("muster_catalog_index", Gauge, &[], "The index of the last change that was applied.");
+/// Instances that drain.
+pub const DRAINING: Family = family(
+    "muster_draining_instances",
+    Gauge,
+    &[],
+    "Instances that drain, or have drained and are not deregistered.",
+);
+/// Services in panic.
+pub const SERVICES_IN_PANIC: Family = family(
+    "muster_services_in_panic",
+    Gauge,
+    &[],
+    "Services that are in panic by their own threshold, so that failing instances are kept in answers.",
+);
+/// Answers given in panic.
+pub const PANIC_ANSWERS: Family = family(
+    "muster_panic_answers_total",
+    Counter,
+    &[],
+    "Answers that kept failing instances because the service was in panic.",
+);
 /// Blocking queries that wait.
 pub const BLOCKING_QUERIES: Family =
     family("muster_blocking_queries", Gauge, &[], "Blocking queries that wait for a change.");
@@ -145,6 +166,9 @@ pub const FAMILIES: &[Family] = &[
     CATALOG_INSTANCES,
     CATALOG_CHECKS,
     CATALOG_INDEX,
+    DRAINING,
+    SERVICES_IN_PANIC,
+    PANIC_ANSWERS,
     BLOCKING_QUERIES,
     WRITE_QUEUE_DEPTH,
     COMMIT_DURATION,

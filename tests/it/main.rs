@@ -7,5 +7,6 @@ mod clients;
 mod crowd;
 mod differential;
 mod drain;
+mod panic;
 mod restart;
 mod why;

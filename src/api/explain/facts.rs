@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use crate::catalog::panic::Panic;
 use crate::health::Insight;
 use crate::model::{Check, Node, Service, Status, Transition, hold};
 use crate::stdx::text::Text;
@@ -18,6 +19,8 @@ pub struct Facts {
     pub service: Arc<Service>,
     /// The node's checks, then its own.
     pub checks: Vec<CheckFacts>,
+    /// The panic of its service that keeps it in `?passing` though it fails.
+    pub kept_by: Option<Panic>,
 }
 
 /// Everything about one check.
@@ -46,13 +49,18 @@ impl Facts {
         self.checks.iter().map(|it| it.check.status).max().unwrap_or(Status::Passing)
     }
 
-    /// The check that keeps it out of `?passing`; `None` while it is in.
+    /// Whether it is in `?passing`.
+    pub fn is_in(&self) -> bool {
+        self.status() == Status::Passing || self.kept_by.is_some()
+    }
+
+    /// The check that keeps it out of `?passing`, or would without a panic; `None` while all pass.
     pub fn deciding(&self) -> Option<&CheckFacts> {
         let failing = self.checks.iter().filter(|it| it.check.status != Status::Passing);
         failing.max_by_key(|it| weight(&it.check))
     }
 
-    /// Since when it is in or out, in milliseconds of Unix time; 0 when that is not known.
+    /// Since when all its checks pass, or one of them does not, in milliseconds of Unix time; 0 when that is not known.
     pub fn since_ms(&self) -> u64 {
         let since = |it: &CheckFacts| it.check.status_since_ms;
         match self.status() {

@@ -20,6 +20,7 @@ use crate::api::explain::shapes::{Explained, ExplainedQuery};
 use crate::api::history::node_asked;
 use crate::api::question::{Objection, Question};
 use crate::catalog::instance::Instance;
+use crate::catalog::panic::{self, Panic};
 use crate::model::limits::CHECKS_PER_SERVICE_MAX;
 use crate::model::{Check, Origin};
 use crate::registry::Registry;
@@ -54,17 +55,19 @@ pub fn query(call: &mut Call<'_, '_>) -> Outcome {
                         /v1/health/service query, or for /v1/muster/explain/SERVICE_ID";
         return Err(ApiError::bad_request(sentence));
     }
-    let question = Question::read(call, &params)?;
+    let question = Question::read(call, &params, &name.folded())?;
     let registry = &*call.api.registry;
     let datacenter = &registry.own_node().datacenter;
     let instances = registry.views().instances(&name.folded());
+    let panic = question.panic(&instances);
     let judged = instances.iter().map(|found| {
         let entry = || HealthEntry::new(&found.node, &found.service, &found.checks, datacenter);
-        let objection = question.objection(found).or_else(|| question.filter_objection(&entry()));
+        let objection =
+            question.objection(found, panic.as_ref()).or_else(|| question.filter_objection(&entry()));
         (with_fresh_outputs(registry, found), objection)
     });
     let judged: Vec<(Instance, Option<Objection<'_>>)> = judged.collect();
-    let answer = ExplainedQuery::new(&name, &question, &judged);
+    let answer = ExplainedQuery::new(&name, &question, panic.as_ref(), &judged);
     Ok(answer::json_bytes(200, json::to_vec(&answer, params.pretty)))
 }
 
@@ -76,7 +79,16 @@ fn facts(registry: &Registry, node: &Text, service_id: &Text, now_ms: u64) -> Op
         last: registry.history().newest(&Of::Check(node, &check.id), 0, 1).pop(),
         check: freshened(registry, node, check),
     });
-    Some(Facts { now_ms, checks: checks.collect(), node: instance.node, service: instance.service })
+    let checks = checks.collect();
+    let kept_by = panic_by_default(registry, &instance);
+    Some(Facts { now_ms, checks, kept_by, node: instance.node, service: instance.service })
+}
+
+/// The panic that keeps the instance though it fails, by the threshold that is configured for its service.
+fn panic_by_default(registry: &Registry, instance: &Instance) -> Option<Panic> {
+    let name = instance.service.name.folded();
+    let settings = registry.panic_thresholds().of(&name)?;
+    panic::judge(&registry.views().instances(&name), settings).filter(|panic| panic.keeps(instance))
 }
 
 fn with_fresh_outputs(registry: &Registry, instance: &Instance) -> Instance {

@@ -32,7 +32,13 @@ pub fn instance(facts: &Facts) -> String {
         let sentence = format!("{name} is in ?passing{since}: {why}.");
         return [sentence].into_iter().chain(drain).collect::<Vec<_>>().join(" ");
     };
-    let mut sentences = vec![format!("{name} is out of ?passing{since}: {}.", failing(deciding))];
+    let mut sentences = match &facts.kept_by {
+        None => vec![format!("{name} is out of ?passing{since}: {}.", failing(deciding))],
+        Some(panic) => vec![
+            format!("{name} is in ?passing, though it should be out{since}: {}.", failing(deciding)),
+            panic.sentence(),
+        ],
+    };
     let failing = facts.checks.iter().filter(|it| it.check.status != Status::Passing).count();
     match failing - 1 {
         0 => {}

@@ -10,6 +10,7 @@ use crate::api::history::{Told, ago_ms};
 use crate::api::question::{Objection, Question};
 use crate::api::times::rfc3339;
 use crate::catalog::instance::Instance;
+use crate::catalog::panic::Panic;
 use crate::health::Phase;
 use crate::model::{Check, Status};
 use crate::wire::show::drain::DrainEntry;
@@ -25,6 +26,8 @@ pub struct Explained<'a> {
     service_name: &'a str,
     /// Whether it is in `?passing`.
     passing: bool,
+    /// Whether it is so only because its service is in panic.
+    kept_by_panic: bool,
     status: &'static str,
     since: Option<String>,
     /// The check that keeps it out.
@@ -95,7 +98,8 @@ impl<'a> Explained<'a> {
             node: &facts.node.name,
             service_id: &facts.service.id,
             service_name: &facts.service.name,
-            passing: facts.status() == Status::Passing,
+            passing: facts.is_in(),
+            kept_by_panic: facts.kept_by.is_some(),
             status: facts.status().as_str(),
             since: rfc3339(facts.since_ms()),
             deciding_check: deciding.map(|it| &*it.check.id),
@@ -171,9 +175,9 @@ struct Judged<'a> {
     service_id: &'a str,
     status: &'static str,
     included: bool,
-    /// The first reason why not; `null` when it is in.
+    /// The first reason why not, or why it is in though it fails; `null` when it is in as it should be.
     reason: Option<String>,
-    /// What kind of reason: `tag`, `node-meta`, `passing` or `filter`.
+    /// What kind of reason: `tag`, `node-meta`, `passing`, `filter` or, of one that is in, `panic`.
     because: Option<&'static str>,
     /// The check that keeps it out of `?passing`, whether that was asked for or not.
     deciding_check: Option<&'a str>,
@@ -184,10 +188,11 @@ impl<'a> ExplainedQuery<'a> {
     pub fn new(
         service: &'a str,
         question: &Question,
+        panic: Option<&'a Panic>,
         judged: &'a [(Instance, Option<Objection<'a>>)],
     ) -> ExplainedQuery<'a> {
         let instances: Vec<Judged> =
-            judged.iter().map(|(instance, objection)| Judged::new(instance, *objection)).collect();
+            judged.iter().map(|(instance, objection)| Judged::new(instance, *objection, panic)).collect();
         let included = instances.iter().filter(|judged| judged.included).count();
         ExplainedQuery {
             sentence: sentences::query(service, question.passing, included, instances.len()),
@@ -200,19 +205,24 @@ impl<'a> ExplainedQuery<'a> {
 }
 
 impl<'a> Judged<'a> {
-    fn new(instance: &'a Instance, objection: Option<Objection<'a>>) -> Judged<'a> {
+    fn new(instance: &'a Instance, objection: Option<Objection<'a>>, panic: Option<&Panic>) -> Judged<'a> {
+        let kept_by = panic.filter(|panic| objection.is_none() && panic.keeps(instance));
         Judged {
             node: &instance.node.name,
             service_id: &instance.service.id,
             status: instance.status().as_str(),
             included: objection.is_none(),
-            reason: objection.map(|objection| sentences::objection(objection, instance)),
-            because: objection.map(|objection| match objection {
-                Objection::Tag(_) => "tag",
-                Objection::NodeMeta(..) => "node-meta",
-                Objection::Failing => "passing",
-                Objection::Filter => "filter",
-            }),
+            reason: match objection {
+                Some(objection) => Some(sentences::objection(objection, instance)),
+                None => kept_by.map(Panic::sentence),
+            },
+            because: match objection {
+                Some(Objection::Tag(_)) => Some("tag"),
+                Some(Objection::NodeMeta(..)) => Some("node-meta"),
+                Some(Objection::Failing) => Some("passing"),
+                Some(Objection::Filter) => Some("filter"),
+                None => kept_by.map(|_| "panic"),
+            },
             deciding_check: deciding(&instance.checks).map(|check| &*check.id),
         }
     }

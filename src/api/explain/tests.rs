@@ -54,7 +54,8 @@ fn insight() -> Insight {
 fn said(checks: Vec<CheckFacts>) -> String {
     let service = Service { id: "web-1".into(), name: "web".into(), ..Service::default() };
     let node = Node { name: "n1".into(), ..Node::default() };
-    let facts = Facts { now_ms: NOW_MS, node: Arc::new(node), service: Arc::new(service), checks };
+    let facts =
+        Facts { now_ms: NOW_MS, node: Arc::new(node), service: Arc::new(service), checks, kept_by: None };
     let sentence = sentences::instance(&facts);
     let begin = "Instance \"web-1\" of service \"web\" on node \"n1\" is ";
     sentence.strip_prefix(begin).unwrap_or_else(|| panic!("{sentence}")).to_owned()

@@ -151,3 +151,47 @@ fn every_instance_is_in_a_querys_answer_or_there_is_a_reason() {
         assert!(answer.text().contains(sentence), "{target}: {}", answer.text());
     }
 }
+
+#[test]
+fn a_drain_is_told_while_it_goes_on_and_when_it_is_over() {
+    let process = Process::muster(&[]).expect("muster starts");
+    let mut client = process.client();
+    register(&mut client, "web-1", "web", &[]);
+    beat(&mut client, "pass", "web-1-beat", "fine");
+    let target = "/v1/muster/explain/web-1";
+    put(&mut client, "/v1/muster/drain/web-1?deadline=1h&reason=old%20version", &Value::Null);
+    let explained = get(&mut client, target);
+    assert_eq!((&explained["Passing"], &explained["Drain"]["State"]), (&json!(true), &json!("draining")));
+    let sentence = explained["Sentence"].as_str().unwrap_or_default();
+    assert!(sentence.contains(" is in ?passing since ") && sentence.contains(" It drains: "), "{sentence}");
+    put(&mut client, "/v1/muster/drain/web-1?deadline=1s", &Value::Null);
+    follow(&mut client, "web", |answer| answer.text().contains("_service_drain:web-1"));
+    let explained = get(&mut client, target);
+    assert_eq!((&explained["Passing"], &explained["Cause"]), (&json!(false), &json!("drain")));
+    let sentence = explained["Sentence"].as_str().unwrap_or_default();
+    assert!(sentence.contains(": its drain is over. It is out because "), "{sentence}");
+    assert!(sentence.contains("(reason: old version)"), "{sentence}");
+    let history = get(&mut client, "/v1/muster/history/check/_service_drain:web-1");
+    assert_eq!(super::told(&history), ["none -> critical drain"]);
+}
+
+#[test]
+fn what_a_panic_keeps_is_told_so() {
+    let process = Process::muster(&[]).expect("muster starts");
+    let mut client = process.client();
+    for id in ["a", "b"] {
+        register(&mut client, id, "web", &[]);
+        beat(&mut client, "pass", &format!("{id}-beat"), "well");
+    }
+    beat(&mut client, "fail", "a-beat", "down");
+    for (parameters, included, because) in [
+        ("&passing", 1, json!("passing")),
+        ("&passing&panic_threshold=40", 2, json!("panic")),
+        ("&passing&panic_threshold=60", 1, json!("passing")),
+        ("&panic_threshold=40", 2, Value::Null),
+    ] {
+        let explained = get(&mut client, &format!("/v1/muster/explain?service=web{parameters}"));
+        assert_eq!(explained["Included"], included, "{parameters}: {explained}");
+        assert_eq!(explained["Instances"][0]["Because"], because, "{parameters}: {explained}");
+    }
+}
