@@ -316,6 +316,7 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging:
     let in_panic = |registry: &Registry| registry.panic_thresholds().in_panic(registry.views()) as f64;
     metrics.read(families::SERVICES_IN_PANIC, &[], of(in_panic));
     metrics.read(families::BLOCKING_QUERIES, &[], of(|registry| registry.topics().watching() as f64));
+    metrics.read(families::HISTORY_TRANSITIONS, &[], of(|registry| registry.history().len() as f64));
     let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
     let logging = logging.clone();

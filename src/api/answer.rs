@@ -60,8 +60,8 @@ pub fn indexed(
     indexed_variant(call, read, "", || render().map(Rendered::from))
 }
 
-/// As [`indexed`], where the answer depends on more than the request and the topic: `variant` tells one such answer from
-/// another.
+/// As [`indexed`], where the answer depends on more than the request and the topic: `variant` tells one such answer
+/// from another.
 ///
 /// # Errors
 /// As [`indexed`].

@@ -131,6 +131,13 @@ pub const PANIC_ANSWERS: Family = family(
 /// Blocking queries that wait.
 pub const BLOCKING_QUERIES: Family =
     family("muster_blocking_queries", Gauge, &[], "Blocking queries that wait for a change.");
+/// Transitions of checks remembered.
+pub const HISTORY_TRANSITIONS: Family = family(
+    "muster_history_transitions",
+    Gauge,
+    &[],
+    "Transitions of checks that are remembered; 100,000 at most.",
+);
 /// Commands that wait for the writer.
 pub const WRITE_QUEUE_DEPTH: Family =
     family("muster_write_queue_depth", Gauge, &[], "Changes that wait to be made durable.");
@@ -170,6 +177,7 @@ pub const FAMILIES: &[Family] = &[
     SERVICES_IN_PANIC,
     PANIC_ANSWERS,
     BLOCKING_QUERIES,
+    HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
     COMMIT_DURATION,
     LOG_LINES_DROPPED,

@@ -4,6 +4,7 @@
 mod atomic;
 mod explain;
 mod history;
+mod manual;
 mod patience;
 mod target;
 

@@ -45,7 +45,7 @@ fn serve(mut stream: TcpStream, is_well: &AtomicBool) {
     while stream.read(&mut bytes).is_ok_and(|count| count > 0) {
         let answer: &[u8] = match is_well.load(Ordering::SeqCst) {
             true => b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell",
-            false => b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 6\r\n\r\nunwell",
+            false => b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 20\r\n\r\nthe database is down",
         };
         if stream.write_all(answer).is_err() {
             return;
