@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::change::Change;
 use crate::catalog::state::State;
-use crate::health::{Arrival, CheckKey, Due, Health, Run, Source, Verdict};
+use crate::health::{self, Arrival, CheckKey, Due, Health, Run, Source, Verdict};
 use crate::model::{Cause, Check, Command, Observation, Origin, Probe};
 use crate::probe::Prober;
 use crate::registry::aliases::Aliases;
@@ -101,6 +101,11 @@ impl Checking {
             }
             Verdict::OutputOnly | Verdict::Unchanged | Verdict::Ignored => Ok(()),
         }
+    }
+
+    /// Takes over what an operator has changed about health.
+    pub fn set_settings(&self, settings: health::Settings) {
+        self.health.lock().set_settings(settings);
     }
 
     /// Somebody registered these checks, perhaps in the very words of before: those that are critical are tried at
