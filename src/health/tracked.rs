@@ -13,7 +13,7 @@ use crate::health::standing::Standing;
 use crate::health::timers::{Alarm, Timers};
 use crate::health::watch::Watch;
 use crate::health::{Arrival, CheckKey, Due, Run, Settings, Source, Verdict, output};
-use crate::model::{Check, CheckDefinition, Observation, Status};
+use crate::model::{Cause, Check, CheckDefinition, Observation, Status};
 use crate::stdx::text::Text;
 
 /// Everything health knows of one check.
@@ -106,11 +106,6 @@ impl Tracked {
 
     /// The catalog shows `status` and `output` now.
     pub fn settle(&mut self, at: Moment<'_>, status: Status, output: &Text) {
-        if let Watch::Reports(reports) = &mut self.watch
-            && reports.has_asked(status, output)
-        {
-            reports.settle_silence();
-        }
         if let Some(flaps) = &mut self.flaps {
             flaps.settle(at.now, self.standing.shown().status, status);
         }
@@ -229,17 +224,24 @@ impl Tracked {
             _ => return Verdict::Ignored,
         };
         self.observed_at = Some(now);
-        finding.map_or(Verdict::Unchanged, |finding| self.conclude(at, finding))
+        let cause = match source {
+            Source::Probe(_) => Cause::Probe,
+            Source::Report => Cause::Report,
+            Source::Alias => Cause::Alias,
+        };
+        finding.map_or(Verdict::Unchanged, |finding| self.conclude(at, finding, cause))
     }
 
     /// Says what to show for a finding that stands.
-    fn conclude(&mut self, at: Moment<'_>, finding: Observation) -> Verdict {
+    fn conclude(&mut self, at: Moment<'_>, finding: Observation, cause: Cause) -> Verdict {
         let (now, delay) = (at.now, self.output_delay(at.settings));
-        let Some(flaps) = &mut self.flaps else { return self.standing.judge(now, finding, delay) };
+        let Some(flaps) = &mut self.flaps else { return self.standing.judge(now, finding, cause, delay) };
         let verdict = match flaps.weigh(now, self.standing.expected(now).status, finding) {
-            Weighed::Show(finding) => self.standing.judge(now, finding, delay),
-            Weighed::Begin { words, at_once: true } => self.standing.judge(now, words, Duration::ZERO),
-            Weighed::Begin { words, at_once: false } => self.standing.judge(now, words, delay),
+            Weighed::Show(finding) => self.standing.judge(now, finding, cause, delay),
+            Weighed::Begin { words, at_once } => {
+                let delay = if at_once { Duration::ZERO } else { delay };
+                self.standing.judge(now, words, Cause::Damping, delay)
+            }
             Weighed::Hold => Verdict::Unchanged,
         };
         self.settle_reaping(now);
@@ -255,6 +257,9 @@ impl Tracked {
         self.collect_run(at, key, runs_started, due);
         self.collect_expiry(at, key, due);
         self.collect_release(at, key, due);
+        if let Some((observation, cause)) = self.standing.take_lost(at.now) {
+            due.push(Due::Show { key: key.clone(), observation, cause });
+        }
         if let Some(observation) = self.standing.take_due(at.now) {
             due.push(Due::Sync { key: key.clone(), observation });
         }
@@ -279,22 +284,21 @@ impl Tracked {
 
     fn collect_expiry(&mut self, at: Moment<'_>, key: &CheckKey, due: &mut Vec<Due>) {
         let Watch::Reports(reports) = &mut self.watch else { return };
-        let Some(expired) = reports.take_expired(at.now, self.standing.freshest()) else { return };
-        match self.conclude(at, expired) {
-            Verdict::Changed(observation) => due.push(Due::Expired { key: key.clone(), observation }),
-            _ => {
-                if let Watch::Reports(reports) = &mut self.watch {
-                    reports.settle_silence();
-                }
-            }
+        if !reports.take_expired(at.now) {
+            return;
+        }
+        let output = output::expired(self.standing.freshest());
+        let expired = Observation { status: Status::Critical, output };
+        if let Verdict::Changed(observation) = self.conclude(at, expired, Cause::Ttl) {
+            due.push(Due::Expired { key: key.clone(), observation });
         }
     }
 
     fn collect_release(&mut self, at: Moment<'_>, key: &CheckKey, due: &mut Vec<Due>) {
         let Some(held) = self.flaps.as_mut().and_then(|flaps| flaps.take_due(at.now)) else { return };
-        let delay = self.output_delay(at.settings);
-        if let Verdict::Changed(observation) = self.standing.judge(at.now, held, delay) {
-            due.push(Due::Released { key: key.clone(), observation });
+        let (cause, delay) = (Cause::Damping, self.output_delay(at.settings));
+        if let Verdict::Changed(observation) = self.standing.judge(at.now, held, cause, delay) {
+            due.push(Due::Show { key: key.clone(), observation, cause });
         }
     }
 

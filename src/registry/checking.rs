@@ -160,7 +160,7 @@ impl Checking {
                 return;
             }
             Due::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
-            Due::Released { key, observation } => self.queue.post(update(&key, observation, Cause::Damping)),
+            Due::Show { key, observation, cause } => self.queue.post(update(&key, observation, cause)),
             // The status stays, and with it its cause.
             Due::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
             Due::Reap { key, service_id, critical_for } => {
