@@ -102,11 +102,7 @@ fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerE
             datacenter: config.datacenter.as_str().into(),
         },
         store,
-        health: Health::new(health::Settings {
-            checks_max: config.limits.checks_max,
-            check_update_interval: config.check_update_interval,
-            ..health::Settings::default()
-        }),
+        health: Health::new(health_settings(config)),
         prober: Prober::new(probe::Settings::default()).map_err(ServerError::System)?,
         clock: Clock,
         bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
@@ -118,6 +114,15 @@ fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerE
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());
     Ok(registry)
+}
+
+fn health_settings(config: &Config) -> health::Settings {
+    health::Settings {
+        checks_max: config.limits.checks_max,
+        check_update_interval: config.check_update_interval,
+        backoff_max: config.check_backoff_max,
+        ..health::Settings::default()
+    }
 }
 
 /// The store, and the node's UUID, which is kept with it.
@@ -257,6 +262,7 @@ impl Host for Agent {
         let new = load::reload(&config).map_err(|problems| problems.to_string())?;
         let reload = Reload::between(&config, &new);
         self.define(&reload.defined, &reload.undefined)?;
+        self.registry.checking().set_settings(health_settings(&new));
         self.logging.set_level(new.log_level);
         self.registry.panic_thresholds().set(panic_thresholds(&new));
         for change in &reload.restart {

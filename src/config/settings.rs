@@ -149,6 +149,14 @@ pub const SETTINGS: &[Setting] = &[
         "How long a check whose output alone has changed may wait until the catalog shows it.",
     ),
     setting(
+        "check_backoff_max",
+        Kind::Duration { min_s: 0, max_s: 86_400 },
+        Text("1m"),
+        Reload,
+        "The longest time between two runs of a check that stays critical, unless its interval is longer; 0 turns \
+         backing off off.",
+    ),
+    setting(
         "limits.body_bytes_max",
         Kind::Bytes { min: 1 << 10, max: 64 << 20 },
         Text("1MiB"),

@@ -75,6 +75,8 @@ pub struct Config {
     pub workers: usize,
     /// How long a change of a check's output alone may wait.
     pub check_update_interval: Duration,
+    /// Most time between two runs of a check that stays critical; zero for no back-off.
+    pub check_backoff_max: Duration,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
@@ -209,6 +211,7 @@ impl Values {
             log_format,
             workers: take!(self, Integer, "workers") as usize,
             check_update_interval: take!(self, Duration, "check_update_interval"),
+            check_backoff_max: take!(self, Duration, "check_backoff_max"),
             limits: self.limits(),
             definitions,
             service_defaults: service_defaults::Defaults::default(),

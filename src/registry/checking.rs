@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::change::Change;
 use crate::catalog::state::State;
-use crate::health::{Arrival, CheckKey, Due, Health, Insight, Run, Source, Verdict};
+use crate::health::{self, Arrival, CheckKey, Due, Health, Insight, Run, Source, Verdict};
 use crate::model::{Cause, Check, Command, Observation, Origin, Probe};
 use crate::probe::Prober;
 use crate::registry::aliases::Aliases;
@@ -103,6 +103,11 @@ impl Checking {
         }
     }
 
+    /// Takes over what an operator has changed about health.
+    pub fn set_settings(&self, settings: health::Settings) {
+        self.health.lock().set_settings(settings);
+    }
+
     /// Somebody registered these checks, perhaps in the very words of before: those that are critical are tried at
     /// once.
     pub fn registered_again(&self, keys: &[CheckKey]) {
@@ -161,7 +166,7 @@ impl Checking {
                 return;
             }
             Due::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
-            Due::Released { key, observation } => self.queue.post(update(&key, observation, Cause::Damping)),
+            Due::Show { key, observation, cause } => self.queue.post(update(&key, observation, cause)),
             // The status stays, and with it its cause.
             Due::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
             Due::Reap { key, service_id, critical_for } => {
