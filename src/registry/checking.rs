@@ -14,7 +14,7 @@ use crate::catalog::change::Change;
 use crate::catalog::state::State;
 use crate::health::{Arrival, CheckKey, Due, Health, Run, Source, Verdict};
 use crate::model::{Cause, Check, Command, Observation, Origin, Probe};
-use crate::probe::Prober;
+use crate::probe::{Prober, Task};
 use crate::registry::aliases::Aliases;
 use crate::registry::error::WriteError;
 use crate::registry::write::{Follower, News, Queue};
@@ -171,7 +171,9 @@ impl Checking {
     }
 
     fn probe(self: &Arc<Self>, job: Job) {
-        let observation = self.prober.run(&job.probe, job.timeout, job.output_bytes_max);
+        let (probe, timeout, output_bytes_max) = (&job.probe, job.timeout, job.output_bytes_max);
+        let task = Task { probe, timeout, output_bytes_max, kept: None, keep: false };
+        let observation = self.prober.run(task).observation;
         self.stats.probes.fetch_add(1, Ordering::Relaxed);
         let verdict =
             self.health.lock().observe(self.clock.now(), &job.key, observation, Source::Probe(job.run));
