@@ -47,6 +47,7 @@ pub struct Limits {
     pub nodes_max: usize,
     pub services_max: usize,
     pub checks_max: usize,
+    pub watched_connections_max: usize,
 }
 
 /// A complete configuration. Each field is the setting of its name, as [`SETTINGS`] describes it.
@@ -74,6 +75,8 @@ pub struct Config {
     pub workers: usize,
     /// How long a change of a check's output alone may wait.
     pub check_update_interval: Duration,
+    /// Whether connections to targets are kept between probes and watched for their end.
+    pub watch_connections: bool,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
@@ -206,6 +209,7 @@ impl Values {
             log_format,
             workers: take!(self, Integer, "workers") as usize,
             check_update_interval: take!(self, Duration, "check_update_interval"),
+            watch_connections: take!(self, Boolean, "watch_connections"),
             limits: self.limits(),
             definitions,
             warnings,
@@ -228,6 +232,7 @@ impl Values {
             nodes_max: take!(self, Integer, "limits.nodes_max") as usize,
             services_max: take!(self, Integer, "limits.services_max") as usize,
             checks_max: take!(self, Integer, "limits.checks_max") as usize,
+            watched_connections_max: take!(self, Integer, "limits.watched_connections_max") as usize,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{Observation, Probe, Status};
 use crate::probe::channel::Kept;
 use crate::probe::dial::{DialError, Dialer};
 use crate::probe::tls::{self, Trust};
-use crate::probe::transport::{Berth, Line};
+use crate::probe::transport::{Berth, Home, Line};
 use crate::probe::{Finding, critical, words};
 
 /// Redirects that are followed, as Go's client does.
@@ -86,9 +86,7 @@ impl Attempt<'_> {
             tls_skip_verify: *tls_skip_verify,
             tls_server_name: tls_server_name.clone(),
             deadline: self.deadline,
-            url: request.uri_ref().cloned().unwrap_or_default(),
-            keep,
-            berth: berth.clone(),
+            home: request.uri_ref().map(|url| Home { url: url.clone(), berth: berth.clone() }),
         };
         let agent = agent(line, *disable_redirects);
         let response = if body.is_empty() {

@@ -7,6 +7,7 @@
 
 mod buffers;
 mod channel;
+mod destination;
 mod dial;
 mod http;
 mod names;
@@ -27,6 +28,7 @@ use crate::probe::names::Names;
 use crate::probe::tls::Trust;
 
 pub use channel::Kept;
+pub use destination::Destination;
 pub use target::{Network, NetworkError, TargetRules};
 
 /// What an operator may set about probes.

@@ -41,17 +41,29 @@ pub struct Line {
     pub tls_server_name: Text,
     /// When everything must be over.
     pub deadline: Instant,
-    /// The check's own URL: redirects may lead elsewhere, and only the connection to this target is kept.
+    /// The target whose connection outlives the run; `None`: none does.
+    pub home: Option<Home>,
+}
+
+/// The target that a check names itself. Redirects may lead elsewhere; only the connection to this one is kept.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// The check's URL.
     pub url: Uri,
-    /// Whether the connection is to be kept.
-    pub keep: bool,
-    /// Where it is kept.
+    /// Where the connection lies before, between and after requests.
     pub berth: Arc<Berth>,
+}
+
+impl Home {
+    /// Whether `uri` is served by it.
+    fn serves(&self, uri: &Uri) -> bool {
+        (uri.scheme(), uri.authority()) == (self.url.scheme(), self.url.authority())
+    }
 }
 
 impl Resolver for Line {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
-        if self.is_home(uri) && self.berth.is_taken() {
+        if self.home_of(uri).is_some_and(|home| home.berth.is_taken()) {
             return Ok(self.empty());
         }
         let host = uri.host().ok_or_else(|| Error::BadUri(uri.to_string()))?;
@@ -67,20 +79,17 @@ impl Connector for Line {
     type Out = Connection;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Connection>, Error> {
-        let is_home = self.is_home(details.uri);
-        let idle = if is_home { self.berth.take() } else { None };
+        let berth = self.home_of(details.uri).map(|home| home.berth.clone());
+        let idle = berth.as_deref().and_then(Berth::take);
         let channel = idle.map_or_else(|| self.open(details), Ok)?;
-        let home = (self.keep && is_home).then(|| self.berth.clone());
         let buffers = ExchangeBuffers::new(details.config.input_buffer_size());
-        let berth = self.berth.clone();
-        Ok(Some(Connection { channel: Some(channel), buffers, home, is_done: false, berth }))
+        Ok(Some(Connection { channel: Some(channel), buffers, is_done: false, berth }))
     }
 }
 
 impl Line {
-    /// Whether `uri` is served by the target that the check names.
-    fn is_home(&self, uri: &Uri) -> bool {
-        (uri.scheme(), uri.authority()) == (self.url.scheme(), self.url.authority())
+    fn home_of(&self, uri: &Uri) -> Option<&Home> {
+        self.home.as_ref().filter(|home| home.serves(uri))
     }
 
     fn open(&self, details: &ConnectionDetails) -> Result<Channel, Error> {
@@ -151,11 +160,10 @@ pub struct Connection {
     /// `None` only once it has been put back.
     channel: Option<Channel>,
     buffers: ExchangeBuffers,
-    /// Where it is put back after a complete answer, if it is to be kept.
-    home: Option<Arc<Berth>>,
     /// Set after a complete answer that leaves the connection open.
     is_done: bool,
-    berth: Arc<Berth>,
+    /// Where it is put back then, if it is to be kept.
+    berth: Option<Arc<Berth>>,
 }
 
 impl Transport for Connection {
@@ -173,8 +181,8 @@ impl Transport for Connection {
         let channel = self.channel.as_mut().ok_or(Error::ConnectionFailed)?;
         let amount = channel.read(self.buffers.input_append_buf()).map_err(tls_fault)?;
         self.buffers.input_appended(amount);
-        if amount > 0 {
-            self.berth.was_heard.store(true, Ordering::Relaxed);
+        if let (1.., Some(berth)) = (amount, &self.berth) {
+            berth.was_heard.store(true, Ordering::Relaxed);
         }
         Ok(amount > 0)
     }
@@ -193,8 +201,8 @@ impl Transport for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let (true, Some(home)) = (self.is_done, &self.home) {
-            *home.idle.lock() = self.channel.take();
+        if let (true, Some(berth)) = (self.is_done, &self.berth) {
+            *berth.idle.lock() = self.channel.take();
         }
     }
 }

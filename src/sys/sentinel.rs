@@ -6,13 +6,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
-
-use crate::sys::runtime;
 
 /// Ends that are taken up at a time. When a host dies all its connections end at once; fewer would lock and ring more
 /// often, more would keep the first ones waiting for the last.
@@ -21,22 +18,38 @@ const ENDS_AT_A_TIME: usize = 256;
 /// Watches idle connections for their end.
 #[derive(Debug)]
 pub struct Sentinel {
-    /// The thread has the other reference, so that it is never closed under its wait.
-    epoll: Arc<OwnedFd>,
+    epoll: OwnedFd,
 }
 
 impl Sentinel {
-    /// Starts the thread, which lives as long as the process. `on_ends` is called on it with the tokens of connections
-    /// that have ended, each once. A token can come although its connection has left meanwhile, so tokens must not be
-    /// used again.
+    /// A sentinel that watches nothing yet.
     ///
     /// # Errors
-    /// The operating system's: it gives no descriptor or no thread.
-    pub fn start(on_ends: impl Fn(&[u64]) + Send + 'static) -> io::Result<Sentinel> {
-        let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
-        let watched = epoll.clone();
-        runtime::thread("sentinel", move || watch_for_ends(&watched, &on_ends))?;
-        Ok(Sentinel { epoll })
+    /// The operating system's: it gives no descriptor.
+    pub fn new() -> io::Result<Sentinel> {
+        Ok(Sentinel { epoll: epoll::create(CreateFlags::CLOEXEC)? })
+    }
+
+    /// Waits for ends as long as the process lives; call it on a thread of its own. `on_ends` is given the tokens of
+    /// connections that have ended, each once. A token can come although its connection has left meanwhile, so tokens
+    /// must not be used again.
+    pub fn run(&self, on_ends: impl Fn(&[u64])) {
+        let mut events = Vec::with_capacity(ENDS_AT_A_TIME);
+        let mut tokens = Vec::with_capacity(ENDS_AT_A_TIME);
+        loop {
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+                Ok(_) => {
+                    tokens.clear();
+                    tokens.extend(events.drain(..).map(|event: epoll::Event| event.data.u64()));
+                    on_ends(&tokens);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    log::error!("idle connections are no longer watched for their end: {error}");
+                    return;
+                }
+            }
+        }
     }
 
     /// Watches `connection` from now on. If it has ended already, that is told at once.
@@ -46,32 +59,13 @@ impl Sentinel {
     pub fn watch(&self, connection: impl AsFd, token: u64) -> io::Result<()> {
         // Reset and error are always told. Once is enough: whoever is told takes the connection out.
         let flags = EventFlags::RDHUP | EventFlags::ONESHOT;
-        Ok(epoll::add(&*self.epoll, connection, EventData::new_u64(token), flags)?)
+        Ok(epoll::add(&self.epoll, connection, EventData::new_u64(token), flags)?)
     }
 
     /// Ends the watch. To be called before the connection is used or closed.
     pub fn leave(&self, connection: impl AsFd) {
-        if let Err(error) = epoll::delete(&*self.epoll, connection) {
+        if let Err(error) = epoll::delete(&self.epoll, connection) {
             log::debug!("a connection left the sentinel that it does not know: {error}");
-        }
-    }
-}
-
-fn watch_for_ends(epoll: &OwnedFd, on_ends: &dyn Fn(&[u64])) {
-    let mut events = Vec::with_capacity(ENDS_AT_A_TIME);
-    let mut tokens = Vec::with_capacity(ENDS_AT_A_TIME);
-    loop {
-        match epoll::wait(epoll, spare_capacity(&mut events), None) {
-            Ok(_) => {
-                tokens.clear();
-                tokens.extend(events.drain(..).map(|event: epoll::Event| event.data.u64()));
-                on_ends(&tokens);
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => {
-                log::error!("idle connections are no longer watched for their end: {error}");
-                return;
-            }
         }
     }
 }
@@ -80,12 +74,14 @@ fn watch_for_ends(epoll: &OwnedFd, on_ends: &dyn Fn(&[u64])) {
 mod tests {
     use std::io::Write;
     use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::sync::Arc;
     use std::sync::mpsc::{self, Receiver};
     use std::time::Duration;
 
     use socket2::SockRef;
 
     use super::*;
+    use crate::sys::runtime;
 
     /// Generous: an end is told within microseconds.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,10 +89,15 @@ mod tests {
     /// Ends a connection; what is left of it is held.
     type End = fn(TcpStream) -> Option<TcpStream>;
 
-    fn sentinel() -> (Sentinel, Receiver<u64>) {
+    fn sentinel() -> (Arc<Sentinel>, Receiver<u64>) {
         let (tell, told) = mpsc::channel();
-        let on_ends = move |tokens: &[u64]| tokens.iter().for_each(|token| tell.send(*token).unwrap());
-        (Sentinel::start(on_ends).unwrap(), told)
+        let sentinel = Arc::new(Sentinel::new().unwrap());
+        let running = sentinel.clone();
+        runtime::thread("sentinel", move || {
+            running.run(move |tokens| tokens.iter().for_each(|token| tell.send(*token).unwrap()));
+        })
+        .unwrap();
+        (sentinel, told)
     }
 
     fn pair() -> (TcpStream, TcpStream) {
