@@ -230,7 +230,7 @@ impl Checking {
         let mut verdicts = Vec::with_capacity(askers.len());
         let mut keepers = Vec::new();
         {
-            // Under one lock, so that a check that is deregistered now is either told first or has its connection taken.
+            // Under one lock: a check that is deregistered now is told before, or its connection is closed after.
             let mut health = self.health.lock();
             let due_before = health.next_due();
             for Asker { key, run, keep } in askers {

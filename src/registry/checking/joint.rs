@@ -1,7 +1,7 @@
 //! Runs that several checks ask for at once are made once: what identical checks want to know is one errand.
 //!
-//! Ten instances behind one address are checked ten times at the same instant, since the engine has identical checks due
-//! together; their target is asked once. Pure but for the hash tables' order, which nothing depends on.
+//! Ten instances behind one address are checked ten times at the same instant, since the engine has identical checks
+//! due together; their target is asked once. Pure but for the hash tables' order, which nothing depends on.
 
 use std::collections::HashMap;
 use std::sync::Arc;

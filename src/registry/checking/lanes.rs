@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use crate::probe::Destination;
 use crate::stdx::text::Text;
 
-/// From then on a run is slow. A healthy target answers in a hundredth of it; with longer, a burst of targets that begin
-/// to hang would hold the places of the quick for that long.
+/// From then on a run is slow. A healthy target answers in a hundredth of it; with longer, a burst of targets that
+/// begin to hang would hold the places of the quick for that long.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// The bounds. Each run holds a coroutine and a descriptor.
