@@ -28,12 +28,14 @@ use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
 use crate::persist::store::Store;
 use crate::probe::{self, Prober};
+use crate::registry::checking::lanes;
+use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
 use crate::registry::{OpenError, Parts, Registry};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
-use crate::sys::runtime;
 use crate::sys::signals::{self, Signal};
+use crate::sys::{limits, runtime};
 use crate::telemetry::families;
 use crate::telemetry::line::Format;
 use crate::telemetry::logging::{self, Logging};
@@ -90,10 +92,11 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     Ok(())
 }
 
-fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerError> {
+fn open_registry(config: &Config, metrics: &Arc<Metrics>) -> Result<Registry, ServerError> {
     let (store, node_id) = open_store(config)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
     let started = Clock.now();
+    let (probes_max, watched_connections_max) = descriptors_of_probes(config);
     let registry = Registry::open(Parts {
         own_node: OwnNode {
             name: config.node.as_str().into(),
@@ -104,6 +107,9 @@ fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerE
         store,
         health: Health::new(health_settings(config)),
         prober: Prober::new(probe::Settings::default()).map_err(ServerError::System)?,
+        probes_max,
+        watched_connections_max,
+        metrics: metrics.clone(),
         clock: Clock,
         bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
         watchers_max: config.limits.blocking_queries_max,
@@ -155,11 +161,21 @@ fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
     }
 }
 
+/// How many of the descriptors probes may have at a time, and how many their idle connections. An eighth each at most,
+/// for clients come first.
+fn descriptors_of_probes(config: &Config) -> (usize, usize) {
+    let share = limits::open_files_max() / 8;
+    let watched_max = if config.watch_connections { config.limits.watched_connections_max } else { 0 };
+    (share.min(lanes::Bounds::default().total_max), share.min(watched_max))
+}
+
 fn server_config(config: &Config) -> ServerConfig {
     let limits = &config.limits;
+    let (probes_max, watched_max) = descriptors_of_probes(config);
+    let descriptors = limits::open_files_max().saturating_sub(probes_max + watched_max);
     ServerConfig {
         // Never more than the descriptors allow: past them a client would get no answer instead of a 503.
-        connections_max: limits.connections_max.min(ServerConfig::default().connections_max),
+        connections_max: limits.connections_max.min(ServerConfig::connections_within(descriptors)),
         connections_per_ip_max: limits.connections_per_ip_max,
         head_bytes_max: limits.head_bytes_max,
         body_bytes_max: limits.body_bytes_max,
@@ -325,6 +341,7 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging:
     metrics.read(families::HISTORY_TRANSITIONS, &[], of(|registry| registry.history().len() as f64));
     let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
+    CheckingStats::expose(registry.checking());
     let logging = logging.clone();
     metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);
 }

@@ -48,6 +48,7 @@ pub struct Limits {
     pub nodes_max: usize,
     pub services_max: usize,
     pub checks_max: usize,
+    pub watched_connections_max: usize,
 }
 
 /// A complete configuration. Each field is the setting of its name, as [`SETTINGS`] describes it.
@@ -77,6 +78,8 @@ pub struct Config {
     pub check_update_interval: Duration,
     /// Most time between two runs of a check that stays critical; zero for no back-off.
     pub check_backoff_max: Duration,
+    /// Whether connections to targets are kept between probes and watched for their end.
+    pub watch_connections: bool,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
@@ -212,6 +215,7 @@ impl Values {
             workers: take!(self, Integer, "workers") as usize,
             check_update_interval: take!(self, Duration, "check_update_interval"),
             check_backoff_max: take!(self, Duration, "check_backoff_max"),
+            watch_connections: take!(self, Boolean, "watch_connections"),
             limits: self.limits(),
             definitions,
             service_defaults: service_defaults::Defaults::default(),
@@ -235,6 +239,7 @@ impl Values {
             nodes_max: take!(self, Integer, "limits.nodes_max") as usize,
             services_max: take!(self, Integer, "limits.services_max") as usize,
             checks_max: take!(self, Integer, "limits.checks_max") as usize,
+            watched_connections_max: take!(self, Integer, "limits.watched_connections_max") as usize,
         }
     }
 }
