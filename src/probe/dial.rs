@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::probe::names::Names;
-use crate::probe::target::TargetRules;
+use crate::probe::target::{Refusal, TargetRules};
 use crate::probe::words;
 use crate::sys::dial::Dialed;
 
@@ -34,14 +34,14 @@ impl Dialer {
     ) -> Result<(Dialed, SocketAddr), DialError> {
         let mut first_error = None;
         for (index, &address) in addresses.iter().enumerate() {
-            let outcome = if self.rules.permits(address.ip()) {
+            let permitted = self.rules.check_connection(address);
+            let permitted = permitted.map_err(|refusal| DialError::Refused { address, refusal });
+            let outcome = permitted.and_then(|()| {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let share = (left / (addresses.len() - index) as u32).max(ATTEMPT_MIN.min(left));
                 Dialed::connect(address, Instant::now() + share, deadline)
                     .map_err(|error| DialError::Connect { address, error })
-            } else {
-                Err(DialError::Refused { address })
-            };
+            });
             match outcome {
                 Ok(stream) => return Ok((stream, address)),
                 Err(error) => first_error = first_error.or(Some(error)),
@@ -73,6 +73,8 @@ pub enum DialError {
     Refused {
         /// The address.
         address: SocketAddr,
+        /// Why.
+        refusal: Refusal,
     },
     /// The address does not answer.
     Connect {
@@ -105,11 +107,7 @@ impl fmt::Display for DialError {
                     "dial tcp: lookup {host}: too many lookups are waiting; is the name server well?"
                 )
             }
-            DialError::Refused { address } => write!(
-                formatter,
-                "dial tcp {address}: refused: link-local, multicast and unspecified addresses are not probed unless \
-                 probe_allow_cidrs names them"
-            ),
+            DialError::Refused { address, refusal } => write!(formatter, "dial tcp {address}: {refusal}"),
             DialError::Connect { address, error } => {
                 write!(formatter, "dial tcp {address}: {}", words::io("connect", error))
             }

@@ -23,7 +23,7 @@ use crate::probe::dial::Dialer;
 use crate::probe::names::Names;
 use crate::probe::tls::Trust;
 
-pub use target::{Network, NetworkError, TargetRules};
+pub use target::{Refusal, TargetRules};
 
 /// What an operator may set about probes.
 #[derive(Clone, Debug, Default)]
