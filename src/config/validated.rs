@@ -12,6 +12,7 @@ use crate::config::load::Invocation;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
+use crate::stdx::network::Network;
 
 /// Where the registry is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,10 @@ pub struct Config {
     pub workers: usize,
     /// How long a change of a check's output alone may wait.
     pub check_update_interval: Duration,
+    /// The only networks that checks and webhooks may reach; empty for the usual ones.
+    pub probe_allow_cidrs: Vec<Network>,
+    /// Whether checks in definition files may run programs.
+    pub enable_local_script_checks: bool,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
@@ -151,6 +156,7 @@ impl Values {
             ("advertise_addr", reachable.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()),
             ("node", host_name.unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
+            ("probe_allow_cidrs", String::new()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
         ];
         let mut problems = Vec::new();
@@ -206,6 +212,8 @@ impl Values {
             log_format,
             workers: take!(self, Integer, "workers") as usize,
             check_update_interval: take!(self, Duration, "check_update_interval"),
+            probe_allow_cidrs: take!(self, Networks, "probe_allow_cidrs"),
+            enable_local_script_checks: take!(self, Boolean, "enable_local_script_checks"),
             limits: self.limits(),
             definitions,
             warnings,

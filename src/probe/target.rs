@@ -121,8 +121,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Refusal::Special => {
-                "refused: link-local, multicast and unspecified addresses are not probed unless probe_allow_cidrs \
-                 names them"
+                "refused: link-local, multicast and unspecified addresses are targets only where \
+                 probe_allow_cidrs names them"
             }
             Refusal::NotAllowed => "refused: it is in none of the networks of probe_allow_cidrs",
             Refusal::OwnListener => {
