@@ -208,9 +208,9 @@ mod tests {
             let fifo = directory.path().join("alive");
             let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
             assert!(made.success());
-            // The shell opens the pipe to write for its child; nobody else has it.
+            // Opening waits for the other side. The child has the shell's descriptor; nobody else does.
             let path = fifo.to_str().unwrap();
-            let line = format!("sleep 1000 > {path} & {then}");
+            let line = format!("exec 3>{path}; sleep 1000 & {then}");
             let watching = {
                 let fifo = fifo.clone();
                 std::thread::spawn(move || std::fs::read(fifo))
