@@ -11,8 +11,8 @@ pub mod telemetry;
 pub mod model;
 
 pub mod filter;
-pub mod config;
 pub mod wire;
+pub mod config;
 pub mod catalog;
 pub mod health;
 

@@ -8,6 +8,7 @@ use crate::config::files;
 use crate::config::problem::Problems;
 use crate::config::raw::Raw;
 use crate::config::validated::{Config, Values};
+use crate::config::webhooks;
 
 /// The file that is read from the working directory when none is named, if it is there.
 pub const FILE_DEFAULT: &str = "muster.toml";
@@ -48,9 +49,13 @@ pub fn load(invocation: &Invocation) -> Result<Config, Problems> {
     raw.add_flags(&invocation.flags);
     let values = Values::read(&raw, files::host_name().as_deref());
     let mut problems = raw.problems;
+    let webhooks = webhooks::read(&raw.webhooks, &invocation.environment).unwrap_or_else(|refused| {
+        problems.extend(refused);
+        Vec::new()
+    });
     match values {
         Ok(values) if problems.is_empty() => {
-            Ok(values.into_config(invocation.clone(), all_definitions, raw.warnings))
+            Ok(values.into_config(invocation.clone(), all_definitions, webhooks, raw.warnings))
         }
         Ok(_) => Err(Problems(problems)),
         Err(refused) => {

@@ -18,6 +18,7 @@ pub mod raw;
 pub mod reload;
 pub mod settings;
 pub mod validated;
+pub mod webhooks;
 
 #[cfg(test)]
 mod document;

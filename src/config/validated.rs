@@ -12,6 +12,7 @@ use crate::config::load::Invocation;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
+use crate::config::webhooks::Webhook;
 
 /// Where the registry is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
     pub definitions: Vec<Definition>,
+    /// Whom to tell of changes of statuses.
+    pub webhooks: Vec<Webhook>,
     /// Things to tell the operator that are no reason to refuse.
     pub warnings: Vec<String>,
     /// Every setting's value and where it came from; what the fields above were made of.
@@ -181,6 +184,7 @@ impl Values {
         self,
         invocation: Invocation,
         definitions: Vec<Definition>,
+        webhooks: Vec<Webhook>,
         mut warnings: Vec<String>,
     ) -> Config {
         let store = match take!(self, Text, "store").as_str() {
@@ -208,6 +212,7 @@ impl Values {
             check_update_interval: take!(self, Duration, "check_update_interval"),
             limits: self.limits(),
             definitions,
+            webhooks,
             warnings,
             values: self,
             invocation,

@@ -8,6 +8,7 @@
 mod dial;
 mod http;
 mod names;
+pub mod send;
 mod target;
 mod tcp;
 mod tls;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use crate::model::{Observation, Probe, Status};
 use crate::probe::dial::Dialer;
 use crate::probe::names::Names;
+use crate::probe::send::Sender;
 use crate::probe::tls::Trust;
 
 pub use target::{Network, NetworkError, TargetRules};
@@ -47,6 +49,11 @@ impl Prober {
     pub fn new(settings: Settings) -> io::Result<Prober> {
         let dialer = Dialer { rules: settings.targets, names: Names::new()? };
         Ok(Prober { dialer: Arc::new(dialer), trust: Arc::new(Trust::new()) })
+    }
+
+    /// What sends requests of muster's own under the same rules as checks.
+    pub fn sender(&self) -> Sender {
+        Sender { dialer: self.dialer.clone(), trust: self.trust.clone() }
     }
 
     /// Runs `probe` once, for at most `timeout`, and keeps at most `output_bytes_max` bytes of what the

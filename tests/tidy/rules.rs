@@ -13,8 +13,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["stdx", "sys"]),
     ("model", &["stdx"]),
     ("filter", &["stdx", "model"]),
-    ("config", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
+    // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
+    ("config", &["stdx", "model", "filter", "wire"]),
     ("catalog", &["stdx", "model", "filter"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
