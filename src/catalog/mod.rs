@@ -16,6 +16,7 @@ pub mod node_table;
 pub mod service_table;
 pub mod state;
 pub mod topic;
+pub mod transitions;
 pub mod update;
 
 mod registration;

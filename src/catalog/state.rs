@@ -79,6 +79,10 @@ impl State {
             Command::DeregisterService { node, service_id, must_exist } => {
                 edit.deregister_service(&node.folded(), service_id, *must_exist)
             }
+            Command::Reap { node, service_id, check_id } => {
+                edit.reap(&node.folded(), service_id, check_id);
+                Ok(())
+            }
             Command::DeregisterCheck { node, check_id, must_exist } => {
                 edit.deregister_check(&node.folded(), check_id, *must_exist)
             }
@@ -272,6 +276,17 @@ impl Edit<'_> {
             None => return Err(Refusal::UnknownService { service_id: id.clone() }),
         }
         Ok(())
+    }
+
+    fn reap(&mut self, node: &Text, service_id: &Text, check_id: &Text) {
+        let Some(record) = self.record(node) else { return };
+        let check = record.checks().get(check_id).filter(|check| check.service_id == *service_id);
+        let origin = record.services().get(service_id).map(|service| service.origin);
+        if check.is_some_and(|check| check.status == Status::Critical)
+            && may_remove(origin, false) == Some(true)
+        {
+            self.remove_service(node, service_id);
+        }
     }
 
     fn deregister_check(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {

@@ -46,7 +46,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What brought a status about.
+/// What brought a status about, or its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
@@ -65,6 +65,10 @@ pub enum Cause {
     Damping,
     /// The end of a drain.
     Drain,
+    /// Whoever removed the check, its instance or its node through either API or a definition file.
+    Deregistration,
+    /// The instance was critical for longer than it may be, and was deregistered for that.
+    Reaping,
 }
 
 impl Cause {
@@ -78,6 +82,8 @@ impl Cause {
             Cause::Alias => "alias",
             Cause::Damping => "damping",
             Cause::Drain => "drain",
+            Cause::Deregistration => "deregistration",
+            Cause::Reaping => "reaping",
         }
     }
 }

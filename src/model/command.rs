@@ -45,6 +45,16 @@ pub enum Command {
         /// Refuse when there is none, or when it is not the agent's; otherwise that is no error.
         must_exist: bool,
     },
+    /// Remove an instance and its checks because one of them has been critical for too long. If the check is no longer
+    /// critical when its turn comes, the instance has recovered and stays.
+    Reap {
+        /// Name of the node it is on.
+        node: Text,
+        /// Its id there.
+        service_id: Text,
+        /// The check that has been critical.
+        check_id: Text,
+    },
     /// Remove a check.
     DeregisterCheck {
         /// Name of the node it is on.

@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::change::Change;
 use crate::catalog::state::State;
-use crate::health::{Arrival, CheckKey, Due, Health, Run, Source, Verdict};
+use crate::health::{Arrival, CheckKey, Due, Health, Insight, Run, Source, Verdict};
 use crate::model::{Cause, Check, Command, Observation, Origin, Probe};
 use crate::probe::Prober;
 use crate::registry::aliases::Aliases;
@@ -108,6 +108,12 @@ impl Checking {
         self.health.lock().output(key).cloned()
     }
 
+    /// What there is to tell people about a check.
+    pub fn insight(&self, key: &CheckKey) -> Option<Insight> {
+        let health = self.health.lock();
+        health.insight(self.clock.now(), key)
+    }
+
     /// Starts the watch over checks that a restart brought back.
     pub fn restore<'a>(&self, checks: impl Iterator<Item = (&'a Text, &'a Arc<Check>)>) {
         let (now, now_ms) = (self.clock.now(), self.clock.unix_ms());
@@ -149,7 +155,7 @@ impl Checking {
                 let (node, check) = (key.node.as_str(), key.check_id.as_str());
                 log::info!(node = node, check = check, service = service_id.as_str();
                     "deregistering an instance that has been critical for {critical_for:?}");
-                self.queue.post(Command::DeregisterService { node: key.node, service_id, must_exist: false })
+                self.queue.post(Command::Reap { node: key.node, service_id, check_id: key.check_id })
             }
         };
         if let Err(error) = posted {

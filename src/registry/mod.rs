@@ -7,6 +7,7 @@
 pub mod aliases;
 pub mod checking;
 pub mod error;
+pub mod history;
 pub mod own_node;
 pub mod recover;
 pub mod rows;
@@ -23,13 +24,14 @@ use std::time::Duration;
 use crate::catalog::change::Change;
 use crate::catalog::state::Bounds;
 use crate::catalog::update::Update;
-use crate::health::{CheckKey, Health};
+use crate::health::{CheckKey, Health, Insight};
 use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
 use crate::registry::checking::{Checking, CheckingFollower};
 use crate::registry::error::WriteError;
+use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
@@ -66,6 +68,7 @@ pub struct Registry {
     topics: Arc<Topics>,
     queue: Queue,
     checking: Arc<Checking>,
+    history: Arc<History>,
 }
 
 impl Registry {
@@ -86,6 +89,7 @@ impl Registry {
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let followers: Vec<Box<dyn Follower>> = vec![Box::new(follower)];
+        let history = Arc::new(History::restored(recovered.history));
         let writer = Writer {
             state: recovered.state,
             index: recovered.index,
@@ -94,13 +98,14 @@ impl Registry {
             topics: topics.clone(),
             clock: parts.clock,
             followers,
+            history: history.clone(),
             on_commit: parts.on_commit,
         };
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
         let engine = checking.clone();
         runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking })
+        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, history })
     }
 
     /// Who the agent is.
@@ -126,6 +131,16 @@ impl Registry {
     /// The health engine.
     pub fn checking(&self) -> &Checking {
         &self.checking
+    }
+
+    /// The transitions of checks that are remembered.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
+    pub fn insight(&self, node: &Text, check_id: &Text) -> Option<Insight> {
+        self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
     }
 
     /// Has a command carried out; answers when it is durable and visible.
