@@ -21,6 +21,7 @@ pub mod persist;
 pub mod probe;
 
 pub mod registry;
+pub mod notify;
 pub mod api;
 pub mod cli;
 pub mod server;

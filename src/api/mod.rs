@@ -21,6 +21,7 @@ pub mod health;
 pub mod maintenance;
 pub mod operations;
 pub mod selection;
+pub mod webhooks;
 
 use std::io;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::api::error::ApiError;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
 use crate::http::{Body, Exchange, Handler, Method, Response};
+use crate::notify::Notifier;
 use crate::registry::Registry;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -91,6 +93,7 @@ impl WriteCounters {
 /// The API of one agent.
 pub struct Api {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) notifier: Arc<Notifier>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) cache: Arc<BodyCache>,
@@ -111,6 +114,7 @@ impl Api {
     /// The system's, when it gives no thread for reading files.
     pub fn new(
         registry: Arc<Registry>,
+        notifier: Arc<Notifier>,
         metrics: Arc<Metrics>,
         host: Arc<dyn Host>,
         clock: Clock,
@@ -124,6 +128,7 @@ impl Api {
             nowhere: metrics.route("GET", "none"),
             cache: Arc::default(),
             registry,
+            notifier,
             metrics,
             host,
             clock,

@@ -6,6 +6,7 @@
 use crate::api::call::{Call, Outcome};
 use crate::api::{
     agent_checks, agent_health, agent_info, agent_services, catalog, health, maintenance, operations,
+    webhooks,
 };
 
 /// One row.
@@ -81,6 +82,10 @@ pub const ROUTES: &[Route] = &[
     any("/v1/agent/token/", agent_info::acl_disabled),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
+    get("/v1/muster/webhooks", webhooks::list),
+    get("/v1/muster/webhooks/dead/", webhooks::dead),
+    put("/v1/muster/webhooks/retry/", webhooks::retry),
+    put("/v1/muster/webhooks/discard/", webhooks::discard),
     get("/health", operations::health),
     get("/livez", operations::live),
     get("/readyz", operations::ready),

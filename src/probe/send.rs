@@ -88,7 +88,8 @@ impl Sender {
         let request =
             request.body(&post.body[..]).map_err(|_| "the URL or a header is not well formed".to_owned())?;
         let response = agent.run(request).map_err(|error| fault(&error))?;
-        let seconds = response.headers().get("Retry-After").and_then(|value| value.to_str().ok()?.parse().ok());
+        let seconds =
+            response.headers().get("Retry-After").and_then(|value| value.to_str().ok()?.parse().ok());
         let (status, mut body) = (response.status().as_u16(), Vec::new());
         // The status has been given: a body that breaks off or takes too long is shown as far as it came.
         let _ = response.into_body().into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut body);

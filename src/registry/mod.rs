@@ -57,6 +57,8 @@ pub struct Parts {
     pub bounds: Bounds,
     /// Blocking queries that may wait at a time.
     pub watchers_max: usize,
+    /// Who else is told of changes.
+    pub followers: Vec<Box<dyn Follower>>,
     /// Told how long each commit took.
     pub on_commit: Box<dyn Fn(Duration) + Send>,
 }
@@ -88,7 +90,8 @@ impl Registry {
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
-        let followers: Vec<Box<dyn Follower>> = vec![Box::new(follower)];
+        let mut followers: Vec<Box<dyn Follower>> = vec![Box::new(follower)];
+        followers.append(&mut parts.followers);
         let history = Arc::new(History::restored(recovered.history));
         let writer = Writer {
             state: recovered.state,

@@ -38,8 +38,29 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "probe",
         ],
     ),
+    // Follows the registry and tells others through the prober's lines, so it stands above both; keeps its queues in a
+    // store of its own. The registry does not know that anybody is told.
+    (
+        "notify",
+        &[
+            "stdx",
+            "sys",
+            "telemetry",
+            "model",
+            "filter",
+            "wire",
+            "config",
+            "catalog",
+            "persist",
+            "probe",
+            "registry",
+        ],
+    ),
     // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s.
-    ("api", &["stdx", "sys", "telemetry", "model", "filter", "wire", "catalog", "http", "registry"]),
+    (
+        "api",
+        &["stdx", "sys", "telemetry", "model", "filter", "wire", "catalog", "http", "registry", "notify"],
+    ),
     ("cli", &["model", "config", "wire", "http"]),
     (
         "server",
@@ -57,6 +78,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "persist",
             "probe",
             "registry",
+            "notify",
             "api",
         ],
     ),

@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use super::reader::WEBHOOKS_MAX;
 use super::*;
+use crate::config::problem::{Origin, Problem};
 
 fn read_text(text: &str, environment: &[(&str, &str)]) -> Result<Vec<Webhook>, Vec<Problem>> {
     let tables = match text.parse::<toml::Table>().expect("the test writes TOML").remove(TABLES) {
@@ -92,7 +94,11 @@ fn what_is_wrong_is_told_with_the_remedy() {
         ("name = 'a'\nurl = 'http://h'\ntimeout = '61s'", "webhooks[1].timeout", "10s"),
         ("name = 'a'\nurl = 'http://h'\nqueue_max = 99", "webhooks[1].queue_max", "10000"),
         ("name = 'a'\nurl = 'http://h'\nheaders = { 'a b' = 'c' }", "webhooks[1].headers", "no line breaks"),
-        ("name = 'a'\nurl = 'http://h'\nheaders = { a = \"b\\nc\" }", "webhooks[1].headers", "no line breaks"),
+        (
+            "name = 'a'\nurl = 'http://h'\nheaders = { a = \"b\\nc\" }",
+            "webhooks[1].headers",
+            "no line breaks",
+        ),
         ("name = 'a'\nurl = 'http://h'\nfilters = 'x'", "webhooks[1].filters", "did you mean `filter`?"),
     ];
     for (text, key, remedy) in rows {
