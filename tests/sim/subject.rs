@@ -70,7 +70,14 @@ impl Subject {
         tracked
     }
 
-    pub fn restore(&mut self, at: At, key: &CheckKey, check: &Check, age: Duration, luggage: &mut Luggage) {
+    pub fn restore(
+        &mut self,
+        at: At,
+        key: &CheckKey,
+        check: &Check,
+        age: Duration,
+        luggage: &mut Luggage,
+    ) -> Result<(), Full> {
         let saved = luggage.engine.iter().find(|(it, _)| it == key).map(|(_, saved)| saved.clone());
         let status_age = if self.is(Mutant::RestoresAsNew) { Duration::ZERO } else { age };
         let arrival = Arrival::Restored { status_age, saved };
@@ -79,6 +86,7 @@ impl Subject {
         let judged = self.oracle.restore(at, key, check, age, carried, tracked);
         self.note_tracked(key, tracked);
         self.judge(at, Some(key), judged);
+        tracked
     }
 
     fn note_tracked(&mut self, key: &CheckKey, tracked: Result<(), Full>) {

@@ -202,7 +202,10 @@ impl<'a> World<'a> {
     fn act(&mut self, due: Due) {
         let id = key_of(&due).check_id.clone();
         let Some(check) = self.plan.checks.iter().position(|it| it.key.check_id == id) else { return };
-        self.trace.note(self.now, Some(check), || format!("due: {due:?}"));
+        self.trace.note(self.now, Some(check), || match &due {
+            Due::Probe { connection, run, .. } => format!("due: {run:?}, {connection:?}"),
+            other => format!("due: {other:?}"),
+        });
         match due {
             Due::Probe { timeout, connection, run, .. } => {
                 self.checks[check].is_connected = connection.keep;
@@ -497,7 +500,7 @@ impl<'a> World<'a> {
             // The wall clock tells milliseconds.
             let age = ms((self.now - kept.status_since).as_millis() as u64);
             let key = &self.plan.checks[check].key;
-            self.subject.restore(self.now, key, &record, age, &mut luggage);
+            kept.is_refused = self.subject.restore(self.now, key, &record, age, &mut luggage).is_err();
         }
         for check in 0..self.checks.len() {
             if matches!(self.plan.checks[check].kind, Kind::Alias(_)) {

@@ -38,9 +38,10 @@ impl Falls {
         falls
     }
 
-    /// After a restart nobody is told of what began before.
+    /// After a restart nobody is told of what began before, and a penalty that is as good as gone is.
     pub fn restarted(self, now: Duration) -> Falls {
-        Falls { is_told: self.is_suppressed(now), ..self }
+        let penalty = if self.penalty.0 < 1.0 { (0.0, now) } else { self.penalty };
+        Falls { is_told: self.is_suppressed(now), penalty, ..self }
     }
 
     /// What was held stays held under other rules.

@@ -90,7 +90,7 @@ impl Life {
     pub fn save(&self, now: Duration) -> Carried {
         let (runs, ttl_left) = match &self.watch {
             Watch::Runs(runs) => (Some(runs.save()), None),
-            Watch::Reports(silence) => (None, Some(silence.left(now))),
+            Watch::Reports(silence) => (None, silence.left(now)),
             Watch::Alias | Watch::Elsewhere => (None, None),
         };
         Carried { then: now, runs, ttl_left, falls: self.falls.clone() }

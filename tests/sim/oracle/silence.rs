@@ -30,12 +30,11 @@ impl Silence {
         Silence { ttl, state: State::Counted(Window::at(now + ttl)) }
     }
 
-    /// Goes on after a restart. `left`: what an orderly end saved; whatever it did not save may be forgiven.
+    /// Goes on after a restart. `left`: what an orderly end saved of the time it may be silent.
     pub fn restored(now: Duration, ttl: Duration, status: Status, left: Option<Duration>) -> Silence {
         let state = match left {
-            Some(left) if !left.is_zero() => State::Counted(Window::at(now + left.min(ttl))),
-            _ if status == Status::Critical => State::Known,
-            Some(_) => State::Counted(Window::new(now, now + ttl)),
+            Some(left) => State::Counted(Window::at(now + left.min(ttl))),
+            None if status == Status::Critical => State::Known,
             None => State::Counted(Window::at(now + ttl)),
         };
         Silence { ttl, state }
@@ -46,12 +45,9 @@ impl Silence {
         self.state = State::Counted(Window::at(now + self.ttl));
     }
 
-    /// Time that it may still be silent, as saved; zero when it has been for too long.
-    pub fn left(&self, now: Duration) -> Duration {
-        match &self.state {
-            State::Counted(window) => window.most.saturating_sub(now),
-            _ => Duration::ZERO,
-        }
+    /// Time that it may still be silent; `None` when it has been for too long.
+    pub fn left(&self, now: Duration) -> Option<Duration> {
+        self.over_at().map(|window| window.most.saturating_sub(now))
     }
 
     /// When the silence has been too long, or is to be told again.
