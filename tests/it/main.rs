@@ -3,7 +3,10 @@
 mod support;
 
 mod bad_input;
+mod calm;
 mod clients;
 mod crowd;
+mod deaths;
 mod differential;
+mod instance;
 mod restart;
