@@ -6,14 +6,8 @@ use crate::api::answer::empty;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::api::params::boolean;
-use crate::model::{Check, Command, ExistingChecks, NodePart, Origin, Registration, Status};
+use crate::model::{Check, Command, ExistingChecks, NodePart, Origin, Registration, hold};
 use crate::stdx::text::Text;
-
-/// Id of the check that puts the whole node into maintenance.
-pub const NODE_CHECK_ID: &str = "_node_maintenance";
-
-/// What the id of the check begins with that puts an instance into maintenance; its id follows.
-pub const SERVICE_CHECK_PREFIX: &str = "_service_maintenance:";
 
 /// `PUT /v1/agent/service/maintenance/:service_id?enable=…&reason=…`
 pub fn service(call: &mut Call<'_, '_>) -> Outcome {
@@ -26,30 +20,14 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     if is_known != Some(true) {
         return Err(ApiError::not_found(format!("No service registered with ID {:?}", service_id.as_str())));
     }
-    let check = Check {
-        id: format!("{SERVICE_CHECK_PREFIX}{service_id}").into(),
-        name: "Service Maintenance Mode".into(),
-        notes: reason(call, "service")?,
-        service_id,
-        ..maintenance_check()
-    };
+    let check = hold::service_maintenance(&service_id, reason(call, "service")?);
     switch(call, check, enable)
 }
 
 /// `PUT /v1/agent/maintenance?enable=…&reason=…`
 pub fn node(call: &mut Call<'_, '_>) -> Outcome {
     let enable = enable(call)?;
-    let check = Check {
-        id: NODE_CHECK_ID.into(),
-        name: "Node Maintenance Mode".into(),
-        notes: reason(call, "node")?,
-        ..maintenance_check()
-    };
-    switch(call, check, enable)
-}
-
-fn maintenance_check() -> Check {
-    Check { status: Status::Critical, kind: "maintenance".into(), origin: Origin::Agent, ..Check::default() }
+    switch(call, hold::node_maintenance(reason(call, "node")?), enable)
 }
 
 fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> Outcome {

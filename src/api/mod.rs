@@ -17,6 +17,7 @@ pub mod agent_health;
 pub mod agent_info;
 pub mod agent_services;
 pub mod catalog;
+pub mod drain;
 pub mod health;
 pub mod maintenance;
 pub mod operations;
@@ -115,7 +116,12 @@ impl Api {
         host: Arc<dyn Host>,
         clock: Clock,
     ) -> io::Result<Api> {
-        let counters = |verb, path| metrics.route(if verb == Verb::Put { "PUT" } else { "GET" }, path);
+        let label = |verb| match verb {
+            Verb::Put => "PUT",
+            Verb::GetOrPut => "GET|PUT",
+            Verb::Get | Verb::Any => "GET",
+        };
+        let counters = |verb, path| metrics.route(label(verb), path);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
             counters: WriteCounters::new(&metrics),

@@ -67,6 +67,9 @@ impl Route {
         match self.verb {
             Verb::Get => matches!(method, Method::Get | Method::Head),
             Verb::Put => matches!(method, Method::Put | Method::Post),
+            Verb::GetOrPut => {
+                matches!(method, Method::Get | Method::Head | Method::Put | Method::Post)
+            }
             Verb::Any => method != Method::Options,
         }
     }
@@ -76,6 +79,7 @@ impl Route {
         match self.verb {
             Verb::Get => "OPTIONS,GET,HEAD",
             Verb::Put => "OPTIONS,PUT,POST",
+            Verb::GetOrPut => "OPTIONS,GET,HEAD,PUT,POST",
             Verb::Any => "OPTIONS,GET,HEAD,PUT,POST,DELETE",
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::api::call::{Call, Outcome};
 use crate::api::{
-    agent_checks, agent_health, agent_info, agent_services, catalog, health, maintenance, operations,
+    agent_checks, agent_health, agent_info, agent_services, catalog, drain, health, maintenance, operations,
 };
 
 /// One row.
@@ -25,6 +25,8 @@ pub enum Verb {
     Get,
     /// Writes: PUT and POST.
     Put,
+    /// Reads and writes; the handler tells them apart.
+    GetOrPut,
     /// Whatever the method, the answer is the same.
     Any,
 }
@@ -39,6 +41,10 @@ const fn put(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> R
 
 const fn any(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
     Route { path, verb: Verb::Any, handler }
+}
+
+const fn get_or_put(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
+    Route { path, verb: Verb::GetOrPut, handler }
 }
 
 /// All routes, by chapter of Consul's API; muster's own last.
@@ -81,6 +87,8 @@ pub const ROUTES: &[Route] = &[
     any("/v1/agent/token/", agent_info::acl_disabled),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
+    get("/v1/muster/drain", drain::list),
+    get_or_put("/v1/muster/drain/", drain::one),
     get("/health", operations::health),
     get("/livez", operations::live),
     get("/readyz", operations::ready),

@@ -16,8 +16,10 @@ pub mod node_table;
 pub mod service_table;
 pub mod state;
 pub mod topic;
+pub mod transitions;
 pub mod update;
 
+mod drain;
 mod registration;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use crate::catalog::state::Edit;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
 use crate::model::{
-    Check, ExistingChecks, Indexes, Node, NodePart, Origin, Refusal, Registration, Service, Status,
+    Check, ExistingChecks, Indexes, Node, NodePart, Origin, Refusal, Registration, Service, Status, hold,
 };
 use crate::stdx::text::Text;
 
@@ -85,6 +85,7 @@ impl Edit<'_> {
         let mut service = service.clone();
         if let Some(before) = services.and_then(|services| services.get(&service.id)) {
             service.origin = service.origin.min(before.origin);
+            service.drain = before.drain.clone();
         }
         if is_new {
             self.check_room_for_instance()?;
@@ -100,7 +101,8 @@ impl Edit<'_> {
             return Err(Refusal::CheckWithoutService { node, service_id });
         }
         let before = record.checks().get(&check.id);
-        if before.is_none() && record.check_ids_of(&check.service_id).count() >= CHECKS_PER_SERVICE_MAX {
+        let is_bounded = before.is_none() && !hold::is_hold(check);
+        if is_bounded && record.check_ids_of(&check.service_id).count() >= CHECKS_PER_SERVICE_MAX {
             return Err(Refusal::TooMany { what: "checks on one instance", max: CHECKS_PER_SERVICE_MAX });
         }
         let check = match before {
@@ -120,7 +122,9 @@ impl Edit<'_> {
     fn remove_checks_not_named(&mut self, node: &Text, service_id: &Text, named: &[Check]) {
         let Some(record) = self.record(node) else { return };
         let is_named = |id: &Text| named.iter().any(|check| check.id == *id);
-        let gone: Vec<Text> = record.check_ids_of(service_id).filter(|id| !is_named(id)).cloned().collect();
+        let is_hold = |id: &Text| record.checks().get(id).is_some_and(|check| hold::is_hold(check));
+        let gone = record.check_ids_of(service_id).filter(|id| !is_named(id) && !is_hold(id));
+        let gone: Vec<Text> = gone.cloned().collect();
         gone.iter().for_each(|id| self.remove_check(node, id));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::catalog::node_record::NodeRecord;
-use crate::model::{Cause, Check, Command, Indexes, Node, Origin, Refusal, Service, Status};
+use crate::model::{Cause, Check, Command, Indexes, Node, Origin, Refusal, Service, Status, hold};
 use crate::stdx::text::Text;
 
 /// Everything the registry knows, owned by the one writer.
@@ -79,6 +79,10 @@ impl State {
             Command::DeregisterService { node, service_id, must_exist } => {
                 edit.deregister_service(&node.folded(), service_id, *must_exist)
             }
+            Command::Reap { node, service_id, check_id } => {
+                edit.reap(&node.folded(), service_id, check_id);
+                Ok(())
+            }
             Command::DeregisterCheck { node, check_id, must_exist } => {
                 edit.deregister_check(&node.folded(), check_id, *must_exist)
             }
@@ -86,6 +90,7 @@ impl State {
                 edit.update_check(&node.folded(), check_id, (*status, *cause), output);
                 Ok(())
             }
+            Command::Drain { node, service_id, order } => edit.drain(&node.folded(), service_id, order),
         };
         let changes = edit.changes;
         outcome.map(|()| changes.clone()).inspect_err(|_| self.undo(&changes))
@@ -146,6 +151,10 @@ pub(super) struct Edit<'a> {
 impl Edit<'_> {
     pub(super) fn record(&self, node: &Text) -> Option<&NodeRecord> {
         self.state.nodes.get(node)
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.moment.now_ms
     }
 
     /// The agent's own node cannot be renamed by registering its UUID under another name.
@@ -239,6 +248,12 @@ impl Edit<'_> {
             }
             _ => check.status_since_ms = self.moment.now_ms,
         }
+        // A registration that changes the status of a check there is already tells of a finding: it is how monitors
+        // report that use the catalog's API.
+        let differs = before.as_ref().is_some_and(|before| before.status != check.status);
+        if differs && check.status_cause == Cause::Registration {
+            check.status_cause = Cause::Report;
+        }
         self.make(Change::Check { node: node.clone(), id, before, after: Some(Arc::new(check)) });
     }
 
@@ -274,10 +289,26 @@ impl Edit<'_> {
         Ok(())
     }
 
+    fn reap(&mut self, node: &Text, service_id: &Text, check_id: &Text) {
+        let Some(record) = self.record(node) else { return };
+        let check = record.checks().get(check_id).filter(|check| check.service_id == *service_id);
+        let origin = record.services().get(service_id).map(|service| service.origin);
+        if check.is_some_and(|check| check.status == Status::Critical)
+            && may_remove(origin, false) == Some(true)
+        {
+            self.remove_service(node, service_id);
+        }
+    }
+
     fn deregister_check(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {
         let check = self.record(node).and_then(|record| record.checks().get(id));
         match may_remove(check.map(|check| check.origin), must_exist) {
-            Some(true) => self.remove_check(node, id),
+            Some(true) => {
+                // Whoever removes the check that a drain ended with takes the instance out of the drain.
+                let drained = check.filter(|check| hold::is_drained(check)).map(|it| it.service_id.clone());
+                drained.iter().for_each(|service_id| self.cancel_drain(node, service_id));
+                self.remove_check(node, id);
+            }
             Some(false) => {}
             None => return Err(Refusal::UnknownCheck { check_id: id.clone() }),
         }

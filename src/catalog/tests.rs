@@ -90,7 +90,7 @@ fn indexes_and_times_follow_what_changed() {
     assert_eq!(service.indexes, Indexes { create: 1, modify: 2 });
     assert_eq!(check.indexes, Indexes { create: 1, modify: 3 });
     assert_eq!(check.status_since_ms, 2000, "an output alone does not restart the time of the status");
-    assert_eq!(check.status_cause, Cause::Registration, "nor has it brought the status about");
+    assert_eq!(check.status_cause, Cause::Report, "nor has it brought the status about");
 }
 
 #[test]

@@ -35,6 +35,13 @@ pub enum Due {
         /// Critical, with what the instance said last.
         observation: Observation,
     },
+    /// What flap damping held back is to be shown now: write this to the catalog, with damping as its cause.
+    Released {
+        /// The check.
+        key: CheckKey,
+        /// The latest finding.
+        observation: Observation,
+    },
     /// The output has been different from the catalog's for long enough: write it. The status is the catalog's.
     Sync {
         /// The check.
@@ -76,11 +83,13 @@ pub enum Source {
 /// What an observation comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Write this to the catalog now.
+    /// Write this to the catalog now. The cause is the source of the observation; if the status is the catalog's
+    /// already, only the output is new.
     Changed(Observation),
     /// Same status, new output: kept here, and written by a later `Due::Sync`.
     OutputOnly,
-    /// Nothing new, or not enough results in a row for the thresholds.
+    /// Nothing new to show: the same again, not enough results in a row for the thresholds, held back by flap damping,
+    /// or a failure while muster was stopped, which does not count.
     Unchanged,
     /// Not from the run under way, or not a source that this check has: nothing was done with it.
     Ignored,

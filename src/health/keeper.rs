@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::health::settings::{HEARTBEAT, STALL_MIN};
+use crate::health::settings::{DOUBT_MIN, HEARTBEAT, STALL_MIN};
 use crate::health::timers::Timers;
-use crate::health::tracked::Tracked;
-use crate::health::{CheckKey, Due, Insight, Settings, Source, Verdict};
+use crate::health::tracked::{Moment, Tracked};
+use crate::health::{CheckKey, Due, Insight, Saved, Settings, Source, Verdict};
 use crate::model::{Check, Observation, Status};
 use crate::stdx::text::Text;
 
@@ -32,21 +32,44 @@ pub struct Health {
     runs_started: u64,
     /// The latest `now`; `None` before the first call.
     attended_at: Option<Instant>,
+    /// The first `now`, which all grids begin at.
+    origin: Option<Instant>,
     /// Sum of all stalls. Attended time is `now` less this.
     stalled: Duration,
+    /// Number of stops of the process, shorter ones included, that may have made a run under way fail.
+    stalls: u64,
 }
 
 /// How a check comes to be watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Arrival {
-    /// Registered just now.
+    /// Registered just now: it runs at once.
     Registered,
-    /// Known from before a restart: it keeps its status, its instance gets a whole TTL or a run to show that
-    /// it is alive, and time in critical goes on where it was.
+    /// Known from before a restart: it keeps its status, runs when its grid says so, and time in critical goes on where
+    /// it was.
     Restored {
         /// How long its status had stood when it was restored, by the wall clock.
         status_age: Duration,
+        /// What `Health::save` gave before an orderly end: counters, TTL and penalty go on exactly there. `None` after
+        /// a crash, or if there was nothing to save: its instance gets a whole TTL, or as many runs as its threshold
+        /// says, to show that it is alive.
+        saved: Option<Saved>,
     },
+}
+
+impl Arrival {
+    /// Whether the check is known from before a restart.
+    pub fn is_restored(&self) -> bool {
+        matches!(self, Arrival::Restored { .. })
+    }
+
+    /// What was saved before a restart.
+    pub fn saved(&self) -> Option<&Saved> {
+        match self {
+            Arrival::Restored { saved, .. } => saved.as_ref(),
+            Arrival::Registered => None,
+        }
+    }
 }
 
 /// No room for another check.
@@ -74,12 +97,22 @@ impl Health {
             timers: Timers::default(),
             runs_started: 0,
             attended_at: None,
+            origin: None,
             stalled: Duration::ZERO,
+            stalls: 0,
         }
     }
 
-    /// Starts to watch a check, or takes over what a new registration of it says. The same definition again
-    /// leaves counters, deadlines and schedule as they are.
+    /// Takes over changed settings, but for the seed and the bound, which stay. They hold from the next run of each
+    /// check on.
+    pub fn set_settings(&mut self, settings: Settings) {
+        let Settings { seed, checks_max, .. } = self.settings;
+        self.settings = Settings { seed, checks_max, ..settings };
+    }
+
+    /// Starts to watch a check, or takes over what the catalog has of it now. The same definition again leaves
+    /// counters, deadlines and schedule as they are, so this may be called for every change of the record; that
+    /// somebody registered it again says [`Health::registered_again`].
     ///
     /// # Errors
     /// [`Full`] when the check is new and there is no room for it.
@@ -90,14 +123,14 @@ impl Health {
         check: &Check,
         arrival: Arrival,
     ) -> Result<(), Full> {
-        let now = self.attend(now);
+        let at = Self::moment(self.attend(now), &self.settings, self.origin, self.stalls);
         let checks_max = self.settings.checks_max;
         let is_full = self.checks.len() >= checks_max;
         match self.checks.entry(key.clone()) {
-            Entry::Occupied(mut entry) => entry.get_mut().update(now, &key, check, &self.settings),
+            Entry::Occupied(mut entry) => entry.get_mut().update(at, check),
             Entry::Vacant(_) if is_full => return Err(Full { checks_max }),
             Entry::Vacant(entry) => {
-                entry.insert(Tracked::new(now, &key, check, arrival, &self.settings));
+                entry.insert(Tracked::new(at, &key, check, &arrival));
             }
         }
         self.rearm(&key);
@@ -114,10 +147,11 @@ impl Health {
     /// Appends everything that is due by `now` to `due`. Wants to be called at [`Health::next_due`].
     pub fn tick(&mut self, now: Instant, due: &mut Vec<Due>) {
         let now = self.attend(now);
+        let at = Self::moment(now, &self.settings, self.origin, self.stalls);
         while let Some(key) = self.timers.pop(now) {
             if let Some(tracked) = self.checks.get_mut(&key) {
                 tracked.alarm_gone_off();
-                tracked.collect(now, &key, &mut self.runs_started, due);
+                tracked.collect(at, &key, &mut self.runs_started, due);
                 tracked.rearm(&mut self.timers, &key);
             }
         }
@@ -139,9 +173,9 @@ impl Health {
         observation: Observation,
         source: Source,
     ) -> Verdict {
-        let now = self.attend(now);
+        let at = Self::moment(self.attend(now), &self.settings, self.origin, self.stalls);
         let Some(tracked) = self.checks.get_mut(key) else { return Verdict::Ignored };
-        let verdict = tracked.observe(now, observation, source);
+        let verdict = tracked.observe(at, observation, source);
         self.rearm(key);
         verdict
     }
@@ -155,7 +189,18 @@ impl Health {
         }
     }
 
-    /// The connection that was kept to a check's target has ended: the check runs at once.
+    /// Somebody registered a check again, changed or not. Of a check that is critical this means that its instance was
+    /// started anew: it runs at once and quickly, as if it were new. It means nothing for any other.
+    pub fn registered_again(&mut self, now: Instant, key: &CheckKey) {
+        let now = self.attend(now);
+        if let Some(tracked) = self.checks.get_mut(key) {
+            tracked.registered_again(now);
+            self.rearm(key);
+        }
+    }
+
+    /// The connection that was kept to a check's target has ended: the check runs at once, out of turn, unless it is
+    /// running.
     pub fn connection_lost(&mut self, now: Instant, key: &CheckKey) {
         let now = self.attend(now);
         if let Some(tracked) = self.checks.get_mut(key) {
@@ -167,7 +212,15 @@ impl Health {
     /// What there is to tell people about a check; `None` when it is not watched.
     pub fn insight(&self, now: Instant, key: &CheckKey) -> Option<Insight> {
         let now = now - self.stalled;
-        self.checks.get(key).map(|tracked| tracked.insight(now))
+        self.checks.get(key).map(|tracked| tracked.insight(now, &self.settings))
+    }
+
+    /// What an orderly restart takes along: of each check, what its catalog record does not show. Checks without any of
+    /// it are left out; a healthy check that is run has none.
+    pub fn save(&self, now: Instant) -> Vec<(CheckKey, Saved)> {
+        let now = now - self.stalled;
+        let saved = self.checks.iter().map(|(key, tracked)| (key.clone(), tracked.save(now)));
+        saved.filter(|(_, saved)| !saved.is_empty()).collect()
     }
 
     /// The newest output of a check, written to the catalog or not; `None` when it is not watched.
@@ -192,12 +245,22 @@ impl Health {
 
     /// Notes that somebody called, takes a stall out of the reckoning, and gives the attended time.
     fn attend(&mut self, now: Instant) -> Instant {
-        let silent_for = self.attended_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let attended_at = *self.attended_at.get_or_insert(now);
+        let silent_for = now.saturating_duration_since(attended_at);
+        if silent_for > DOUBT_MIN {
+            self.stalls += 1;
+        }
         if silent_for > STALL_MIN {
             self.stalled += silent_for - HEARTBEAT;
         }
-        self.attended_at = self.attended_at.max(Some(now));
+        let now = now.max(attended_at);
+        self.origin.get_or_insert(now);
+        self.attended_at = Some(now);
         now - self.stalled
+    }
+
+    fn moment(now: Instant, settings: &Settings, origin: Option<Instant>, stalls: u64) -> Moment<'_> {
+        Moment { now, origin: origin.unwrap_or(now), stalls, settings }
     }
 
     fn rearm(&mut self, key: &CheckKey) {

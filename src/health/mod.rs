@@ -1,15 +1,20 @@
-//! When a check is due, and what a result means: cadence, thresholds, TTLs, reaping, lazily written output.
+//! When a check is due, and what a result means: pace, thresholds, TTLs, flap damping, reaping, output written late.
 //!
-//! Pure: `now` is an argument, the only chance is a hash of the check's key, and what is to be done comes out as values
+//! Pure: `now` is an argument, the only chance are hashes of what a check is, and what is to be done comes out as values
 //! ([`Due`], [`Verdict`]). It knows neither the catalog nor how a probe is run; it never reads a clock and takes no
 //! lock. Start at [`Health`]; `DESIGN.md` draws the states of one check.
 
-mod cadence;
+mod damping;
 mod due;
+mod grid;
 mod insight;
 mod key;
 mod keeper;
+mod pace;
 mod reaping;
+mod reports;
+mod runs;
+mod saved;
 pub mod settings;
 mod spread;
 mod standing;
@@ -22,9 +27,10 @@ pub mod alias;
 pub mod output;
 
 pub use due::{ConnectionUse, Due, Run, Source, Verdict};
-pub use insight::Insight;
+pub use insight::{Insight, Phase};
 pub use keeper::{Arrival, Full, Health};
 pub use key::CheckKey;
+pub use saved::{Counters, Saved, SavedFlaps};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -54,6 +54,11 @@ impl Reaping {
         }
     }
 
+    /// How long the check has been critical without a break.
+    pub fn critical_for(&self, now: Instant) -> Option<Duration> {
+        self.critical.map(|since| now.saturating_duration_since(since.at) + since.before)
+    }
+
     /// When the instance is to be deregistered if nothing changes.
     pub fn deadline(&self) -> Option<Instant> {
         let (after, since) = (self.after?, self.critical?);
@@ -67,7 +72,7 @@ impl Reaping {
             return None;
         }
         self.not_before = now + SETTLE_TIME;
-        self.critical.map(|since| now.saturating_duration_since(since.at) + since.before)
+        self.critical_for(now)
     }
 }
 

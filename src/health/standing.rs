@@ -38,6 +38,11 @@ impl Standing {
         Standing { shown, asked: None, freshest: output.clone(), sync_at: None }
     }
 
+    /// What the catalog shows.
+    pub fn shown(&self) -> &Observation {
+        &self.shown
+    }
+
     /// The newest output, written or not.
     pub fn freshest(&self) -> &Text {
         &self.freshest
@@ -97,7 +102,7 @@ impl Standing {
 
     /// What the catalog will show once everything asked for has arrived. A change that was lost on its way counts as
     /// never asked for.
-    fn expected(&self, now: Instant) -> &Observation {
+    pub fn expected(&self, now: Instant) -> &Observation {
         match &self.asked {
             Some(asked) if now < asked.until => &asked.observation,
             _ => &self.shown,

@@ -1,5 +1,6 @@
 //! How many results in a row it takes to change a status.
 
+use crate::health::saved::Counters;
 use crate::model::{CheckDefinition, Status};
 
 /// Counts results in a row of one check against its thresholds.
@@ -37,6 +38,33 @@ impl Threshold {
     /// the first of its row. So a restart can save an instance but not condemn it.
     pub fn lenient(definition: &CheckDefinition) -> Threshold {
         Threshold { failures_in_a_row: 0, ..Threshold::full(definition) }
+    }
+
+    /// Thresholds with the counters of before an orderly restart.
+    pub fn resumed(definition: &CheckDefinition, counters: Counters) -> Threshold {
+        let Counters { failures, successes } = counters;
+        Threshold {
+            failures_in_a_row: failures,
+            successes_in_a_row: successes,
+            ..Threshold::full(definition)
+        }
+    }
+
+    /// The counters, unless they are what [`Threshold::lenient`] begins with.
+    pub fn save(&self) -> Option<Counters> {
+        let (failures, successes) = (self.failures_in_a_row, self.successes_in_a_row);
+        let is_usual = failures == 0 && successes >= self.success_before_passing;
+        (!is_usual).then_some(Counters { failures, successes })
+    }
+
+    /// Failing results in a row, and how many of them make the check critical.
+    pub fn failures(&self) -> (u32, u32) {
+        (self.failures_in_a_row, self.failures_before_critical)
+    }
+
+    /// Passing results in a row, and how many of them make the check pass.
+    pub fn successes(&self) -> (u32, u32) {
+        (self.successes_in_a_row, self.success_before_passing)
     }
 
     /// Counts one result. `None`: not enough in a row, everything stays as it is.

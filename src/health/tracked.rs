@@ -2,14 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use crate::health::damping::{Flaps, Weighed};
+use crate::health::insight::{Insight, Phase};
+use crate::health::pace::Pace;
 use crate::health::reaping::Reaping;
-use crate::health::spread::spread;
+use crate::health::runs::{Ended, may_keep};
+use crate::health::saved::Saved;
+use crate::health::spread::{hash, part};
 use crate::health::standing::Standing;
-use crate::health::threshold::Threshold;
 use crate::health::timers::{Alarm, Timers};
-use crate::health::watch::{Reports, Runs, Watch};
-use crate::health::{Arrival, CheckKey, ConnectionUse, Due, Insight, Run, Settings, Source, Verdict, output};
-use crate::model::{Check, CheckDefinition, Observation, Origin, Probe, Status};
+use crate::health::watch::Watch;
+use crate::health::{Arrival, CheckKey, Due, Run, Settings, Source, Verdict, output};
+use crate::model::{Check, CheckDefinition, Observation, Status};
 use crate::stdx::text::Text;
 
 /// Everything health knows of one check.
@@ -20,47 +24,84 @@ pub struct Tracked {
     watch: Watch,
     standing: Standing,
     reaping: Reaping,
+    /// Boxed, since few checks have it.
+    flaps: Option<Box<Flaps>>,
+    /// When the last result or report came.
+    observed_at: Option<Instant>,
     /// Delay of an output that changed alone.
     output_delay: Duration,
     /// The alarm that is set for it: at the deadline or earlier.
     alarm: Option<Alarm>,
 }
 
+/// When something happens, and under which circumstances that all checks share.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// Attended time.
+    pub now: Instant,
+    /// Where all grids begin.
+    pub origin: Instant,
+    /// Stops of the process so far.
+    pub stalls: u64,
+    /// What the operator set.
+    pub settings: &'a Settings,
+}
+
 impl Tracked {
     /// Begins to watch a check.
-    pub fn new(
-        now: Instant,
-        key: &CheckKey,
-        check: &Check,
-        arrival: Arrival,
-        settings: &Settings,
-    ) -> Tracked {
-        let watch = watch(now, key, check, arrival, settings);
+    pub fn new(at: Moment<'_>, key: &CheckKey, check: &Check, arrival: &Arrival) -> Tracked {
+        let watch = Watch::new(at.now, at.origin, check, arrival, at.settings);
         let (status_age, not_before) = match arrival {
-            Arrival::Registered => (Duration::ZERO, now),
-            Arrival::Restored { status_age } => (status_age, watch.first_chance_over_at(now)),
+            Arrival::Registered => (Duration::ZERO, at.now),
+            Arrival::Restored { status_age, .. } => (*status_age, watch.first_chance_over_at(at.now)),
         };
+        let saved_flaps = arrival.saved().and_then(|saved| saved.flaps);
+        let flaps = check.definition.damping.map(|rules| match saved_flaps {
+            Some(saved) => Flaps::resumed(at.now, rules, saved),
+            None => Flaps::new(at.now, rules),
+        });
         Tracked {
             definition: check.definition.clone(),
             service_id: check.service_id.clone(),
             watch,
             standing: Standing::new(check.status, &check.output),
-            reaping: Reaping::new(now, check, status_age, not_before),
-            output_delay: output_delay(key, settings),
+            reaping: Reaping::new(at.now, check, status_age, not_before),
+            flaps: flaps.map(Box::new),
+            observed_at: None,
+            output_delay: output_delay(key, at.settings),
             alarm: None,
         }
     }
 
-    /// Takes over a check that was registered again. An unchanged definition changes nothing but the standing; a
-    /// changed one starts a new schedule with full counters. The time in critical goes on in either case.
-    pub fn update(&mut self, now: Instant, key: &CheckKey, check: &Check, settings: &Settings) {
-        if self.definition != check.definition || self.service_id != check.service_id {
-            self.watch = watch(now, key, check, Arrival::Registered, settings);
-            self.definition = check.definition.clone();
-            self.service_id = check.service_id.clone();
-            self.reaping.redefine(check);
+    /// Takes over a check as the catalog has it now. An unchanged definition changes nothing but the standing; a
+    /// changed one starts a new schedule with full counters. The time in critical and the penalty for falls go on in
+    /// either case.
+    pub fn update(&mut self, at: Moment<'_>, check: &Check) {
+        let is_same = self.definition == check.definition && self.service_id == check.service_id;
+        if !is_same {
+            self.redefine(at, check);
         }
-        self.settle(now, check.status, &check.output);
+        self.settle(at.now, check.status, &check.output);
+    }
+
+    fn redefine(&mut self, at: Moment<'_>, check: &Check) {
+        self.watch = Watch::new(at.now, at.origin, check, &Arrival::Registered, at.settings);
+        self.flaps = check.definition.damping.map(|rules| match &self.flaps {
+            Some(flaps) => Box::new(flaps.redefined(at.now, rules)),
+            None => Box::new(Flaps::new(at.now, rules)),
+        });
+        self.definition = check.definition.clone();
+        self.service_id = check.service_id.clone();
+        self.reaping.redefine(check);
+    }
+
+    /// Somebody registered the check again as it is. While it is critical that means a new try: it starts over.
+    pub fn registered_again(&mut self, now: Instant) {
+        if let Watch::Runs(runs) = &mut self.watch
+            && self.standing.expected(now).status == Status::Critical
+        {
+            runs.start_over(now);
+        }
     }
 
     /// The catalog shows `status` and `output` now.
@@ -70,27 +111,74 @@ impl Tracked {
         {
             reports.settle_silence();
         }
-        self.reaping.settle(now, status);
+        if let Some(flaps) = &mut self.flaps {
+            flaps.settle(now, self.standing.shown().status, status);
+        }
         self.standing.settle(now, status, output, self.output_delay);
+        self.settle_reaping(now);
+    }
+
+    /// An instance that is kept from passing by damping alone is alive: it does not come nearer to its end.
+    fn settle_reaping(&mut self, now: Instant) {
+        let held = self.flaps.as_ref().and_then(|flaps| flaps.held());
+        self.reaping.settle(now, held.unwrap_or(self.standing.shown().status));
     }
 
     /// The connection kept to the target has ended.
     pub fn connection_lost(&mut self, now: Instant) {
         if let Watch::Runs(runs) = &mut self.watch {
-            runs.hasten(now);
+            runs.run_extra(now);
+        }
+    }
+
+    /// What an orderly restart takes along.
+    pub fn save(&self, now: Instant) -> Saved {
+        let flaps = self.flaps.as_ref().and_then(|flaps| flaps.save(now));
+        match &self.watch {
+            Watch::Runs(runs) => {
+                let (counters, dead_runs) = (runs.threshold.save(), runs.dead_runs());
+                Saved { counters, dead_runs, flaps, ..Saved::default() }
+            }
+            Watch::Reports(reports) => Saved { ttl_left: reports.left(now), flaps, ..Saved::default() },
+            Watch::Alias | Watch::Elsewhere => Saved { flaps, ..Saved::default() },
         }
     }
 
     /// What there is to tell people.
-    pub fn insight(&self, now: Instant) -> Insight {
+    pub fn insight(&self, now: Instant, settings: &Settings) -> Insight {
         let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
-        let reaped_in = until(self.reaping.deadline());
+        let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        let flaps = self.flaps.as_deref();
+        let mut insight = Insight {
+            observed_ago: since(self.observed_at),
+            critical_for: self.reaping.critical_for(now),
+            reaped_in: until(self.reaping.deadline()),
+            damped_for: flaps.and_then(|flaps| flaps.suppressed_for(now)),
+            held_back: flaps.and_then(Flaps::held),
+            penalty: flaps.map_or(0, |flaps| flaps.penalty(now).round() as u32),
+            ..Insight::default()
+        };
         match &self.watch {
-            Watch::Runs(_) => {
-                Insight { next_run_in: until(self.watch.deadline()), reaped_in, ..Insight::default() }
+            Watch::Runs(runs) => {
+                let (pace, pace_since) = runs.pace();
+                insight.phase = Some(match pace {
+                    Pace::Starting { .. } => Phase::Starting,
+                    Pace::Steady => Phase::Steady,
+                    Pace::Confirming { .. } => Phase::Confirming,
+                    Pace::Dead { .. } if runs.is_backing_off(settings.backoff_max) => Phase::BackingOff,
+                    Pace::Dead { .. } => Phase::Dead,
+                });
+                insight.phase_for = now.saturating_duration_since(pace_since);
+                insight.next_run_in = until(Some(runs.next_at()));
+                insight.is_running = runs.running_since().is_some();
+                insight.running_for = since(runs.running_since());
+                (insight.failures_in_a_row, insight.failures_before_critical) = runs.threshold.failures();
+                (insight.successes_in_a_row, insight.success_before_passing) = runs.threshold.successes();
             }
-            _ => Insight { ttl_over_in: until(self.watch.deadline()), reaped_in, ..Insight::default() },
+            Watch::Reports(reports) => insight.ttl_over_in = reports.left(now),
+            Watch::Alias | Watch::Elsewhere => {}
         }
+        insight
     }
 
     /// The newest output, written or not.
@@ -100,7 +188,12 @@ impl Tracked {
 
     /// Sees to it that an alarm goes off when this check is to be looked at next, or earlier.
     pub fn rearm(&mut self, timers: &mut Timers, key: &CheckKey) {
-        let deadlines = [self.watch.deadline(), self.reaping.deadline(), self.standing.deadline()];
+        let deadlines = [
+            self.watch.deadline(),
+            self.reaping.deadline(),
+            self.standing.deadline(),
+            self.flaps.as_ref().and_then(|flaps| flaps.deadline()),
+        ];
         timers.set(&mut self.alarm, key, deadlines.into_iter().flatten().min());
     }
 
@@ -115,56 +208,73 @@ impl Tracked {
     }
 
     /// Takes what one run, report or alias came to.
-    pub fn observe(&mut self, now: Instant, observation: Observation, source: Source) -> Verdict {
+    pub fn observe(&mut self, at: Moment<'_>, observation: Observation, source: Source) -> Verdict {
+        let now = at.now;
         let finding = match (&mut self.watch, source) {
             (Watch::Runs(runs), Source::Probe(run)) => {
-                if !runs.end(now, run) {
-                    return Verdict::Ignored;
+                let ended = runs.end(now, run, observation.status, at.stalls, at.settings.backoff_max);
+                match ended {
+                    Ended::Stale => return Verdict::Ignored,
+                    Ended::Doubtful => return Verdict::Unchanged,
+                    Ended::Counted(counted) => counted.map(|status| Observation { status, ..observation }),
                 }
-                let Some(status) = runs.threshold.count(observation.status) else {
-                    return Verdict::Unchanged;
-                };
-                Observation { status, ..observation }
             }
             (Watch::Reports(reports), Source::Report) => {
                 reports.restart(now);
                 let bytes_max = output::bytes_max(self.definition.output_max_size);
                 let output = output::cut_report(&observation.output, bytes_max);
-                Observation { output, ..observation }
+                Some(Observation { output, ..observation })
             }
-            (Watch::Alias, Source::Alias) => observation,
+            (Watch::Alias, Source::Alias) => Some(observation),
             _ => return Verdict::Ignored,
         };
-        self.standing.judge(now, finding, self.output_delay)
+        self.observed_at = Some(now);
+        finding.map_or(Verdict::Unchanged, |finding| self.conclude(now, finding))
     }
 
-    /// Hands out everything that is due by `now`.
-    pub fn collect(&mut self, now: Instant, key: &CheckKey, runs_started: &mut u64, due: &mut Vec<Due>) {
-        if let Some(critical_for) = self.reaping.take_due(now) {
+    /// Says what to show for a finding that stands.
+    fn conclude(&mut self, now: Instant, finding: Observation) -> Verdict {
+        let Some(flaps) = &mut self.flaps else {
+            return self.standing.judge(now, finding, self.output_delay);
+        };
+        let verdict = match flaps.weigh(now, self.standing.expected(now).status, finding) {
+            Weighed::Show(finding) => self.standing.judge(now, finding, self.output_delay),
+            Weighed::Begin { words, at_once } => {
+                let delay = if at_once { Duration::ZERO } else { self.output_delay };
+                self.standing.judge(now, words, delay)
+            }
+            Weighed::Hold => Verdict::Unchanged,
+        };
+        self.settle_reaping(now);
+        verdict
+    }
+
+    /// Hands out everything that is due by now.
+    pub fn collect(&mut self, at: Moment<'_>, key: &CheckKey, runs_started: &mut u64, due: &mut Vec<Due>) {
+        if let Some(critical_for) = self.reaping.take_due(at.now) {
             let service_id = self.service_id.clone();
             due.push(Due::Reap { key: key.clone(), service_id, critical_for });
         }
-        match &mut self.watch {
-            Watch::Runs(_) => self.collect_run(now, key, runs_started, due),
-            Watch::Reports(_) => self.collect_expiry(now, key, due),
-            Watch::Alias | Watch::Elsewhere => {}
-        }
-        if let Some(observation) = self.standing.take_due(now) {
+        self.collect_run(at, key, runs_started, due);
+        self.collect_expiry(at.now, key, due);
+        self.collect_release(at.now, key, due);
+        if let Some(observation) = self.standing.take_due(at.now) {
             due.push(Due::Sync { key: key.clone(), observation });
         }
     }
 
-    fn collect_run(&mut self, now: Instant, key: &CheckKey, runs_started: &mut u64, due: &mut Vec<Due>) {
+    fn collect_run(&mut self, at: Moment<'_>, key: &CheckKey, runs_started: &mut u64, due: &mut Vec<Due>) {
         let (Watch::Runs(runs), Some(probe)) = (&mut self.watch, &self.definition.probe) else { return };
         let run = Run(*runs_started);
-        if runs.start_due(now, run) {
+        let may_keep = may_keep(&self.definition, at.settings);
+        if let Some(connection) = runs.start_due(at.now, run, at.stalls, may_keep) {
             *runs_started += 1;
             due.push(Due::Probe {
                 key: key.clone(),
                 probe: probe.clone(),
                 timeout: runs.timeout,
                 output_bytes_max: output::bytes_max(self.definition.output_max_size),
-                connection: ConnectionUse { reuse: true, keep: self.definition.watch != Some(false) },
+                connection,
                 run,
             });
         }
@@ -173,36 +283,26 @@ impl Tracked {
     fn collect_expiry(&mut self, now: Instant, key: &CheckKey, due: &mut Vec<Due>) {
         let Watch::Reports(reports) = &mut self.watch else { return };
         let Some(expired) = reports.take_expired(now, self.standing.freshest()) else { return };
-        match self.standing.judge(now, expired, self.output_delay) {
+        match self.conclude(now, expired) {
             Verdict::Changed(observation) => due.push(Due::Expired { key: key.clone(), observation }),
-            _ => reports.settle_silence(),
+            _ => {
+                if let Watch::Reports(reports) = &mut self.watch {
+                    reports.settle_silence();
+                }
+            }
         }
     }
-}
 
-/// How news of `check` arrives. Only the agent's checks are run; the catalog's are somebody else's findings.
-fn watch(now: Instant, key: &CheckKey, check: &Check, arrival: Arrival, settings: &Settings) -> Watch {
-    let definition = &check.definition;
-    let is_restored = arrival != Arrival::Registered;
-    match &definition.probe {
-        Some(probe) if check.origin == Origin::Agent => match probe {
-            Probe::Ttl { ttl } if is_restored && check.status == Status::Critical => {
-                Watch::Reports(Reports::already_silent(*ttl))
-            }
-            Probe::Ttl { ttl } => Watch::Reports(Reports::new(now, *ttl)),
-            Probe::Alias { .. } => Watch::Alias,
-            _ => {
-                let counting = if is_restored { Threshold::lenient } else { Threshold::full };
-                let first_at = now + spread(settings.seed, key, Runs::interval(definition));
-                Watch::Runs(Runs::new(definition, first_at, counting(definition)))
-            }
-        },
-        _ => Watch::Elsewhere,
+    fn collect_release(&mut self, now: Instant, key: &CheckKey, due: &mut Vec<Due>) {
+        let Some(held) = self.flaps.as_mut().and_then(|flaps| flaps.take_due(now)) else { return };
+        if let Verdict::Changed(observation) = self.standing.judge(now, held, self.output_delay) {
+            due.push(Due::Released { key: key.clone(), observation });
+        }
     }
 }
 
 /// Half to one and a half of the operator's setting, so that checks registered together are not written together.
 fn output_delay(key: &CheckKey, settings: &Settings) -> Duration {
     let delay = settings.check_update_interval;
-    delay / 2 + spread(settings.seed, key, delay)
+    delay / 2 + part(hash(settings.seed, key), delay)
 }

@@ -46,18 +46,19 @@ impl fmt::Display for Status {
     }
 }
 
-/// What brought a status about.
+/// What brought a status about, or its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
-    /// Whoever registered the check said so, through either API or a definition file; maintenance mode is such a check.
+    /// Whoever registered the check said so when it was new, through either API or a definition file; maintenance mode
+    /// is such a check.
     #[default]
     Registration,
     /// A run of the check.
     Probe,
     /// The instance was silent for longer than its TTL.
     Ttl,
-    /// The instance reported it through the API.
+    /// The instance, or a monitor that registered the check once more, reported it through the API.
     Report,
     /// The checks that an alias stands for.
     Alias,
@@ -65,6 +66,10 @@ pub enum Cause {
     Damping,
     /// The end of a drain.
     Drain,
+    /// Whoever removed the check, its instance or its node through either API or a definition file.
+    Deregistration,
+    /// The instance was critical for longer than it may be, and was deregistered for that.
+    Reaping,
 }
 
 impl Cause {
@@ -78,6 +83,8 @@ impl Cause {
             Cause::Alias => "alias",
             Cause::Damping => "damping",
             Cause::Drain => "drain",
+            Cause::Deregistration => "deregistration",
+            Cause::Reaping => "reaping",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! of these, are ordered in one queue, made durable, applied, and only then answered.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,16 @@ pub enum Command {
         /// Refuse when there is none, or when it is not the agent's; otherwise that is no error.
         must_exist: bool,
     },
+    /// Remove an instance and its checks because one of them has been critical for too long. If the check is no longer
+    /// critical when its turn comes, the instance has recovered and stays.
+    Reap {
+        /// Name of the node it is on.
+        node: Text,
+        /// Its id there.
+        service_id: Text,
+        /// The check that has been critical.
+        check_id: Text,
+    },
     /// Remove a check.
     DeregisterCheck {
         /// Name of the node it is on.
@@ -67,6 +78,34 @@ pub enum Command {
         /// What brought it about.
         cause: Cause,
     },
+    /// Drain an instance, or change or end its drain.
+    Drain {
+        /// Name of the node it is on.
+        node: Text,
+        /// Its id there.
+        service_id: Text,
+        /// What is to be done.
+        order: DrainOrder,
+    },
+}
+
+/// What becomes of the drain of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DrainOrder {
+    /// Begin it. If one is under way with the same deadline it goes on as it is; with another deadline it is planned
+    /// anew from the share it has come to.
+    Begin {
+        /// Time from now to the end, within the bounds of [`drain`](crate::model::drain).
+        deadline: Duration,
+        /// Whether the instance is deregistered in the end.
+        deregister: bool,
+        /// Why, for people.
+        reason: Text,
+    },
+    /// Bring it to where it ought to be by now. An instance that is gone or does not drain is left alone.
+    Advance,
+    /// End it without leaving: the weights are back, and the check is gone.
+    Cancel,
 }
 
 /// What a registration brings. Every part is complete: defaults are filled in and bounds checked before it is

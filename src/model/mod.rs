@@ -5,14 +5,19 @@
 
 pub mod check;
 pub mod command;
+pub mod drain;
+pub mod hold;
 pub mod limits;
 pub mod node;
 pub mod service;
+pub mod transition;
 
 pub use check::{Cause, Check, CheckDefinition, Damping, Observation, Probe, ProbeTls, Status};
-pub use command::{Command, ExistingChecks, NodePart, Origin, Refusal, Registration};
+pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, Refusal, Registration};
+pub use drain::Drain;
 pub use node::Node;
 pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};
+pub use transition::{Subject, Transition};
 
 use std::collections::BTreeMap;
 

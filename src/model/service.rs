@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Indexes, Meta, Origin};
+use crate::model::{Drain, Indexes, Meta, Origin};
 use crate::stdx::text::Text;
 
 /// One instance of a service on a node. Its id is unique on that node; its name is shared by all instances.
@@ -44,6 +44,9 @@ pub struct Service {
     /// Whether the instance speaks the mesh protocol itself.
     #[serde(default)]
     pub connect: Connect,
+    /// The drain that is under way or over. A registration does not touch it.
+    #[serde(default)]
+    pub drain: Option<Box<Drain>>,
     /// Who keeps this record: the local agent's API, or the catalog's.
     pub origin: Origin,
     /// Position of the record in the order of changes.
@@ -55,6 +58,11 @@ impl Service {
     pub fn same_content(&self, other: &Service) -> bool {
         let indexes = self.indexes;
         *self == Service { indexes, ..other.clone() }
+    }
+
+    /// The weights that answers show: as registered, scaled down by a drain.
+    pub fn shown_weights(&self) -> Weights {
+        self.drain.as_ref().map_or(self.weights, |drain| drain.scaled(self.weights))
     }
 }
 
@@ -74,6 +82,14 @@ pub struct Weights {
     pub passing: u16,
     /// While a check warns; 0 takes the instance out.
     pub warning: u16,
+}
+
+impl Weights {
+    /// A share of the weights, in percent. Rounded up, so that a weight falls to 0 with its share and not before.
+    pub fn scaled(self, percent: u8) -> Weights {
+        let scale = |weight: u16| (u32::from(weight) * u32::from(percent.min(100))).div_ceil(100) as u16;
+        Weights { passing: scale(self.passing), warning: scale(self.warning) }
+    }
 }
 
 impl Default for Weights {

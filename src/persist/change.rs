@@ -11,12 +11,14 @@ pub enum Table {
     Services,
     /// Health checks with their last known status.
     Checks,
+    /// Transitions of checks, one a row.
+    History,
 }
 
 impl Table {
     /// Every table, in the order in which [`load`](super::store::Store::load) hands out their rows: what is referred
     /// to comes before what refers to it.
-    pub const ALL: [Table; 4] = [Table::Meta, Table::Nodes, Table::Services, Table::Checks];
+    pub const ALL: [Table; 5] = [Table::Meta, Table::Nodes, Table::Services, Table::Checks, Table::History];
 
     /// The table's name on disk. Never changes once released.
     pub const fn name(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Table {
             Table::Nodes => "nodes",
             Table::Services => "services",
             Table::Checks => "checks",
+            Table::History => "history",
         }
     }
 }

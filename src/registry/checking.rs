@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::change::Change;
 use crate::catalog::state::State;
-use crate::health::{Arrival, CheckKey, Due, Health, Run, Source, Verdict};
+use crate::health::{Arrival, CheckKey, Due, Health, Insight, Run, Source, Verdict};
 use crate::model::{Cause, Check, Command, Observation, Origin, Probe};
 use crate::probe::Prober;
 use crate::registry::aliases::Aliases;
@@ -103,9 +103,28 @@ impl Checking {
         }
     }
 
+    /// Somebody registered these checks, perhaps in the very words of before: those that are critical are tried at
+    /// once.
+    pub fn registered_again(&self, keys: &[CheckKey]) {
+        if keys.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let mut health = self.health.lock();
+        keys.iter().for_each(|key| health.registered_again(now, key));
+        drop(health);
+        self.bell.notify_one();
+    }
+
     /// The freshest output of a check, where it is fresher than the catalog's.
     pub fn output(&self, key: &CheckKey) -> Option<Text> {
         self.health.lock().output(key).cloned()
+    }
+
+    /// What there is to tell people about a check.
+    pub fn insight(&self, key: &CheckKey) -> Option<Insight> {
+        let health = self.health.lock();
+        health.insight(self.clock.now(), key)
     }
 
     /// Starts the watch over checks that a restart brought back.
@@ -115,7 +134,7 @@ impl Checking {
         for (node, check) in checks.filter(|(_, check)| is_ours(check)) {
             let status_age = Duration::from_millis(now_ms.saturating_sub(check.status_since_ms));
             let key = CheckKey::new(node.clone(), check.id.clone());
-            if let Err(full) = health.track(now, key, check, Arrival::Restored { status_age }) {
+            if let Err(full) = health.track(now, key, check, Arrival::Restored { status_age, saved: None }) {
                 log::warn!(check = check.id.as_str(); "a restored check is not run: {full}");
             }
         }
@@ -142,6 +161,7 @@ impl Checking {
                 return;
             }
             Due::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
+            Due::Released { key, observation } => self.queue.post(update(&key, observation, Cause::Damping)),
             // The status stays, and with it its cause.
             Due::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
             Due::Reap { key, service_id, critical_for } => {
@@ -149,7 +169,7 @@ impl Checking {
                 let (node, check) = (key.node.as_str(), key.check_id.as_str());
                 log::info!(node = node, check = check, service = service_id.as_str();
                     "deregistering an instance that has been critical for {critical_for:?}");
-                self.queue.post(Command::DeregisterService { node: key.node, service_id, must_exist: false })
+                self.queue.post(Command::Reap { node: key.node, service_id, check_id: key.check_id })
             }
         };
         if let Err(error) = posted {

@@ -6,7 +6,10 @@
 
 pub mod aliases;
 pub mod checking;
+pub mod drain_plan;
+pub mod draining;
 pub mod error;
+pub mod history;
 pub mod own_node;
 pub mod recover;
 pub mod rows;
@@ -23,13 +26,15 @@ use std::time::Duration;
 use crate::catalog::change::Change;
 use crate::catalog::state::Bounds;
 use crate::catalog::update::Update;
-use crate::health::{CheckKey, Health};
+use crate::health::{CheckKey, Health, Insight};
 use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
 use crate::registry::checking::{Checking, CheckingFollower};
+use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
+use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
@@ -66,6 +71,8 @@ pub struct Registry {
     topics: Arc<Topics>,
     queue: Queue,
     checking: Arc<Checking>,
+    draining: Arc<Draining>,
+    history: Arc<History>,
 }
 
 impl Registry {
@@ -85,7 +92,10 @@ impl Registry {
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
-        let followers: Vec<Box<dyn Follower>> = vec![Box::new(follower)];
+        let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
+        let followers: Vec<Box<dyn Follower>> =
+            vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
+        let history = Arc::new(History::restored(recovered.history));
         let writer = Writer {
             state: recovered.state,
             index: recovered.index,
@@ -94,13 +104,17 @@ impl Registry {
             topics: topics.clone(),
             clock: parts.clock,
             followers,
+            history: history.clone(),
             on_commit: parts.on_commit,
         };
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
         let engine = checking.clone();
         runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking })
+        draining.catch_up();
+        let keeper = draining.clone();
+        runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
+        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining, history })
     }
 
     /// Who the agent is.
@@ -128,12 +142,30 @@ impl Registry {
         &self.checking
     }
 
+    /// What drains.
+    pub fn draining(&self) -> &Draining {
+        &self.draining
+    }
+
+    /// The transitions of checks that are remembered.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
+    pub fn insight(&self, node: &Text, check_id: &Text) -> Option<Insight> {
+        self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
+    }
+
     /// Has a command carried out; answers when it is durable and visible.
     ///
     /// # Errors
     /// See [`WriteError`]; nothing was changed then.
     pub fn write(&self, command: Command) -> Result<Written, WriteError> {
-        self.queue.write(command)
+        let registered = registered_checks(&command);
+        let written = self.queue.write(command)?;
+        self.checking.registered_again(&registered);
+        Ok(written)
     }
 
     /// Takes what an instance of the agent says of its check.
@@ -152,6 +184,13 @@ impl Registry {
     fn own_check(&self, check_id: &Text) -> CheckKey {
         CheckKey::new(self.own_node.name.folded(), check_id.clone())
     }
+}
+
+/// The checks that a registration names: whoever registers them (again) may have started their instance anew.
+fn registered_checks(command: &Command) -> Vec<CheckKey> {
+    let Command::Register(registration) = command else { return Vec::new() };
+    let node = registration.node.name().folded();
+    registration.checks.iter().map(|check| CheckKey::new(node.clone(), check.id.clone())).collect()
 }
 
 fn checks(changes: &[Change]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {

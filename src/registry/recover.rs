@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::catalog::state::{Bounds, State};
-use crate::model::Node;
+use crate::model::{Node, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
+use crate::registry::history::Entry;
 use crate::registry::own_node::OwnNode;
 use crate::registry::rows;
 use crate::stdx::text::Text;
@@ -20,6 +21,8 @@ pub struct Recovered {
     pub index: u64,
     /// Every record as a change, nodes before what is on them.
     pub changes: Vec<Change>,
+    /// The transitions that led there, as far as they are kept.
+    pub history: Vec<Entry>,
 }
 
 /// Loads everything from `store`. If the agent's own node was stored under another name, it is renamed first, in one
@@ -28,9 +31,12 @@ pub struct Recovered {
 /// # Errors
 /// Whatever the store finds; a row that cannot be read counts as damage.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, StoreError> {
-    let mut changes = Vec::new();
+    let (mut changes, mut history) = (Vec::new(), Vec::new());
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
-        changes.extend(rows::change(table, key, value)?);
+        match table {
+            Table::History => history.push(rows::transition(key, value)?),
+            _ => changes.extend(rows::change(table, key, value)?),
+        }
         Ok(())
     })?;
     if let Some(old_key) = stored_name(&changes, own) {
@@ -38,12 +44,18 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         let (on_own, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(|it| *it.node() == old_key);
         let renamed: Vec<Change> = on_own.iter().map(|change| renamed(change, &own.name)).collect();
         let rows = on_own.iter().map(rows::removal).chain(renamed.iter().map(rows::row));
-        store.commit(&Batch { index: loaded.index, changes: rows.collect() })?;
+        let (of_own, of_others): (Vec<_>, Vec<_>) =
+            history.into_iter().partition(|entry: &Entry| entry.transition.subject.node == old_key);
+        let retold: Vec<Entry> = of_own.iter().map(|entry| retold(entry, &own.name)).collect();
+        let history_rows =
+            of_own.iter().map(rows::transition_removal).chain(retold.iter().map(rows::transition_row));
+        store.commit(&Batch { index: loaded.index, changes: rows.chain(history_rows).collect() })?;
         changes = [renamed, others].concat();
+        history = [retold, of_others].concat();
     }
     let mut state = State::new(&own.name, bounds);
     changes.iter().for_each(|change| state.absorb(change));
-    Ok(Recovered { state, index: loaded.index, changes })
+    Ok(Recovered { state, index: loaded.index, changes, history })
 }
 
 /// The key under which the agent's own node was stored, if that is not its name's.
@@ -55,6 +67,13 @@ fn stored_name(changes: &[Change], own: &OwnNode) -> Option<Text> {
         }
         _ => None,
     })
+}
+
+/// The same transition on a node of another name.
+fn retold(entry: &Entry, name: &Text) -> Entry {
+    let transition = Transition::clone(&entry.transition);
+    let subject = Subject { node: name.folded(), ..Subject::clone(&transition.subject) };
+    Entry { transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }), slot: entry.slot }
 }
 
 /// The same record on a node of another name.

@@ -1,15 +1,18 @@
 //! Records as stored rows, and back: JSON that a person can read.
 //!
 //! A node's row is filed under its name in lower case; an instance's and a check's under that, a tab and
-//! their id. Names and ids hold no control characters, so the tab is unambiguous.
+//! their id. Names and ids hold no control characters, so the tab is unambiguous. A transition's row is filed under
+//! node, instance, check and its slot, with tabs between them.
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::change::Change;
+use crate::model::{Cause, Status, Subject, Transition};
 use crate::persist::change::{Change as RowChange, Table};
+use crate::registry::history::{Entry, PER_CHECK_MAX};
 use crate::stdx::text::Text;
 
 const SEPARATOR: char = '\t';
@@ -35,7 +38,7 @@ pub fn removal(change: &Change) -> RowChange {
 pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<Change>, String> {
     let before = || None;
     Ok(Some(match table {
-        Table::Meta => return Ok(None),
+        Table::Meta | Table::History => return Ok(None),
         Table::Nodes => Change::Node { key: key.into(), before: before(), after: Some(read(key, value)?) },
         Table::Services => {
             let (node, id) = split(key)?;
@@ -46,6 +49,83 @@ pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<Change>, S
             Change::Check { node, id, before: None, after: Some(read(key, value)?) }
         }
     }))
+}
+
+/// A transition as its row's value.
+#[derive(Serialize, Deserialize)]
+struct TransitionRow {
+    index: u64,
+    #[serde(default)]
+    position: u32,
+    time_ms: u64,
+    service_name: Text,
+    check_name: Text,
+    from: Option<Status>,
+    #[serde(default)]
+    from_since_ms: u64,
+    to: Option<Status>,
+    cause: Cause,
+    output: Text,
+}
+
+/// The row of a transition.
+pub fn transition_row(entry: &Entry) -> RowChange {
+    let transition = &*entry.transition;
+    let row = TransitionRow {
+        index: transition.index,
+        position: transition.position,
+        time_ms: transition.time_ms,
+        service_name: transition.service_name.clone(),
+        check_name: transition.check_name.clone(),
+        from: transition.from,
+        from_since_ms: transition.from_since_ms,
+        to: transition.to,
+        cause: transition.cause,
+        output: transition.output.clone(),
+    };
+    RowChange::put(
+        Table::History,
+        transition_key(entry),
+        serde_json::to_vec(&row).expect("a transition has text keys only"),
+    )
+}
+
+/// What removes the row that [`transition_row`] wrote.
+pub fn transition_removal(entry: &Entry) -> RowChange {
+    RowChange::delete(Table::History, transition_key(entry))
+}
+
+/// The transition in a stored row.
+///
+/// # Errors
+/// A sentence when the row is not as [`transition_row`] writes it.
+pub fn transition(key: &str, value: &[u8]) -> Result<Entry, String> {
+    let mut parts = key.split(SEPARATOR);
+    let mut part = || parts.next().ok_or_else(|| format!("row {key:?}: its key has fewer than four parts"));
+    let (node, service_id, check_id, slot) = (part()?.into(), part()?.into(), part()?.into(), part()?);
+    let slot = slot.parse().ok().filter(|slot| *slot < PER_CHECK_MAX);
+    let slot = slot.ok_or_else(|| format!("row {key:?}: its slot is no number below {PER_CHECK_MAX}"))?;
+    let row: TransitionRow =
+        serde_json::from_slice(value).map_err(|error| format!("row {key:?}: {error}"))?;
+    let transition = Transition {
+        index: row.index,
+        position: row.position,
+        time_ms: row.time_ms,
+        subject: Arc::new(Subject { node, service_id, check_id }),
+        service_name: row.service_name,
+        check_name: row.check_name,
+        from: row.from,
+        from_since_ms: row.from_since_ms,
+        to: row.to,
+        cause: row.cause,
+        output: row.output,
+    };
+    Ok(Entry { transition: Arc::new(transition), slot })
+}
+
+fn transition_key(entry: &Entry) -> String {
+    let Subject { node, service_id, check_id } = &*entry.transition.subject;
+    format!("{node}{SEPARATOR}{service_id}{SEPARATOR}{check_id}{SEPARATOR}{}", entry.slot)
 }
 
 fn put<T: Serialize>(table: Table, key: String, record: &Option<Arc<T>>) -> RowChange {

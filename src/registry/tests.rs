@@ -8,7 +8,7 @@ use crate::catalog::state::Bounds;
 use crate::catalog::topic::Topic;
 use crate::health::{self, Health};
 use crate::model::{
-    Check, Command, ExistingChecks, NodePart, Observation, Origin, Probe, Refusal, Registration,
+    Cause, Check, Command, ExistingChecks, NodePart, Observation, Origin, Probe, Refusal, Registration,
 };
 use crate::model::{CheckDefinition, Service, Status};
 use crate::persist::change::Batch;
@@ -17,6 +17,7 @@ use crate::persist::memory::MemoryStore;
 use crate::persist::store::{Description, Loaded, RowSink, Store};
 use crate::probe::{self, Prober};
 use crate::registry::error::WriteError;
+use crate::registry::history::Of;
 use crate::registry::own_node::OwnNode;
 use crate::registry::{Parts, Registry};
 use crate::sys::clock::Clock;
@@ -148,6 +149,46 @@ fn a_full_store_undoes_the_batch_and_recovers_by_itself() {
     assert_eq!(registry.views().instances("web").len(), 1);
 }
 
+/// `index: from -> to` of each transition of the check, the newest first.
+fn told(registry: &Registry, check_id: &str) -> Vec<(Option<Status>, Option<Status>, Cause)> {
+    let of = Of::Check(&"own".into(), &check_id.into());
+    registry.history().newest(&of, 0, 100).iter().map(|it| (it.from, it.to, it.cause)).collect()
+}
+
+#[test]
+fn transitions_are_remembered_with_the_write_that_makes_them_and_over_a_restart() {
+    let store = shared();
+    let registry = open(&store);
+    registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
+    assert_eq!(told(&registry, "service:web-1"), [], "a registration is none");
+    let passing = |output: &str| Observation { status: Status::Passing, output: output.into() };
+    *store.full.lock() = true;
+    assert!(registry.report(&"service:web-1".into(), passing("lost")).is_err());
+    assert_eq!(told(&registry, "service:web-1"), [], "what was not written has not happened");
+    *store.full.lock() = false;
+    let critical = Observation { status: Status::Critical, output: "unwell".into() };
+    registry.report(&"service:web-1".into(), critical.clone()).unwrap();
+    registry.report(&"service:web-1".into(), passing("well")).unwrap();
+    let gone =
+        Command::DeregisterService { node: "own".into(), service_id: "web-1".into(), must_exist: true };
+    registry.write(gone).unwrap();
+    let expected = [
+        (Some(Status::Passing), None, Cause::Deregistration),
+        (Some(Status::Critical), Some(Status::Passing), Cause::Report),
+    ];
+    assert_eq!(told(&registry, "service:web-1"), expected);
+    drop(registry);
+    let registry = open_as(&store, "Own");
+    assert_eq!(told(&registry, "service:web-1"), expected);
+    registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
+    registry.report(&"service:web-1".into(), passing("well")).unwrap();
+    assert_eq!(
+        told(&registry, "service:web-1").len(),
+        3,
+        "the next life of an instance goes on in its history"
+    );
+}
+
 #[test]
 fn refusals_name_what_is_missing() {
     let registry = open(&shared());
@@ -189,6 +230,8 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
         let registry = open_as(&store, "Other");
         assert_eq!(health_of(&registry), [Status::Passing]);
         assert_eq!(registry.views().instances("web")[0].node.name, "Other");
+        let of = Of::Check(&"other".into(), &"service:web-1".into());
+        assert_eq!(registry.history().newest(&of, 0, 10).len(), 1, "and its history");
         assert!(registry.views().node("own", |_| ()).is_none());
     }
 }

@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::change::Change;
 use crate::catalog::state::{Moment, State};
+use crate::catalog::transitions::transitions;
 use crate::catalog::update::Update;
-use crate::model::Command;
+use crate::model::{Command, Transition};
 use crate::persist::change::Batch;
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::registry::error::WriteError;
+use crate::registry::history::{Entry, History};
 use crate::registry::rows;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
@@ -110,6 +112,8 @@ pub struct News<'a> {
     pub state: &'a State,
     /// The changes in their order; each record carries the index of its own.
     pub changes: &'a [Change],
+    /// The transitions among them, with what brought each about; in the history already.
+    pub transitions: &'a [Entry],
 }
 
 /// Whoever wants to know of changes when they are durable and published: the health engine above all.
@@ -129,6 +133,7 @@ pub struct Writer {
     pub(super) topics: Arc<Topics>,
     pub(super) clock: Clock,
     pub(super) followers: Vec<Box<dyn Follower>>,
+    pub(super) history: Arc<History>,
     pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
 }
 
@@ -149,6 +154,7 @@ pub(super) struct Jobs {
 #[derive(Default)]
 struct Work {
     changes: Vec<Change>,
+    transitions: Vec<Transition>,
     outcomes: Vec<(Option<oneshot::Sender<Reply>>, Reply)>,
 }
 
@@ -165,7 +171,8 @@ impl Writer {
                 self.take(job, &mut work);
             }
             jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
-            if let Err(error) = self.commit(&work.changes, &jobs.stats) {
+            let entries = self.history.place(std::mem::take(&mut work.transitions));
+            if let Err(error) = self.commit(&work.changes, entries, &jobs.stats) {
                 self.state.undo(&work.changes);
                 self.index = index_before;
                 work.fail(&WriteError::from(&error));
@@ -181,6 +188,7 @@ impl Writer {
             Ok(changes) if changes.is_empty() => Ok(Written { index: self.index, changed: false }),
             Ok(changes) => {
                 self.index = moment.index;
+                work.transitions.extend(transitions(&self.state, moment, &job.command, &changes));
                 work.changes.extend(changes);
                 Ok(Written { index: self.index, changed: true })
             }
@@ -190,11 +198,17 @@ impl Writer {
     }
 
     /// Makes the batch durable, then visible.
-    fn commit(&mut self, changes: &[Change], stats: &WriteStats) -> Result<(), StoreError> {
+    fn commit(
+        &mut self,
+        changes: &[Change],
+        entries: Vec<Entry>,
+        stats: &WriteStats,
+    ) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
         }
-        let batch = Batch { index: self.index, changes: changes.iter().map(rows::row).collect() };
+        let rows = changes.iter().map(rows::row).chain(self.history.rows(&entries));
+        let batch = Batch { index: self.index, changes: rows.collect() };
         let started = Instant::now();
         self.store.commit(&batch).inspect_err(|error| {
             let is_final = !matches!(error, StoreError::Full { .. });
@@ -204,15 +218,16 @@ impl Writer {
         })?;
         (self.on_commit)(started.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
-        self.publish(changes);
+        self.publish(changes, entries);
         Ok(())
     }
 
     /// Shows changes to readers, tells the followers, and moves the topics, which wakes the watchers.
-    fn publish(&mut self, changes: &[Change]) {
+    fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
         let update = Update::plan(&self.state, changes);
         let topics = self.views.publish(changes, update);
-        let news = News { state: &self.state, changes };
+        self.history.absorb(&entries);
+        let news = News { state: &self.state, changes, transitions: &entries };
         self.followers.iter_mut().for_each(|follower| follower.follow(&news));
         topics.iter().for_each(|topic| self.topics.advance(topic, self.index));
     }

@@ -8,5 +8,6 @@ mod clients;
 mod crowd;
 mod deaths;
 mod differential;
+mod drain;
 mod instance;
 mod restart;

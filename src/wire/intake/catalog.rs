@@ -125,6 +125,7 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
         enable_tag_override: body.enable_tag_override,
         proxy: proxy::proxy(body.proxy, "")?,
         connect: Connect { native: body.connect.native },
+        drain: None,
         origin: Origin::Catalog,
         indexes: Indexes::default(),
     })

@@ -109,6 +109,7 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
         enable_tag_override: body.enable_tag_override,
         proxy: proxy::proxy(body.proxy, UPSTREAM_TYPE)?,
         connect: Connect { native: body.connect.native },
+        drain: None,
         origin: Origin::Agent,
         indexes: Indexes::default(),
     })

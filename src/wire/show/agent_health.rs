@@ -5,19 +5,15 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{Check, Service, Status};
+use crate::model::{Check, Service, Status, hold};
 use crate::stdx::text::Text;
 use crate::wire::show::agent_service::AgentService;
-
-/// Id of the check that takes a whole node out, and prefix of those that take one instance out.
-const NODE_MAINTENANCE: &str = "_node_maintenance";
-const SERVICE_MAINTENANCE_PREFIX: &str = "_service_maintenance:";
 
 /// The word for several checks together: maintenance before critical before warning before passing.
 pub fn aggregated_status<'a>(checks: impl Iterator<Item = &'a Check>) -> &'static str {
     let mut worst = Status::Passing;
     for check in checks {
-        if check.id == NODE_MAINTENANCE || check.id.starts_with(SERVICE_MAINTENANCE_PREFIX) {
+        if hold::is_maintenance(check) {
             return "maintenance";
         }
         worst = worst.max(check.status);

@@ -28,7 +28,7 @@ pub struct AgentService<'a> {
     #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
     pub(in crate::wire) tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
     #[serde(serialize_with = "parts::weights")]
-    pub(in crate::wire) weights: &'a model::Weights,
+    pub(in crate::wire) weights: model::Weights,
     pub(in crate::wire) enable_tag_override: bool,
     #[serde(skip_serializing_if = "parts::is_default")]
     pub(in crate::wire) content_hash: &'a str,
@@ -59,7 +59,7 @@ impl<'a> AgentService<'a> {
             port: service.port,
             address: &service.address,
             tagged_addresses: &service.tagged_addresses,
-            weights: &service.weights,
+            weights: service.shown_weights(),
             enable_tag_override: service.enable_tag_override,
             content_hash: "",
             proxy: is_proxy.then(|| Proxy::of_agent(service.proxy.as_deref())),

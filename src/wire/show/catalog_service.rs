@@ -29,7 +29,7 @@ pub struct CatalogService<'a> {
     #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
     pub(in crate::wire) service_tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
     #[serde(serialize_with = "parts::weights")]
-    pub(in crate::wire) service_weights: &'a model::Weights,
+    pub(in crate::wire) service_weights: model::Weights,
     pub(in crate::wire) service_meta: &'a Meta,
     pub(in crate::wire) service_port: u16,
     pub(in crate::wire) service_enable_tag_override: bool,
@@ -56,7 +56,7 @@ impl<'a> CatalogService<'a> {
             service_tags: &service.tags,
             service_address: &service.address,
             service_tagged_addresses: &service.tagged_addresses,
-            service_weights: &service.weights,
+            service_weights: service.shown_weights(),
             service_meta: parts::meta_or_empty(&service.meta),
             service_port: service.port,
             service_enable_tag_override: service.enable_tag_override,

@@ -12,6 +12,7 @@ pub mod catalog_service;
 pub mod node_service;
 pub mod agent_service;
 pub mod check;
+pub mod drain;
 pub mod health_entry;
 pub mod agent_health;
 pub mod node_services;

@@ -25,7 +25,7 @@ pub struct NodeService<'a> {
     pub(in crate::wire) meta: &'a Option<Meta>,
     pub(in crate::wire) port: u16,
     #[serde(serialize_with = "parts::weights")]
-    pub(in crate::wire) weights: &'a model::Weights,
+    pub(in crate::wire) weights: model::Weights,
     pub(in crate::wire) enable_tag_override: bool,
     pub(in crate::wire) proxy: Proxy<'a>,
     #[serde(serialize_with = "parts::connect")]
@@ -46,7 +46,7 @@ impl<'a> NodeService<'a> {
             tagged_addresses: &service.tagged_addresses,
             meta: &service.meta,
             port: service.port,
-            weights: &service.weights,
+            weights: service.shown_weights(),
             enable_tag_override: service.enable_tag_override,
             proxy: Proxy::of_catalog(service.proxy.as_deref()),
             connect: &service.connect,

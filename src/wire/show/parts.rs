@@ -41,7 +41,7 @@ pub fn addresses<S: Serializer>(
 }
 
 /// Weights: `{"Passing":1,"Warning":1}`.
-pub fn weights<S: Serializer>(weights: &&model::Weights, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn weights<S: Serializer>(weights: &model::Weights, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Shown {

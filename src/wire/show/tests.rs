@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Check, ExistingChecks, Indexes, Node, NodePart, Registration, Service, Status};
+use crate::model::{Check, ExistingChecks, Indexes, Node, NodePart, Registration, Service, Status, hold};
 use crate::wire::intake::{AgentNode, catalog_registration, service_registration};
 use crate::wire::json;
 use crate::wire::show::*;
@@ -197,7 +197,7 @@ fn agent_health() {
         (vec![check("a", Status::Warning), check("b", Status::Passing)], "warning"),
         (vec![check("a", Status::Warning), check("b", Status::Critical)], "critical"),
         (vec![check("a", Status::Critical), check("_node_maintenance", Status::Critical)], "maintenance"),
-        (vec![check("_service_maintenance:x", Status::Critical)], "maintenance"),
+        (vec![hold::service_maintenance(&"x".into(), "".into())], "maintenance"),
     ] {
         assert_eq!(aggregated_status(checks.iter()), word);
     }

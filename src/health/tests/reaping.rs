@@ -1,0 +1,52 @@
+//! Instances that have been critical for too long.
+
+use super::*;
+
+#[test]
+fn instances_are_reaped_to_the_second() {
+    for (after_ms, expected_ms) in
+        [(1, 1_000), (1_000, 1_000), (90_000, 90_000), (72 * 3_600_000, 72 * 3_600_000)]
+    {
+        let mut world = World::new(Settings::default());
+        let mut web = ttl("beat", 1_000_000);
+        web.definition.deregister_critical_service_after = Duration::from_millis(after_ms);
+        let key = world.track(&web, Arrival::Registered);
+        world.observe(&key, Status::Passing, "", Source::Report);
+        world.live(100 * SECOND);
+        world.observe(&key, Status::Critical, "", Source::Report);
+        world.live(Duration::from_millis(expected_ms - 1));
+        let events = world.live(Duration::from_millis(1));
+        let expected = 100 * SECOND + Duration::from_millis(expected_ms);
+        let [(at, Due::Reap { service_id, critical_for, .. })] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((*at, *critical_for), (expected, Duration::from_millis(expected_ms)));
+        assert_eq!(*service_id, "web");
+        world.health.forget(&key);
+        assert!(world.live(100 * SECOND).is_empty());
+    }
+}
+
+#[test]
+fn only_an_unbroken_time_in_critical_of_an_instance_reaps() {
+    let mut world = World::new(Settings::default());
+    let mut beat = ttl("beat", 1_000_000);
+    beat.definition.deregister_critical_service_after = 60 * SECOND;
+    let of_the_node = Check { id: "node".into(), service_id: Text::default(), ..beat.clone() };
+    world.track(&of_the_node, Arrival::Registered);
+    let key = world.track(&beat, Arrival::Registered);
+    world.live(50 * SECOND);
+    world.observe(&key, Status::Warning, "", Source::Report);
+    world.observe(&key, Status::Critical, "a", Source::Report);
+    world.live(50 * SECOND);
+    world.observe(&key, Status::Critical, "b", Source::Report);
+    assert_eq!(reaped_at(&world.live(3600 * SECOND)), Some(110 * SECOND));
+}
+
+#[test]
+fn checks_of_the_catalog_are_not_run_but_reap() {
+    let mut world = World::new(Settings::default());
+    let mut web = Check { origin: Origin::Catalog, ..tcp("web") };
+    web.definition.deregister_critical_service_after = 30 * SECOND;
+    world.track(&web, Arrival::Registered);
+    let events = world.live(32 * SECOND);
+    assert_eq!((events.len(), reaped_at(&events)), (1, Some(30 * SECOND)));
+}

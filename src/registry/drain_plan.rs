@@ -1,0 +1,185 @@
+//! Which drain has a step due, and when the next one is. Pure: the time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::Service;
+use crate::stdx::text::Text;
+
+/// A step that was asked for and is not seen in the catalog is asked for again after this long: the queue may have been
+/// full, or the store.
+const RETRY_MS: u64 = 2_000;
+
+/// An instance: the key of its node and its id.
+pub type Place = (Text, Text);
+
+/// All drains by place, with what each has to do next.
+#[derive(Debug, Default)]
+pub struct DrainPlan {
+    drains: BTreeMap<Place, Entry>,
+    /// `(Unix time in milliseconds, place)` of everything that is still to come.
+    due: BTreeSet<(u64, Place)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    service: Arc<Service>,
+    due_ms: Option<u64>,
+}
+
+impl DrainPlan {
+    /// Takes over how an instance stands in the catalog; `None` when it is gone.
+    pub fn settle(&mut self, place: &Place, service: Option<&Arc<Service>>) {
+        if let Some(Entry { due_ms: Some(due_ms), .. }) = self.drains.remove(place) {
+            self.due.remove(&(due_ms, place.clone()));
+        }
+        let Some(service) = service else { return };
+        let Some(drain) = &service.drain else { return };
+        let due_ms = drain.next_ms(service.weights);
+        self.due.extend(due_ms.map(|due_ms| (due_ms, place.clone())));
+        self.drains.insert(place.clone(), Entry { service: service.clone(), due_ms });
+    }
+
+    /// The places whose time has come. Each is given again after two seconds, unless it is settled by then.
+    pub fn take_due(&mut self, now_ms: u64) -> Vec<Place> {
+        let mut taken = Vec::new();
+        while let Some((due_ms, _)) = self.due.first()
+            && *due_ms <= now_ms
+            && let Some((_, place)) = self.due.pop_first()
+        {
+            taken.push(place);
+        }
+        for place in &taken {
+            if let Some(entry) = self.drains.get_mut(place) {
+                entry.due_ms = Some(now_ms + RETRY_MS);
+                self.due.insert((now_ms + RETRY_MS, place.clone()));
+            }
+        }
+        taken
+    }
+
+    /// When something is due next.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.due.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Every drain there is, by place.
+    pub fn drains(&self) -> impl Iterator<Item = (&Place, &Arc<Service>)> {
+        self.drains.iter().map(|(place, entry)| (place, &entry.service))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.drains.len()
+    }
+
+    /// Whether nothing drains.
+    pub fn is_empty(&self) -> bool {
+        self.drains.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::drain::Stage;
+    use crate::model::{Drain, Weights};
+
+    const START_MS: u64 = 50_000;
+
+    fn place(id: &str) -> Place {
+        ("n".into(), id.into())
+    }
+
+    fn service(id: &str, passing: u16, drain: Option<Drain>) -> Arc<Service> {
+        let weights = Weights { passing, warning: 1 };
+        Arc::new(Service { id: id.into(), weights, drain: drain.map(Box::new), ..Service::default() })
+    }
+
+    fn drain(seconds: u64, deregister: bool) -> Option<Drain> {
+        Some(Drain::begin(START_MS, Duration::from_secs(seconds), 100, deregister, Text::default()))
+    }
+
+    /// What the writer would do with an instance whose time has come.
+    fn advanced(before: &Service, now_ms: u64) -> Option<Arc<Service>> {
+        let mut after = before.clone();
+        let drain = after.drain.as_mut().expect("it drains");
+        match drain.stage_at(now_ms) {
+            Stage::Share(percent) => drain.share_percent = percent,
+            Stage::Over => drain.share_percent = 0,
+            Stage::Gone => return None,
+        }
+        Some(Arc::new(after))
+    }
+
+    /// Two minutes in a loop, a tick every 100 ms.
+    #[test]
+    fn every_step_comes_in_its_time_and_once() {
+        let mut plan = DrainPlan::default();
+        for (id, passing, seconds, deregister) in
+            [("a", 10, 10, true), ("b", 1, 60, false), ("c", 4, 20, true)]
+        {
+            plan.settle(&place(id), Some(&service(id, passing, drain(seconds, deregister))));
+        }
+        let mut seen: BTreeMap<Text, Vec<u64>> = BTreeMap::new();
+        for now_ms in (START_MS..START_MS + 120_000).step_by(100) {
+            for place in plan.take_due(now_ms) {
+                let before =
+                    plan.drains().find(|(other, _)| **other == place).expect("it is there").1.clone();
+                seen.entry(place.1.clone()).or_default().push((now_ms - START_MS) / 1000);
+                plan.settle(&place, advanced(&before, now_ms).as_ref());
+            }
+        }
+        assert_eq!(seen[&Text::from("a")], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], "ten steps, then gone");
+        assert_eq!(seen[&Text::from("b")], [60], "nothing shows before the end");
+        assert_eq!(seen[&Text::from("c")], [6, 10, 16, 20, 22], "a weight of 4 falls where that shows");
+        assert_eq!((plan.len(), plan.next_ms()), (1, None), "b stays, out, with nothing to come");
+    }
+
+    #[test]
+    fn what_was_missed_comes_at_once_and_in_one() {
+        let mut plan = DrainPlan::default();
+        let draining = service("a", 10, drain(10, false));
+        plan.settle(&place("a"), Some(&draining));
+        let now_ms = START_MS + 7_500;
+        assert_eq!(plan.take_due(now_ms), [place("a")]);
+        let after = advanced(&draining, now_ms).expect("it is not gone");
+        assert_eq!(after.shown_weights().passing, 3);
+        plan.settle(&place("a"), Some(&after));
+        assert_eq!(plan.next_ms(), Some(START_MS + 8_000), "and then it goes on as planned");
+    }
+
+    #[test]
+    fn what_was_not_done_is_asked_for_again() {
+        let mut plan = DrainPlan::default();
+        plan.settle(&place("a"), Some(&service("a", 10, drain(10, false))));
+        let due_ms = START_MS + 1_000;
+        assert_eq!(plan.take_due(due_ms - 1), []);
+        assert_eq!(plan.take_due(due_ms), [place("a")]);
+        assert_eq!(plan.take_due(due_ms + RETRY_MS - 1), []);
+        assert_eq!(plan.take_due(due_ms + RETRY_MS), [place("a")]);
+    }
+
+    #[test]
+    fn what_is_cancelled_or_gone_is_forgotten() {
+        let mut plan = DrainPlan::default();
+        for after in [Some(service("a", 10, None)), None] {
+            plan.settle(&place("a"), Some(&service("a", 10, drain(10, true))));
+            assert_eq!(plan.len(), 1);
+            plan.settle(&place("a"), after.as_ref());
+            assert!(plan.is_empty());
+            assert_eq!((plan.next_ms(), plan.take_due(u64::MAX - RETRY_MS)), (None, vec![]));
+        }
+    }
+
+    #[test]
+    fn a_new_plan_replaces_the_old_one() {
+        let mut plan = DrainPlan::default();
+        plan.settle(&place("a"), Some(&service("a", 1, drain(10, true))));
+        plan.settle(&place("a"), Some(&service("a", 1, drain(20, true))));
+        assert_eq!(plan.next_ms(), Some(START_MS + 20_000));
+        assert_eq!(plan.take_due(START_MS + 19_999), []);
+    }
+}

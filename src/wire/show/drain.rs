@@ -1,0 +1,64 @@
+//! A drain as `/v1/muster/drain` shows it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::drain::Stage;
+use crate::model::{self, Drain, Service};
+use crate::wire::show::parts;
+
+/// The drain of one instance at one moment.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DrainEntry<'a> {
+    node: &'a str,
+    #[serde(rename = "ServiceID")]
+    service_id: &'a str,
+    service: &'a str,
+    /// `draining`, or `drained` when it is out.
+    state: &'static str,
+    reason: &'a str,
+    started: String,
+    until: String,
+    /// Share of the weights that is planned for now.
+    share_percent: u8,
+    /// The weights as registered.
+    #[serde(serialize_with = "parts::weights")]
+    weights: model::Weights,
+    /// The weights as answers show them.
+    #[serde(serialize_with = "parts::weights")]
+    weights_shown: model::Weights,
+    deregister: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deregister_at: Option<String>,
+}
+
+impl<'a> DrainEntry<'a> {
+    /// The drain of `service` on the node of that name, as it is at `now_ms`.
+    pub fn new(node: &'a str, service: &'a Service, drain: &'a Drain, now_ms: u64) -> Self {
+        let share = match drain.stage_at(now_ms) {
+            Stage::Share(percent) => percent,
+            Stage::Over | Stage::Gone => 0,
+        };
+        DrainEntry {
+            node,
+            service_id: &service.id,
+            service: &service.name,
+            state: if drain.share_percent == 0 { "drained" } else { "draining" },
+            reason: &drain.reason,
+            started: time(drain.started_ms),
+            until: time(drain.until_ms),
+            share_percent: share,
+            weights: service.weights,
+            weights_shown: service.shown_weights(),
+            deregister: drain.deregister,
+            deregister_at: drain.deregister_at_ms().map(time),
+        }
+    }
+}
+
+/// Unix time in milliseconds as RFC 3339 in UTC, `2026-11-25T05:00:00.000Z`; the number itself past the year 9999.
+pub fn time(unix_ms: u64) -> String {
+    let timestamp = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    timestamp.map_or_else(|| unix_ms.to_string(), |timestamp| format!("{timestamp:.3}"))
+}
