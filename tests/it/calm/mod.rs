@@ -6,24 +6,20 @@ mod population;
 mod reaping;
 mod recorder;
 
-use std::fs;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::support::process::Process;
-use population::Population;
+use population::{Population, Surroundings};
 
 /// How long muster is stopped: longer than every TTL, interval and timeout of the population.
 const STANDSTILL: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_restart_changes_nothing() {
-    let mut server = Process::muster(&[]).expect("muster starts");
-    let mut population = Population::settle(&server);
-    // In order, and as by a power cut: the same file of the store, two ways to leave it.
+    let surroundings = Surroundings::create();
+    let mut server = surroundings.muster();
+    let mut population = Population::settle(&server, surroundings);
+    // In order, and as by a power cut: the same registry, two ways to leave it.
     server.stop().expect("it ends in order");
     server.start_again().expect("muster starts again");
     population.live_on();
@@ -36,16 +32,11 @@ fn a_restart_changes_nothing() {
 
 #[test]
 fn neither_a_reload_nor_a_registration_again_changes_anything() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let define = |port: u16| put(directory.path(), "other.json", &definition("other", port));
-    define(1);
-    let path = directory.path().to_str().expect("a path in UTF-8").to_owned();
-    let server = Process::muster(&["--config-dir", &path]).expect("muster starts");
-    let mut population = Population::settle(&server);
+    let surroundings = Surroundings::create();
+    let server = surroundings.muster();
+    let mut population = Population::settle(&server, surroundings);
     for port in [2, 3] {
-        define(port);
-        server.signal("HUP");
-        population.wait_for_port("other", port);
+        population.reload(&server, port);
         population.live_on();
         population.register_again();
         population.live_on();
@@ -54,22 +45,14 @@ fn neither_a_reload_nor_a_registration_again_changes_anything() {
 }
 
 #[test]
-#[ignore = "muster does not do it"]
 fn a_standstill_of_muster_changes_nothing() {
-    let server = Process::muster(&[]).expect("muster starts");
-    let mut population = Population::settle(&server);
+    let surroundings = Surroundings::create();
+    let server = surroundings.muster();
+    let mut population = Population::settle(&server, surroundings);
     server.signal("STOP");
     // This is no wait for an event: how long it stands still is what the test is about.
     thread::sleep(STANDSTILL);
     server.signal("CONT");
     population.live_on();
     population.assert_calm(0);
-}
-
-fn put(directory: &Path, name: &str, text: &str) {
-    fs::write(directory.join(name), text).expect("a file can be written");
-}
-
-fn definition(name: &str, port: u16) -> String {
-    json!({"service": {"name": name, "port": port}}).to_string()
 }

@@ -1,6 +1,8 @@
 //! Some hundred healthy instances with every kind of check that may take fright: HTTP over connections that are kept, over
-//! connections that the target closes, and with slow answers; TCP; TTL, fed at half its time; aliases of these.
+//! connections that the target closes, and with slow answers; TCP; TTL, fed at half its time; aliases of these. Some are
+//! defined in a file, the rest registered by a client.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,15 +10,19 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::recorder::Recorder;
 use crate::differential::listener::Listener;
 use crate::instance::{Instance, Place};
-use crate::support::client::{Client, Request, ask_until};
+use crate::support::client::{Answer, Client, Request, ask_until};
 use crate::support::process::Process;
 
 /// Instances of each of the services.
 const INSTANCES: usize = 50;
+
+/// So many of them are defined in a file.
+const DEFINED: usize = 10;
 
 /// The services, by the kind of their check.
 const SERVICES: [&str; 7] =
@@ -38,37 +44,82 @@ const FEEDING_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs of a check, and rounds of feeding, that make up a while in which something would have shown.
 const RUNS: usize = 4;
-const FEEDINGS: usize = 2;
+const FEEDINGS: usize = 1;
 
 /// Longest wait for what must happen in the end.
 const EVENT_WAIT_MAX: Duration = Duration::from_secs(120);
 
+/// What the checks are directed at, and the files that define some of the instances.
+pub struct Surroundings {
+    targets: Vec<Instance>,
+    /// The target of one check more, which counts.
+    pulse: Listener,
+    directory: TempDir,
+}
+
+impl Surroundings {
+    pub fn create() -> Surroundings {
+        let pulse = Listener::start().expect("a listener on the loopback address");
+        let targets: Vec<Instance> = TARGETS.iter().map(|(_, order)| target(*order)).collect();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let surroundings = Surroundings { targets, pulse, directory };
+        surroundings.define("defined.json", json!({"services": surroundings.registrations(true)}));
+        surroundings.define_other(1);
+        surroundings
+    }
+
+    /// Starts muster, which reads the definitions.
+    pub fn muster(&self) -> Process {
+        let path = self.directory.path().to_str().expect("a path in UTF-8");
+        Process::muster(&["--config-dir", path]).expect("muster starts")
+    }
+
+    /// Defines a service that has nothing to do with the others.
+    pub fn define_other(&self, port: u16) {
+        self.define("other.json", json!({"service": {"name": OTHER, "port": port}}));
+    }
+
+    fn define(&self, name: &str, definition: Value) {
+        let path = self.directory.path().join(name);
+        fs::write(path, definition.to_string()).expect("a file can be written");
+    }
+
+    /// Some hundred instances, and one whose runs are counted: those of the file, or the others.
+    fn registrations(&self, defined: bool) -> Vec<Value> {
+        let numbers = if defined { 0..DEFINED } else { DEFINED..INSTANCES };
+        let mut registrations = Vec::new();
+        for service in SERVICES {
+            registrations.extend(numbers.clone().map(|at| registration(service, at, &self.targets)));
+        }
+        if !defined {
+            let url = format!("http://{}{PULSE}", self.pulse.address);
+            let check = json!({"CheckID": "pulse-check", "Name": "pulse", "HTTP": url, "Interval": INTERVAL});
+            registrations.push(json!({"Name": "pulse", "Check": check}));
+        }
+        registrations
+    }
+}
+
 /// Instances, their registrations, and everyone who looks on.
 pub struct Population {
     server: SocketAddr,
+    surroundings: Surroundings,
     registrations: Vec<Value>,
-    /// Targets of every run of the checks.
-    _targets: Vec<Instance>,
-    /// The target of one check more, which counts.
-    pulse: Listener,
     feeder: Feeder,
     recorders: Vec<Recorder>,
     history_before: Vec<String>,
 }
 
 impl Population {
-    /// Registers them all and waits until all pass; from then on every change is recorded.
-    pub fn settle(server: &Process) -> Population {
-        let pulse = Listener::start().expect("a listener on the loopback address");
-        let targets: Vec<Instance> = TARGETS.iter().map(|(_, order)| target(*order)).collect();
-        let registrations = registrations(&targets, &pulse);
+    /// Registers those that are not defined, and waits until all pass; from then on every change is recorded.
+    pub fn settle(server: &Process, surroundings: Surroundings) -> Population {
+        let registrations = surroundings.registrations(false);
         let server = server.address;
         let feeder = Feeder::start(server);
         let mut population = Population {
             server,
+            surroundings,
             registrations,
-            _targets: targets,
-            pulse,
             feeder,
             recorders: Vec::new(),
             history_before: Vec::new(),
@@ -85,7 +136,7 @@ impl Population {
         population
     }
 
-    /// Registers every instance as it is registered already.
+    /// Registers every instance that a client registered, as it is registered already.
     pub fn register_again(&self) {
         let mut client = Client::new(self.server);
         for registration in &self.registrations {
@@ -95,26 +146,28 @@ impl Population {
         }
     }
 
+    /// Changes what has nothing to do with them, has muster read its files again, and waits until it has.
+    pub fn reload(&self, server: &Process, port: u16) {
+        self.surroundings.define_other(port);
+        server.signal("HUP");
+        let request = Request::new("GET", &format!("/v1/agent/service/{OTHER}"));
+        let deadline = Instant::now() + EVENT_WAIT_MAX;
+        let has_port = |answer: &Answer| answer.status == 200 && answer.json()["Port"] == port;
+        let answer = ask_until(&mut Client::new(self.server), &request, deadline, has_port);
+        assert_eq!(answer.expect("the server listens").json()["Port"], port);
+    }
+
     /// Waits until every check has run some more times, and the fed ones are fed again.
     pub fn live_on(&mut self) {
-        self.pulse.script(PULSE, vec![200]);
+        let pulse = &self.surroundings.pulse;
+        pulse.script(PULSE, vec![200]);
         let fed = self.feeder.rounds.load(Ordering::SeqCst);
-        assert!(self.pulse.wait_for_hits(PULSE, RUNS, EVENT_WAIT_MAX), "the checks run");
+        assert!(pulse.wait_for_hits(PULSE, RUNS, EVENT_WAIT_MAX), "the checks run");
         let deadline = Instant::now() + EVENT_WAIT_MAX;
         while self.feeder.rounds.load(Ordering::SeqCst) < fed + FEEDINGS {
             assert!(Instant::now() < deadline, "the feeder gets through");
             thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    /// Waits until the agent shows the service with that port.
-    pub fn wait_for_port(&self, name: &str, port: u16) {
-        let request = Request::new("GET", &format!("/v1/agent/service/{name}"));
-        let deadline = Instant::now() + EVENT_WAIT_MAX;
-        let has_port =
-            |answer: &crate::support::client::Answer| answer.status == 200 && answer.json()["Port"] == port;
-        let answer = ask_until(&mut Client::new(self.server), &request, deadline, has_port);
-        assert_eq!(answer.expect("the server listens").json()["Port"], port, "{name}");
     }
 
     /// Ends the recording. No view may have shown anything but what it showed at the beginning, indexes of records
@@ -136,8 +189,8 @@ impl Population {
         let deadline = Instant::now() + EVENT_WAIT_MAX;
         let answer = ask_until(&mut Client::new(self.server), &request, deadline, |answer| {
             let body = answer.json();
-            let is_complete = body.as_object().is_some_and(|checks| checks.len() == self.registrations.len());
-            is_complete && not_passing(&body).is_empty()
+            let count = SERVICES.len() * INSTANCES + 1;
+            body.as_object().is_some_and(|checks| checks.len() == count) && not_passing(&body).is_empty()
         });
         let body = answer.expect("the server listens").json();
         assert_eq!(not_passing(&body), [""; 0], "every instance passes");
@@ -157,24 +210,15 @@ impl Population {
 /// The path of the check that counts.
 const PULSE: &str = "/pulse";
 
+/// A service without a check, whose definition changes.
+const OTHER: &str = "other";
+
 fn target(order: Option<&str>) -> Instance {
     let mut instance = Instance::start(&Place::here()).expect("an instance starts");
     if let Some(order) = order {
         instance.order(order);
     }
     instance
-}
-
-/// All of them: some hundred, and one whose runs are counted.
-fn registrations(targets: &[Instance], pulse: &Listener) -> Vec<Value> {
-    let mut registrations = Vec::new();
-    for service in SERVICES {
-        registrations.extend((0..INSTANCES).map(|at| registration(service, at, targets)));
-    }
-    let url = format!("http://{}{PULSE}", pulse.address);
-    let check = json!({"CheckID": "pulse-check", "Name": "pulse", "HTTP": url, "Interval": INTERVAL});
-    registrations.push(json!({"Name": "pulse", "Check": check}));
-    registrations
 }
 
 fn registration(service: &str, at: usize, targets: &[Instance]) -> Value {
