@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::flapping::{Schedule, summary, watch};
 use super::scenario::{DEAF, ON_A_HOST_OF_ITS_OWN, ON_THIS_HOST, Pace, Scenario};
-use super::{INTERVAL, TIMEOUT, run};
+use super::{INTERVAL, TIMEOUT, run, together};
 use crate::differential::find_consul;
 use crate::instance::certificates::Certificates;
 use crate::instance::host::Host;
@@ -70,9 +70,14 @@ fn print_flapping(muster: &Process, consul: &Process) {
         watched_for: Duration::from_secs(120),
         instances: 20,
     };
-    println!("\n| {schedule:?} | falls, on average | at most | in the answer |",);
+    let rows = [("Consul", consul, false), ("muster", muster, false), ("muster, damped", muster, true)];
+    // Mostly they wait, so they do not disturb each other.
+    let seen = together(rows.iter().enumerate(), |(at, (_, server, damped))| {
+        watch(server, &format!("row{at}"), schedule, *damped)
+    });
+    println!("\n{schedule:?}\n| Server | falls, on average | at most | in the answer |");
     println!("|---|---|---|---|");
-    println!("| Consul | {} |", summary(&watch(consul, "consul", schedule, false)));
-    println!("| muster | {} |", summary(&watch(muster, "plain", schedule, false)));
-    println!("| muster with damping | {} |", summary(&watch(muster, "damped", schedule, true)));
+    for ((name, ..), seen) in rows.iter().zip(&seen) {
+        println!("| {name} | {} |", summary(seen));
+    }
 }
