@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::flapping::{Schedule, summary, watch};
+use super::recovery::come_back;
 use super::scenario::{DEAF, ON_A_HOST_OF_ITS_OWN, ON_THIS_HOST, Pace, Scenario};
 use super::{INTERVAL, TIMEOUT, run, together};
 use crate::differential::find_consul;
@@ -13,6 +14,9 @@ use crate::support::process::Process;
 
 /// Most instances at a time: each is a process and two threads.
 const DEATHS_MAX: usize = 400;
+
+/// Most instances that come back in each of the ways.
+const RETURNS_MAX: usize = 50;
 
 /// The ways to die of which `MUSTER_DEATHS_ONLY` names a part; all when it is not set.
 fn is_wanted(name: &str) -> bool {
@@ -42,6 +46,9 @@ fn every_death_at_muster_and_at_consul() {
     for scenario in scenarios.chain(on_hosts).filter(|it| is_wanted(it.name)) {
         failures.extend(print_row(&muster, &consul, scenario, pace, &certificates));
     }
+    if is_wanted("returning") {
+        print_returns(&muster, &consul, pace);
+    }
     if is_wanted("flapping") {
         print_flapping(&muster, &consul);
     }
@@ -61,6 +68,25 @@ fn print_row(
     let ratio = theirs.quantile(99).as_secs_f64() / ours.quantile(99).as_secs_f64().max(f64::EPSILON);
     println!("| {} | {ours} | {theirs} | {ratio:.1} |", scenario.name);
     [ours.failures, theirs.failures].concat()
+}
+
+fn print_returns(muster: &Process, consul: &Process, pace: Pace) {
+    let rows = [
+        ("dead for a minute, then well again", 60, false),
+        ("dead for five minutes, then well again", 300, false),
+        ("the same, and registers again", 300, true),
+    ];
+    println!("\n| What comes back | muster p50 | p99 | max | Consul p50 | p99 | max |");
+    println!("|---|---|---|---|---|---|---|");
+    // Mostly they wait, so they do not disturb each other; fewer, since all are there at the same time.
+    let pace = Pace { deaths: pace.deaths.min(RETURNS_MAX), ..pace };
+    let tasks = rows.iter().flat_map(|row| [muster, consul].map(|server| (server, row)));
+    let figures = together(tasks, |(server, (_, dead_for_s, registers))| {
+        come_back(server, pace, Duration::from_secs(*dead_for_s), *registers)
+    });
+    for ((name, ..), figures) in rows.iter().zip(figures.chunks(2)) {
+        println!("| {name} | {} | {} |", figures[0], figures[1]);
+    }
 }
 
 fn print_flapping(muster: &Process, consul: &Process) {

@@ -8,6 +8,7 @@
 mod figures;
 mod flapping;
 mod full;
+mod recovery;
 mod scenario;
 mod victim;
 

@@ -12,8 +12,8 @@ use crate::instance::{Instance, Place};
 use crate::support::client::{Client, Request};
 use crate::support::process::Process;
 
-/// Longest wait for an instance to be shown as passing after it was registered: some intervals.
-const FIRST_PASS_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for an instance to be shown as passing: many intervals, and longer than muster backs off from the dead.
+const PASS_WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// How long one blocking query waits at most; then the next is parked.
 const PARKED_FOR: &str = "30s";
@@ -37,12 +37,32 @@ impl Victim {
         place: &Place,
     ) -> Result<Victim, String> {
         let instance = Instance::start(place)?;
-        let registration = scenario.registration(name, &instance, pace, server.name == "muster");
-        register(server.address, &registration)?;
-        let mut watcher = Watcher::park(server.address, name)?;
-        let shown = watcher.wait_until(true, Instant::now() + FIRST_PASS_WAIT_MAX)?;
-        shown.ok_or_else(|| format!("{name} does not pass within {FIRST_PASS_WAIT_MAX:?}"))?;
-        Ok(Victim { instance, watcher })
+        let watcher = Watcher::park(server.address, name)?;
+        let mut victim = Victim { instance, watcher };
+        victim.register(server, scenario, pace)?;
+        victim.shown_again(Instant::now())?;
+        Ok(victim)
+    }
+
+    /// Registers the instance.
+    ///
+    /// # Errors
+    /// With the server's words when it refuses.
+    pub fn register(&self, server: &Process, scenario: &Scenario, pace: Pace) -> Result<(), String> {
+        let knows_watch = server.name == "muster";
+        let registration = scenario.registration(&self.watcher.name, &self.instance, pace, knows_watch);
+        register(server.address, &registration)
+    }
+
+    /// Waits until the answer is there that shows the instance: how long that is after `well_at`.
+    ///
+    /// # Errors
+    /// A sentence when it does not pass in time.
+    pub fn shown_again(&mut self, well_at: Instant) -> Result<Duration, String> {
+        let shown_at = self.watcher.wait_until(true, Instant::now() + PASS_WAIT_MAX)?;
+        let shown_at = shown_at
+            .ok_or_else(|| format!("{} does not pass within {PASS_WAIT_MAX:?}", self.watcher.name))?;
+        Ok(shown_at.saturating_duration_since(well_at))
     }
 
     /// Lets the instance live for `span`.
