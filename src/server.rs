@@ -1,5 +1,6 @@
 //! The agent: config -> recover -> bind -> serve -> drain. The only file that sees every part.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::api::{Api, Host};
+use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::config;
 use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::load;
 use crate::config::reload::Reload;
+use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::{Config, LogFormat, StoreKind};
 use crate::health::{self, Health};
 use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
@@ -25,12 +28,14 @@ use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
 use crate::persist::store::Store;
 use crate::probe::{self, Prober};
+use crate::registry::checking::lanes;
+use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
 use crate::registry::{OpenError, Parts, Registry};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
-use crate::sys::runtime;
 use crate::sys::signals::{self, Signal};
+use crate::sys::{limits, runtime};
 use crate::telemetry::families;
 use crate::telemetry::line::Format;
 use crate::telemetry::logging::{self, Logging};
@@ -69,6 +74,7 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
     });
+    registry.panic_thresholds().set(panic_thresholds(&config));
     agent.define(&config.definitions, &[]).map_err(ServerError::Definition)?;
     let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
@@ -86,10 +92,11 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     Ok(())
 }
 
-fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerError> {
+fn open_registry(config: &Config, metrics: &Arc<Metrics>) -> Result<Registry, ServerError> {
     let (store, node_id) = open_store(config)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
     let started = Clock.now();
+    let (probes_max, watched_connections_max) = descriptors_of_probes(config);
     let registry = Registry::open(Parts {
         own_node: OwnNode {
             name: config.node.as_str().into(),
@@ -98,12 +105,11 @@ fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerE
             datacenter: config.datacenter.as_str().into(),
         },
         store,
-        health: Health::new(health::Settings {
-            checks_max: config.limits.checks_max,
-            check_update_interval: config.check_update_interval,
-            ..health::Settings::default()
-        }),
+        health: Health::new(health_settings(config)),
         prober: Prober::new(probe::Settings::default()).map_err(ServerError::System)?,
+        probes_max,
+        watched_connections_max,
+        metrics: metrics.clone(),
         clock: Clock,
         bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
         watchers_max: config.limits.blocking_queries_max,
@@ -114,6 +120,15 @@ fn open_registry(config: &Config, metrics: &Metrics) -> Result<Registry, ServerE
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());
     Ok(registry)
+}
+
+fn health_settings(config: &Config) -> health::Settings {
+    health::Settings {
+        checks_max: config.limits.checks_max,
+        check_update_interval: config.check_update_interval,
+        backoff_max: config.check_backoff_max,
+        ..health::Settings::default()
+    }
 }
 
 /// The store, and the node's UUID, which is kept with it.
@@ -130,6 +145,15 @@ fn open_store(config: &Config) -> Result<(Box<dyn Store>, Text), ServerError> {
     }
 }
 
+/// When each service is in panic, as configured.
+fn panic_thresholds(config: &Config) -> HashMap<Text, panic::Settings> {
+    let configured = config.service_defaults.iter().filter_map(|(name, defaults)| {
+        let PanicThreshold { percent, window } = defaults.panic?;
+        Some((name.as_str().into(), panic::Settings { threshold_percent: percent, window }))
+    });
+    configured.collect()
+}
+
 fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
     match address {
         config::address::ListenAddress::Tcp(address) => ListenAddress::Tcp(*address),
@@ -137,11 +161,21 @@ fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
     }
 }
 
+/// How many of the descriptors probes may have at a time, and how many their idle connections. An eighth each at most,
+/// for clients come first.
+fn descriptors_of_probes(config: &Config) -> (usize, usize) {
+    let share = limits::open_files_max() / 8;
+    let watched_max = if config.watch_connections { config.limits.watched_connections_max } else { 0 };
+    (share.min(lanes::Bounds::default().total_max), share.min(watched_max))
+}
+
 fn server_config(config: &Config) -> ServerConfig {
     let limits = &config.limits;
+    let (probes_max, watched_max) = descriptors_of_probes(config);
+    let descriptors = limits::open_files_max().saturating_sub(probes_max + watched_max);
     ServerConfig {
         // Never more than the descriptors allow: past them a client would get no answer instead of a 503.
-        connections_max: limits.connections_max.min(ServerConfig::default().connections_max),
+        connections_max: limits.connections_max.min(ServerConfig::connections_within(descriptors)),
         connections_per_ip_max: limits.connections_per_ip_max,
         head_bytes_max: limits.head_bytes_max,
         body_bytes_max: limits.body_bytes_max,
@@ -244,7 +278,9 @@ impl Host for Agent {
         let new = load::reload(&config).map_err(|problems| problems.to_string())?;
         let reload = Reload::between(&config, &new);
         self.define(&reload.defined, &reload.undefined)?;
+        self.registry.checking().set_settings(health_settings(&new));
         self.logging.set_level(new.log_level);
+        self.registry.panic_thresholds().set(panic_thresholds(&new));
         for change in &reload.restart {
             log::warn!("{} is now {:?}: this takes effect with the next start", change.key, change.after);
         }
@@ -298,9 +334,14 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging:
         let read = move || registry.views().sizes().checks[position] as f64;
         metrics.read(families::CATALOG_CHECKS, &[status], read);
     }
+    metrics.read(families::DRAINING, &[], of(|registry| registry.draining().count() as f64));
+    let in_panic = |registry: &Registry| registry.panic_thresholds().in_panic(registry.views()) as f64;
+    metrics.read(families::SERVICES_IN_PANIC, &[], of(in_panic));
     metrics.read(families::BLOCKING_QUERIES, &[], of(|registry| registry.topics().watching() as f64));
+    metrics.read(families::HISTORY_TRANSITIONS, &[], of(|registry| registry.history().len() as f64));
     let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
+    CheckingStats::expose(registry.checking());
     let logging = logging.clone();
     metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::api::answer::{self, empty};
+use crate::api::await_health::{self, Patience};
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::api::params::with_jitter;
@@ -19,17 +20,25 @@ use crate::wire::json;
 use crate::wire::select;
 use crate::wire::show::{AgentService, content_hash};
 
-/// `PUT /v1/agent/service/register[?replace-existing-checks]`
+/// `PUT /v1/agent/service/register[?replace-existing-checks][&wait=30s&until=passing]`
 pub fn register(call: &mut Call<'_, '_>) -> Outcome {
     let existing = match call.query()?.first("replace-existing-checks") {
         Some("" | "true") => ExistingChecks::Replace,
         _ => ExistingChecks::KeepStatus,
     };
+    let patience = Patience::read(call.query()?)?;
     let agent = AgentNode { name: call.api.registry.own_node().name.clone() };
     let registration = service_registration(call.request().body(), existing, &agent)?;
+    let awaited = registration.service.as_ref().zip(patience);
+    let awaited = awaited.map(|(service, patience)| (service.id.clone(), service.name.clone(), patience));
+    // Before anything is stored: it may be refused, and nothing that happens after must be missed.
+    let watch = awaited.as_ref().map(|(_, name, _)| await_health::watch(call, name)).transpose()?;
     call.api.registry.write(Command::Register(Box::new(registration)))?;
     call.api.counters.registrations_service.inc();
-    empty()
+    match awaited.zip(watch) {
+        Some(((id, name, patience), watch)) => await_health::wait(call, &id, &name, patience, watch),
+        None => empty(),
+    }
 }
 
 /// `PUT /v1/agent/service/deregister/:service_id`

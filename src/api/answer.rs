@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde::Serialize;
 
+use crate::api::cache::Kept;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::api::params::{Consistency, ReadParams, with_jitter};
@@ -30,6 +31,20 @@ pub struct Read {
     pub cache_headers: CacheHeaders,
 }
 
+/// What a read came to: a body and, if there is something to be said about it, a header.
+pub struct Rendered {
+    /// The JSON.
+    pub body: Vec<u8>,
+    /// The header with its value.
+    pub header: Option<(&'static str, String)>,
+}
+
+impl From<Vec<u8>> for Rendered {
+    fn from(body: Vec<u8>) -> Rendered {
+        Rendered { body, header: None }
+    }
+}
+
 /// Answers an indexed read: waits if the client wants to, then gives the body that is kept, or makes one.
 ///
 /// `render` makes the JSON from the state as it is when called. The index is read before it, so the body is never older
@@ -42,23 +57,42 @@ pub fn indexed(
     read: Read,
     render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
 ) -> Outcome {
+    indexed_variant(call, read, "", || render().map(Rendered::from))
+}
+
+/// As [`indexed`], where the answer depends on more than the request and the topic: `variant` tells one such answer
+/// from another.
+///
+/// # Errors
+/// As [`indexed`].
+pub fn indexed_variant(
+    call: &mut Call<'_, '_>,
+    read: Read,
+    variant: &str,
+    render: impl FnOnce() -> Result<Rendered, ApiError>,
+) -> Outcome {
     let Read { topic, params, cache_headers } = read;
     if params.index > 0 && !wait_for_change(call, &topic, &params)? {
         return Ok(Response::new(CLIENT_GONE));
     }
     let index = call.api.registry.topics().index(&topic);
-    let key = cache_key(call);
+    let key = cache_key(call, variant);
     let kept = call.api.cache.get(&key, index);
     let is_hit = kept.is_some();
-    let body = match kept {
-        Some(body) => body,
+    let kept = match kept {
+        Some(kept) => kept,
         None => {
-            let body = SharedBody::new(render()?);
-            call.api.cache.put(key, index, body.clone());
-            body
+            let Rendered { body, header } = render()?;
+            let header = header.map(|(name, value)| (name, value.into()));
+            let kept = Kept { body: SharedBody::new(body), header };
+            call.api.cache.put(key, index, kept.clone());
+            kept
         }
     };
-    let mut response = Response::new(200).with_body(Body::Shared(body));
+    let mut response = Response::new(200).with_body(Body::Shared(kept.body));
+    if let Some((name, value)) = kept.header {
+        response.headers.add(name, &value);
+    }
     add_index_headers(&mut response, index, params.consistency);
     if params.cached && cache_headers == CacheHeaders::Shown {
         response.headers.add("X-Cache", if is_hit { "HIT" } else { "MISS" });
@@ -67,6 +101,26 @@ pub fn indexed(
         }
     }
     response.headers.add("Content-Type", JSON);
+    Ok(response)
+}
+
+/// As [`indexed`], for what shows more than its topic stands for (the time of the last probe): its body is made anew
+/// each time.
+///
+/// # Errors
+/// As [`indexed`].
+pub fn indexed_anew(
+    call: &mut Call<'_, '_>,
+    topic: Topic,
+    params: ReadParams,
+    render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
+) -> Outcome {
+    if params.index > 0 && !wait_for_change(call, &topic, &params)? {
+        return Ok(Response::new(CLIENT_GONE));
+    }
+    let index = call.api.registry.topics().index(&topic);
+    let mut response = json_bytes(200, render()?);
+    add_index_headers(&mut response, index, params.consistency);
     Ok(response)
 }
 
@@ -132,8 +186,9 @@ fn wait_for_change(call: &mut Call<'_, '_>, topic: &Topic, params: &ReadParams) 
     Ok(true)
 }
 
-/// What distinguishes one answer from another: the path and every parameter but those that say when to answer.
-fn cache_key(call: &Call<'_, '_>) -> String {
+/// What distinguishes one answer from another: the path, every parameter but those that say when to answer, and the
+/// variant.
+fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
     let request = call.request();
     let mut key = String::with_capacity(64);
     key.push_str(request.path());
@@ -142,6 +197,9 @@ fn cache_key(call: &Call<'_, '_>) -> String {
             // Control characters cannot stand in names and so separate them.
             key.extend(["\u{1}", name, "\u{2}", value]);
         }
+    }
+    if !variant.is_empty() {
+        key.extend(["\u{3}", variant]);
     }
     key
 }

@@ -39,9 +39,18 @@ struct Shard {
     bytes: usize,
 }
 
+/// What is kept of an answer.
+#[derive(Clone)]
+pub struct Kept {
+    /// The body.
+    pub body: Arc<SharedBody>,
+    /// A header that belongs to it.
+    pub header: Option<(&'static str, Arc<str>)>,
+}
+
 struct Entry {
     index: u64,
-    body: Arc<SharedBody>,
+    kept: Kept,
     /// What the entry was counted with; the body grows when its compressed twin is made.
     bytes: usize,
 }
@@ -60,27 +69,28 @@ impl BodyCache {
         }
     }
 
-    /// The body made for `key` while its topic stood at `index`.
-    pub fn get(&self, key: &str, index: u64) -> Option<Arc<SharedBody>> {
+    /// What was made for `key` while its topic stood at `index`.
+    pub fn get(&self, key: &str, index: u64) -> Option<Kept> {
         let mut shard = self.shard(key).lock();
-        let body =
-            shard.entries.get(key).filter(|entry| entry.index == index).map(|entry| entry.body.clone());
+        let kept =
+            shard.entries.get(key).filter(|entry| entry.index == index).map(|entry| entry.kept.clone());
         drop(shard);
-        let counter = if body.is_some() { &self.hits } else { &self.misses };
+        let counter = if kept.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
-        body
+        kept
     }
 
-    /// Keeps the body made for `key` while its topic stood at `index`.
-    pub fn put(&self, key: String, index: u64, body: Arc<SharedBody>) {
+    /// Keeps what was made for `key` while its topic stood at `index`.
+    pub fn put(&self, key: String, index: u64, kept: Kept) {
         // The compressed twin is made later and is a fraction of the body; it is counted as if it were there.
-        let bytes = key.len() + body.plain().len() + body.plain().len() / 4;
+        let body_bytes = kept.body.plain().len();
+        let bytes = key.len() + body_bytes + body_bytes / 4;
         if bytes > SHARD_BYTES_MAX {
             return;
         }
         let mut shard = self.shard(&key).lock();
         shard.bytes += bytes;
-        if let Some((old_key, old)) = shard.entries.push(key.clone(), Entry { index, body, bytes }) {
+        if let Some((old_key, old)) = shard.entries.push(key.clone(), Entry { index, kept, bytes }) {
             shard.bytes -= old.bytes;
             self.evictions.fetch_add(u64::from(old_key != key), Ordering::Relaxed);
         }
@@ -107,8 +117,8 @@ impl Default for BodyCache {
 mod tests {
     use super::*;
 
-    fn body(bytes: usize) -> Arc<SharedBody> {
-        SharedBody::new(vec![b'x'; bytes])
+    fn body(bytes: usize) -> Kept {
+        Kept { body: SharedBody::new(vec![b'x'; bytes]), header: None }
     }
 
     #[test]
@@ -118,7 +128,7 @@ mod tests {
         assert!(cache.get("key", 7).is_some());
         assert!(cache.get("key", 8).is_none() && cache.get("key", 6).is_none());
         cache.put("key".into(), 8, body(2));
-        assert_eq!(cache.get("key", 8).map(|body| body.plain().len()), Some(2));
+        assert_eq!(cache.get("key", 8).map(|kept| kept.body.plain().len()), Some(2));
         assert_eq!((cache.hits.load(Ordering::Relaxed), cache.misses.load(Ordering::Relaxed)), (2, 2));
     }
 

@@ -2,10 +2,12 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/health>
 
-use crate::api::answer::{CacheHeaders, Read, indexed};
+use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant};
 use crate::api::call::{Call, Outcome};
-use crate::api::params::{self, ReadParams};
-use crate::api::selection::{self, has_meta, has_tags, near_first, passes};
+use crate::api::panic;
+use crate::api::params::ReadParams;
+use crate::api::question::Question;
+use crate::api::selection::{self, has_meta, near_first, passes};
 use crate::catalog::instance::CheckView;
 use crate::catalog::topic::Topic;
 use crate::model::Status;
@@ -18,27 +20,26 @@ use crate::wire::show::{HealthCheck, HealthEntry};
 pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
-    let filter = selection::indexed_filter(&params, &select::INSTANCE)?;
-    let passing = params::passing(call.query()?)?;
-    let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
+    let question = Question::read(call, &params, &name)?;
     let registry = &*call.api.registry;
     let topic = Topic::Health(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
-    let answer = indexed(call, read, || {
+    let answer = indexed_variant(call, read, &panic::variant(question.threshold), || {
         let mut instances = registry.views().instances(&name);
-        instances.retain(|instance| {
-            has_tags(instance, &tags)
-                && has_meta(instance.node.meta.as_ref(), &params.node_meta)
-                && (!passing || instance.status() == Status::Passing)
-        });
+        let panic = question.panic(&instances);
+        instances.retain(|instance| question.objection(instance, panic.as_ref()).is_none());
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
         let shown = instances
             .iter()
             .map(|found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter));
-        let wanted = shown.filter(|entry| passes(filter.as_ref(), entry));
-        Ok(json::list_to_vec(wanted, params.pretty))
+        let wanted = shown.filter(|entry| question.filter_objection(entry).is_none());
+        let body = json::list_to_vec(wanted, params.pretty);
+        Ok(Rendered { body, header: panic.map(|panic| (panic::HEADER, panic.summary())) })
     })?;
+    if answer.headers.get(panic::HEADER).is_some() {
+        call.api.counters.answers_in_panic.inc();
+    }
     Ok(answer.with_header("X-Consul-Query-Backend", "blocking-query"))
 }
 

@@ -5,10 +5,12 @@
 //! read that can block is answered.
 
 pub mod answer;
+pub mod await_health;
 pub mod cache;
 pub mod call;
 pub mod error;
 pub mod params;
+pub mod question;
 pub mod router;
 pub mod routes;
 
@@ -18,10 +20,14 @@ pub mod agent_info;
 pub mod agent_services;
 pub mod catalog;
 pub mod drain;
+pub mod explain;
 pub mod health;
+pub mod history;
 pub mod maintenance;
 pub mod operations;
+pub mod panic;
 pub mod selection;
+pub mod times;
 
 use std::io;
 use std::sync::Arc;
@@ -64,27 +70,29 @@ const OFFLOAD_THREADS: usize = 1;
 /// Answers that may wait for that thread.
 const OFFLOAD_QUEUE_MAX: usize = 16;
 
-/// Accepted writes by kind of record.
-pub(crate) struct WriteCounters {
+/// What handlers count: accepted writes by kind of record, and answers in panic.
+pub(crate) struct Counters {
     pub(crate) registrations_node: IntCounter,
     pub(crate) registrations_service: IntCounter,
     pub(crate) registrations_check: IntCounter,
     pub(crate) deregistrations_node: IntCounter,
     pub(crate) deregistrations_service: IntCounter,
     pub(crate) deregistrations_check: IntCounter,
+    pub(crate) answers_in_panic: IntCounter,
 }
 
-impl WriteCounters {
-    fn new(metrics: &Metrics) -> WriteCounters {
+impl Counters {
+    fn new(metrics: &Metrics) -> Counters {
         let registered = |kind| metrics.counter(families::REGISTRATIONS, &[kind]);
         let deregistered = |kind| metrics.counter(families::DEREGISTRATIONS, &[kind]);
-        WriteCounters {
+        Counters {
             registrations_node: registered("node"),
             registrations_service: registered("service"),
             registrations_check: registered("check"),
             deregistrations_node: deregistered("node"),
             deregistrations_service: deregistered("service"),
             deregistrations_check: deregistered("check"),
+            answers_in_panic: metrics.counter(families::PANIC_ANSWERS, &[]),
         }
     }
 }
@@ -98,7 +106,7 @@ pub struct Api {
     pub(crate) clock: Clock,
     router: Router,
     pub(crate) offload: Offload,
-    pub(crate) counters: WriteCounters,
+    pub(crate) counters: Counters,
     /// Counters of each row, in the order of the table.
     rows: Vec<RouteMetrics>,
     /// Counters of requests that lead nowhere.
@@ -124,7 +132,7 @@ impl Api {
         let counters = |verb, path| metrics.route(label(verb), path);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
-            counters: WriteCounters::new(&metrics),
+            counters: Counters::new(&metrics),
             router: Router::new(),
             rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
             nowhere: metrics.route("GET", "none"),

@@ -165,7 +165,11 @@ fn check_cache_control(request: &Request) -> Result<(), ApiError> {
     }
 }
 
-fn wait(query: &Query) -> Result<Duration, ApiError> {
+/// `?wait=`, within the bounds of blocking queries: [`WAIT_DEFAULT`] for none, at most [`WAIT_MAX`].
+///
+/// # Errors
+/// 400 for what is no duration.
+pub fn wait(query: &Query) -> Result<Duration, ApiError> {
     let nanoseconds = match query.first("wait").filter(|text| !text.is_empty()) {
         None => 0,
         Some(text) => {

@@ -5,7 +5,8 @@
 
 use crate::api::call::{Call, Outcome};
 use crate::api::{
-    agent_checks, agent_health, agent_info, agent_services, catalog, drain, health, maintenance, operations,
+    agent_checks, agent_health, agent_info, agent_services, catalog, drain, explain, health, history,
+    maintenance, operations,
 };
 
 /// One row.
@@ -89,6 +90,11 @@ pub const ROUTES: &[Route] = &[
     get("/v1/status/peers", agent_info::peers),
     get("/v1/muster/drain", drain::list),
     get_or_put("/v1/muster/drain/", drain::one),
+    get("/v1/muster/explain", explain::query),
+    get("/v1/muster/explain/", explain::instance),
+    get("/v1/muster/history/check/", history::check),
+    get("/v1/muster/history/service/", history::service),
+    get("/v1/muster/history/node/", history::node),
     get("/health", operations::health),
     get("/livez", operations::live),
     get("/readyz", operations::ready),

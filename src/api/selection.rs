@@ -42,16 +42,15 @@ pub fn has_meta(meta: Option<&Meta>, wanted: &[(Text, Text)]) -> bool {
     wanted.iter().all(|(key, value)| meta.and_then(|meta| meta.get(key)) == Some(value))
 }
 
-/// Whether an instance has every tag asked for, compared without regard to case.
+/// Whether an instance has every tag asked for, each in lower case, compared without regard to case.
 pub fn has_tags(instance: &Instance, wanted: &[String]) -> bool {
-    let has = |wanted: &String| {
-        instance
-            .service
-            .tags
-            .iter()
-            .any(|tag| tag.eq_ignore_ascii_case(wanted) || tag.to_lowercase() == *wanted)
-    };
-    wanted.iter().all(has)
+    wanted.iter().all(|wanted| has_tag(instance, wanted))
+}
+
+/// Whether an instance has the tag asked for, in lower case, compared without regard to case.
+pub fn has_tag(instance: &Instance, wanted: &str) -> bool {
+    let mut tags = instance.service.tags.iter();
+    tags.any(|tag| tag.eq_ignore_ascii_case(wanted) || tag.to_lowercase() == *wanted)
 }
 
 /// Puts what is on the node asked for (`?near=`) first and leaves the rest in order. There are no round-trip times

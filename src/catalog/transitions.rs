@@ -6,14 +6,8 @@ use std::sync::Arc;
 use crate::catalog::change::Change;
 use crate::catalog::state::{Moment, State};
 use crate::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
-use crate::model::{Cause, Check, Command, Service, Status, Subject, Transition};
+use crate::model::{Cause, Check, Command, Service, Status, Subject, Transition, hold};
 use crate::stdx::text::Text;
-
-/// What the type of a check is that takes an instance out for maintenance.
-pub const MAINTENANCE_KIND: &str = "maintenance";
-
-/// What the type of a check is that takes an instance out at the end of its drain.
-pub const DRAIN_KIND: &str = "drain";
 
 /// Finds the transitions among the `changes` that `command` made at `moment` and that led to `state`.
 ///
@@ -80,7 +74,8 @@ impl Look<'_> {
         let shown = after.or(before)?;
         let is_one = match (before, after) {
             (Some(before), Some(after)) => before.status != after.status,
-            (None, Some(after)) => takes_out(after),
+            // A hold takes an instance out that may have been in.
+            (None, Some(after)) => hold::is_hold(after),
             (before, None) => before.is_some(),
         };
         is_one.then(|| Transition {
@@ -137,14 +132,9 @@ fn removed(changes: &[Change]) -> HashMap<(&Text, &Text), &Service> {
     removed.collect()
 }
 
-/// Whether a check's beginning alone takes an instance out that may have been in.
-fn takes_out(check: &Check) -> bool {
-    matches!(check.kind.as_str(), MAINTENANCE_KIND | DRAIN_KIND)
-}
-
 /// What there is to tell of a check's finding.
 fn output(check: &Check) -> Text {
-    let said = if check.output.is_empty() && takes_out(check) { &check.notes } else { &check.output };
+    let said = if check.output.is_empty() && hold::is_hold(check) { &check.notes } else { &check.output };
     match said.len() {
         0..=TRANSITION_OUTPUT_BYTES_MAX => said.clone(),
         _ => said[..said.floor_char_boundary(TRANSITION_OUTPUT_BYTES_MAX)].into(),
@@ -153,7 +143,7 @@ fn output(check: &Check) -> Text {
 
 fn cause_of_end(command: &Command, changes: &[Change]) -> Cause {
     let drained = |change: &Change| match change {
-        Change::Check { before: Some(check), after: None, .. } => check.kind == DRAIN_KIND,
+        Change::Check { before: Some(check), after: None, .. } => hold::is_drained(check),
         _ => false,
     };
     match command {
@@ -220,8 +210,10 @@ mod tests {
         use Status::{Critical, Passing, Warning};
         let web = |status| register(Some("w"), vec![check("c", "w", "ttl", status)], Overwrite);
         let bare = || register(Some("w"), vec![], Overwrite);
-        let silent = || Check { output: "".into(), ..check("m", "w", "maintenance", Critical) };
-        let maintenance = || register(None, vec![silent()], KeepStatus);
+        let hold = || hold::service_maintenance(&"w".into(), "noted".into());
+        let maintenance = || register(None, vec![hold()], KeepStatus);
+        let drained = Service { id: "w".into(), ..Service::default() };
+        let drain = || register(None, vec![hold::drained(&drained, &"".into())], KeepStatus);
         let gone =
             || Command::DeregisterService { node: "n1".into(), service_id: "w".into(), must_exist: false };
         let reap = || Command::Reap { node: "n1".into(), service_id: "w".into(), check_id: "c".into() };
@@ -233,7 +225,7 @@ mod tests {
             (
                 "a new word of its registrar is",
                 vec![web(Passing), web(Warning)],
-                &[r#"n1/w(Web)/c: passing@1000 -> warning registration "said""#],
+                &[r#"n1/w(Web)/c: passing@1000 -> warning report "said""#],
             ),
             (
                 "a verdict",
@@ -244,12 +236,12 @@ mod tests {
             (
                 "maintenance begins",
                 vec![web(Passing), maintenance()],
-                &[r#"n1/w(Web)/m: none@0 -> critical registration "noted""#],
+                &[r#"n1/w(Web)/_service_maintenance:w: none@0 -> critical registration "noted""#],
             ),
             (
                 "maintenance ends",
-                vec![web(Passing), maintenance(), end_of("m")],
-                &[r#"n1/w(Web)/m: critical@2000 -> none deregistration "noted""#],
+                vec![web(Passing), maintenance(), end_of("_service_maintenance:w")],
+                &[r#"n1/w(Web)/_service_maintenance:w: critical@2000 -> none deregistration "noted""#],
             ),
             (
                 "an instance goes with its checks",
@@ -269,14 +261,10 @@ mod tests {
             ("one that has recovered is not", vec![web(Passing), reap()], &[]),
             (
                 "a drain ends with its instance",
-                vec![
-                    web(Passing),
-                    register(None, vec![check("d", "w", "drain", Critical)], KeepStatus),
-                    gone(),
-                ],
+                vec![web(Passing), drain(), gone()],
                 &[
+                    r#"n1/w(Web)/_service_drain:w: critical@2000 -> none drain "The drain of this instance is over.""#,
                     r#"n1/w(Web)/c: passing@1000 -> none drain "said""#,
-                    r#"n1/w(Web)/d: critical@2000 -> none drain "said""#,
                 ],
             ),
             (
@@ -307,7 +295,7 @@ mod tests {
                         Overwrite,
                     ),
                 ],
-                &[r#"n1/w(Web)/c: passing@1000 -> critical registration "said""#],
+                &[r#"n1/w(Web)/c: passing@1000 -> critical report "said""#],
             ),
             (
                 "there and back is none",

@@ -7,6 +7,7 @@ use crate::config::definitions;
 use crate::config::files;
 use crate::config::problem::Problems;
 use crate::config::raw::Raw;
+use crate::config::service_defaults;
 use crate::config::validated::{Config, Values};
 
 /// The file that is read from the working directory when none is named, if it is there.
@@ -48,9 +49,14 @@ pub fn load(invocation: &Invocation) -> Result<Config, Problems> {
     raw.add_flags(&invocation.flags);
     let values = Values::read(&raw, files::host_name().as_deref());
     let mut problems = raw.problems;
+    let service_defaults = service_defaults::read(&raw.service_defaults).unwrap_or_else(|refused| {
+        problems.extend(refused);
+        service_defaults::Defaults::default()
+    });
     match values {
         Ok(values) if problems.is_empty() => {
-            Ok(values.into_config(invocation.clone(), all_definitions, raw.warnings))
+            let config = values.into_config(invocation.clone(), all_definitions, raw.warnings);
+            Ok(Config { service_defaults, ..config })
         }
         Ok(_) => Err(Problems(problems)),
         Err(refused) => {

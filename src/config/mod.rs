@@ -16,6 +16,7 @@ pub mod load;
 pub mod problem;
 pub mod raw;
 pub mod reload;
+pub mod service_defaults;
 pub mod settings;
 pub mod validated;
 

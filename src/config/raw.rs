@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::config::problem::{Origin, Problem};
+use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
 
 /// Variables that say where to read rather than what to set.
@@ -26,6 +27,8 @@ pub struct Written {
 #[derive(Debug, Default)]
 pub struct Raw {
     written: BTreeMap<&'static str, Written>,
+    /// What stood under [`service_defaults::TABLES`], in the order in which it was read.
+    pub service_defaults: Vec<(toml::Value, Origin)>,
     /// What cannot be a setting at all.
     pub problems: Vec<Problem>,
     /// What was probably meant to be a setting, but may be somebody else's.
@@ -62,6 +65,9 @@ impl Raw {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             let is_table_of_ours = SETTINGS.iter().any(|it| it.key.starts_with(&format!("{key}.")));
             match (value, settings::by_key(&key)) {
+                (_, None) if key == service_defaults::TABLES => {
+                    self.service_defaults.push((value.clone(), origin.clone()));
+                }
                 (toml::Value::Table(inner), _) if is_table_of_ours => self.add_table(&key, inner, origin),
                 (_, Some(setting)) => self.add_value(setting, value, origin),
                 _ => self.problems.push(unknown_key(&key, value, origin)),

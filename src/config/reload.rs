@@ -23,6 +23,8 @@ pub struct Reload {
     pub effective: Vec<Change>,
     /// Settings that were changed but stay as they are until the next start.
     pub restart: Vec<Change>,
+    /// Whether the defaults of services are others; these take effect now.
+    pub service_defaults: bool,
     /// Definitions that are new or different.
     pub defined: Vec<Definition>,
     /// Definitions that are gone or different, as they were.
@@ -48,6 +50,7 @@ impl Reload {
                 }
             }
         }
+        reload.service_defaults = new.service_defaults != old.service_defaults;
         reload.defined = missing_in(&new.definitions, &old.definitions);
         reload.undefined = missing_in(&old.definitions, &new.definitions);
         reload

@@ -149,6 +149,21 @@ pub const SETTINGS: &[Setting] = &[
         "How long a check whose output alone has changed may wait until the catalog shows it.",
     ),
     setting(
+        "check_backoff_max",
+        Kind::Duration { min_s: 0, max_s: 86_400 },
+        Text("1m"),
+        Reload,
+        "The longest time between two runs of a check that stays critical, unless its interval is longer; 0 turns \
+         backing off off.",
+    ),
+    setting(
+        "watch_connections",
+        Kind::Boolean,
+        Text("true"),
+        Restart,
+        "Whether connections to the targets of checks are kept between probes and watched for their end.",
+    ),
+    setting(
         "limits.body_bytes_max",
         Kind::Bytes { min: 1 << 10, max: 64 << 20 },
         Text("1MiB"),
@@ -231,6 +246,13 @@ pub const SETTINGS: &[Setting] = &[
         Text("2000000"),
         Reload,
         "Checks in the catalog. A registration past it is refused.",
+    ),
+    setting(
+        "limits.watched_connections_max",
+        Kind::Integer { min: 0, max: 1_000_000 },
+        Text("10000"),
+        Restart,
+        "Idle connections to the targets of checks, and never more than an eighth of the descriptors.",
     ),
 ];
 

@@ -11,6 +11,7 @@ use crate::config::kind::Value;
 use crate::config::load::Invocation;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
+use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 
 /// Where the registry is kept.
@@ -47,6 +48,7 @@ pub struct Limits {
     pub nodes_max: usize,
     pub services_max: usize,
     pub checks_max: usize,
+    pub watched_connections_max: usize,
 }
 
 /// A complete configuration. Each field is the setting of its name, as [`SETTINGS`] describes it.
@@ -74,10 +76,16 @@ pub struct Config {
     pub workers: usize,
     /// How long a change of a check's output alone may wait.
     pub check_update_interval: Duration,
+    /// Most time between two runs of a check that stays critical; zero for no back-off.
+    pub check_backoff_max: Duration,
+    /// Whether connections to targets are kept between probes and watched for their end.
+    pub watch_connections: bool,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
     pub definitions: Vec<Definition>,
+    /// What holds for all instances of a service, by its name.
+    pub service_defaults: service_defaults::Defaults,
     /// Things to tell the operator that are no reason to refuse.
     pub warnings: Vec<String>,
     /// Every setting's value and where it came from; what the fields above were made of.
@@ -206,8 +214,11 @@ impl Values {
             log_format,
             workers: take!(self, Integer, "workers") as usize,
             check_update_interval: take!(self, Duration, "check_update_interval"),
+            check_backoff_max: take!(self, Duration, "check_backoff_max"),
+            watch_connections: take!(self, Boolean, "watch_connections"),
             limits: self.limits(),
             definitions,
+            service_defaults: service_defaults::Defaults::default(),
             warnings,
             values: self,
             invocation,
@@ -228,6 +239,7 @@ impl Values {
             nodes_max: take!(self, Integer, "limits.nodes_max") as usize,
             services_max: take!(self, Integer, "limits.services_max") as usize,
             checks_max: take!(self, Integer, "limits.checks_max") as usize,
+            watched_connections_max: take!(self, Integer, "limits.watched_connections_max") as usize,
         }
     }
 }

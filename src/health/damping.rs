@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::health::saved::SavedFlaps;
-use crate::health::settings::{DURATION_MAX, SETTLE_TIME};
+use crate::health::settings::DURATION_MAX;
 use crate::model::{Damping, Observation, Status};
 use crate::stdx::text::Text;
 
@@ -31,18 +31,10 @@ pub struct Flaps {
     penalty_at: Instant,
     /// When the penalty will have decayed to `reuse`; in the past when nothing is suppressed.
     suppressed_until: Instant,
-    /// The latest finding, if it is better than what is shown and held back.
-    held: Option<Held>,
+    /// The latest finding, if it is better than what is shown and held back, until `suppressed_until`.
+    held: Option<Observation>,
     /// The catalog was told of a holding back since the last fall.
     is_told: bool,
-}
-
-/// A finding that is held back.
-#[derive(Clone, Debug)]
-struct Held {
-    finding: Observation,
-    /// When it is to be shown, or shown again should it have been lost.
-    release_at: Instant,
 }
 
 /// What becomes of a finding.
@@ -85,8 +77,7 @@ impl Flaps {
         if self.suppressed_for(now).is_some() {
             flaps.suppressed_until = now + flaps.time_to_reuse();
         }
-        let release_at = flaps.suppressed_until;
-        flaps.held = self.held.clone().map(|held| Held { release_at, ..held });
+        flaps.held = self.held.clone();
         flaps
     }
 
@@ -120,12 +111,12 @@ impl Flaps {
 
     /// The status that is held back.
     pub fn held(&self) -> Option<Status> {
-        self.held.as_ref().map(|held| held.finding.status)
+        self.held.as_ref().map(|held| held.status)
     }
 
     /// When there is something to show.
     pub fn deadline(&self) -> Option<Instant> {
-        self.held.as_ref().map(|held| held.release_at)
+        self.held.as_ref().map(|_| self.suppressed_until)
     }
 
     /// The catalog showed `before` and shows `after` now.
@@ -145,13 +136,13 @@ impl Flaps {
 
     /// Decides about a finding, while the catalog shows `shown`.
     pub fn weigh(&mut self, now: Instant, shown: Status, finding: Observation) -> Weighed {
-        let held_before = self.held.take().map(|held| held.finding.status);
+        let held_before = self.held.take().map(|held| held.status);
         let Some(left) = self.suppressed_for(now).filter(|_| finding.status < shown) else {
             return Weighed::Show(finding);
         };
         let words = Observation { status: shown, output: words(shown, left, &finding) };
         let is_known = held_before == Some(finding.status);
-        self.held = Some(Held { finding, release_at: self.suppressed_until });
+        self.held = Some(finding);
         if is_known {
             return Weighed::Hold;
         }
@@ -159,11 +150,9 @@ impl Flaps {
         Weighed::Begin { words, at_once }
     }
 
-    /// The finding that was held back long enough. Comes again after `SETTLE_TIME` unless it has settled.
+    /// The finding that was held back long enough.
     pub fn take_due(&mut self, now: Instant) -> Option<Observation> {
-        let held = self.held.as_mut().filter(|held| held.release_at <= now)?;
-        held.release_at = now + SETTLE_TIME;
-        Some(held.finding.clone())
+        if self.suppressed_for(now).is_some() { None } else { self.held.take() }
     }
 
     fn penalty_max(&self) -> f64 {

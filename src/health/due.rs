@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::health::CheckKey;
-use crate::model::{Observation, Probe};
+use crate::model::{Cause, Observation, Probe};
 use crate::stdx::text::Text;
 
 /// Number of one run of a check, never used twice. A result is only taken from the run that is under way.
@@ -35,12 +35,15 @@ pub enum Due {
         /// Critical, with what the instance said last.
         observation: Observation,
     },
-    /// What flap damping held back is to be shown now: write this to the catalog, with damping as its cause.
-    Released {
+    /// A status that no observation of this moment brings is to be shown: flap damping lets it go now, or a change that
+    /// was handed out has not arrived. Write this to the catalog.
+    Show {
         /// The check.
         key: CheckKey,
         /// The latest finding.
         observation: Observation,
+        /// What brought it about.
+        cause: Cause,
     },
     /// The output has been different from the catalog's for long enough: write it. The status is the catalog's.
     Sync {

@@ -182,9 +182,9 @@ impl Health {
 
     /// The catalog shows this of a check now, whoever asked for it. To be called for every change it applies.
     pub fn settled(&mut self, now: Instant, key: &CheckKey, status: Status, output: &Text) {
-        let now = self.attend(now);
+        let at = Self::moment(self.attend(now), &self.settings, self.origin, self.stalls);
         if let Some(tracked) = self.checks.get_mut(key) {
-            tracked.settle(now, status, output);
+            tracked.settle(at, status, output);
             self.rearm(key);
         }
     }

@@ -1,6 +1,6 @@
 //! When a check is due, and what a result means: pace, thresholds, TTLs, flap damping, reaping, output written late.
 //!
-//! Pure: `now` is an argument, the only chance are hashes of what a check is, and what is to be done comes out as values
+//! Pure: `now` is an argument, the only chance is a hash of what a check is, and what is to be done comes out as values
 //! ([`Due`], [`Verdict`]). It knows neither the catalog nor how a probe is run; it never reads a clock and takes no
 //! lock. Start at [`Health`]; `DESIGN.md` draws the states of one check.
 

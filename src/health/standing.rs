@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::health::Verdict;
 use crate::health::settings::SETTLE_TIME;
-use crate::model::{Observation, Status};
+use crate::model::{Cause, Observation, Status};
 use crate::stdx::text::Text;
 
 /// Compares findings with what the catalog shows, so that only news is written to it.
@@ -27,7 +27,8 @@ pub struct Standing {
 #[derive(Clone, Debug)]
 struct Asked {
     observation: Observation,
-    /// From then on it counts as lost.
+    cause: Cause,
+    /// From then on it counts as lost, and is asked for again.
     until: Instant,
 }
 
@@ -48,14 +49,21 @@ impl Standing {
         &self.freshest
     }
 
-    /// When an output that was kept back is to be written.
+    /// When an output that was kept back, or a change that was lost, is to be written.
     pub fn deadline(&self) -> Option<Instant> {
-        self.sync_at
+        let asked_until = self.asked.as_ref().map(|asked| asked.until);
+        self.sync_at.into_iter().chain(asked_until).min()
     }
 
     /// Compares a finding with what the catalog shows or is about to. An output without a change of status may wait
     /// for `output_delay`.
-    pub fn judge(&mut self, now: Instant, finding: Observation, output_delay: Duration) -> Verdict {
+    pub fn judge(
+        &mut self,
+        now: Instant,
+        finding: Observation,
+        cause: Cause,
+        output_delay: Duration,
+    ) -> Verdict {
         let is_new_output = finding.output != self.freshest;
         self.freshest = finding.output.clone();
         let expected = self.expected(now);
@@ -68,7 +76,7 @@ impl Standing {
             return if is_new_output { Verdict::OutputOnly } else { Verdict::Unchanged };
         }
         self.sync_at = None;
-        self.asked = Some(Asked { observation: finding.clone(), until: now + SETTLE_TIME });
+        self.asked = Some(Asked { observation: finding.clone(), cause, until: now + SETTLE_TIME });
         Verdict::Changed(finding)
     }
 
@@ -100,6 +108,17 @@ impl Standing {
         Some(Observation { status, output: self.freshest.clone() })
     }
 
+    /// The change that did not arrive in time, to be asked for again in the same words.
+    pub fn take_lost(&mut self, now: Instant) -> Option<(Observation, Cause)> {
+        let asked = self.asked.as_mut().filter(|asked| asked.until <= now)?;
+        if asked.observation == self.shown {
+            self.asked = None;
+            return None;
+        }
+        asked.until = now + SETTLE_TIME;
+        Some((asked.observation.clone(), asked.cause))
+    }
+
     /// What the catalog will show once everything asked for has arrived. A change that was lost on its way counts as
     /// never asked for.
     pub fn expected(&self, now: Instant) -> &Observation {
@@ -125,12 +144,17 @@ mod tests {
         let start = Instant::now();
         let mut standing = Standing::new(Status::Critical, &Text::from(""));
         let well = finding(Status::Passing, "ok");
-        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Changed(well.clone()));
-        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Unchanged);
+        assert_eq!(standing.judge(start, well.clone(), Cause::Probe, DELAY), Verdict::Changed(well.clone()));
+        assert_eq!(standing.judge(start, well.clone(), Cause::Probe, DELAY), Verdict::Unchanged);
         let later = start + SETTLE_TIME;
-        assert_eq!(standing.judge(later, well.clone(), DELAY), Verdict::Changed(well.clone()));
+        assert_eq!(standing.take_lost(later - Duration::from_nanos(1)), None);
+        assert_eq!(standing.deadline(), Some(later));
+        assert_eq!(standing.take_lost(later), Some((well.clone(), Cause::Probe)));
+        assert_eq!(standing.judge(later, well.clone(), Cause::Probe, DELAY), Verdict::Unchanged);
+        let later = later + SETTLE_TIME;
+        assert_eq!(standing.judge(later, well.clone(), Cause::Probe, DELAY), Verdict::Changed(well.clone()));
         standing.settle(later, Status::Passing, &Text::from("ok"), DELAY);
-        assert_eq!(standing.judge(later + SETTLE_TIME, well, DELAY), Verdict::Unchanged);
+        assert_eq!(standing.judge(later + SETTLE_TIME, well, Cause::Probe, DELAY), Verdict::Unchanged);
     }
 
     #[test]
@@ -138,10 +162,10 @@ mod tests {
         let start = Instant::now();
         let mut standing = Standing::new(Status::Passing, &Text::from("ok"));
         let (expired, well) = (finding(Status::Critical, "TTL expired"), finding(Status::Passing, "ok"));
-        assert_eq!(standing.judge(start, expired.clone(), DELAY), Verdict::Changed(expired));
-        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Changed(well.clone()));
+        assert_eq!(standing.judge(start, expired.clone(), Cause::Probe, DELAY), Verdict::Changed(expired));
+        assert_eq!(standing.judge(start, well.clone(), Cause::Probe, DELAY), Verdict::Changed(well.clone()));
         standing.settle(start, Status::Critical, &Text::from("TTL expired"), DELAY);
-        assert_eq!(standing.judge(start, well.clone(), DELAY), Verdict::Unchanged);
+        assert_eq!(standing.judge(start, well.clone(), Cause::Probe, DELAY), Verdict::Unchanged);
         standing.settle(start, Status::Passing, &Text::from("ok"), DELAY);
         assert_eq!(standing.freshest(), &well.output);
         assert_eq!(standing.deadline(), None);
@@ -152,9 +176,15 @@ mod tests {
         let start = Instant::now();
         let mut standing = Standing::new(Status::Passing, &Text::from("1"));
         for output in ["2", "3"] {
-            assert_eq!(standing.judge(start, finding(Status::Passing, output), DELAY), Verdict::OutputOnly);
+            assert_eq!(
+                standing.judge(start, finding(Status::Passing, output), Cause::Probe, DELAY),
+                Verdict::OutputOnly
+            );
         }
-        assert_eq!(standing.judge(start, finding(Status::Passing, "3"), DELAY), Verdict::Unchanged);
+        assert_eq!(
+            standing.judge(start, finding(Status::Passing, "3"), Cause::Probe, DELAY),
+            Verdict::Unchanged
+        );
         assert_eq!(standing.freshest(), "3");
         assert_eq!(standing.take_due(start + DELAY / 2), None);
         let due = start + DELAY;
@@ -169,8 +199,11 @@ mod tests {
     fn an_output_that_returns_to_what_is_shown_needs_no_writing() {
         let start = Instant::now();
         let mut standing = Standing::new(Status::Passing, &Text::from("1"));
-        standing.judge(start, finding(Status::Passing, "2"), DELAY);
-        assert_eq!(standing.judge(start, finding(Status::Passing, "1"), DELAY), Verdict::Unchanged);
+        standing.judge(start, finding(Status::Passing, "2"), Cause::Probe, DELAY);
+        assert_eq!(
+            standing.judge(start, finding(Status::Passing, "1"), Cause::Probe, DELAY),
+            Verdict::Unchanged
+        );
         assert_eq!(standing.deadline(), None);
     }
 
@@ -178,7 +211,10 @@ mod tests {
     fn without_delay_every_output_is_written_at_once() {
         let mut standing = Standing::new(Status::Passing, &Text::from("1"));
         let news = finding(Status::Passing, "2");
-        assert_eq!(standing.judge(Instant::now(), news.clone(), Duration::ZERO), Verdict::Changed(news));
+        assert_eq!(
+            standing.judge(Instant::now(), news.clone(), Cause::Probe, Duration::ZERO),
+            Verdict::Changed(news)
+        );
     }
 
     #[test]

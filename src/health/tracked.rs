@@ -13,7 +13,7 @@ use crate::health::standing::Standing;
 use crate::health::timers::{Alarm, Timers};
 use crate::health::watch::Watch;
 use crate::health::{Arrival, CheckKey, Due, Run, Settings, Source, Verdict, output};
-use crate::model::{Check, CheckDefinition, Observation, Status};
+use crate::model::{Cause, Check, CheckDefinition, Observation, Status};
 use crate::stdx::text::Text;
 
 /// Everything health knows of one check.
@@ -28,8 +28,8 @@ pub struct Tracked {
     flaps: Option<Box<Flaps>>,
     /// When the last result or report came.
     observed_at: Option<Instant>,
-    /// Delay of an output that changed alone.
-    output_delay: Duration,
+    /// Of its key: decides how long an output that changed alone waits.
+    key_hash: u64,
     /// The alarm that is set for it: at the deadline or earlier.
     alarm: Option<Alarm>,
 }
@@ -68,7 +68,7 @@ impl Tracked {
             reaping: Reaping::new(at.now, check, status_age, not_before),
             flaps: flaps.map(Box::new),
             observed_at: None,
-            output_delay: output_delay(key, at.settings),
+            key_hash: hash(at.settings.seed, key),
             alarm: None,
         }
     }
@@ -81,7 +81,7 @@ impl Tracked {
         if !is_same {
             self.redefine(at, check);
         }
-        self.settle(at.now, check.status, &check.output);
+        self.settle(at, check.status, &check.output);
     }
 
     fn redefine(&mut self, at: Moment<'_>, check: &Check) {
@@ -105,17 +105,12 @@ impl Tracked {
     }
 
     /// The catalog shows `status` and `output` now.
-    pub fn settle(&mut self, now: Instant, status: Status, output: &Text) {
-        if let Watch::Reports(reports) = &mut self.watch
-            && reports.has_asked(status, output)
-        {
-            reports.settle_silence();
-        }
+    pub fn settle(&mut self, at: Moment<'_>, status: Status, output: &Text) {
         if let Some(flaps) = &mut self.flaps {
-            flaps.settle(now, self.standing.shown().status, status);
+            flaps.settle(at.now, self.standing.shown().status, status);
         }
-        self.standing.settle(now, status, output, self.output_delay);
-        self.settle_reaping(now);
+        self.standing.settle(at.now, status, output, self.output_delay(at.settings));
+        self.settle_reaping(at.now);
     }
 
     /// An instance that is kept from passing by damping alone is alive: it does not come nearer to its end.
@@ -229,19 +224,23 @@ impl Tracked {
             _ => return Verdict::Ignored,
         };
         self.observed_at = Some(now);
-        finding.map_or(Verdict::Unchanged, |finding| self.conclude(now, finding))
+        let cause = match source {
+            Source::Probe(_) => Cause::Probe,
+            Source::Report => Cause::Report,
+            Source::Alias => Cause::Alias,
+        };
+        finding.map_or(Verdict::Unchanged, |finding| self.conclude(at, finding, cause))
     }
 
     /// Says what to show for a finding that stands.
-    fn conclude(&mut self, now: Instant, finding: Observation) -> Verdict {
-        let Some(flaps) = &mut self.flaps else {
-            return self.standing.judge(now, finding, self.output_delay);
-        };
+    fn conclude(&mut self, at: Moment<'_>, finding: Observation, cause: Cause) -> Verdict {
+        let (now, delay) = (at.now, self.output_delay(at.settings));
+        let Some(flaps) = &mut self.flaps else { return self.standing.judge(now, finding, cause, delay) };
         let verdict = match flaps.weigh(now, self.standing.expected(now).status, finding) {
-            Weighed::Show(finding) => self.standing.judge(now, finding, self.output_delay),
+            Weighed::Show(finding) => self.standing.judge(now, finding, cause, delay),
             Weighed::Begin { words, at_once } => {
-                let delay = if at_once { Duration::ZERO } else { self.output_delay };
-                self.standing.judge(now, words, delay)
+                let delay = if at_once { Duration::ZERO } else { delay };
+                self.standing.judge(now, words, Cause::Damping, delay)
             }
             Weighed::Hold => Verdict::Unchanged,
         };
@@ -256,8 +255,11 @@ impl Tracked {
             due.push(Due::Reap { key: key.clone(), service_id, critical_for });
         }
         self.collect_run(at, key, runs_started, due);
-        self.collect_expiry(at.now, key, due);
-        self.collect_release(at.now, key, due);
+        self.collect_expiry(at, key, due);
+        self.collect_release(at, key, due);
+        if let Some((observation, cause)) = self.standing.take_lost(at.now) {
+            due.push(Due::Show { key: key.clone(), observation, cause });
+        }
         if let Some(observation) = self.standing.take_due(at.now) {
             due.push(Due::Sync { key: key.clone(), observation });
         }
@@ -280,29 +282,30 @@ impl Tracked {
         }
     }
 
-    fn collect_expiry(&mut self, now: Instant, key: &CheckKey, due: &mut Vec<Due>) {
+    fn collect_expiry(&mut self, at: Moment<'_>, key: &CheckKey, due: &mut Vec<Due>) {
         let Watch::Reports(reports) = &mut self.watch else { return };
-        let Some(expired) = reports.take_expired(now, self.standing.freshest()) else { return };
-        match self.conclude(now, expired) {
-            Verdict::Changed(observation) => due.push(Due::Expired { key: key.clone(), observation }),
-            _ => {
-                if let Watch::Reports(reports) = &mut self.watch {
-                    reports.settle_silence();
-                }
-            }
+        if !reports.take_expired(at.now) {
+            return;
+        }
+        let output = output::expired(self.standing.freshest());
+        let expired = Observation { status: Status::Critical, output };
+        if let Verdict::Changed(observation) = self.conclude(at, expired, Cause::Ttl) {
+            due.push(Due::Expired { key: key.clone(), observation });
         }
     }
 
-    fn collect_release(&mut self, now: Instant, key: &CheckKey, due: &mut Vec<Due>) {
-        let Some(held) = self.flaps.as_mut().and_then(|flaps| flaps.take_due(now)) else { return };
-        if let Verdict::Changed(observation) = self.standing.judge(now, held, self.output_delay) {
-            due.push(Due::Released { key: key.clone(), observation });
+    fn collect_release(&mut self, at: Moment<'_>, key: &CheckKey, due: &mut Vec<Due>) {
+        let Some(held) = self.flaps.as_mut().and_then(|flaps| flaps.take_due(at.now)) else { return };
+        let (cause, delay) = (Cause::Damping, self.output_delay(at.settings));
+        if let Verdict::Changed(observation) = self.standing.judge(at.now, held, cause, delay) {
+            due.push(Due::Show { key: key.clone(), observation, cause });
         }
     }
-}
 
-/// Half to one and a half of the operator's setting, so that checks registered together are not written together.
-fn output_delay(key: &CheckKey, settings: &Settings) -> Duration {
-    let delay = settings.check_update_interval;
-    delay / 2 + part(hash(settings.seed, key), delay)
+    /// How long an output that changed alone may wait: half to one and a half of the operator's setting, so that checks
+    /// registered together are not written together.
+    fn output_delay(&self, settings: &Settings) -> Duration {
+        let delay = settings.check_update_interval;
+        delay / 2 + part(self.key_hash, delay)
+    }
 }

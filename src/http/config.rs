@@ -50,11 +50,17 @@ pub struct ServerConfig {
     pub gzip_threads: usize,
 }
 
+impl ServerConfig {
+    /// Most connections that fit into so many descriptors, with some of these kept back.
+    pub fn connections_within(descriptors: usize) -> usize {
+        descriptors.saturating_sub(DESCRIPTORS_RESERVED).clamp(16, CONNECTIONS_CEILING)
+    }
+}
+
 impl Default for ServerConfig {
     fn default() -> ServerConfig {
-        let descriptors = limits::open_files_max().saturating_sub(DESCRIPTORS_RESERVED);
         ServerConfig {
-            connections_max: descriptors.clamp(16, CONNECTIONS_CEILING),
+            connections_max: ServerConfig::connections_within(limits::open_files_max()),
             connections_per_ip_max: 200,
             request_line_bytes_max: 8 * 1024,
             head_bytes_max: 32 * 1024,

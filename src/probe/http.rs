@@ -10,10 +10,11 @@ use ureq::http::{Method, Request, Response, StatusCode, request};
 use ureq::{Agent, Body, Error};
 
 use crate::model::{Observation, Probe, Status};
+use crate::probe::channel::Kept;
 use crate::probe::dial::{DialError, Dialer};
 use crate::probe::tls::{self, Trust};
-use crate::probe::transport::Line;
-use crate::probe::{critical, words};
+use crate::probe::transport::{Berth, Home, Line};
+use crate::probe::{Finding, critical, words};
 
 /// Redirects that are followed, as Go's client does.
 const REDIRECTS_MAX: u32 = 10;
@@ -27,6 +28,9 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes read at a time. On the heap: a coroutine's stack is small.
 const READ_BYTES: usize = 8 * 1024;
+
+/// Bytes of an answer that may wait to be looked at: the longest head and then some.
+const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX + 16 * 1024;
 
 /// Go's words when a client's timeout ends a request.
 const TIMED_OUT: &str = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
@@ -42,28 +46,47 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Sends the request of `probe` and judges the answer. A probe of another kind is not run.
-    pub fn run(&self, probe: &Probe, output_bytes_max: usize) -> Observation {
-        let Probe::Http { url, method, .. } = probe else { return critical("not an HTTP check") };
+    /// Sends the request of `probe` and judges the answer. A probe of another kind is not run. The request goes over
+    /// `kept` where that is still open; if its end comes instead of an answer, once more over a new connection.
+    pub fn run(&self, probe: &Probe, output_bytes_max: usize, kept: Option<Kept>, keep: bool) -> Finding {
+        let Probe::Http { url, method, .. } = probe else {
+            return critical("not an HTTP check").into();
+        };
         let method = if method.is_empty() { "GET" } else { method.as_str() };
         let shown_url = words::url_without_password(url);
-        match self.exchange(probe, url, method) {
+        let idle = kept.and_then(|kept| kept.resume(&self.dialer.rules, self.deadline));
+        let mut berth = Arc::new(Berth::new(idle));
+        let mut answer = self.exchange(probe, url, method, keep, &berth);
+        if answer.is_err() && berth.was_reused_in_vain() && Instant::now() < self.deadline {
+            berth = Arc::default();
+            answer = self.exchange(probe, url, method, keep, &berth);
+        }
+        let observation = match answer {
             Ok(response) => judge(response, method, &shown_url, output_bytes_max),
             Err(fault) => critical(format!("{} {shown_url:?}: {fault}", words::method(method))),
-        }
+        };
+        Finding { observation, kept: berth.take().filter(|_| keep).map(Kept) }
     }
 
-    fn exchange(&self, probe: &Probe, url: &str, method: &str) -> Result<Response<Body>, String> {
+    fn exchange(
+        &self,
+        probe: &Probe,
+        url: &str,
+        method: &str,
+        keep: bool,
+        berth: &Arc<Berth>,
+    ) -> Result<Response<Body>, String> {
         let Probe::Http { body, tls_skip_verify, tls_server_name, disable_redirects, .. } = probe else {
             return Err("not an HTTP check".to_owned());
         };
-        let request = head(probe, url, method)?;
+        let request = head(probe, url, method, keep)?;
         let line = Line {
             dialer: self.dialer.clone(),
             trust: self.trust.clone(),
             tls_skip_verify: *tls_skip_verify,
             tls_server_name: tls_server_name.clone(),
             deadline: self.deadline,
+            home: request.uri_ref().map(|url| Home { url: url.clone(), berth: berth.clone() }),
         };
         let agent = agent(line, *disable_redirects);
         let response = if body.is_empty() {
@@ -86,13 +109,15 @@ fn agent(line: Line, disable_redirects: bool) -> Agent {
         .max_redirects(if disable_redirects { 0 } else { REDIRECTS_MAX })
         .max_redirects_will_error(!disable_redirects)
         .max_response_header_size(HEAD_BYTES_MAX)
+        .input_buffer_size(INPUT_BYTES_MAX)
         .accept_encoding(AutoHeaderValue::None)
         .build();
     Agent::with_parts(config, line.clone(), line)
 }
 
-/// The request line and headers. Those of the check win over ours.
-fn head(probe: &Probe, url: &str, method: &str) -> Result<request::Builder, String> {
+/// The request line and headers. Those of the check win over ours. A connection that is not to be kept is said to be
+/// closed afterwards, so that the target holds nothing open for us.
+fn head(probe: &Probe, url: &str, method: &str, keep: bool) -> Result<request::Builder, String> {
     let method =
         Method::from_bytes(method.as_bytes()).map_err(|_| format!("net/http: invalid method {method:?}"))?;
     let mut request = Request::builder().method(method).uri(url);
@@ -101,7 +126,9 @@ fn head(probe: &Probe, url: &str, method: &str) -> Result<request::Builder, Stri
     };
     headers.insert(USER_AGENT, HeaderValue::from_static("Consul Health Check"));
     headers.insert(ACCEPT, HeaderValue::from_static("text/plain, text/*, */*"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if !keep {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let Probe::Http { header, .. } = probe else { return Ok(request) };
     for (name, values) in header {
         let name_bytes = name.as_bytes();

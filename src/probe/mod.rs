@@ -5,6 +5,9 @@
 //! worker: sockets wait as coroutines do, names are looked up on threads of their own. Outputs are in
 //! Consul's words, since alerts match on them.
 
+mod buffers;
+mod channel;
+mod destination;
 mod dial;
 mod http;
 mod names;
@@ -19,10 +22,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::{Observation, Probe, Status};
+use crate::probe::channel::Channel;
 use crate::probe::dial::Dialer;
 use crate::probe::names::Names;
 use crate::probe::tls::Trust;
 
+pub use channel::Kept;
+pub use destination::Destination;
 pub use target::{Network, NetworkError, TargetRules};
 
 /// What an operator may set about probes.
@@ -49,20 +55,55 @@ impl Prober {
         Ok(Prober { dialer: Arc::new(dialer), trust: Arc::new(Trust::new()) })
     }
 
-    /// Runs `probe` once, for at most `timeout`, and keeps at most `output_bytes_max` bytes of what the
-    /// target says.
+    /// Runs a task once.
     ///
     /// TTL and alias checks cannot be run: nothing is asked of the world for them. They come back critical.
-    pub fn run(&self, probe: &Probe, timeout: Duration, output_bytes_max: usize) -> Observation {
+    pub fn run(&self, task: Task<'_>) -> Finding {
+        let Task { probe, timeout, output_bytes_max, kept, keep } = task;
         let deadline = Instant::now() + timeout;
         match probe {
-            Probe::Tcp { address, .. } => tcp::run(&self.dialer, address, deadline),
+            Probe::Tcp { address, .. } => {
+                // Whether the target still accepts is the question, so an open connection is no answer.
+                let (observation, dialed) = tcp::run(&self.dialer, address, deadline);
+                let kept = dialed.filter(|_| keep).map(|dialed| Kept(Channel::Plain(dialed)));
+                Finding { observation, kept }
+            }
             Probe::Http { .. } => {
                 let attempt = http::Attempt { dialer: &self.dialer, trust: &self.trust, deadline };
-                attempt.run(probe, output_bytes_max)
+                attempt.run(probe, output_bytes_max, kept, keep)
             }
-            _ => critical("not a check that can be run"),
+            _ => critical("not a check that can be run").into(),
         }
+    }
+}
+
+/// One run of a check.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// What to do.
+    pub probe: &'a Probe,
+    /// Time that it may take.
+    pub timeout: Duration,
+    /// Most bytes of what the target says that are kept.
+    pub output_bytes_max: usize,
+    /// The connection that the last run of the same probe kept, to be used again.
+    pub kept: Option<Kept>,
+    /// Keep the connection afterwards, if the target does.
+    pub keep: bool,
+}
+
+/// What one run found out.
+#[derive(Debug)]
+pub struct Finding {
+    /// The verdict on the target.
+    pub observation: Observation,
+    /// The connection, when it was to be kept and both sides left it open.
+    pub kept: Option<Kept>,
+}
+
+impl From<Observation> for Finding {
+    fn from(observation: Observation) -> Finding {
+        Finding { observation, kept: None }
     }
 }
 

@@ -5,19 +5,21 @@ use std::time::Instant;
 use crate::model::{Observation, Status};
 use crate::probe::critical;
 use crate::probe::dial::Dialer;
+use crate::sys::dial::Dialed;
 
-/// Connects to `address` (`host:port`) by `deadline`, and hangs up.
-pub fn run(dialer: &Dialer, address: &str, deadline: Instant) -> Observation {
+/// Connects to `address` (`host:port`) by `deadline`. The connection comes along, for the caller to keep or to hang up.
+pub fn run(dialer: &Dialer, address: &str, deadline: Instant) -> (Observation, Option<Dialed>) {
     let Some((host, port)) = split(address) else {
-        return critical(format!("dial tcp: address {address}: write it as host:port"));
+        return (critical(format!("dial tcp: address {address}: write it as host:port")), None);
     };
     let connected =
         dialer.names.resolve(host, port, deadline).and_then(|addresses| dialer.connect(&addresses, deadline));
     match connected {
-        Ok(_) => {
-            Observation { status: Status::Passing, output: format!("TCP connect {address}: Success").into() }
+        Ok((dialed, _)) => {
+            let output = format!("TCP connect {address}: Success").into();
+            (Observation { status: Status::Passing, output }, Some(dialed))
         }
-        Err(error) => critical(error.to_string()),
+        Err(error) => (critical(error.to_string()), None),
     }
 }
 

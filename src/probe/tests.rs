@@ -13,9 +13,11 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::model::{Observation, Probe, Status};
 use crate::probe::tls::Trust;
-use crate::probe::{Prober, Settings};
+use crate::probe::{Finding, Kept, Prober, Settings, Task};
 use crate::stdx::text::Text;
 use crate::sys::runtime;
+
+mod kept;
 
 /// Generous for everything that is meant to succeed.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -31,13 +33,27 @@ fn start(probe: Probe, timeout: Duration) -> Receiver<Observation> {
 }
 
 fn start_with(prober: Arc<Prober>, probe: Probe, timeout: Duration) -> Receiver<Observation> {
-    runtime::start(1);
     let (sender, receiver) = mpsc::channel();
+    spawn(prober, probe, timeout, (None, false), move |finding| {
+        let _receiver_gone = sender.send(finding.observation);
+    });
+    receiver
+}
+
+/// Runs a probe in a coroutine with the connection given, and whether to keep it.
+fn spawn(
+    prober: Arc<Prober>,
+    probe: Probe,
+    timeout: Duration,
+    (kept, keep): (Option<Kept>, bool),
+    done: impl FnOnce(Finding) + Send + 'static,
+) {
+    runtime::start(1);
     runtime::spawn("probe", move || {
-        let _receiver_gone = sender.send(prober.run(&probe, timeout, OUTPUT_MAX));
+        let task = Task { probe: &probe, timeout, output_bytes_max: OUTPUT_MAX, kept, keep };
+        done(prober.run(task));
     })
     .unwrap();
-    receiver
 }
 
 fn run(probe: Probe, timeout: Duration) -> (Status, String) {
@@ -383,8 +399,8 @@ fn hanging_targets_hold_nobody_up() {
     }
 }
 
-/// An HTTPS server with a certificate of its own making, and that; tells the names it was asked for.
-fn serve_tls() -> (SocketAddr, CertificateDer<'static>, Receiver<Option<String>>) {
+/// A server's side of TLS with a certificate of its own making, and that.
+fn tls_config() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let issued =
         rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der());
@@ -395,7 +411,12 @@ fn serve_tls() -> (SocketAddr, CertificateDer<'static>, Receiver<Option<String>>
         .with_no_client_auth()
         .with_single_cert(vec![issued.cert.der().clone()], key.into())
         .unwrap();
-    let config = Arc::new(config);
+    (Arc::new(config), issued.cert.der().clone())
+}
+
+/// An HTTPS server with a certificate of its own making, and that; tells the names it was asked for.
+fn serve_tls() -> (SocketAddr, CertificateDer<'static>, Receiver<Option<String>>) {
+    let (config, certificate) = tls_config();
     let (sender, names) = mpsc::channel();
     let address = serve(move |stream| {
         let session = ServerConnection::new(config.clone()).unwrap();
@@ -406,7 +427,7 @@ fn serve_tls() -> (SocketAddr, CertificateDer<'static>, Receiver<Option<String>>
         sender.send(stream.conn.server_name().map(str::to_owned)).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret").unwrap();
     });
-    (address, issued.cert.der().clone(), names)
+    (address, certificate, names)
 }
 
 #[test]

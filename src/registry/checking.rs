@@ -1,41 +1,67 @@
 //! The health engine at work: runs what is due, hears reports, and turns verdicts into commands.
 //!
 //! `health` decides and `probe` looks; this joins them to the clock and the write path. One thread waits for the next
-//! due time; every probe is a coroutine of its own, at most [`PROBES_MAX`] at a time.
+//! due time; every probe is a coroutine of its own. Identical probes that are due together are run once ([`joint`]),
+//! each target waits in a line of its own ([`lanes`]), and connections that probes keep are watched for their end
+//! ([`watched`]), which makes the check due at once.
 
-use std::collections::VecDeque;
+pub mod follower;
+pub mod joint;
+pub mod lanes;
+pub mod stats;
+pub mod watched;
+
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::catalog::change::Change;
-use crate::catalog::state::State;
-use crate::health::{Arrival, CheckKey, Due, Health, Insight, Run, Source, Verdict};
-use crate::model::{Cause, Check, Command, Observation, Origin, Probe};
-use crate::probe::Prober;
-use crate::registry::aliases::Aliases;
+use crate::health::{self, Arrival, CheckKey, Due, Health, Insight, Source, Verdict};
+use crate::model::{Cause, Check, Command, Observation, Origin};
+use crate::probe::{Finding, Prober, Task};
+use crate::registry::checking::joint::{Asker, Errand, JointRuns, Request, Start};
+use crate::registry::checking::lanes::{Bounds, Ticket};
+use crate::registry::checking::stats::CheckingStats;
+use crate::registry::checking::watched::Watched;
 use crate::registry::error::WriteError;
-use crate::registry::write::{Follower, News, Queue};
+use crate::registry::write::Queue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
 
-/// Probes under way at a time. Each holds a coroutine and a descriptor; with 10 s timeouts and every target hanging
-/// this still starts a hundred a second.
-pub const PROBES_MAX: usize = 1_024;
-
 /// Longest sleep of the thread when nothing is due: a heartbeat, so that a stall of the machine is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
+/// What checks are run with.
+pub struct Tools {
+    /// Decides what is due.
+    pub health: Health,
+    /// Runs it.
+    pub prober: Prober,
+    /// The way to the writer.
+    pub queue: Queue,
+    /// The clocks.
+    pub clock: Clock,
+    /// Probes that may be under way at a time.
+    pub probes_max: usize,
+    /// Connections to targets that are held between runs, at most.
+    pub watched_connections_max: usize,
+    /// What is counted.
+    pub stats: CheckingStats,
+}
+
 /// The health engine with its clock, its prober and its way to the writer.
+///
+/// Locks, in the order in which they may be held together: `health`, then those inside `watched`. `runs` is never held
+/// with another, and none over a wait.
 pub struct Checking {
     health: Mutex<Health>,
     /// Rung when something may be due earlier than thought.
     bell: Condvar,
-    waiting: Mutex<VecDeque<Job>>,
-    running: AtomicUsize,
+    runs: Mutex<JointRuns>,
+    watched: Watched,
     prober: Prober,
     queue: Queue,
     clock: Clock,
@@ -43,49 +69,39 @@ pub struct Checking {
     pub stats: CheckingStats,
 }
 
-/// What the health engine has done.
-#[derive(Debug, Default)]
-pub struct CheckingStats {
-    /// Probes finished.
-    pub probes: AtomicU64,
-    /// Reports taken through the API.
-    pub reports: AtomicU64,
-    /// Instances deregistered for being critical too long.
-    pub reaped: AtomicU64,
-}
-
-/// A probe that is due.
-struct Job {
-    key: CheckKey,
-    probe: Probe,
-    timeout: Duration,
-    output_bytes_max: usize,
-    run: Run,
-}
-
 impl Checking {
     /// An engine that watches nothing yet.
-    pub fn new(health: Health, prober: Prober, queue: Queue, clock: Clock) -> Arc<Checking> {
-        Arc::new(Checking {
+    ///
+    /// # Errors
+    /// The operating system's: it gives no descriptor to watch connections with.
+    pub fn new(tools: Tools) -> io::Result<Checking> {
+        let Tools { health, prober, queue, clock, probes_max, watched_connections_max, stats } = tools;
+        Ok(Checking {
             health: Mutex::new(health),
             bell: Condvar::new(),
-            waiting: Mutex::default(),
-            running: AtomicUsize::new(0),
+            runs: Mutex::new(JointRuns::new(Bounds::within(probes_max))),
+            watched: Watched::new(watched_connections_max)?,
             prober,
             queue,
             clock,
-            stats: CheckingStats::default(),
+            stats,
         })
     }
 
-    /// Works for as long as the process lives; call it on a thread of its own.
+    /// Runs what is due for as long as the process lives; call it on a thread of its own.
     pub fn run(self: &Arc<Self>) {
         let mut due = Vec::new();
         loop {
-            self.wait_for_due(&mut due);
-            due.drain(..).for_each(|due| self.act(due));
+            let due_at = self.wait_for_due(&mut due);
+            due.drain(..).for_each(|due| self.act(due, due_at));
             self.start_probes();
         }
+    }
+
+    /// Has the checks run whose targets end their connections, for as long as the process lives; call it on a thread of
+    /// its own.
+    pub fn run_watch(&self) {
+        self.watched.run(|tokens| self.connections_ended(tokens));
     }
 
     /// Takes what an instance says of itself. Answers when the new status, if it is one, is durable.
@@ -101,6 +117,11 @@ impl Checking {
             }
             Verdict::OutputOnly | Verdict::Unchanged | Verdict::Ignored => Ok(()),
         }
+    }
+
+    /// Takes over what an operator has changed about health.
+    pub fn set_settings(&self, settings: health::Settings) {
+        self.health.lock().set_settings(settings);
     }
 
     /// Somebody registered these checks, perhaps in the very words of before: those that are critical are tried at
@@ -140,13 +161,30 @@ impl Checking {
         }
     }
 
-    fn wait_for_due(&self, due: &mut Vec<Due>) {
+    fn end(&self, ticket: Ticket) -> Vec<Asker> {
+        self.runs.lock().end(ticket, self.clock.now())
+    }
+
+    /// The numbers of probes that wait, are under way, and were fulfilled by the run of another.
+    pub fn runs(&self) -> (usize, usize, u64) {
+        let runs = self.runs.lock();
+        (runs.waiting(), runs.running(), runs.shared())
+    }
+
+    /// The connections that probes have left and that are watched.
+    pub fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// Waits until something is due; since when, at the earliest.
+    fn wait_for_due(&self, due: &mut Vec<Due>) -> Instant {
         let mut health = self.health.lock();
         loop {
             let now = self.clock.now();
+            let due_at = health.next_due().map_or(now, |at| at.min(now));
             health.tick(now, due);
             if !due.is_empty() {
-                return;
+                return due_at;
             }
             let until =
                 health.next_due().map_or(SLEEP_MAX, |at| at.saturating_duration_since(now).min(SLEEP_MAX));
@@ -154,14 +192,15 @@ impl Checking {
         }
     }
 
-    fn act(&self, due: Due) {
+    fn act(&self, due: Due, due_at: Instant) {
         let posted = match due {
-            Due::Probe { key, probe, timeout, output_bytes_max, run, .. } => {
-                self.waiting.lock().push_back(Job { key, probe, timeout, output_bytes_max, run });
+            Due::Probe { key, probe, timeout, output_bytes_max, connection, run } => {
+                let errand = Errand { probe, timeout, output_bytes_max };
+                self.runs.lock().request(Request { key, errand, connection, run, due_at });
                 return;
             }
             Due::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
-            Due::Released { key, observation } => self.queue.post(update(&key, observation, Cause::Damping)),
+            Due::Show { key, observation, cause } => self.queue.post(update(&key, observation, cause)),
             // The status stays, and with it its cause.
             Due::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
             Due::Reap { key, service_id, critical_for } => {
@@ -177,27 +216,76 @@ impl Checking {
         }
     }
 
-    /// Starts waiting probes as far as the bound allows.
+    /// Starts waiting probes as far as the bounds allow.
     fn start_probes(self: &Arc<Self>) {
-        while self.running.fetch_add(1, Ordering::AcqRel) < PROBES_MAX {
-            let Some(job) = self.waiting.lock().pop_front() else { break };
+        loop {
+            let Some(start) = self.runs.lock().start(self.clock.now()) else { return };
             let checking = self.clone();
-            if let Err(error) = runtime::spawn("probe", move || checking.probe(job)) {
+            let under_way = UnderWay { checking: self.clone(), ticket: start.ticket };
+            if let Err(error) = runtime::spawn("probe", move || checking.probe(start, under_way)) {
                 log::warn!("a probe waits for its next turn: {error}");
-                break;
+                return;
             }
         }
-        self.running.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn probe(self: &Arc<Self>, job: Job) {
-        let observation = self.prober.run(&job.probe, job.timeout, job.output_bytes_max);
-        self.stats.probes.fetch_add(1, Ordering::Relaxed);
-        let verdict =
-            self.health.lock().observe(self.clock.now(), &job.key, observation, Source::Probe(job.run));
-        self.record(&job.key, verdict, Cause::Probe);
-        self.running.fetch_sub(1, Ordering::AcqRel);
+    fn probe(self: &Arc<Self>, start: Start, under_way: UnderWay) {
+        let begun_at = self.clock.now();
+        self.stats.start_delay.observe(begun_at.saturating_duration_since(start.due_at));
+        let Errand { probe, timeout, output_bytes_max } = &*start.errand;
+        // A run that wants a new connection has the former one closed.
+        let kept = self.watched.take(&start.errand).filter(|_| start.connection.reuse);
+        let task = Task {
+            probe,
+            timeout: *timeout,
+            output_bytes_max: *output_bytes_max,
+            kept,
+            keep: start.connection.keep,
+        };
+        let finding = self.prober.run(task);
+        self.stats.duration.observe(self.clock.now().saturating_duration_since(begun_at));
+        self.stats.probed(probe, finding.observation.status);
+        self.conclude(&start.errand, finding, under_way.end());
         self.start_probes();
+    }
+
+    /// Tells everybody who asked what was found, and holds the connection for those who want it.
+    fn conclude(&self, errand: &Arc<Errand>, finding: Finding, askers: Vec<Asker>) {
+        let Finding { observation, kept } = finding;
+        let mut verdicts = Vec::with_capacity(askers.len());
+        let mut keepers = Vec::new();
+        {
+            // Under one lock: a check that is deregistered now is told before, or its connection is closed after.
+            let mut health = self.health.lock();
+            let due_before = health.next_due();
+            for Asker { key, run, keep } in askers {
+                let verdict = health.observe(self.clock.now(), &key, observation.clone(), Source::Probe(run));
+                if keep && verdict != Verdict::Ignored {
+                    keepers.push(key.clone());
+                }
+                verdicts.push((key, verdict));
+            }
+            self.watched.put(errand, kept, keepers.into_iter());
+            if health.next_due() < due_before {
+                // A failure is confirmed sooner than anything else is due.
+                self.bell.notify_one();
+            }
+        }
+        verdicts.into_iter().for_each(|(key, verdict)| self.record(&key, verdict, Cause::Probe));
+    }
+
+    /// Has the checks run at once whose connections have ended.
+    fn connections_ended(&self, tokens: &[u64]) {
+        let ended: Vec<_> = tokens.iter().filter_map(|token| self.watched.take_ended(*token)).collect();
+        self.stats.connections_lost.fetch_add(ended.len() as u64, Ordering::Relaxed);
+        let now = self.clock.now();
+        let mut health = self.health.lock();
+        for key in ended.into_iter().flatten() {
+            self.stats.extra_runs.fetch_add(1, Ordering::Relaxed);
+            health.connection_lost(now, &key);
+        }
+        drop(health);
+        self.bell.notify_one();
     }
 
     /// Has a change of status written. If the queue is full, `health` hands it out again later.
@@ -215,60 +303,30 @@ fn update(key: &CheckKey, observation: Observation, cause: Cause) -> Command {
     Command::UpdateCheck { node: key.node.clone(), check_id: key.check_id.clone(), status, output, cause }
 }
 
-/// Whether muster keeps time for a check.
-fn is_ours(check: &Check) -> bool {
-    check.origin == Origin::Agent && check.definition.probe.is_some()
-}
-
-/// Tells the engine what the writer has done.
-pub struct CheckingFollower {
+/// A run under way. It gives its place back however it ends.
+struct UnderWay {
     checking: Arc<Checking>,
-    aliases: Aliases,
+    ticket: Ticket,
 }
 
-impl CheckingFollower {
-    /// A follower of everything after `changes`, which led from nothing to `state` and are known to the engine.
-    pub fn restored(checking: Arc<Checking>, state: &State, changes: &[Change]) -> CheckingFollower {
-        let mut follower = CheckingFollower { checking, aliases: Aliases::default() };
-        follower.follow_aliases(state, changes);
-        follower
-    }
-
-    fn follow_checks(&self, changes: &[Change]) {
-        let checking = &self.checking;
-        let now = checking.clock.now();
-        let mut health = checking.health.lock();
-        for change in changes {
-            let Change::Check { node, id, before, after } = change else { continue };
-            let key = CheckKey::new(node.clone(), id.clone());
-            let was_ours = before.as_deref().is_some_and(is_ours);
-            match after.as_deref().filter(|check| is_ours(check)) {
-                Some(check) => {
-                    if let Err(full) = health.track(now, key.clone(), check, Arrival::Registered) {
-                        log::warn!(check = id.as_str(); "a new check is not run: {full}");
-                    }
-                    health.settled(now, &key, check.status, &check.output);
-                }
-                None if was_ours => health.forget(&key),
-                None => {}
-            }
-        }
-    }
-
-    fn follow_aliases(&mut self, state: &State, changes: &[Change]) {
-        let judged = self.aliases.follow(state, changes);
-        for (key, observation) in judged {
-            let now = self.checking.clock.now();
-            let verdict = self.checking.health.lock().observe(now, &key, observation, Source::Alias);
-            self.checking.record(&key, verdict, Cause::Alias);
-        }
+impl UnderWay {
+    /// Ends it: who wants to know the outcome.
+    fn end(self) -> Vec<Asker> {
+        self.checking.end(self.ticket)
     }
 }
 
-impl Follower for CheckingFollower {
-    fn follow(&mut self, news: &News<'_>) {
-        self.follow_checks(news.changes);
-        self.follow_aliases(news.state, news.changes);
-        self.checking.bell.notify_one();
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // After an orderly end nobody is left. Otherwise the engine gives the run up, and runs the check again.
+        drop(self.checking.end(self.ticket));
     }
+}
+
+/// Whether muster keeps time for a check: it runs it or hears its reports, or it reaps the instance, whoever says how
+/// the instance is.
+fn is_ours(check: &Check) -> bool {
+    let definition = &check.definition;
+    let is_run = check.origin == Origin::Agent && definition.probe.is_some();
+    is_run || !definition.deregister_critical_service_after.is_zero()
 }

@@ -11,6 +11,7 @@ pub mod draining;
 pub mod error;
 pub mod history;
 pub mod own_node;
+pub mod panics;
 pub mod recover;
 pub mod rows;
 pub mod topics;
@@ -31,11 +32,14 @@ use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
-use crate::registry::checking::{Checking, CheckingFollower};
+use crate::registry::checking::follower::CheckingFollower;
+use crate::registry::checking::stats::CheckingStats;
+use crate::registry::checking::{Checking, Tools};
 use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
 use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
+use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
@@ -43,6 +47,7 @@ use crate::registry::write::{Follower, Queue, Writer, Written, queue};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
+use crate::telemetry::metrics::Metrics;
 
 /// Everything a registry is made of.
 pub struct Parts {
@@ -54,6 +59,12 @@ pub struct Parts {
     pub health: Health,
     /// What probes targets.
     pub prober: Prober,
+    /// Probes that may be under way at a time.
+    pub probes_max: usize,
+    /// Connections to targets that are held between probes, at most.
+    pub watched_connections_max: usize,
+    /// Where checks are counted.
+    pub metrics: Arc<Metrics>,
     /// The clocks.
     pub clock: Clock,
     /// How much the catalog may hold.
@@ -72,6 +83,7 @@ pub struct Registry {
     queue: Queue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
+    panic_thresholds: PanicThresholds,
     history: Arc<History>,
 }
 
@@ -87,7 +99,16 @@ impl Registry {
         let (views, topics) =
             (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
         let (queue, jobs) = queue();
-        let checking = Checking::new(parts.health, parts.prober, queue.clone(), parts.clock);
+        let checking = Checking::new(Tools {
+            health: parts.health,
+            prober: parts.prober,
+            queue: queue.clone(),
+            clock: parts.clock,
+            probes_max: parts.probes_max,
+            watched_connections_max: parts.watched_connections_max,
+            stats: CheckingStats::new(parts.metrics),
+        });
+        let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes));
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
@@ -110,11 +131,23 @@ impl Registry {
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
         let engine = checking.clone();
         runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
+        let sentinel = checking.clone();
+        runtime::thread("sentinel", move || sentinel.run_watch()).map_err(OpenError::Thread)?;
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
         draining.catch_up();
         let keeper = draining.clone();
         runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
-        Ok(Registry { own_node: parts.own_node, views, topics, queue, checking, draining, history })
+        let panic_thresholds = PanicThresholds::default();
+        Ok(Registry {
+            own_node: parts.own_node,
+            views,
+            topics,
+            queue,
+            checking,
+            draining,
+            panic_thresholds,
+            history,
+        })
     }
 
     /// Who the agent is.
@@ -138,7 +171,7 @@ impl Registry {
     }
 
     /// The health engine.
-    pub fn checking(&self) -> &Checking {
+    pub fn checking(&self) -> &Arc<Checking> {
         &self.checking
     }
 
@@ -155,6 +188,11 @@ impl Registry {
     /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
     pub fn insight(&self, node: &Text, check_id: &Text) -> Option<Insight> {
         self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
+    }
+
+    /// When each service is in panic.
+    pub fn panic_thresholds(&self) -> &PanicThresholds {
+        &self.panic_thresholds
     }
 
     /// Has a command carried out; answers when it is durable and visible.
@@ -207,7 +245,7 @@ pub enum OpenError {
     Store(StoreError),
     /// The agent's own node could not be written.
     OwnNode(WriteError),
-    /// The system gave no thread.
+    /// The system gave no thread, or no descriptor.
     Thread(std::io::Error),
 }
 
@@ -219,7 +257,10 @@ impl std::fmt::Display for OpenError {
                 write!(formatter, "the agent's own node could not be registered: {error}")
             }
             OpenError::Thread(error) => {
-                write!(formatter, "no thread to be had: {error}; raise the process limit")
+                write!(
+                    formatter,
+                    "no thread or descriptor to be had: {error}; raise the limits of the process"
+                )
             }
         }
     }

@@ -22,6 +22,7 @@ use crate::registry::own_node::OwnNode;
 use crate::registry::{Parts, Registry};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
+use crate::telemetry::metrics::Metrics;
 
 /// A store that outlives the registry over it, and fails when told to.
 #[derive(Clone)]
@@ -67,6 +68,9 @@ fn open_as(store: &Shared, name: &str) -> Registry {
         store: Box::new(store.clone()),
         health: Health::new(health::Settings::default()),
         prober: Prober::new(probe::Settings::default()).unwrap(),
+        probes_max: 16,
+        watched_connections_max: 10,
+        metrics: Arc::new(Metrics::new().unwrap()),
         clock: Clock,
         bounds: Bounds::default(),
         watchers_max: 10,

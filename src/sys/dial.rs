@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
@@ -48,6 +49,26 @@ impl Dialed {
         Ok(dialed)
     }
 
+    /// Has everything from now on end by `deadline`. For a connection that has rested since its last use, so the next
+    /// read looks for what came meanwhile.
+    pub fn resume(&mut self, deadline: Instant) {
+        self.deadline = Deadline::at(deadline);
+        self.stream.look_again();
+    }
+
+    /// Whether the peer has neither sent anything that is not read yet nor ended the connection.
+    pub fn is_quiet(&self) -> bool {
+        self.stream.is_quiet()
+    }
+
+    /// The other end.
+    ///
+    /// # Errors
+    /// The operating system's, when the connection is broken.
+    pub fn peer_address(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_address()
+    }
+
     /// Gives up once the deadline is past, also with a peer that always has another byte.
     fn check_deadline(&self) -> io::Result<()> {
         if self.deadline.is_past() { Err(ErrorKind::TimedOut.into()) } else { Ok(()) }
@@ -79,6 +100,12 @@ impl Write for Dialed {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl AsFd for Dialed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

@@ -16,5 +16,6 @@ pub mod park;
 pub mod reaper;
 mod registered;
 pub mod runtime;
+pub mod sentinel;
 pub mod signals;
 pub mod stream;

@@ -5,7 +5,9 @@
 //! sometimes for nothing.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use socket2::Socket;
@@ -134,6 +136,26 @@ impl Stream {
         Waker::new(self.bell.clone())
     }
 
+    /// The other end.
+    ///
+    /// # Errors
+    /// The operating system's, when the connection is broken or is no network connection.
+    pub(crate) fn peer_address(&self) -> io::Result<SocketAddr> {
+        self.socket.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether the peer has neither sent anything that is not read yet nor ended the connection. Asks the operating
+    /// system and takes nothing away.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        matches!(self.socket.peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Has the next read look, whatever is known: something may have come while nobody waited.
+    pub(crate) fn look_again(&mut self) {
+        self.readable = true;
+    }
+
     /// Takes a ring of the waker, if there was one since the last time.
     pub fn take_ring(&self) -> bool {
         self.bell.take_ring()
@@ -143,6 +165,12 @@ impl Stream {
     pub fn finish(&self) {
         // The peer may be gone already, which is as good.
         let _ = self.socket.shutdown(Shutdown::Write);
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -38,6 +38,16 @@ const ANSWER_BOUNDS_S: &[f64] = &[
 const COMMIT_BOUNDS_S: &[f64] =
     &[50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5];
 
+/// Bounds for a probe: from a connection that is open to a target nearby, to the longest timeout.
+const PROBE_BOUNDS_S: &[f64] = &[
+    100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 1.0, 2.5, 5.0, 10.0, 30.0,
+    600.0,
+];
+
+/// Bounds for the delay of a probe: 100 ms is promised, seconds mean that targets hang or the machine is too small.
+const PROBE_DELAY_BOUNDS_S: &[f64] =
+    &[100e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0, 5.0, 30.0];
+
 const fn family(
     name: &'static str,
     kind: Kind,
@@ -107,9 +117,37 @@ pub const CATALOG_CHECKS: Family =
 /// The index of the last change.
 pub const CATALOG_INDEX: Family =
     family("muster_catalog_index", Gauge, &[], "The index of the last change that was applied.");
+/// Instances that drain.
+pub const DRAINING: Family = family(
+    "muster_draining_instances",
+    Gauge,
+    &[],
+    "Instances that drain, or have drained and are not deregistered.",
+);
+/// Services in panic.
+pub const SERVICES_IN_PANIC: Family = family(
+    "muster_services_in_panic",
+    Gauge,
+    &[],
+    "Services that are in panic by their own threshold, so that failing instances are kept in answers.",
+);
+/// Answers given in panic.
+pub const PANIC_ANSWERS: Family = family(
+    "muster_panic_answers_total",
+    Counter,
+    &[],
+    "Answers that kept failing instances because the service was in panic.",
+);
 /// Blocking queries that wait.
 pub const BLOCKING_QUERIES: Family =
     family("muster_blocking_queries", Gauge, &[], "Blocking queries that wait for a change.");
+/// Transitions of checks remembered.
+pub const HISTORY_TRANSITIONS: Family = family(
+    "muster_history_transitions",
+    Gauge,
+    &[],
+    "Transitions of checks that are remembered; 100,000 at most.",
+);
 /// Commands that wait for the writer.
 pub const WRITE_QUEUE_DEPTH: Family =
     family("muster_write_queue_depth", Gauge, &[], "Changes that wait to be made durable.");
@@ -119,6 +157,71 @@ pub const COMMIT_DURATION: Family = family(
     Histogram(COMMIT_BOUNDS_S),
     &[],
     "Time to make one batch of changes durable.",
+);
+/// Probes by outcome.
+pub const PROBES: Family = family(
+    "muster_probes_total",
+    Counter,
+    &["kind", "status"],
+    "Probes finished, by kind and by what they found; before thresholds.",
+);
+/// How long probes took.
+pub const PROBE_DURATION: Family = family(
+    "muster_probe_duration_seconds",
+    Histogram(PROBE_BOUNDS_S),
+    &[],
+    "Time a probe took, its connection included.",
+);
+/// How late probes began.
+pub const PROBE_START_DELAY: Family = family(
+    "muster_probe_start_delay_seconds",
+    Histogram(PROBE_DELAY_BOUNDS_S),
+    &[],
+    "Time from when a probe was due to when it began.",
+);
+/// Probes that wait.
+pub const PROBES_WAITING: Family = family(
+    "muster_probes_waiting",
+    Gauge,
+    &[],
+    "Probes that are due and wait for a place; targets that hang share few places.",
+);
+/// Probes under way.
+pub const PROBES_RUNNING: Family = family("muster_probes_running", Gauge, &[], "Probes that are under way.");
+/// Probes saved.
+pub const PROBES_SHARED: Family = family(
+    "muster_probes_shared_total",
+    Counter,
+    &[],
+    "Checks that took the result of an identical check's probe, so that their target was asked once.",
+);
+/// Idle connections to targets.
+pub const WATCHED_CONNECTIONS: Family = family(
+    "muster_watched_connections",
+    Gauge,
+    &[],
+    "Idle connections to the targets of checks that are watched for their end.",
+);
+/// Idle connections that ended.
+pub const WATCHED_CONNECTIONS_LOST: Family = family(
+    "muster_watched_connections_lost_total",
+    Counter,
+    &[],
+    "Watched connections that ended from the other side: a death, or a server that closes idle connections.",
+);
+/// Idle connections not kept.
+pub const WATCHED_CONNECTIONS_REFUSED: Family = family(
+    "muster_watched_connections_refused_total",
+    Counter,
+    &[],
+    "Connections that were not watched because limits.watched_connections_max was reached.",
+);
+/// Probes for ended connections.
+pub const EXTRA_PROBES: Family = family(
+    "muster_extra_probes_total",
+    Counter,
+    &[],
+    "Checks that were run at once because their watched connection ended.",
 );
 /// Log lines lost.
 pub const LOG_LINES_DROPPED: Family =
@@ -145,9 +248,23 @@ pub const FAMILIES: &[Family] = &[
     CATALOG_INSTANCES,
     CATALOG_CHECKS,
     CATALOG_INDEX,
+    DRAINING,
+    SERVICES_IN_PANIC,
+    PANIC_ANSWERS,
     BLOCKING_QUERIES,
+    HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
     COMMIT_DURATION,
+    PROBES,
+    PROBE_DURATION,
+    PROBE_START_DELAY,
+    PROBES_WAITING,
+    PROBES_RUNNING,
+    PROBES_SHARED,
+    WATCHED_CONNECTIONS,
+    WATCHED_CONNECTIONS_LOST,
+    WATCHED_CONNECTIONS_REFUSED,
+    EXTRA_PROBES,
     LOG_LINES_DROPPED,
     BUILD_INFO,
     UPTIME,

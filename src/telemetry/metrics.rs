@@ -27,7 +27,13 @@ const STATUSES: &[u16] = &[
 ];
 
 /// Families that are counted where they happen, by handles of the `prometheus` crate.
-const COUNTED: &[Family] = &[families::HTTP_REQUESTS, families::REGISTRATIONS, families::DEREGISTRATIONS];
+const COUNTED: &[Family] = &[
+    families::HTTP_REQUESTS,
+    families::REGISTRATIONS,
+    families::DEREGISTRATIONS,
+    families::PANIC_ANSWERS,
+    families::PROBES,
+];
 
 /// All metrics of one process.
 pub struct Metrics {

@@ -10,4 +10,6 @@ mod deaths;
 mod differential;
 mod drain;
 mod instance;
+mod panic;
 mod restart;
+mod why;

@@ -37,8 +37,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "probe",
         ],
     ),
-    // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s.
-    ("api", &["stdx", "sys", "telemetry", "model", "filter", "wire", "catalog", "http", "registry"]),
+    // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s. What
+    // is explained of a check is what `health` knows of it.
+    (
+        "api",
+        &["stdx", "sys", "telemetry", "model", "filter", "wire", "catalog", "health", "http", "registry"],
+    ),
     ("cli", &["model", "config", "wire", "http"]),
     (
         "server",

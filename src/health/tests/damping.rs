@@ -48,7 +48,7 @@ fn the_third_fall_is_shown_at_once_and_the_way_back_is_not() {
     assert!(insight.damped_for.is_some_and(|left| left < 119 * SECOND && left > 115 * SECOND), "{insight:?}");
 
     let events = world.live(200 * SECOND);
-    let [(at, Due::Released { observation, .. })] = &events[..] else { panic!("{events:?}") };
+    let [(at, Due::Show { observation, .. })] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*observation, Observation { status: Status::Passing, output: "x".into() });
     assert!((119..=122).contains(&at.as_secs()), "{at:?}");
     assert_eq!(world.health.insight(world.now, &key).unwrap().damped_for, None);
@@ -71,7 +71,7 @@ fn what_is_shown_in_the_end_is_the_latest_finding() {
             .live(200 * SECOND)
             .into_iter()
             .map(|(_, event)| match event {
-                Due::Released { observation, .. } => Some(observation.status),
+                Due::Show { observation, .. } => Some(observation.status),
                 _ => None,
             })
             .collect();
@@ -87,7 +87,7 @@ fn a_release_that_did_not_arrive_comes_again() {
     world.live(110 * SECOND);
     world.catalog_works = false;
     let lost = world.live(20 * SECOND);
-    assert!(lost.len() >= 2 && lost.iter().all(|(_, due)| matches!(due, Due::Released { .. })), "{lost:?}");
+    assert!(lost.len() >= 2 && lost.iter().all(|(_, due)| matches!(due, Due::Show { .. })), "{lost:?}");
     world.catalog_works = true;
     assert_eq!(world.live(100 * SECOND).len(), 1);
 }
@@ -166,7 +166,7 @@ fn a_new_definition_is_no_way_out() {
     beat.definition.timeout = SECOND;
     world.track(&beat, Arrival::Registered);
     assert!(world.health.insight(world.now, &key).unwrap().damped_for.is_some());
-    assert!(matches!(&world.live(200 * SECOND)[..], [(_, Due::Released { .. })]));
+    assert!(matches!(&world.live(200 * SECOND)[..], [(_, Due::Show { .. })]));
     flap(&mut world, &key, 4);
     beat.definition.damping = None;
     world.track(&beat, Arrival::Registered);

@@ -15,7 +15,7 @@ use crate::health::settings::{RESULT_GRACE, SETTLE_TIME};
 use crate::health::{
     Arrival, CheckKey, ConnectionUse, Due, Full, Health, Phase, Run, Saved, Settings, Source, Verdict,
 };
-use crate::model::{Check, CheckDefinition, Observation, Origin, Probe, Status};
+use crate::model::{Cause, Check, CheckDefinition, Observation, Origin, Probe, Status};
 use crate::stdx::text::Text;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ impl World {
     fn take(&mut self, due: &mut Vec<Due>, events: &mut Vec<(Duration, Due)>) {
         for event in due.drain(..) {
             if let Due::Expired { key, observation }
-            | Due::Released { key, observation }
+            | Due::Show { key, observation, .. }
             | Due::Sync { key, observation } = &event
             {
                 self.settle(key, observation);
@@ -114,7 +114,7 @@ impl World {
                         let answer_at = self.now + LATENCY;
                         self.answers.extend(answer.map(|status| (answer_at, key, run, status)));
                     }
-                    Due::Expired { observation, .. } | Due::Released { observation, .. } => {
+                    Due::Expired { observation, .. } | Due::Show { observation, .. } => {
                         seen.push((at_ms, Seen::Shown(observation.status)));
                     }
                     Due::Reap { .. } => seen.push((at_ms, Seen::Reaped)),

@@ -50,3 +50,43 @@ fn checks_of_the_catalog_are_not_run_but_reap() {
     let events = world.live(32 * SECOND);
     assert_eq!((events.len(), reaped_at(&events)), (1, Some(30 * SECOND)));
 }
+
+#[test]
+fn nothing_but_health_resets_the_time_in_critical() {
+    for origin in [Origin::Agent, Origin::Catalog] {
+        let mut world = World::new(Settings::default());
+        let mut web = Check { origin, ..http("web") };
+        web.definition.deregister_critical_service_after = 100 * SECOND;
+        let key = world.track(&web, Arrival::Registered);
+        for number in 0..9 {
+            world.serve(10 * SECOND, |_| Some(Status::Critical));
+            let again = Check {
+                notes: format!("{number}").into(),
+                output: format!("{number}").into(),
+                ..web.clone()
+            };
+            world.track(&again, Arrival::Registered);
+            world.health.registered_again(world.now, &key);
+            world.health.settled(world.now, &key, Status::Critical, &again.output);
+        }
+        web.definition.timeout = SECOND;
+        world.track(&web, Arrival::Registered);
+        let seen = world.serve(11 * SECOND, |_| Some(Status::Critical));
+        assert_eq!(times(&seen, |seen| seen == Seen::Reaped), [100_000], "{origin:?}");
+    }
+}
+
+#[test]
+fn a_pass_resets_the_time_in_critical() {
+    let mut world = World::new(Settings::default());
+    let mut web = http("web");
+    web.definition.deregister_critical_service_after = 60 * SECOND;
+    world.track(&web, Arrival::Registered);
+    let seen = world.serve(200 * SECOND, |at| {
+        let is_up = (50..62).contains(&at.as_secs());
+        Some(if is_up { Status::Passing } else { Status::Critical })
+    });
+    let shown = times(&seen, is_shown);
+    let [_, down_at] = shown[..] else { panic!("up and down again: {shown:?}") };
+    assert_eq!(times(&seen, |seen| seen == Seen::Reaped)[0], down_at + 60_000);
+}

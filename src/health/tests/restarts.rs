@@ -143,7 +143,7 @@ fn an_orderly_restart_takes_a_penalty_along() {
     let verdict = world.observe(&key, Status::Passing, "ok", Source::Report);
     assert_eq!(verdict, Verdict::OutputOnly, "it was told before the restart");
     let events = world.live(200 * SECOND);
-    let [(at, Due::Released { .. })] = &events[..] else { panic!("{events:?}") };
+    let [(at, Due::Show { .. })] = &events[..] else { panic!("{events:?}") };
     assert_eq!(at.as_secs(), (3600 * SECOND + damped_for).as_secs());
 }
 

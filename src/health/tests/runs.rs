@@ -189,3 +189,22 @@ fn a_run_is_handed_out_once_until_its_result_or_its_loss() {
     ));
     assert_eq!(world.observe(&key, Status::Passing, "twice", Source::Probe(current)), Verdict::Ignored);
 }
+
+#[test]
+fn a_change_that_was_lost_is_asked_for_again_without_waiting_for_a_run() {
+    let mut world = World::new(Settings::default());
+    let mut web = http("web");
+    web.definition.interval = 3600 * SECOND;
+    let key = world.track(&web, Arrival::Registered);
+    let first = world.live(SECOND / 10);
+    world.catalog_works = false;
+    let run = run_of(&first[0].1).unwrap();
+    let verdict = world.observe(&key, Status::Passing, "ok", Source::Probe(run));
+    let Verdict::Changed(observation) = verdict else { panic!("{verdict:?}") };
+    let expected = Due::Show { key, observation, cause: Cause::Probe };
+    let events = world.live(2 * SETTLE_TIME);
+    assert_eq!(events.iter().map(|(_, event)| event).collect::<Vec<_>>(), [&expected, &expected]);
+    world.catalog_works = true;
+    assert_eq!(world.live(SETTLE_TIME).len(), 1);
+    assert_eq!(world.live(10 * SETTLE_TIME), []);
+}

@@ -1,0 +1,126 @@
+//! Why an instance is in `?passing` or not: for one instance with everything that bears on it, and for one query with
+//! every instance of its service.
+//!
+//! [`facts`] are what the registry knows at one moment; [`sentences`] and [`shapes`] turn them into words and JSON and
+//! know nothing else, so a table of facts tests them.
+
+pub mod facts;
+pub mod sentences;
+pub mod shapes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::api::answer;
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::explain::facts::{CheckFacts, Departed, Facts};
+use crate::api::explain::shapes::{Explained, ExplainedQuery};
+use crate::api::history::node_asked;
+use crate::api::question::{Objection, Question};
+use crate::catalog::instance::Instance;
+use crate::catalog::panic::{self, Panic};
+use crate::model::limits::CHECKS_PER_SERVICE_MAX;
+use crate::model::{Check, Origin};
+use crate::registry::Registry;
+use crate::registry::history::Of;
+use crate::stdx::text::Text;
+use crate::wire::json;
+use crate::wire::show::HealthEntry;
+
+/// Transitions looked at for the one that tells of an instance's end: one of each check it may have had.
+const REMEMBERED_MAX: usize = CHECKS_PER_SERVICE_MAX;
+
+/// `GET /v1/muster/explain/:service_id[?node=]`
+pub fn instance(call: &mut Call<'_, '_>) -> Outcome {
+    let service_id = call.required("ServiceID missing: ask for /v1/muster/explain/SERVICE_ID")?;
+    let params = call.read_params()?;
+    let node = node_asked(call)?;
+    let registry = &*call.api.registry;
+    let now_ms = call.api.clock.unix_ms();
+    let Some(facts) = facts(registry, &node, &service_id, now_ms) else {
+        let departed = departed(registry, &node, &service_id);
+        return Err(ApiError::not_found(sentences::unknown(&service_id, &node, departed.as_ref())));
+    };
+    Ok(answer::json_bytes(200, json::to_vec(&Explained::new(&facts), params.pretty)))
+}
+
+/// `GET /v1/muster/explain?service=…`, with the parameters of `/v1/health/service` besides.
+pub fn query(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
+    let name: Text = call.query()?.first("service").unwrap_or_default().into();
+    if name.is_empty() {
+        let sentence = "which service? ask for /v1/muster/explain?service=NAME with the parameters of a \
+                        /v1/health/service query, or for /v1/muster/explain/SERVICE_ID";
+        return Err(ApiError::bad_request(sentence));
+    }
+    let question = Question::read(call, &params, &name.folded())?;
+    let registry = &*call.api.registry;
+    let datacenter = &registry.own_node().datacenter;
+    let instances = registry.views().instances(&name.folded());
+    let panic = question.panic(&instances);
+    let judged = instances.iter().map(|found| {
+        let entry = || HealthEntry::new(&found.node, &found.service, &found.checks, datacenter);
+        let objection =
+            question.objection(found, panic.as_ref()).or_else(|| question.filter_objection(&entry()));
+        (with_fresh_outputs(registry, found), objection)
+    });
+    let judged: Vec<(Instance, Option<Objection<'_>>)> = judged.collect();
+    let answer = ExplainedQuery::new(&name, &question, panic.as_ref(), &judged);
+    Ok(answer::json_bytes(200, json::to_vec(&answer, params.pretty)))
+}
+
+/// What is known of an instance now; `None` when it is not registered.
+fn facts(registry: &Registry, node: &Text, service_id: &Text, now_ms: u64) -> Option<Facts> {
+    let instance = registry.views().node(node, |record| record.instance(service_id))??;
+    let checks = instance.checks.iter().map(|check| CheckFacts {
+        insight: registry.insight(node, &check.id),
+        last: registry.history().newest(&Of::Check(node, &check.id), 0, 1).pop(),
+        check: freshened(registry, node, check),
+    });
+    let checks = checks.collect();
+    let kept_by = panic_by_default(registry, &instance);
+    Some(Facts { now_ms, checks, kept_by, node: instance.node, service: instance.service })
+}
+
+/// The panic that keeps the instance though it fails, by the threshold that is configured for its service.
+fn panic_by_default(registry: &Registry, instance: &Instance) -> Option<Panic> {
+    let name = instance.service.name.folded();
+    let settings = registry.panic_thresholds().of(&name)?;
+    panic::judge(&registry.views().instances(&name), settings).filter(|panic| panic.keeps(instance))
+}
+
+fn with_fresh_outputs(registry: &Registry, instance: &Instance) -> Instance {
+    let node = instance.node.name.folded();
+    let checks = instance.checks.iter().map(|check| freshened(registry, &node, check)).collect();
+    Instance { checks, ..instance.clone() }
+}
+
+/// The check with its freshest output, which may not be in the catalog yet.
+fn freshened(registry: &Registry, node: &Text, check: &Arc<Check>) -> Arc<Check> {
+    let is_own = check.origin == Origin::Agent && *node == registry.own_node().name.folded();
+    let output = is_own.then(|| registry.fresh_output(&check.id)).flatten();
+    match output.filter(|output| *output != check.output) {
+        Some(output) => Check { output, ..Check::clone(check) }.into(),
+        None => check.clone(),
+    }
+}
+
+/// What is remembered of an instance that is not registered on the node, and where else its id is.
+fn departed(registry: &Registry, node: &Text, service_id: &Text) -> Option<Departed> {
+    let of = registry.history().newest(&Of::Service(node, service_id), 0, REMEMBERED_MAX);
+    let elsewhere = registry.views().nodes().into_iter().find(|other| {
+        let has =
+            registry.views().node(&other.name.folded(), |record| record.services().contains_key(service_id));
+        has == Some(true)
+    });
+    let last = of.first().filter(|last| last.to.is_none());
+    // Of the checks that went together, the worst tells why.
+    let worst = last.map(|last| {
+        let together = of.iter().filter(|it| it.index == last.index && it.to.is_none());
+        together.max_by_key(|it| (it.from, std::cmp::Reverse(it.from_since_ms))).unwrap_or(last).clone()
+    });
+    let departed = Departed { last: worst, elsewhere: elsewhere.map(|node| node.name.clone()) };
+    (departed.last.is_some() || departed.elsewhere.is_some()).then_some(departed)
+}

@@ -1,0 +1,215 @@
+//! What became of checks: their transitions, the newest first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::api::answer;
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::times::rfc3339;
+use crate::catalog::topic::Topic;
+use crate::model::{Status, Transition};
+use crate::registry::Registry;
+use crate::registry::history::Of;
+use crate::stdx::text::Text;
+use crate::wire::json;
+
+/// Transitions in one answer when the request does not say.
+const LIMIT_DEFAULT: usize = 100;
+
+/// Most transitions in one answer: at half a kilobyte each, half a megabyte.
+const LIMIT_MAX: usize = 1_000;
+
+/// `GET /v1/muster/history/check/:check_id[?node=&since=&limit=&index=&wait=]`
+pub fn check(call: &mut Call<'_, '_>) -> Outcome {
+    let check_id = call.required("CheckID missing: ask for /v1/muster/history/check/CHECK_ID")?;
+    history_of(call, Asked::Check(check_id))
+}
+
+/// `GET /v1/muster/history/service/:service_id`, with the same parameters: of all checks of one instance.
+pub fn service(call: &mut Call<'_, '_>) -> Outcome {
+    let service_id = call.required("ServiceID missing: ask for /v1/muster/history/service/SERVICE_ID")?;
+    history_of(call, Asked::Service(service_id))
+}
+
+/// `GET /v1/muster/history/node/:node`, with the same parameters but `node`: of everything on one node.
+pub fn node(call: &mut Call<'_, '_>) -> Outcome {
+    call.required("node name missing: ask for /v1/muster/history/node/NODE")?;
+    history_of(call, Asked::Node)
+}
+
+/// The node that `?node=` names, else the agent's own: its key.
+///
+/// # Errors
+/// 400 when the query cannot be read.
+pub fn node_asked(call: &Call<'_, '_>) -> Result<Text, ApiError> {
+    let given = call.query()?.first("node").filter(|name| !name.is_empty()).map(Text::from);
+    Ok(given.unwrap_or_else(|| call.api.registry.own_node().name.clone()).folded())
+}
+
+/// Whose history is asked for, on a node named elsewhere.
+enum Asked {
+    Check(Text),
+    Service(Text),
+    Node,
+}
+
+/// A transition as answers show it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Told<'a> {
+    index: u64,
+    time: Option<String>,
+    #[serde(rename = "ServiceID")]
+    service_id: &'a str,
+    service_name: &'a str,
+    #[serde(rename = "CheckID")]
+    check_id: &'a str,
+    check_name: &'a str,
+    /// `null` when the check began with this.
+    from: Option<&'static str>,
+    from_since: Option<String>,
+    /// `null` when the check, or the instance, was gone with this.
+    to: Option<&'static str>,
+    cause: &'static str,
+    output: &'a str,
+}
+
+impl<'a> Told<'a> {
+    /// The transition for an answer that names its node elsewhere.
+    pub fn new(transition: &'a Transition) -> Told<'a> {
+        Told {
+            index: transition.index,
+            time: rfc3339(transition.time_ms),
+            service_id: &transition.subject.service_id,
+            service_name: &transition.service_name,
+            check_id: &transition.subject.check_id,
+            check_name: &transition.check_name,
+            from: transition.from.map(Status::as_str),
+            from_since: rfc3339(transition.from_since_ms),
+            to: transition.to.map(Status::as_str),
+            cause: transition.cause.as_str(),
+            output: &transition.output,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct History<'a> {
+    node: &'a str,
+    #[serde(rename = "ServiceID", skip_serializing_if = "Option::is_none")]
+    service_id: Option<&'a str>,
+    #[serde(rename = "CheckID", skip_serializing_if = "Option::is_none")]
+    check_id: Option<&'a str>,
+    /// Whether it is registered now.
+    registered: bool,
+    /// Its status now; `null` when it is not registered, and for a node.
+    status: Option<&'static str>,
+    last_transition: Option<String>,
+    /// The latest run, report or look at an alias's target, whatever it came to; `null` for a node.
+    last_probe: Option<String>,
+    transitions: Vec<Told<'a>>,
+}
+
+/// What is registered now under the name asked for.
+#[derive(Default)]
+struct Present {
+    node_name: Option<Text>,
+    is_registered: bool,
+    status: Option<Status>,
+    check_ids: Vec<Text>,
+}
+
+fn history_of(call: &mut Call<'_, '_>, asked: Asked) -> Outcome {
+    let params = call.read_params()?;
+    let since = number(call, "since", 0)?;
+    let limit = number(call, "limit", LIMIT_DEFAULT as u64)?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(LIMIT_MAX);
+    let node = match asked {
+        Asked::Node => call.argument.folded(),
+        _ => node_asked(call)?,
+    };
+    let registry = &*call.api.registry;
+    let now_ms = call.api.clock.unix_ms();
+    answer::indexed_anew(call, Topic::NodeChecks(node.clone()), params.clone(), || {
+        let of = match &asked {
+            Asked::Check(check_id) => Of::Check(&node, check_id),
+            Asked::Service(service_id) => Of::Service(&node, service_id),
+            Asked::Node => Of::Node(&node),
+        };
+        let present = present(registry, &node, &asked);
+        let newest = registry.history().newest(&of, 0, 1);
+        if !present.is_registered && newest.is_empty() {
+            return Err(unknown(&asked, &node));
+        }
+        let transitions = registry.history().newest(&of, since, limit);
+        let probed = present.check_ids.iter().filter_map(|id| registry.insight(&node, id)?.observed_ago);
+        let history = History {
+            node: present.node_name.as_ref().unwrap_or(&node),
+            service_id: if let Asked::Service(id) = &asked { Some(id) } else { None },
+            check_id: if let Asked::Check(id) = &asked { Some(id) } else { None },
+            registered: present.is_registered,
+            status: present.status.map(Status::as_str),
+            last_transition: newest.first().and_then(|newest| rfc3339(newest.time_ms)),
+            last_probe: probed.min().and_then(|ago| rfc3339(ago_ms(now_ms, ago))),
+            transitions: transitions
+                .iter()
+                .map(|transition: &Arc<Transition>| Told::new(transition))
+                .collect(),
+        };
+        Ok(json::to_vec(&history, params.pretty))
+    })
+}
+
+fn present(registry: &Registry, node: &Text, asked: &Asked) -> Present {
+    let present = registry.views().node(node, |record| {
+        let (status, check_ids, is_registered) = match asked {
+            Asked::Check(id) => {
+                let status = record.checks().get(id).map(|check| check.status);
+                (status, vec![id.clone()], status.is_some())
+            }
+            Asked::Service(id) => {
+                let status = record.instance(id).map(|instance| instance.status());
+                (status, record.check_ids_of(id).cloned().collect(), status.is_some())
+            }
+            Asked::Node => (None, Vec::new(), true),
+        };
+        Present { node_name: Some(record.node().name.clone()), is_registered, status, check_ids }
+    });
+    present.unwrap_or_default()
+}
+
+fn unknown(asked: &Asked, node: &Text) -> ApiError {
+    ApiError::not_found(match asked {
+        Asked::Check(id) => {
+            let id = id.as_str();
+            format!(
+                "no check {id:?} is registered or remembered on node {node}: give ?node= if it is on another"
+            )
+        }
+        Asked::Service(id) => {
+            let id = id.as_str();
+            format!(
+                "no instance {id:?} is registered or remembered on node {node}: give ?node= if it is on another"
+            )
+        }
+        Asked::Node => format!("no node {node} is registered or remembered"),
+    })
+}
+
+/// The calendar time that lies `ago` back.
+pub fn ago_ms(now_ms: u64, ago: Duration) -> u64 {
+    now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn number(call: &Call<'_, '_>, name: &'static str, default: u64) -> Result<u64, ApiError> {
+    match call.query()?.first(name).filter(|word| !word.is_empty()) {
+        None => Ok(default),
+        Some(word) => word
+            .parse()
+            .map_err(|_| ApiError::bad_request(format!("invalid {name} {word:?}: give a whole number"))),
+    }
+}

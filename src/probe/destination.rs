@@ -1,0 +1,79 @@
+//! Whom a probe burdens, as far as its definition tells: for fair shares among targets, never for connecting.
+
+use crate::model::Probe;
+use crate::stdx::text::Text;
+
+/// The target of a probe, by name. Two names of one machine count as two.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// Name or address of the host, in lower case.
+    pub host: Text,
+    /// The host and the port on it.
+    pub address: Text,
+}
+
+impl Destination {
+    /// The target that `probe` names. What runs on this machine counts as one target for each kind.
+    pub fn of(probe: &Probe) -> Destination {
+        match probe {
+            Probe::Http { url, .. } => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+                let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+                let authority = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+                let port = if scheme.eq_ignore_ascii_case("https") { "443" } else { "80" };
+                Destination::at(authority, port)
+            }
+            Probe::Tcp { address, .. }
+            | Probe::Udp { address }
+            | Probe::Grpc { address, .. }
+            | Probe::H2Ping { address, .. } => Destination::at(address, ""),
+            Probe::Ttl { .. } | Probe::OsService { .. } | Probe::Script { .. } | Probe::Alias { .. } => {
+                Destination { host: "".into(), address: probe.kind().into() }
+            }
+        }
+    }
+
+    fn at(address: &str, port_default: &str) -> Destination {
+        let (host, port) = match address.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port),
+            _ => (address, port_default),
+        };
+        let host = host.to_ascii_lowercase();
+        Destination { address: format!("{host}:{port}").into(), host: host.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn the_target_is_host_and_port() {
+        let http = |url: &str| Probe::Http {
+            url: url.into(),
+            method: "".into(),
+            header: BTreeMap::new(),
+            body: "".into(),
+            tls_skip_verify: false,
+            tls_server_name: "".into(),
+            disable_redirects: false,
+        };
+        let tcp = |address: &str| Probe::Tcp { address: address.into(), tls: None };
+        let rows = [
+            (http("http://Web.example/up"), "web.example", "web.example:80"),
+            (http("https://web.example?q"), "web.example", "web.example:443"),
+            (http("http://user:pass@10.0.0.1:8080/a@b:1"), "10.0.0.1", "10.0.0.1:8080"),
+            (http("http://[::1]/"), "[::1]", "[::1]:80"),
+            (http("http://[::1]:81/"), "[::1]", "[::1]:81"),
+            (http("nonsense"), "nonsense", "nonsense:80"),
+            (tcp("10.0.0.1:22"), "10.0.0.1", "10.0.0.1:22"),
+            (Probe::OsService { name: "sshd".into() }, "", "os_service"),
+        ];
+        for (probe, host, address) in rows {
+            let expected = Destination { host: host.into(), address: address.into() };
+            assert_eq!(Destination::of(&probe), expected, "{probe:?}");
+        }
+    }
+}

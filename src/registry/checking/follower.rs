@@ -1,0 +1,70 @@
+//! Tells the health engine what the writer has done: what to watch, what has changed, what is gone.
+
+use std::sync::Arc;
+
+use crate::catalog::change::Change;
+use crate::catalog::state::State;
+use crate::health::{Arrival, CheckKey, Source};
+use crate::model::Cause;
+use crate::registry::aliases::Aliases;
+use crate::registry::checking::{Checking, is_ours};
+use crate::registry::write::{Follower, News};
+
+/// Tells the engine what the writer has done.
+pub struct CheckingFollower {
+    checking: Arc<Checking>,
+    aliases: Aliases,
+}
+
+impl CheckingFollower {
+    /// A follower of everything after `changes`, which led from nothing to `state` and are known to the engine.
+    pub fn restored(checking: Arc<Checking>, state: &State, changes: &[Change]) -> CheckingFollower {
+        let mut follower = CheckingFollower { checking, aliases: Aliases::default() };
+        follower.follow_aliases(state, changes);
+        follower
+    }
+
+    fn follow_checks(&self, changes: &[Change]) {
+        let checking = &self.checking;
+        let now = checking.clock.now();
+        let mut health = checking.health.lock();
+        for change in changes {
+            let Change::Check { node, id, before, after } = change else { continue };
+            let key = CheckKey::new(node.clone(), id.clone());
+            let was_ours = before.as_deref().is_some_and(is_ours);
+            match after.as_deref().filter(|check| is_ours(check)) {
+                Some(check) => {
+                    if before.as_deref().is_some_and(|before| before.definition != check.definition) {
+                        checking.watched.forget(&key);
+                    }
+                    if let Err(full) = health.track(now, key.clone(), check, Arrival::Registered) {
+                        log::warn!(check = id.as_str(); "a new check is not run: {full}");
+                    }
+                    health.settled(now, &key, check.status, &check.output);
+                }
+                None if was_ours => {
+                    health.forget(&key);
+                    checking.watched.forget(&key);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn follow_aliases(&mut self, state: &State, changes: &[Change]) {
+        let judged = self.aliases.follow(state, changes);
+        for (key, observation) in judged {
+            let now = self.checking.clock.now();
+            let verdict = self.checking.health.lock().observe(now, &key, observation, Source::Alias);
+            self.checking.record(&key, verdict, Cause::Alias);
+        }
+    }
+}
+
+impl Follower for CheckingFollower {
+    fn follow(&mut self, news: &News<'_>) {
+        self.follow_checks(news.changes);
+        self.follow_aliases(news.state, news.changes);
+        self.checking.bell.notify_one();
+    }
+}

@@ -1,0 +1,269 @@
+//! Runs that several checks ask for at once are made once: what identical checks want to know is one errand.
+//!
+//! Ten instances behind one address are checked ten times at the same instant, since the engine has identical checks
+//! due together; their target is asked once. Pure but for the hash tables' order, which nothing depends on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::health::{CheckKey, ConnectionUse, Run};
+use crate::model::Probe;
+use crate::probe::Destination;
+use crate::registry::checking::lanes::{Bounds, Lanes, Ticket};
+
+/// What is to be found out. Equal errands have the same outcome, whichever check they are for.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Errand {
+    /// How to find out.
+    pub probe: Probe,
+    /// Time that it may take.
+    pub timeout: Duration,
+    /// Bytes of output that are kept.
+    pub output_bytes_max: usize,
+}
+
+/// A run that one check asks for.
+#[derive(Debug)]
+pub struct Request {
+    /// The check.
+    pub key: CheckKey,
+    /// What is to be found out.
+    pub errand: Errand,
+    /// What becomes of connections.
+    pub connection: ConnectionUse,
+    /// Goes back with the result.
+    pub run: Run,
+    /// When it was due.
+    pub due_at: Instant,
+}
+
+/// A run that may begin.
+#[derive(Debug)]
+pub struct Start {
+    /// What is to be found out.
+    pub errand: Arc<Errand>,
+    /// What becomes of connections: kept if any check wants it.
+    pub connection: ConnectionUse,
+    /// When the first of the checks was due.
+    pub due_at: Instant,
+    /// Goes back at the end.
+    pub ticket: Ticket,
+}
+
+/// A check that waits for the outcome of an errand.
+#[derive(Debug)]
+pub struct Asker {
+    /// The check.
+    pub key: CheckKey,
+    /// Its name for this run.
+    pub run: Run,
+    /// Whether it wants the connection kept.
+    pub keep: bool,
+}
+
+/// One errand on one way: over the connection that is kept, or surely over a new one.
+type Way = (Arc<Errand>, bool);
+
+/// Who waits for an outcome: each check with its name for the run, and whether it wants the connection kept.
+type Askers = HashMap<CheckKey, (Run, bool)>;
+
+/// All runs that wait or are under way, and who waits for them.
+#[derive(Debug)]
+pub struct JointRuns {
+    lanes: Lanes<Way>,
+    trips: HashMap<Way, Trip>,
+    under_way: HashMap<Ticket, Way>,
+    /// Requests that were fulfilled by the run of another.
+    shared: u64,
+}
+
+/// One run of an errand, to come or under way.
+#[derive(Debug)]
+struct Trip {
+    due_at: Instant,
+    is_under_way: bool,
+    askers: Askers,
+    /// Those who want to know what is after the present run began, and when they were due.
+    next: Option<(Instant, Askers)>,
+}
+
+impl JointRuns {
+    /// Nothing to do.
+    pub fn new(bounds: Bounds) -> JointRuns {
+        JointRuns { lanes: Lanes::new(bounds), trips: HashMap::new(), under_way: HashMap::new(), shared: 0 }
+    }
+
+    /// Puts a request in line, or with an equal one. A request on the way of the kept connection also joins the run
+    /// under way; one that wants a new connection wants news, and waits for the run after it.
+    ///
+    /// A check that asks again before it was answered has given up its last run: the new one takes its place.
+    pub fn request(&mut self, request: Request) {
+        let Request { key, errand, connection, run, due_at } = request;
+        let asker = (run, connection.keep);
+        let way = (Arc::new(errand), connection.reuse);
+        let Some(trip) = self.trips.get_mut(&way) else {
+            let askers = HashMap::from([(key, asker)]);
+            self.trips.insert(way.clone(), Trip { due_at, is_under_way: false, askers, next: None });
+            self.lanes.push(Destination::of(&way.0.probe), way);
+            return;
+        };
+        let (askers, is_shared) = if trip.is_under_way && !connection.reuse {
+            let (_, askers) = trip.next.get_or_insert_with(|| (due_at, Askers::new()));
+            let is_shared = !askers.is_empty();
+            (askers, is_shared)
+        } else {
+            (&mut trip.askers, true)
+        };
+        if askers.insert(key, asker).is_none() && is_shared {
+            self.shared += 1;
+        }
+    }
+
+    /// The next run that may begin; it is under way from now on.
+    pub fn start(&mut self, now: Instant) -> Option<Start> {
+        let (ticket, way) = self.lanes.next(now)?;
+        let (errand, reuse) = (way.0.clone(), way.1);
+        let trip = self.trips.get_mut(&way).expect("what stands in line has its askers");
+        trip.is_under_way = true;
+        let keep = trip.askers.values().any(|(_, keep)| *keep);
+        let due_at = trip.due_at;
+        self.under_way.insert(ticket, way);
+        Some(Start { errand, connection: ConnectionUse { reuse, keep }, due_at, ticket })
+    }
+
+    /// Ends a run: who wanted to know its outcome.
+    pub fn end(&mut self, ticket: Ticket, now: Instant) -> Vec<Asker> {
+        self.lanes.end(ticket, now);
+        let trip = self.under_way.remove(&ticket).and_then(|way| self.trips.remove_entry(&way));
+        let Some((way, trip)) = trip else { return Vec::new() };
+        if let Some((due_at, askers)) = trip.next {
+            self.trips.insert(way.clone(), Trip { due_at, is_under_way: false, askers, next: None });
+            self.lanes.push(Destination::of(&way.0.probe), way);
+        }
+        trip.askers.into_iter().map(|(key, (run, keep))| Asker { key, run, keep }).collect()
+    }
+
+    /// Runs that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.lanes.waiting()
+    }
+
+    /// Runs under way.
+    pub fn running(&self) -> usize {
+        self.lanes.running()
+    }
+
+    /// Requests so far that were fulfilled by the run of another.
+    pub fn shared(&self) -> u64 {
+        self.shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{Arrival, Due, Health, Settings};
+    use crate::model::{Check, CheckDefinition, Origin};
+
+    /// Numbers of runs, which only the engine gives out.
+    fn numbers() -> Vec<Run> {
+        let (mut health, now) = (Health::new(Settings::default()), Instant::now());
+        let probe = Some(Probe::Tcp { address: "h:1".into(), tls: None });
+        let definition = CheckDefinition { probe, ..CheckDefinition::default() };
+        let check = Check { definition, origin: Origin::Agent, ..Check::default() };
+        for id in 0..10 {
+            let key = CheckKey::new("n", id.to_string().as_str());
+            health.track(now, key, &check, Arrival::Registered).unwrap();
+        }
+        let mut due = Vec::new();
+        health.tick(now + Duration::from_secs(1), &mut due);
+        let run = |due| if let Due::Probe { run, .. } = due { Some(run) } else { None };
+        due.into_iter().filter_map(run).collect()
+    }
+
+    struct Desk {
+        runs: JointRuns,
+        now: Instant,
+        numbers: Vec<Run>,
+    }
+
+    impl Desk {
+        fn new() -> Desk {
+            Desk { runs: JointRuns::new(Bounds::default()), now: Instant::now(), numbers: numbers() }
+        }
+
+        fn request(&mut self, check: &str, port: u16, reuse: bool, keep: bool) -> Run {
+            let run = self.numbers.pop().unwrap();
+            self.runs.request(Request {
+                key: CheckKey::new("n", check),
+                errand: Errand {
+                    probe: Probe::Tcp { address: format!("h:{port}").as_str().into(), tls: None },
+                    timeout: Duration::from_secs(1),
+                    output_bytes_max: 100,
+                },
+                connection: ConnectionUse { reuse, keep },
+                run,
+                due_at: self.now,
+            });
+            run
+        }
+
+        fn start(&mut self) -> Vec<Start> {
+            std::iter::from_fn(|| self.runs.start(self.now)).collect()
+        }
+
+        fn end(&mut self, start: &Start) -> Vec<(String, Run)> {
+            let askers = self.runs.end(start.ticket, self.now);
+            let mut askers: Vec<_> =
+                askers.into_iter().map(|it| (it.key.check_id.to_string(), it.run)).collect();
+            askers.sort();
+            askers
+        }
+    }
+
+    #[test]
+    fn equal_requests_are_one_run() {
+        let mut desk = Desk::new();
+        let a = desk.request("a", 1, true, false);
+        let b = desk.request("b", 1, true, true);
+        let other = desk.request("c", 2, true, false);
+        let starts = desk.start();
+        assert_eq!(starts.len(), 2);
+        assert_eq!(starts[0].connection, ConnectionUse { reuse: true, keep: true });
+        let late = desk.request("d", 1, true, false);
+        assert!(desk.start().is_empty(), "it joins the run under way");
+        assert_eq!(desk.end(&starts[0]), [("a".into(), a), ("b".into(), b), ("d".into(), late)]);
+        assert_eq!(desk.end(&starts[1]), [("c".into(), other)]);
+        assert_eq!((desk.runs.shared(), desk.runs.running(), desk.runs.waiting()), (2, 0, 0));
+        assert!(desk.runs.trips.is_empty());
+    }
+
+    #[test]
+    fn news_come_from_a_run_that_begins_afterwards() {
+        let mut desk = Desk::new();
+        desk.request("a", 1, true, true);
+        let fresh = desk.request("b", 1, false, false);
+        let starts = desk.start();
+        assert_eq!(starts.len(), 2, "a new connection is another way");
+        let next = desk.request("c", 1, false, false);
+        let shared = desk.request("d", 1, false, false);
+        assert!(desk.start().is_empty());
+        assert_eq!(desk.end(&starts[1]), [("b".into(), fresh)]);
+        let again = desk.start();
+        assert_eq!(again.len(), 1);
+        assert_eq!(desk.end(&again[0]), [("c".into(), next), ("d".into(), shared)]);
+        assert_eq!(desk.runs.shared(), 1);
+    }
+
+    #[test]
+    fn who_asks_again_has_given_up_the_last_run() {
+        let mut desk = Desk::new();
+        desk.request("a", 1, true, true);
+        let again = desk.request("a", 1, true, true);
+        let starts = desk.start();
+        assert_eq!(desk.end(&starts[0]), [("a".into(), again)]);
+        assert_eq!(desk.runs.shared(), 0);
+        assert!(desk.end(&starts[0]).is_empty(), "a run ends once");
+    }
+}

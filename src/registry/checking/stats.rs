@@ -1,0 +1,70 @@
+//! What the running of checks is measured by.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::{Probe, Status};
+use crate::registry::checking::Checking;
+use crate::telemetry::families;
+use crate::telemetry::histogram::Histogram;
+use crate::telemetry::metrics::Metrics;
+
+/// What the health engine has done.
+pub struct CheckingStats {
+    metrics: Arc<Metrics>,
+    /// Time a probe took.
+    pub duration: Histogram,
+    /// Time from when a probe was due to when it began.
+    pub start_delay: Histogram,
+    /// Probes finished.
+    pub probes: AtomicU64,
+    /// Reports taken through the API.
+    pub reports: AtomicU64,
+    /// Instances deregistered for being critical too long.
+    pub reaped: AtomicU64,
+    /// Kept connections that their targets ended.
+    pub connections_lost: AtomicU64,
+    /// Checks that were run at once for that.
+    pub extra_runs: AtomicU64,
+}
+
+impl CheckingStats {
+    /// Nothing is counted yet. Histograms and counts of probes go to `metrics`.
+    pub fn new(metrics: Arc<Metrics>) -> CheckingStats {
+        CheckingStats {
+            duration: metrics.histogram(families::PROBE_DURATION, &[]),
+            start_delay: metrics.histogram(families::PROBE_START_DELAY, &[]),
+            metrics,
+            probes: AtomicU64::new(0),
+            reports: AtomicU64::new(0),
+            reaped: AtomicU64::new(0),
+            connections_lost: AtomicU64::new(0),
+            extra_runs: AtomicU64::new(0),
+        }
+    }
+
+    /// Has the metrics read what is counted or held elsewhere.
+    pub fn expose(checking: &Arc<Checking>) {
+        let read = |family, read: fn(&Checking) -> u64| {
+            let metrics = &checking.stats.metrics;
+            // Weak, since the metrics belong to what they would hold.
+            let checking = Arc::downgrade(checking);
+            metrics.read(family, &[], move || checking.upgrade().map_or(0, |it| read(&it)) as f64);
+        };
+        read(families::PROBES_WAITING, |checking| checking.runs().0 as u64);
+        read(families::PROBES_RUNNING, |checking| checking.runs().1 as u64);
+        read(families::PROBES_SHARED, |checking| checking.runs().2);
+        read(families::WATCHED_CONNECTIONS, |checking| checking.watched().held() as u64);
+        read(families::WATCHED_CONNECTIONS_REFUSED, |checking| checking.watched().refused());
+        read(families::WATCHED_CONNECTIONS_LOST, |checking| {
+            checking.stats.connections_lost.load(Ordering::Relaxed)
+        });
+        read(families::EXTRA_PROBES, |checking| checking.stats.extra_runs.load(Ordering::Relaxed));
+    }
+
+    /// Counts one run of a probe and its verdict.
+    pub fn probed(&self, probe: &Probe, status: Status) {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+        self.metrics.counter(families::PROBES, &[probe.kind(), status.as_str()]).inc();
+    }
+}
