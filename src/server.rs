@@ -127,6 +127,7 @@ fn health_settings(config: &Config) -> health::Settings {
         checks_max: config.limits.checks_max,
         check_update_interval: config.check_update_interval,
         backoff_max: config.check_backoff_max,
+        watch_connections: config.watch_connections,
         ..health::Settings::default()
     }
 }
@@ -165,8 +166,7 @@ fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
 /// for clients come first.
 fn descriptors_of_probes(config: &Config) -> (usize, usize) {
     let share = limits::open_files_max() / 8;
-    let watched_max = if config.watch_connections { config.limits.watched_connections_max } else { 0 };
-    (share.min(lanes::Bounds::default().total_max), share.min(watched_max))
+    (share.min(lanes::Bounds::default().total_max), share.min(config.limits.watched_connections_max))
 }
 
 fn server_config(config: &Config) -> ServerConfig {

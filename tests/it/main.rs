@@ -9,4 +9,5 @@ mod differential;
 mod drain;
 mod panic;
 mod restart;
+mod watch;
 mod why;
