@@ -162,11 +162,12 @@ fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
     }
 }
 
-/// How many of the descriptors probes may have at a time, and how many their idle connections. An eighth each at most,
-/// for clients come first.
+/// How many of the descriptors probes may have at a time, and how many their idle connections: an eighth and a quarter at
+/// most, for clients come first.
 fn descriptors_of_probes(config: &Config) -> (usize, usize) {
-    let share = limits::open_files_max() / 8;
-    (share.min(lanes::Bounds::default().total_max), share.min(config.limits.watched_connections_max))
+    let descriptors = limits::open_files_max();
+    let probes_max = lanes::Bounds::default().total_max.min(descriptors / 8);
+    (probes_max, config.limits.watched_connections_max.min(descriptors / 4))
 }
 
 fn server_config(config: &Config) -> ServerConfig {

@@ -252,7 +252,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Integer { min: 0, max: 1_000_000 },
         Text("10000"),
         Restart,
-        "Idle connections to the targets of checks, and never more than an eighth of the descriptors.",
+        "Idle connections to the targets of checks, and never more than a quarter of the descriptors.",
     ),
 ];
 

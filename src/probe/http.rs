@@ -1,10 +1,10 @@
 //! HTTP checks: a request whose status decides.
 
 use std::io::{ErrorKind, Read};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use ureq::config::AutoHeaderValue;
+use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::header::{ACCEPT, CONNECTION, HeaderName, HeaderValue, USER_AGENT};
 use ureq::http::{Method, Request, Response, StatusCode, request};
 use ureq::{Agent, Body, Error};
@@ -102,17 +102,24 @@ impl Attempt<'_> {
 
 /// An agent for one run. Its state is thrown away with it, so runs share no lock and no connection.
 fn agent(line: Line, disable_redirects: bool) -> Agent {
-    let config = Agent::config_builder()
+    // Made once: to make one looks for a proxy in the environment, even where none is wanted.
+    static FOLLOWING: LazyLock<Config> = LazyLock::new(|| config(REDIRECTS_MAX));
+    static STAYING: LazyLock<Config> = LazyLock::new(|| config(0));
+    let config = if disable_redirects { &STAYING } else { &FOLLOWING };
+    Agent::with_parts(Config::clone(config), line.clone(), line)
+}
+
+fn config(redirects_max: u32) -> Config {
+    Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)
         .proxy(None)
-        .max_redirects(if disable_redirects { 0 } else { REDIRECTS_MAX })
-        .max_redirects_will_error(!disable_redirects)
+        .max_redirects(redirects_max)
+        .max_redirects_will_error(redirects_max > 0)
         .max_response_header_size(HEAD_BYTES_MAX)
         .input_buffer_size(INPUT_BYTES_MAX)
         .accept_encoding(AutoHeaderValue::None)
-        .build();
-    Agent::with_parts(config, line.clone(), line)
+        .build()
 }
 
 /// The request line and headers. Those of the check win over ours. A connection that is not to be kept is said to be

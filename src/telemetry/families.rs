@@ -176,8 +176,8 @@ pub const PROBE_DURATION: Family = family(
 pub const PROBE_START_DELAY: Family = family(
     "muster_probe_start_delay_seconds",
     Histogram(PROBE_DELAY_BOUNDS_S),
-    &[],
-    "Time from when a probe was due to when it began.",
+    &["target"],
+    "Time from when a probe was due to when it began; slow targets, which hang, wait for each other.",
 );
 /// Probes that wait.
 pub const PROBES_WAITING: Family = family(

@@ -47,6 +47,8 @@ pub struct Start {
     pub connection: ConnectionUse,
     /// When the first of the checks was due.
     pub due_at: Instant,
+    /// Whether it goes to a target that is slow, and so had to wait for the others of that sort.
+    pub is_slow: bool,
     /// Goes back at the end.
     pub ticket: Ticket,
 }
@@ -129,7 +131,8 @@ impl JointRuns {
         let keep = trip.askers.values().any(|(_, keep)| *keep);
         let due_at = trip.due_at;
         self.under_way.insert(ticket, way);
-        Some(Start { errand, connection: ConnectionUse { reuse, keep }, due_at, ticket })
+        let (connection, is_slow) = (ConnectionUse { reuse, keep }, self.lanes.is_slow(ticket));
+        Some(Start { errand, connection, due_at, is_slow, ticket })
     }
 
     /// Ends a run: who wanted to know its outcome.

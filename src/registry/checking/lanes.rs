@@ -174,6 +174,11 @@ impl<T> Lanes<T> {
         self.leave_host(&host, pace);
     }
 
+    /// Whether a run counts as one towards a slow address.
+    pub fn is_slow(&self, ticket: Ticket) -> bool {
+        self.running.get(&ticket).is_some_and(|running| running.pace == Pace::Slow)
+    }
+
     /// How much waits.
     pub fn waiting(&self) -> usize {
         self.waiting

@@ -14,8 +14,10 @@ pub struct CheckingStats {
     metrics: Arc<Metrics>,
     /// Time a probe took.
     pub duration: Histogram,
-    /// Time from when a probe was due to when it began.
+    /// Time from when a probe was due to when it began, of targets that answer.
     pub start_delay: Histogram,
+    /// The same of targets that hang.
+    pub start_delay_slow: Histogram,
     /// Probes finished.
     pub probes: AtomicU64,
     /// Reports taken through the API.
@@ -33,7 +35,8 @@ impl CheckingStats {
     pub fn new(metrics: Arc<Metrics>) -> CheckingStats {
         CheckingStats {
             duration: metrics.histogram(families::PROBE_DURATION, &[]),
-            start_delay: metrics.histogram(families::PROBE_START_DELAY, &[]),
+            start_delay: metrics.histogram(families::PROBE_START_DELAY, &["quick"]),
+            start_delay_slow: metrics.histogram(families::PROBE_START_DELAY, &["slow"]),
             metrics,
             probes: AtomicU64::new(0),
             reports: AtomicU64::new(0),
