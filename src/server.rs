@@ -162,8 +162,8 @@ fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
     }
 }
 
-/// How many of the descriptors probes may have at a time, and how many their idle connections: an eighth and a quarter at
-/// most, for clients come first.
+/// How many of the descriptors probes may have at a time, and how many their idle connections: an eighth and a quarter
+/// at most, for clients come first.
 fn descriptors_of_probes(config: &Config) -> (usize, usize) {
     let descriptors = limits::open_files_max();
     let probes_max = lanes::Bounds::default().total_max.min(descriptors / 8);

@@ -163,3 +163,119 @@ impl Watched {
         self.sentinel.leave(kept);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::Probe;
+    use crate::probe::{self, Prober, Task};
+    use crate::sys::runtime;
+
+    /// A listener, and what there is to be found out of it.
+    struct Target {
+        listener: TcpListener,
+        address: SocketAddr,
+    }
+
+    impl Target {
+        fn new() -> Target {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            Target { address: listener.local_addr().unwrap(), listener }
+        }
+
+        fn errand(&self, seconds: u64) -> Arc<Errand> {
+            let probe = Probe::Tcp { address: self.address.to_string().as_str().into(), tls: None };
+            Arc::new(Errand { probe, timeout: Duration::from_secs(seconds), output_bytes_max: 10 })
+        }
+
+        /// What a probe keeps, and the other end of it.
+        fn kept(&self) -> (Kept, TcpStream) {
+            runtime::start(2);
+            let (errand, (sender, receiver)) = (self.errand(30), mpsc::channel());
+            runtime::spawn("test", move || {
+                let prober = Prober::new(probe::Settings::default()).unwrap();
+                let Errand { probe, timeout, output_bytes_max } = &*errand;
+                let (timeout, output_bytes_max) = (*timeout, *output_bytes_max);
+                let task = Task { probe, timeout, output_bytes_max, kept: None, keep: true };
+                sender.send(prober.run(task).kept.unwrap()).unwrap();
+            })
+            .unwrap();
+            (receiver.recv().unwrap(), self.listener.accept().unwrap().0)
+        }
+    }
+
+    fn keys(names: &[&str]) -> impl Iterator<Item = CheckKey> {
+        let keys: Vec<_> = names.iter().map(|name| CheckKey::new("n", *name)).collect();
+        keys.into_iter()
+    }
+
+    fn told(watched: &Watched, token: u64) -> Option<Vec<String>> {
+        let mut names: Vec<_> = watched.take_ended(token)?.map(|key| key.check_id.to_string()).collect();
+        names.sort();
+        Some(names)
+    }
+
+    #[test]
+    fn all_who_share_a_connection_hear_of_its_end_once() {
+        let (watched, target) = (Watched::new(10).unwrap(), Target::new());
+        let errand = target.errand(1);
+        watched.put(&errand, Some(target.kept().0), keys(&["a", "b"]));
+        // A run of another rhythm takes it and brings it back.
+        let kept = watched.take(&errand);
+        assert!(kept.is_some() && watched.held() == 0);
+        assert!(told(&watched, 0).is_none(), "its token went with it");
+        watched.put(&errand, kept, keys(&["c"]));
+        assert_eq!(watched.held(), 1);
+        assert_eq!(told(&watched, 1), Some(vec!["a".into(), "b".into(), "c".into()]));
+        assert!(told(&watched, 1).is_none());
+        assert_eq!(watched.held(), 0);
+    }
+
+    #[test]
+    fn a_connection_is_closed_with_the_last_check_that_wants_it() {
+        let (watched, target) = (Watched::new(10).unwrap(), Target::new());
+        let (errand, other) = (target.errand(1), target.errand(2));
+        watched.put(&errand, Some(target.kept().0), keys(&["a", "b"]));
+        keys(&["a", "unknown"]).for_each(|key| watched.forget(&key));
+        assert_eq!(watched.held(), 1);
+        // The other has a new definition, and with it another errand.
+        watched.put(&other, Some(target.kept().0), keys(&["b"]));
+        assert_eq!(watched.held(), 1);
+        assert!(watched.take(&errand).is_none() && told(&watched, 0).is_none());
+        watched.put(&other, None, keys(&["b"]));
+        watched.put(&errand, Some(target.kept().0), keys(&[]));
+        assert_eq!(watched.held(), 0, "nobody wants it");
+        assert!(watched.places.lock().by_check.is_empty() && watched.places.lock().by_errand.is_empty());
+    }
+
+    #[test]
+    fn no_more_are_held_than_may_be() {
+        let (watched, target) = (Watched::new(2).unwrap(), Target::new());
+        for seconds in 1..=3 {
+            watched.put(&target.errand(seconds), Some(target.kept().0), keys(&["a", "b", "c"][..1]));
+        }
+        assert_eq!((watched.held(), watched.refused()), (1, 0), "a check holds one");
+        for (seconds, name) in [(4, "b"), (5, "c")] {
+            watched.put(&target.errand(seconds), Some(target.kept().0), keys(&[name]));
+        }
+        assert_eq!((watched.held(), watched.refused()), (2, 1));
+    }
+
+    #[test]
+    fn an_end_before_the_watch_is_told_too() {
+        let (watched, target) = (Arc::new(Watched::new(10).unwrap()), Target::new());
+        let (sender, receiver) = mpsc::channel();
+        let running = watched.clone();
+        runtime::thread("sentinel", move || running.run(|tokens| sender.send(tokens.to_vec()).unwrap()))
+            .unwrap();
+        let (kept, theirs) = target.kept();
+        drop(theirs);
+        watched.put(&target.errand(1), Some(kept), keys(&["a"]));
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(30)), Ok(vec![0]));
+        assert_eq!(told(&watched, 0), Some(vec!["a".into()]));
+    }
+}
