@@ -160,7 +160,7 @@ pub const SETTINGS: &[Setting] = &[
         "watch_connections",
         Kind::Boolean,
         Text("true"),
-        Restart,
+        Reload,
         "Whether connections to the targets of checks are kept between probes and watched for their end.",
     ),
     setting(

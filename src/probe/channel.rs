@@ -25,7 +25,7 @@ pub enum Channel {
 /// A connection that a run left open, for the next run of the same probe. Idle it is for its owner to hold and, by its
 /// descriptor, to watch for its end. Dropping it closes it.
 ///
-/// Memory: about half a kilobyte in plain; with TLS the session and its buffers; and what the kernel holds for a socket.
+/// Memory: about half a kilobyte; with TLS the session and its buffers; and what the kernel holds for a socket.
 #[derive(Debug)]
 pub struct Kept(pub(in crate::probe) Channel);
 
