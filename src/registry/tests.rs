@@ -1,6 +1,7 @@
 //! The registry on a store in memory: writes, refusals, a store that fails, and coming back.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -8,7 +9,8 @@ use crate::catalog::state::Bounds;
 use crate::catalog::topic::Topic;
 use crate::health::{self, Health};
 use crate::model::{
-    Cause, Check, Command, ExistingChecks, NodePart, Observation, Origin, Probe, Refusal, Registration,
+    Cause, Check, Command, DrainOrder, ExistingChecks, NodePart, Observation, Origin, Probe, Refusal,
+    Registration,
 };
 use crate::model::{CheckDefinition, Service, Status};
 use crate::persist::change::Batch;
@@ -29,6 +31,8 @@ use crate::telemetry::metrics::Metrics;
 struct Shared {
     rows: Arc<Mutex<MemoryStore>>,
     full: Arc<Mutex<bool>>,
+    /// Commits that failed.
+    refused: Arc<Mutex<usize>>,
 }
 
 impl Store for Shared {
@@ -38,6 +42,7 @@ impl Store for Shared {
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         if *self.full.lock() {
+            *self.refused.lock() += 1;
             return Err(StoreError::Full { path: "store".into(), detail: "no room".into() });
         }
         self.rows.lock().commit(batch)
@@ -50,7 +55,11 @@ impl Store for Shared {
 
 fn shared() -> Shared {
     runtime::start(2);
-    Shared { rows: Arc::new(Mutex::new(MemoryStore::default())), full: Arc::default() }
+    Shared {
+        rows: Arc::new(Mutex::new(MemoryStore::default())),
+        full: Arc::default(),
+        refused: Arc::default(),
+    }
 }
 
 fn open(store: &Shared) -> Registry {
@@ -191,6 +200,31 @@ fn transitions_are_remembered_with_the_write_that_makes_them_and_over_a_restart(
         3,
         "the next life of an instance goes on in its history"
     );
+}
+
+#[test]
+fn a_step_of_a_drain_that_the_store_refused_is_taken_later() {
+    let store = shared();
+    let registry = open(&store);
+    registry.write(register("web-1", None)).unwrap();
+    let (deadline, deregister, reason) = (Duration::from_secs(1), false, "".into());
+    let order = DrainOrder::Begin { deadline, deregister, reason };
+    registry.write(Command::Drain { node: "own".into(), service_id: "web-1".into(), order }).unwrap();
+    *store.full.lock() = true;
+    wait_until(|| *store.refused.lock() > 0);
+    assert_eq!(health_of(&registry), [Status::Passing], "what is not durable is not shown");
+    *store.full.lock() = false;
+    wait_until(|| health_of(&registry) == [Status::Critical]);
+    assert_eq!(registry.draining().count(), 1);
+}
+
+/// Waits for an event that comes within seconds.
+fn wait_until(happened: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !happened() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it happens within half a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
