@@ -11,8 +11,8 @@ pub mod telemetry;
 pub mod model;
 
 pub mod filter;
-pub mod config;
 pub mod wire;
+pub mod config;
 pub mod catalog;
 pub mod health;
 
@@ -21,6 +21,7 @@ pub mod persist;
 pub mod probe;
 
 pub mod registry;
+pub mod notify;
 pub mod api;
 pub mod cli;
 pub mod server;

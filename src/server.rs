@@ -23,6 +23,9 @@ use crate::config::validated::{Config, LogFormat, StoreKind};
 use crate::health::{self, Health};
 use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
 use crate::model::{Command, ExistingChecks, Registration};
+use crate::notify::follower::Intake;
+use crate::notify::keeping::Place;
+use crate::notify::{self, Notifier};
 use crate::persist::embedded::{EmbeddedStore, Limits as StoreLimits};
 use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
@@ -45,6 +48,9 @@ use crate::wire::intake::{AgentNode, Invalid, definitions};
 /// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
 
+/// The directory within `data_dir` that holds the queues of webhooks.
+const WEBHOOKS_DIRECTORY: &str = "webhooks";
+
 /// Runs the agent until it is asked to end.
 ///
 /// # Errors
@@ -65,11 +71,21 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 
 fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerError> {
     let metrics = Arc::new(Metrics::new().map_err(|error| ServerError::System(io::Error::other(error)))?);
-    let registry = Arc::new(open_registry(&config, &metrics)?);
+    let prober = Prober::new(probe::Settings::default()).map_err(ServerError::System)?;
+    let (http, (intake, inbox)) = (prober.sender(), notify::follower::intake());
+    let registry = Arc::new(open_registry(&config, &metrics, prober, intake)?);
+    let place = match config.store {
+        StoreKind::Memory => Place::Memory,
+        StoreKind::Embedded => Place::Directory(config.data_dir.join(WEBHOOKS_DIRECTORY)),
+    };
+    let webhooks = config.webhooks.clone();
+    let notifier = Notifier::start(inbox, registry.clone(), metrics.clone(), http, place, webhooks);
+    let notifier = Arc::new(notifier.map_err(ServerError::System)?);
     let (wishes, wished) = channel();
     let agent = Arc::new(Agent {
         config: Mutex::new(config.clone()),
         registry: registry.clone(),
+        notifier: notifier.clone(),
         logging: logging.clone(),
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
@@ -78,8 +94,8 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     agent.define(&config.definitions, &[]).map_err(ServerError::Definition)?;
     let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
-    let api =
-        Api::new(registry.clone(), metrics.clone(), agent.clone(), Clock).map_err(ServerError::System)?;
+    let api = Api::new(registry.clone(), notifier.clone(), metrics.clone(), agent.clone(), Clock)
+        .map_err(ServerError::System)?;
     expose(&metrics, &registry, &server, logging);
     // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
     listen_to_signals(&agent).map_err(ServerError::System)?;
@@ -88,11 +104,17 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     agent.wait_for_the_end(&wished);
     registry.topics().wake_all();
     let cut_off = server.shutdown(DRAIN_MAX);
+    notifier.end();
     log::info!(cut_off = cut_off; "ended");
     Ok(())
 }
 
-fn open_registry(config: &Config, metrics: &Arc<Metrics>) -> Result<Registry, ServerError> {
+fn open_registry(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    prober: Prober,
+    intake: Intake,
+) -> Result<Registry, ServerError> {
     let (store, node_id) = open_store(config)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
     let started = Clock.now();
@@ -106,13 +128,14 @@ fn open_registry(config: &Config, metrics: &Arc<Metrics>) -> Result<Registry, Se
         },
         store,
         health: Health::new(health_settings(config)),
-        prober: Prober::new(probe::Settings::default()).map_err(ServerError::System)?,
+        prober,
         probes_max,
         watched_connections_max,
         metrics: metrics.clone(),
         clock: Clock,
         bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
         watchers_max: config.limits.blocking_queries_max,
+        followers: vec![Box::new(intake)],
         on_commit: Box::new(move |elapsed| commits.observe(elapsed)),
     })
     .map_err(ServerError::Open)?;
@@ -219,6 +242,7 @@ fn listen_to_signals(agent: &Arc<Agent>) -> io::Result<()> {
 struct Agent {
     config: Mutex<Config>,
     registry: Arc<Registry>,
+    notifier: Arc<Notifier>,
     logging: Arc<Logging>,
     /// Told once when the process shall end.
     wishes: Mutex<Sender<()>>,
@@ -280,6 +304,9 @@ impl Host for Agent {
         let reload = Reload::between(&config, &new);
         self.define(&reload.defined, &reload.undefined)?;
         self.registry.checking().set_settings(health_settings(&new));
+        if reload.webhooks {
+            self.notifier.configure(new.webhooks.clone()).map_err(|error| error.to_string())?;
+        }
         self.logging.set_level(new.log_level);
         self.registry.panic_thresholds().set(panic_thresholds(&new));
         for change in &reload.restart {

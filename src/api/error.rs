@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::filter::error::FilterError;
 use crate::http::Response;
 use crate::model::Refusal;
+use crate::notify::Ended;
 use crate::registry::error::WriteError;
 use crate::registry::topics::TooManyWatchers;
 use crate::wire::intake::Invalid;
@@ -100,6 +101,12 @@ impl From<Invalid> for ApiError {
 impl From<FilterError> for ApiError {
     fn from(error: FilterError) -> Self {
         ApiError::bad_request(error.to_string())
+    }
+}
+
+impl From<Ended> for ApiError {
+    fn from(error: Ended) -> Self {
+        ApiError::new(503, error.to_string()).retry(1)
     }
 }
 

@@ -28,6 +28,7 @@ pub mod operations;
 pub mod panic;
 pub mod selection;
 pub mod times;
+pub mod webhooks;
 
 use std::io;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::api::error::ApiError;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
 use crate::http::{Body, Exchange, Handler, Method, Response};
+use crate::notify::Notifier;
 use crate::registry::Registry;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -100,6 +102,7 @@ impl Counters {
 /// The API of one agent.
 pub struct Api {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) notifier: Arc<Notifier>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) cache: Arc<BodyCache>,
@@ -120,6 +123,7 @@ impl Api {
     /// The system's, when it gives no thread for reading files.
     pub fn new(
         registry: Arc<Registry>,
+        notifier: Arc<Notifier>,
         metrics: Arc<Metrics>,
         host: Arc<dyn Host>,
         clock: Clock,
@@ -138,6 +142,7 @@ impl Api {
             nowhere: metrics.route("GET", "none"),
             cache: Arc::default(),
             registry,
+            notifier,
             metrics,
             host,
             clock,

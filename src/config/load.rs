@@ -9,6 +9,7 @@ use crate::config::problem::Problems;
 use crate::config::raw::Raw;
 use crate::config::service_defaults;
 use crate::config::validated::{Config, Values};
+use crate::config::webhooks;
 
 /// The file that is read from the working directory when none is named, if it is there.
 pub const FILE_DEFAULT: &str = "muster.toml";
@@ -53,10 +54,14 @@ pub fn load(invocation: &Invocation) -> Result<Config, Problems> {
         problems.extend(refused);
         service_defaults::Defaults::default()
     });
+    let webhooks = webhooks::read(&raw.webhooks, &invocation.environment).unwrap_or_else(|refused| {
+        problems.extend(refused);
+        Vec::new()
+    });
     match values {
         Ok(values) if problems.is_empty() => {
             let config = values.into_config(invocation.clone(), all_definitions, raw.warnings);
-            Ok(Config { service_defaults, ..config })
+            Ok(Config { service_defaults, webhooks, ..config })
         }
         Ok(_) => Err(Problems(problems)),
         Err(refused) => {

@@ -19,6 +19,7 @@ pub mod reload;
 pub mod service_defaults;
 pub mod settings;
 pub mod validated;
+pub mod webhooks;
 
 #[cfg(test)]
 mod document;

@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::config::problem::{Origin, Problem};
 use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
+use crate::config::webhooks;
 
 /// Variables that say where to read rather than what to set.
 pub const PLACE_VARIABLES: &[&str] = &["MUSTER_CONFIG_FILE", "MUSTER_CONFIG_DIR"];
@@ -29,6 +30,8 @@ pub struct Raw {
     written: BTreeMap<&'static str, Written>,
     /// What stood under [`service_defaults::TABLES`], in the order in which it was read.
     pub service_defaults: Vec<(toml::Value, Origin)>,
+    /// The tables `[[webhooks]]`, in the order in which they were read.
+    pub webhooks: Vec<(toml::Table, Origin)>,
     /// What cannot be a setting at all.
     pub problems: Vec<Problem>,
     /// What was probably meant to be a setting, but may be somebody else's.
@@ -68,9 +71,21 @@ impl Raw {
                 (_, None) if key == service_defaults::TABLES => {
                     self.service_defaults.push((value.clone(), origin.clone()));
                 }
+                (toml::Value::Array(elements), _) if key == webhooks::TABLES => {
+                    self.add_webhooks(elements, origin);
+                }
                 (toml::Value::Table(inner), _) if is_table_of_ours => self.add_table(&key, inner, origin),
                 (_, Some(setting)) => self.add_value(setting, value, origin),
                 _ => self.problems.push(unknown_key(&key, value, origin)),
+            }
+        }
+    }
+
+    fn add_webhooks(&mut self, elements: &[toml::Value], origin: &Origin) {
+        for element in elements {
+            match element.as_table() {
+                Some(table) => self.webhooks.push((table.clone(), origin.clone())),
+                None => self.problems.push(unknown_key(webhooks::TABLES, element, origin)),
             }
         }
     }
@@ -143,6 +158,7 @@ fn scalar(value: &toml::Value) -> Option<String> {
 
 fn unknown_key(key: &str, value: &toml::Value, origin: &Origin) -> Problem {
     let near = settings::nearest(key, SETTINGS.iter().map(|setting| setting.key));
+    let near = if key == webhooks::TABLES { Some("[[webhooks]]") } else { near };
     let remedy = near.map_or("see docs/configuration.md for the keys there are".to_owned(), |near| {
         format!("did you mean `{near}`?")
     });

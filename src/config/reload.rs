@@ -25,6 +25,8 @@ pub struct Reload {
     pub restart: Vec<Change>,
     /// Whether the defaults of services are others; these take effect now.
     pub service_defaults: bool,
+    /// Whether the webhooks are others.
+    pub webhooks: bool,
     /// Definitions that are new or different.
     pub defined: Vec<Definition>,
     /// Definitions that are gone or different, as they were.
@@ -51,6 +53,7 @@ impl Reload {
             }
         }
         reload.service_defaults = new.service_defaults != old.service_defaults;
+        reload.webhooks = new.webhooks != old.webhooks;
         reload.defined = missing_in(&new.definitions, &old.definitions);
         reload.undefined = missing_in(&old.definitions, &new.definitions);
         reload

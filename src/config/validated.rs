@@ -13,6 +13,7 @@ use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
+use crate::config::webhooks::Webhook;
 
 /// Where the registry is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ pub struct Config {
     pub definitions: Vec<Definition>,
     /// What holds for all instances of a service, by its name.
     pub service_defaults: service_defaults::Defaults,
+    /// Whom to tell of changes of statuses.
+    pub webhooks: Vec<Webhook>,
     /// Things to tell the operator that are no reason to refuse.
     pub warnings: Vec<String>,
     /// Every setting's value and where it came from; what the fields above were made of.
@@ -219,6 +222,7 @@ impl Values {
             limits: self.limits(),
             definitions,
             service_defaults: service_defaults::Defaults::default(),
+            webhooks: Vec::new(),
             warnings,
             values: self,
             invocation,

@@ -13,12 +13,24 @@ pub enum Table {
     Checks,
     /// Transitions of checks, one a row.
     History,
+    /// Events that wait for a webhook.
+    Deliveries,
+    /// Events that could not be delivered.
+    DeadLetters,
 }
 
 impl Table {
     /// Every table, in the order in which [`load`](super::store::Store::load) hands out their rows: what is referred
     /// to comes before what refers to it.
-    pub const ALL: [Table; 5] = [Table::Meta, Table::Nodes, Table::Services, Table::Checks, Table::History];
+    pub const ALL: [Table; 7] = [
+        Table::Meta,
+        Table::Nodes,
+        Table::Services,
+        Table::Checks,
+        Table::History,
+        Table::Deliveries,
+        Table::DeadLetters,
+    ];
 
     /// The table's name on disk. Never changes once released.
     pub const fn name(self) -> &'static str {
@@ -28,6 +40,8 @@ impl Table {
             Table::Services => "services",
             Table::Checks => "checks",
             Table::History => "history",
+            Table::Deliveries => "deliveries",
+            Table::DeadLetters => "dead_letters",
         }
     }
 }

@@ -184,7 +184,7 @@ fn last_bytes(reader: impl Read, bytes_max: usize) -> String {
 }
 
 /// Why there was no answer.
-fn fault(error: &Error) -> String {
+pub(super) fn fault(error: &Error) -> String {
     match error {
         Error::Other(inner) => match inner.downcast_ref::<DialError>() {
             Some(dial) if dial.is_timeout() => TIMED_OUT.to_owned(),

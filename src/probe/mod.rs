@@ -11,6 +11,7 @@ mod destination;
 mod dial;
 mod http;
 mod names;
+pub mod send;
 mod target;
 mod tcp;
 mod tls;
@@ -25,6 +26,7 @@ use crate::model::{Observation, Probe, Status};
 use crate::probe::channel::Channel;
 use crate::probe::dial::Dialer;
 use crate::probe::names::Names;
+use crate::probe::send::Sender;
 use crate::probe::tls::Trust;
 
 pub use channel::Kept;
@@ -53,6 +55,11 @@ impl Prober {
     pub fn new(settings: Settings) -> io::Result<Prober> {
         let dialer = Dialer { rules: settings.targets, names: Names::new()? };
         Ok(Prober { dialer: Arc::new(dialer), trust: Arc::new(Trust::new()) })
+    }
+
+    /// What sends requests of muster's own under the same rules as checks.
+    pub fn sender(&self) -> Sender {
+        Sender { dialer: self.dialer.clone(), trust: self.trust.clone() }
     }
 
     /// Runs a task once.

@@ -109,6 +109,11 @@ impl History {
         book.order.range(after).take(limit).map(|(_, entry)| entry.transition.clone()).collect()
     }
 
+    /// The index of the newest transition; 0 when there is none.
+    pub fn newest_index(&self) -> u64 {
+        self.book.read().order.last_key_value().map_or(0, |((index, _), _)| *index)
+    }
+
     /// How many transitions are kept.
     pub fn len(&self) -> usize {
         self.book.read().order.len()

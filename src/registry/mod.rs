@@ -71,6 +71,8 @@ pub struct Parts {
     pub bounds: Bounds,
     /// Blocking queries that may wait at a time.
     pub watchers_max: usize,
+    /// Who else is told of changes.
+    pub followers: Vec<Box<dyn Follower>>,
     /// Told how long each commit took.
     pub on_commit: Box<dyn Fn(Duration) + Send>,
 }
@@ -114,8 +116,9 @@ impl Registry {
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
-        let followers: Vec<Box<dyn Follower>> =
+        let mut followers: Vec<Box<dyn Follower>> =
             vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
+        followers.append(&mut parts.followers);
         let history = Arc::new(History::restored(recovered.history));
         let writer = Writer {
             state: recovered.state,

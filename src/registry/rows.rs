@@ -38,7 +38,7 @@ pub fn removal(change: &Change) -> RowChange {
 pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<Change>, String> {
     let before = || None;
     Ok(Some(match table {
-        Table::Meta | Table::History => return Ok(None),
+        Table::Meta | Table::History | Table::Deliveries | Table::DeadLetters => return Ok(None),
         Table::Nodes => Change::Node { key: key.into(), before: before(), after: Some(read(key, value)?) },
         Table::Services => {
             let (node, id) = split(key)?;

@@ -83,6 +83,7 @@ fn open_as(store: &Shared, name: &str) -> Registry {
         clock: Clock,
         bounds: Bounds::default(),
         watchers_max: 10,
+        followers: Vec::new(),
         on_commit: Box::new(|_| {}),
     })
     .unwrap()

@@ -1,7 +1,7 @@
 //! The table of metrics: every family with its name, kind, labels and help. What is not here is not exported.
 //!
-//! Labels have few values by construction (routes, status codes, check states): none is made of what a client
-//! sent.
+//! Labels have few values by construction (routes, status codes, check states, webhooks that an operator named): none
+//! is made of what a client sent.
 
 /// What a family measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -223,6 +223,37 @@ pub const EXTRA_PROBES: Family = family(
     &[],
     "Checks that were run at once because their watched connection ended.",
 );
+/// What waits for webhooks.
+pub const WEBHOOK_PENDING: Family = family(
+    "muster_webhook_pending",
+    Gauge,
+    &["webhook"],
+    "Events that wait for a webhook; with Alertmanager, alerts that stand.",
+);
+/// How old the oldest of it is.
+pub const WEBHOOK_OLDEST_AGE: Family = family(
+    "muster_webhook_oldest_age_seconds",
+    Gauge,
+    &["webhook"],
+    "Age of the event that has waited longest for a webhook.",
+);
+/// What webhooks were told.
+pub const WEBHOOK_DELIVERED: Family = family(
+    "muster_webhook_delivered_total",
+    Counter,
+    &["webhook"],
+    "Events that a webhook's receiver has taken; with Alertmanager, posts.",
+);
+/// Attempts that failed.
+pub const WEBHOOK_FAILED: Family =
+    family("muster_webhook_failed_total", Counter, &["webhook"], "Attempts to tell a webhook that failed.");
+/// What was given up.
+pub const WEBHOOK_DEAD_LETTERS: Family = family(
+    "muster_webhook_dead_letters_total",
+    Counter,
+    &["webhook"],
+    "Events that were given up: refused, too old, or too many.",
+);
 /// Log lines lost.
 pub const LOG_LINES_DROPPED: Family =
     family("muster_log_lines_dropped_total", Counter, &[], "Log lines lost because stderr was slow.");
@@ -265,6 +296,11 @@ pub const FAMILIES: &[Family] = &[
     WATCHED_CONNECTIONS_LOST,
     WATCHED_CONNECTIONS_REFUSED,
     EXTRA_PROBES,
+    WEBHOOK_PENDING,
+    WEBHOOK_OLDEST_AGE,
+    WEBHOOK_DELIVERED,
+    WEBHOOK_FAILED,
+    WEBHOOK_DEAD_LETTERS,
     LOG_LINES_DROPPED,
     BUILD_INFO,
     UPTIME,

@@ -13,8 +13,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["stdx", "sys"]),
     ("model", &["stdx"]),
     ("filter", &["stdx", "model"]),
-    ("config", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
+    // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
+    ("config", &["stdx", "model", "filter", "wire"]),
     ("catalog", &["stdx", "model", "filter"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
@@ -37,11 +38,41 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "probe",
         ],
     ),
+    // Follows the registry and tells others through the prober's lines, so it stands above both; keeps its queues in a
+    // store of its own. The registry does not know that anybody is told.
+    (
+        "notify",
+        &[
+            "stdx",
+            "sys",
+            "telemetry",
+            "model",
+            "filter",
+            "wire",
+            "config",
+            "catalog",
+            "persist",
+            "probe",
+            "registry",
+        ],
+    ),
     // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s. What
     // is explained of a check is what `health` knows of it.
     (
         "api",
-        &["stdx", "sys", "telemetry", "model", "filter", "wire", "catalog", "health", "http", "registry"],
+        &[
+            "stdx",
+            "sys",
+            "telemetry",
+            "model",
+            "filter",
+            "wire",
+            "catalog",
+            "health",
+            "http",
+            "registry",
+            "notify",
+        ],
     ),
     ("cli", &["model", "config", "wire", "http"]),
     (
@@ -60,6 +91,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "persist",
             "probe",
             "registry",
+            "notify",
             "api",
         ],
     ),

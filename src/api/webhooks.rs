@@ -1,0 +1,78 @@
+//! How webhooks are doing, and what to do about it.
+
+use serde_json::{Value, json};
+
+use crate::api::answer;
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::notify::event::time;
+use crate::notify::queue::Dead;
+use crate::notify::{Health, State};
+
+/// `GET /v1/muster/webhooks`: every webhook, and those whose queue outlived them.
+pub fn list(call: &mut Call<'_, '_>) -> Outcome {
+    let overview = call.api.notifier.overview()?;
+    let webhooks: Vec<Value> = overview.webhooks.iter().map(shown).collect();
+    answer::json(call, &json!({ "Webhooks": webhooks, "DiskError": overview.fault }))
+}
+
+/// `GET /v1/muster/webhooks/dead/:name`: its dead letters, the newest first.
+pub fn dead(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.required("Missing webhook name")?;
+    let dead = call.api.notifier.dead(&name)?.ok_or_else(|| unknown(&name))?;
+    answer::json(call, &dead.iter().map(shown_dead).collect::<Vec<_>>())
+}
+
+/// `PUT /v1/muster/webhooks/retry/:name[?id=]`: puts dead letters back into the queue.
+pub fn retry(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.required("Missing webhook name")?;
+    let id = call.query()?.first("id").map(str::to_owned);
+    let count = call.api.notifier.retry(&name, id)?.ok_or_else(|| unknown(&name))?;
+    answer::json(call, &json!({ "Retried": count }))
+}
+
+/// `PUT /v1/muster/webhooks/discard/:name`: drops everything that waits for it, dead letters included.
+pub fn discard(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.required("Missing webhook name")?;
+    let count = call.api.notifier.discard(&name)?.ok_or_else(|| unknown(&name))?;
+    log::info!(webhook = name.as_str(), events = count; "the queue of a webhook was discarded on request");
+    answer::json(call, &json!({ "Discarded": count }))
+}
+
+fn unknown(name: &str) -> ApiError {
+    ApiError::not_found(format!("Unknown webhook {name:?}: see /v1/muster/webhooks"))
+}
+
+fn shown(state: &State) -> Value {
+    let health = match state.health {
+        Health::Healthy => "healthy",
+        Health::Failing => "failing",
+        Health::Removed => "removed",
+    };
+    let (error_ms, error) = state.last_error.clone().unzip();
+    json!({
+        "Name": state.name,
+        "URL": state.place,
+        "Format": state.format,
+        "Health": health,
+        "Pending": state.pending,
+        "InFlight": state.in_flight,
+        "Delivered": state.counts.delivered,
+        "Failed": state.counts.failed,
+        "DeadLetters": state.dead,
+        "OldestPending": state.oldest_ms.map(time),
+        "LastDelivery": state.last_delivery_ms.map(time),
+        "LastError": error,
+        "LastErrorTime": error_ms.map(time),
+    })
+}
+
+fn shown_dead(dead: &Dead) -> Value {
+    json!({
+        "ID": dead.event.id,
+        "Time": time(dead.died_ms),
+        "Reason": dead.reason,
+        "Attempts": dead.attempts,
+        "Event": *dead.event,
+    })
+}

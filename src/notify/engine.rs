@@ -1,0 +1,463 @@
+//! The thread that tells others: it owns the queues and their disk, takes what happened, and starts deliveries.
+//!
+//! Everything it hears comes as a message: what the writer published, what became of a delivery, questions. It takes
+//! what is waiting as one batch, writes once, and then sends; so nothing is sent that a crash could forget.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use crate::config::webhooks::Webhook;
+use crate::filter::error::FilterError;
+use crate::model::{Status, Subject};
+use crate::notify::alerts::{Alert, Key};
+use crate::notify::event::{Event, Source};
+use crate::notify::follower::{Inbox, Shared};
+use crate::notify::happened::{Happened, join};
+use crate::notify::hook::{Hook, Work};
+use crate::notify::keeping::Keeping;
+use crate::notify::message;
+use crate::notify::parked::Parked;
+use crate::notify::queue::{Now, Outcome};
+use crate::notify::rows::{self, Known, Position};
+use crate::notify::standing::standing;
+use crate::probe::send::{Post, Sender as HttpSender};
+use crate::registry::Registry;
+use crate::sys::clock::{self, Clock};
+use crate::sys::oneshot;
+use crate::sys::runtime;
+use crate::telemetry::metrics::Metrics;
+
+/// Messages taken before a write.
+const BATCH_MAX: usize = 1_024;
+
+/// How often the position is written although nothing else is: what lies behind it is compared with every webhook again
+/// after a crash.
+const POSITION_EVERY_MS: u64 = 10_000;
+
+/// How long deliveries under way may take once the process is asked to end. They would be repeated after the start.
+const END_WAIT_MS: u64 = 3_000;
+
+/// What the thread hears.
+pub enum Message {
+    /// What the writer published: what is worth telling, and the index up to which that is all.
+    News {
+        /// In order.
+        happened: Vec<Happened>,
+        /// The last transition's index.
+        index: u64,
+    },
+    /// The writer published more than there was room for.
+    Missed,
+    /// What became of a delivery.
+    Settled {
+        /// The webhook's name.
+        name: String,
+        /// The event's number; of no meaning with alerts.
+        number: u64,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A question, or an order.
+    Ask(Box<dyn FnOnce(&mut Engine) + Send>),
+    /// The process is asked to end; answered when everything is written.
+    End(oneshot::Sender<()>),
+}
+
+/// The thread's own.
+pub struct Engine {
+    pub(super) hooks: BTreeMap<String, Hook>,
+    pub(super) parked: Parked,
+    pub(super) keeping: Keeping,
+    registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
+    http: HttpSender,
+    source: Source,
+    shared: Arc<Shared>,
+    messages: Receiver<Message>,
+    sender: Sender<Message>,
+    position: Position,
+    /// When a position that has moved must be written.
+    position_due_ms: Option<u64>,
+    ending: Option<(oneshot::Sender<()>, u64)>,
+    /// Seed of the spread of repetitions.
+    chance: u64,
+}
+
+impl Engine {
+    /// A thread's own, with nobody to tell yet.
+    pub fn new(
+        inbox: Inbox,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        http: HttpSender,
+        keeping: Keeping,
+    ) -> Engine {
+        let own = registry.own_node();
+        let source = Source { registry_id: own.id.clone(), datacenter: own.datacenter.clone() };
+        let Inbox { shared, messages, sender } = inbox;
+        Engine {
+            hooks: BTreeMap::new(),
+            parked: Parked::default(),
+            keeping,
+            position: Position { registry_id: source.registry_id.clone(), index: 0 },
+            registry,
+            metrics,
+            http,
+            source,
+            shared,
+            messages,
+            sender,
+            position_due_ms: None,
+            ending: None,
+            chance: Clock.unix_ms() | 1,
+        }
+    }
+
+    /// Takes up what was kept, then works until it is told to end, or nobody can tell it anything any more.
+    pub fn run(mut self, webhooks: Vec<Webhook>) {
+        if self.keeping.is_there() || !webhooks.is_empty() {
+            self.take_up(webhooks);
+        }
+        loop {
+            self.step();
+            if self.has_ended() {
+                return;
+            }
+            let wait = self.wait();
+            match self.messages.recv_timeout(wait) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            for _ in 1..BATCH_MAX {
+                let Ok(message) = self.messages.try_recv() else { break };
+                self.take(message);
+            }
+        }
+    }
+
+    /// Has these webhooks told from now on, and no others. What waits for one that stays, stays.
+    pub(super) fn configure(&mut self, webhooks: Vec<Webhook>) {
+        let was_listening = self.shared.is_listening.load(Ordering::Acquire);
+        if !was_listening && !self.keeping.is_there() && !webhooks.is_empty() {
+            self.take_up(webhooks);
+            return;
+        }
+        self.shared.is_listening.store(!webhooks.is_empty(), Ordering::Release);
+        if !was_listening {
+            self.position.index = self.registry.history().newest_index();
+        }
+        self.reconcile(webhooks, self.position.index);
+    }
+
+    /// Opens what was kept and finds out what happened since.
+    fn take_up(&mut self, webhooks: Vec<Webhook>) {
+        let rows = self.keeping.open();
+        self.shared.is_listening.store(!webhooks.is_empty(), Ordering::Release);
+        let newest = self.registry.history().newest_index();
+        self.position.index = match rows.position {
+            // A registry that was put back to a backup counts anew.
+            Some(kept) if kept.registry_id == self.source.registry_id => kept.index.min(newest),
+            _ => newest,
+        };
+        for (name, stored) in rows.webhooks {
+            let is_configured = webhooks.iter().any(|webhook| webhook.name == name);
+            let known = stored.known.unwrap_or_default();
+            let was_removed = known.is_removed;
+            self.parked.put(name.clone(), known.since, stored.waiting, stored.dead, was_removed);
+            if !is_configured && !was_removed {
+                let known = Known { is_removed: true, ..known };
+                self.keeping.add([rows::known(&name, Some(&known))]);
+            }
+        }
+        // Indexes above what the registry has are of another life of it.
+        self.parked.each_since(|since| *since = (*since).min(newest));
+        self.position_due_ms = Some(0);
+        self.reconcile(webhooks, newest);
+        self.catch_up();
+    }
+
+    /// Makes the webhooks these; one that was not told before hears of what comes after `now_index`.
+    fn reconcile(&mut self, webhooks: Vec<Webhook>, now_index: u64) {
+        let is_wanted = |name: &String| webhooks.iter().any(|webhook| webhook.name == *name);
+        let gone: Vec<String> = self.hooks.keys().filter(|name| !is_wanted(name)).cloned().collect();
+        for name in gone {
+            if let Some(hook) = self.hooks.remove(&name) {
+                self.park(name, hook);
+            }
+        }
+        for webhook in webhooks {
+            let name = webhook.name.clone();
+            if let Err(error) = self.adopt(webhook, now_index) {
+                // The configuration was checked by the same code.
+                log::error!(webhook = name.as_str(); "the webhook's filter cannot be used: {error}");
+            }
+        }
+    }
+
+    fn adopt(&mut self, webhook: Webhook, now_index: u64) -> Result<(), FilterError> {
+        let (name, datacenter) = (webhook.name.clone(), self.source.datacenter.clone());
+        let is_queued = webhook.format.is_queued();
+        if let Some(hook) = self.hooks.get_mut(&name)
+            && hook.webhook.format.is_queued() == is_queued
+        {
+            return hook.configure(webhook, &datacenter);
+        }
+        if let Some(other) = self.hooks.remove(&name) {
+            self.park(name.clone(), other);
+        }
+        let (since, queue) = match self.parked.take(&name) {
+            // Alerts have no queue; what waits for events of this name waits on.
+            Some(kept) if !is_queued => {
+                self.parked.put_back(name.clone(), kept);
+                (self.position.index, None)
+            }
+            Some(kept) if !kept.was_removed => (kept.since, Some(kept.queue)),
+            Some(kept) => (now_index, Some(kept.queue)),
+            None => (now_index, None),
+        };
+        let hook = Hook::new(webhook, &datacenter, since, queue)?;
+        hook.expose(&self.metrics);
+        self.keeping.add([rows::known(&name, Some(&Known { since, is_removed: false }))]);
+        self.hooks.insert(name, hook);
+        Ok(())
+    }
+
+    /// Keeps the queue of a webhook that is no longer told.
+    fn park(&mut self, name: String, hook: Hook) {
+        let since = hook.since;
+        let Some(mut queue) = hook.into_queue() else {
+            self.keeping.add([rows::known(&name, None)]);
+            return;
+        };
+        self.keeping.add(queue.take_edits().iter().map(|edit| rows::edit(&name, edit)));
+        self.keeping.add([rows::known(&name, Some(&Known { since, is_removed: true }))]);
+        let dropped = self.parked.add(name, since, queue);
+        self.keeping.add(dropped);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::News { happened, index } => {
+                self.shared.on_the_way.fetch_sub(happened.len(), Ordering::Relaxed);
+                if index > self.position.index {
+                    self.tell(happened, index);
+                }
+            }
+            Message::Missed => {}
+            Message::Settled { name, number, outcome } => {
+                let (now, chance) = (now(), self.draw());
+                if let Some(hook) = self.hooks.get_mut(&name) {
+                    hook.settle(now, number, outcome, chance);
+                } else {
+                    self.parked.settle(&name, now, number, outcome, chance);
+                }
+            }
+            Message::Ask(question) => question(self),
+            Message::End(reply) => self.ending = Some((reply, now().monotonic_ms + END_WAIT_MS)),
+        }
+    }
+
+    /// Everything that is due: what was missed, the disk, deliveries.
+    fn step(&mut self) {
+        if self.shared.has_missed.swap(false, Ordering::AcqRel) {
+            self.catch_up();
+        }
+        let now = now();
+        for (name, hook) in &mut self.hooks {
+            if let Work::Events(queue) = &mut hook.work {
+                self.keeping.add(queue.take_edits().iter().map(|edit| rows::edit(name, edit)));
+            }
+        }
+        self.keeping.add(self.parked.take_edits());
+        let is_due = self.position_due_ms.is_some_and(|due_ms| now.monotonic_ms >= due_ms);
+        if self.position_due_ms.is_some() && (is_due || self.keeping.is_dirty() || self.ending.is_some()) {
+            self.keeping.add([rows::position(&self.position)]);
+            self.position_due_ms = None;
+        }
+        self.keeping.write(now.monotonic_ms);
+        if self.ending.is_none() {
+            self.start_deliveries(now);
+        }
+        self.hooks.values_mut().for_each(|hook| hook.look_after(now));
+    }
+
+    /// Reads in the history what happened since the position.
+    fn catch_up(&mut self) {
+        let transitions = self.registry.history().since(self.position.index, usize::MAX);
+        let Some(last) = transitions.last().map(|transition| transition.index) else { return };
+        let views = self.registry.views();
+        let mut happened = join(
+            &transitions,
+            &mut |key, with| {
+                views.node(key, |record| with(record));
+            },
+            &[],
+        );
+        happened.retain(Happened::is_told);
+        log::debug!(transitions = transitions.len(), index = last; "webhooks catch up from the history");
+        self.tell(happened, last);
+    }
+
+    /// Puts what happened into the queues of all who want to know; that is then all up to `index`.
+    fn tell(&mut self, mut happened: Vec<Happened>, index: u64) {
+        let now = now();
+        let after = self.position.index;
+        for it in happened.iter_mut().filter(|it| it.transition.index > after) {
+            if it.is_of_node() {
+                self.registry.views().node(&it.transition.subject.node.clone(), |record| it.complete(record));
+            }
+            let mut event: Option<Arc<Event>> = None;
+            for hook in self.hooks.values_mut().filter(|hook| it.transition.index > hook.since) {
+                if !hook.selection.wants(it) {
+                    continue;
+                }
+                match &mut hook.work {
+                    Work::Events(queue) => {
+                        let event = event.get_or_insert_with(|| Arc::new(Event::new(&self.source, it)));
+                        queue.put(now, event.clone());
+                    }
+                    Work::Alerts(alerts) => {
+                        if let Some((key, alert)) = alert_before(it) {
+                            alerts.over(key, alert);
+                        }
+                        alerts.poke(now);
+                    }
+                }
+            }
+        }
+        self.position.index = index;
+        self.position_due_ms.get_or_insert(now.monotonic_ms + POSITION_EVERY_MS);
+    }
+
+    fn start_deliveries(&mut self, now: Now) {
+        for (name, hook) in &mut self.hooks {
+            match &mut hook.work {
+                Work::Events(queue) => {
+                    while let Some((number, event)) = queue.start(now) {
+                        let post = message::of_event(&hook.webhook, &event, now.unix_ms);
+                        let report = Report::new(&self.sender, name, number);
+                        deliver(self.http.clone(), vec![post], report);
+                    }
+                }
+                Work::Alerts(alerts) => {
+                    if alerts.next_due_ms().is_none_or(|due_ms| due_ms > now.monotonic_ms) {
+                        continue;
+                    }
+                    let standing = standing(self.registry.views(), &hook.selection, now.unix_ms);
+                    let bodies = alerts.plan(now, standing, &self.source.datacenter);
+                    let url = format!("{}/api/v2/alerts", hook.webhook.url.0.trim_end_matches('/'));
+                    let post = |body| message::post(&hook.webhook, url.clone(), body, now.unix_ms, &[]);
+                    let posts: Vec<Post> = bodies.into_iter().map(post).collect();
+                    if !posts.is_empty() {
+                        deliver(self.http.clone(), posts, Report::new(&self.sender, name, 0));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long nothing will be due, unless a message comes.
+    fn wait(&self) -> Duration {
+        let hooks = self.hooks.values().filter(|_| self.ending.is_none()).filter_map(Hook::next_due_ms);
+        let others = [self.position_due_ms, self.keeping.retry_at_ms()].into_iter().flatten();
+        let ending = self.ending.iter().map(|(_, at_ms)| *at_ms);
+        let due_ms = hooks.chain(others).chain(ending).min();
+        let now_ms = clock::monotonic_ms();
+        // A minute when nothing is due: nothing depends on it.
+        due_ms.map_or(Duration::from_secs(60), |due_ms| Duration::from_millis(due_ms.saturating_sub(now_ms)))
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let in_flight: usize = self.hooks.values().map(Hook::in_flight).sum();
+        match &self.ending {
+            Some((_, at_ms)) if in_flight == 0 || clock::monotonic_ms() >= *at_ms => {
+                if let Some((reply, _)) = self.ending.take() {
+                    reply.send(());
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A number nobody can foresee well enough to matter (xorshift).
+    fn draw(&mut self) -> u64 {
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance
+    }
+}
+
+pub(super) fn now() -> Now {
+    Now { monotonic_ms: clock::monotonic_ms(), unix_ms: Clock.unix_ms() }
+}
+
+/// The alert that stood for a check before it changed.
+fn alert_before(happened: &Happened) -> Option<(Key, Alert)> {
+    let transition = &*happened.transition;
+    let severity = transition.from.filter(|status| *status != Status::Passing)?;
+    let node = happened.node.as_ref().map_or(&transition.subject.node, |node| &node.name).clone();
+    let alert = Alert {
+        node,
+        service: transition.service_name.clone(),
+        check: transition.check_name.clone(),
+        output: transition.output.clone(),
+        since_ms: transition.from_since_ms,
+    };
+    Some((Key { subject: Subject::clone(&transition.subject), severity }, alert))
+}
+
+/// Sends requests one after the other in a coroutine and reports what became of them: the first that fails decides.
+fn deliver(http: HttpSender, posts: Vec<Post>, report: Report) {
+    let work = move || {
+        let mut outcome = Outcome::Delivered;
+        for post in &posts {
+            outcome = message::judge(http.post(post));
+            if outcome != Outcome::Delivered {
+                break;
+            }
+        }
+        report.send(outcome);
+    };
+    // Refused work is dropped, and its report with it, which tells.
+    let _ = runtime::spawn("webhook", work);
+}
+
+/// The duty to report what became of an attempt. Dropped unused, it reports a failure, so that no event stays in flight
+/// for ever.
+struct Report {
+    to: Sender<Message>,
+    name: String,
+    number: u64,
+    is_sent: bool,
+}
+
+impl Report {
+    fn new(to: &Sender<Message>, name: &str, number: u64) -> Report {
+        Report { to: to.clone(), name: name.to_owned(), number, is_sent: false }
+    }
+
+    fn send(mut self, outcome: Outcome) {
+        self.put(outcome);
+    }
+
+    fn put(&mut self, outcome: Outcome) {
+        self.is_sent = true;
+        // If nobody receives, the process is ending.
+        let _ = self.to.send(Message::Settled { name: self.name.clone(), number: self.number, outcome });
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            let reason = "the attempt could not be made or broke off; the log says more".to_owned();
+            self.put(Outcome::Failed { reason, retry_after: None });
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! An event: one change of a check's status as it is told to others.
+//!
+//! Its id depends on nothing but the change itself, so that an event found again after a crash is the same event, and a
+//! receiver that has seen the id has seen it all.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Meta, Status};
+use crate::notify::happened::Happened;
+use crate::stdx::text::Text;
+
+/// Names of services shown with an event of a whole node. Its purpose is to say roughly what is concerned.
+const SERVICES_MAX: usize = 100;
+
+/// An event, in the shape of its JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The same over retries, restarts and crashes, and no other event's: what receivers tell repetitions by.
+    pub id: String,
+    /// The registry's index of the change. Of two events of one instance, the later one has the higher index.
+    pub index: u64,
+    /// When it happened, RFC 3339 with milliseconds.
+    pub time: String,
+    /// The same in milliseconds of Unix time.
+    pub time_ms: u64,
+    /// The datacenter of the agent.
+    pub datacenter: Text,
+    /// The node it happened on.
+    pub node: NodePart,
+    /// The instance it happened to; `None` when it is the node as a whole.
+    pub service: Option<ServicePart>,
+    /// The check that tells.
+    pub check: CheckPart,
+    /// The check's status before; `None` when the check began with this.
+    pub before: Option<Before>,
+    /// Its status after; `None` when the check is gone, mostly with its instance.
+    pub after: Option<After>,
+    /// What brought it about: `probe`, `ttl`, `report`, …
+    pub cause: String,
+    /// The worst status of all checks that bear on the instance, its node's included, before and after; for an event of
+    /// a node, of the node's checks. `None` after: it is gone.
+    pub instance: Overall,
+    /// With an event of a whole node, the names of up to [`SERVICES_MAX`] services that have instances on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Text>,
+}
+
+/// A node as an event shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Each field is what its name says.
+pub struct NodePart {
+    pub name: Text,
+    pub address: Text,
+}
+
+/// An instance as an event shows it. Of one that was gone before muster could look, only id and name are known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ServicePart {
+    pub id: Text,
+    pub name: Text,
+    pub tags: Vec<Text>,
+    pub address: Text,
+    pub port: u16,
+    pub meta: Meta,
+}
+
+/// A check as an event shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CheckPart {
+    pub id: Text,
+    pub name: Text,
+}
+
+/// A check before the change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// Its status.
+    pub status: Status,
+    /// Since when, in milliseconds of Unix time; 0 when that is not known.
+    pub since_ms: u64,
+}
+
+/// A check after the change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct After {
+    /// Its status.
+    pub status: Status,
+    /// The beginning of what the check said.
+    pub output: Text,
+}
+
+/// A worst status before and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Overall {
+    pub before: Option<Status>,
+    pub after: Option<Status>,
+}
+
+/// Where events come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// UUID of the registry.
+    pub registry_id: Text,
+    /// The datacenter of the agent.
+    pub datacenter: Text,
+}
+
+impl Event {
+    /// The event that tells of what happened.
+    pub fn new(source: &Source, happened: &Happened) -> Event {
+        let transition = &*happened.transition;
+        let (index, position, time_ms) = (transition.index, transition.position, transition.time_ms);
+        let registry = source.registry_id.split('-').next().unwrap_or_default();
+        let service_id = &transition.subject.service_id;
+        let service = (!service_id.is_empty()).then(|| match &happened.service {
+            Some(service) => ServicePart {
+                id: service.id.clone(),
+                name: service.name.clone(),
+                tags: service.tags.clone(),
+                address: service.address.clone(),
+                port: service.port,
+                meta: service.meta.clone().unwrap_or_default(),
+            },
+            None => ServicePart {
+                id: service_id.clone(),
+                name: transition.service_name.clone(),
+                tags: Vec::new(),
+                address: Text::default(),
+                port: 0,
+                meta: Meta::new(),
+            },
+        });
+        let before = transition.from.map(|status| Before { status, since_ms: transition.from_since_ms });
+        let after = transition.to.map(|status| After { status, output: transition.output.clone() });
+        let mut services: Vec<Text> = happened.on_node.iter().map(|it| it.service.name.clone()).collect();
+        services.sort_unstable();
+        services.dedup();
+        services.truncate(SERVICES_MAX);
+        Event {
+            // With the time, for a registry that was put back to a backup gives its indexes a second time.
+            id: format!("{registry}-{index}-{position}-{time_ms:x}"),
+            index,
+            time: time(time_ms),
+            time_ms,
+            datacenter: source.datacenter.clone(),
+            node: match &happened.node {
+                Some(node) => NodePart { name: node.name.clone(), address: node.address.clone() },
+                None => NodePart { name: transition.subject.node.clone(), address: Text::default() },
+            },
+            service,
+            check: CheckPart { id: transition.subject.check_id.clone(), name: transition.check_name.clone() },
+            before,
+            after,
+            cause: transition.cause.as_str().to_owned(),
+            instance: happened.overall,
+            services,
+        }
+    }
+
+    /// What must be told in order: the events of one instance, or those of a node itself.
+    pub fn lane(&self) -> Lane {
+        let service_id = self.service.as_ref().map(|service| service.id.clone()).unwrap_or_default();
+        Lane { node: self.node.name.folded(), service_id }
+    }
+
+    /// Its JSON.
+    pub fn body(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an event has text keys only")
+    }
+}
+
+/// Events of one lane are told one after the other; lanes do not wait for each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane {
+    /// Key of the node.
+    pub node: Text,
+    /// Id of the instance; empty for the node itself.
+    pub service_id: Text,
+}
+
+/// Unix milliseconds as RFC 3339.
+pub fn time(unix_ms: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX));
+    format!("{:.3}", time.unwrap_or(jiff::Timestamp::MAX))
+}

@@ -1,0 +1,75 @@
+//! The way from the writer to the thread that tells others. It never makes the writer wait.
+//!
+//! What does not fit is not lost: the history of transitions has it, and the thread reads it there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::notify::engine::Message;
+use crate::notify::happened::{Happened, join};
+use crate::registry::write::{Follower, News};
+
+/// Transitions that may be on their way. Each holds its instance alive, some 500 bytes; past this the thread is not
+/// keeping up with the disk or with a burst, and reads the rest from the history.
+pub const ON_THE_WAY_MAX: usize = 10_000;
+
+/// What both ends know.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Whether anybody is to be told of anything.
+    pub is_listening: AtomicBool,
+    /// Transitions on their way.
+    pub on_the_way: AtomicUsize,
+    /// Whether some were left out. Nothing is sent until the thread has noticed.
+    pub has_missed: AtomicBool,
+}
+
+/// Follows the writer.
+pub struct Intake {
+    shared: Arc<Shared>,
+    messages: Sender<Message>,
+}
+
+/// The other end, for [`Notifier::start`](crate::notify::Notifier::start).
+pub struct Inbox {
+    pub(super) shared: Arc<Shared>,
+    pub(super) messages: Receiver<Message>,
+    pub(super) sender: Sender<Message>,
+}
+
+/// Makes the two ends.
+pub fn intake() -> (Intake, Inbox) {
+    let ((sender, messages), shared) = (channel(), Arc::new(Shared::default()));
+    (Intake { shared: shared.clone(), messages: sender.clone() }, Inbox { shared, messages, sender })
+}
+
+impl Follower for Intake {
+    fn follow(&mut self, news: &News<'_>) {
+        let shared = &*self.shared;
+        let Some(last) = news.transitions.last() else { return };
+        if !shared.is_listening.load(Ordering::Acquire) || shared.has_missed.load(Ordering::Acquire) {
+            return;
+        }
+        let count = news.transitions.len();
+        if shared.on_the_way.load(Ordering::Relaxed) + count > ON_THE_WAY_MAX {
+            shared.has_missed.store(true, Ordering::Release);
+            // If nobody receives, the process is ending.
+            let _ = self.messages.send(Message::Missed);
+            return;
+        }
+        let transitions: Vec<_> = news.transitions.iter().map(|entry| entry.transition.clone()).collect();
+        let mut happened = join(
+            &transitions,
+            &mut |key, with| {
+                if let Some(record) = news.state.node(key) {
+                    with(record);
+                }
+            },
+            news.changes,
+        );
+        happened.retain(Happened::is_told);
+        shared.on_the_way.fetch_add(happened.len(), Ordering::Relaxed);
+        let _ = self.messages.send(Message::News { happened, index: last.transition.index });
+    }
+}

@@ -1,0 +1,249 @@
+//! Tells others of changes: webhooks, each with what it wants to hear, its queue on disk and its deliveries.
+//!
+//! Follows the registry's transitions and owns everything that comes after: whom to tell ([`selection`]), what
+//! ([`event`], [`alerts`]), in which order and how often ([`queue`], which is pure), and the thread and the disk
+//! ([`engine`], [`keeping`]). The registry does not know of it and never waits for it. What it has not taken when the
+//! process dies it finds in the registry's history. It knows no route: `api` shows what [`Notifier`] says.
+//! Start reading at [`Notifier`], then [`queue::Queue`].
+
+pub mod alerts;
+pub mod engine;
+pub mod event;
+pub mod follower;
+pub mod happened;
+pub mod hook;
+pub mod keeping;
+pub mod message;
+pub mod parked;
+pub mod queue;
+pub mod rows;
+pub mod selection;
+pub mod standing;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use crate::config::webhooks::Webhook;
+use crate::notify::engine::{Engine, Message};
+use crate::notify::follower::Inbox;
+use crate::notify::hook::{Hook, Work};
+use crate::notify::keeping::{Keeping, Place};
+use crate::notify::queue::{Counts, Dead, Queue};
+use crate::probe::send::Sender as HttpSender;
+use crate::registry::Registry;
+use crate::sys::oneshot;
+use crate::sys::runtime;
+use crate::telemetry::metrics::Metrics;
+
+/// Talks to the thread that tells others.
+pub struct Notifier {
+    messages: Sender<Message>,
+}
+
+/// A webhook as people see it.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // Each field is what its name says; those without a remark are of the queue.
+pub struct State {
+    pub name: String,
+    /// Scheme and host of its URL; empty for one that is no longer configured.
+    pub place: String,
+    /// Empty for one that is no longer configured.
+    pub format: &'static str,
+    pub health: Health,
+    /// Events that wait, or alerts that stand.
+    pub pending: usize,
+    pub in_flight: usize,
+    pub counts: Counts,
+    pub dead: usize,
+    /// Unix milliseconds.
+    pub oldest_ms: Option<u64>,
+    /// With when it was, in Unix milliseconds.
+    pub last_error: Option<(u64, String)>,
+    /// Unix milliseconds.
+    pub last_delivery_ms: Option<u64>,
+}
+
+/// How a webhook is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It gets through, or nothing says that it does not.
+    Healthy,
+    /// It does not get through.
+    Failing,
+    /// It is no longer configured; its queue is kept.
+    Removed,
+}
+
+/// All webhooks, and what is wrong with their disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    /// By name; those that are no longer configured last.
+    pub webhooks: Vec<State>,
+    /// Why the queues are not on disk, if they should be and are not.
+    pub fault: Option<String>,
+}
+
+impl Notifier {
+    /// Starts the thread. It takes up what `place` kept and finds out what happened since by itself; until then,
+    /// questions wait.
+    ///
+    /// # Errors
+    /// The operating system's, when it gives no thread.
+    pub fn start(
+        inbox: Inbox,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        http: HttpSender,
+        place: Place,
+        webhooks: Vec<Webhook>,
+    ) -> io::Result<Notifier> {
+        let messages = inbox.sender.clone();
+        let engine = Engine::new(inbox, registry, metrics, http, Keeping::new(place));
+        runtime::thread("webhooks", move || engine.run(webhooks))?;
+        Ok(Notifier { messages })
+    }
+
+    /// Has these webhooks told from now on, and no others.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn configure(&self, webhooks: Vec<Webhook>) -> Result<(), Ended> {
+        self.ask(move |engine| engine.configure(webhooks))
+    }
+
+    /// How all webhooks are doing.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn overview(&self) -> Result<Overview, Ended> {
+        self.ask(|engine| {
+            let configured = engine.hooks.values().map(state);
+            let parked = engine.parked.each().map(|(name, kept)| removed(name, &kept.queue));
+            Overview {
+                webhooks: configured.chain(parked).collect(),
+                fault: engine.keeping.fault().map(str::to_owned),
+            }
+        })
+    }
+
+    /// The dead letters of a webhook, the newest first; `None` when there is no such webhook.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn dead(&self, name: &str) -> Result<Option<Vec<Dead>>, Ended> {
+        let name = name.to_owned();
+        self.ask(move |engine| {
+            let queue = match engine.hooks.get(&name).map(|hook| &hook.work) {
+                Some(Work::Events(queue)) => Some(queue),
+                Some(Work::Alerts(_)) => return Some(Vec::new()),
+                None => engine.parked.get(&name).map(|kept| &kept.queue),
+            };
+            queue.map(|queue| queue.dead().rev().cloned().collect())
+        })
+    }
+
+    /// Puts dead letters of a webhook back into its queue, all or the one with this event id; gives how many. `None`
+    /// when there is no such webhook, or it is no longer configured.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn retry(&self, name: &str, id: Option<String>) -> Result<Option<usize>, Ended> {
+        let name = name.to_owned();
+        self.ask(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
+            Some(Work::Events(queue)) => Some(queue.revive(engine::now(), id.as_deref())),
+            Some(Work::Alerts(_)) => Some(0),
+            None => None,
+        })
+    }
+
+    /// Drops everything that waits for a webhook, dead letters included; gives how much. `None` when there is nothing
+    /// of that name.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn discard(&self, name: &str) -> Result<Option<usize>, Ended> {
+        let name = name.to_owned();
+        self.ask(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
+            Some(Work::Events(queue)) => Some(queue.discard()),
+            Some(Work::Alerts(_)) => Some(0),
+            None => {
+                let (count, rows) = engine.parked.discard(&name)?;
+                engine.keeping.add(rows);
+                Some(count)
+            }
+        })
+    }
+
+    /// Ends the thread once everything is written; deliveries under way have a few seconds.
+    pub fn end(&self) {
+        let (sender, receiver) = oneshot::oneshot();
+        if self.messages.send(Message::End(sender)).is_ok() {
+            // Lost with the thread, which is what is wanted.
+            let _ = receiver.recv();
+        }
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) -> Result<T, Ended> {
+        let (sender, receiver) = oneshot::oneshot();
+        let message = Message::Ask(Box::new(move |engine| sender.send(question(engine))));
+        self.messages.send(message).map_err(|_| Ended)?;
+        receiver.recv().map_err(|_| Ended)
+    }
+}
+
+fn state(hook: &Hook) -> State {
+    let webhook = &*hook.webhook;
+    let base = match &hook.work {
+        Work::Events(queue) => removed(&webhook.name, queue),
+        Work::Alerts(alerts) => {
+            let (delivered, failed) = alerts.counts();
+            State {
+                pending: alerts.standing(),
+                in_flight: hook.in_flight(),
+                counts: Counts { delivered, failed, died: 0 },
+                ..removed(&webhook.name, &Queue::empty())
+            }
+        }
+    };
+    State {
+        place: webhook.place(),
+        format: webhook.format.as_str(),
+        health: if hook.is_failing() { Health::Failing } else { Health::Healthy },
+        last_error: hook.last_error.clone(),
+        last_delivery_ms: hook.last_delivery_ms,
+        ..base
+    }
+}
+
+fn removed(name: &str, queue: &Queue) -> State {
+    State {
+        name: name.to_owned(),
+        place: String::new(),
+        format: "",
+        health: Health::Removed,
+        pending: queue.waiting(),
+        in_flight: queue.in_flight(),
+        counts: queue.counts(),
+        dead: queue.dead().len(),
+        oldest_ms: queue.oldest().map(|waiting| waiting.since_ms),
+        last_error: None,
+        last_delivery_ms: None,
+    }
+}
+
+/// The thread is gone: the process is ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("webhooks have ended with the process; try again once it is back")
+    }
+}
+
+impl std::error::Error for Ended {}
