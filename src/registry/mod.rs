@@ -219,6 +219,13 @@ impl Registry {
         self.checking.output(&self.own_check(check_id))
     }
 
+    /// What stands under `key` in the metadata of an instance of the agent.
+    pub fn own_service_meta(&self, service_id: &Text, key: &str) -> Option<Text> {
+        let own = self.own_node.name.folded();
+        let service = self.views.node(&own, |record| record.services().get(service_id).cloned())??;
+        service.meta.as_ref().and_then(|meta| meta.get(key).cloned())
+    }
+
     fn own_check(&self, check_id: &Text) -> CheckKey {
         CheckKey::new(self.own_node.name.folded(), check_id.clone())
     }
