@@ -92,6 +92,9 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     agent.wait_for_the_end(&wished);
     registry.topics().wake_all();
     let cut_off = server.shutdown(DRAIN_MAX);
+    if let Err(error) = registry.carry_over() {
+        log::warn!("checks begin anew with the next start: {error}");
+    }
     log::info!(cut_off = cut_off; "ended");
     Ok(())
 }

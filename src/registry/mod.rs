@@ -5,6 +5,7 @@
 //! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`Registry::open`].
 
 pub mod aliases;
+pub mod carried;
 pub mod checking;
 pub mod drain_plan;
 pub mod draining;
@@ -109,7 +110,7 @@ impl Registry {
             stats: CheckingStats::new(parts.metrics),
         });
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
-        checking.restore(checks(&recovered.changes));
+        checking.restore(checks(&recovered.changes), &recovered.carried);
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
@@ -134,6 +135,8 @@ impl Registry {
         let sentinel = checking.clone();
         runtime::thread("sentinel", move || sentinel.run_watch()).map_err(OpenError::Thread)?;
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
+        // Good for this start alone: by the next one it would be old.
+        queue.write_rows(recovered.carried.removals()).map_err(OpenError::OwnNode)?;
         draining.catch_up();
         let keeper = draining.clone();
         runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
@@ -204,6 +207,15 @@ impl Registry {
         let written = self.queue.write(command)?;
         self.checking.registered_again(&registered);
         Ok(written)
+    }
+
+    /// Leaves for the next start what no record shows of the checks' lives: counts, time left, penalties. The last thing
+    /// an orderly end does.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the next start is then like one after a crash.
+    pub fn carry_over(&self) -> Result<(), WriteError> {
+        self.queue.write_rows(carried::rows(self.checking.save()))
     }
 
     /// Takes what an instance of the agent says of its check.
