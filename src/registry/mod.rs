@@ -209,8 +209,8 @@ impl Registry {
         Ok(written)
     }
 
-    /// Leaves for the next start what no record shows of the checks' lives: counts, time left, penalties. The last thing
-    /// an orderly end does.
+    /// Leaves for the next start what no record shows of the checks' lives: counts, times left, penalties. The last
+    /// thing an orderly end does.
     ///
     /// # Errors
     /// See [`WriteError`]; the next start is then like one after a crash.
