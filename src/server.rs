@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -30,7 +31,7 @@ use crate::persist::embedded::{EmbeddedStore, Limits as StoreLimits};
 use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
 use crate::persist::store::Store;
-use crate::probe::{self, Prober};
+use crate::probe::{self, Prober, TargetRules};
 use crate::registry::checking::lanes;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
@@ -43,7 +44,7 @@ use crate::telemetry::families;
 use crate::telemetry::line::Format;
 use crate::telemetry::logging::{self, Logging};
 use crate::telemetry::metrics::Metrics;
-use crate::wire::intake::{AgentNode, Invalid, definitions};
+use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Invalid, Scripts, definitions};
 
 /// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
@@ -71,7 +72,8 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 
 fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerError> {
     let metrics = Arc::new(Metrics::new().map_err(|error| ServerError::System(io::Error::other(error)))?);
-    let prober = Prober::new(probe::Settings::default()).map_err(ServerError::System)?;
+    let probing = probing(&config);
+    let prober = Prober::new(probing.clone()).map_err(ServerError::System)?;
     let (http, (intake, inbox)) = (prober.sender(), notify::follower::intake());
     let registry = Arc::new(open_registry(&config, &metrics, prober, intake)?);
     let place = match config.store {
@@ -87,13 +89,15 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
         registry: registry.clone(),
         notifier: notifier.clone(),
         logging: logging.clone(),
+        probing: probing.clone(),
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
     });
     registry.panic_thresholds().set(panic_thresholds(&config));
-    agent.define(&config.definitions, &[]).map_err(ServerError::Definition)?;
+    agent.define(&config.definitions, &[], scripts(&config)).map_err(ServerError::Definition)?;
     let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
+    probing.targets.set_own_listeners(tcp_addresses(&server.local_addresses()));
     let api = Api::new(registry.clone(), notifier.clone(), metrics.clone(), agent.clone(), Clock)
         .map_err(ServerError::System)?;
     expose(&metrics, &registry, &server, logging);
@@ -104,9 +108,33 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     agent.wait_for_the_end(&wished);
     registry.topics().wake_all();
     let cut_off = server.shutdown(DRAIN_MAX);
+    if let Err(error) = registry.carry_over() {
+        log::warn!("checks begin anew with the next start: {error}");
+    }
     notifier.end();
     log::info!(cut_off = cut_off; "ended");
     Ok(())
+}
+
+/// What checks may do: where they may go, and whether they may run programs.
+fn probing(config: &Config) -> probe::Settings {
+    let targets = TargetRules::new(config.probe_allow_cidrs.clone());
+    // As configured until they are bound: restored checks begin before that.
+    let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
+    targets.set_own_listeners(tcp_addresses(&addresses));
+    probe::Settings { targets, scripts: Arc::new(AtomicBool::new(config.enable_local_script_checks)) }
+}
+
+fn scripts(config: &Config) -> Scripts {
+    if config.enable_local_script_checks { Scripts::Allowed } else { Scripts::Off }
+}
+
+fn tcp_addresses(addresses: &[ListenAddress]) -> Vec<SocketAddr> {
+    let tcp = addresses.iter().filter_map(|address| match address {
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    });
+    tcp.collect()
 }
 
 fn open_registry(
@@ -244,6 +272,7 @@ struct Agent {
     registry: Arc<Registry>,
     notifier: Arc<Notifier>,
     logging: Arc<Logging>,
+    probing: probe::Settings,
     /// Told once when the process shall end.
     wishes: Mutex<Sender<()>>,
     is_draining: AtomicBool,
@@ -257,17 +286,29 @@ impl Agent {
     }
 
     /// Registers what is defined in files, and deregisters what no longer is.
-    fn define(&self, defined: &[Definition], undefined: &[Definition]) -> Result<(), String> {
+    fn define(
+        &self,
+        defined: &[Definition],
+        undefined: &[Definition],
+        scripts: Scripts,
+    ) -> Result<(), String> {
         let own = &self.registry.own_node().name;
+        let registered = |service_id: &Text| self.registry.own_service_meta(service_id, CRITICALITY_META_KEY);
         let said = |definition: &Definition, error: &dyn fmt::Display| format!("{definition}: {error}");
         let mut commands = Vec::new();
         for definition in undefined {
-            let registrations = registrations(definition, own).map_err(|error| said(definition, &error))?;
+            // What is to go was allowed once, whatever is allowed now.
+            let registrations = registrations(definition, own, Scripts::Allowed, registered)
+                .map_err(|error| said(definition, &error))?;
             let removals = registrations.into_iter().filter_map(|registration| removal(registration, own));
             commands.extend(removals.map(|removal| (definition, removal)));
         }
         for definition in defined {
-            let registrations = registrations(definition, own).map_err(|error| said(definition, &error))?;
+            let of_service = |service_id: &Text| criticality_among(&commands, service_id);
+            let criticality_of =
+                |service_id: &Text| of_service(service_id).or_else(|| registered(service_id));
+            let registrations = registrations(definition, own, scripts, criticality_of)
+                .map_err(|error| said(definition, &error))?;
             let registered = registrations.into_iter().map(|it| Command::Register(Box::new(it)));
             commands.extend(registered.map(|command| (definition, command)));
         }
@@ -278,13 +319,29 @@ impl Agent {
     }
 }
 
-fn registrations(definition: &Definition, own: &Text) -> Result<Vec<Registration>, Invalid> {
+/// What the metadata of an instance say that is about to be registered.
+fn criticality_among(commands: &[(&Definition, Command)], service_id: &Text) -> Option<Text> {
+    commands.iter().rev().find_map(|(_, command)| match command {
+        Command::Register(registration) => {
+            let service = registration.service.as_ref().filter(|service| service.id == *service_id)?;
+            service.meta.as_ref()?.get(CRITICALITY_META_KEY).cloned()
+        }
+        _ => None,
+    })
+}
+
+fn registrations(
+    definition: &Definition,
+    own: &Text,
+    scripts: Scripts,
+    criticality_of: impl Fn(&Text) -> Option<Text>,
+) -> Result<Vec<Registration>, Invalid> {
     let key = match definition.kind {
         DefinitionKind::Service => "service",
         DefinitionKind::Check => "check",
     };
     let file = serde_json::json!({ key: definition.value });
-    definitions(&file, ExistingChecks::Replace, &AgentNode { name: own.clone() })
+    definitions(&file, ExistingChecks::Replace, &AgentNode { name: own.clone() }, scripts, criticality_of)
 }
 
 /// What takes back a registration that stood in a file.
@@ -302,13 +359,20 @@ impl Host for Agent {
         let mut config = self.config.lock();
         let new = load::reload(&config).map_err(|problems| problems.to_string())?;
         let reload = Reload::between(&config, &new);
-        self.define(&reload.defined, &reload.undefined)?;
+        // What stays as it was must still be allowed; nothing is changed before that is known.
+        for definition in &new.definitions {
+            registrations(definition, &self.registry.own_node().name, scripts(&new), |_| None)
+                .map_err(|error| format!("{definition}: {error}"))?;
+        }
+        self.define(&reload.defined, &reload.undefined, scripts(&new))?;
         self.registry.checking().set_settings(health_settings(&new));
         if reload.webhooks {
             self.notifier.configure(new.webhooks.clone()).map_err(|error| error.to_string())?;
         }
         self.logging.set_level(new.log_level);
         self.registry.panic_thresholds().set(panic_thresholds(&new));
+        self.probing.targets.allow_only(new.probe_allow_cidrs.clone());
+        self.probing.scripts.store(new.enable_local_script_checks, Ordering::Relaxed);
         for change in &reload.restart {
             log::warn!("{} is now {:?}: this takes effect with the next start", change.key, change.after);
         }

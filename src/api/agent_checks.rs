@@ -9,15 +9,18 @@ use crate::api::selection;
 use crate::catalog::instance::CheckView;
 use crate::model::{Check, Command, Observation, Origin, Probe, Refusal, Status};
 use crate::registry::error::WriteError;
-use crate::wire::intake::{AgentNode, check_registration, check_update};
+use crate::stdx::text::Text;
+use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, check_registration, check_update};
 use crate::wire::json;
 use crate::wire::select;
 use crate::wire::show::HealthCheck;
 
 /// `PUT /v1/agent/check/register`
 pub fn register(call: &mut Call<'_, '_>) -> Outcome {
-    let agent = AgentNode { name: call.api.registry.own_node().name.clone() };
-    let registration = check_registration(call.request().body(), &agent)?;
+    let registry = &call.api.registry;
+    let agent = AgentNode { name: registry.own_node().name.clone() };
+    let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, CRITICALITY_META_KEY);
+    let registration = check_registration(call.request().body(), &agent, criticality_of)?;
     match call.api.registry.write(Command::Register(Box::new(registration))) {
         Err(WriteError::Refused(Refusal::CheckWithoutService { service_id, .. })) => {
             return Err(ApiError::bad_request(format!("ServiceID {:?} does not exist", service_id.as_str())));

@@ -89,5 +89,6 @@ fn value_name(kind: Kind) -> String {
         Kind::Path => "PATH".to_owned(),
         Kind::Addresses => "ADDRESS".to_owned(),
         Kind::Ip => "IP".to_owned(),
+        Kind::Networks => "CIDR".to_owned(),
     }
 }

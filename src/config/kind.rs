@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::address::ListenAddress;
 use crate::stdx::duration;
+use crate::stdx::network::Network;
 
 /// The kind of value a setting takes, with its range. Ranges are inclusive.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,8 @@ pub enum Kind {
     Addresses,
     /// An IP address.
     Ip,
+    /// Networks in CIDR notation, or none.
+    Networks,
 }
 
 /// A value that was accepted.
@@ -53,6 +56,8 @@ pub enum Value {
     Addresses(Vec<ListenAddress>),
     /// Of [`Kind::Ip`].
     Ip(IpAddr),
+    /// Of [`Kind::Networks`].
+    Networks(Vec<Network>),
 }
 
 const UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
@@ -63,8 +68,10 @@ impl Kind {
     /// # Errors
     /// A sentence that says what is wrong; [`Kind::allowed`] says what would be right.
     pub fn read(&self, written: &[String]) -> Result<Value, String> {
-        if let Kind::Addresses = self {
-            return read_addresses(written);
+        match self {
+            Kind::Addresses => return read_addresses(written),
+            Kind::Networks => return read_networks(written),
+            _ => {}
         }
         let [text] = written else {
             return Err(format!("it takes one value, not a list of {}", written.len()));
@@ -89,6 +96,7 @@ impl Kind {
             Kind::Path => Ok(Value::Path(PathBuf::from(text))),
             Kind::Ip => text.parse().map(Value::Ip).map_err(|_| "it is no IP address".to_owned()),
             Kind::Addresses => read_addresses(written),
+            Kind::Networks => read_networks(written),
         }
     }
 
@@ -119,12 +127,13 @@ impl Kind {
                 "`IP:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:///PATH`, or a list of these".to_owned()
             }
             Kind::Ip => "an IP address".to_owned(),
+            Kind::Networks => "networks such as `10.0.0.0/8` or `fd00::/8`, or an empty list".to_owned(),
         }
     }
 
     /// Whether it takes several values; in text they are separated by commas.
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::Addresses)
+        matches!(self, Kind::Addresses | Kind::Networks)
     }
 }
 
@@ -187,6 +196,13 @@ fn read_addresses(written: &[String]) -> Result<Value, String> {
     }
 }
 
+fn read_networks(written: &[String]) -> Result<Value, String> {
+    // An empty text is how the environment writes an empty list.
+    let texts = written.iter().filter(|text| !text.is_empty());
+    let read = |text: &String| text.parse::<Network>().map_err(|error| error.to_string());
+    texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Networks)
+}
+
 /// A duration as an operator would write it.
 fn shown(length: Duration) -> String {
     duration::GoDuration::from(length).to_string()
@@ -207,6 +223,10 @@ impl fmt::Display for Value {
             Value::Path(value) => write!(formatter, "{}", value.display()),
             Value::Ip(value) => write!(formatter, "{value}"),
             Value::Addresses(value) => {
+                let all: Vec<String> = value.iter().map(ToString::to_string).collect();
+                write!(formatter, "{}", all.join(","))
+            }
+            Value::Networks(value) => {
                 let all: Vec<String> = value.iter().map(ToString::to_string).collect();
                 write!(formatter, "{}", all.join(","))
             }
@@ -241,6 +261,9 @@ mod tests {
             (Kind::Path, "./data", "./data"),
             (Kind::Ip, "::1", "::1"),
             (Kind::Addresses, "127.0.0.1:1", "127.0.0.1:1"),
+            (Kind::Networks, "10.0.0.0/8", "10.0.0.0/8"),
+            (Kind::Networks, "::1", "::1/128"),
+            (Kind::Networks, "", ""),
         ];
         for (kind, text, shown) in rows {
             let value = kind.read(&[text.to_owned()]);
@@ -275,6 +298,8 @@ mod tests {
             (NAME, "", "empty"),
             (Kind::Path, "", "empty"),
             (Kind::Ip, "localhost", "no IP address"),
+            (Kind::Networks, "10.0.0.0/33", "no network"),
+            (Kind::Networks, "metadata", "no network"),
         ];
         for (kind, text, said) in rows {
             let complaint = kind.read(&[text.to_owned()]).expect_err(text);
@@ -283,11 +308,15 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_for_addresses_only() {
+    fn lists_are_for_addresses_and_networks_only() {
         let two = ["127.0.0.1:1".to_owned(), "[::1]:1".to_owned()];
         assert_eq!(Kind::Addresses.read(&two).map(|it| it.to_string()), Ok("127.0.0.1:1,[::1]:1".to_owned()));
         assert!(COUNT.read(&two).expect_err("a list").contains("list of 2"));
         assert!(Kind::Addresses.read(&[]).expect_err("none").contains("empty"));
+        let networks = ["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()];
+        let shown = Kind::Networks.read(&networks).map(|it| it.to_string());
+        assert_eq!(shown, Ok("10.0.0.0/8,fd00::/8".to_owned()));
+        assert_eq!(Kind::Networks.read(&[]), Ok(Value::Networks(Vec::new())));
         let twice = [two[0].clone(), two[0].clone()];
         assert!(Kind::Addresses.read(&twice).expect_err("twice").contains("twice"));
     }

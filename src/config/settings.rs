@@ -149,6 +149,21 @@ pub const SETTINGS: &[Setting] = &[
         "How long a check whose output alone has changed may wait until the catalog shows it.",
     ),
     setting(
+        "probe_allow_cidrs",
+        Kind::Networks,
+        Derived("all but link-local, multicast, unspecified and metadata addresses"),
+        Reload,
+        "The only networks that checks and webhooks may reach. Those that are refused otherwise must be named \
+         themselves or in part: 0.0.0.0/0 does not open them. In text, several are separated by commas.",
+    ),
+    setting(
+        "enable_local_script_checks",
+        Kind::Boolean,
+        Text("false"),
+        Reload,
+        "Whether checks in definition files may run programs. Over HTTP they never may.",
+    ),
+    setting(
         "check_backoff_max",
         Kind::Duration { min_s: 0, max_s: 86_400 },
         Text("1m"),

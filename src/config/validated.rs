@@ -14,6 +14,7 @@ use crate::config::raw::Raw;
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 use crate::config::webhooks::Webhook;
+use crate::stdx::network::Network;
 
 /// Where the registry is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,10 @@ pub struct Config {
     pub workers: usize,
     /// How long a change of a check's output alone may wait.
     pub check_update_interval: Duration,
+    /// The only networks that checks and webhooks may reach; empty for the usual ones.
+    pub probe_allow_cidrs: Vec<Network>,
+    /// Whether checks in definition files may run programs.
+    pub enable_local_script_checks: bool,
     /// Most time between two runs of a check that stays critical; zero for no back-off.
     pub check_backoff_max: Duration,
     /// Whether connections to targets are kept between probes and watched for their end.
@@ -162,6 +167,7 @@ impl Values {
             ("advertise_addr", reachable.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()),
             ("node", host_name.unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
+            ("probe_allow_cidrs", String::new()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
         ];
         let mut problems = Vec::new();
@@ -217,6 +223,8 @@ impl Values {
             log_format,
             workers: take!(self, Integer, "workers") as usize,
             check_update_interval: take!(self, Duration, "check_update_interval"),
+            probe_allow_cidrs: take!(self, Networks, "probe_allow_cidrs"),
+            enable_local_script_checks: take!(self, Boolean, "enable_local_script_checks"),
             check_backoff_max: take!(self, Duration, "check_backoff_max"),
             watch_connections: take!(self, Boolean, "watch_connections"),
             limits: self.limits(),

@@ -21,7 +21,7 @@ mod header_block;
 mod head;
 mod input;
 mod method;
-mod percent;
+pub(crate) mod percent;
 mod query;
 mod request;
 mod request_id;

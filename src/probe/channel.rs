@@ -36,7 +36,7 @@ impl Kept {
         let Kept(mut channel) = self;
         let dialed = channel.dialed_mut();
         dialed.resume(deadline);
-        let permitted = dialed.peer_address().is_ok_and(|address| rules.permits(address.ip()));
+        let permitted = dialed.peer_address().is_ok_and(|address| rules.check_connection(address).is_ok());
         (permitted && channel.is_unchanged()).then_some(channel)
     }
 }

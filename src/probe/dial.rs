@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::probe::names::Names;
-use crate::probe::target::TargetRules;
+use crate::probe::target::{Refusal, TargetRules};
 use crate::probe::words;
 use crate::sys::dial::Dialed;
 
@@ -34,14 +34,14 @@ impl Dialer {
     ) -> Result<(Dialed, SocketAddr), DialError> {
         let mut first_error = None;
         for (index, &address) in addresses.iter().enumerate() {
-            let outcome = if self.rules.permits(address.ip()) {
+            let permitted = self.rules.check_connection(address);
+            let permitted = permitted.map_err(|refusal| DialError::Refused { address, refusal });
+            let outcome = permitted.and_then(|()| {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let share = (left / (addresses.len() - index) as u32).max(ATTEMPT_MIN.min(left));
                 Dialed::connect(address, Instant::now() + share, deadline)
                     .map_err(|error| DialError::Connect { address, error })
-            } else {
-                Err(DialError::Refused { address })
-            };
+            });
             match outcome {
                 Ok(stream) => return Ok((stream, address)),
                 Err(error) => first_error = first_error.or(Some(error)),
@@ -73,6 +73,8 @@ pub enum DialError {
     Refused {
         /// The address.
         address: SocketAddr,
+        /// Why.
+        refusal: Refusal,
     },
     /// The address does not answer.
     Connect {
@@ -94,27 +96,57 @@ impl DialError {
     }
 }
 
-impl fmt::Display for DialError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl DialError {
+    /// The words for it, where the connection was to be of `network`: `tcp` or `udp`.
+    pub fn over(&self, network: &str) -> String {
+        let dial = format!("dial {network}");
         match self {
-            DialError::UnknownName { host } => write!(formatter, "dial tcp: lookup {host}: no such host"),
-            DialError::NameTimeout { host } => write!(formatter, "dial tcp: lookup {host}: i/o timeout"),
+            DialError::UnknownName { host } => format!("{dial}: lookup {host}: no such host"),
+            DialError::NameTimeout { host } => format!("{dial}: lookup {host}: i/o timeout"),
             DialError::NamesBusy { host } => {
-                write!(
-                    formatter,
-                    "dial tcp: lookup {host}: too many lookups are waiting; is the name server well?"
-                )
+                format!("{dial}: lookup {host}: too many lookups are waiting; is the name server well?")
             }
-            DialError::Refused { address } => write!(
-                formatter,
-                "dial tcp {address}: refused: link-local, multicast and unspecified addresses are not probed unless \
-                 probe_allow_cidrs names them"
-            ),
+            DialError::Refused { address, refusal } => format!("{dial} {address}: {refusal}"),
             DialError::Connect { address, error } => {
-                write!(formatter, "dial tcp {address}: {}", words::io("connect", error))
+                format!("{dial} {address}: {}", words::io("connect", error))
             }
         }
     }
 }
 
+impl fmt::Display for DialError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.over("tcp"))
+    }
+}
+
 impl std::error::Error for DialError {}
+
+/// `host:port` in its parts. An IPv6 address stands in brackets.
+pub fn split(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
+    if host.is_empty() || is_bare_ipv6 { None } else { Some((host, port.parse().ok()?)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        let rows = [
+            ("127.0.0.1:80", Some(("127.0.0.1", 80))),
+            ("[::1]:80", Some(("[::1]", 80))),
+            ("web.example:65535", Some(("web.example", 65535))),
+            ("::1:80", None),
+            ("web", None),
+            (":80", None),
+            ("web:", None),
+            ("web:65536", None),
+        ];
+        for (given, expected) in rows {
+            assert_eq!(split(given), expected, "{given}");
+        }
+    }
+}

@@ -10,34 +10,47 @@ mod channel;
 mod destination;
 mod dial;
 mod http;
+#[cfg(feature = "grpc")]
+mod http2;
 mod names;
 pub mod send;
+mod os_service;
+mod programs;
+mod reach;
+mod script;
 mod target;
 mod tcp;
 mod tls;
 mod transport;
+mod udp;
 mod words;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::{Observation, Probe, Status};
-use crate::probe::channel::Channel;
 use crate::probe::dial::Dialer;
 use crate::probe::names::Names;
+use crate::probe::programs::Programs;
+use crate::probe::reach::Reach;
 use crate::probe::send::Sender;
 use crate::probe::tls::Trust;
 
 pub use channel::Kept;
 pub use destination::Destination;
-pub use target::{Network, NetworkError, TargetRules};
+pub use target::{Refusal, TargetRules};
 
-/// What an operator may set about probes.
+/// What an operator may set about probes. A handle: a change to one of its clones holds for all of them, from the next
+/// run on.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Which addresses may be probed.
     pub targets: TargetRules,
+    /// Whether checks may run programs. The registry takes such checks from definition files only; this keeps those
+    /// from being run that it still has from another time.
+    pub scripts: Arc<AtomicBool>,
 }
 
 /// Runs checks. Shared by all coroutines that do; holds no lock while a check runs.
@@ -45,16 +58,23 @@ pub struct Settings {
 pub struct Prober {
     dialer: Arc<Dialer>,
     trust: Arc<Trust>,
+    programs: Programs,
+    may_run_scripts: Arc<AtomicBool>,
 }
 
 impl Prober {
-    /// A prober with its threads for name lookups.
+    /// A prober with its threads for name lookups and for programs.
     ///
     /// # Errors
     /// The operating system's, when it gives no thread.
     pub fn new(settings: Settings) -> io::Result<Prober> {
         let dialer = Dialer { rules: settings.targets, names: Names::new()? };
-        Ok(Prober { dialer: Arc::new(dialer), trust: Arc::new(Trust::new()) })
+        Ok(Prober {
+            dialer: Arc::new(dialer),
+            trust: Arc::new(Trust::new()),
+            programs: Programs::new()?,
+            may_run_scripts: settings.scripts,
+        })
     }
 
     /// What sends requests of muster's own under the same rules as checks.
@@ -68,18 +88,35 @@ impl Prober {
     pub fn run(&self, task: Task<'_>) -> Finding {
         let Task { probe, timeout, output_bytes_max, kept, keep } = task;
         let deadline = Instant::now() + timeout;
+        let reach = Reach { dialer: &self.dialer, trust: &self.trust, deadline };
         match probe {
-            Probe::Tcp { address, .. } => {
+            Probe::Tcp { address, tls } => {
                 // Whether the target still accepts is the question, so an open connection is no answer.
-                let (observation, dialed) = tcp::run(&self.dialer, address, deadline);
-                let kept = dialed.filter(|_| keep).map(|dialed| Kept(Channel::Plain(dialed)));
-                Finding { observation, kept }
+                let (observation, opened) = tcp::run(&reach, address, tls.as_ref());
+                Finding { observation, kept: opened.filter(|_| keep).map(Kept) }
             }
+            Probe::Udp { address } => udp::run(&self.dialer, address, deadline).into(),
+            #[cfg(feature = "grpc")]
+            Probe::Grpc { address, service, tls } => {
+                http2::grpc::run(&reach, address, service, tls.as_ref()).into()
+            }
+            #[cfg(feature = "grpc")]
+            Probe::H2Ping { address, tls } => http2::ping::run(&reach, address, tls.as_ref()).into(),
+            #[cfg(not(feature = "grpc"))]
+            Probe::Grpc { .. } | Probe::H2Ping { .. } => {
+                critical("this muster was built without HTTP/2").into()
+            }
+            Probe::OsService { name } => os_service::run(&self.programs, name, timeout).into(),
+            Probe::Script { .. } if !self.may_run_scripts.load(Ordering::Relaxed) => {
+                critical("script checks are off; to enable them, set enable_local_script_checks to true")
+                    .into()
+            }
+            Probe::Script { args } => script::run(&self.programs, args, timeout, output_bytes_max).into(),
             Probe::Http { .. } => {
                 let attempt = http::Attempt { dialer: &self.dialer, trust: &self.trust, deadline };
                 attempt.run(probe, output_bytes_max, kept, keep)
             }
-            _ => critical("not a check that can be run").into(),
+            Probe::Ttl { .. } | Probe::Alias { .. } => critical("not a check that can be run").into(),
         }
     }
 }

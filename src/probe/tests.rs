@@ -453,7 +453,8 @@ fn certificates_are_verified_unless_the_check_says_otherwise() {
 fn a_trusted_certificate_must_be_for_the_name() {
     let (address, certificate, _names) = serve_tls();
     let trust = Arc::new(Trust::only(certificate));
-    let prober = Arc::new(Prober { dialer: PROBER.dialer.clone(), trust });
+    let (dialer, programs) = (PROBER.dialer.clone(), PROBER.programs.clone());
+    let prober = Arc::new(Prober { dialer, trust, programs, may_run_scripts: Default::default() });
     let rows = [
         (format!("https://{address}/"), "", Ok(())),
         (format!("https://localhost:{}/", address.port()), "", Ok(())),

@@ -1,15 +1,17 @@
 //! TLS towards checked targets: whom to trust, and how to talk.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    WantsVerifier,
+    CertificateError, ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, RootCertStore,
+    SignatureScheme, StreamOwned, WantsVerifier,
 };
 
+use crate::sys::dial::Dialed;
 use crate::sys::offload::Offload;
 
 /// The two ways to trust a target's certificate.
@@ -76,6 +78,27 @@ fn trusting_authorities() -> Arc<ClientConfig> {
 fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Arc::new(builder(provider).with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Makes `dialed` a connection through TLS to whom `name` names.
+///
+/// # Errors
+/// The connection's; what TLS itself has to say is inside, for [`fault`] to find.
+pub fn shake_hands(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    mut dialed: Dialed,
+) -> io::Result<StreamOwned<ClientConnection, Dialed>> {
+    let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    while session.is_handshaking() {
+        session.complete_io(&mut dialed)?;
+    }
+    Ok(StreamOwned::new(session, dialed))
+}
+
+/// What TLS says, if that is what the I/O error is about.
+pub fn fault(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
 /// What went wrong in a handshake, in the words Consul has where it has any.

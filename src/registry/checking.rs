@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::health::{self, Arrival, CheckKey, Due, Health, Insight, Source, Verdict};
+use crate::health::{self, Arrival, CheckKey, Due, Health, Insight, Saved, Source, Verdict};
 use crate::model::{Cause, Check, Command, Observation, Origin};
 use crate::probe::{Finding, Prober, Task};
+use crate::registry::carried::Carried;
 use crate::registry::checking::joint::{Asker, Errand, JointRuns, Request, Start};
 use crate::registry::checking::lanes::{Bounds, Ticket};
 use crate::registry::checking::stats::CheckingStats;
@@ -152,14 +153,21 @@ impl Checking {
         health.insight(self.clock.now(), key)
     }
 
-    /// Starts the watch over checks that a restart brought back.
-    pub fn restore<'a>(&self, checks: impl Iterator<Item = (&'a Text, &'a Arc<Check>)>) {
+    /// What an orderly restart takes along of the checks' lives.
+    pub fn save(&self) -> Vec<(CheckKey, Saved)> {
+        let health = self.health.lock();
+        health.save(self.clock.now())
+    }
+
+    /// Starts the watch over checks that a restart brought back, with what was carried over of them.
+    pub fn restore<'a>(&self, checks: impl Iterator<Item = (&'a Text, &'a Arc<Check>)>, carried: &Carried) {
         let (now, now_ms) = (self.clock.now(), self.clock.unix_ms());
         let mut health = self.health.lock();
         for (node, check) in checks.filter(|(_, check)| is_ours(check)) {
             let status_age = Duration::from_millis(now_ms.saturating_sub(check.status_since_ms));
             let key = CheckKey::new(node.clone(), check.id.clone());
-            if let Err(full) = health.track(now, key, check, Arrival::Restored { status_age, saved: None }) {
+            let saved = carried.of(&key);
+            if let Err(full) = health.track(now, key, check, Arrival::Restored { status_age, saved }) {
                 log::warn!(check = check.id.as_str(); "a restored check is not run: {full}");
             }
         }

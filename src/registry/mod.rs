@@ -5,6 +5,7 @@
 //! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`Registry::open`].
 
 pub mod aliases;
+pub mod carried;
 pub mod checking;
 pub mod drain_plan;
 pub mod draining;
@@ -111,7 +112,7 @@ impl Registry {
             stats: CheckingStats::new(parts.metrics),
         });
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
-        checking.restore(checks(&recovered.changes));
+        checking.restore(checks(&recovered.changes), &recovered.carried);
         // Every topic stands at the recovered index already, and nobody watches yet.
         views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
@@ -137,6 +138,8 @@ impl Registry {
         let sentinel = checking.clone();
         runtime::thread("sentinel", move || sentinel.run_watch()).map_err(OpenError::Thread)?;
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
+        // Good for this start alone: by the next one it would be old.
+        queue.write_rows(recovered.carried.removals()).map_err(OpenError::OwnNode)?;
         draining.catch_up();
         let keeper = draining.clone();
         runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
@@ -209,6 +212,15 @@ impl Registry {
         Ok(written)
     }
 
+    /// Leaves for the next start what no record shows of the checks' lives: counts, times left, penalties. The last
+    /// thing an orderly end does.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the next start is then like one after a crash.
+    pub fn carry_over(&self) -> Result<(), WriteError> {
+        self.queue.write_rows(carried::rows(self.checking.save()))
+    }
+
     /// Takes what an instance of the agent says of its check.
     ///
     /// # Errors
@@ -220,6 +232,13 @@ impl Registry {
     /// The freshest output of a check of the agent, where it is fresher than the catalog's.
     pub fn fresh_output(&self, check_id: &Text) -> Option<Text> {
         self.checking.output(&self.own_check(check_id))
+    }
+
+    /// What stands under `key` in the metadata of an instance of the agent.
+    pub fn own_service_meta(&self, service_id: &Text, key: &str) -> Option<Text> {
+        let own = self.own_node.name.folded();
+        let service = self.views.node(&own, |record| record.services().get(service_id).cloned())??;
+        service.meta.as_ref().and_then(|meta| meta.get(key).cloned())
     }
 
     fn own_check(&self, check_id: &Text) -> CheckKey {

@@ -8,6 +8,7 @@ use crate::model::{Node, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
+use crate::registry::carried::Carried;
 use crate::registry::history::Entry;
 use crate::registry::own_node::OwnNode;
 use crate::registry::rows;
@@ -23,6 +24,8 @@ pub struct Recovered {
     pub changes: Vec<Change>,
     /// The transitions that led there, as far as they are kept.
     pub history: Vec<Entry>,
+    /// What the last end left of the checks' lives, if it was an orderly one.
+    pub carried: Carried,
 }
 
 /// Loads everything from `store`. If the agent's own node was stored under another name, it is renamed first, in one
@@ -31,9 +34,10 @@ pub struct Recovered {
 /// # Errors
 /// Whatever the store finds; a row that cannot be read counts as damage.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, StoreError> {
-    let (mut changes, mut history) = (Vec::new(), Vec::new());
+    let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), Carried::default());
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
         match table {
+            Table::Meta => carried.absorb(key, value)?,
             Table::History => history.push(rows::transition(key, value)?),
             _ => changes.extend(rows::change(table, key, value)?),
         }
@@ -55,7 +59,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
     }
     let mut state = State::new(&own.name, bounds);
     changes.iter().for_each(|change| state.absorb(change));
-    Ok(Recovered { state, index: loaded.index, changes, history })
+    Ok(Recovered { state, index: loaded.index, changes, history, carried })
 }
 
 /// The key under which the agent's own node was stored, if that is not its name's.

@@ -15,7 +15,7 @@ use crate::catalog::state::{Moment, State};
 use crate::catalog::transitions::transitions;
 use crate::catalog::update::Update;
 use crate::model::{Command, Transition};
-use crate::persist::change::Batch;
+use crate::persist::change::{Batch, Change as RowChange};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::registry::error::WriteError;
@@ -44,8 +44,16 @@ pub struct Written {
 
 type Reply = Result<Written, WriteError>;
 
+/// What the writer is asked for.
+enum Order {
+    /// A change of the registry's state.
+    Command(Command),
+    /// Rows beside the registry's records. They have no index and no reader.
+    Rows(Vec<RowChange>),
+}
+
 struct Job {
-    command: Command,
+    order: Order,
     reply: Option<oneshot::Sender<Reply>>,
 }
 
@@ -75,9 +83,15 @@ impl Queue {
     /// # Errors
     /// See [`WriteError`]; nothing was changed then.
     pub fn write(&self, command: Command) -> Reply {
-        let (sender, receiver) = oneshot::oneshot();
-        self.put(Job { command, reply: Some(sender) })?;
-        receiver.recv().unwrap_or(Err(WriteError::Closing))
+        self.order(Order::Command(command))
+    }
+
+    /// Has rows beside the registry's records made durable, and waits for it.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; none of them was written then.
+    pub(super) fn write_rows(&self, rows: Vec<RowChange>) -> Result<(), WriteError> {
+        if rows.is_empty() { Ok(()) } else { self.order(Order::Rows(rows)).map(|_| ()) }
     }
 
     /// Has a command carried out some time, without waiting. For muster's own findings: what is lost here is
@@ -86,12 +100,18 @@ impl Queue {
     /// # Errors
     /// When the queue is full or closed.
     pub fn post(&self, command: Command) -> Result<(), WriteError> {
-        self.put(Job { command, reply: None })
+        self.put(Job { order: Order::Command(command), reply: None })
     }
 
     /// The writer's counters.
     pub fn stats(&self) -> &Arc<WriteStats> {
         &self.stats
+    }
+
+    fn order(&self, order: Order) -> Reply {
+        let (sender, receiver) = oneshot::oneshot();
+        self.put(Job { order, reply: Some(sender) })?;
+        receiver.recv().unwrap_or(Err(WriteError::Closing))
     }
 
     fn put(&self, job: Job) -> Result<(), WriteError> {
@@ -155,6 +175,7 @@ pub(super) struct Jobs {
 struct Work {
     changes: Vec<Change>,
     transitions: Vec<Transition>,
+    rows: Vec<RowChange>,
     outcomes: Vec<(Option<oneshot::Sender<Reply>>, Reply)>,
 }
 
@@ -172,7 +193,8 @@ impl Writer {
             }
             jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
             let entries = self.history.place(std::mem::take(&mut work.transitions));
-            if let Err(error) = self.commit(&work.changes, entries, &jobs.stats) {
+            let rows = std::mem::take(&mut work.rows);
+            if let Err(error) = self.commit(&work.changes, entries, rows, &jobs.stats) {
                 self.state.undo(&work.changes);
                 self.index = index_before;
                 work.fail(&WriteError::from(&error));
@@ -181,20 +203,31 @@ impl Writer {
         }
     }
 
-    /// Applies one command to the state that only the writer sees.
+    /// Takes one order into the batch.
     fn take(&mut self, job: Job, work: &mut Work) {
+        let outcome = match job.order {
+            Order::Command(command) => self.apply(&command, work),
+            Order::Rows(rows) => {
+                work.rows.extend(rows);
+                Ok(Written { index: self.index, changed: false })
+            }
+        };
+        work.outcomes.push((job.reply, outcome));
+    }
+
+    /// Applies one command to the state that only the writer sees.
+    fn apply(&mut self, command: &Command, work: &mut Work) -> Reply {
         let moment = Moment { index: self.index + 1, now_ms: self.clock.unix_ms() };
-        let outcome = match self.state.apply(moment, &job.command) {
+        match self.state.apply(moment, command) {
             Ok(changes) if changes.is_empty() => Ok(Written { index: self.index, changed: false }),
             Ok(changes) => {
                 self.index = moment.index;
-                work.transitions.extend(transitions(&self.state, moment, &job.command, &changes));
+                work.transitions.extend(transitions(&self.state, moment, command, &changes));
                 work.changes.extend(changes);
                 Ok(Written { index: self.index, changed: true })
             }
             Err(refusal) => Err(WriteError::Refused(refusal)),
-        };
-        work.outcomes.push((job.reply, outcome));
+        }
     }
 
     /// Makes the batch durable, then visible.
@@ -202,12 +235,13 @@ impl Writer {
         &mut self,
         changes: &[Change],
         entries: Vec<Entry>,
+        rows: Vec<RowChange>,
         stats: &WriteStats,
     ) -> Result<(), StoreError> {
-        if changes.is_empty() {
+        if changes.is_empty() && rows.is_empty() {
             return Ok(());
         }
-        let rows = changes.iter().map(rows::row).chain(self.history.rows(&entries));
+        let rows = changes.iter().map(rows::row).chain(self.history.rows(&entries)).chain(rows);
         let batch = Batch { index: self.index, changes: rows.collect() };
         let started = Instant::now();
         self.store.commit(&batch).inspect_err(|error| {

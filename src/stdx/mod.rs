@@ -2,4 +2,5 @@
 
 pub mod duration;
 pub mod go_literal;
+pub mod network;
 pub mod text;

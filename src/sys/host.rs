@@ -1,6 +1,7 @@
 //! Facts about the machine, as Linux tells them under `/proc`.
 
 use std::fs;
+use std::net::{IpAddr, UdpSocket};
 
 /// Where a file system is looked at.
 const DISK_PATH: &str = "/";
@@ -53,6 +54,11 @@ impl HostFacts {
     }
 }
 
+/// Whether `address` is one of this machine's own, loopback included: the system lets nobody bind another's.
+pub fn has_address(address: IpAddr) -> bool {
+    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
+}
+
 /// Values of the lines `name : value`.
 fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     let pairs = text.lines().filter_map(|line| line.split_once(':'));
@@ -78,6 +84,13 @@ mod tests {
         assert_eq!((kib(text, "MemTotal"), kib(text, "MemFree"), kib(text, "Mem")), (24576, 12, 0));
         assert_eq!(values(text, "model name").collect::<Vec<_>>(), ["A CPU", "B"]);
         assert_eq!(uptime_seconds("123.45 99.0"), 123);
+    }
+
+    #[test]
+    fn loopback_is_ours_and_a_documentation_address_is_not() {
+        for (address, expected) in [("127.9.8.7", true), ("::1", true), ("192.0.2.1", false)] {
+            assert_eq!(has_address(address.parse().unwrap()), expected, "{address}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! goes to [`offload`]. This layer knows neither HTTP nor the registry. Start reading at [`runtime`].
 
 pub mod clock;
+pub mod datagram;
 pub mod dial;
 pub mod host;
 pub mod limits;
@@ -13,6 +14,7 @@ pub mod listen;
 pub mod offload;
 pub mod oneshot;
 pub mod park;
+pub mod program;
 pub mod reaper;
 mod registered;
 pub mod runtime;

@@ -3,10 +3,13 @@
 mod support;
 
 mod bad_input;
+mod calm;
 mod clients;
 mod crowd;
+mod deaths;
 mod differential;
 mod drain;
+mod instance;
 mod panic;
 mod restart;
 mod watch;

@@ -217,7 +217,12 @@ fn of_redirects_the_connection_to_the_checks_own_target_is_kept() {
 fn encrypted_connections_are_kept_as_well() {
     let (address, certificate, accepted) = serve_tls_kept();
     let trust = Arc::new(Trust::only(certificate));
-    let prober = Arc::new(Prober { dialer: PROBER.dialer.clone(), trust });
+    let prober = Arc::new(Prober {
+        dialer: PROBER.dialer.clone(),
+        trust,
+        programs: PROBER.programs.clone(),
+        may_run_scripts: PROBER.may_run_scripts.clone(),
+    });
     let probe = get(&format!("https://{address}/"));
     let mut kept = None;
     for run in 0..5 {

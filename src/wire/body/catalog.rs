@@ -107,6 +107,22 @@ object! {
         "DisableRedirects" => disable_redirects: bool,
         /// TCP checks: `host:port`.
         "TCP" => tcp: Text,
+        /// TCP checks: with a TLS handshake.
+        "TCPUseTLS" => tcp_use_tls: bool,
+        /// UDP checks: `host:port`.
+        "UDP" => udp: Text,
+        /// gRPC checks: `host:port/service`.
+        "GRPC" => grpc: Text,
+        /// gRPC checks: through TLS.
+        "GRPCUseTLS" => grpc_use_tls: bool,
+        /// HTTP/2 ping checks: `host:port`.
+        "H2PING" => h2ping: Text,
+        /// HTTP/2 ping checks: through TLS.
+        "H2PingUseTLS" => h2ping_use_tls: bool,
+        /// Checks of a service of the operating system: its name.
+        "OSService" => os_service: Text,
+        /// Script checks: program and arguments.
+        "ScriptArgs" => script_args: Vec<Text>,
         /// TTL checks: longest silence.
         "TTL" => ttl: Span,
         /// Alias checks: node of the other instance.

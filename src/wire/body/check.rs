@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::MapAccess;
+
 use crate::stdx::text::Text;
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::object;
+use crate::wire::decode::place::Place;
+use crate::wire::decode::read::{Fault, Read};
 
 object! {
     /// A check to be run by the agent (`/v1/agent/check/register`, and `Check`, `Checks` of a service).
@@ -33,22 +37,28 @@ object! {
         "Header" => header: BTreeMap<Text, Vec<Text>>,
         /// HTTP checks: the request's body.
         "Body" => body: Text,
-        /// HTTP checks: accept any certificate.
+        /// Checks with TLS: accept any certificate.
         "TLSSkipVerify" => tls_skip_verify: bool,
-        /// HTTP checks: name to verify in the TLS handshake.
+        /// Checks with TLS: name to verify in the handshake.
         "TLSServerName" => tls_server_name: Text,
         /// HTTP checks: take a redirect as the answer.
         "DisableRedirects" => disable_redirects: bool,
         /// TCP checks: `host:port`.
         "TCP" => tcp: Text,
+        /// TCP checks: with a TLS handshake.
+        "TCPUseTLS" => tcp_use_tls: bool,
         /// Alias checks: node of the other instance.
         "AliasNode" => alias_node: Text,
         /// Alias checks: its id.
         "AliasService" => alias_service: Text,
         /// gRPC checks: `host:port/service`.
         "GRPC" => grpc: Text,
+        /// gRPC checks: through TLS.
+        "GRPCUseTLS" => grpc_use_tls: bool,
         /// HTTP/2 ping checks: `host:port`.
         "H2PING" => h2ping: Text,
+        /// HTTP/2 ping checks: through TLS, unless told not to.
+        "H2PingUseTLS" => h2ping_use_tls: Option<bool>,
         /// UDP checks: `host:port`.
         "UDP" => udp: Text,
         /// Checks of a service of the operating system: its name.
@@ -69,6 +79,54 @@ object! {
         "DeregisterCriticalServiceAfter" => deregister_critical_service_after: Span,
         /// Bytes of output to keep.
         "OutputMaxSize" => output_max_size: i64,
+        /// muster's own: whether a connection is kept between runs and watched for its end.
+        "Watch" => watch: Option<bool>,
+        /// muster's own: how much depends on it.
+        "Criticality" => criticality: Text,
+        /// muster's own: flap damping.
+        "Damping" => damping: DampingChoice,
+    }
+}
+
+object! {
+    /// Flap damping, where it is to be other than usual.
+    pub struct DampingBody as "Damping" of "Damping" {
+        /// Time in which a penalty halves.
+        "HalfLife" => half_life: Span,
+        /// Penalty from which on a check is suppressed.
+        "Suppress" => suppress: i64,
+        /// Penalty at which it may pass again.
+        "Reuse" => reuse: i64,
+    }
+}
+
+/// Flap damping: `false`, `true`, or an object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum DampingChoice {
+    /// None.
+    #[default]
+    Off,
+    /// With the usual limits.
+    Usual,
+    /// With these.
+    Given(DampingBody),
+}
+
+impl Read for DampingChoice {
+    fn go_type() -> String {
+        "Damping".into()
+    }
+
+    fn boolean(&mut self, boolean: bool) -> Result<(), Fault> {
+        *self = if boolean { DampingChoice::Usual } else { DampingChoice::Off };
+        Ok(())
+    }
+
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: Place<'_>) -> Result<(), A::Error> {
+        let mut body = DampingBody::default();
+        body.object(entries, place)?;
+        *self = DampingChoice::Given(body);
+        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The catalog's API: nodes, instances and checks that somebody else keeps up to date.
 
+use std::time::Duration;
+
 use crate::model::{
     Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin, Probe,
-    Registration, Service, Status,
+    ProbeTls, Registration, Service, Status,
 };
 use crate::stdx::text::Text;
 use crate::wire::body::catalog::{
@@ -168,7 +170,8 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
 /// The word for a definition's type. One that needs an interval and has none is of no type, as with Consul.
 fn kind_of(definition: &CheckDefinition) -> &'static str {
     match &definition.probe {
-        Some(Probe::Http { .. } | Probe::Tcp { .. }) if definition.interval.is_zero() => "",
+        Some(probe @ (Probe::Ttl { .. } | Probe::Alias { .. })) => probe.kind(),
+        Some(_) if definition.interval.is_zero() => "",
         Some(probe) => probe.kind(),
         None => "",
     }
@@ -184,25 +187,46 @@ fn definition(body: DefinitionBody) -> Result<CheckDefinition, Invalid> {
         timeout: rules::duration("Timeout", body.timeout)?,
         deregister_critical_service_after: rules::duration("DeregisterCriticalServiceAfter", reap_after)?,
         output_max_size,
-        probe: if !body.http.is_empty() {
-            Some(Probe::Http {
-                url: body.http,
-                method: body.method,
-                header: body.header,
-                body: body.body,
-                tls_skip_verify: body.tls_skip_verify,
-                tls_server_name: body.tls_server_name,
-                disable_redirects: body.disable_redirects,
-            })
-        } else if !ttl.is_zero() {
-            Some(Probe::Ttl { ttl })
-        } else if !body.tcp.is_empty() {
-            Some(Probe::Tcp { address: body.tcp, tls: None })
-        } else if !body.alias_node.is_empty() || !body.alias_service.is_empty() {
-            Some(Probe::Alias { node: body.alias_node, service_id: body.alias_service })
-        } else {
-            None
-        },
+        probe: probe(body, ttl),
         ..CheckDefinition::default()
+    })
+}
+
+/// The way in which somebody else checks. Where several are given, Consul's order decides.
+fn probe(body: DefinitionBody, ttl: Duration) -> Option<Probe> {
+    let security = |use_tls: bool| {
+        let (skip_verify, server_name) = (body.tls_skip_verify, body.tls_server_name.clone());
+        use_tls.then_some(ProbeTls { skip_verify, server_name })
+    };
+    Some(if !body.grpc.is_empty() {
+        let (address, service) = body.grpc.split_once('/').unwrap_or((&body.grpc, ""));
+        let (address, service) = (address.into(), service.into());
+        Probe::Grpc { address, service, tls: security(body.grpc_use_tls) }
+    } else if !body.http.is_empty() {
+        Probe::Http {
+            url: body.http,
+            method: body.method,
+            header: body.header,
+            body: body.body,
+            tls_skip_verify: body.tls_skip_verify,
+            tls_server_name: body.tls_server_name,
+            disable_redirects: body.disable_redirects,
+        }
+    } else if !ttl.is_zero() {
+        Probe::Ttl { ttl }
+    } else if !body.tcp.is_empty() {
+        Probe::Tcp { tls: security(body.tcp_use_tls), address: body.tcp }
+    } else if !body.udp.is_empty() {
+        Probe::Udp { address: body.udp }
+    } else if !body.alias_node.is_empty() || !body.alias_service.is_empty() {
+        Probe::Alias { node: body.alias_node, service_id: body.alias_service }
+    } else if !body.script_args.is_empty() {
+        Probe::Script { args: body.script_args }
+    } else if !body.h2ping.is_empty() {
+        Probe::H2Ping { tls: security(body.h2ping_use_tls), address: body.h2ping }
+    } else if !body.os_service.is_empty() {
+        Probe::OsService { name: body.os_service }
+    } else {
+        return None;
     })
 }

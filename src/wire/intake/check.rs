@@ -3,20 +3,32 @@
 use crate::model::{
     Cause, Check, ExistingChecks, Indexes, NodePart, Observation, Origin, Registration, Status,
 };
+use crate::stdx::text::Text;
 use crate::wire::body::check::{CheckBody, CheckUpdateBody};
 use crate::wire::decode::from_bytes;
-use crate::wire::intake::{AgentNode, Invalid, probe, rules};
+use crate::wire::intake::criticality::Criticality;
+use crate::wire::intake::{AgentNode, Invalid, Scripts, probe, rules};
 
-/// The body of `/v1/agent/check/register`. A check that exists keeps its status and output.
+/// The body of `/v1/agent/check/register`. A check that exists keeps its status and output. `criticality_of` gives
+/// what the metadata of an instance, by its id, say of how much depends on it.
 ///
 /// # Errors
 /// When the body cannot be read, or describes no check that muster runs.
-pub fn check_registration(body: &[u8], agent: &AgentNode) -> Result<Registration, Invalid> {
-    registration(from_bytes(body)?, agent)
+pub fn check_registration(
+    body: &[u8],
+    agent: &AgentNode,
+    criticality_of: impl FnOnce(&Text) -> Option<Text>,
+) -> Result<Registration, Invalid> {
+    registration(from_bytes(body)?, agent, Scripts::Remote, criticality_of)
 }
 
 /// The registration of one check on the agent's node.
-pub(super) fn registration(mut body: CheckBody, agent: &AgentNode) -> Result<Registration, Invalid> {
+pub(super) fn registration(
+    mut body: CheckBody,
+    agent: &AgentNode,
+    scripts: Scripts,
+    criticality_of: impl FnOnce(&Text) -> Option<Text>,
+) -> Result<Registration, Invalid> {
     if body.name.is_empty() {
         return Err(Invalid::rejected("Missing check name"));
     }
@@ -27,17 +39,23 @@ pub(super) fn registration(mut body: CheckBody, agent: &AgentNode) -> Result<Reg
         body.id = body.name.clone();
     }
     rules::check_name("service ID", &body.service_id)?;
+    let of_service = if body.service_id.is_empty() { None } else { criticality_of(&body.service_id) };
+    let of_service = of_service.and_then(|word| Criticality::parse(&word));
     Ok(Registration {
         node: NodePart::Existing { name: agent.name.clone() },
         service: None,
-        checks: vec![agent_check(body)?],
+        checks: vec![agent_check(body, scripts, of_service)?],
         existing_checks: ExistingChecks::KeepStatus,
     })
 }
 
 /// The check, complete: id, name and instance must be in the body by now.
-pub(super) fn agent_check(body: CheckBody) -> Result<Check, Invalid> {
-    let definition = probe::definition(&body)?;
+pub(super) fn agent_check(
+    body: CheckBody,
+    scripts: Scripts,
+    of_service: Option<Criticality>,
+) -> Result<Check, Invalid> {
+    let definition = probe::definition(&body, scripts, of_service)?;
     rules::check_name("check ID", &body.id)?;
     rules::check_name("check name", &body.name)?;
     Ok(Check {

@@ -8,8 +8,11 @@ pub mod service;
 pub mod check;
 pub mod catalog;
 pub mod definition;
+mod criticality;
+mod damping;
 mod probe;
 mod proxy;
+mod request;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -21,7 +24,9 @@ use crate::wire::decode::{DecodeError, bounded};
 
 pub use catalog::{catalog_deregistration, catalog_registration};
 pub use check::{check_registration, check_update};
+pub use criticality::META_KEY as CRITICALITY_META_KEY;
 pub use definition::definitions;
+pub use probe::Scripts;
 pub use service::service_registration;
 
 /// The node that the agent's API registers things on.

@@ -11,7 +11,8 @@ use crate::wire::body::check::CheckBody;
 use crate::wire::body::service::{AddressBody, ServiceBody};
 use crate::wire::decode::from_bytes;
 use crate::wire::intake::check::agent_check;
-use crate::wire::intake::{AgentNode, Invalid, proxy, rules};
+use crate::wire::intake::criticality::{self, Criticality};
+use crate::wire::intake::{AgentNode, Invalid, Scripts, proxy, rules};
 
 /// What an upstream of an agent's proxy is, unless it says otherwise.
 const UPSTREAM_TYPE: &str = "service";
@@ -25,7 +26,7 @@ pub fn service_registration(
     existing: ExistingChecks,
     agent: &AgentNode,
 ) -> Result<Registration, Invalid> {
-    registration(from_bytes(body)?, existing, agent)
+    registration(from_bytes(body)?, existing, agent, Scripts::Remote)
 }
 
 /// The registration of one instance with its checks on the agent's node.
@@ -33,6 +34,7 @@ pub(super) fn registration(
     mut body: ServiceBody,
     existing: ExistingChecks,
     agent: &AgentNode,
+    scripts: Scripts,
 ) -> Result<Registration, Invalid> {
     if body.name.is_empty() {
         return Err(Invalid::rejected("Missing service name"));
@@ -47,7 +49,7 @@ pub(super) fn registration(
     rules::check_count_of_checks(checks.len())?;
     Ok(Registration {
         node: NodePart::Existing { name: agent.name.clone() },
-        checks: complete_checks(checks, &service)?,
+        checks: complete_checks(checks, &service, scripts)?,
         service: Some(service),
         existing_checks: existing,
     })
@@ -59,8 +61,15 @@ fn checks_of(body: &mut ServiceBody) -> Vec<CheckBody> {
     single.into_iter().chain(std::mem::take(&mut body.checks)).collect()
 }
 
-fn complete_checks(checks: Vec<CheckBody>, service: &Service) -> Result<Vec<Check>, Invalid> {
+fn complete_checks(
+    checks: Vec<CheckBody>,
+    service: &Service,
+    scripts: Scripts,
+) -> Result<Vec<Check>, Invalid> {
     let is_alone = checks.len() == 1;
+    // Metadata is the users' own: a word that is none of ours means something else to them.
+    let word = service.meta.as_ref().and_then(|meta| meta.get(criticality::META_KEY));
+    let of_service = word.and_then(|word| Criticality::parse(word));
     let complete = checks.into_iter().enumerate().map(|(index, mut check)| {
         if !check.status.is_empty() && Status::parse(&check.status).is_none() {
             return Err(Invalid::rejected("Status for checks must 'passing', 'warning', 'critical'"));
@@ -73,7 +82,7 @@ fn complete_checks(checks: Vec<CheckBody>, service: &Service) -> Result<Vec<Chec
             check.name = format!("Service '{}' check", service.name).into();
         }
         check.service_id = service.id.clone();
-        agent_check(check)
+        agent_check(check, scripts, of_service)
     });
     complete.collect()
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::model::{Check, CheckDefinition, Origin, Probe, Service};
+use crate::model::{Check, CheckDefinition, Origin, Probe, ProbeTls, Service};
 use crate::stdx::text::Text;
 use crate::wire::show::parts;
 
@@ -105,6 +105,22 @@ struct Definition<'a> {
     disable_redirects: bool,
     #[serde(rename = "TCP", skip_serializing_if = "parts::is_default")]
     tcp: &'a str,
+    #[serde(rename = "TCPUseTLS", skip_serializing_if = "parts::is_default")]
+    tcp_use_tls: bool,
+    #[serde(rename = "UDP", skip_serializing_if = "parts::is_default")]
+    udp: &'a str,
+    #[serde(rename = "H2PING", skip_serializing_if = "parts::is_default")]
+    h2ping: &'a str,
+    #[serde(rename = "OSService", skip_serializing_if = "parts::is_default")]
+    os_service: &'a str,
+    #[serde(rename = "H2PingUseTLS", skip_serializing_if = "parts::is_default")]
+    h2ping_use_tls: bool,
+    #[serde(skip_serializing_if = "<[Text]>::is_empty")]
+    script_args: &'a [Text],
+    #[serde(rename = "GRPC", skip_serializing_if = "Option::is_none")]
+    grpc: Option<GrpcTarget<'a>>,
+    #[serde(rename = "GRPCUseTLS", skip_serializing_if = "parts::is_default")]
+    grpc_use_tls: bool,
     #[serde(skip_serializing_if = "parts::is_default")]
     alias_node: &'a str,
     #[serde(skip_serializing_if = "parts::is_default")]
@@ -142,14 +158,50 @@ impl<'a> Definition<'a> {
                 disable_redirects: *disable_redirects,
                 ..common
             },
-            Some(Probe::Tcp { address, .. }) => Definition { tcp: address, ..common },
+            Some(Probe::Tcp { address, tls }) => {
+                Definition { tcp: address, tcp_use_tls: tls.is_some(), ..common.through(tls) }
+            }
+            Some(Probe::Udp { address }) => Definition { udp: address, ..common },
+            Some(Probe::Grpc { address, service, tls }) => {
+                let grpc = Some(GrpcTarget { address, service });
+                Definition { grpc, grpc_use_tls: tls.is_some(), ..common.through(tls) }
+            }
+            Some(Probe::H2Ping { address, tls }) => {
+                Definition { h2ping: address, h2ping_use_tls: tls.is_some(), ..common.through(tls) }
+            }
+            Some(Probe::OsService { name }) => Definition { os_service: name, ..common },
+            Some(Probe::Script { args }) => Definition { script_args: args, ..common },
             Some(Probe::Alias { node, service_id }) => {
                 Definition { alias_node: node, alias_service: service_id, ..common }
             }
             Some(Probe::Ttl { ttl }) => {
                 Definition { ttl: u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX), ..common }
             }
-            _ => common,
+            None => common,
         }
+    }
+
+    /// With what is said of TLS, if it is used.
+    fn through(self, tls: &'a Option<ProbeTls>) -> Self {
+        match tls {
+            Some(ProbeTls { skip_verify, server_name }) => {
+                Definition { tls_skip_verify: *skip_verify, tls_server_name: server_name, ..self }
+            }
+            None => self,
+        }
+    }
+}
+
+/// Where a gRPC check goes, in one text: `host:port`, with `/service` if one is asked for.
+#[derive(Clone, Copy, Debug)]
+struct GrpcTarget<'a> {
+    address: &'a str,
+    service: &'a str,
+}
+
+impl Serialize for GrpcTarget<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let slash = if self.service.is_empty() { "" } else { "/" };
+        serializer.collect_str(&format_args!("{}{slash}{}", self.address, self.service))
     }
 }

@@ -58,6 +58,12 @@ impl Listener {
         scripts.insert(path.to_owned(), Script { statuses, hits: 0 });
     }
 
+    /// How often `path` was asked since its script was set.
+    pub fn hits(&self, path: &str) -> usize {
+        let scripts = self.shared.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        scripts.get(path).map_or(0, |script| script.hits)
+    }
+
     /// Waits until `path` was asked `hits` times since its script was set; whether that came within `wait`.
     pub fn wait_for_hits(&self, path: &str, hits: usize, wait: Duration) -> bool {
         let deadline = Instant::now() + wait;

@@ -102,7 +102,7 @@ fn statement() -> Statement {
 }
 
 /// The path of a real Consul, fetched if need be.
-fn find_consul() -> Result<PathBuf, String> {
+pub fn find_consul() -> Result<PathBuf, String> {
     let output = Command::new(root().join("scripts/peers")).arg("consul").output();
     let output = output.map_err(|error| format!("scripts/peers: {error}"))?;
     if !output.status.success() {

@@ -45,9 +45,17 @@ impl Process {
     /// # Errors
     /// A sentence with the end of the log when it ends or does not serve in time.
     pub fn muster(arguments: &[&str]) -> Result<Process, String> {
+        Process::muster_with(arguments, &[])
+    }
+
+    /// As [`Process::muster`], with further variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn muster_with(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<Process, String> {
         start_repeatedly(|directory| {
             let data_dir = directory.path().join("data");
-            Process::muster_in(directory, &data_dir, arguments)
+            Process::muster_in(directory, &data_dir, arguments, environment)
         })
     }
 
@@ -58,14 +66,19 @@ impl Process {
     /// As [`Process::muster`]; the sentence holds how the process ended and what it said.
     pub fn muster_on(data_dir: &Path, arguments: &[&str]) -> Result<Process, String> {
         let directory = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
-        Process::muster_in(directory, data_dir, arguments)
+        Process::muster_in(directory, data_dir, arguments, &[])
     }
 
-    fn muster_in(directory: TempDir, data_dir: &Path, arguments: &[&str]) -> Result<Process, String> {
+    fn muster_in(
+        directory: TempDir,
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Result<Process, String> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
         command.args(["agent", "--node", NODE_NAME, "--http-addr", &address.to_string()]);
-        command.arg("--data-dir").arg(data_dir).args(arguments);
+        command.arg("--data-dir").arg(data_dir).args(arguments).envs(environment.iter().copied());
         Process::spawn("muster", command, address, directory, "/readyz", |answer| answer.status == 200)
     }
 
@@ -74,6 +87,14 @@ impl Process {
     /// # Errors
     /// As [`Process::muster`].
     pub fn consul(binary: &Path) -> Result<Process, String> {
+        Process::consul_with(binary, &[])
+    }
+
+    /// As [`Process::consul`], with further variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn consul_with(binary: &Path, environment: &[(&str, &Path)]) -> Result<Process, String> {
         start_repeatedly(|directory| {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
             let config = directory.path().join("consul.json");
@@ -81,7 +102,7 @@ impl Process {
                 .map_err(|error| error.to_string())?;
             let mut command = Command::new(binary);
             command.args(["agent", "-node", NODE_NAME]).arg("-config-file").arg(config);
-            command.arg("-data-dir").arg(directory.path().join("data"));
+            command.arg("-data-dir").arg(directory.path().join("data")).envs(environment.iter().copied());
             Process::spawn("consul", command, address, directory, "/v1/health/service/consul", |answer| {
                 // Leader and agent register the node in either order: it is complete when both have.
                 ["serfHealth", "lan_ipv4"].iter().all(|mark| answer.text().contains(mark))
@@ -272,7 +293,8 @@ pub fn free_port() -> u16 {
 /// A server of one, silent towards the outside (no update check), quick to elect itself.
 ///
 /// `check_update_interval` 0 sends a check's output to the catalog at once, not up to five minutes later: that delay
-/// spares a cluster's consensus and has no meaning where agent and catalog are one.
+/// spares a cluster's consensus and has no meaning where agent and catalog are one. All clients of a test come from one
+/// address, which may open 200 connections unless it is told otherwise.
 fn consul_config(http_port: u16) -> serde_json::Value {
     serde_json::json!({
         "server": true,
@@ -284,6 +306,7 @@ fn consul_config(http_port: u16) -> serde_json::Value {
         "check_update_interval": "0s",
         "log_level": "warn",
         "performance": { "raft_multiplier": 1 },
+        "limits": { "http_max_conns_per_client": 10_000 },
         "ports": {
             "http": http_port, "dns": -1, "grpc": -1,
             "server": free_port(), "serf_lan": free_port(), "serf_wan": free_port(),

@@ -1,0 +1,117 @@
+//! Reaching a target that is named as `host:port`, in plain or through TLS.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::model::ProbeTls;
+use crate::probe::channel::Channel;
+use crate::probe::dial::{DialError, Dialer, split};
+use crate::probe::tls::{self, Trust};
+use crate::probe::words;
+
+/// How a run reaches its target.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// Opens connections.
+    pub dialer: &'a Dialer,
+    /// Whom to trust.
+    pub trust: &'a Trust,
+    /// When everything must be over.
+    pub deadline: Instant,
+}
+
+impl Reach<'_> {
+    /// Connects to `address`, and shakes hands where it is to be TLS; `protocol` is what is to be spoken through it,
+    /// by its name in ALPN, if that matters.
+    ///
+    /// # Errors
+    /// Why it is not to be had.
+    pub fn open(
+        &self,
+        address: &str,
+        security: Option<&ProbeTls>,
+        protocol: Option<&'static str>,
+    ) -> Result<Channel, ReachError> {
+        let Some((host, port)) = split(address) else {
+            return Err(ReachError::Address { address: address.to_owned() });
+        };
+        let addresses = self.dialer.names.resolve(host, port, self.deadline).map_err(ReachError::Dial)?;
+        let (dialed, _) = self.dialer.connect(&addresses, self.deadline).map_err(ReachError::Dial)?;
+        let Some(security) = security else { return Ok(Channel::Plain(dialed)) };
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = if security.server_name.is_empty() { bare } else { &*security.server_name };
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| ReachError::ServerName { name: name.to_owned() })?;
+        let config = self.trust.config(security.skip_verify, self.dialer.names.pool());
+        let config = with_protocol(config.ok_or(ReachError::Busy)?, protocol);
+        let stream = tls::shake_hands(config, name, dialed).map_err(ReachError::Handshake)?;
+        Ok(Channel::Tls(Box::new(stream)))
+    }
+}
+
+fn with_protocol(config: Arc<ClientConfig>, protocol: Option<&'static str>) -> Arc<ClientConfig> {
+    let Some(protocol) = protocol else { return config };
+    let mut config = ClientConfig::clone(&config);
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    Arc::new(config)
+}
+
+/// Why a target was not reached. Displayed in the words that Consul's outputs have for it.
+#[derive(Debug)]
+pub enum ReachError {
+    /// The target is not written as `host:port`.
+    Address {
+        /// What is written.
+        address: String,
+    },
+    /// There is no connection.
+    Dial(DialError),
+    /// The name to verify is none.
+    ServerName {
+        /// What is given.
+        name: String,
+    },
+    /// The machine's authorities are needed, and too much is waiting to read them.
+    Busy,
+    /// The handshake failed.
+    Handshake(io::Error),
+}
+
+impl ReachError {
+    /// Whether time ran out.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            ReachError::Dial(error) => error.is_timeout(),
+            ReachError::Handshake(error) => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ReachError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReachError::Address { address } => {
+                write!(formatter, "dial tcp: address {address}: write it as host:port")
+            }
+            ReachError::Dial(error) => error.fmt(formatter),
+            ReachError::ServerName { name } => {
+                write!(formatter, "tls: the name to verify, {name:?}, is neither a DNS name nor an address")
+            }
+            ReachError::Busy => {
+                formatter.write_str("tls: too much is waiting to read the certificate authorities")
+            }
+            ReachError::Handshake(error) => match tls::fault(error) {
+                Some(fault) => formatter.write_str(&tls::words(fault)),
+                None => write!(formatter, "tls: handshake: {}", words::io("read", error)),
+            },
+        }
+    }
+}
+
+impl std::error::Error for ReachError {}
