@@ -116,10 +116,11 @@ impl Engine {
         }
     }
 
-    /// Takes up what was kept, then works until it is told to end, or nobody can tell it anything any more.
-    pub fn run(mut self, webhooks: Vec<Webhook>) {
+    /// Takes up what was kept, then works until it is told to end, or nobody can tell it anything any more. A webhook
+    /// that is new hears of what comes after `newest`.
+    pub fn run(mut self, webhooks: Vec<Webhook>, newest: u64) {
         if self.keeping.is_there() || !webhooks.is_empty() {
-            self.take_up(webhooks);
+            self.take_up(webhooks, newest);
         }
         loop {
             self.step();
@@ -139,25 +140,35 @@ impl Engine {
         }
     }
 
-    /// Has these webhooks told from now on, and no others. What waits for one that stays, stays.
+    /// Has these webhooks told from now on, and no others. What waits for one that stays, stays. On disk when it
+    /// returns, so that from here on not even a crash makes anybody miss anything.
     pub(super) fn configure(&mut self, webhooks: Vec<Webhook>) {
+        let newest = self.registry.history().newest_index();
+        self.change_to(webhooks, newest);
+        self.position_due_ms = Some(0);
+        self.write(now());
+    }
+
+    fn change_to(&mut self, webhooks: Vec<Webhook>, newest: u64) {
         let was_listening = self.shared.is_listening.load(Ordering::Acquire);
         if !was_listening && !self.keeping.is_there() && !webhooks.is_empty() {
-            self.take_up(webhooks);
+            self.take_up(webhooks, newest);
             return;
         }
         self.shared.is_listening.store(!webhooks.is_empty(), Ordering::Release);
-        if !was_listening {
-            self.position.index = self.registry.history().newest_index();
+        if was_listening {
+            self.reconcile(webhooks, self.position.index);
+            return;
         }
-        self.reconcile(webhooks, self.position.index);
+        self.position.index = newest;
+        self.reconcile(webhooks, newest);
+        self.catch_up();
     }
 
     /// Opens what was kept and finds out what happened since.
-    fn take_up(&mut self, webhooks: Vec<Webhook>) {
+    fn take_up(&mut self, webhooks: Vec<Webhook>, newest: u64) {
         let rows = self.keeping.open();
         self.shared.is_listening.store(!webhooks.is_empty(), Ordering::Release);
-        let newest = self.registry.history().newest_index();
         self.position.index = match rows.position {
             // A registry that was put back to a backup counts anew.
             Some(kept) if kept.registry_id == self.source.registry_id => kept.index.min(newest),
@@ -267,6 +278,15 @@ impl Engine {
             self.catch_up();
         }
         let now = now();
+        self.write(now);
+        if self.ending.is_none() {
+            self.start_deliveries(now);
+        }
+        self.hooks.values_mut().for_each(|hook| hook.look_after(now));
+    }
+
+    /// Makes everything durable that has changed.
+    fn write(&mut self, now: Now) {
         for (name, hook) in &mut self.hooks {
             if let Work::Events(queue) = &mut hook.work {
                 self.keeping.add(queue.take_edits().iter().map(|edit| rows::edit(name, edit)));
@@ -279,10 +299,6 @@ impl Engine {
             self.position_due_ms = None;
         }
         self.keeping.write(now.monotonic_ms);
-        if self.ending.is_none() {
-            self.start_deliveries(now);
-        }
-        self.hooks.values_mut().for_each(|hook| hook.look_after(now));
     }
 
     /// Reads in the history what happened since the position.

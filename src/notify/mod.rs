@@ -86,8 +86,8 @@ pub struct Overview {
 }
 
 impl Notifier {
-    /// Starts the thread. It takes up what `place` kept and finds out what happened since by itself; until then,
-    /// questions wait.
+    /// Starts the thread, which takes up what `place` kept and finds out what happened since. Returns when that is done
+    /// and on disk: of what happens from then on nothing is missed.
     ///
     /// # Errors
     /// The operating system's, when it gives no thread.
@@ -100,9 +100,17 @@ impl Notifier {
         webhooks: Vec<Webhook>,
     ) -> io::Result<Notifier> {
         let messages = inbox.sender.clone();
+        // Read here, so that a webhook that is new hears of what happens while the thread is only beginning.
+        let newest = registry.history().newest_index();
         let engine = Engine::new(inbox, registry, metrics, http, Keeping::new(place));
-        runtime::thread("webhooks", move || engine.run(webhooks))?;
-        Ok(Notifier { messages })
+        let is_told = !webhooks.is_empty();
+        runtime::thread("webhooks", move || engine.run(webhooks, newest))?;
+        let notifier = Notifier { messages };
+        if is_told {
+            // It hears this only when it has taken up everything. If it has ended, so does the process.
+            let _ = notifier.ask(|_| ());
+        }
+        Ok(notifier)
     }
 
     /// Has these webhooks told from now on, and no others.

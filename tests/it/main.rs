@@ -13,4 +13,5 @@ mod instance;
 mod panic;
 mod restart;
 mod watch;
+mod webhooks;
 mod why;

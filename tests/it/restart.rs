@@ -3,7 +3,7 @@
 //!
 //! `MUSTER_KILLS` sets how often [`kills`] kills (50), `MUSTER_SEED` repeats a run; `scripts/crash` kills a thousand times.
 
-mod chance;
+pub mod chance;
 mod checks;
 mod damage;
 mod directory;
