@@ -1,6 +1,7 @@
 //! Webhooks of the built program: what is told, to whom, in which order and how often, whatever the receiver does and
 //! whenever muster is killed.
 
+mod alertmanager;
 mod kills;
 mod queue;
 mod receiver;
