@@ -166,7 +166,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "check_backoff_max",
         Kind::Duration { min_s: 0, max_s: 86_400 },
-        Text("1m"),
+        Text("30s"),
         Reload,
         "The longest time between two runs of a check that stays critical, unless its interval is longer; 0 turns \
          backing off off.",

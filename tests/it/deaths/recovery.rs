@@ -1,6 +1,5 @@
 //! The way back: how soon an instance that was dead for a while is shown again.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::figures::{Figures, readable};
@@ -61,8 +60,7 @@ fn come_back_once(
     let mut victim = Victim::prepare(server, &DYING, pace, name, &Place::here())?;
     let fault_at = victim.suffer(DYING.fault).unwrap_or_else(Instant::now);
     victim.noticed(fault_at, DYING.patience(pace))?;
-    // How long it is dead is what this is about.
-    thread::sleep(dead_for);
+    victim.stay_dead(dead_for)?;
     let well_at = victim.suffer(Fault::Order("pass")).unwrap_or_else(Instant::now);
     if registers {
         victim.register(server, &DYING, pace)?;

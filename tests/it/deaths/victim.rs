@@ -65,6 +65,17 @@ impl Victim {
         Ok(shown_at.saturating_duration_since(well_at))
     }
 
+    /// Lets the instance be dead for `span`. Its watcher goes on watching, as a client does that wants to know.
+    ///
+    /// # Errors
+    /// A sentence when it is shown meanwhile.
+    pub fn stay_dead(&mut self, span: Duration) -> Result<(), String> {
+        match self.watcher.wait_until(true, Instant::now() + span)? {
+            Some(_) => Err(format!("{} was shown while it was dead", self.watcher.name)),
+            None => Ok(()),
+        }
+    }
+
     /// Lets the instance live for `span`.
     ///
     /// # Errors
