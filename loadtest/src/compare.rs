@@ -55,13 +55,15 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
     let mut all: Vec<Rounds> =
         plan.kinds.iter().map(|kind| Rounds { kind: *kind, figures: Vec::new() }).collect();
     for round in 1..=plan.rounds {
-        for (server, rounds) in servers.iter().zip(&mut all) {
+        for (server, rounds) in servers.iter_mut().zip(&mut all) {
             let show = Progress::new(&format!("round {round} of {}: {}", plan.rounds, server.kind.name()));
             let target =
                 Target { address: server.address, process: Some(server.process()), threads: plan.threads };
             let scenario =
                 if server.kind.is_registry() { plan.scenario.clone() } else { without_index(&plan.scenario) };
-            rounds.figures.push(load::run(&scenario, target, &show)?);
+            let event: Option<load::Event<'_>> =
+                scenario.restart.then(|| Box::new(|| server.restart()) as load::Event<'_>);
+            rounds.figures.push(load::run_beside(&scenario, target, &show, event)?);
         }
     }
     Ok(all)

@@ -62,6 +62,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Reads once; 0 bytes when there is nothing to read now.
+    ///
+    /// # Errors
+    /// The connection ended, in words that can be counted.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+        match self.stream.read(buffer) {
+            Ok(0) => Err("the connection ended before the answer".into()),
+            Ok(read) => Ok(read),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            Err(error) => Err(format!("the connection broke: {}", error.kind())),
+        }
+    }
+
     /// Reads once, through `buffer`, and hands a whole answer to `take`. `None` while it is incomplete.
     ///
     /// # Errors
@@ -71,14 +84,10 @@ impl Connection {
         buffer: &mut [u8],
         take: impl FnOnce(&Answer<'_>) -> T,
     ) -> Result<Option<T>, String> {
-        let read = match self.stream.read(buffer) {
-            Ok(0) => return Err("the connection ended before the answer".into()),
-            Ok(read) => read,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(format!("the connection broke: {}", error.kind())),
-        };
+        let read = self.read(buffer)?;
+        if read == 0 {
+            return Ok(None);
+        }
         if !self.received.is_empty() {
             self.received.extend_from_slice(&buffer[..read]);
         }

@@ -145,10 +145,17 @@ impl Figures {
         self.rows.iter().map(|(_, row)| row.latencies.count()).sum::<u64>() as f64 / self.seconds
     }
 
+    /// The longest time without a single right answer, in seconds, to a tenth.
+    pub fn silence_seconds(&self) -> f64 {
+        let silences = self.slots.split(|slot| slot.answers > 0).map(<[Slot]>::len);
+        silences.max().unwrap_or_default() as f64 / 10.0
+    }
+
     /// Processor time of the server for each right answer, in microseconds.
     pub fn server_us_per_answer(&self) -> Option<f64> {
         let answers = self.total().latencies.count();
-        let usage = self.server.filter(|_| answers > 0)?;
+        // A server that was started anew in between has used less than before.
+        let usage = self.server.filter(|it| answers > 0 && it.cpu_seconds >= 0.0)?;
         Some(usage.cpu_seconds * 1e6 / answers as f64)
     }
 }

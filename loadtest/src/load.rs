@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, OnceLock};
 
 use crate::clock::{Clock, nanoseconds};
+use crate::crowd::Crowd;
 use crate::figures::{Figures, Row, Slot, Usage};
 use crate::process::{self, Process};
 use crate::progress::Progress;
 use crate::scenario::{Expectation, Request, Scenario};
 use crate::template::{Filling, Template};
+use crate::watchers;
 use crate::worker::{Times, Worker};
 
 /// One kind of request, ready to be written.
@@ -71,6 +73,9 @@ impl Question {
     }
 }
 
+/// What happens in the middle of a run: it may fail.
+pub type Event<'a> = Box<dyn FnOnce() -> Result<(), String> + Send + 'a>;
+
 /// Where a scenario is run, and by how much of this machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -87,12 +92,28 @@ pub struct Target {
 /// # Errors
 /// The scenario cannot be compiled, or the server cannot be reached at all. What goes wrong later is in the figures.
 pub fn run(scenario: &Scenario, target: Target, show: &Progress) -> Result<Figures, String> {
+    run_beside(scenario, target, show, None)
+}
+
+/// As [`run`], with something that happens in the middle of the seconds that count.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_beside(
+    scenario: &Scenario,
+    target: Target,
+    show: &Progress,
+    event: Option<Event<'_>>,
+) -> Result<Figures, String> {
+    if let Some(watch) = &scenario.watch {
+        return watchers::run(watch, target, show);
+    }
     let mut rate = scenario.rate;
     if let Some(share) = scenario.share_of_peak {
-        let peak = run_at(scenario, None, target, show)?;
+        let peak = run_at(scenario, None, target, show, None)?;
         rate = Some(peak.per_second() * share);
     }
-    run_at(scenario, rate, target, show)
+    run_at(scenario, rate, target, show, event)
 }
 
 fn run_at(
@@ -100,6 +121,7 @@ fn run_at(
     rate: Option<f64>,
     target: Target,
     show: &Progress,
+    event: Option<Event<'_>>,
 ) -> Result<Figures, String> {
     let name = process::unique_name();
     let compile = |request: &Request| Question::compile(request, target.address, &name);
@@ -109,6 +131,7 @@ fn run_at(
     let end = warm + nanoseconds(scenario.seconds);
     let interval = rate.map(|rate| threads as f64 * 1e9 / rate);
     let times = Times { warm, end, interval };
+    let mut crowd = Crowd::gather(target.address, scenario.idle_connections, &questions[0])?;
     let (ready, clock, answers) = (Barrier::new(threads + 1), OnceLock::new(), AtomicU64::new(0));
     let worker = |thread: usize| -> io::Result<(Vec<Row>, Vec<Slot>)> {
         // The shares differ by one connection at most.
@@ -125,6 +148,12 @@ fn run_at(
         ready.wait();
         let clock = *clock.get_or_init(Clock::start);
         ready.wait();
+        let happening = event.map(|event| {
+            scope.spawn(move || {
+                clock.sleep_until(u64::midpoint(warm, end));
+                event()
+            })
+        });
         show.watch(clock, warm, || answers.load(Ordering::Relaxed));
         let usage_before = target.process.map(|it| it.cpu_seconds());
         let own_before = Process::own().cpu_seconds();
@@ -150,6 +179,10 @@ fn run_at(
                 sum.slowest_us = sum.slowest_us.max(slot.slowest_us);
             }
         }
+        if let Some(happening) = happening {
+            happening.join().expect("what happens does not panic")?;
+        }
+        figures.rows.extend(crowd.ask_again().map(|row| ("idle".to_owned(), row)));
         Ok(figures)
     })
 }

@@ -34,16 +34,33 @@ impl Progress {
         loop {
             let now = clock.now();
             if self.shown {
-                let full = WIDTH * (now.min(until) - from.min(until)) / (until - from.min(until)).max(1);
                 let rate = (count() - before) as f64 * 1e9 / (now - from).max(1) as f64;
-                let bar = "#".repeat(full as usize) + &".".repeat((WIDTH - full) as usize);
-                let _ = write!(stderr(), "\r\x1b[K{} [{bar}] {rate:.0}/s", self.label);
+                self.draw(now.min(until) - from.min(until), until - from.min(until), &format!("{rate:.0}/s"));
             }
             if now >= until {
                 break;
             }
             clock.sleep_until(until.min(now + REDRAW_NS));
         }
+        self.clear();
+    }
+
+    /// Shows that so many of all are done; nothing stays when it is all of them.
+    pub fn at(&self, done: u64, of: u64) {
+        if self.shown && done < of {
+            self.draw(done, of, &format!("{done} of {of}"));
+        } else {
+            self.clear();
+        }
+    }
+
+    fn draw(&self, done: u64, of: u64, note: &str) {
+        let full = WIDTH * done.min(of) / of.max(1);
+        let bar = "#".repeat(full as usize) + &".".repeat((WIDTH - full) as usize);
+        let _ = write!(stderr(), "\r\x1b[K{} [{bar}] {note}", self.label);
+    }
+
+    fn clear(&self) {
         if self.shown {
             let _ = write!(stderr(), "\r\x1b[K");
         }

@@ -5,11 +5,27 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::template::Template;
+use crate::watchers::Watch;
 
 /// The scenarios that come with the program, by name.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("discovery", include_str!("../scenarios/discovery.toml")),
     ("discovery-gzip", include_str!("../scenarios/discovery-gzip.toml")),
+    ("half-256", include_str!("../scenarios/half-256.toml")),
+    ("half-10000", include_str!("../scenarios/half-10000.toml")),
+    ("idle", include_str!("../scenarios/idle.toml")),
+    ("large", include_str!("../scenarios/large.toml")),
+    ("wave", include_str!("../scenarios/wave.toml")),
+    ("registration", include_str!("../scenarios/registration.toml")),
+    ("registration-alone", include_str!("../scenarios/registration-alone.toml")),
+    ("mixed", include_str!("../scenarios/mixed.toml")),
+    ("fan-out", include_str!("../scenarios/fan-out.toml")),
+    ("fan-out-delta", include_str!("../scenarios/fan-out-delta.toml")),
+    ("fan-out-stream", include_str!("../scenarios/fan-out-stream.toml")),
+    ("large-delta", include_str!("../scenarios/large-delta.toml")),
+    ("churn", include_str!("../scenarios/churn.toml")),
+    ("churn-stream", include_str!("../scenarios/churn-stream.toml")),
+    ("restart", include_str!("../scenarios/restart.toml")),
 ];
 
 /// The largest crowd: two descriptors of 20,000 are left for each side's own needs.
@@ -22,8 +38,10 @@ pub struct Scenario {
     /// What it stands for, in a sentence.
     pub about: String,
     /// Connections that carry requests; all are opened before the first is sent, and kept.
+    #[serde(default)]
     pub connections: usize,
     /// Seconds that count.
+    #[serde(default)]
     pub seconds: f64,
     /// Seconds before those, which do not.
     #[serde(default = "second")]
@@ -33,6 +51,11 @@ pub struct Scenario {
     pub rate: Option<f64>,
     /// The rate as a share of the peak, which is measured just before.
     pub share_of_peak: Option<f64>,
+    /// Who watches a service while it changes, in place of requests.
+    pub watch: Option<Watch>,
+    /// Whether the server ends and comes back in the middle. Only where the server was started for this run.
+    #[serde(default)]
+    pub restart: bool,
     /// Further connections that are open and silent; each is asked once before and once after.
     #[serde(default)]
     pub idle_connections: usize,
@@ -134,6 +157,15 @@ impl Scenario {
     }
 
     fn validate(&self) -> Result<(), String> {
+        if let Some(watch) = &self.watch {
+            let possible = 1..=CONNECTIONS_MAX;
+            if !possible.contains(&watch.watchers) || watch.changes == 0 || !self.requests.is_empty() {
+                return Err(format!(
+                    "a watch has 1 to {CONNECTIONS_MAX} watchers, a change at least, and no requests"
+                ));
+            }
+            return Ok(());
+        }
         let crowd = self.connections + self.idle_connections;
         if self.connections == 0 || crowd > CONNECTIONS_MAX {
             return Err(format!("{crowd} connections, 1 to {CONNECTIONS_MAX} are possible"));
@@ -196,6 +228,11 @@ mod tests {
             ("path = '/'", "path = '/{{a}}'", "not among the picks"),
             ("path = '/'", "path = '/'\nweight = 0", "no request"),
             ("path = '/'", "path = '/'\nstatus = 200", "unknown field"),
+            (
+                "connections = 1",
+                "watch = { service = 'a', watchers = 1, how = 'delta', changes = 1 }",
+                "no requests",
+            ),
         ];
         for (from, to, said) in rows {
             let error = Scenario::parse(&sound.replace(from, to)).expect_err(to);

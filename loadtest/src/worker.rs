@@ -6,23 +6,18 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::figures::{Row, Slot};
 use crate::load::Question;
+use crate::poller::Poller;
 use crate::template::mix;
 use crate::verdict::Judge;
 
 /// Read at once: more than most answers, less than a core's cache.
 const READ_BYTES: usize = 256 * 1024;
-
-/// Events taken at once.
-const EVENTS_MAX: usize = 512;
 
 /// The longest sleep, so that the end is noticed.
 const SLEEP_MAX_NS: u64 = 50_000_000;
@@ -56,7 +51,7 @@ pub struct Worker<'a> {
     times: Times,
     /// Its number among `threads`, which makes its requests differ from those of the others.
     thread: (u64, u64),
-    poller: OwnedFd,
+    poller: Poller,
     connections: Vec<Option<Connection>>,
     /// What each connection waits for.
     pending: Vec<Option<Pending>>,
@@ -91,7 +86,7 @@ impl<'a> Worker<'a> {
         connections: usize,
         thread: (u64, u64),
     ) -> io::Result<Self> {
-        let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let poller = Poller::new()?;
         let mut worker = Self {
             questions,
             judges: questions.iter().map(|it| Judge::new(it.expected.clone())).collect(),
@@ -120,8 +115,7 @@ impl<'a> Worker<'a> {
 
     fn connect(&self, number: usize) -> io::Result<Connection> {
         let connection = Connection::open(self.address)?;
-        let data = epoll::EventData::new_u64(number as u64);
-        epoll::add(&self.poller, connection.socket(), data, epoll::EventFlags::IN)?;
+        self.poller.add(connection.socket(), number)?;
         Ok(connection)
     }
 
@@ -132,7 +126,7 @@ impl<'a> Worker<'a> {
     /// The machine refuses to wait for sockets. Whatever the server does is counted, not returned.
     pub fn run(&mut self, clock: Clock, times: Times, answers: &AtomicU64) -> io::Result<()> {
         (self.clock, self.times) = (clock, times);
-        let mut events = Vec::with_capacity(EVENTS_MAX);
+        let mut ready = Vec::new();
         loop {
             let now = self.clock.now();
             self.reconnect(now);
@@ -140,11 +134,9 @@ impl<'a> Worker<'a> {
             if now >= times.end && (self.waiting == 0 || now >= times.end + GRACE_NS) {
                 break;
             }
-            self.wait(&mut events, next)?;
             let before = self.waiting;
-            for event in events.drain(..) {
-                self.readable(event.data.u64() as usize);
-            }
+            ready.extend(self.poller.wait(next.saturating_sub(now).min(SLEEP_MAX_NS))?);
+            ready.drain(..).for_each(|number| self.readable(number));
             answers.fetch_add((before - self.waiting) as u64, Ordering::Relaxed);
         }
         self.give_up();
@@ -179,19 +171,6 @@ impl<'a> Worker<'a> {
         if let Err(error) = connection.send(&self.request) {
             self.lose(number, format!("sending failed: {}", error.kind()));
         }
-    }
-
-    fn wait(&mut self, events: &mut Vec<epoll::Event>, next: u64) -> io::Result<()> {
-        let none = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let spare = rustix::buffer::spare_capacity(events);
-        if epoll::wait(&self.poller, spare, Some(&none))? > 0 {
-            return Ok(());
-        }
-        // Only this waits with the resolution of the kernel's timers: epoll's own counts milliseconds.
-        let wait = next.saturating_sub(self.clock.now()).min(SLEEP_MAX_NS);
-        let wait = Timespec { tv_sec: 0, tv_nsec: wait as i64 };
-        poll(&mut [PollFd::new(&self.poller, PollFlags::IN)], Some(&wait))?;
-        Ok(())
     }
 
     fn readable(&mut self, number: usize) {

@@ -35,6 +35,9 @@ pub fn of(figures: &Figures) -> String {
         let _ =
             writeln!(out, "server: {micros:.1} us of processor time an answer, {megabytes:.0} MB of memory");
     }
+    if figures.silence_seconds() > 0.1 {
+        let _ = writeln!(out, "nobody was answered for {:.1} s", figures.silence_seconds());
+    }
     let own = figures.own_cpu_seconds / figures.seconds;
     let _ = write!(out, "generator: {own:.2} cores");
     out
