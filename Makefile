@@ -5,7 +5,7 @@ SHELL := bash
 HTTP_ADDR ?= 127.0.0.1:8500
 DATA_DIR ?= ./muster-data
 
-.PHONY: help run dev test check fmt build bench image image-check start stop smoke seed
+.PHONY: help run dev test check fmt build bench loadtest instructions image image-check start stop smoke seed
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ fmt: ## Format the sources
 
 bench: ## Run the micro-benchmarks
 	cargo bench --workspace
+
+loadtest: ## Run every scenario beside Consul and others; writes the table of docs/performance.md (10 minutes)
+	@scripts/loadtest suite --write docs/performance.md
+
+instructions: build ## Count the instructions of a request, and fail if one costs more than the baseline
+	@bench/instructions --check
 
 image: ## Build the container image (needs Docker)
 	docker build --tag muster:latest .

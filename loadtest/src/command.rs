@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::compare::{self, Plan};
+use crate::compare::{self, Plan, Rounds};
+use crate::figures::Figures;
 use crate::load::{self, Target};
-use crate::process::Process;
+use crate::memory;
+use crate::process::{self, Process};
 use crate::progress::Progress;
 use crate::report;
 use crate::scenario::{SHIPPED, Scenario};
 use crate::seed;
 use crate::servers::{Kind, Programs};
+use crate::suite;
 
 /// What can be done.
 #[derive(Subcommand, Debug)]
@@ -21,11 +24,17 @@ pub enum Command {
     List,
     /// Put one scenario on one server
     Run(RunArguments),
-    /// Start muster and others, and let them take turns at one scenario
+    /// Start servers, and let them take turns at one scenario
     Compare(CompareArguments),
+    /// Start servers for one scenario after the other, and write the page of figures
+    Suite(SuiteArguments),
+    /// Measure what instances, connections and watchers take in muster's memory
+    Memory(MemoryArguments),
+    /// Let instances come and go, and fail if muster's memory grows
+    Growth(GrowthArguments),
 }
 
-/// What is asked of a scenario's own figures.
+/// What is asked in place of a scenario's own figures, and where to keep what comes of it.
 #[derive(Args, Debug)]
 pub struct Changes {
     /// Connections, in place of the scenario's
@@ -34,15 +43,27 @@ pub struct Changes {
     /// Seconds that count, in place of the scenario's
     #[arg(long)]
     seconds: Option<f64>,
-    /// Requests a second, whatever the server does [default: as fast as it answers]
+    /// Requests a second, whatever the server does
     #[arg(long)]
     rate: Option<f64>,
+    /// Watchers, in place of the scenario's
+    #[arg(long)]
+    watchers: Option<usize>,
+    /// Changes before watchers, in place of the scenario's
+    #[arg(long)]
+    changes: Option<u64>,
+    /// Idle connections, in place of the scenario's
+    #[arg(long)]
+    idle_connections: Option<usize>,
     /// Threads of the generator [default: the cores]
     #[arg(long)]
     threads: Option<usize>,
-    /// Write all figures to this file
+    /// Write all figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page with pictures to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// What `run` takes.
@@ -63,11 +84,9 @@ pub struct RunArguments {
     changes: Changes,
 }
 
-/// What `compare` takes.
+/// Which servers there are, and where they may keep data.
 #[derive(Args, Debug)]
-pub struct CompareArguments {
-    /// One of `list`, or a file
-    scenario: String,
+pub struct ProgramArguments {
     /// The binary of muster
     #[arg(long, value_name = "FILE")]
     muster: PathBuf,
@@ -80,14 +99,68 @@ pub struct CompareArguments {
     /// The binary of nginx
     #[arg(long, value_name = "FILE")]
     nginx: Option<PathBuf>,
-    /// How often each server gets its turn
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    /// A further argument of `muster agent`; may be given again
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    muster_argument: Vec<String>,
     /// Where servers keep their data while they run: on the disk that is meant
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     directory: PathBuf,
+}
+
+/// What `compare` takes.
+#[derive(Args, Debug)]
+pub struct CompareArguments {
+    /// One of `list`, or a file
+    scenario: String,
+    /// How often each server gets its turn
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    #[command(flatten)]
+    programs: ProgramArguments,
     #[command(flatten)]
     changes: Changes,
+}
+
+/// What `suite` takes.
+#[derive(Args, Debug)]
+pub struct SuiteArguments {
+    /// Only the scenarios whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Put the page between the marks of this document
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Words that head the page: the commit, the machine, the command
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    circumstances: String,
+    /// Threads of the generator [default: the cores]
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    programs: ProgramArguments,
+}
+
+/// What `memory` takes.
+#[derive(Args, Debug)]
+pub struct MemoryArguments {
+    /// How many of each
+    #[arg(long, default_value_t = 10_000)]
+    count: usize,
+    #[command(flatten)]
+    programs: ProgramArguments,
+}
+
+/// What `growth` takes.
+#[derive(Args, Debug)]
+pub struct GrowthArguments {
+    /// Rounds, between which the memory is looked at
+    #[arg(long, default_value_t = 6)]
+    rounds: usize,
+    /// Seconds of a round
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    #[command(flatten)]
+    programs: ProgramArguments,
 }
 
 /// Does it, and gives what to print.
@@ -98,11 +171,24 @@ pub fn run(command: Command) -> Result<String, String> {
     match command {
         Command::List => {
             let line =
-                |(name, text): &(&str, &str)| Ok(format!("{name:<16} {}", Scenario::parse(text)?.about));
+                |(name, text): &(&str, &str)| Ok(format!("{name:<18} {}", Scenario::parse(text)?.about));
             Ok(SHIPPED.iter().map(line).collect::<Result<Vec<_>, String>>()?.join("\n"))
         }
         Command::Run(arguments) => run_one(&arguments),
-        Command::Compare(arguments) => compare(arguments),
+        Command::Compare(arguments) => compare(&arguments),
+        Command::Suite(arguments) => suite_of(&arguments),
+        Command::Memory(MemoryArguments { count, programs }) => {
+            programs.with_directory(|programs, directory| {
+                Ok(memory::shown(&memory::table(programs, directory, count)?))
+            })
+        }
+        Command::Growth(GrowthArguments { rounds, seconds, programs }) => {
+            programs.with_directory(|programs, directory| {
+                let sizes = memory::growth(programs, directory, rounds, seconds)?;
+                let sizes: Vec<String> = sizes.iter().map(|it| format!("{:.1}", *it as f64 / 1e6)).collect();
+                Ok(format!("RSS after each of {rounds} rounds of {seconds} s: {} MB", sizes.join(", ")))
+            })
+        }
     }
 }
 
@@ -110,18 +196,47 @@ impl Changes {
     fn apply(&self, scenario: &mut Scenario) {
         scenario.connections = self.connections.unwrap_or(scenario.connections);
         scenario.seconds = self.seconds.unwrap_or(scenario.seconds);
+        scenario.idle_connections = self.idle_connections.unwrap_or(scenario.idle_connections);
         if self.rate.is_some() {
             (scenario.rate, scenario.share_of_peak) = (self.rate, None);
         }
+        if let Some(watch) = &mut scenario.watch {
+            watch.watchers = self.watchers.unwrap_or(watch.watchers);
+            watch.changes = self.changes.unwrap_or(watch.changes);
+        }
     }
 
-    fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    fn keep(&self, title: &str, json: &serde_json::Value, runs: &[(String, Figures)]) -> Result<(), String> {
+        if let Some(path) = &self.json {
+            write(path, &format!("{json:#}\n"))?;
+        }
+        self.html.as_ref().map_or(Ok(()), |path| write(path, &report::page::of(title, runs)))
+    }
+}
+
+impl ProgramArguments {
+    fn programs(&self) -> Programs {
+        Programs {
+            muster: Some(self.muster.clone()),
+            consul: self.consul.clone(),
+            minihttp: self.minihttp.clone(),
+            nginx: self.nginx.clone(),
+            muster_arguments: self.muster_argument.clone(),
+        }
     }
 
-    fn keep(&self, figures: &serde_json::Value) -> Result<(), String> {
-        let Some(path) = &self.json else { return Ok(()) };
-        std::fs::write(path, format!("{figures:#}\n")).map_err(|error| format!("{}: {error}", path.display()))
+    /// Does something with the programs and a directory that nobody else uses, which is removed afterwards.
+    fn with_directory<T>(
+        &self,
+        work: impl FnOnce(&Programs, &Path) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let directory = self.directory.join(process::unique_name());
+        let made = std::fs::create_dir_all(&directory).and_then(|()| directory.canonicalize());
+        // By its whole path: programs change theirs.
+        let directory = made.map_err(|error| format!("{}: {error}", directory.display()))?;
+        let outcome = work(&self.programs(), &directory);
+        let _ = std::fs::remove_dir_all(&directory);
+        outcome
     }
 }
 
@@ -133,35 +248,59 @@ fn run_one(arguments: &RunArguments) -> Result<String, String> {
         seed::fill(address, &scenario.services)?;
     }
     let process = arguments.server_pid.map(Process);
-    let target = Target { address, process, threads: arguments.changes.threads() };
+    let target = Target { address, process, threads: threads(arguments.changes.threads) };
     let figures = load::run(&scenario, target, &Progress::new(&arguments.scenario))?;
-    arguments.changes.keep(&report::json::of(&figures))?;
-    Ok(report::text::of(&figures))
+    let (json, text) = (report::json::of(&figures), report::text::of(&figures));
+    arguments.changes.keep(&arguments.scenario, &json, &[(arguments.http_addr.clone(), figures)])?;
+    Ok(text)
 }
 
-fn compare(arguments: CompareArguments) -> Result<String, String> {
-    let mut scenario = Scenario::find(&arguments.scenario)?;
-    arguments.changes.apply(&mut scenario);
-    let threads = arguments.changes.threads();
-    let CompareArguments { muster, consul, minihttp, nginx, rounds, directory, changes, .. } = arguments;
-    let programs = Programs { muster: Some(muster), consul, minihttp, nginx, muster_arguments: Vec::new() };
+fn compare(arguments: &CompareArguments) -> Result<String, String> {
+    let CompareArguments { scenario: name, rounds, programs, changes } = arguments;
+    let mut scenario = Scenario::find(name)?;
+    changes.apply(&mut scenario);
+    let given = programs.programs();
     let kinds = [Kind::Muster, Kind::Minihttp, Kind::Nginx, Kind::Consul];
-    let kinds: Vec<Kind> = kinds.into_iter().filter(|it| programs.path(*it).is_ok()).collect();
-    let plan = Plan { scenario, kinds, rounds, threads };
-    let directory = fresh_directory(&directory)?;
-    let all = compare::run(&plan, &programs, &directory);
-    let _ = std::fs::remove_dir_all(&directory);
-    let all = all?;
-    let rounds = |it: &compare::Rounds| serde_json::json!({"server": it.kind.name(), "rounds": it.figures.iter().map(report::json::of).collect::<Vec<_>>()});
-    changes.keep(&all.iter().map(rounds).collect())?;
+    let kinds: Vec<Kind> = kinds.into_iter().filter(|it| given.path(*it).is_ok()).collect();
+    let plan = Plan { scenario, kinds, rounds: *rounds, threads: threads(changes.threads) };
+    let all = programs.with_directory(|programs, directory| compare::run(&plan, programs, directory))?;
+    let last = |it: &Rounds| Some((it.kind.name().to_owned(), it.figures.last()?.clone()));
+    let runs: Vec<(String, Figures)> = all.iter().filter_map(last).collect();
+    changes.keep(name, &all.iter().map(rounds_json).collect(), &runs)?;
     Ok(report::table::of(&all))
 }
 
-/// A directory below `parent` that nobody else uses, by its whole path: programs change theirs.
-fn fresh_directory(parent: &Path) -> Result<PathBuf, String> {
-    let directory = parent.join(crate::process::unique_name());
-    let made = std::fs::create_dir_all(&directory).and_then(|()| directory.canonicalize());
-    made.map_err(|error| format!("{}: {error}", directory.display()))
+fn rounds_json(rounds: &Rounds) -> serde_json::Value {
+    let figures: Vec<serde_json::Value> = rounds.figures.iter().map(report::json::of).collect();
+    serde_json::json!({"server": rounds.kind.name(), "rounds": figures})
+}
+
+fn suite_of(arguments: &SuiteArguments) -> Result<String, String> {
+    let entries: Vec<suite::Entry> =
+        suite::SHORT.iter().copied().filter(|it| it.scenario.contains(&arguments.only)).collect();
+    let threads = threads(arguments.threads);
+    arguments.programs.with_directory(|programs, directory| {
+        let sync_us = suite::sync_us(directory)?;
+        let outcomes = suite::run(&entries, programs, directory, threads, |(entry, outcome)| {
+            let said = outcome
+                .as_ref()
+                .map_or_else(|error| format!("failed: {error}"), |all| report::table::of(all));
+            eprintln!("\n{}\n{said}", entry.scenario);
+        })?;
+        let page = suite::page(&outcomes, sync_us, &arguments.circumstances);
+        if let Some(document) = &arguments.write {
+            suite::write_between_marks(document, &page)?;
+        }
+        Ok(page)
+    })
+}
+
+fn threads(given: Option<usize>) -> usize {
+    given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, String> {

@@ -145,6 +145,11 @@ impl Figures {
         self.rows.iter().map(|(_, row)| row.latencies.count()).sum::<u64>() as f64 / self.seconds
     }
 
+    /// The row of that name; an empty one if there is none.
+    pub fn row(&self, name: &str) -> Row {
+        self.rows.iter().find(|(it, _)| it == name).map(|(_, row)| row.clone()).unwrap_or_default()
+    }
+
     /// The longest time without a single right answer, in seconds, to a tenth.
     pub fn silence_seconds(&self) -> f64 {
         let silences = self.slots.split(|slot| slot.answers > 0).map(<[Slot]>::len);

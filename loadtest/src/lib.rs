@@ -27,4 +27,7 @@ pub mod seed;
 pub mod report;
 pub mod servers;
 pub mod compare;
+pub mod goals;
+pub mod suite;
+pub mod memory;
 pub mod command;

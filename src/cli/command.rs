@@ -57,6 +57,9 @@ enum Command {
         #[arg(long, value_name = "ADDRESS")]
         http_addr: Option<String>,
     },
+    /// Put load on a registry and measure it
+    #[command(subcommand)]
+    Bench(Box<loadtest::command::Command>),
     /// Check a configuration without starting anything: exit 0 if it is valid, 1 if not
     Validate(ValidateArguments),
     /// Print the version
@@ -100,6 +103,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
                 Err(problems) => end(Exit::Failure, problems),
             }
         }
+        Command::Bench(command) => match loadtest::command::run(*command) {
+            Ok(figures) => end(Exit::Success, figures),
+            Err(error) => end(Exit::Failure, error),
+        },
         Command::Health { http_addr } => ask_health(&health::address(http_addr, &environment)),
         Command::Validate(arguments) => validate(arguments, environment),
         Command::Version { format } => end(Exit::Success, version::shown(format)),
@@ -193,6 +200,9 @@ mod tests {
             ("muster health -http-addr https://h:1", Exit::Usage, "no address"),
             ("muster health -http-addr unix:///nowhere/s", Exit::NotReachable, "no agent answers"),
             ("muster validate -config-file /nowhere/x.toml", Exit::Failure, "/nowhere/x.toml"),
+            ("muster bench -list", Exit::Usage, "unexpected argument"),
+            ("muster bench list", Exit::Success, "discovery"),
+            ("muster bench run nothing-of-that-name", Exit::Failure, "is neither a file"),
             ("muster validate -dev", Exit::Success, "valid"),
         ];
         for (line, exit, said) in rows {

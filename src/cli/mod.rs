@@ -2,8 +2,8 @@
 //!
 //! Owns the grammar ([`command`]), Go's single dashes ([`arguments`]), flags made from the table of settings
 //! ([`settings`]) and exit codes. A running agent is spoken to over HTTP only ([`client`]), like anybody's
-//! program would. It refuses to know the server: `muster agent` leaves as a configuration, which `main` hands
-//! on.
+//! program would; `muster bench` is the load generator, a crate of its own. It refuses to know the server: `muster
+//! agent` leaves as a configuration, which `main` hands on.
 
 pub mod arguments;
 pub mod client;

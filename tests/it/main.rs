@@ -10,6 +10,8 @@ mod deaths;
 mod differential;
 mod drain;
 mod instance;
+mod instructions;
+mod load;
 mod panic;
 mod restart;
 mod watch;

@@ -2,5 +2,6 @@
 //! a comparison.
 
 pub mod json;
+pub mod page;
 pub mod table;
 pub mod text;

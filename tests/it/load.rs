@@ -1,0 +1,101 @@
+//! The load generator on the built program: every scenario, shrunk, finds every answer right; what is wrong is noticed;
+//! memory stays what it is while instances come and go.
+//!
+//! No test here looks at a rate or a latency to judge: a small and busy machine makes any of them.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::process::Process;
+
+/// Scenarios that have a test of their own below.
+const APART: [&str; 2] = ["restart", "growth"];
+
+/// Scenarios of streams, which this server does not have.
+const STREAMS: [&str; 2] = ["fan-out-stream", "churn-stream"];
+
+/// `muster bench` with these arguments: what it printed, and whether it succeeded.
+fn bench(arguments: &[&str]) -> (bool, String) {
+    let muster = env!("CARGO_BIN_EXE_muster");
+    let output = Command::new(muster).arg("bench").args(arguments).output().expect("the program starts");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The names that `muster bench list` gives.
+fn scenarios() -> Vec<String> {
+    let (_, list) = bench(&["list"]);
+    list.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+}
+
+/// Runs a scenario, shrunk, and gives its figures.
+fn figures(server: &Process, scenario: &str, further: &[&str]) -> Value {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let json = directory.path().join("figures.json");
+    let (json, address) = (json.display().to_string(), server.address.to_string());
+    let shrunk = ["--connections", "8", "--idle-connections", "50", "--watchers", "40", "--changes", "20"];
+    let mut arguments = vec!["run", scenario, "--http-addr", &address, "--json", &json, "--seconds", "0.5"];
+    arguments.extend(shrunk);
+    arguments.extend(further);
+    let (succeeded, said) = bench(&arguments);
+    assert!(succeeded, "{scenario}: {said}");
+    let text = std::fs::read_to_string(&json).expect("the figures were written");
+    serde_json::from_str(&text).expect("they are JSON")
+}
+
+#[test]
+fn every_scenario_finds_every_answer_right() {
+    let names = scenarios();
+    assert!(names.iter().any(|name| name == "discovery"), "{names:?}");
+    let apart = [APART, STREAMS].concat();
+    for name in names.iter().filter(|name| !apart.contains(&name.as_str())) {
+        let server = Process::muster(&[]).expect("muster starts");
+        let figures = figures(&server, name, &[]);
+        assert_eq!(figures["errors"], 0, "{name}: {figures:#}");
+        let rows = figures["requests"].as_array().expect("there are rows");
+        for row in rows {
+            assert!(row["answers"].as_u64().is_some_and(|it| it > 0), "{name}: nothing of {row:#}");
+        }
+    }
+}
+
+#[test]
+fn wrong_answers_are_counted_as_errors() {
+    let server = Process::muster(&[]).expect("muster starts");
+    // Nothing is registered, so that every list is empty and no check is there to be passed.
+    let figures = figures(&server, "mixed", &["--no-seed"]);
+    assert!(figures["errors"].as_u64().is_some_and(|it| it > 0), "{figures:#}");
+    let said = figures["total"]["complaints"].to_string();
+    for complaint in ["0 elements instead of 20", "instead of 200"] {
+        assert!(said.contains(complaint), "{complaint} is not among {said}");
+    }
+}
+
+#[test]
+fn a_rate_is_kept_whatever_the_server_does() {
+    let server = Process::muster(&[]).expect("muster starts");
+    let figures = figures(&server, "discovery", &["--rate", "400"]);
+    assert_eq!(figures["total"]["answers"], 200, "{figures:#}");
+}
+
+#[test]
+fn a_server_may_come_back_under_load_and_memory_does_not_grow() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let place = directory.path().display().to_string();
+    let programs = ["--muster", env!("CARGO_BIN_EXE_muster"), "--directory", &place];
+    let json = directory.path().join("figures.json").display().to_string();
+    let restart = ["compare", "restart", "--rounds", "1", "--rate", "200", "--seconds", "3", "--json", &json];
+    let (succeeded, said) = bench(&[&restart[..], &programs].concat());
+    assert!(succeeded, "{said}");
+    let text = std::fs::read_to_string(&json).expect("the figures were written");
+    let figures: Value = serde_json::from_str(&text).expect("they are JSON");
+    let complaints = figures[0]["rounds"][0]["total"]["complaints"].as_object().expect("there is a total");
+    // While it is away connections break; what is answered before and after is right.
+    let wrong: Vec<&String> = complaints.keys().filter(|it| it.contains("instead of")).collect();
+    assert!(wrong.is_empty(), "{complaints:?}");
+
+    let growth = ["growth", "--rounds", "5", "--seconds", "1"];
+    let (succeeded, said) = bench(&[&growth[..], &programs].concat());
+    assert!(succeeded, "{said}");
+}
