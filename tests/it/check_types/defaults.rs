@@ -109,3 +109,36 @@ fn damping_keeps_out_what_comes_and_goes() {
         }
     }
 }
+
+#[test]
+fn every_example_of_the_documentation_is_taken() {
+    let document = include_str!("../../../docs/checks.md");
+    let examples = document.split("```json\n").skip(1).map(|it| it.split("```").next().unwrap_or_default());
+    let (files, checks): (Vec<Value>, Vec<Value>) = examples
+        .map(|text| serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}")))
+        .partition(|example: &Value| example["checks"].is_array());
+    assert!(checks.len() >= 11 && !files.is_empty(), "{} checks, {} files", checks.len(), files.len());
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (at, file) in files.iter().enumerate() {
+        let path = directory.path().join(format!("{at}.json"));
+        fs::write(path, file.to_string()).expect("a file can be written");
+    }
+    let path = directory.path().to_str().expect("a path in UTF-8");
+    let mut registry = Registry::start_with(&["--config-dir", path, "--enable-local-script-checks"], &[]);
+    let file_checks = files.iter().flat_map(|file| file["checks"].as_array().into_iter().flatten());
+    for name in file_checks.map(|check| check["name"].as_str().expect("a name")) {
+        assert_eq!(registry.shown(name)["Type"], "script", "{name}");
+    }
+    for check in checks {
+        registry.accept("/v1/agent/check/register", &check);
+    }
+}
+
+#[test]
+fn the_documentation_says_what_criticality_stands_for() {
+    let document = include_str!("../../../docs/checks.md");
+    for (word, interval, timeout) in WORDS {
+        let row = format!("| `{word}` | {} | {timeout} |", if interval == "1m0s" { "60s" } else { interval });
+        assert!(document.contains(&row), "{row}");
+    }
+}
