@@ -60,6 +60,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     let format = if config.log_format == LogFormat::Json { Format::Json } else { Format::Text };
     let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    limits::raise_open_files();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     runtime::start(if config.workers == 0 { cores } else { config.workers });
     let outcome = start_and_serve(config, &logging);

@@ -1,5 +1,6 @@
 //! `Watch`: whose connections are kept between two runs, as the definition says.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -51,6 +52,26 @@ fn a_definition_says_whether_its_connection_is_kept() {
     // Of these nothing is known before their next run.
     for name in ["tcp off", "http off"] {
         assert_eq!(registry.shown(name)["Status"], "passing", "{name}");
+    }
+}
+
+#[test]
+fn a_reload_decides_for_all_checks() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let set = |watch: bool| {
+        let text = format!("watch_connections = {watch}\n");
+        fs::write(directory.path().join("watch.toml"), text).expect("a file can be written");
+    };
+    set(true);
+    let path = directory.path().to_str().expect("a path in UTF-8");
+    let mut registry = Registry::start_with(&["--config-dir", path], &[]);
+    let instance = Instance::start(&Place::here()).expect("an instance starts");
+    registry.check("http", json!({"HTTP": format!("http://{}/", instance.address)}));
+    for (watch, count) in [(true, 1), (false, 0), (true, 1)] {
+        set(watch);
+        registry.process.signal("HUP");
+        wait_for_watched(&mut registry, count);
+        assert_eq!(registry.shown("http")["Status"], "passing", "whatever is kept");
     }
 }
 
