@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::api::{Api, Host};
+use crate::api::{Api, Host, cache, warm};
 use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::config;
@@ -32,6 +32,7 @@ use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
 use crate::persist::store::Store;
 use crate::probe::{self, Prober, TargetRules};
+use crate::registry::asked::Asked;
 use crate::registry::checking::lanes;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
@@ -99,8 +100,12 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
     probing.targets.set_own_listeners(tcp_addresses(&server.local_addresses()));
-    let api = Api::new(registry.clone(), notifier.clone(), metrics.clone(), agent.clone(), Clock)
+    let bounds = cache::Bounds { entries_max: config.cache.entries_max, bytes_max: config.cache.bytes_max };
+    let api = Api::new(registry.clone(), notifier.clone(), metrics.clone(), agent.clone(), Clock, bounds)
         .map_err(ServerError::System)?;
+    let warmed = warm::warm(&api, &config.cache.warm_services, most_asked_before(&config, &registry));
+    log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);
+    let cache = api.cache().clone();
     expose(&metrics, &registry, &server, logging);
     // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
     listen_to_signals(&agent).map_err(ServerError::System)?;
@@ -112,9 +117,18 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     if let Err(error) = registry.carry_over() {
         log::warn!("checks begin anew with the next start: {error}");
     }
+    if let Err(error) = registry.leave_asked(&warm::most_asked(&cache, config.cache.warm_most_asked)) {
+        log::warn!("the next start makes no answers ready but those of cache.warm_services: {error}");
+    }
     notifier.end();
     log::info!(cut_off = cut_off; "ended");
     Ok(())
+}
+
+/// What was asked for most before this start, as far as it is to be made ready.
+fn most_asked_before<'r>(config: &Config, registry: &'r Registry) -> &'r [Asked] {
+    let asked = registry.asked_before();
+    &asked[..asked.len().min(config.cache.warm_most_asked)]
 }
 
 /// What checks may do: where they may go, and whether they may run programs.

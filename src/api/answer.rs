@@ -1,14 +1,20 @@
 //! Answers: JSON with the headers that Consul's clients read, and the one way every indexed read takes.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use crate::api::cache::Kept;
+use crate::api::cache::{Found, Kept};
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::api::params::{Consistency, ReadParams, with_jitter};
+use crate::api::pieces::{ListWriter, Piece};
+use crate::api::ready::Offer;
+use crate::catalog::instance::Instance;
 use crate::catalog::topic::Topic;
+use crate::http::percent::encode_into;
 use crate::http::{Body, Response, SharedBody, Wake};
 use crate::wire::json;
 
@@ -32,17 +38,48 @@ pub struct Read {
 }
 
 /// What a read came to: a body and, if there is something to be said about it, a header.
+#[derive(Default)]
 pub struct Rendered {
     /// The JSON.
     pub body: Vec<u8>,
     /// The header with its value.
     pub header: Option<(&'static str, String)>,
+    /// Where each entry stands, if it is a list of instances.
+    pub pieces: Arc<[Piece]>,
 }
 
 impl From<Vec<u8>> for Rendered {
     fn from(body: Vec<u8>) -> Rendered {
-        Rendered { body, header: None }
+        Rendered { body, ..Rendered::default() }
     }
+}
+
+/// A list of those instances that are wanted in this shape. What has not changed is taken over from the body that was
+/// kept before, so whether an instance is wanted must follow from itself and the question alone.
+pub fn list_of<'i, E: Serialize>(
+    instances: &'i [Arc<Instance>],
+    pretty: bool,
+    before: Option<&Kept>,
+    shape: impl Fn(&'i Instance) -> E,
+    is_wanted: impl Fn(&E) -> bool,
+) -> Rendered {
+    if pretty {
+        let wanted = instances.iter().map(|instance| shape(instance)).filter(is_wanted);
+        return json::list_to_vec(wanted, pretty).into();
+    }
+    let mut list = ListWriter::new(before.map(|kept| (kept.body.plain(), &*kept.pieces)));
+    for instance in instances {
+        list.push(instance, |body| {
+            let shown = shape(instance);
+            let is_wanted = is_wanted(&shown);
+            if is_wanted {
+                json::write_into(body, &shown, pretty);
+            }
+            is_wanted
+        });
+    }
+    let (body, pieces) = list.finish();
+    Rendered { body, pieces, ..Rendered::default() }
 }
 
 /// Answers an indexed read: waits if the client wants to, then gives the body that is kept, or makes one.
@@ -57,11 +94,11 @@ pub fn indexed(
     read: Read,
     render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
 ) -> Outcome {
-    indexed_variant(call, read, "", || render().map(Rendered::from))
+    indexed_variant(call, read, "", |_| render().map(Rendered::from))
 }
 
 /// As [`indexed`], where the answer depends on more than the request and the topic: `variant` tells one such answer
-/// from another.
+/// from another. `render` is given what was kept of the same question at an earlier index, if anything.
 ///
 /// # Errors
 /// As [`indexed`].
@@ -69,7 +106,7 @@ pub fn indexed_variant(
     call: &mut Call<'_, '_>,
     read: Read,
     variant: &str,
-    render: impl FnOnce() -> Result<Rendered, ApiError>,
+    render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
     let Read { topic, params, cache_headers } = read;
     if params.index > 0 && !wait_for_change(call, &topic, &params)? {
@@ -77,18 +114,31 @@ pub fn indexed_variant(
     }
     let index = call.api.registry.topics().index(&topic);
     let key = cache_key(call, variant);
-    let kept = call.api.cache.get(&key, index);
-    let is_hit = kept.is_some();
-    let kept = match kept {
-        Some(kept) => kept,
-        None => {
-            let Rendered { body, header } = render()?;
+    let found = call.api.cache.get(&key, index);
+    if !call.exchange.is_detached() {
+        call.api.cache_counts.count(call.row, &key, &found);
+    }
+    let is_hit = matches!(found, Found::Valid(_));
+    let kept = match found {
+        Found::Valid(kept) => kept,
+        stale_or_nothing => {
+            let before = match stale_or_nothing {
+                Found::Stale(kept) => Some(kept),
+                _ => None,
+            };
+            let Rendered { body, header, pieces } = render(before.as_ref())?;
             let header = header.map(|(name, value)| (name, value.into()));
-            let kept = Kept { body: SharedBody::new(body), header };
-            call.api.cache.put(key, index, kept.clone());
+            let asked = before.map_or_else(Arc::default, |before| before.asked);
+            let kept = Kept { body: SharedBody::new(body), header, pieces, asked };
+            call.api.cache.put(&key, index, kept.clone());
             kept
         }
     };
+    kept.asked.fetch_add(1, Ordering::Relaxed);
+    let is_plain = variant.is_empty() && kept.header.is_none();
+    if is_hit && is_plain && params.index == 0 && !params.cached {
+        call.offer = Some(Offer { topic, index, body: kept.body.clone(), asked: kept.asked });
+    }
     let mut response = Response::new(200).with_body(Body::Shared(kept.body));
     if let Some((name, value)) = kept.header {
         response.headers.add(name, &value);
@@ -186,20 +236,27 @@ fn wait_for_change(call: &mut Call<'_, '_>, topic: &Topic, params: &ReadParams) 
     Ok(true)
 }
 
-/// What distinguishes one answer from another: the path, every parameter but those that say when to answer, and the
-/// variant.
+/// What distinguishes one answer from another: the path and, in order, every parameter but those that say when to
+/// answer. Written as the target of a request that asks for it; the variant follows.
 fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
     let request = call.request();
     let mut key = String::with_capacity(64);
-    key.push_str(request.path());
-    for (name, value) in request.query().iter() {
-        if matches!(name, "passing" | "tag" | "node-meta" | "near" | "filter" | "pretty") {
-            // Control characters cannot stand in names and so separate them.
-            key.extend(["\u{1}", name, "\u{2}", value]);
+    encode_into(&mut key, request.path());
+    let counts = |name: &str| matches!(name, "passing" | "tag" | "node-meta" | "near" | "filter" | "pretty");
+    let mut parameters: Vec<_> = request.query().iter().filter(|(name, _)| counts(name)).collect();
+    parameters.sort_unstable();
+    for (position, (name, value)) in parameters.into_iter().enumerate() {
+        key.extend([if position == 0 { "?" } else { "&" }, name]);
+        if !value.is_empty() {
+            key.push('=');
+            encode_into(&mut key, value);
         }
     }
     if !variant.is_empty() {
-        key.extend(["\u{3}", variant]);
+        key.extend([VARIANT_MARK, variant]);
     }
     key
 }
+
+/// Stands before the variant in a key; in a target it would be encoded.
+pub const VARIANT_MARK: &str = "\u{3}";

@@ -2,7 +2,7 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/catalog>
 
-use crate::api::answer::{self, CacheHeaders, Read, indexed, yes};
+use crate::api::answer::{self, CacheHeaders, Read, indexed, indexed_variant, list_of, yes};
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::api::selection::{self, has_meta, has_tags, near_first, passes};
@@ -105,17 +105,20 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let registry = &*call.api.registry;
     let topic = Topic::Service(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
-    indexed(call, read, || {
+    indexed_variant(call, read, "", |before| {
         let mut instances = registry.views().instances(&name);
         instances.retain(|instance| {
             has_tags(instance, &tags) && has_meta(instance.node.meta.as_ref(), &params.node_meta)
         });
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
-        let shown =
-            instances.iter().map(|found| CatalogService::new(&found.node, &found.service, datacenter));
-        let wanted = shown.filter(|service| passes(filter.as_ref(), service));
-        Ok(json::list_to_vec(wanted, params.pretty))
+        Ok(list_of(
+            &instances,
+            params.pretty,
+            before,
+            |found| CatalogService::new(&found.node, &found.service, datacenter),
+            |service| passes(filter.as_ref(), service),
+        ))
     })
 }
 

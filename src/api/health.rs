@@ -2,7 +2,7 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/health>
 
-use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant};
+use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of};
 use crate::api::call::{Call, Outcome};
 use crate::api::panic;
 use crate::api::params::ReadParams;
@@ -24,23 +24,26 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let registry = &*call.api.registry;
     let topic = Topic::Health(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
-    let answer = indexed_variant(call, read, &panic::variant(question.threshold), || {
+    let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
         let mut instances = registry.views().instances(&name);
         let panic = question.panic(&instances);
         instances.retain(|instance| question.objection(instance, panic.as_ref()).is_none());
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
-        let shown = instances
-            .iter()
-            .map(|found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter));
-        let wanted = shown.filter(|entry| question.filter_objection(entry).is_none());
-        let body = json::list_to_vec(wanted, params.pretty);
-        Ok(Rendered { body, header: panic.map(|panic| (panic::HEADER, panic.summary())) })
+        let list = list_of(
+            &instances,
+            params.pretty,
+            before,
+            |found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter),
+            |entry| question.filter_objection(entry).is_none(),
+        );
+        Ok(Rendered { header: panic.map(|panic| (panic::HEADER, panic.summary())), ..list })
     })?;
-    if answer.headers.get(panic::HEADER).is_some() {
+    if question.threshold.is_some() && answer.headers.get(panic::HEADER).is_some() {
         call.api.counters.answers_in_panic.inc();
     }
-    Ok(answer.with_header("X-Consul-Query-Backend", "blocking-query"))
+    answer.headers.add("X-Consul-Query-Backend", "blocking-query");
+    Ok(answer)
 }
 
 /// `GET /v1/health/node/:node`

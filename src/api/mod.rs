@@ -7,10 +7,14 @@
 pub mod answer;
 pub mod await_health;
 pub mod cache;
+pub mod cache_counts;
+pub mod cache_report;
 pub mod call;
 pub mod error;
 pub mod params;
+pub mod pieces;
 pub mod question;
+pub mod ready;
 pub mod router;
 pub mod routes;
 
@@ -28,18 +32,22 @@ pub mod operations;
 pub mod panic;
 pub mod selection;
 pub mod times;
+pub mod warm;
 pub mod webhooks;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::api::cache::BodyCache;
+use crate::api::cache::{BodyCache, Bounds};
+use crate::api::cache_counts::CacheCounts;
 use crate::api::call::Call;
 use crate::api::error::ApiError;
+use crate::api::ready::{Offer, ReadyAnswers};
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
-use crate::http::{Body, Exchange, Handler, Method, Response};
+use crate::api::warm::Warmed;
+use crate::http::{Body, Exchange, Handler, Method, Request, Response};
 use crate::notify::Notifier;
 use crate::registry::Registry;
 use crate::stdx::text::Text;
@@ -106,6 +114,9 @@ pub struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) cache: Arc<BodyCache>,
+    pub(crate) cache_counts: Arc<CacheCounts>,
+    ready: ReadyAnswers,
+    pub(crate) warmed: OnceLock<Warmed>,
     pub(crate) clock: Clock,
     router: Router,
     pub(crate) offload: Offload,
@@ -117,7 +128,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over `registry`.
+    /// An API over `registry` that keeps as many finished bodies as `cache` says.
     ///
     /// # Errors
     /// The system's, when it gives no thread for reading files.
@@ -127,7 +138,12 @@ impl Api {
         metrics: Arc<Metrics>,
         host: Arc<dyn Host>,
         clock: Clock,
+        cache: Bounds,
     ) -> io::Result<Api> {
+        let entries_max = cache.entries_max;
+        let (cache, cache_counts) =
+            (Arc::new(BodyCache::new(cache)), Arc::new(CacheCounts::new(ROUTES.len())));
+        cache_counts::expose(&metrics, &cache, &cache_counts);
         let label = |verb| match verb {
             Verb::Put => "PUT",
             Verb::GetOrPut => "GET|PUT",
@@ -140,7 +156,10 @@ impl Api {
             router: Router::new(),
             rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
             nowhere: metrics.route("GET", "none"),
-            cache: Arc::default(),
+            cache,
+            cache_counts,
+            ready: ReadyAnswers::new(entries_max),
+            warmed: OnceLock::new(),
             registry,
             notifier,
             metrics,
@@ -149,22 +168,31 @@ impl Api {
         })
     }
 
-    fn dispatch(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
+    /// The cache of finished bodies.
+    pub fn cache(&self) -> &Arc<BodyCache> {
+        &self.cache
+    }
+
+    fn dispatch(&self, exchange: &mut Exchange<'_>) -> Dispatched<'_> {
         let request = exchange.request();
         let (path_sent, query_sent) = request.path_and_query_sent();
-        let (number, argument) = match self.router.find(request.path(), path_sent) {
-            Target::Route(number, argument) => (number, Text::from(argument)),
+        let nowhere = |response| Dispatched { response, counters: &self.nowhere, offer: None };
+        let (row, argument) = match self.router.find(request.path(), path_sent) {
+            Target::Route(row, argument) => (row, Text::from(argument)),
             Target::Redirect(path) => {
                 let location = if query_sent.is_empty() { path } else { format!("{path}?{query_sent}") };
-                return (redirect(&location), &self.nowhere);
+                return nowhere(redirect(&location));
             }
-            Target::Nowhere => return (Response::new(404), &self.nowhere),
+            Target::Nowhere => return nowhere(Response::new(404)),
         };
-        let (route, counters) = (&ROUTES[number], &self.rows[number]);
+        let (route, counters) = (&ROUTES[row], &self.rows[row]);
+        let mut offer = None;
         let response = match request.method() {
             method if route.accepts(method) => {
-                let mut call = Call { api: self, exchange, argument };
-                check_path(&call).and_then(|()| (route.handler)(&mut call)).unwrap_or_else(Response::from)
+                let mut call = Call { api: self, exchange, row, argument, offer: None };
+                let outcome = check_path(&call).and_then(|()| (route.handler)(&mut call));
+                offer = call.offer.map(|offer| (row, offer));
+                outcome.unwrap_or_else(Response::from)
             }
             Method::Options => Response::new(200).with_header("Allow", route.allowed()),
             _ => {
@@ -172,17 +200,46 @@ impl Api {
                 Response::text(405, sentence).with_header("Allow", route.allowed())
             }
         };
+        Dispatched { response, counters, offer }
+    }
+
+    /// The answer by the short cut, if there is one. With panic thresholds an answer depends on more than its topic.
+    fn ready(&self, request: &Request) -> Option<(Response, &RouteMetrics)> {
+        if !self.registry.panic_thresholds().is_empty() {
+            return None;
+        }
+        let ready = self.ready.find(request)?;
+        let response = ready.response()?;
+        self.cache_counts.hit(ready.row);
+        Some((response, &self.rows[ready.row]))
+    }
+
+    /// The answer by the long way; what would be the same for the same target is ready from now on.
+    fn answer(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
+        let Dispatched { mut response, counters, offer } = self.dispatch(exchange);
+        let request = exchange.request();
+        if request.path().starts_with("/v1/") {
+            response.headers.add("X-Consul-Default-Acl-Policy", "allow");
+        }
+        if let Some((row, offer)) = offer.filter(|_| response.status == 200) {
+            self.ready.put(self.registry.topics(), request, &response, row, offer);
+        }
         (response, counters)
     }
+}
+
+/// What became of a request in the table of routes.
+struct Dispatched<'a> {
+    response: Response,
+    counters: &'a RouteMetrics,
+    offer: Option<(usize, Offer)>,
 }
 
 impl Handler for Api {
     fn handle(&self, exchange: &mut Exchange<'_>) -> Response {
         let started = Instant::now();
-        let (mut response, counters) = self.dispatch(exchange);
-        if exchange.request().path().starts_with("/v1/") {
-            response.headers.add("X-Consul-Default-Acl-Policy", "allow");
-        }
+        let ready = self.ready(exchange.request());
+        let (response, counters) = ready.unwrap_or_else(|| self.answer(exchange));
         counters.answered(response.status, started.elapsed());
         log_answer(exchange, response.status, started);
         response

@@ -5,8 +5,8 @@
 
 use crate::api::call::{Call, Outcome};
 use crate::api::{
-    agent_checks, agent_health, agent_info, agent_services, catalog, drain, explain, health, history,
-    maintenance, operations, webhooks,
+    agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain, health,
+    history, maintenance, operations, webhooks,
 };
 
 /// One row.
@@ -88,6 +88,7 @@ pub const ROUTES: &[Route] = &[
     any("/v1/agent/token/", agent_info::acl_disabled),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
+    get("/v1/muster/cache", cache_report::show),
     get("/v1/muster/drain", drain::list),
     get_or_put("/v1/muster/drain/", drain::one),
     get("/v1/muster/explain", explain::query),

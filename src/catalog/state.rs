@@ -93,7 +93,13 @@ impl State {
             Command::Drain { node, service_id, order } => edit.drain(&node.folded(), service_id, order),
         };
         let changes = edit.changes;
-        outcome.map(|()| changes.clone()).inspect_err(|_| self.undo(&changes))
+        match outcome {
+            Ok(()) => Ok(changes),
+            Err(refusal) => {
+                self.undo(&changes);
+                Err(refusal)
+            }
+        }
     }
 
     /// Takes back changes that [`State::apply`] made, the last ones first.

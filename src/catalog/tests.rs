@@ -310,7 +310,9 @@ impl Tables {
             let before = self.checks.put(&key, view);
             topics.extend(topics_of_check(before, after));
         }
-        topics.into_iter().collect()
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 }
 

@@ -85,7 +85,7 @@ fn value_name(kind: Kind) -> String {
         Kind::Bytes { .. } => "BYTES".to_owned(),
         Kind::Duration { .. } => "DURATION".to_owned(),
         Kind::Choice(words) => words.join("|"),
-        Kind::Label | Kind::Name { .. } => "NAME".to_owned(),
+        Kind::Label | Kind::Name { .. } | Kind::Names { .. } => "NAME".to_owned(),
         Kind::Path => "PATH".to_owned(),
         Kind::Addresses => "ADDRESS".to_owned(),
         Kind::Ip => "IP".to_owned(),

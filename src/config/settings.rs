@@ -179,6 +179,35 @@ pub const SETTINGS: &[Setting] = &[
         "Whether connections to the targets of checks are kept between probes and watched for their end.",
     ),
     setting(
+        "cache.entries_max",
+        Kind::Integer { min: 16, max: 1_000_000 },
+        Text("1000"),
+        Restart,
+        "Finished answers that are kept.",
+    ),
+    setting(
+        "cache.bytes_max",
+        Kind::Bytes { min: 1 << 20, max: 64 << 30 },
+        Text("64MiB"),
+        Restart,
+        "Memory for finished answers. One that would take more than a quarter of it is not kept.",
+    ),
+    setting(
+        "cache.warm_services",
+        Kind::Names { bytes_max: 255 },
+        Derived("none"),
+        Restart,
+        "Services whose health answers are made before the first client asks. In text, several are separated by \
+         commas.",
+    ),
+    setting(
+        "cache.warm_most_asked",
+        Kind::Integer { min: 0, max: 10_000 },
+        Text("100"),
+        Restart,
+        "How many of the answers that were asked for most before an orderly end are made again at the next start.",
+    ),
+    setting(
         "limits.body_bytes_max",
         Kind::Bytes { min: 1 << 10, max: 64 << 20 },
         Text("1MiB"),

@@ -53,6 +53,16 @@ pub struct Limits {
     pub watched_connections_max: usize,
 }
 
+/// Finished answers that are kept; the settings under `cache`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Each field is the setting of its name; `settings::SETTINGS` says what it does.
+pub struct Cache {
+    pub entries_max: usize,
+    pub bytes_max: usize,
+    pub warm_services: Vec<String>,
+    pub warm_most_asked: usize,
+}
+
 /// A complete configuration. Each field is the setting of its name, as [`SETTINGS`] describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -86,6 +96,8 @@ pub struct Config {
     pub check_backoff_max: Duration,
     /// Whether connections to targets are kept between probes and watched for their end.
     pub watch_connections: bool,
+    /// Finished answers that are kept.
+    pub cache: Cache,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
@@ -168,6 +180,7 @@ impl Values {
             ("node", host_name.unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
             ("probe_allow_cidrs", String::new()),
+            ("cache.warm_services", String::new()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
         ];
         let mut problems = Vec::new();
@@ -227,6 +240,7 @@ impl Values {
             enable_local_script_checks: take!(self, Boolean, "enable_local_script_checks"),
             check_backoff_max: take!(self, Duration, "check_backoff_max"),
             watch_connections: take!(self, Boolean, "watch_connections"),
+            cache: self.cache(),
             limits: self.limits(),
             definitions,
             service_defaults: service_defaults::Defaults::default(),
@@ -234,6 +248,15 @@ impl Values {
             warnings,
             values: self,
             invocation,
+        }
+    }
+
+    fn cache(&self) -> Cache {
+        Cache {
+            entries_max: take!(self, Integer, "cache.entries_max") as usize,
+            bytes_max: take!(self, Bytes, "cache.bytes_max") as usize,
+            warm_services: take!(self, Names, "cache.warm_services"),
+            warm_most_asked: take!(self, Integer, "cache.warm_most_asked") as usize,
         }
     }
 

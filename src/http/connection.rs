@@ -123,6 +123,8 @@ impl Connection {
             Err(NoRequest::Refused(fault)) => return self.refuse(fault, request.id()),
         };
         count(&self.transport.shared().stats.requests);
+        // The handler may wait for long, for a write to be durable or for a change.
+        self.transport.input.release_if_empty();
         match self.ask_handler(request) {
             Answer::Response(response) => self.respond(request, framing, response),
             Answer::ClientGone => Err(Stop::Gone),

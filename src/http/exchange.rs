@@ -46,13 +46,24 @@ pub enum Wake {
 /// One request and the connection it came on.
 pub struct Exchange<'a> {
     request: &'a Request,
-    transport: &'a mut Transport,
+    /// `None` when nobody is there to be answered.
+    transport: Option<&'a mut Transport>,
     client_gone: bool,
 }
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(request: &'a Request, transport: &'a mut Transport) -> Exchange<'a> {
-        Exchange { request, transport, client_gone: false }
+        Exchange { request, transport: Some(transport), client_gone: false }
+    }
+
+    /// A request without a client: what becomes of it is wanted for its own sake. It cannot wait.
+    pub fn detached(request: &'a Request) -> Exchange<'a> {
+        Exchange { request, transport: None, client_gone: false }
+    }
+
+    /// Whether there is no client.
+    pub fn is_detached(&self) -> bool {
+        self.transport.is_none()
     }
 
     /// The request. It does not borrow the exchange, so it can be held over a park.
@@ -63,7 +74,7 @@ impl<'a> Exchange<'a> {
     /// What wakes this connection. Register it where the awaited change will look, before checking the
     /// condition, and remove it when done.
     pub fn waker(&self) -> Waker {
-        self.transport.waker()
+        self.transport.as_ref().map_or_else(Waker::of_nobody, |transport| transport.waker())
     }
 
     /// Parks until the waker is used, `deadline` passes, the client leaves or the server drains.
@@ -82,7 +93,8 @@ impl<'a> Exchange<'a> {
         if self.client_gone {
             return Wake::ClientGone;
         }
-        let wake = self.transport.park(deadline);
+        let Some(transport) = &mut self.transport else { return Wake::Draining };
+        let wake = transport.park(deadline);
         self.client_gone = wake == Wake::ClientGone;
         wake
     }

@@ -21,7 +21,7 @@ mod header_block;
 mod head;
 mod input;
 mod method;
-pub(crate) mod percent;
+pub mod percent;
 mod query;
 mod request;
 mod request_id;

@@ -36,3 +36,8 @@ pub struct Indexes {
     /// The index of the last change that altered it; never below `create`.
     pub modify: u64,
 }
+
+/// Whether a field says nothing. Records leave such fields out of their rows, which makes most rows half as long.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

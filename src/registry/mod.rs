@@ -5,6 +5,7 @@
 //! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`Registry::open`].
 
 pub mod aliases;
+pub mod asked;
 pub mod carried;
 pub mod checking;
 pub mod drain_plan;
@@ -17,6 +18,7 @@ pub mod recover;
 pub mod rows;
 pub mod topics;
 pub mod views;
+pub mod waking;
 pub mod write;
 
 #[cfg(test)]
@@ -33,6 +35,7 @@ use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
+use crate::registry::asked::Asked;
 use crate::registry::checking::follower::CheckingFollower;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::checking::{Checking, Tools};
@@ -44,6 +47,7 @@ use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
+use crate::registry::waking::Waking;
 use crate::registry::write::{Follower, Queue, Writer, Written, queue};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -88,6 +92,7 @@ pub struct Registry {
     draining: Arc<Draining>,
     panic_thresholds: PanicThresholds,
     history: Arc<History>,
+    asked_before: Vec<Asked>,
 }
 
 impl Registry {
@@ -127,6 +132,7 @@ impl Registry {
             store: parts.store,
             views: views.clone(),
             topics: topics.clone(),
+            waking: Waking::start().map_err(OpenError::Thread)?,
             clock: parts.clock,
             followers,
             history: history.clone(),
@@ -153,6 +159,7 @@ impl Registry {
             draining,
             panic_thresholds,
             history,
+            asked_before: recovered.asked,
         })
     }
 
@@ -167,7 +174,7 @@ impl Registry {
     }
 
     /// Indexes and watchers.
-    pub fn topics(&self) -> &Topics {
+    pub fn topics(&self) -> &Arc<Topics> {
         &self.topics
     }
 
@@ -219,6 +226,19 @@ impl Registry {
     /// See [`WriteError`]; the next start is then like one after a crash.
     pub fn carry_over(&self) -> Result<(), WriteError> {
         self.queue.write_rows(carried::rows(self.checking.save()))
+    }
+
+    /// What was asked for most before this start, as far as it is known.
+    pub fn asked_before(&self) -> &[Asked] {
+        &self.asked_before
+    }
+
+    /// Leaves for the next start what was asked for most.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the next start then goes by an older list, or by none.
+    pub fn leave_asked(&self, asked: &[Asked]) -> Result<(), WriteError> {
+        self.queue.write_rows(vec![asked::row(asked)])
     }
 
     /// Takes what an instance of the agent says of its check.

@@ -26,9 +26,14 @@ impl PanicThresholds {
         *self.by_service.write() = thresholds;
     }
 
+    /// Whether no service has one.
+    pub fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
     /// The threshold of a service, if it has one.
     pub fn of(&self, name: &str) -> Option<Settings> {
-        if !self.any.load(Ordering::Acquire) {
+        if self.is_empty() {
             return None;
         }
         self.by_service.read().get(name).copied()

@@ -64,7 +64,10 @@ impl Views {
             let before = table.put(&key, view);
             topics.extend(topics_of_check(before, after));
         }
-        topics.into_iter().collect()
+        drop(table);
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 
     /// The instances of the service called `name` (in lower case), in answer order.

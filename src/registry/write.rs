@@ -23,6 +23,7 @@ use crate::registry::history::{Entry, History};
 use crate::registry::rows;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
+use crate::registry::waking::Waking;
 use crate::sys::clock::Clock;
 use crate::sys::oneshot;
 
@@ -151,6 +152,7 @@ pub struct Writer {
     pub(super) store: Box<dyn Store>,
     pub(super) views: Arc<Views>,
     pub(super) topics: Arc<Topics>,
+    pub(super) waking: Waking,
     pub(super) clock: Clock,
     pub(super) followers: Vec<Box<dyn Follower>>,
     pub(super) history: Arc<History>,
@@ -263,7 +265,7 @@ impl Writer {
         self.history.absorb(&entries);
         let news = News { state: &self.state, changes, transitions: &entries };
         self.followers.iter_mut().for_each(|follower| follower.follow(&news));
-        topics.iter().for_each(|topic| self.topics.advance(topic, self.index));
+        self.waking.wake(self.topics.advance(&topics, self.index));
     }
 }
 

@@ -141,6 +141,28 @@ pub const PANIC_ANSWERS: Family = family(
 /// Blocking queries that wait.
 pub const BLOCKING_QUERIES: Family =
     family("muster_blocking_queries", Gauge, &[], "Blocking queries that wait for a change.");
+/// Answers whose body was kept.
+pub const CACHE_HITS: Family =
+    family("muster_cache_hits_total", Counter, &[], "Answers whose body was in the cache.");
+/// Answers whose body had to be made.
+pub const CACHE_MISSES: Family = family(
+    "muster_cache_misses_total",
+    Counter,
+    &["reason"],
+    "Answers whose body had to be made: it was absent, or what it shows had changed.",
+);
+/// Bodies dropped.
+pub const CACHE_EVICTIONS: Family = family(
+    "muster_cache_evictions_total",
+    Counter,
+    &[],
+    "Bodies dropped from the cache to stay within cache.entries_max and cache.bytes_max.",
+);
+/// Bodies kept.
+pub const CACHE_ENTRIES: Family = family("muster_cache_entries", Gauge, &[], "Bodies in the cache.");
+/// Their bytes.
+pub const CACHE_BYTES: Family =
+    family("muster_cache_bytes", Gauge, &[], "Bytes of bodies in the cache, compressed ones included.");
 /// Transitions of checks remembered.
 pub const HISTORY_TRANSITIONS: Family = family(
     "muster_history_transitions",
@@ -283,6 +305,11 @@ pub const FAMILIES: &[Family] = &[
     SERVICES_IN_PANIC,
     PANIC_ANSWERS,
     BLOCKING_QUERIES,
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_EVICTIONS,
+    CACHE_ENTRIES,
+    CACHE_BYTES,
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
     COMMIT_DURATION,
