@@ -5,6 +5,7 @@ mod support;
 mod bad_input;
 mod cache;
 mod calm;
+mod check_types;
 mod clients;
 mod crowd;
 mod deaths;
