@@ -108,10 +108,22 @@ pub fn indexed_variant(
     variant: &str,
     render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
-    let Read { topic, params, cache_headers } = read;
-    if params.index > 0 && !wait_for_change(call, &topic, &params)? {
+    if read.params.index > 0 && !wait_for_change(call, &read.topic, &read.params)? {
         return Ok(Response::new(CLIENT_GONE));
     }
+    answer_now(call, read, variant, render)
+}
+
+/// What [`indexed_variant`] does when it has waited. A function of its own, so that its variables do not lie on the stack
+/// of a query that waits.
+#[inline(never)]
+fn answer_now(
+    call: &mut Call<'_, '_>,
+    read: Read,
+    variant: &str,
+    render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
+) -> Outcome {
+    let Read { topic, params, cache_headers } = read;
     let index = call.api.registry.topics().index(&topic);
     let key = cache_key(call, variant);
     let found = call.api.cache.get(&key, index);
@@ -134,7 +146,7 @@ pub fn indexed_variant(
             kept
         }
     };
-    kept.asked.fetch_add(1, Ordering::Relaxed);
+    kept.asked.fetch_add(u64::from(!call.exchange.is_detached()), Ordering::Relaxed);
     let is_plain = variant.is_empty() && kept.header.is_none();
     if is_hit && is_plain && params.index == 0 && !params.cached {
         call.offer = Some(Offer { topic, index, body: kept.body.clone(), asked: kept.asked });

@@ -51,6 +51,6 @@ pub fn warm(api: &Api, services: &[String], asked: &[Asked]) -> Warmed {
 /// What was asked for most, for the next start.
 pub fn most_asked(cache: &BodyCache, count: usize) -> Vec<Asked> {
     let asked = cache.most_asked(count).into_iter();
-    let plain = asked.filter(|(key, _)| !key.contains(VARIANT_MARK));
+    let plain = asked.filter(|(key, count)| *count > 0 && !key.contains(VARIANT_MARK));
     plain.map(|(key, count)| Asked { target: key.into(), count }).collect()
 }

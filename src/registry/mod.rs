@@ -137,6 +137,7 @@ impl Registry {
             followers,
             history: history.clone(),
             on_commit: parts.on_commit,
+            last_batch: 0,
         };
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
         let engine = checking.clone();

@@ -20,7 +20,7 @@ const SEPARATOR: char = '\t';
 /// The row that a change of the registry leaves behind.
 pub fn row(change: &Change) -> RowChange {
     match change {
-        Change::Node { key, after, .. } => put(Table::Nodes, key.to_string(), after),
+        Change::Node { key, after, .. } => put(Table::Nodes, key.as_str().to_owned(), after),
         Change::Service { node, id, after, .. } => put(Table::Services, join(node, id), after),
         Change::Check { node, id, after, .. } => put(Table::Checks, join(node, id), after),
     }
@@ -138,7 +138,11 @@ fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<Arc<T>, String> 
 }
 
 fn join(node: &Text, id: &Text) -> String {
-    format!("{node}{SEPARATOR}{id}")
+    let mut key = String::with_capacity(node.len() + SEPARATOR.len_utf8() + id.len());
+    key.push_str(node);
+    key.push(SEPARATOR);
+    key.push_str(id);
+    key
 }
 
 fn split(key: &str) -> Result<(Text, Text), String> {

@@ -34,6 +34,13 @@ pub const WAITING_MAX: usize = 8_192;
 /// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
 const BATCH_MAX: usize = 1_024;
 
+/// How long a batch may wait for callers of the last one: a part of what the quickest sync takes.
+const PATIENCE_MAX: Duration = Duration::from_micros(100);
+
+/// The part of the last batch's callers, in percent, that is waited for. Not all of them: some have left, or were posts
+/// of muster's own.
+const REGULARS_PERCENT: usize = 75;
+
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -157,6 +164,8 @@ pub struct Writer {
     pub(super) followers: Vec<Box<dyn Follower>>,
     pub(super) history: Arc<History>,
     pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
+    /// Orders in the last batch.
+    pub(super) last_batch: usize,
 }
 
 /// A queue and the end the writer takes from.
@@ -188,11 +197,7 @@ impl Writer {
             let index_before = self.index;
             let mut work = Work::default();
             self.take(first, &mut work);
-            while work.outcomes.len() < BATCH_MAX
-                && let Ok(job) = jobs.receiver.try_recv()
-            {
-                self.take(job, &mut work);
-            }
+            self.fill(&mut work, &jobs);
             jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
             let entries = self.history.place(std::mem::take(&mut work.transitions));
             let rows = std::mem::take(&mut work.rows);
@@ -203,6 +208,30 @@ impl Writer {
             }
             work.answer();
         }
+    }
+
+    /// Takes what is waiting into the batch, and waits a little for callers of the last batch to come back.
+    ///
+    /// Callers that were answered together return one by one within microseconds. Without a wait the first of them
+    /// would have a commit to itself and the others would sit it out, so every second commit would be nearly empty. A
+    /// caller who is alone never waits.
+    fn fill(&mut self, work: &mut Work, jobs: &Jobs) {
+        let expected = self.last_batch * REGULARS_PERCENT / 100;
+        let mut patience = None;
+        while work.outcomes.len() < BATCH_MAX {
+            let job = match jobs.receiver.try_recv() {
+                Ok(job) => job,
+                Err(_) if work.outcomes.len() >= expected => break,
+                Err(_) => {
+                    let until = *patience.get_or_insert_with(|| self.clock.now() + PATIENCE_MAX);
+                    let left = until.saturating_duration_since(self.clock.now());
+                    let Ok(job) = jobs.receiver.recv_timeout(left) else { break };
+                    job
+                }
+            };
+            self.take(job, work);
+        }
+        self.last_batch = work.outcomes.len();
     }
 
     /// Takes one order into the batch.

@@ -3,6 +3,7 @@
 mod support;
 
 mod bad_input;
+mod cache;
 mod calm;
 mod check_types;
 mod clients;
