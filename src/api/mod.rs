@@ -19,14 +19,19 @@ pub mod agent_health;
 pub mod agent_info;
 pub mod agent_services;
 pub mod catalog;
+pub mod delta;
+pub mod difference;
 pub mod drain;
+pub mod etag;
 pub mod explain;
 pub mod health;
 pub mod history;
 pub mod maintenance;
 pub mod operations;
 pub mod panic;
+pub mod renderings;
 pub mod selection;
+pub mod stream;
 pub mod times;
 pub mod webhooks;
 
@@ -37,8 +42,11 @@ use std::time::Instant;
 use crate::api::cache::BodyCache;
 use crate::api::call::Call;
 use crate::api::error::ApiError;
+use crate::api::etag::Tags;
+use crate::api::renderings::Renderings;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
+use crate::api::stream::Streams;
 use crate::http::{Body, Exchange, Handler, Method, Response};
 use crate::notify::Notifier;
 use crate::registry::Registry;
@@ -106,6 +114,9 @@ pub struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) cache: Arc<BodyCache>,
+    pub(crate) renderings: Arc<Renderings>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) tags: Tags,
     pub(crate) clock: Clock,
     router: Router,
     pub(crate) offload: Offload,
@@ -117,7 +128,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over `registry`.
+    /// An API over `registry`, with at most `streams_max` streams of changes.
     ///
     /// # Errors
     /// The system's, when it gives no thread for reading files.
@@ -127,6 +138,7 @@ impl Api {
         metrics: Arc<Metrics>,
         host: Arc<dyn Host>,
         clock: Clock,
+        streams_max: usize,
     ) -> io::Result<Api> {
         let label = |verb| match verb {
             Verb::Put => "PUT",
@@ -134,6 +146,9 @@ impl Api {
             Verb::Get | Verb::Any => "GET",
         };
         let counters = |verb, path| metrics.route(label(verb), path);
+        let streams = Arc::new(Streams::new(streams_max, &metrics));
+        let counted = streams.clone();
+        metrics.read(families::STREAMS, &[], move || counted.open() as f64);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
             counters: Counters::new(&metrics),
@@ -141,6 +156,9 @@ impl Api {
             rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
             nowhere: metrics.route("GET", "none"),
             cache: Arc::default(),
+            renderings: Arc::default(),
+            streams,
+            tags: Tags::default(),
             registry,
             notifier,
             metrics,

@@ -141,6 +141,25 @@ pub const PANIC_ANSWERS: Family = family(
 /// Blocking queries that wait.
 pub const BLOCKING_QUERIES: Family =
     family("muster_blocking_queries", Gauge, &[], "Blocking queries that wait for a change.");
+/// Streams open.
+pub const STREAMS: Family = family("muster_streams", Gauge, &[], "Streams of changes that are open.");
+/// Streams begun, by how.
+pub const STREAM_STARTS: Family = family(
+    "muster_stream_starts_total",
+    Counter,
+    &["kind"],
+    "Streams begun: new ones, resumed ones, and those that were to resume and had to begin with everything (reset).",
+);
+/// Events sent on streams.
+pub const STREAM_EVENTS: Family =
+    family("muster_stream_events_total", Counter, &["kind"], "Events sent on streams, by kind.");
+/// Streams cut.
+pub const STREAMS_CUT: Family = family(
+    "muster_streams_cut_total",
+    Counter,
+    &[],
+    "Streams that were cut because their client took nothing for too long.",
+);
 /// Transitions of checks remembered.
 pub const HISTORY_TRANSITIONS: Family = family(
     "muster_history_transitions",
@@ -283,6 +302,10 @@ pub const FAMILIES: &[Family] = &[
     SERVICES_IN_PANIC,
     PANIC_ANSWERS,
     BLOCKING_QUERIES,
+    STREAMS,
+    STREAM_STARTS,
+    STREAM_EVENTS,
+    STREAMS_CUT,
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
     COMMIT_DURATION,
