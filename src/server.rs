@@ -95,13 +95,15 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
     });
-    registry.panic_thresholds().set(panic_thresholds(&config));
+    registry.set_panic_thresholds(panic_thresholds(&config));
     agent.define(&config.definitions, &[], scripts(&config)).map_err(ServerError::Definition)?;
     let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
     probing.targets.set_own_listeners(tcp_addresses(&server.local_addresses()));
     let bounds = cache::Bounds { entries_max: config.cache.entries_max, bytes_max: config.cache.bytes_max };
-    let api = Api::new(registry.clone(), notifier.clone(), metrics.clone(), agent.clone(), Clock, bounds)
+    let streams_max = config.limits.streams_max;
+    let (of_registry, of_notifier) = (registry.clone(), notifier.clone());
+    let api = Api::new(of_registry, of_notifier, metrics.clone(), agent.clone(), Clock, bounds, streams_max)
         .map_err(ServerError::System)?;
     let warmed = warm::warm(&api, &config.cache.warm_services, most_asked_before(&config, &registry));
     log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);
@@ -201,7 +203,11 @@ fn health_settings(config: &Config) -> health::Settings {
 /// The store, and the node's UUID, which is kept with it.
 fn open_store(config: &Config) -> Result<(Box<dyn Store>, Text), ServerError> {
     match config.store {
-        StoreKind::Memory => Ok((Box::new(MemoryStore::default()), uuid::Uuid::new_v4().to_string().into())),
+        StoreKind::Memory => {
+            // A process makes fewer changes than microseconds pass, so the next one begins above this one's last index.
+            let store = MemoryStore::standing_at(Clock.unix_ms() * 1_000);
+            Ok((Box::new(store), uuid::Uuid::new_v4().to_string().into()))
+        }
         StoreKind::Embedded => {
             let now = jiff::Timestamp::now();
             let store = EmbeddedStore::open(&config.data_dir, now, StoreLimits::default());
@@ -395,7 +401,7 @@ impl Host for Agent {
             self.notifier.configure(new.webhooks.clone()).map_err(|error| error.to_string())?;
         }
         self.logging.set_level(new.log_level);
-        self.registry.panic_thresholds().set(panic_thresholds(&new));
+        self.registry.set_panic_thresholds(panic_thresholds(&new));
         self.probing.targets.allow_only(new.probe_allow_cidrs.clone());
         self.probing.scripts.store(new.enable_local_script_checks, Ordering::Relaxed);
         for change in &reload.restart {

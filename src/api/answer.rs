@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::api::cache::{Found, Kept};
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
+use crate::api::etag;
 use crate::api::params::{Consistency, ReadParams, with_jitter};
 use crate::api::pieces::{ListWriter, Piece};
 use crate::api::ready::Offer;
@@ -108,7 +109,10 @@ pub fn indexed_variant(
     variant: &str,
     render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
-    if read.params.index > 0 && !wait_for_change(call, &read.topic, &read.params)? {
+    let topics = call.api.registry.topics();
+    if read.params.index > 0
+        && !wait_for_change(call, &read.topic, &read.params, || topics.index(&read.topic))?
+    {
         return Ok(Response::new(CLIENT_GONE));
     }
     answer_now(call, read, variant, render)
@@ -126,6 +130,10 @@ fn answer_now(
     let Read { topic, params, cache_headers } = read;
     let index = call.api.registry.topics().index(&topic);
     let key = cache_key(call, variant);
+    let tag = call.api.tags.tag(index, &key);
+    if etag::is_held(call.request(), &tag) {
+        return Ok(not_modified(&tag, index, params.consistency));
+    }
     let found = call.api.cache.get(&key, index);
     if !call.exchange.is_detached() {
         call.api.cache_counts.count(call.row, &key, &found);
@@ -155,6 +163,7 @@ fn answer_now(
     if let Some((name, value)) = kept.header {
         response.headers.add(name, &value);
     }
+    response.headers.add("ETag", &tag);
     add_index_headers(&mut response, index, params.consistency);
     if params.cached && cache_headers == CacheHeaders::Shown {
         response.headers.add("X-Cache", if is_hit { "HIT" } else { "MISS" });
@@ -177,10 +186,11 @@ pub fn indexed_anew(
     params: ReadParams,
     render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
 ) -> Outcome {
-    if params.index > 0 && !wait_for_change(call, &topic, &params)? {
+    let topics = call.api.registry.topics();
+    if params.index > 0 && !wait_for_change(call, &topic, &params, || topics.index(&topic))? {
         return Ok(Response::new(CLIENT_GONE));
     }
-    let index = call.api.registry.topics().index(&topic);
+    let index = topics.index(&topic);
     let mut response = json_bytes(200, render()?);
     add_index_headers(&mut response, index, params.consistency);
     Ok(response)
@@ -216,7 +226,14 @@ pub fn chance() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
+
+/// What a client is told that holds the answer already.
+fn not_modified(tag: &str, index: u64, consistency: Consistency) -> Response {
+    let mut response = Response::new(304).with_header("ETag", tag);
+    add_index_headers(&mut response, index, consistency);
+    response
+}
 
 /// The headers by which clients follow the state.
 pub fn add_index_headers(response: &mut Response, index: u64, consistency: Consistency) {
@@ -230,15 +247,19 @@ pub fn add_index_headers(response: &mut Response, index: u64, consistency: Consi
 /// Waits until the topic no longer stands where the client saw it, or time is up. False when the client is gone.
 ///
 /// A client whose index is ahead of the topic's (it mixed up two indexes, or its registry was replaced) is answered at
-/// once, so that it learns the right one.
-fn wait_for_change(call: &mut Call<'_, '_>, topic: &Topic, params: &ReadParams) -> Result<bool, ApiError> {
-    let topics = call.api.registry.topics();
-    if topics.index(topic) != params.index {
+/// once, so that it learns the right one. `index` says where the topic stands.
+pub(super) fn wait_for_change(
+    call: &mut Call<'_, '_>,
+    topic: &Topic,
+    params: &ReadParams,
+    index: impl Fn() -> u64,
+) -> Result<bool, ApiError> {
+    if index() != params.index {
         return Ok(true);
     }
     let deadline = call.api.clock.now() + with_jitter(params.wait, chance());
-    let _watch = topics.watch(topic.clone(), call.exchange.waker())?;
-    while topics.index(topic) == params.index {
+    let _watch = call.api.registry.topics().watch(topic.clone(), call.exchange.waker())?;
+    while index() == params.index {
         match call.exchange.park(deadline) {
             Wake::Signal => {}
             Wake::Deadline | Wake::Draining => return Ok(true),
@@ -250,7 +271,7 @@ fn wait_for_change(call: &mut Call<'_, '_>, topic: &Topic, params: &ReadParams) 
 
 /// What distinguishes one answer from another: the path and, in order, every parameter but those that say when to
 /// answer. Written as the target of a request that asks for it; the variant follows.
-fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
+pub(super) fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
     let request = call.request();
     let mut key = String::with_capacity(64);
     encode_into(&mut key, request.path());

@@ -4,14 +4,19 @@
 
 use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of};
 use crate::api::call::{Call, Outcome};
+use crate::api::delta;
+use crate::api::difference::Viewpoint;
 use crate::api::panic;
 use crate::api::params::ReadParams;
 use crate::api::question::Question;
 use crate::api::selection::{self, has_meta, near_first, passes};
-use crate::catalog::instance::CheckView;
+use crate::catalog::instance::{CheckView, Instance};
+use crate::catalog::panic::Panic;
+use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
 use crate::model::Status;
 use crate::registry::Registry;
+use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::select;
 use crate::wire::show::{HealthCheck, HealthEntry};
@@ -21,6 +26,9 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
     let question = Question::read(call, &params, &name)?;
+    if delta::is_asked(call.query()?)? {
+        return changes(call, &params, &name, &question);
+    }
     let registry = &*call.api.registry;
     let topic = Topic::Health(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
@@ -44,6 +52,18 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     }
     answer.headers.add("X-Consul-Query-Backend", "blocking-query");
     Ok(answer)
+}
+
+/// The same with `&delta=1`: what has changed of it.
+fn changes(call: &mut Call<'_, '_>, params: &ReadParams, name: &Text, question: &Question) -> Outcome {
+    let registry = call.api.registry.clone();
+    let wants = |instance: &Instance, panic: Option<&Panic>| {
+        let Instance { node, service, checks } = instance;
+        let entry = || HealthEntry::new(node, service, checks, &registry.own_node().datacenter);
+        question.objection(instance, panic).is_none() && question.filter_objection(&entry()).is_none()
+    };
+    let threshold = question.threshold;
+    delta::answer(call, &Viewpoint { name, aspect: Aspect::Health, threshold, wants: &wants }, params)
 }
 
 /// `GET /v1/health/node/:node`

@@ -23,14 +23,19 @@ pub mod agent_health;
 pub mod agent_info;
 pub mod agent_services;
 pub mod catalog;
+pub mod delta;
+pub mod difference;
 pub mod drain;
+pub mod etag;
 pub mod explain;
 pub mod health;
 pub mod history;
 pub mod maintenance;
 pub mod operations;
 pub mod panic;
+pub mod renderings;
 pub mod selection;
+pub mod stream;
 pub mod times;
 pub mod warm;
 pub mod webhooks;
@@ -43,9 +48,12 @@ use crate::api::cache::{BodyCache, Bounds};
 use crate::api::cache_counts::CacheCounts;
 use crate::api::call::Call;
 use crate::api::error::ApiError;
+use crate::api::etag::Tags;
 use crate::api::ready::{Offer, ReadyAnswers};
+use crate::api::renderings::Renderings;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
+use crate::api::stream::Streams;
 use crate::api::warm::Warmed;
 use crate::http::{Body, Exchange, Handler, Method, Request, Response};
 use crate::notify::Notifier;
@@ -117,6 +125,9 @@ pub struct Api {
     pub(crate) cache_counts: Arc<CacheCounts>,
     ready: ReadyAnswers,
     pub(crate) warmed: OnceLock<Warmed>,
+    pub(crate) renderings: Arc<Renderings>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) tags: Tags,
     pub(crate) clock: Clock,
     router: Router,
     pub(crate) offload: Offload,
@@ -128,7 +139,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over `registry` that keeps as many finished bodies as `cache` says.
+    /// An API over `registry` that keeps as many finished bodies as `cache` says, with at most `streams_max` streams of
+    /// changes.
     ///
     /// # Errors
     /// The system's, when it gives no thread for reading files.
@@ -139,6 +151,7 @@ impl Api {
         host: Arc<dyn Host>,
         clock: Clock,
         cache: Bounds,
+        streams_max: usize,
     ) -> io::Result<Api> {
         let entries_max = cache.entries_max;
         let (cache, cache_counts) =
@@ -150,6 +163,9 @@ impl Api {
             Verb::Get | Verb::Any => "GET",
         };
         let counters = |verb, path| metrics.route(label(verb), path);
+        let streams = Arc::new(Streams::new(streams_max, &metrics));
+        let counted = streams.clone();
+        metrics.read(families::STREAMS, &[], move || counted.open() as f64);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
             counters: Counters::new(&metrics),
@@ -160,6 +176,9 @@ impl Api {
             cache_counts,
             ready: ReadyAnswers::new(entries_max),
             warmed: OnceLock::new(),
+            renderings: Arc::default(),
+            streams,
+            tags: Tags::default(),
             registry,
             notifier,
             metrics,

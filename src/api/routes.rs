@@ -6,7 +6,7 @@
 use crate::api::call::{Call, Outcome};
 use crate::api::{
     agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain, health,
-    history, maintenance, operations, webhooks,
+    history, maintenance, operations, stream, webhooks,
 };
 
 /// One row.
@@ -96,6 +96,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/muster/history/check/", history::check),
     get("/v1/muster/history/service/", history::service),
     get("/v1/muster/history/node/", history::node),
+    get("/v1/muster/stream", stream::open),
     get("/v1/muster/webhooks", webhooks::list),
     get("/v1/muster/webhooks/dead/", webhooks::dead),
     put("/v1/muster/webhooks/retry/", webhooks::retry),

@@ -302,7 +302,7 @@ impl Tables {
         let Update { instances, checks, mut topics } = Update::plan(state, changes);
         changes.iter().for_each(|change| self.nodes.absorb(change));
         for (name, position, instance) in instances {
-            let moved: Moved = self.services.put(&name, position, instance);
+            let moved: Moved = self.services.put(&name, position, instance, 1);
             topics.extend(topics_of_instance(&name, moved));
         }
         for (key, view) in checks {
@@ -319,6 +319,6 @@ impl Tables {
 #[test]
 fn removing_what_is_not_there_moves_nothing() {
     let mut table = ServiceTable::default();
-    let moved = table.put(&"x".into(), Position::new("n".into(), "x".into()), None);
+    let moved = table.put(&"x".into(), Position::new("n".into(), "x".into()), None, 1);
     assert_eq!((moved, table.is_empty()), (Moved::default(), true));
 }

@@ -271,6 +271,13 @@ pub const SETTINGS: &[Setting] = &[
         "Blocking queries parked at once. The next one is answered 503.",
     ),
     setting(
+        "limits.streams_max",
+        Kind::Integer { min: 1, max: CONNECTIONS_CEILING },
+        Text("16000"),
+        Restart,
+        "Streams of changes open at once. The next one is answered 503.",
+    ),
+    setting(
         "limits.nodes_max",
         Kind::Integer { min: 1, max: 10_000_000 },
         Text("100000"),

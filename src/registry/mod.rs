@@ -24,10 +24,12 @@ pub mod write;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::change::Change;
+use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::catalog::update::Update;
 use crate::health::{CheckKey, Health, Insight};
@@ -104,8 +106,10 @@ impl Registry {
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
         let recovered =
             recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
-        let (views, topics) =
-            (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
+        let (views, topics) = (
+            Arc::new(Views::new(recovered.index)),
+            Arc::new(Topics::new(recovered.index, parts.watchers_max)),
+        );
         let (queue, jobs) = queue();
         let checking = Checking::new(Tools {
             health: parts.health,
@@ -119,7 +123,8 @@ impl Registry {
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.carried);
         // Every topic stands at the recovered index already, and nobody watches yet.
-        views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
+        let update = Update::plan(&recovered.state, &recovered.changes);
+        views.publish(&recovered.changes, update, recovered.index);
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
@@ -207,6 +212,11 @@ impl Registry {
     /// When each service is in panic.
     pub fn panic_thresholds(&self) -> &PanicThresholds {
         &self.panic_thresholds
+    }
+
+    /// Has services be in panic by other thresholds from now on.
+    pub fn set_panic_thresholds(&self, thresholds: HashMap<Text, panic::Settings>) {
+        self.panic_thresholds.set(thresholds, self.views.complete());
     }
 
     /// Has a command carried out; answers when it is durable and visible.

@@ -52,6 +52,7 @@ pub struct Watch<'a> {
     topic: Topic,
     entry: Arc<Entry>,
     id: u64,
+    is_counted: bool,
 }
 
 /// A topic kept at hand, so that its index costs a load and no look-up. Held until dropped.
@@ -115,13 +116,20 @@ impl Topics {
             self.watching.fetch_sub(1, Ordering::AcqRel);
             return Err(TooManyWatchers { max: self.watching_max });
         }
+        let mut watch = self.listen(topic, waker);
+        watch.is_counted = true;
+        Ok(watch)
+    }
+
+    /// As [`Topics::watch`], for those whose number is bounded elsewhere.
+    pub fn listen(&self, topic: Topic, waker: Waker) -> Watch<'_> {
         let entry = self.entry(&topic);
         let mut watchers = entry.watchers.lock();
         let id = watchers.next_id;
         watchers.next_id += 1;
         watchers.wakers.insert(id, waker);
         drop(watchers);
-        Ok(Watch { topics: self, topic, entry, id })
+        Watch { topics: self, topic, entry, id, is_counted: false }
     }
 
     /// How many watchers wait now.
@@ -181,7 +189,7 @@ impl Topics {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.entry.watchers.lock().wakers.remove(&self.id);
-        self.topics.watching.fetch_sub(1, Ordering::AcqRel);
+        self.topics.watching.fetch_sub(usize::from(self.is_counted), Ordering::AcqRel);
         self.topics.let_go(&self.topic, &self.entry);
     }
 }

@@ -290,7 +290,7 @@ impl Writer {
     /// Shows changes to readers, tells the followers, and moves the topics, which wakes the watchers.
     fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
         let update = Update::plan(&self.state, changes);
-        let topics = self.views.publish(changes, update);
+        let topics = self.views.publish(changes, update, self.index);
         self.history.absorb(&entries);
         let news = News { state: &self.state, changes, transitions: &entries };
         self.followers.iter_mut().for_each(|follower| follower.follow(&news));

@@ -163,6 +163,25 @@ pub const CACHE_ENTRIES: Family = family("muster_cache_entries", Gauge, &[], "Bo
 /// Their bytes.
 pub const CACHE_BYTES: Family =
     family("muster_cache_bytes", Gauge, &[], "Bytes of bodies in the cache, compressed ones included.");
+/// Streams open.
+pub const STREAMS: Family = family("muster_streams", Gauge, &[], "Streams of changes that are open.");
+/// Streams begun, by how.
+pub const STREAM_STARTS: Family = family(
+    "muster_stream_starts_total",
+    Counter,
+    &["kind"],
+    "Streams begun: new ones, resumed ones, and those that were to resume and had to begin with everything (reset).",
+);
+/// Events sent on streams.
+pub const STREAM_EVENTS: Family =
+    family("muster_stream_events_total", Counter, &["kind"], "Events sent on streams, by kind.");
+/// Streams cut.
+pub const STREAMS_CUT: Family = family(
+    "muster_streams_cut_total",
+    Counter,
+    &[],
+    "Streams that were cut because their client took nothing for too long.",
+);
 /// Transitions of checks remembered.
 pub const HISTORY_TRANSITIONS: Family = family(
     "muster_history_transitions",
@@ -310,6 +329,10 @@ pub const FAMILIES: &[Family] = &[
     CACHE_EVICTIONS,
     CACHE_ENTRIES,
     CACHE_BYTES,
+    STREAMS,
+    STREAM_STARTS,
+    STREAM_EVENTS,
+    STREAMS_CUT,
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
     COMMIT_DURATION,
