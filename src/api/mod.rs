@@ -27,10 +27,12 @@ pub mod maintenance;
 pub mod operations;
 pub mod panic;
 pub mod selection;
+pub mod snapshot;
 pub mod times;
 pub mod webhooks;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,6 +41,7 @@ use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
+use crate::api::snapshot::Snapshots;
 use crate::http::{Body, Exchange, Handler, Method, Response};
 use crate::notify::Notifier;
 use crate::registry::Registry;
@@ -64,6 +67,12 @@ pub trait Host: Send + Sync {
 
     /// What the agent was configured with, for people.
     fn debug_config(&self) -> serde_json::Map<String, serde_json::Value>;
+
+    /// A directory in which a big body may wait.
+    fn spool_directory(&self) -> PathBuf;
+
+    /// Bytes that a snapshot may have.
+    fn snapshot_bytes_max(&self) -> usize;
 }
 
 /// Threads that read files for answers; only `/v1/agent/host` does.
@@ -109,6 +118,7 @@ pub struct Api {
     pub(crate) clock: Clock,
     router: Router,
     pub(crate) offload: Offload,
+    pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
     /// Counters of each row, in the order of the table.
     rows: Vec<RouteMetrics>,
@@ -136,6 +146,7 @@ impl Api {
         let counters = |verb, path| metrics.route(label(verb), path);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
+            snapshots: Snapshots::new()?,
             counters: Counters::new(&metrics),
             router: Router::new(),
             rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
@@ -186,6 +197,14 @@ impl Handler for Api {
         counters.answered(response.status, started.elapsed());
         log_answer(exchange, response.status, started);
         response
+    }
+
+    fn body_bytes_max(&self, method: Method, path: &str) -> Option<usize> {
+        snapshot::takes_snapshot(method, path).then(|| self.host.snapshot_bytes_max())
+    }
+
+    fn reads_body(&self, method: Method, path: &str) -> bool {
+        snapshot::takes_snapshot(method, path)
     }
 }
 

@@ -22,5 +22,6 @@ pub mod update;
 
 mod drain;
 mod registration;
+mod restore;
 #[cfg(test)]
 mod tests;

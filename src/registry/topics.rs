@@ -88,6 +88,11 @@ impl Topics {
         wakers.values().for_each(Waker::wake);
     }
 
+    /// Lifts every topic that has not moved since the start to at least `index`, and wakes nobody: nothing changed.
+    pub fn raise_floor(&self, index: u64) {
+        self.floor.fetch_max(index, Ordering::AcqRel);
+    }
+
     /// Has `waker` woken once when the topic moves. Look at [`Topics::index`] after this and before waiting: the topic
     /// may have moved in between.
     ///
