@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::identity::{self, Identity};
 
 /// Held locked for as long as a process uses the directory; holds that process's id as text.
-const LOCK: &str = "LOCK";
+pub(super) const LOCK: &str = "LOCK";
 
 /// The store's own entries. One of these without an identity file is a damaged directory.
 const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];

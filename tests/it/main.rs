@@ -12,6 +12,7 @@ mod drain;
 mod instance;
 mod panic;
 mod restart;
+mod snapshot;
 mod watch;
 mod webhooks;
 mod why;

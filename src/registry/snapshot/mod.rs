@@ -5,6 +5,7 @@
 //! done on the threads of whoever asks. [`schedule`] takes snapshots by itself.
 
 pub mod image;
+pub mod mend;
 pub mod orders;
 pub mod picture;
 pub mod schedule;
