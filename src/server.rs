@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -36,6 +37,7 @@ use crate::registry::asked::Asked;
 use crate::registry::checking::lanes;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
+use crate::registry::snapshot::schedule::{self, Schedule};
 use crate::registry::{OpenError, Parts, Registry};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -109,6 +111,11 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);
     let cache = api.cache().clone();
     expose(&metrics, &registry, &server, logging);
+    if !config.snapshot_interval.is_zero() {
+        let (directory, interval) = (config.snapshot_dir.clone(), config.snapshot_interval);
+        let schedule = Schedule { directory, interval, keep: config.snapshot_keep };
+        schedule::start(schedule, registry.clone(), &metrics).map_err(ServerError::Snapshots)?;
+    }
     // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
     listen_to_signals(&agent).map_err(ServerError::System)?;
     server.serve(api).map_err(ServerError::Serve)?;
@@ -432,6 +439,18 @@ impl Host for Agent {
         shown.insert("NodeName".into(), Value::String(config.node.clone()));
         shown
     }
+
+    fn spool_directory(&self) -> PathBuf {
+        let config = self.config.lock();
+        match config.store {
+            StoreKind::Memory => std::env::temp_dir(),
+            StoreKind::Embedded => config.data_dir.clone(),
+        }
+    }
+
+    fn snapshot_bytes_max(&self) -> usize {
+        self.config.lock().limits.snapshot_bytes_max
+    }
 }
 
 /// Has the metrics read what the other parts count.
@@ -480,6 +499,8 @@ pub enum ServerError {
     Definition(String),
     /// An address cannot be served.
     Serve(ServeError),
+    /// The directory of snapshots cannot be used.
+    Snapshots(io::Error),
     /// The system refused a thread or a signal handler.
     System(io::Error),
 }
@@ -491,6 +512,12 @@ impl fmt::Display for ServerError {
             ServerError::Open(error) => error.fmt(formatter),
             ServerError::Definition(error) => formatter.write_str(error),
             ServerError::Serve(error) => error.fmt(formatter),
+            ServerError::Snapshots(error) => {
+                write!(
+                    formatter,
+                    "snapshot_dir cannot be used: {error}; give another, or set snapshot_interval to 0"
+                )
+            }
             ServerError::System(error) => write!(formatter, "the system refused: {error}"),
         }
     }

@@ -35,12 +35,14 @@ pub mod operations;
 pub mod panic;
 pub mod renderings;
 pub mod selection;
+pub mod snapshot;
 pub mod stream;
 pub mod times;
 pub mod warm;
 pub mod webhooks;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -53,6 +55,7 @@ use crate::api::ready::{Offer, ReadyAnswers};
 use crate::api::renderings::Renderings;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
+use crate::api::snapshot::Snapshots;
 use crate::api::stream::Streams;
 use crate::api::warm::Warmed;
 use crate::http::{Body, Exchange, Handler, Method, Request, Response};
@@ -80,6 +83,12 @@ pub trait Host: Send + Sync {
 
     /// What the agent was configured with, for people.
     fn debug_config(&self) -> serde_json::Map<String, serde_json::Value>;
+
+    /// A directory in which a big body may wait.
+    fn spool_directory(&self) -> PathBuf;
+
+    /// Bytes that a snapshot may have.
+    fn snapshot_bytes_max(&self) -> usize;
 }
 
 /// Threads that read files for answers; only `/v1/agent/host` does.
@@ -131,6 +140,7 @@ pub struct Api {
     pub(crate) clock: Clock,
     router: Router,
     pub(crate) offload: Offload,
+    pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
     /// Counters of each row, in the order of the table.
     rows: Vec<RouteMetrics>,
@@ -168,6 +178,7 @@ impl Api {
         metrics.read(families::STREAMS, &[], move || counted.open() as f64);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
+            snapshots: Snapshots::new()?,
             counters: Counters::new(&metrics),
             router: Router::new(),
             rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
@@ -265,6 +276,14 @@ impl Handler for Api {
         counters.answered(response.status, started.elapsed());
         log_answer(exchange, response.status, started);
         response
+    }
+
+    fn body_bytes_max(&self, method: Method, path: &str) -> Option<usize> {
+        snapshot::takes_snapshot(method, path).then(|| self.host.snapshot_bytes_max())
+    }
+
+    fn reads_body(&self, method: Method, path: &str) -> bool {
+        snapshot::takes_snapshot(method, path)
     }
 }
 

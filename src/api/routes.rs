@@ -6,7 +6,7 @@
 use crate::api::call::{Call, Outcome};
 use crate::api::{
     agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain, health,
-    history, maintenance, operations, stream, webhooks,
+    history, maintenance, operations, snapshot, stream, webhooks,
 };
 
 /// One row.
@@ -86,6 +86,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/health/state/", health::state),
     any("/v1/acl/", agent_info::acl_disabled),
     any("/v1/agent/token/", agent_info::acl_disabled),
+    get_or_put(snapshot::PATH, snapshot::save_or_restore),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
     get("/v1/muster/cache", cache_report::show),

@@ -23,5 +23,6 @@ pub mod update;
 
 mod drain;
 mod registration;
+mod restore;
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,7 @@ pub enum LogFormat {
 #[allow(missing_docs)] // Each field is the setting of its name; `settings::SETTINGS` says what it bounds.
 pub struct Limits {
     pub body_bytes_max: usize,
+    pub snapshot_bytes_max: usize,
     pub head_bytes_max: usize,
     pub connections_max: usize,
     pub connections_per_ip_max: usize,
@@ -99,6 +100,12 @@ pub struct Config {
     pub watch_connections: bool,
     /// Finished answers that are kept.
     pub cache: Cache,
+    /// Time between two snapshots; zero for none.
+    pub snapshot_interval: Duration,
+    /// Where these are kept.
+    pub snapshot_dir: PathBuf,
+    /// How many of them.
+    pub snapshot_keep: usize,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
@@ -175,11 +182,13 @@ impl Values {
     fn derive(&mut self, host_name: Option<&str>) -> Result<(), Vec<Problem>> {
         let dev = take!(self, Boolean, "dev");
         let addresses = take!(self, Addresses, "http_addr");
+        let data_dir = take!(self, Path, "data_dir");
         let reachable = addresses.iter().find_map(ListenAddress::reachable_ip);
         let derived = [
             ("advertise_addr", reachable.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()),
             ("node", host_name.unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
+            ("snapshot_dir", data_dir.join("snapshots").display().to_string()),
             ("probe_allow_cidrs", String::new()),
             ("cache.warm_services", String::new()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
@@ -242,6 +251,9 @@ impl Values {
             check_backoff_max: take!(self, Duration, "check_backoff_max"),
             watch_connections: take!(self, Boolean, "watch_connections"),
             cache: self.cache(),
+            snapshot_interval: take!(self, Duration, "snapshot_interval"),
+            snapshot_dir: take!(self, Path, "snapshot_dir"),
+            snapshot_keep: take!(self, Integer, "snapshot_keep") as usize,
             limits: self.limits(),
             definitions,
             service_defaults: service_defaults::Defaults::default(),
@@ -264,6 +276,7 @@ impl Values {
     fn limits(&self) -> Limits {
         Limits {
             body_bytes_max: take!(self, Bytes, "limits.body_bytes_max") as usize,
+            snapshot_bytes_max: take!(self, Bytes, "limits.snapshot_bytes_max") as usize,
             head_bytes_max: take!(self, Bytes, "limits.head_bytes_max") as usize,
             connections_max: take!(self, Integer, "limits.connections_max") as usize,
             connections_per_ip_max: take!(self, Integer, "limits.connections_per_ip_max") as usize,

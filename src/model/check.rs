@@ -70,6 +70,8 @@ pub enum Cause {
     Deregistration,
     /// The instance was critical for longer than it may be, and was deregistered for that.
     Reaping,
+    /// A snapshot was restored.
+    Restore,
 }
 
 impl Cause {
@@ -85,6 +87,7 @@ impl Cause {
             Cause::Drain => "drain",
             Cause::Deregistration => "deregistration",
             Cause::Reaping => "reaping",
+            Cause::Restore => "restore",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod drain;
 pub mod hold;
 pub mod limits;
 pub mod node;
+pub mod restoration;
 pub mod service;
 pub mod transition;
 
@@ -16,6 +17,7 @@ pub use check::{Cause, Check, CheckDefinition, Damping, Observation, Probe, Prob
 pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, Refusal, Registration};
 pub use drain::Drain;
 pub use node::Node;
+pub use restoration::Restoration;
 pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};
 pub use transition::{Subject, Transition};
 

@@ -17,4 +17,5 @@ pub mod embedded;
 pub mod identity;
 pub mod ledger;
 pub mod rescue;
+pub mod snapshot;
 pub mod witness;

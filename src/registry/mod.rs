@@ -16,6 +16,7 @@ pub mod own_node;
 pub mod panics;
 pub mod recover;
 pub mod rows;
+pub mod snapshot;
 pub mod topics;
 pub mod views;
 pub mod waking;

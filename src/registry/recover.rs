@@ -81,14 +81,14 @@ fn stored_name(changes: &[Change], own: &OwnNode) -> Option<Text> {
 }
 
 /// The same transition on a node of another name.
-fn retold(entry: &Entry, name: &Text) -> Entry {
+pub(super) fn retold(entry: &Entry, name: &Text) -> Entry {
     let transition = Transition::clone(&entry.transition);
     let subject = Subject { node: name.folded(), ..Subject::clone(&transition.subject) };
-    Entry { transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }), slot: entry.slot }
+    Entry { transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }), ..entry.clone() }
 }
 
 /// The same record on a node of another name.
-fn renamed(change: &Change, name: &Text) -> Change {
+pub(super) fn renamed(change: &Change, name: &Text) -> Change {
     let key = name.folded();
     match change.clone() {
         Change::Node { before, after, .. } => {

@@ -66,6 +66,8 @@ struct TransitionRow {
     to: Option<Status>,
     cause: Cause,
     output: Text,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
 }
 
 /// The row of a transition.
@@ -82,6 +84,7 @@ pub fn transition_row(entry: &Entry) -> RowChange {
         to: transition.to,
         cause: transition.cause,
         output: transition.output.clone(),
+        restored: entry.is_restored,
     };
     RowChange::put(
         Table::History,
@@ -120,7 +123,7 @@ pub fn transition(key: &str, value: &[u8]) -> Result<Entry, String> {
         cause: row.cause,
         output: row.output,
     };
-    Ok(Entry { transition: Arc::new(transition), slot })
+    Ok(Entry { transition: Arc::new(transition), slot, is_restored: row.restored })
 }
 
 fn transition_key(entry: &Entry) -> String {

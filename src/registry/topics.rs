@@ -106,6 +106,11 @@ impl Topics {
         if index > 0 { index } else { self.floor.load(Ordering::Acquire) }
     }
 
+    /// Lifts every topic that has not moved since the start to at least `index`, and wakes nobody: nothing changed.
+    pub fn raise_floor(&self, index: u64) {
+        self.floor.fetch_max(index, Ordering::AcqRel);
+    }
+
     /// Has `waker` woken once when the topic moves. Look at [`Topics::index`] after this and before waiting: the topic
     /// may have moved in between.
     ///

@@ -21,6 +21,7 @@ use crate::persist::store::Store;
 use crate::registry::error::WriteError;
 use crate::registry::history::{Entry, History};
 use crate::registry::rows;
+use crate::registry::snapshot::orders::Whole;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::registry::waking::Waking;
@@ -53,11 +54,13 @@ pub struct Written {
 type Reply = Result<Written, WriteError>;
 
 /// What the writer is asked for.
-enum Order {
+pub(super) enum Order {
     /// A change of the registry's state.
     Command(Command),
     /// Rows beside the registry's records. They have no index and no reader.
     Rows(Vec<RowChange>),
+    /// Something about the registry as a whole, between two batches.
+    Whole(Whole),
 }
 
 struct Job {
@@ -108,7 +111,7 @@ impl Queue {
     /// # Errors
     /// When the queue is full or closed.
     pub fn post(&self, command: Command) -> Result<(), WriteError> {
-        self.put(Job { order: Order::Command(command), reply: None })
+        self.put(Order::Command(command))
     }
 
     /// The writer's counters.
@@ -118,11 +121,16 @@ impl Queue {
 
     fn order(&self, order: Order) -> Reply {
         let (sender, receiver) = oneshot::oneshot();
-        self.put(Job { order, reply: Some(sender) })?;
+        self.put_job(Job { order, reply: Some(sender) })?;
         receiver.recv().unwrap_or(Err(WriteError::Closing))
     }
 
-    fn put(&self, job: Job) -> Result<(), WriteError> {
+    /// Leaves an order that answers by itself, if at all.
+    pub(super) fn put(&self, order: Order) -> Result<(), WriteError> {
+        self.put_job(Job { order, reply: None })
+    }
+
+    fn put_job(&self, job: Job) -> Result<(), WriteError> {
         self.stats.waiting.fetch_add(1, Ordering::Relaxed);
         self.jobs.try_send(job).map_err(|error| {
             self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -196,9 +204,12 @@ impl Writer {
         while let Ok(first) = jobs.receiver.recv() {
             let index_before = self.index;
             let mut work = Work::default();
-            self.take(first, &mut work);
-            self.fill(&mut work, &jobs);
-            jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
+            let mut whole = self.take(first, &mut work);
+            if whole.is_none() {
+                whole = self.fill(&mut work, &jobs);
+            }
+            let taken = work.outcomes.len() + usize::from(whole.is_some());
+            jobs.stats.waiting.fetch_sub(taken, Ordering::Relaxed);
             let entries = self.history.place(std::mem::take(&mut work.transitions));
             let rows = std::mem::take(&mut work.rows);
             if let Err(error) = self.commit(&work.changes, entries, rows, &jobs.stats) {
@@ -207,6 +218,9 @@ impl Writer {
                 work.fail(&WriteError::from(&error));
             }
             work.answer();
+            if let Some(order) = whole {
+                self.carry_out(order, &jobs.stats);
+            }
         }
     }
 
@@ -214,11 +228,11 @@ impl Writer {
     ///
     /// Callers that were answered together return one by one within microseconds. Without a wait the first of them
     /// would have a commit to itself and the others would sit it out, so every second commit would be nearly empty. A
-    /// caller who is alone never waits.
-    fn fill(&mut self, work: &mut Work, jobs: &Jobs) {
+    /// caller who is alone never waits. Gives back an order that ends the batch.
+    fn fill(&mut self, work: &mut Work, jobs: &Jobs) -> Option<Whole> {
         let expected = self.last_batch * REGULARS_PERCENT / 100;
-        let mut patience = None;
-        while work.outcomes.len() < BATCH_MAX {
+        let (mut patience, mut whole) = (None, None);
+        while whole.is_none() && work.outcomes.len() < BATCH_MAX {
             let job = match jobs.receiver.try_recv() {
                 Ok(job) => job,
                 Err(_) if work.outcomes.len() >= expected => break,
@@ -229,14 +243,16 @@ impl Writer {
                     job
                 }
             };
-            self.take(job, work);
+            whole = self.take(job, work);
         }
         self.last_batch = work.outcomes.len();
+        whole
     }
 
-    /// Takes one order into the batch.
-    fn take(&mut self, job: Job, work: &mut Work) {
+    /// Takes one order into the batch; gives back one that ends it.
+    fn take(&mut self, job: Job, work: &mut Work) -> Option<Whole> {
         let outcome = match job.order {
+            Order::Whole(order) => return Some(order),
             Order::Command(command) => self.apply(&command, work),
             Order::Rows(rows) => {
                 work.rows.extend(rows);
@@ -244,6 +260,7 @@ impl Writer {
             }
         };
         work.outcomes.push((job.reply, outcome));
+        None
     }
 
     /// Applies one command to the state that only the writer sees.
@@ -273,7 +290,18 @@ impl Writer {
             return Ok(());
         }
         let rows = changes.iter().map(rows::row).chain(self.history.rows(&entries)).chain(rows);
-        let batch = Batch { index: self.index, changes: rows.collect() };
+        self.make_durable(rows.collect(), stats)?;
+        self.publish(changes, entries);
+        Ok(())
+    }
+
+    /// Has the store take rows under the present index, all or none.
+    pub(super) fn make_durable(
+        &mut self,
+        rows: Vec<RowChange>,
+        stats: &WriteStats,
+    ) -> Result<(), StoreError> {
+        let batch = Batch { index: self.index, changes: rows };
         let started = Instant::now();
         self.store.commit(&batch).inspect_err(|error| {
             let is_final = !matches!(error, StoreError::Full { .. });
@@ -283,12 +311,11 @@ impl Writer {
         })?;
         (self.on_commit)(started.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
-        self.publish(changes, entries);
         Ok(())
     }
 
     /// Shows changes to readers, tells the followers, and moves the topics, which wakes the watchers.
-    fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
+    pub(super) fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
         let update = Update::plan(&self.state, changes);
         let topics = self.views.publish(changes, update, self.index);
         self.history.absorb(&entries);

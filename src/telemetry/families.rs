@@ -295,6 +295,43 @@ pub const WEBHOOK_DEAD_LETTERS: Family = family(
     &["webhook"],
     "Events that were given up: refused, too old, or too many.",
 );
+/// When a scheduled snapshot was last taken.
+pub const SNAPSHOT_LAST_SUCCESS: Family = family(
+    "muster_snapshot_last_success_timestamp_seconds",
+    Gauge,
+    &[],
+    "Unix time of the newest scheduled snapshot; 0 if there is none.",
+);
+/// When one last failed.
+pub const SNAPSHOT_LAST_FAILURE: Family = family(
+    "muster_snapshot_last_failure_timestamp_seconds",
+    Gauge,
+    &[],
+    "Unix time at which a scheduled snapshot last failed; 0 if none has since the start.",
+);
+/// How old the newest is.
+pub const SNAPSHOT_AGE: Family = family(
+    "muster_snapshot_age_seconds",
+    Gauge,
+    &[],
+    "Age of the newest scheduled snapshot; time since the start if there is none.",
+);
+/// How large the newest is.
+pub const SNAPSHOT_BYTES: Family = family(
+    "muster_snapshot_bytes",
+    Gauge,
+    &[],
+    "Size of the scheduled snapshot that was taken last; 0 if none was since the start.",
+);
+/// Scheduled snapshots.
+pub const SNAPSHOTS: Family = family("muster_snapshots_total", Counter, &[], "Scheduled snapshots taken.");
+/// Scheduled snapshots that failed.
+pub const SNAPSHOT_FAILURES: Family = family(
+    "muster_snapshot_failures_total",
+    Counter,
+    &[],
+    "Scheduled snapshots that could not be written or did not read back.",
+);
 /// Log lines lost.
 pub const LOG_LINES_DROPPED: Family =
     family("muster_log_lines_dropped_total", Counter, &[], "Log lines lost because stderr was slow.");
@@ -351,6 +388,12 @@ pub const FAMILIES: &[Family] = &[
     WEBHOOK_DELIVERED,
     WEBHOOK_FAILED,
     WEBHOOK_DEAD_LETTERS,
+    SNAPSHOT_LAST_SUCCESS,
+    SNAPSHOT_LAST_FAILURE,
+    SNAPSHOT_AGE,
+    SNAPSHOT_BYTES,
+    SNAPSHOTS,
+    SNAPSHOT_FAILURES,
     LOG_LINES_DROPPED,
     BUILD_INFO,
     UPTIME,

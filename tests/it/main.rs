@@ -14,6 +14,7 @@ mod drain;
 mod instance;
 mod panic;
 mod restart;
+mod snapshot;
 mod stream;
 mod watch;
 mod webhooks;

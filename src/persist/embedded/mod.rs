@@ -5,6 +5,7 @@
 //! back is complete is proved here, with the [`Ledger`] and the [`Witness`], and not taken on trust.
 
 mod engine;
+pub mod salvage;
 #[cfg(test)]
 mod tests;
 
