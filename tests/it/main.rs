@@ -12,6 +12,7 @@ mod differential;
 mod drain;
 mod instance;
 mod panic;
+mod redis;
 mod restart;
 mod watch;
 mod webhooks;
