@@ -5,3 +5,4 @@ mod proxy;
 mod scene;
 mod server;
 mod starts;
+mod ways;

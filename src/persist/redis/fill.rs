@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::time::Instant;
 
-use super::lease::RENEWAL;
 use super::link::Writer;
 use super::mark::{Mark, NOTE_KEY, Note};
 use super::reconcile::Progress;
@@ -124,14 +122,10 @@ fn each_row(
     writer: &mut Writer,
     mut row: impl FnMut(Table, String, Vec<u8>) -> Result<(), StoreError>,
 ) -> Result<(), Unfilled> {
-    let mut renewed = Instant::now();
     for table in Table::ALL {
         let mut cursor = 0;
         loop {
-            if renewed.elapsed() > RENEWAL {
-                renewed = Instant::now();
-                writer.write(Vec::new(), None)?;
-            }
+            writer.keep()?;
             let step = writer.link().scan(table, cursor)?;
             for (key, value) in step.rows {
                 row(table, key, value)?;

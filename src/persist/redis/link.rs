@@ -11,13 +11,13 @@
 //! are noticed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue, Value, cmd};
 
 use super::connect::{Connections, Pooled};
 use super::keys::Keys;
-use super::lease::{LEASE_TERM, Lease};
+use super::lease::{LEASE_TERM, Lease, RENEWAL};
 use super::mark::{Found, Mark};
 use super::survey::{self, Survey};
 use super::trouble::{Kind, Trouble, shown};
@@ -135,6 +135,8 @@ impl Link {
 pub struct Writer {
     link: Link,
     lease: Lease,
+    /// When the lock was renewed last.
+    renewed: Instant,
 }
 
 impl Writer {
@@ -143,7 +145,7 @@ impl Writer {
     /// # Errors
     /// When the lock is no longer this muster's.
     pub fn new(link: Link, lease: Lease) -> Result<Self, Trouble> {
-        let mut writer = Self { link, lease };
+        let mut writer = Self { link, lease, renewed: Instant::now() };
         let guard = writer.guard();
         let answers = writer.link.ask(&guard)?;
         writer.still_ours(&answers[1])?;
@@ -179,6 +181,7 @@ impl Writer {
         round.append(&mut commands);
         round.extend([keep, cmd("EXEC")]);
         round.extend(self.guard());
+        self.renewed = Instant::now();
         let answers = self.link.ask(&round)?;
         let (queue, rest) = answers.split_at(1 + queued);
         let [executed, _, lock, seal] = rest else {
@@ -212,6 +215,14 @@ impl Writer {
             (None, _) => Ok(()),
             _ => Err(Trouble::new(Kind::Altered, "its seal is another than the one just written")),
         }
+    }
+
+    /// Keeps the lock in a long run of questions.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn keep(&mut self) -> Result<(), Trouble> {
+        if self.renewed.elapsed() < RENEWAL { Ok(()) } else { self.write(Vec::new(), None) }
     }
 
     /// Gives the lock back, if it is still this muster's.

@@ -68,6 +68,7 @@ fn put_back(
 ) -> Result<u64, Trouble> {
     let (mut put, mut after) = (0, String::new());
     loop {
+        writer.keep()?;
         let page = local.lock().page(&after, PAGE_ROWS, PAGE_BYTES).map_err(unreadable)?;
         let Some((last, _)) = page.last() else { return Ok(put) };
         after.clone_from(last);
@@ -113,6 +114,7 @@ fn remove_strangers(writer: &mut Writer, local: &Local) -> Result<u64, Trouble> 
     for table in Table::ALL {
         let mut cursor = 0;
         loop {
+            writer.keep()?;
             let step = writer.link().scan(table, cursor)?;
             let mut strangers = Vec::new();
             for (key, _) in step.rows {

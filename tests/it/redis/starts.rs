@@ -101,18 +101,21 @@ fn passwords_are_taken_from_files_and_environment_and_shown_nowhere() {
         "on",
         &format!(">{SECRET}"),
         "~scene:*",
-        "+@all",
-        "-config",
+        "+@read",
+        "+@write",
+        "+@transaction",
+        "+@connection",
+        "+info",
     ]);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("password");
     std::fs::write(&file, format!("{SECRET}\n")).expect("a file can be written");
     let place = format!("redis://registry@127.0.0.1:{}", redis.port);
     let with = format!("redis://registry:{SECRET}@127.0.0.1:{}", redis.port);
-    let rows: [(&str, &str, &[(&str, &std::path::Path)]); 3] = [
-        ("file", &place, &[("MUSTER_REDIS_PASSWORD_FILE", &file)]),
-        ("environment", &place, &[("MUSTER_REDIS_PASSWORD", SECRET.as_ref())]),
-        ("URL", &with, &[]),
+    let rows = [
+        ("file", place.as_str(), vec![("MUSTER_REDIS_PASSWORD_FILE", file.as_path())]),
+        ("environment", place.as_str(), vec![("MUSTER_REDIS_PASSWORD", SECRET.as_ref())]),
+        ("URL", with.as_str(), Vec::new()),
     ];
     for (way, url, environment) in rows {
         // Each is a directory of its own: what the one before left is in Redis, and belongs to another node.
@@ -120,7 +123,7 @@ fn passwords_are_taken_from_files_and_environment_and_shown_nowhere() {
         let words =
             ["--store", "redis", "--redis-url", url, "--redis-prefix", PREFIX, "--log-level", "trace"];
         let process =
-            Process::muster_with(&words, environment).unwrap_or_else(|error| panic!("{way}: {error}"));
+            Process::muster_with(&words, &environment).unwrap_or_else(|error| panic!("{way}: {error}"));
         let own = process.client().get("/v1/agent/self").expect("an answer").text();
         assert!(own.contains("CONFIG GET is forbidden"), "{way}: {own}");
         for (place, text) in [("/v1/agent/self", own), ("the log", process.log())] {
