@@ -1,5 +1,7 @@
 //! The agent: config -> recover -> bind -> serve -> drain. The only file that sees every part.
 
+mod store;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::api::{Api, Host, cache, warm};
+use crate::api::{Api, Host, StoreFacts, cache, warm};
 use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::config;
@@ -21,17 +23,13 @@ use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::load;
 use crate::config::reload::Reload;
 use crate::config::service_defaults::PanicThreshold;
-use crate::config::validated::{Config, LogFormat, StoreKind};
+use crate::config::validated::{Config, LogFormat};
 use crate::health::{self, Health};
 use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
 use crate::model::{Command, ExistingChecks, Registration};
 use crate::notify::follower::Intake;
-use crate::notify::keeping::Place;
 use crate::notify::{self, Notifier};
-use crate::persist::embedded::{EmbeddedStore, Limits as StoreLimits};
 use crate::persist::error::StoreError;
-use crate::persist::memory::MemoryStore;
-use crate::persist::store::Store;
 use crate::probe::{self, Prober, TargetRules};
 use crate::registry::asked::Asked;
 use crate::registry::checking::lanes;
@@ -51,9 +49,6 @@ use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Scripts, definitions}
 
 /// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
-
-/// The directory within `data_dir` that holds the queues of webhooks.
-const WEBHOOKS_DIRECTORY: &str = "webhooks";
 
 /// Runs the agent until it is asked to end.
 ///
@@ -79,11 +74,9 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let probing = probing(&config);
     let prober = Prober::new(probing.clone()).map_err(ServerError::System)?;
     let (http, (intake, inbox)) = (prober.sender(), notify::follower::intake());
-    let registry = Arc::new(open_registry(&config, &metrics, prober, intake)?);
-    let place = match config.store {
-        StoreKind::Memory => Place::Memory,
-        StoreKind::Embedded => Place::Directory(config.data_dir.join(WEBHOOKS_DIRECTORY)),
-    };
+    let (registry, store) = open_registry(&config, &metrics, prober, intake)?;
+    let registry = Arc::new(registry);
+    let place = store::queue_place(&config);
     let webhooks = config.webhooks.clone();
     let notifier = Notifier::start(inbox, registry.clone(), metrics.clone(), http, place, webhooks);
     let notifier = Arc::new(notifier.map_err(ServerError::System)?);
@@ -91,6 +84,7 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let agent = Arc::new(Agent {
         config: Mutex::new(config.clone()),
         registry: registry.clone(),
+        store: store.clone(),
         notifier: notifier.clone(),
         logging: logging.clone(),
         probing: probing.clone(),
@@ -130,6 +124,7 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
         log::warn!("the next start makes no answers ready but those of cache.warm_services: {error}");
     }
     notifier.end();
+    store.end();
     log::info!(cut_off = cut_off; "ended");
     Ok(())
 }
@@ -166,8 +161,8 @@ fn open_registry(
     metrics: &Arc<Metrics>,
     prober: Prober,
     intake: Intake,
-) -> Result<Registry, ServerError> {
-    let (store, node_id) = open_store(config)?;
+) -> Result<(Registry, Arc<store::View>), ServerError> {
+    let store::Opened { store, node_id, view } = store::open(config, metrics).map_err(ServerError::Store)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
     let started = Clock.now();
     let (probes_max, watched_connections_max) = descriptors_of_probes(config);
@@ -194,7 +189,7 @@ fn open_registry(
     let sizes = registry.views().sizes();
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());
-    Ok(registry)
+    Ok((registry, view))
 }
 
 fn health_settings(config: &Config) -> health::Settings {
@@ -204,24 +199,6 @@ fn health_settings(config: &Config) -> health::Settings {
         backoff_max: config.check_backoff_max,
         watch_connections: config.watch_connections,
         ..health::Settings::default()
-    }
-}
-
-/// The store, and the node's UUID, which is kept with it.
-fn open_store(config: &Config) -> Result<(Box<dyn Store>, Text), ServerError> {
-    match config.store {
-        StoreKind::Memory => {
-            // A process makes fewer changes than microseconds pass, so the next one begins above this one's last index.
-            let store = MemoryStore::standing_at(Clock.unix_ms() * 1_000);
-            Ok((Box::new(store), uuid::Uuid::new_v4().to_string().into()))
-        }
-        StoreKind::Embedded => {
-            let now = jiff::Timestamp::now();
-            let store = EmbeddedStore::open(&config.data_dir, now, StoreLimits::default());
-            let store = store.map_err(ServerError::Store)?;
-            let node_id = store.identity().node_id.to_string().into();
-            Ok((Box::new(store), node_id))
-        }
     }
 }
 
@@ -272,10 +249,7 @@ fn announce(server: &Server, config: &Config) {
     let addresses = server.local_addresses();
     let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     log::info!(addresses = shown.join(" "), version = env!("CARGO_PKG_VERSION"); "serving");
-    let store = match config.store {
-        StoreKind::Embedded => config.data_dir.display().to_string(),
-        StoreKind::Memory => "memory only".to_owned(),
-    };
+    let store = store::shown(config);
     println!("muster {} serves {} (store: {store})", env!("CARGO_PKG_VERSION"), shown.join(", "));
     if let Some(ListenAddress::Tcp(address)) = addresses.first() {
         println!("try:  curl http://{address}/v1/catalog/services");
@@ -298,6 +272,7 @@ fn listen_to_signals(agent: &Arc<Agent>) -> io::Result<()> {
 struct Agent {
     config: Mutex<Config>,
     registry: Arc<Registry>,
+    store: Arc<store::View>,
     notifier: Arc<Notifier>,
     logging: Arc<Logging>,
     probing: probe::Settings,
@@ -431,6 +406,10 @@ impl Host for Agent {
         self.is_draining.load(Ordering::Acquire)
     }
 
+    fn store(&self) -> StoreFacts {
+        self.store.facts()
+    }
+
     fn debug_config(&self) -> Map<String, Value> {
         let config = self.config.lock();
         let mut shown: Map<String, Value> =
@@ -491,7 +470,7 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging:
 /// Why the agent did not start.
 #[derive(Debug)]
 pub enum ServerError {
-    /// The data directory cannot be used.
+    /// The data directory, or the Redis, cannot be used.
     Store(StoreError),
     /// The registry did not open.
     Open(OpenError),

@@ -80,6 +80,7 @@ impl From<WriteError> for ApiError {
             WriteError::Refused(refusal) => ApiError::new(status_of(refusal), message),
             WriteError::Busy { .. } => ApiError::new(503, message).retry(1),
             WriteError::Full { .. } => ApiError::new(507, message).retry(10),
+            WriteError::Unavailable { .. } => ApiError::new(503, message).retry(2),
             WriteError::ReadOnly { .. } => ApiError::new(503, message).retry(60),
             WriteError::Closing => ApiError::new(503, message).retry(1),
         }

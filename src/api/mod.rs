@@ -81,6 +81,9 @@ pub trait Host: Send + Sync {
     /// Whether the process is on its way out.
     fn is_draining(&self) -> bool;
 
+    /// Where the registry is kept, and how that is.
+    fn store(&self) -> StoreFacts;
+
     /// What the agent was configured with, for people.
     fn debug_config(&self) -> serde_json::Map<String, serde_json::Value>;
 
@@ -89,6 +92,30 @@ pub trait Host: Send + Sync {
 
     /// Bytes that a snapshot may have.
     fn snapshot_bytes_max(&self) -> usize;
+}
+
+/// Where the registry is kept, for people.
+#[derive(Clone, Debug)]
+pub struct StoreFacts {
+    /// The word of the configuration for it.
+    pub kind: &'static str,
+    /// What an acknowledged write survives, as things stand.
+    pub guarantee: &'static str,
+    /// The Redis it is kept in as well, if it is.
+    pub redis: Option<RedisFacts>,
+}
+
+/// How the Redis of a store is.
+#[derive(Clone, Debug)]
+pub struct RedisFacts {
+    /// Where it is, without any password.
+    pub place: String,
+    /// Whether it has everything that is acknowledged.
+    pub is_well: bool,
+    /// How it is, since when, and how much it lacks.
+    pub standing: String,
+    /// Its version, once it was reached.
+    pub version: String,
 }
 
 /// Threads that read files for answers; only `/v1/agent/host` does.

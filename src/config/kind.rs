@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::ListenAddress;
+use crate::config::redis_url::{RedisUrl, Secret};
 use crate::stdx::duration;
 use crate::stdx::network::Network;
 
@@ -37,6 +38,12 @@ pub enum Kind {
     Networks,
     /// Names without commas and control characters, or none.
     Names { bytes_max: usize },
+    /// The path of a file, or none.
+    File,
+    /// A text that is never shown, or none.
+    Secret,
+    /// Where a Redis is; shown without its password.
+    Redis,
 }
 
 /// A value that was accepted.
@@ -52,7 +59,7 @@ pub enum Value {
     Duration(Duration),
     /// Of [`Kind::Choice`], [`Kind::Label`] and [`Kind::Name`].
     Text(String),
-    /// Of [`Kind::Path`].
+    /// Of [`Kind::Path`] and [`Kind::File`]; empty for no file.
     Path(PathBuf),
     /// Of [`Kind::Addresses`]; never empty.
     Addresses(Vec<ListenAddress>),
@@ -62,6 +69,10 @@ pub enum Value {
     Networks(Vec<Network>),
     /// Of [`Kind::Names`].
     Names(Vec<String>),
+    /// Of [`Kind::Secret`]; empty for none.
+    Secret(Secret),
+    /// Of [`Kind::Redis`].
+    Redis(RedisUrl),
 }
 
 const UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
@@ -98,7 +109,9 @@ impl Kind {
             Kind::Label => read_label(text),
             Kind::Name { bytes_max } => read_name(text, bytes_max),
             Kind::Path if text.is_empty() => Err("it is empty".to_owned()),
-            Kind::Path => Ok(Value::Path(PathBuf::from(text))),
+            Kind::Path | Kind::File => Ok(Value::Path(PathBuf::from(text))),
+            Kind::Secret => Ok(Value::Secret(Secret(text.clone()))),
+            Kind::Redis => RedisUrl::parse(text).map(Value::Redis),
             Kind::Ip => text.parse().map(Value::Ip).map_err(|_| "it is no IP address".to_owned()),
             Kind::Addresses => read_addresses(written),
             Kind::Networks => read_networks(written),
@@ -135,7 +148,17 @@ impl Kind {
             Kind::Ip => "an IP address".to_owned(),
             Kind::Networks => "networks such as `10.0.0.0/8` or `fd00::/8`, or an empty list".to_owned(),
             Kind::Names { bytes_max } => format!("names up to {bytes_max} bytes each, or an empty list"),
+            Kind::File => "the path of a file".to_owned(),
+            Kind::Secret => "any text".to_owned(),
+            Kind::Redis => "`redis://HOST[:PORT][/DATABASE]`, `rediss://…` with TLS, `unix:///PATH`, or \
+                 `redis[s]+sentinel://HOST[:PORT],…/MASTER`"
+                .to_owned(),
         }
+    }
+
+    /// Whether what was written may hold a password, and so is shown nowhere, not even when it is wrong.
+    pub fn is_confidential(&self) -> bool {
+        matches!(self, Kind::Secret | Kind::Redis)
     }
 
     /// Whether it takes several values; in text they are separated by commas.
@@ -240,6 +263,8 @@ impl fmt::Display for Value {
             Value::Text(value) => write!(formatter, "{value}"),
             Value::Path(value) => write!(formatter, "{}", value.display()),
             Value::Ip(value) => write!(formatter, "{value}"),
+            Value::Redis(value) => write!(formatter, "{value}"),
+            Value::Secret(Secret(text)) => formatter.write_str(if text.is_empty() { "" } else { "(hidden)" }),
             Value::Addresses(value) => {
                 let all: Vec<String> = value.iter().map(ToString::to_string).collect();
                 write!(formatter, "{}", all.join(","))

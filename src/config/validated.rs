@@ -11,6 +11,7 @@ use crate::config::kind::Value;
 use crate::config::load::Invocation;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
+use crate::config::redis_url::{RedisUrl, Secret};
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 use crate::config::webhooks::Webhook;
@@ -21,8 +22,23 @@ use crate::stdx::network::Network;
 pub enum StoreKind {
     /// In `data_dir`, durably.
     Embedded,
+    /// In `data_dir` and in Redis.
+    Redis,
     /// In memory, until the process ends.
     Memory,
+}
+
+/// The Redis of the Redis store. Each field is the setting of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // `settings::SETTINGS` says what each is.
+pub struct Redis {
+    pub url: RedisUrl,
+    pub password: Option<Secret>,
+    pub password_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub prefix: String,
+    pub timeout: Duration,
+    pub rejects_on_outage: bool,
 }
 
 /// How a log line looks.
@@ -80,6 +96,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the registry is kept.
     pub store: StoreKind,
+    /// The Redis it is kept in, if it is.
+    pub redis: Redis,
     /// Whether this is for trying things out.
     pub dev: bool,
     /// The least important level that is logged.
@@ -191,6 +209,9 @@ impl Values {
             ("snapshot_dir", data_dir.join("snapshots").display().to_string()),
             ("probe_allow_cidrs", String::new()),
             ("cache.warm_services", String::new()),
+            ("redis_password", String::new()),
+            ("redis_password_file", String::new()),
+            ("redis_ca_file", String::new()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
         ];
         let mut problems = Vec::new();
@@ -225,10 +246,14 @@ impl Values {
     ) -> Config {
         let store = match take!(self, Text, "store").as_str() {
             "memory" => StoreKind::Memory,
+            "redis" => StoreKind::Redis,
             _ => StoreKind::Embedded,
         };
         if store == StoreKind::Memory && self.is_written("data_dir") {
             warnings.push("data_dir is set but not used: the store is memory".to_owned());
+        }
+        if store != StoreKind::Redis && self.is_written("redis_url") {
+            warnings.push("redis_url is set but not used: the store is not redis".to_owned());
         }
         let log_level =
             take!(self, Text, "log_level").parse().expect("the words of the table are levels of `log`");
@@ -241,6 +266,7 @@ impl Values {
             datacenter: take!(self, Text, "datacenter"),
             data_dir: take!(self, Path, "data_dir"),
             store,
+            redis: self.redis(),
             dev: take!(self, Boolean, "dev"),
             log_level,
             log_format,
@@ -273,6 +299,19 @@ impl Values {
         }
     }
 
+    fn redis(&self) -> Redis {
+        let given = |path: PathBuf| (!path.as_os_str().is_empty()).then_some(path);
+        Redis {
+            url: take!(self, Redis, "redis_url"),
+            password: Some(take!(self, Secret, "redis_password")).filter(|Secret(text)| !text.is_empty()),
+            password_file: given(take!(self, Path, "redis_password_file")),
+            ca_file: given(take!(self, Path, "redis_ca_file")),
+            prefix: take!(self, Text, "redis_prefix"),
+            timeout: take!(self, Duration, "redis_timeout"),
+            rejects_on_outage: take!(self, Text, "on_outage") == "reject",
+        }
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             body_bytes_max: take!(self, Bytes, "limits.body_bytes_max") as usize,
@@ -299,9 +338,10 @@ fn refused(setting: &Setting, value: &str, origin: &Origin, complaint: String) -
         Fallback::Text(text) => format!("write for example `{text}`"),
         Fallback::Derived(_) => format!("set {} to such a value", setting.key),
     };
+    let shown = if setting.kind.is_confidential() { "(hidden)" } else { value };
     Problem {
         key: setting.key.to_owned(),
-        value: value.to_owned(),
+        value: shown.to_owned(),
         origin: origin.clone(),
         complaint,
         allowed: setting.kind.allowed(),

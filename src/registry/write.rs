@@ -304,7 +304,11 @@ impl Writer {
         let batch = Batch { index: self.index, changes: rows };
         let started = Instant::now();
         self.store.commit(&batch).inspect_err(|error| {
-            let is_final = !matches!(error, StoreError::Full { .. });
+            // The store itself tells the log of a server that is away, once.
+            if matches!(error, StoreError::Unavailable { .. }) {
+                return;
+            }
+            let is_final = !error.is_retryable();
             if !stats.read_only.fetch_or(is_final, Ordering::Relaxed) {
                 log::error!(index = batch.index; "the store did not commit: {error}");
             }

@@ -199,6 +199,78 @@ pub const COMMIT_DURATION: Family = family(
     &[],
     "Time to make one batch of changes durable.",
 );
+/// Whether Redis answers.
+pub const REDIS_CONNECTED: Family = family(
+    "muster_redis_connected",
+    Gauge,
+    &[],
+    "1 while Redis answers, takes writes and the lock is held; 0 while it is away.",
+);
+/// Whether Redis has everything.
+pub const REDIS_WELL: Family = family(
+    "muster_redis_well",
+    Gauge,
+    &[],
+    "1 while Redis has everything that is acknowledged, and each write waits for it.",
+);
+/// How long transactions took.
+pub const REDIS_TRANSACTION_DURATION: Family = family(
+    "muster_redis_transaction_duration_seconds",
+    Histogram(COMMIT_BOUNDS_S),
+    &[],
+    "Time of one transaction in Redis, from the first byte sent to the last one read.",
+);
+/// Batches that Redis took.
+pub const REDIS_BATCHES: Family =
+    family("muster_redis_batches_total", Counter, &[], "Batches of changes that Redis has taken.");
+/// Troubles with Redis.
+pub const REDIS_ERRORS: Family = family(
+    "muster_redis_errors_total",
+    Counter,
+    &["kind"],
+    "Times that Redis failed, was found altered or could not be reached, by kind; attempts during an outage count.",
+);
+/// Connections to Redis.
+pub const REDIS_CONNECTIONS: Family =
+    family("muster_redis_connections", Gauge, &["state"], "Connections to Redis, busy and idle.");
+/// What Redis makes of a write.
+pub const REDIS_APPENDFSYNC: Family = family(
+    "muster_redis_appendfsync",
+    Gauge,
+    &["value"],
+    "1 for what Redis said when it was last asked how it syncs its append-only file; off when it keeps none.",
+);
+/// The lock's number.
+pub const REDIS_FENCE: Family =
+    family("muster_redis_fence", Gauge, &[], "The number of the lock that is held; 0 while none is.");
+/// Rows put back.
+pub const REDIS_ROWS_MENDED: Family = family(
+    "muster_redis_rows_mended_total",
+    Counter,
+    &[],
+    "Rows that were put back into Redis or removed from it because it differed.",
+);
+/// What waits for Redis.
+pub const SPOOL_BATCHES: Family = family(
+    "muster_spool_batches",
+    Gauge,
+    &[],
+    "Batches that are durable here and not yet in Redis, counted from the start or from when Redis had everything.",
+);
+/// How much of it is in memory.
+pub const SPOOL_BYTES: Family = family(
+    "muster_spool_bytes",
+    Gauge,
+    &[],
+    "Bytes of batches for Redis held in memory; past 64 MiB they are dropped, and rows are compared instead.",
+);
+/// How old the oldest of it is.
+pub const SPOOL_AGE: Family = family(
+    "muster_spool_oldest_age_seconds",
+    Gauge,
+    &[],
+    "Age of the oldest batch that is not yet in Redis.",
+);
 /// Probes by outcome.
 pub const PROBES: Family = family(
     "muster_probes_total",
@@ -373,6 +445,18 @@ pub const FAMILIES: &[Family] = &[
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
     COMMIT_DURATION,
+    REDIS_CONNECTED,
+    REDIS_WELL,
+    REDIS_TRANSACTION_DURATION,
+    REDIS_BATCHES,
+    REDIS_ERRORS,
+    REDIS_CONNECTIONS,
+    REDIS_APPENDFSYNC,
+    REDIS_FENCE,
+    REDIS_ROWS_MENDED,
+    SPOOL_BATCHES,
+    SPOOL_BYTES,
+    SPOOL_AGE,
     PROBES,
     PROBE_DURATION,
     PROBE_START_DELAY,

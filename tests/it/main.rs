@@ -13,6 +13,7 @@ mod differential;
 mod drain;
 mod instance;
 mod panic;
+mod redis;
 mod restart;
 mod snapshot;
 mod stream;
