@@ -23,7 +23,7 @@ use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::load;
 use crate::config::reload::Reload;
 use crate::config::service_defaults::PanicThreshold;
-use crate::config::validated::{Config, LogFormat};
+use crate::config::validated::{Config, LogFormat, StoreKind};
 use crate::health::{self, Health};
 use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
 use crate::model::{Command, ExistingChecks, Registration};
@@ -423,7 +423,7 @@ impl Host for Agent {
         let config = self.config.lock();
         match config.store {
             StoreKind::Memory => std::env::temp_dir(),
-            StoreKind::Embedded => config.data_dir.clone(),
+            StoreKind::Embedded | StoreKind::Redis => config.data_dir.clone(),
         }
     }
 
