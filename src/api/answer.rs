@@ -118,8 +118,8 @@ pub fn indexed_variant(
     answer_now(call, read, variant, render)
 }
 
-/// What [`indexed_variant`] does when it has waited. A function of its own, so that its variables do not lie on the stack
-/// of a query that waits.
+/// What [`indexed_variant`] does when it has waited. A function of its own, so that its variables do not lie on the
+/// stack of a query that waits.
 #[inline(never)]
 fn answer_now(
     call: &mut Call<'_, '_>,

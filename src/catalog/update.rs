@@ -62,8 +62,7 @@ pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl It
     statuses.flat_map(|status| [Topic::State(Some(status)), Topic::State(None)])
 }
 
-/// Everything that has to be looked at anew, collected with repetitions, then settled: sorting once is a third of the
-/// work of three sorted sets.
+/// Everything that has to be looked at anew, collected with repetitions and then settled.
 #[derive(Default)]
 struct Scope {
     /// `(service name in lower case, node, id)`.

@@ -39,7 +39,7 @@ pub struct Indexes {
     pub modify: u64,
 }
 
-/// Whether a field says nothing. Records leave such fields out of their rows, which makes most rows half as long.
+/// Whether a field says nothing. Records leave such fields out of their rows, which makes most rows much shorter.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
