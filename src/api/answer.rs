@@ -38,11 +38,13 @@ pub struct Rendered {
     pub body: Vec<u8>,
     /// The header with its value.
     pub header: Option<(&'static str, String)>,
+    /// The index of the last change that it shows, where that is known.
+    pub index: Option<u64>,
 }
 
 impl From<Vec<u8>> for Rendered {
     fn from(body: Vec<u8>) -> Rendered {
-        Rendered { body, header: None }
+        Rendered { body, header: None, index: None }
     }
 }
 
@@ -77,9 +79,9 @@ pub fn indexed_variant(
     if params.index > 0 && !wait_for_change(call, &topic, &params, || topics.index(&topic))? {
         return Ok(Response::new(CLIENT_GONE));
     }
-    let index = topics.index(&topic);
+    let mut index = topics.index(&topic);
     let key = cache_key(call, variant);
-    let tag = call.api.tags.tag(index, &key);
+    let mut tag = call.api.tags.tag(index, &key);
     if etag::is_held(call.request(), &tag) {
         return Ok(not_modified(&tag, index, params.consistency));
     }
@@ -88,7 +90,12 @@ pub fn indexed_variant(
     let kept = match kept {
         Some(kept) => kept,
         None => {
-            let Rendered { body, header } = render()?;
+            let Rendered { body, header, index: shown } = render()?;
+            if let Some(shown) = shown.filter(|shown| *shown > index) {
+                // A change is in it whose topic is about to move: it is the answer of that index, and of no earlier.
+                index = shown;
+                tag = call.api.tags.tag(index, &key);
+            }
             let header = header.map(|(name, value)| (name, value.into()));
             let kept = Kept { body: SharedBody::new(body), header };
             call.api.cache.put(key, index, kept.clone());

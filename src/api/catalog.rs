@@ -2,7 +2,7 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/catalog>
 
-use crate::api::answer::{self, CacheHeaders, Read, indexed, yes};
+use crate::api::answer::{self, CacheHeaders, Read, Rendered, indexed, indexed_variant, yes};
 use crate::api::call::{Call, Outcome};
 use crate::api::delta;
 use crate::api::difference::Viewpoint;
@@ -127,15 +127,15 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let registry = &*call.api.registry;
     let topic = Topic::Service(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
-    indexed(call, read, || {
-        let mut instances = registry.views().instances(&name);
+    indexed_variant(call, read, "", || {
+        let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Catalog);
         instances.retain(|instance| wanted(instance));
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
         let shown =
             instances.iter().map(|found| CatalogService::new(&found.node, &found.service, datacenter));
         let wanted = shown.filter(|service| passes(filter.as_ref(), service));
-        Ok(json::list_to_vec(wanted, params.pretty))
+        Ok(Rendered { body: json::list_to_vec(wanted, params.pretty), header: None, index })
     })
 }
 
