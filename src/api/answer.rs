@@ -45,6 +45,8 @@ pub struct Rendered {
     pub body: Vec<u8>,
     /// The header with its value.
     pub header: Option<(&'static str, String)>,
+    /// The index of the last change that it shows, where that is known.
+    pub index: Option<u64>,
     /// Where each entry stands, if it is a list of instances.
     pub pieces: Arc<[Piece]>,
 }
@@ -128,9 +130,9 @@ fn answer_now(
     render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
     let Read { topic, params, cache_headers } = read;
-    let index = call.api.registry.topics().index(&topic);
+    let mut index = call.api.registry.topics().index(&topic);
     let key = cache_key(call, variant);
-    let tag = call.api.tags.tag(index, &key);
+    let mut tag = call.api.tags.tag(index, &key);
     if etag::is_held(call.request(), &tag) {
         return Ok(not_modified(&tag, index, params.consistency));
     }
@@ -146,7 +148,12 @@ fn answer_now(
                 Found::Stale(kept) => Some(kept),
                 _ => None,
             };
-            let Rendered { body, header, pieces } = render(before.as_ref())?;
+            let Rendered { body, header, pieces, index: shown } = render(before.as_ref())?;
+            if let Some(shown) = shown.filter(|shown| *shown > index) {
+                // A change is in it whose topic is about to move: it is the answer of that index, and of no earlier.
+                index = shown;
+                tag = call.api.tags.tag(index, &key);
+            }
             let header = header.map(|(name, value)| (name, value.into()));
             let asked = before.map_or_else(Arc::default, |before| before.asked);
             let kept = Kept { body: SharedBody::new(body), header, pieces, asked };

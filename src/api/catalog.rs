@@ -2,7 +2,7 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/catalog>
 
-use crate::api::answer::{self, CacheHeaders, Read, indexed, indexed_variant, list_of, yes};
+use crate::api::answer::{self, CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of, yes};
 use crate::api::call::{Call, Outcome};
 use crate::api::delta;
 use crate::api::difference::Viewpoint;
@@ -128,17 +128,18 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let topic = Topic::Service(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
     indexed_variant(call, read, "", |before| {
-        let mut instances = registry.views().instances(&name);
+        let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Catalog);
         instances.retain(|instance| wanted(instance));
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
-        Ok(list_of(
+        let list = list_of(
             &instances,
             params.pretty,
             before,
             |found| CatalogService::new(&found.node, &found.service, datacenter),
             |service| passes(filter.as_ref(), service),
-        ))
+        );
+        Ok(Rendered { index, ..list })
     })
 }
 

@@ -14,6 +14,7 @@ use crate::catalog::service_log::Aspect;
 use crate::catalog::service_table::Touched;
 use crate::registry::views::Views;
 use crate::stdx::text::Text;
+use crate::wire::json;
 use crate::wire::show::{CatalogService, HealthEntry, InstanceKey};
 
 /// What one question sees of one service.
@@ -119,7 +120,7 @@ impl Difference {
                 self.changed.push(Changed { instance, is_new: true });
             }
             (Some(before), Some(instance)) => {
-                if !looks_alike(aspect, &before, &instance) {
+                if !look_alike(aspect, &before, &instance) {
                     self.changed.push(Changed { instance, is_new: false });
                 }
             }
@@ -127,13 +128,11 @@ impl Difference {
     }
 }
 
-/// Whether an instance looks the same in both faces. Records are shared as long as they are equal.
-fn looks_alike(aspect: Aspect, before: &Arc<Instance>, after: &Arc<Instance>) -> bool {
-    let same_checks = || before.checks.iter().map(Arc::as_ptr).eq(after.checks.iter().map(Arc::as_ptr));
-    Arc::ptr_eq(before, after)
-        || (Arc::ptr_eq(&before.node, &after.node)
-            && Arc::ptr_eq(&before.service, &after.service)
-            && (aspect == Aspect::Catalog || same_checks()))
+/// Whether an instance looks the same in both faces. Records are shared as long as they are equal, and those that are
+/// not may still differ in what the answer does not show.
+fn look_alike(aspect: Aspect, before: &Arc<Instance>, after: &Arc<Instance>) -> bool {
+    let shown = |instance: &Instance| json::to_vec(&Shown { instance, aspect, datacenter: "" }, false);
+    Arc::ptr_eq(before, after) || shown(before) == shown(after)
 }
 
 /// An instance in the shape of the plain answer.

@@ -33,7 +33,7 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let topic = Topic::Health(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
     let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
-        let mut instances = registry.views().instances(&name);
+        let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Health);
         let panic = question.panic(&instances);
         instances.retain(|instance| question.objection(instance, panic.as_ref()).is_none());
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
@@ -45,7 +45,7 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
             |found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter),
             |entry| question.filter_objection(entry).is_none(),
         );
-        Ok(Rendered { header: panic.map(|panic| (panic::HEADER, panic.summary())), ..list })
+        Ok(Rendered { header: panic.map(|panic| (panic::HEADER, panic.summary())), index, ..list })
     })?;
     if question.threshold.is_some() && answer.headers.get(panic::HEADER).is_some() {
         call.api.counters.answers_in_panic.inc();

@@ -15,9 +15,9 @@ use crate::stdx::text::Text;
 /// to those who were away for a moment during a deploy.
 pub const CHANGES_PER_LOG_MAX: usize = 1_024;
 
-/// Logs kept in one shard of services, of which there are 64. Each costs little, and past this the one that was opened
-/// longest ago goes: its followers get everything once.
-pub const LOGS_MAX: usize = 64;
+/// Logs kept in one shard of services, of which there are 64. One on which nothing happens costs 200 bytes. Past this
+/// the one that was opened longest ago goes, and its followers get everything with the next change.
+pub const LOGS_MAX: usize = 256;
 
 /// Bytes of former faces kept in one shard, as estimated: room for one full log, 64 MiB if every shard had one. Past
 /// this the largest log of the shard loses its oldest changes.
