@@ -352,7 +352,8 @@ fn an_update_of_all_is_that_of_every_change_from_nothing() {
     let shown = |update: Update| {
         let mut instances: Vec<String> = update.instances.iter().map(|it| format!("{it:?}")).collect();
         let mut checks: Vec<String> = update.checks.iter().map(|it| format!("{it:?}")).collect();
-        (instances.sort(), checks.sort());
+        instances.sort();
+        checks.sort();
         (instances, checks)
     };
     assert_eq!(shown(Update::of_all(state)), shown(Update::plan(state, &changes)));

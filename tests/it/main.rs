@@ -4,6 +4,7 @@ mod support;
 
 mod bad_input;
 mod calm;
+mod check_types;
 mod clients;
 mod crowd;
 mod deaths;
