@@ -105,11 +105,9 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);
     let cache = api.cache().clone();
     expose(&metrics, &registry, &server, logging);
-    if !config.snapshot_interval.is_zero() {
-        let (directory, interval) = (config.snapshot_dir.clone(), config.snapshot_interval);
-        let schedule = Schedule { directory, interval, keep: config.snapshot_keep };
-        schedule::start(schedule, registry.clone(), &metrics).map_err(ServerError::Snapshots)?;
-    }
+    let (directory, interval) = (config.snapshot_dir.clone(), config.snapshot_interval);
+    let schedule = Schedule { directory, interval, keep: config.snapshot_keep };
+    schedule::start(schedule, registry.clone(), &metrics).map_err(ServerError::System)?;
     // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
     listen_to_signals(&agent).map_err(ServerError::System)?;
     server.serve(api).map_err(ServerError::Serve)?;
@@ -421,10 +419,7 @@ impl Host for Agent {
 
     fn spool_directory(&self) -> PathBuf {
         let config = self.config.lock();
-        match config.store {
-            StoreKind::Memory => std::env::temp_dir(),
-            StoreKind::Embedded | StoreKind::Redis => config.data_dir.clone(),
-        }
+        if config.store == StoreKind::Memory { std::env::temp_dir() } else { config.data_dir.clone() }
     }
 
     fn snapshot_bytes_max(&self) -> usize {
@@ -478,8 +473,6 @@ pub enum ServerError {
     Definition(String),
     /// An address cannot be served.
     Serve(ServeError),
-    /// The directory of snapshots cannot be used.
-    Snapshots(io::Error),
     /// The system refused a thread or a signal handler.
     System(io::Error),
 }
@@ -491,12 +484,6 @@ impl fmt::Display for ServerError {
             ServerError::Open(error) => error.fmt(formatter),
             ServerError::Definition(error) => formatter.write_str(error),
             ServerError::Serve(error) => error.fmt(formatter),
-            ServerError::Snapshots(error) => {
-                write!(
-                    formatter,
-                    "snapshot_dir cannot be used: {error}; give another, or set snapshot_interval to 0"
-                )
-            }
             ServerError::System(error) => write!(formatter, "the system refused: {error}"),
         }
     }

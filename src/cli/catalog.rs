@@ -168,8 +168,8 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
     fields(one) == fields(other)
 }
 
-/// The fields of a record that say something, by path. Nothing, an empty list and an empty object are the same to
-/// clients, and so is a field that is left out.
+/// The fields of a record that say something, by path. To clients a field that is left out is the same as one that is
+/// null, empty, 0 or false.
 fn fields(record: &Value) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     walk("", record, &mut found);
@@ -188,6 +188,8 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
             entries.iter().enumerate().for_each(|(at, value)| walk(&format!("{path}[{at}]"), value, found));
         }
         Value::String(text) if text.is_empty() => {}
+        Value::Bool(false) => {}
+        Value::Number(number) if number.as_f64() == Some(0.0) => {}
         value => drop(found.insert(path.to_owned(), value.to_string())),
     }
 }

@@ -1,7 +1,7 @@
 //! `muster import`: what is registered in a Consul (or another muster) comes to be registered here.
 //!
-//! A plan is worked out from both catalogs and then carried out with Consul's own calls, so importing twice does nothing
-//! the second time, and following is importing again whenever one of the source's lists has moved.
+//! A plan is worked out from both catalogs and then carried out with Consul's own calls, so importing twice does
+//! nothing the second time, and following is importing again whenever one of the source's lists has moved.
 
 use std::collections::BTreeSet;
 use std::io::Write;

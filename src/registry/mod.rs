@@ -124,8 +124,7 @@ impl Registry {
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.carried);
         // Every topic stands at the recovered index already, and nobody watches yet.
-        let update = Update::plan(&recovered.state, &recovered.changes);
-        views.publish(&recovered.changes, update, recovered.index);
+        views.publish(&recovered.changes, Update::of_all(&recovered.state), recovered.index);
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =

@@ -22,7 +22,7 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 pub struct Schedule {
     /// Where they are kept.
     pub directory: PathBuf,
-    /// Time between two.
+    /// Time between two; zero for none at all.
     pub interval: Duration,
     /// How many are kept.
     pub keep: usize,
@@ -44,7 +44,16 @@ struct Stats {
 /// # Errors
 /// When the directory cannot be used, or the system gives no thread.
 pub fn start(schedule: Schedule, registry: Arc<Registry>, metrics: &Metrics) -> io::Result<()> {
-    files::prepare(&schedule.directory)?;
+    if schedule.interval.is_zero() {
+        return Ok(());
+    }
+    files::prepare(&schedule.directory).map_err(|error| {
+        let sentence = format!(
+            "snapshot_dir {} cannot be used: {error}; give another, or set snapshot_interval to 0",
+            schedule.directory.display()
+        );
+        io::Error::new(error.kind(), sentence)
+    })?;
     let stats = Arc::new(Stats::default());
     let newest = files::list(&schedule.directory)?.into_iter().next();
     let written = newest.and_then(|path| fs::metadata(path).and_then(|it| it.modified()).ok());

@@ -47,5 +47,5 @@ fn snapshots_are_taken_and_the_newest_kept() {
 fn a_directory_that_cannot_be_used_keeps_it_from_starting() {
     let arguments = ["-dev", "-snapshot-interval", "1s", "-snapshot-dir", "/proc/none"];
     let refusal = Process::muster(&arguments).err().expect("it does not start");
-    assert!(refusal.contains("snapshot_dir cannot be used"), "{refusal}");
+    assert!(refusal.contains("snapshot_dir /proc/none cannot be used"), "{refusal}");
 }
