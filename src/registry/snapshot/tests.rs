@@ -172,7 +172,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
             "another than its record's",
         ),
         ("twice the same", doubled(&text, "\"key\":\"own\\ta\""), "out of order"),
-        ("no record", text.replace("\"port\":0", "\"port\":70000"), "line"),
+        ("no record", text.replace("\"value\":{", "\"value\":{\"port\":70000,"), "line"),
     ];
     for (name, lines, expected) in rows {
         match understood(&registry, &sealed(&lines)) {
