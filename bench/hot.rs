@@ -55,11 +55,11 @@ fn node() -> Command {
 
 /// A catalog of one service, and the views of it.
 fn catalog() -> (State, Views) {
-    let (mut state, views) = (State::new(&"one".into(), Bounds::default()), Views::new());
+    let (mut state, views) = (State::new(&"one".into(), Bounds::default()), Views::new(0));
     let commands = std::iter::once(node()).chain((0..INSTANCES).map(|it| registration(it, 0)));
     for (index, command) in (1..).zip(commands) {
         let changes = state.apply(Moment { index, now_ms: 0 }, &command).expect("nothing forbids it");
-        views.publish(&changes, Update::plan(&state, &changes));
+        views.publish(&changes, Update::plan(&state, &changes), index);
     }
     (state, views)
 }
@@ -91,7 +91,7 @@ fn parts(criterion: &mut Criterion) {
             || next(&mut index),
             |(index, command)| {
                 let changes = state.apply(Moment { index, now_ms: 0 }, &command).expect("nothing forbids it");
-                views.publish(&changes, Update::plan(&state, &changes))
+                views.publish(&changes, Update::plan(&state, &changes), index)
             },
             BatchSize::SmallInput,
         );
@@ -116,7 +116,7 @@ fn parts(criterion: &mut Criterion) {
     criterion.bench_function("part/move a topic that nobody watches", |bench| {
         bench.iter(|| {
             index += 1;
-            topics.advance(&topic, index);
+            topics.advance([&topic], index).wake();
         });
     });
 }

@@ -20,6 +20,11 @@ pub enum WriteError {
         /// What the store said.
         message: String,
     },
+    /// The server that the store keeps rows in as well is away; worth another try when it is back.
+    Unavailable {
+        /// What the store said.
+        message: String,
+    },
     /// The store failed in a way after which nothing can be promised: no writes until a restart.
     ReadOnly {
         /// What the store said.
@@ -34,6 +39,7 @@ impl From<&StoreError> for WriteError {
         let message = error.to_string();
         match error {
             StoreError::Full { .. } => WriteError::Full { message },
+            StoreError::Unavailable { .. } => WriteError::Unavailable { message },
             _ => WriteError::ReadOnly { message },
         }
     }
@@ -52,6 +58,7 @@ impl fmt::Display for WriteError {
                     "not written, the store is full: {message}; make room, a restart is not needed"
                 )
             }
+            WriteError::Unavailable { message } => write!(formatter, "not written: {message}"),
             WriteError::ReadOnly { message } => write!(
                 formatter,
                 "not written, the store failed and takes no more writes: {message}; look at the disk, then restart"

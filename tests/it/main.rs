@@ -3,7 +3,9 @@
 mod support;
 
 mod bad_input;
+mod cache;
 mod calm;
+mod check_types;
 mod clients;
 mod crowd;
 mod deaths;
@@ -13,7 +15,10 @@ mod instance;
 mod instructions;
 mod load;
 mod panic;
+mod redis;
 mod restart;
+mod snapshot;
+mod stream;
 mod watch;
 mod webhooks;
 mod why;
