@@ -35,6 +35,8 @@ use crate::probe::{self, Prober, TargetRules};
 use crate::registry::checking::lanes;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
+use crate::registry::standing::Standing;
+use crate::registry::write;
 use crate::registry::{OpenError, Parts, Registry};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -162,6 +164,7 @@ fn open_registry(
         metrics: metrics.clone(),
         clock: Clock,
         bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
+        writes_waiting_max: writes_waiting_max(config),
         watchers_max: config.limits.blocking_queries_max,
         followers: vec![Box::new(intake)],
         on_commit: Box::new(move |elapsed| commits.observe(elapsed)),
@@ -171,6 +174,11 @@ fn open_registry(
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());
     Ok(registry)
+}
+
+/// Writes that may wait for a slow disk: never more than half of the connections, so that readers find one.
+fn writes_waiting_max(config: &Config) -> usize {
+    write::WAITING_MAX.min(server_config(config).connections_max / 2)
 }
 
 fn health_settings(config: &Config) -> health::Settings {
@@ -433,6 +441,11 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging:
     metrics.read(families::HISTORY_TRANSITIONS, &[], of(|registry| registry.history().len() as f64));
     let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
+    for word in Standing::WORDS {
+        let registry = registry.clone();
+        let read = move || f64::from(registry.queue().stats().standing.now().word() == word);
+        metrics.read(families::STORE_STANDING, &[word], read);
+    }
     CheckingStats::expose(registry.checking());
     let logging = logging.clone();
     metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);

@@ -76,6 +76,7 @@ impl From<WriteError> for ApiError {
             WriteError::Busy { .. } => ApiError::new(503, message).retry(1),
             WriteError::Full { .. } => ApiError::new(507, message).retry(10),
             WriteError::ReadOnly { .. } => ApiError::new(503, message).retry(60),
+            WriteError::Oversize { .. } => ApiError::bad_request(message),
             WriteError::Closing => ApiError::new(503, message).retry(1),
         }
     }

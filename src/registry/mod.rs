@@ -15,6 +15,7 @@ pub mod own_node;
 pub mod panics;
 pub mod recover;
 pub mod rows;
+pub mod standing;
 pub mod topics;
 pub mod views;
 pub mod write;
@@ -70,6 +71,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How much the catalog may hold.
     pub bounds: Bounds,
+    /// Writes that may wait for the writer at a time.
+    pub writes_waiting_max: usize,
     /// Blocking queries that may wait at a time.
     pub watchers_max: usize,
     /// Who else is told of changes.
@@ -101,7 +104,7 @@ impl Registry {
             recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
         let (views, topics) =
             (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
-        let (queue, jobs) = queue();
+        let (queue, jobs) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
             health: parts.health,
             prober: parts.prober,
