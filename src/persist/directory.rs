@@ -17,7 +17,7 @@ const LOCK: &str = "LOCK";
 const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];
 
 /// Entries that mean nothing by themselves: left by a first start that got no further, or made by `mkfs`.
-const NEUTRAL: [&str; 3] = [LOCK, identity::FILE_NAME_UNFINISHED, "lost+found"];
+const NEUTRAL: [&str; 4] = [LOCK, identity::FILE_NAME_UNFINISHED, super::embedded::TRIAL, "lost+found"];
 
 /// Only the owner may look in: the rows hold what services say about themselves.
 const MODE: u32 = 0o700;
@@ -50,6 +50,7 @@ impl DataDirectory {
         let identity = match Identity::read(path)? {
             Some(identity) => identity,
             None => {
+                make_the_way_durable(path)?;
                 let identity = Identity::draw(now);
                 identity.write(path)?;
                 identity
@@ -104,6 +105,21 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     };
     write().map_err(StoreError::io(path, "write"))?;
     Ok(file)
+}
+
+/// Syncs every directory on the way to a new one: a file is no safer than the names that lead to it. What may not be
+/// opened, or cannot be synced, was there before.
+fn make_the_way_durable(path: &Path) -> Result<(), StoreError> {
+    let path = fs::canonicalize(path).map_err(StoreError::io(path, "examine"))?;
+    for ancestor in path.ancestors().skip(1) {
+        match File::open(ancestor).and_then(|directory| directory.sync_all()) {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+                return Err(StoreError::io(ancestor, "sync")(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn tighten(path: &Path) -> Result<(), StoreError> {
