@@ -5,7 +5,7 @@ SHELL := bash
 HTTP_ADDR ?= 127.0.0.1:8500
 DATA_DIR ?= ./muster-data
 
-.PHONY: help run dev test check fmt build bench image image-check start stop smoke seed
+.PHONY: help run dev test check fmt build bench faults image image-check start stop smoke seed
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ fmt: ## Format the sources
 
 bench: ## Run the micro-benchmarks
 	cargo bench --workspace
+
+faults: ## Try every fault of the disk, every bit and every call; OPERATIONS=N checks so many for their order
+	@scripts/faults $(OPERATIONS)
 
 image: ## Build the container image (needs Docker)
 	docker build --tag muster:latest .

@@ -8,7 +8,7 @@ mod checks;
 mod damage;
 mod directory;
 mod ending;
-mod files;
+pub mod files;
 mod kills;
 mod ledger;
 mod life;
