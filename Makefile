@@ -5,7 +5,9 @@ SHELL := bash
 HTTP_ADDR ?= 127.0.0.1:8500
 DATA_DIR ?= ./muster-data
 
-.PHONY: help run dev test check fmt build bench faults image image-check start stop smoke seed
+SEEDS ?= 1000000
+
+.PHONY: help run dev test sim check fmt build bench faults image image-check start stop smoke seed
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,9 @@ build: ## Build the release binary
 test: ## Install what the tests need, then formatting, lints and every test; ends in the count
 	@scripts/test-deps
 	@scripts/test
+
+sim: ## Live a long simulation of the health engine: make sim SEEDS=1000000
+	SEEDS=$(SEEDS) cargo test --release --test sim
 
 check: ## Formatting and lints only
 	cargo fmt --all --check

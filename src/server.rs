@@ -46,7 +46,7 @@ use crate::telemetry::families;
 use crate::telemetry::line::Format;
 use crate::telemetry::logging::{self, Logging};
 use crate::telemetry::metrics::Metrics;
-use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Invalid, Scripts, definitions};
+use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Scripts, definitions};
 
 /// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
@@ -62,6 +62,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     let format = if config.log_format == LogFormat::Json { Format::Json } else { Format::Text };
     let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    limits::raise_open_files();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     runtime::start(if config.workers == 0 { cores } else { config.workers });
     let outcome = start_and_serve(config, &logging);
@@ -301,29 +302,40 @@ impl Agent {
         scripts: Scripts,
     ) -> Result<(), String> {
         let own = &self.registry.own_node().name;
-        let registered = |service_id: &Text| self.registry.own_service_meta(service_id, CRITICALITY_META_KEY);
-        let said = |definition: &Definition, error: &dyn fmt::Display| format!("{definition}: {error}");
         let mut commands = Vec::new();
         for definition in undefined {
-            // What is to go was allowed once, whatever is allowed now.
-            let registrations = registrations(definition, own, Scripts::Allowed, registered)
-                .map_err(|error| said(definition, &error))?;
+            // What is to go was allowed once, whatever is allowed now and whatever has become of its instance: it is
+            // read for its id.
+            let any = |_: &Text| Some("standard".into());
+            let registrations = registrations(definition, own, Scripts::Allowed, any)?;
             let removals = registrations.into_iter().filter_map(|registration| removal(registration, own));
             commands.extend(removals.map(|removal| (definition, removal)));
         }
+        commands.extend(self.commands(defined, scripts)?);
+        for (definition, command) in commands {
+            self.registry.write(command).map_err(|error| format!("{definition}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// What registers all that is defined.
+    fn commands<'a>(
+        &self,
+        defined: &'a [Definition],
+        scripts: Scripts,
+    ) -> Result<Vec<(&'a Definition, Command)>, String> {
+        let registered = |service_id: &Text| self.registry.own_service_meta(service_id, CRITICALITY_META_KEY);
+        let mut commands = Vec::new();
         for definition in defined {
             let of_service = |service_id: &Text| criticality_among(&commands, service_id);
             let criticality_of =
                 |service_id: &Text| of_service(service_id).or_else(|| registered(service_id));
-            let registrations = registrations(definition, own, scripts, criticality_of)
-                .map_err(|error| said(definition, &error))?;
+            let registrations =
+                registrations(definition, &self.registry.own_node().name, scripts, criticality_of)?;
             let registered = registrations.into_iter().map(|it| Command::Register(Box::new(it)));
             commands.extend(registered.map(|command| (definition, command)));
         }
-        for (definition, command) in commands {
-            self.registry.write(command).map_err(|error| said(definition, &error))?;
-        }
-        Ok(())
+        Ok(commands)
     }
 }
 
@@ -343,13 +355,15 @@ fn registrations(
     own: &Text,
     scripts: Scripts,
     criticality_of: impl Fn(&Text) -> Option<Text>,
-) -> Result<Vec<Registration>, Invalid> {
+) -> Result<Vec<Registration>, String> {
     let key = match definition.kind {
         DefinitionKind::Service => "service",
         DefinitionKind::Check => "check",
     };
     let file = serde_json::json!({ key: definition.value });
-    definitions(&file, ExistingChecks::Replace, &AgentNode { name: own.clone() }, scripts, criticality_of)
+    let agent = AgentNode { name: own.clone() };
+    let read = definitions(&file, ExistingChecks::Replace, &agent, scripts, criticality_of);
+    read.map_err(|error| format!("{definition}: {error}"))
 }
 
 /// What takes back a registration that stood in a file.
@@ -368,10 +382,7 @@ impl Host for Agent {
         let new = load::reload(&config).map_err(|problems| problems.to_string())?;
         let reload = Reload::between(&config, &new);
         // What stays as it was must still be allowed; nothing is changed before that is known.
-        for definition in &new.definitions {
-            registrations(definition, &self.registry.own_node().name, scripts(&new), |_| None)
-                .map_err(|error| format!("{definition}: {error}"))?;
-        }
+        self.commands(&new.definitions, scripts(&new))?;
         self.define(&reload.defined, &reload.undefined, scripts(&new))?;
         self.registry.checking().set_settings(health_settings(&new));
         if reload.webhooks {

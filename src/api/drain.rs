@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::api::answer;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
+use crate::api::history::node_asked;
 use crate::api::params::boolean;
 use crate::http::{Method, Query};
 use crate::model::drain::{DEADLINE_MAX, DEADLINE_MIN, REASON_BYTES_MAX};
@@ -33,7 +34,7 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
 /// cancels it.
 pub fn one(call: &mut Call<'_, '_>) -> Outcome {
     let service_id = call.required("the id of an instance is missing: /v1/muster/drain/ID")?;
-    let node = node(call)?;
+    let node = node_asked(call)?;
     let found = find(call, &node, &service_id)?;
     if !matches!(call.request().method(), Method::Put | Method::Post) {
         return show(call, &node, &found);
@@ -94,12 +95,6 @@ fn find(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Result<Arc<Servi
         }
         Some(Some(service)) => Ok(service),
     }
-}
-
-/// Key of the node asked for; the own one by default.
-fn node(call: &Call<'_, '_>) -> Result<Text, ApiError> {
-    let given = call.query()?.first("node").filter(|node| !node.is_empty());
-    Ok(given.map_or_else(|| call.api.registry.own_node().name.folded(), |node| Text::from(node).folded()))
 }
 
 /// The name of a node as it was registered.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::definitions;
+use crate::config::definitions::{self, DefinitionKind};
 use crate::config::files;
 use crate::config::problem::Problems;
 use crate::config::raw::Raw;
@@ -60,6 +60,8 @@ pub fn load(invocation: &Invocation) -> Result<Config, Problems> {
     });
     match values {
         Ok(values) if problems.is_empty() => {
+            // Instances first: a check may be of one in any file.
+            all_definitions.sort_by_key(|it| it.kind == DefinitionKind::Check);
             let config = values.into_config(invocation.clone(), all_definitions, raw.warnings);
             Ok(Config { service_defaults, webhooks, ..config })
         }

@@ -70,6 +70,8 @@ pub struct ConnectionUse {
     pub reuse: bool,
     /// Keep the connection afterwards, if the target does, and watch it for its end.
     pub keep: bool,
+    /// The last connection broke just now: that a new one is accepted does not show yet that the target lives.
+    pub linger: bool,
 }
 
 /// Where an observation comes from.

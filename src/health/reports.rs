@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::health::settings::DURATION_MAX;
+use crate::model::Status;
 
 /// When an instance that reports by itself has been silent for too long.
 #[derive(Clone, Debug)]
@@ -48,6 +49,14 @@ impl Reports {
     /// The instance reported: it may be silent for a whole TTL again.
     pub fn restart(&mut self, now: Instant) {
         self.allowed_until = Some(now + self.ttl);
+    }
+
+    /// The catalog shows `status`. If it is not critical although the instance has been silent for too long, somebody
+    /// else answers for the instance, which has a whole TTL to confirm it.
+    pub fn settle(&mut self, now: Instant, status: Status) {
+        if status != Status::Critical && self.allowed_until.is_none() {
+            self.restart(now);
+        }
     }
 
     /// Whether the silence has just become too long; true once.

@@ -172,7 +172,7 @@ impl Runs {
         let give_up_at = now + self.timeout + RESULT_GRACE;
         self.under_way = Some(UnderWay { run, started_at: now, give_up_at, stalls });
         self.next_at = self.grid.next_after(now);
-        Some(ConnectionUse { reuse, keep: may_keep && !is_extra })
+        Some(ConnectionUse { reuse, keep: may_keep && !is_extra, linger: is_extra })
     }
 
     /// Ends a run with what it found.
@@ -193,7 +193,11 @@ impl Runs {
             self.run_extra(now);
             return Ended::Doubtful;
         }
-        let counted = self.threshold.count(found);
+        let counted = match self.threshold.count(found) {
+            // After a restart its failures are counted anew, but a further one makes no check better.
+            _ if is_failure && self.is_down => Some(Status::Critical),
+            counted => counted,
+        };
         match counted {
             Some(status) if is_failure => self.is_down |= status == Status::Critical,
             Some(_) => self.is_down = false,

@@ -44,6 +44,17 @@ impl Standing {
         &self.shown
     }
 
+    /// Whether something better than critical was found of a check that the catalog still shows critical.
+    pub fn is_recovering(&self) -> bool {
+        self.shown.status == Status::Critical
+            && self.asked.as_ref().is_some_and(|asked| asked.observation.status != Status::Critical)
+    }
+
+    /// Whether the catalog shows whatever was asked of it.
+    pub fn is_settled(&self) -> bool {
+        self.asked.is_none()
+    }
+
     /// The newest output, written or not.
     pub fn freshest(&self) -> &Text {
         &self.freshest
@@ -64,6 +75,8 @@ impl Standing {
         cause: Cause,
         output_delay: Duration,
     ) -> Verdict {
+        // What counts as lost is not asked for again once there is something newer to say.
+        self.asked.take_if(|asked| asked.until <= now);
         let is_new_output = finding.output != self.freshest;
         self.freshest = finding.output.clone();
         let expected = self.expected(now);
@@ -155,6 +168,19 @@ mod tests {
         assert_eq!(standing.judge(later, well.clone(), Cause::Probe, DELAY), Verdict::Changed(well.clone()));
         standing.settle(later, Status::Passing, &Text::from("ok"), DELAY);
         assert_eq!(standing.judge(later + SETTLE_TIME, well, Cause::Probe, DELAY), Verdict::Unchanged);
+    }
+
+    #[test]
+    fn what_was_lost_is_not_asked_for_again_once_there_is_news() {
+        let start = Instant::now();
+        let mut standing = Standing::new(Status::Passing, &Text::from("ok"));
+        let late = start + 2 * SETTLE_TIME;
+        standing.judge(start, finding(Status::Critical, "gone"), Cause::Probe, DELAY);
+        assert_eq!(
+            standing.judge(late, finding(Status::Passing, "ok"), Cause::Probe, DELAY),
+            Verdict::Unchanged
+        );
+        assert_eq!(standing.take_lost(late), None);
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Tracked {
             flaps.settle(at.now, self.standing.shown().status, status);
         }
         self.standing.settle(at.now, status, output, self.output_delay(at.settings));
+        if let Watch::Reports(reports) = &mut self.watch
+            && self.standing.is_settled()
+        {
+            reports.settle(at.now, status);
+        }
         self.settle_reaping(at.now);
     }
 
@@ -147,7 +152,7 @@ impl Tracked {
         let mut insight = Insight {
             observed_ago: since(self.observed_at),
             critical_for: self.reaping.critical_for(now),
-            reaped_in: until(self.reaping.deadline()),
+            reaped_in: until(self.reaped_at()),
             damped_for: flaps.and_then(|flaps| flaps.suppressed_for(now)),
             held_back: flaps.and_then(Flaps::held),
             penalty: flaps.map_or(0, |flaps| flaps.penalty(now).round() as u32),
@@ -181,11 +186,16 @@ impl Tracked {
         self.standing.freshest()
     }
 
+    /// When its instance is deregistered if nothing changes: not while it is better than the catalog shows yet.
+    fn reaped_at(&self) -> Option<Instant> {
+        self.reaping.deadline().filter(|_| !self.standing.is_recovering())
+    }
+
     /// Sees to it that an alarm goes off when this check is to be looked at next, or earlier.
     pub fn rearm(&mut self, timers: &mut Timers, key: &CheckKey) {
         let deadlines = [
             self.watch.deadline(),
-            self.reaping.deadline(),
+            self.reaped_at(),
             self.standing.deadline(),
             self.flaps.as_ref().and_then(|flaps| flaps.deadline()),
         ];
@@ -250,7 +260,9 @@ impl Tracked {
 
     /// Hands out everything that is due by now.
     pub fn collect(&mut self, at: Moment<'_>, key: &CheckKey, runs_started: &mut u64, due: &mut Vec<Due>) {
-        if let Some(critical_for) = self.reaping.take_due(at.now) {
+        if !self.standing.is_recovering()
+            && let Some(critical_for) = self.reaping.take_due(at.now)
+        {
             let service_id = self.service_id.clone();
             due.push(Due::Reap { key: key.clone(), service_id, critical_for });
         }

@@ -68,6 +68,19 @@ impl Channel {
         }
     }
 
+    /// Waits until `moment`: whether the target leaves the connection open for so long, whatever it says.
+    pub fn is_open_until(&mut self, moment: Instant) -> bool {
+        self.dialed_mut().resume(moment);
+        let mut said = [0; 512];
+        loop {
+            match self.read(&mut said) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::TimedOut,
+            }
+        }
+    }
+
     /// Whether the target has neither ended the connection nor said anything that nobody asked for.
     fn is_unchanged(&mut self) -> bool {
         let Channel::Tls(stream) = self else { return self.dialed().is_quiet() };

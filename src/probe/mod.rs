@@ -86,13 +86,13 @@ impl Prober {
     ///
     /// TTL and alias checks cannot be run: nothing is asked of the world for them. They come back critical.
     pub fn run(&self, task: Task<'_>) -> Finding {
-        let Task { probe, timeout, output_bytes_max, kept, keep } = task;
+        let Task { probe, timeout, output_bytes_max, kept, keep, linger } = task;
         let deadline = Instant::now() + timeout;
         let reach = Reach { dialer: &self.dialer, trust: &self.trust, deadline };
         match probe {
             Probe::Tcp { address, tls } => {
                 // Whether the target still accepts is the question, so an open connection is no answer.
-                let (observation, opened) = tcp::run(&reach, address, tls.as_ref());
+                let (observation, opened) = tcp::run(&reach, address, tls.as_ref(), linger);
                 Finding { observation, kept: opened.filter(|_| keep).map(Kept) }
             }
             Probe::Udp { address } => udp::run(&self.dialer, address, deadline).into(),
@@ -134,6 +134,8 @@ pub struct Task<'a> {
     pub kept: Option<Kept>,
     /// Keep the connection afterwards, if the target does.
     pub keep: bool,
+    /// A connection to the target broke just now, and it may be about to end.
+    pub linger: bool,
 }
 
 /// What one run found out.

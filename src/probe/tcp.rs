@@ -1,13 +1,42 @@
 //! TCP checks: a connection that must be accepted, and, if wanted, a TLS handshake that must succeed.
 
+use std::time::{Duration, Instant};
+
 use crate::model::{Observation, ProbeTls, Status};
 use crate::probe::channel::Channel;
 use crate::probe::critical;
 use crate::probe::reach::Reach;
 
-/// Connects to `address` (`host:port`). The connection comes along, for the caller to keep or to hang up.
-pub fn run(reach: &Reach<'_>, address: &str, security: Option<&ProbeTls>) -> (Observation, Option<Channel>) {
-    match reach.open(address, security, None) {
+/// How long a new connection must last where the former one broke. Until the last thread of a killed process is gone
+/// the kernel accepts on its behalf: milliseconds, and some tens of them on a busy machine.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// Connections after which a target lives that accepts and hangs up. A process that is about to end accepts two at
+/// most: one that a thread of it still takes, and one that waits to be taken when the port is closed.
+const CONNECTIONS_MAX: usize = 3;
+
+/// Connects to `address` (`host:port`). The connection comes along, for the caller to keep or to hang up. With `linger`
+/// one that the target ends at once is followed by another: a dying target refuses it.
+pub fn run(
+    reach: &Reach<'_>,
+    address: &str,
+    security: Option<&ProbeTls>,
+    linger: bool,
+) -> (Observation, Option<Channel>) {
+    let connections_max = if linger { CONNECTIONS_MAX } else { 1 };
+    let mut count = 1;
+    let opened = loop {
+        match reach.open(address, security, None) {
+            Ok(mut channel) if count < connections_max => {
+                if channel.is_open_until(reach.deadline.min(Instant::now() + LINGER)) {
+                    break Ok(channel);
+                }
+                count += 1;
+            }
+            outcome => break outcome,
+        }
+    };
+    match opened {
         Ok(channel) => {
             let kind = if security.is_some() { "TCP+TLS" } else { "TCP" };
             let output = format!("{kind} connect {address}: Success").into();

@@ -18,6 +18,7 @@ use crate::stdx::text::Text;
 use crate::sys::runtime;
 
 mod kept;
+mod lingering;
 
 /// Generous for everything that is meant to succeed.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -34,23 +35,23 @@ fn start(probe: Probe, timeout: Duration) -> Receiver<Observation> {
 
 fn start_with(prober: Arc<Prober>, probe: Probe, timeout: Duration) -> Receiver<Observation> {
     let (sender, receiver) = mpsc::channel();
-    spawn(prober, probe, timeout, (None, false), move |finding| {
+    spawn(prober, probe, timeout, (None, false, false), move |finding| {
         let _receiver_gone = sender.send(finding.observation);
     });
     receiver
 }
 
-/// Runs a probe in a coroutine with the connection given, and whether to keep it.
+/// Runs a probe in a coroutine with the connection given, whether to keep it, and whether to linger.
 fn spawn(
     prober: Arc<Prober>,
     probe: Probe,
     timeout: Duration,
-    (kept, keep): (Option<Kept>, bool),
+    (kept, keep, linger): (Option<Kept>, bool, bool),
     done: impl FnOnce(Finding) + Send + 'static,
 ) {
     runtime::start(1);
     runtime::spawn("probe", move || {
-        let task = Task { probe: &probe, timeout, output_bytes_max: OUTPUT_MAX, kept, keep };
+        let task = Task { probe: &probe, timeout, output_bytes_max: OUTPUT_MAX, kept, keep, linger };
         done(prober.run(task));
     })
     .unwrap();

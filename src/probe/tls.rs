@@ -105,7 +105,10 @@ pub fn fault(error: &io::Error) -> Option<&rustls::Error> {
 pub fn words(error: &rustls::Error) -> String {
     let rustls::Error::InvalidCertificate(fault) = error else { return format!("tls: {error}") };
     let fault = match fault {
-        CertificateError::UnknownIssuer => "certificate signed by unknown authority".to_owned(),
+        // A bad signature is that of an authority which calls itself like one that is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "certificate signed by unknown authority".to_owned()
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "certificate has expired or is not yet valid".to_owned()
         }

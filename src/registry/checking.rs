@@ -253,6 +253,7 @@ impl Checking {
             output_bytes_max: *output_bytes_max,
             kept,
             keep: start.connection.keep,
+            linger: start.connection.linger,
         };
         let finding = self.prober.run(task);
         self.stats.duration.observe(self.clock.now().saturating_duration_since(begun_at));

@@ -2,8 +2,19 @@
 
 use std::fs;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Assumed where `/proc` does not say: the usual soft limit of a login shell.
 const OPEN_FILES_ASSUMED: usize = 1024;
+
+/// Raises the soft limit of open descriptors to the hard one. The soft one is low for programs that `select(2)`, which
+/// cannot wait for a descriptor past 1023; muster does not.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        log::warn!("the limit of open descriptors stays at {:?}: {error}", limit.current);
+    }
+}
 
 /// Descriptors this process may have open (the soft limit `nofile`). Reads `/proc`; for start-up only.
 pub fn open_files_max() -> usize {

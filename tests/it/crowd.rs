@@ -299,6 +299,19 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+#[test]
+fn a_server_takes_all_descriptors_it_may_have() {
+    let limits = |server: &Process| {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("it runs");
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit");
+        line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<String>>()
+    };
+    let server = Process::muster_below(256, &[]).expect("muster starts");
+    let (soft, hard) = (&limits(&server)[0], &limits(&server)[1]);
+    assert_eq!(soft, hard);
+    assert_ne!(soft, "256", "the hard limit is higher than what it was started with");
+}
+
 /// Raises the soft limit of descriptors to the hard one, for this process and the servers it starts. `false` when that
 /// is too little for a crowd; in CI that is a failure.
 fn raise_descriptor_limit() -> bool {

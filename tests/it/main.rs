@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod calm;
+mod check_types;
 mod clients;
 mod crowd;
 mod deaths;

@@ -90,3 +90,17 @@ fn a_pass_resets_the_time_in_critical() {
     let [_, down_at] = shown[..] else { panic!("up and down again: {shown:?}") };
     assert_eq!(times(&seen, |seen| seen == Seen::Reaped)[0], down_at + 60_000);
 }
+
+#[test]
+fn an_instance_that_is_well_is_not_reaped_because_the_catalog_is_late() {
+    let mut world = World::new(Settings::default());
+    let mut beat = ttl("beat", 1_000);
+    beat.definition.deregister_critical_service_after = 30 * SECOND;
+    let key = world.track(&beat, Arrival::Registered);
+    world.live(20 * SECOND);
+    world.catalog_works = false;
+    world.observe(&key, Status::Passing, "", Source::Report);
+    assert_eq!(reaped_at(&world.live(100 * SECOND)), None);
+    world.observe(&key, Status::Critical, "", Source::Report);
+    assert_eq!(reaped_at(&world.live(SECOND)), Some(120 * SECOND), "critical in the catalog without a break");
+}

@@ -49,6 +49,29 @@ fn a_restored_ttl_gets_its_whole_time_and_keeps_its_status() {
 }
 
 #[test]
+fn a_failure_makes_no_restored_check_better() {
+    for status in [Status::Critical, Status::Passing] {
+        let mut world = World::new(Settings::default());
+        let mut web = Check { status, ..http("web") };
+        web.definition.failures_before_warning = 1;
+        web.definition.failures_before_critical = 5;
+        let key = world.track(&web, Arrival::Restored { status_age: SECOND, saved: None });
+        if status == Status::Critical {
+            // Somebody else calls it well; the next failure says what it is.
+            world.serve(60 * SECOND, |_| Some(Status::Critical));
+            world.health.settled(world.now, &key, Status::Passing, &Text::from("by hand"));
+        }
+        let seen = world.serve(120 * SECOND, |_| Some(Status::Critical));
+        let expected: &[Seen] = match status {
+            Status::Critical => &[Seen::Shown(Status::Critical)],
+            _ => &[Seen::Shown(Status::Warning), Seen::Shown(Status::Critical)],
+        };
+        let shown: Vec<Seen> = seen.into_iter().map(|(_, seen)| seen).filter(|it| is_shown(*it)).collect();
+        assert_eq!(shown, expected, "{status} before the restart");
+    }
+}
+
+#[test]
 fn a_stall_condemns_nobody() {
     for (stalled_ms, expected_ms) in [(900, 30_000), (25_500, 55_000), (600_500, 630_000)] {
         let mut world = World::new(Settings::default());

@@ -39,6 +39,17 @@ fn an_expiry_that_did_not_arrive_comes_again_in_the_same_words() {
 }
 
 #[test]
+fn a_silent_instance_that_others_call_well_has_a_ttl_to_confirm_it() {
+    for status in [Status::Passing, Status::Warning] {
+        let mut world = World::new(Settings::default());
+        let key = world.track(&Check { status: Status::Passing, ..ttl("beat", 10) }, Arrival::Registered);
+        assert_eq!(expired_at(&world.live(60 * SECOND)), Some(10 * SECOND));
+        world.health.settled(world.now, &key, status, &Text::from("by hand"));
+        assert_eq!(expired_at(&world.live(60 * SECOND)), Some(70 * SECOND), "{status}");
+    }
+}
+
+#[test]
 fn outputs_are_written_late_and_shown_at_once() {
     let mut world = World::new(Settings::default());
     let mut counts = HashMap::new();

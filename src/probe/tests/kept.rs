@@ -20,7 +20,9 @@ fn run_keeping_for(
     kept: Option<Kept>,
 ) -> (Status, String, Option<Kept>) {
     let (sender, receiver) = mpsc::channel();
-    spawn(prober.clone(), probe.clone(), timeout, (kept, true), move |finding| sender.send(finding).unwrap());
+    spawn(prober.clone(), probe.clone(), timeout, (kept, true, false), move |finding| {
+        sender.send(finding).unwrap()
+    });
     let Finding { observation, kept } = receiver.recv().unwrap();
     (observation.status, observation.output.to_string(), kept)
 }
@@ -94,7 +96,7 @@ fn a_connection_that_either_side_ends_is_not_kept() {
     let (address, _) = serving(&[OK, OK]);
     let (sender, receiver) = mpsc::channel();
     let probe = get(&format!("http://{address}/"));
-    spawn(PROBER.clone(), probe, PATIENT, (None, false), move |finding| sender.send(finding).unwrap());
+    spawn(PROBER.clone(), probe, PATIENT, (None, false, false), move |finding| sender.send(finding).unwrap());
     assert!(receiver.recv().unwrap().kept.is_none(), "it was not to be kept");
 }
 

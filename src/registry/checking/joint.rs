@@ -67,8 +67,8 @@ pub struct Asker {
 /// One errand on one way: over the connection that is kept, or surely over a new one.
 type Way = (Arc<Errand>, bool);
 
-/// Who waits for an outcome: each check with its name for the run, and whether it wants the connection kept.
-type Askers = HashMap<CheckKey, (Run, bool)>;
+/// Who waits for an outcome: each check with its name for the run, and what it wants of connections.
+type Askers = HashMap<CheckKey, (Run, ConnectionUse)>;
 
 /// All runs that wait or are under way, and who waits for them.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl JointRuns {
     /// A check that asks again before it was answered has given up its last run: the new one takes its place.
     pub fn request(&mut self, request: Request) {
         let Request { key, errand, connection, run, due_at } = request;
-        let asker = (run, connection.keep);
+        let asker = (run, connection);
         let way = (Arc::new(errand), connection.reuse);
         let Some(trip) = self.trips.get_mut(&way) else {
             let askers = HashMap::from([(key, asker)]);
@@ -128,10 +128,11 @@ impl JointRuns {
         let (errand, reuse) = (way.0.clone(), way.1);
         let trip = self.trips.get_mut(&way).expect("what stands in line has its askers");
         trip.is_under_way = true;
-        let keep = trip.askers.values().any(|(_, keep)| *keep);
+        let wanted_by_any = |what: fn(&ConnectionUse) -> bool| trip.askers.values().any(|(_, it)| what(it));
+        let (keep, linger) = (wanted_by_any(|it| it.keep), wanted_by_any(|it| it.linger));
         let due_at = trip.due_at;
         self.under_way.insert(ticket, way);
-        let (connection, is_slow) = (ConnectionUse { reuse, keep }, self.lanes.is_slow(ticket));
+        let (connection, is_slow) = (ConnectionUse { reuse, keep, linger }, self.lanes.is_slow(ticket));
         Some(Start { errand, connection, due_at, is_slow, ticket })
     }
 
@@ -144,7 +145,10 @@ impl JointRuns {
             self.trips.insert(way.clone(), Trip { due_at, is_under_way: false, askers, next: None });
             self.lanes.push(Destination::of(&way.0.probe), way);
         }
-        trip.askers.into_iter().map(|(key, (run, keep))| Asker { key, run, keep }).collect()
+        trip.askers
+            .into_iter()
+            .map(|(key, (run, connection))| Asker { key, run, keep: connection.keep })
+            .collect()
     }
 
     /// Runs that wait for their turn.
@@ -205,7 +209,7 @@ mod tests {
                     timeout: Duration::from_secs(1),
                     output_bytes_max: 100,
                 },
-                connection: ConnectionUse { reuse, keep },
+                connection: ConnectionUse { reuse, keep, linger: false },
                 run,
                 due_at: self.now,
             });
@@ -233,7 +237,7 @@ mod tests {
         let other = desk.request("c", 2, true, false);
         let starts = desk.start();
         assert_eq!(starts.len(), 2);
-        assert_eq!(starts[0].connection, ConnectionUse { reuse: true, keep: true });
+        assert_eq!(starts[0].connection, ConnectionUse { reuse: true, keep: true, linger: false });
         let late = desk.request("d", 1, true, false);
         assert!(desk.start().is_empty(), "it joins the run under way");
         assert_eq!(desk.end(&starts[0]), [("a".into(), a), ("b".into(), b), ("d".into(), late)]);

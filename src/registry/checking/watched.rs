@@ -200,7 +200,7 @@ mod tests {
                 let prober = Prober::new(probe::Settings::default()).unwrap();
                 let Errand { probe, timeout, output_bytes_max } = &*errand;
                 let (timeout, output_bytes_max) = (*timeout, *output_bytes_max);
-                let task = Task { probe, timeout, output_bytes_max, kept: None, keep: true };
+                let task = Task { probe, timeout, output_bytes_max, kept: None, keep: true, linger: false };
                 sender.send(prober.run(task).kept.unwrap()).unwrap();
             })
             .unwrap();

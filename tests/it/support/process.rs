@@ -81,16 +81,28 @@ impl Process {
         Process::muster_in(directory, data_dir, arguments, environment)
     }
 
+    /// As [`Process::muster`], started with a soft limit of open descriptors as shells have it.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn muster_below(descriptors: usize, arguments: &[&str]) -> Result<Process, String> {
+        start_repeatedly(|directory| {
+            let (command, address) = muster_command(&directory.path().join("data"), arguments);
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -Sn {descriptors} && exec \"$0\" \"$@\"")]);
+            shell.arg(command.get_program()).args(command.get_args());
+            Process::spawn("muster", shell, address, directory, "/readyz", |answer| answer.status == 200)
+        })
+    }
+
     fn muster_in(
         directory: TempDir,
         data_dir: &Path,
         arguments: &[&str],
         environment: &[(&str, &Path)],
     ) -> Result<Process, String> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-        command.args(["agent", "--node", NODE_NAME, "--http-addr", &address.to_string()]);
-        command.arg("--data-dir").arg(data_dir).args(arguments).envs(environment.iter().copied());
+        let (mut command, address) = muster_command(data_dir, arguments);
+        command.envs(environment.iter().copied());
         Process::spawn("muster", command, address, directory, "/readyz", |answer| answer.status == 200)
     }
 
@@ -257,6 +269,15 @@ impl Drop for Process {
             eprintln!("--- end of the log of {}\n{}\n---", self.name, self.log_end());
         }
     }
+}
+
+/// What runs the built `muster` on a data directory, and the free address where it will serve.
+fn muster_command(data_dir: &Path, arguments: &[&str]) -> (Command, SocketAddr) {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    command.args(["agent", "--node", NODE_NAME, "--http-addr", &address.to_string()]);
+    command.arg("--data-dir").arg(data_dir).args(arguments);
+    (command, address)
 }
 
 /// Tries [`STARTS_MAX`] times, each with a directory of its own, and gives the last error.

@@ -80,7 +80,22 @@ fn a_wait_ends_with_its_time_a_deregistration_the_server_or_the_client() {
     let late = register(&mut client, "?wait=1ms&until=passing", &ttl());
     assert!(late.text().ends_with("check \"beat\" is critical: no database"), "{}", late.text());
 
+    // Whoever waits is counted among the blocking queries.
+    let wait_for_waiting = |count: f64| {
+        let deadline = Instant::now() + EVENT_WAIT_MAX;
+        let waiting = || {
+            let metrics = get(&mut process.client(), "/v1/agent/metrics");
+            let gauges = metrics["Gauges"].as_array().cloned().unwrap_or_default();
+            let is_it = |gauge: &&Value| gauge["Name"].as_str().is_some_and(|it| it.contains("blocking"));
+            gauges.iter().find(is_it).and_then(|gauge| gauge["Value"].as_f64())
+        };
+        while waiting() != Some(count) {
+            assert!(Instant::now() < deadline, "{count} should wait, not {:?}", waiting());
+            thread::yield_now();
+        }
+    };
     let mut gone = begin(&process, "?wait=60s", &ttl());
+    wait_for_waiting(1.0);
     put(&mut client, "/v1/agent/service/deregister/web-1", &Value::Null);
     let answer = gone.receive().expect("an answer");
     assert_eq!(
@@ -90,26 +105,13 @@ fn a_wait_ends_with_its_time_a_deregistration_the_server_or_the_client() {
         answer.text()
     );
 
-    let waiting = || get(&mut process.client(), "/v1/agent/metrics");
-    let blocked = |metrics: &Value| {
-        let gauges = metrics["Gauges"].as_array().cloned().unwrap_or_default();
-        let gauge =
-            gauges.iter().find(|gauge| gauge["Name"].as_str().is_some_and(|it| it.contains("blocking")));
-        gauge.and_then(|gauge| gauge["Value"].as_f64())
-    };
     let left = begin(&process, "?wait=60s", &ttl());
-    let deadline = Instant::now() + EVENT_WAIT_MAX;
-    while blocked(&waiting()) != Some(1.0) {
-        assert!(Instant::now() < deadline, "it waits: {}", waiting());
-        thread::yield_now();
-    }
+    wait_for_waiting(1.0);
     drop(left);
-    while blocked(&waiting()) != Some(0.0) {
-        assert!(Instant::now() < deadline, "a client that leaves is noticed: {}", waiting());
-        thread::yield_now();
-    }
+    wait_for_waiting(0.0);
 
     let mut cut_off = begin(&process, "?wait=60s", &ttl());
+    wait_for_waiting(1.0);
     process.stop().expect("it ends in order");
     let answer = cut_off.receive().expect("an answer");
     assert_eq!(answer.status, 503, "{}", answer.text());
