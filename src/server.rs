@@ -1,9 +1,12 @@
 //! The agent: config -> recover -> bind -> serve -> drain. The only file that sees every part.
 
+mod store;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::api::{Api, Host};
+use crate::api::{Api, Host, StoreFacts, cache, warm};
 use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::config;
@@ -25,16 +28,14 @@ use crate::health::{self, Health};
 use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
 use crate::model::{Command, ExistingChecks, Registration};
 use crate::notify::follower::Intake;
-use crate::notify::keeping::Place;
 use crate::notify::{self, Notifier};
-use crate::persist::embedded::{EmbeddedStore, Limits as StoreLimits};
 use crate::persist::error::StoreError;
-use crate::persist::memory::MemoryStore;
-use crate::persist::store::Store;
 use crate::probe::{self, Prober, TargetRules};
+use crate::registry::asked::Asked;
 use crate::registry::checking::lanes;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
+use crate::registry::snapshot::schedule::{self, Schedule};
 use crate::registry::standing::Standing;
 use crate::registry::write;
 use crate::registry::{OpenError, Parts, Registry};
@@ -50,9 +51,6 @@ use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Scripts, definitions}
 
 /// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
-
-/// The directory within `data_dir` that holds the queues of webhooks.
-const WEBHOOKS_DIRECTORY: &str = "webhooks";
 
 /// Runs the agent until it is asked to end.
 ///
@@ -78,11 +76,9 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let probing = probing(&config);
     let prober = Prober::new(probing.clone()).map_err(ServerError::System)?;
     let (http, (intake, inbox)) = (prober.sender(), notify::follower::intake());
-    let registry = Arc::new(open_registry(&config, &metrics, prober, intake)?);
-    let place = match config.store {
-        StoreKind::Memory => Place::Memory,
-        StoreKind::Embedded => Place::Directory(config.data_dir.join(WEBHOOKS_DIRECTORY)),
-    };
+    let (registry, store) = open_registry(&config, &metrics, prober, intake)?;
+    let registry = Arc::new(registry);
+    let place = store::queue_place(&config);
     let webhooks = config.webhooks.clone();
     let notifier = Notifier::start(inbox, registry.clone(), metrics.clone(), http, place, webhooks);
     let notifier = Arc::new(notifier.map_err(ServerError::System)?);
@@ -90,20 +86,30 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let agent = Arc::new(Agent {
         config: Mutex::new(config.clone()),
         registry: registry.clone(),
+        store: store.clone(),
         notifier: notifier.clone(),
         logging: logging.clone(),
         probing: probing.clone(),
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
     });
-    registry.panic_thresholds().set(panic_thresholds(&config));
+    registry.set_panic_thresholds(panic_thresholds(&config));
     agent.define(&config.definitions, &[], scripts(&config)).map_err(ServerError::Definition)?;
     let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
     let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
     probing.targets.set_own_listeners(tcp_addresses(&server.local_addresses()));
-    let api = Api::new(registry.clone(), notifier.clone(), metrics.clone(), agent.clone(), Clock)
+    let bounds = cache::Bounds { entries_max: config.cache.entries_max, bytes_max: config.cache.bytes_max };
+    let streams_max = config.limits.streams_max;
+    let (of_registry, of_notifier) = (registry.clone(), notifier.clone());
+    let api = Api::new(of_registry, of_notifier, metrics.clone(), agent.clone(), Clock, bounds, streams_max)
         .map_err(ServerError::System)?;
+    let warmed = warm::warm(&api, &config.cache.warm_services, most_asked_before(&config, &registry));
+    log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);
+    let cache = api.cache().clone();
     expose(&metrics, &registry, &server, logging);
+    let (directory, interval) = (config.snapshot_dir.clone(), config.snapshot_interval);
+    let schedule = Schedule { directory, interval, keep: config.snapshot_keep };
+    schedule::start(schedule, registry.clone(), &metrics).map_err(ServerError::System)?;
     // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
     listen_to_signals(&agent).map_err(ServerError::System)?;
     server.serve(api).map_err(ServerError::Serve)?;
@@ -114,9 +120,19 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     if let Err(error) = registry.carry_over() {
         log::warn!("checks begin anew with the next start: {error}");
     }
+    if let Err(error) = registry.leave_asked(&warm::most_asked(&cache, config.cache.warm_most_asked)) {
+        log::warn!("the next start makes no answers ready but those of cache.warm_services: {error}");
+    }
     notifier.end();
+    store.end();
     log::info!(cut_off = cut_off; "ended");
     Ok(())
+}
+
+/// What was asked for most before this start, as far as it is to be made ready.
+fn most_asked_before<'r>(config: &Config, registry: &'r Registry) -> &'r [Asked] {
+    let asked = registry.asked_before();
+    &asked[..asked.len().min(config.cache.warm_most_asked)]
 }
 
 /// What checks may do: where they may go, and whether they may run programs.
@@ -145,8 +161,8 @@ fn open_registry(
     metrics: &Arc<Metrics>,
     prober: Prober,
     intake: Intake,
-) -> Result<Registry, ServerError> {
-    let (store, node_id) = open_store(config)?;
+) -> Result<(Registry, Arc<store::View>), ServerError> {
+    let store::Opened { store, node_id, view } = store::open(config, metrics).map_err(ServerError::Store)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
     let started = Clock.now();
     let (probes_max, watched_connections_max) = descriptors_of_probes(config);
@@ -174,7 +190,7 @@ fn open_registry(
     let sizes = registry.views().sizes();
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());
-    Ok(registry)
+    Ok((registry, view))
 }
 
 /// Writes that may wait for a slow disk: never more than half of the connections, so that readers find one.
@@ -189,20 +205,6 @@ fn health_settings(config: &Config) -> health::Settings {
         backoff_max: config.check_backoff_max,
         watch_connections: config.watch_connections,
         ..health::Settings::default()
-    }
-}
-
-/// The store, and the node's UUID, which is kept with it.
-fn open_store(config: &Config) -> Result<(Box<dyn Store>, Text), ServerError> {
-    match config.store {
-        StoreKind::Memory => Ok((Box::new(MemoryStore::default()), uuid::Uuid::new_v4().to_string().into())),
-        StoreKind::Embedded => {
-            let now = jiff::Timestamp::now();
-            let store = EmbeddedStore::open(&config.data_dir, now, StoreLimits::default());
-            let store = store.map_err(ServerError::Store)?;
-            let node_id = store.identity().node_id.to_string().into();
-            Ok((Box::new(store), node_id))
-        }
     }
 }
 
@@ -253,10 +255,7 @@ fn announce(server: &Server, config: &Config) {
     let addresses = server.local_addresses();
     let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     log::info!(addresses = shown.join(" "), version = env!("CARGO_PKG_VERSION"); "serving");
-    let store = match config.store {
-        StoreKind::Embedded => config.data_dir.display().to_string(),
-        StoreKind::Memory => "memory only".to_owned(),
-    };
+    let store = store::shown(config);
     println!("muster {} serves {} (store: {store})", env!("CARGO_PKG_VERSION"), shown.join(", "));
     if let Some(ListenAddress::Tcp(address)) = addresses.first() {
         println!("try:  curl http://{address}/v1/catalog/services");
@@ -279,6 +278,7 @@ fn listen_to_signals(agent: &Arc<Agent>) -> io::Result<()> {
 struct Agent {
     config: Mutex<Config>,
     registry: Arc<Registry>,
+    store: Arc<store::View>,
     notifier: Arc<Notifier>,
     logging: Arc<Logging>,
     probing: probe::Settings,
@@ -389,7 +389,7 @@ impl Host for Agent {
             self.notifier.configure(new.webhooks.clone()).map_err(|error| error.to_string())?;
         }
         self.logging.set_level(new.log_level);
-        self.registry.panic_thresholds().set(panic_thresholds(&new));
+        self.registry.set_panic_thresholds(panic_thresholds(&new));
         self.probing.targets.allow_only(new.probe_allow_cidrs.clone());
         self.probing.scripts.store(new.enable_local_script_checks, Ordering::Relaxed);
         for change in &reload.restart {
@@ -412,6 +412,10 @@ impl Host for Agent {
         self.is_draining.load(Ordering::Acquire)
     }
 
+    fn store(&self) -> StoreFacts {
+        self.store.facts()
+    }
+
     fn debug_config(&self) -> Map<String, Value> {
         let config = self.config.lock();
         let mut shown: Map<String, Value> =
@@ -419,6 +423,15 @@ impl Host for Agent {
         shown.insert("Datacenter".into(), Value::String(config.datacenter.clone()));
         shown.insert("NodeName".into(), Value::String(config.node.clone()));
         shown
+    }
+
+    fn spool_directory(&self) -> PathBuf {
+        let config = self.config.lock();
+        if config.store == StoreKind::Memory { std::env::temp_dir() } else { config.data_dir.clone() }
+    }
+
+    fn snapshot_bytes_max(&self) -> usize {
+        self.config.lock().limits.snapshot_bytes_max
     }
 }
 
@@ -465,7 +478,7 @@ fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging:
 /// Why the agent did not start.
 #[derive(Debug)]
 pub enum ServerError {
-    /// The data directory cannot be used.
+    /// The data directory, or the Redis, cannot be used.
     Store(StoreError),
     /// The registry did not open.
     Open(OpenError),

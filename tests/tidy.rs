@@ -94,7 +94,7 @@ fn bad_files() -> Vec<(&'static str, &'static str, String)> {
             "src/model/node.rs",
             "//! x\nuse crate::{\n    stdx::text,\n    http::{Method, Query},\n};\n".into(),
         ),
-        ("arrows", "src/cli/agent.rs", "//! x\nfn f() { crate::registry::open() }\n".into()),
+        ("arrows", "src/cli/agent.rs", "//! x\nfn f() { crate::api::open() }\n".into()),
         ("arrows", "src/cli/agent.rs", "//! x\npub(in crate::server) fn f() {}\n".into()),
         ("arrows", "src/api/kv.rs", "//! x\n#[cfg(test)]\nmod tests { use crate::server::run; }\n".into()),
         ("arrows", "src/sys/clock.rs", "//! x\nuse crate::clock_helpers;\n".into()),

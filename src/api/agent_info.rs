@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::api::StoreFacts;
 use crate::api::answer::{self, empty};
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
@@ -47,9 +48,21 @@ fn muster(call: &Call<'_, '_>) -> Value {
     json!({
         "Version": env!("CARGO_PKG_VERSION"),
         "ConsulApiVersion": CONSUL_API_VERSION,
+        "Store": store(&call.api.host.store()),
         "Writes": standing.word(),
         "WritesRefused": standing.reason().unwrap_or_default(),
     })
+}
+
+/// Where the registry is kept, and what that promises.
+fn store(facts: &StoreFacts) -> Value {
+    let mut shown = json!({ "Kind": facts.kind, "Guarantee": facts.guarantee });
+    if let Some(redis) = &facts.redis {
+        shown["Redis"] = json!({
+            "Place": redis.place, "Well": redis.is_well, "Standing": redis.standing, "Version": redis.version,
+        });
+    }
+    shown
 }
 
 /// `GET /v1/agent/members[?wan=1][&segment=…]`

@@ -1,14 +1,21 @@
 //! Answers: JSON with the headers that Consul's clients read, and the one way every indexed read takes.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use crate::api::cache::Kept;
+use crate::api::cache::{Found, Kept};
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
+use crate::api::etag;
 use crate::api::params::{Consistency, ReadParams, with_jitter};
+use crate::api::pieces::{ListWriter, Piece};
+use crate::api::ready::Offer;
+use crate::catalog::instance::Instance;
 use crate::catalog::topic::Topic;
+use crate::http::percent::encode_into;
 use crate::http::{Body, Response, SharedBody, Wake};
 use crate::wire::json;
 
@@ -32,17 +39,50 @@ pub struct Read {
 }
 
 /// What a read came to: a body and, if there is something to be said about it, a header.
+#[derive(Default)]
 pub struct Rendered {
     /// The JSON.
     pub body: Vec<u8>,
     /// The header with its value.
     pub header: Option<(&'static str, String)>,
+    /// The index of the last change that it shows, where that is known.
+    pub index: Option<u64>,
+    /// Where each entry stands, if it is a list of instances.
+    pub pieces: Arc<[Piece]>,
 }
 
 impl From<Vec<u8>> for Rendered {
     fn from(body: Vec<u8>) -> Rendered {
-        Rendered { body, header: None }
+        Rendered { body, ..Rendered::default() }
     }
+}
+
+/// A list of those instances that are wanted in this shape. What has not changed is taken over from the body that was
+/// kept before, so whether an instance is wanted must follow from itself and the question alone.
+pub fn list_of<'i, E: Serialize>(
+    instances: &'i [Arc<Instance>],
+    pretty: bool,
+    before: Option<&Kept>,
+    shape: impl Fn(&'i Instance) -> E,
+    is_wanted: impl Fn(&E) -> bool,
+) -> Rendered {
+    if pretty {
+        let wanted = instances.iter().map(|instance| shape(instance)).filter(is_wanted);
+        return json::list_to_vec(wanted, pretty).into();
+    }
+    let mut list = ListWriter::new(before.map(|kept| (kept.body.plain(), &*kept.pieces)));
+    for instance in instances {
+        list.push(instance, |body| {
+            let shown = shape(instance);
+            let is_wanted = is_wanted(&shown);
+            if is_wanted {
+                json::write_into(body, &shown, pretty);
+            }
+            is_wanted
+        });
+    }
+    let (body, pieces) = list.finish();
+    Rendered { body, pieces, ..Rendered::default() }
 }
 
 /// Answers an indexed read: waits if the client wants to, then gives the body that is kept, or makes one.
@@ -57,11 +97,11 @@ pub fn indexed(
     read: Read,
     render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
 ) -> Outcome {
-    indexed_variant(call, read, "", || render().map(Rendered::from))
+    indexed_variant(call, read, "", |_| render().map(Rendered::from))
 }
 
 /// As [`indexed`], where the answer depends on more than the request and the topic: `variant` tells one such answer
-/// from another.
+/// from another. `render` is given what was kept of the same question at an earlier index, if anything.
 ///
 /// # Errors
 /// As [`indexed`].
@@ -69,30 +109,68 @@ pub fn indexed_variant(
     call: &mut Call<'_, '_>,
     read: Read,
     variant: &str,
-    render: impl FnOnce() -> Result<Rendered, ApiError>,
+    render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
-    let Read { topic, params, cache_headers } = read;
-    if params.index > 0 && !wait_for_change(call, &topic, &params)? {
+    let topics = call.api.registry.topics();
+    if read.params.index > 0
+        && !wait_for_change(call, &read.topic, &read.params, || topics.index(&read.topic))?
+    {
         return Ok(Response::new(CLIENT_GONE));
     }
-    let index = call.api.registry.topics().index(&topic);
+    answer_now(call, read, variant, render)
+}
+
+/// What [`indexed_variant`] does when it has waited. A function of its own, so that its variables do not lie on the
+/// stack of a query that waits.
+#[inline(never)]
+fn answer_now(
+    call: &mut Call<'_, '_>,
+    read: Read,
+    variant: &str,
+    render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
+) -> Outcome {
+    let Read { topic, params, cache_headers } = read;
+    let mut index = call.api.registry.topics().index(&topic);
     let key = cache_key(call, variant);
-    let kept = call.api.cache.get(&key, index);
-    let is_hit = kept.is_some();
-    let kept = match kept {
-        Some(kept) => kept,
-        None => {
-            let Rendered { body, header } = render()?;
+    let mut tag = call.api.tags.tag(index, &key);
+    if etag::is_held(call.request(), &tag) {
+        return Ok(not_modified(&tag, index, params.consistency));
+    }
+    let found = call.api.cache.get(&key, index);
+    if !call.exchange.is_detached() {
+        call.api.cache_counts.count(call.row, &key, &found);
+    }
+    let is_hit = matches!(found, Found::Valid(_));
+    let kept = match found {
+        Found::Valid(kept) => kept,
+        stale_or_nothing => {
+            let before = match stale_or_nothing {
+                Found::Stale(kept) => Some(kept),
+                _ => None,
+            };
+            let Rendered { body, header, pieces, index: shown } = render(before.as_ref())?;
+            if let Some(shown) = shown.filter(|shown| *shown > index) {
+                // A change is in it whose topic is about to move: it is the answer of that index, and of no earlier.
+                index = shown;
+                tag = call.api.tags.tag(index, &key);
+            }
             let header = header.map(|(name, value)| (name, value.into()));
-            let kept = Kept { body: SharedBody::new(body), header };
-            call.api.cache.put(key, index, kept.clone());
+            let asked = before.map_or_else(Arc::default, |before| before.asked);
+            let kept = Kept { body: SharedBody::new(body), header, pieces, asked };
+            call.api.cache.put(&key, index, kept.clone());
             kept
         }
     };
+    kept.asked.fetch_add(u64::from(!call.exchange.is_detached()), Ordering::Relaxed);
+    let is_plain = variant.is_empty() && kept.header.is_none();
+    if is_hit && is_plain && params.index == 0 && !params.cached {
+        call.offer = Some(Offer { topic, index, body: kept.body.clone(), asked: kept.asked });
+    }
     let mut response = Response::new(200).with_body(Body::Shared(kept.body));
     if let Some((name, value)) = kept.header {
         response.headers.add(name, &value);
     }
+    response.headers.add("ETag", &tag);
     add_index_headers(&mut response, index, params.consistency);
     if params.cached && cache_headers == CacheHeaders::Shown {
         response.headers.add("X-Cache", if is_hit { "HIT" } else { "MISS" });
@@ -115,10 +193,11 @@ pub fn indexed_anew(
     params: ReadParams,
     render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
 ) -> Outcome {
-    if params.index > 0 && !wait_for_change(call, &topic, &params)? {
+    let topics = call.api.registry.topics();
+    if params.index > 0 && !wait_for_change(call, &topic, &params, || topics.index(&topic))? {
         return Ok(Response::new(CLIENT_GONE));
     }
-    let index = call.api.registry.topics().index(&topic);
+    let index = topics.index(&topic);
     let mut response = json_bytes(200, render()?);
     add_index_headers(&mut response, index, params.consistency);
     Ok(response)
@@ -154,7 +233,14 @@ pub fn chance() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
+
+/// What a client is told that holds the answer already.
+fn not_modified(tag: &str, index: u64, consistency: Consistency) -> Response {
+    let mut response = Response::new(304).with_header("ETag", tag);
+    add_index_headers(&mut response, index, consistency);
+    response
+}
 
 /// The headers by which clients follow the state.
 pub fn add_index_headers(response: &mut Response, index: u64, consistency: Consistency) {
@@ -168,15 +254,19 @@ pub fn add_index_headers(response: &mut Response, index: u64, consistency: Consi
 /// Waits until the topic no longer stands where the client saw it, or time is up. False when the client is gone.
 ///
 /// A client whose index is ahead of the topic's (it mixed up two indexes, or its registry was replaced) is answered at
-/// once, so that it learns the right one.
-fn wait_for_change(call: &mut Call<'_, '_>, topic: &Topic, params: &ReadParams) -> Result<bool, ApiError> {
-    let topics = call.api.registry.topics();
-    if topics.index(topic) != params.index {
+/// once, so that it learns the right one. `index` says where the topic stands.
+pub(super) fn wait_for_change(
+    call: &mut Call<'_, '_>,
+    topic: &Topic,
+    params: &ReadParams,
+    index: impl Fn() -> u64,
+) -> Result<bool, ApiError> {
+    if index() != params.index {
         return Ok(true);
     }
     let deadline = call.api.clock.now() + with_jitter(params.wait, chance());
-    let _watch = topics.watch(topic.clone(), call.exchange.waker())?;
-    while topics.index(topic) == params.index {
+    let _watch = call.api.registry.topics().watch(topic.clone(), call.exchange.waker())?;
+    while index() == params.index {
         match call.exchange.park(deadline) {
             Wake::Signal => {}
             Wake::Deadline | Wake::Draining => return Ok(true),
@@ -186,20 +276,27 @@ fn wait_for_change(call: &mut Call<'_, '_>, topic: &Topic, params: &ReadParams) 
     Ok(true)
 }
 
-/// What distinguishes one answer from another: the path, every parameter but those that say when to answer, and the
-/// variant.
-fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
+/// What distinguishes one answer from another: the path and, in order, every parameter but those that say when to
+/// answer. Written as the target of a request that asks for it; the variant follows.
+pub(super) fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
     let request = call.request();
     let mut key = String::with_capacity(64);
-    key.push_str(request.path());
-    for (name, value) in request.query().iter() {
-        if matches!(name, "passing" | "tag" | "node-meta" | "near" | "filter" | "pretty") {
-            // Control characters cannot stand in names and so separate them.
-            key.extend(["\u{1}", name, "\u{2}", value]);
+    encode_into(&mut key, request.path());
+    let counts = |name: &str| matches!(name, "passing" | "tag" | "node-meta" | "near" | "filter" | "pretty");
+    let mut parameters: Vec<_> = request.query().iter().filter(|(name, _)| counts(name)).collect();
+    parameters.sort_unstable();
+    for (position, (name, value)) in parameters.into_iter().enumerate() {
+        key.extend([if position == 0 { "?" } else { "&" }, name]);
+        if !value.is_empty() {
+            key.push('=');
+            encode_into(&mut key, value);
         }
     }
     if !variant.is_empty() {
-        key.extend(["\u{3}", variant]);
+        key.extend([VARIANT_MARK, variant]);
     }
     key
 }
+
+/// Stands before the variant in a key; in a target it would be encoded.
+pub const VARIANT_MARK: &str = "\u{3}";

@@ -1,42 +1,44 @@
 //! Finished response bodies, kept for as long as nothing they show has changed.
 //!
 //! An entry is valid exactly while its topic stands at the index it was made for, so the cache cannot serve a stale
-//! answer; what is evicted only costs time.
+//! answer; what is evicted only costs time. A body that has become stale stays until it is replaced: most of the next
+//! one can be taken over from it ([`pieces`](crate::api::pieces)).
 
 use std::hash::{BuildHasher, RandomState};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::api::pieces::Piece;
 use crate::http::SharedBody;
 
 /// Shards: enough that two workers seldom want the same lock.
 const SHARDS: usize = 16;
 
-/// Entries kept in all. A thousand services asked in one way each; more is memory for questions nobody repeats.
-const ENTRIES_MAX: usize = 1_024;
+/// A body larger than this part of all bytes is not kept: it would drive out too much else.
+const BODY_FRACTION_MAX: usize = 4;
 
-/// Bytes of bodies kept in one shard, compressed twins included: 64 MiB in all. A body larger than this is not kept.
-const SHARD_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bodies.
+    pub entries_max: usize,
+    /// Bytes of bodies, compressed twins included.
+    pub bytes_max: usize,
+}
+
+type Shard = Mutex<LruCache<Box<str>, Entry>>;
 
 /// The cache.
 pub struct BodyCache {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Shard]>,
     hasher: RandomState,
-    /// How often a valid body was there.
-    pub hits: AtomicU64,
-    /// How often a body had to be made.
-    pub misses: AtomicU64,
-    /// Bodies dropped to stay within the bounds.
-    pub evictions: AtomicU64,
-}
-
-struct Shard {
-    entries: LruCache<String, Entry>,
-    bytes: usize,
+    bounds: Bounds,
+    entries: AtomicUsize,
+    bytes: AtomicUsize,
+    evictions: AtomicU64,
 }
 
 /// What is kept of an answer.
@@ -46,6 +48,20 @@ pub struct Kept {
     pub body: Arc<SharedBody>,
     /// A header that belongs to it.
     pub header: Option<(&'static str, Arc<str>)>,
+    /// Where each entry of a list stands in the body; empty for what is no list of instances.
+    pub pieces: Arc<[Piece]>,
+    /// How often it was asked for, as it is now and as it was before.
+    pub asked: Arc<AtomicU64>,
+}
+
+/// What there is for a key.
+pub enum Found {
+    /// The body of now.
+    Valid(Kept),
+    /// The body of an earlier index.
+    Stale(Kept),
+    /// None.
+    Nothing,
 }
 
 struct Entry {
@@ -57,59 +73,113 @@ struct Entry {
 
 impl BodyCache {
     /// An empty cache.
-    pub fn new() -> BodyCache {
-        let entries = NonZeroUsize::new(ENTRIES_MAX / SHARDS).unwrap_or(NonZeroUsize::MIN);
-        let shard = || Mutex::new(Shard { entries: LruCache::new(entries), bytes: 0 });
+    pub fn new(bounds: Bounds) -> BodyCache {
         BodyCache {
-            shards: (0..SHARDS).map(|_| shard()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
             hasher: RandomState::new(),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
+            bounds,
+            entries: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
         }
     }
 
-    /// What was made for `key` while its topic stood at `index`.
-    pub fn get(&self, key: &str, index: u64) -> Option<Kept> {
-        let mut shard = self.shard(key).lock();
-        let kept =
-            shard.entries.get(key).filter(|entry| entry.index == index).map(|entry| entry.kept.clone());
-        drop(shard);
-        let counter = if kept.is_some() { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
-        kept
+    /// What was made for `key`; valid when it was made while its topic stood at `index`.
+    pub fn get(&self, key: &str, index: u64) -> Found {
+        let mut shard = self.shards[self.shard_of(key)].lock();
+        match shard.get(key) {
+            Some(entry) if entry.index == index => Found::Valid(entry.kept.clone()),
+            Some(entry) => Found::Stale(entry.kept.clone()),
+            None => Found::Nothing,
+        }
     }
 
     /// Keeps what was made for `key` while its topic stood at `index`.
-    pub fn put(&self, key: String, index: u64, kept: Kept) {
+    pub fn put(&self, key: &str, index: u64, kept: Kept) {
         // The compressed twin is made later and is a fraction of the body; it is counted as if it were there.
         let body_bytes = kept.body.plain().len();
-        let bytes = key.len() + body_bytes + body_bytes / 4;
-        if bytes > SHARD_BYTES_MAX {
+        let bytes = key.len() + body_bytes + body_bytes / 4 + kept.pieces.len() * size_of::<Piece>();
+        if bytes > self.bounds.bytes_max / BODY_FRACTION_MAX {
             return;
         }
-        let mut shard = self.shard(&key).lock();
-        shard.bytes += bytes;
-        if let Some((old_key, old)) = shard.entries.push(key.clone(), Entry { index, kept, bytes }) {
-            shard.bytes -= old.bytes;
-            self.evictions.fetch_add(u64::from(old_key != key), Ordering::Relaxed);
+        let at = self.shard_of(key);
+        let before = self.shards[at].lock().push(key.into(), Entry { index, kept, bytes });
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        match before {
+            Some((_, before)) => drop(self.bytes.fetch_sub(before.bytes, Ordering::Relaxed)),
+            None => drop(self.entries.fetch_add(1, Ordering::Relaxed)),
         }
-        while shard.bytes > SHARD_BYTES_MAX
-            && let Some((_, old)) = shard.entries.pop_lru()
+        self.make_room(at);
+    }
+
+    /// Evicts what was asked for longest ago until the bounds hold: from the shard that has grown, its newest apart,
+    /// and then from the others.
+    fn make_room(&self, grown: usize) {
+        for (shard, left) in
+            (0..SHARDS).map(|step| (grown + step) % SHARDS).zip([1].into_iter().chain([0; SHARDS]))
         {
-            shard.bytes -= old.bytes;
-            self.evictions.fetch_add(1, Ordering::Relaxed);
+            while self.len() > self.bounds.entries_max || self.bytes() > self.bounds.bytes_max {
+                let mut shard = self.shards[shard].lock();
+                let Some((_, old)) = (shard.len() > left).then(|| shard.pop_lru()).flatten() else { break };
+                drop(shard);
+                self.entries.fetch_sub(1, Ordering::Relaxed);
+                self.bytes.fetch_sub(old.bytes, Ordering::Relaxed);
+                self.evictions.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
-    fn shard(&self, key: &str) -> &Mutex<Shard> {
-        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    /// How much may be kept.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
-}
 
-impl Default for BodyCache {
-    fn default() -> Self {
-        BodyCache::new()
+    /// Bodies kept, the stale ones included.
+    pub fn len(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bodies dropped to stay within the bounds.
+    pub fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
+    }
+
+    /// Counts a key as asked for so often more.
+    pub fn credit(&self, key: &str, asked: u64) {
+        let shard = self.shards[self.shard_of(key)].lock();
+        if let Some(entry) = shard.peek(key) {
+            entry.kept.asked.fetch_add(asked, Ordering::Relaxed);
+        }
+    }
+
+    /// The keys asked for most, with how often, at most `count` of them, the first ones first. Looks at every entry.
+    pub fn most_asked(&self, count: usize) -> Vec<(Box<str>, u64)> {
+        let mut asked = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            asked.extend(
+                shard.iter().map(|(key, entry)| (key.clone(), entry.kept.asked.load(Ordering::Relaxed))),
+            );
+        }
+        asked.sort_unstable_by(|(left_key, left), (right_key, right)| {
+            right.cmp(left).then_with(|| left_key.cmp(right_key))
+        });
+        asked.truncate(count);
+        asked
+    }
+
+    fn shard_of(&self, key: &str) -> usize {
+        self.hasher.hash_one(key) as usize % SHARDS
     }
 }
 
@@ -117,35 +187,68 @@ impl Default for BodyCache {
 mod tests {
     use super::*;
 
+    const BOUNDS: Bounds = Bounds { entries_max: 100, bytes_max: 100_000 };
+
     fn body(bytes: usize) -> Kept {
-        Kept { body: SharedBody::new(vec![b'x'; bytes]), header: None }
+        let body = SharedBody::new(vec![b'x'; bytes]);
+        Kept { body, header: None, pieces: Arc::new([]), asked: Arc::default() }
+    }
+
+    fn length(found: Found) -> Option<usize> {
+        match found {
+            Found::Valid(kept) => Some(kept.body.plain().len()),
+            Found::Stale(_) | Found::Nothing => None,
+        }
     }
 
     #[test]
     fn a_body_is_valid_at_its_index_only() {
-        let cache = BodyCache::new();
-        cache.put("key".into(), 7, body(1));
-        assert!(cache.get("key", 7).is_some());
-        assert!(cache.get("key", 8).is_none() && cache.get("key", 6).is_none());
-        cache.put("key".into(), 8, body(2));
-        assert_eq!(cache.get("key", 8).map(|kept| kept.body.plain().len()), Some(2));
-        assert_eq!((cache.hits.load(Ordering::Relaxed), cache.misses.load(Ordering::Relaxed)), (2, 2));
+        let cache = BodyCache::new(BOUNDS);
+        assert!(matches!(cache.get("key", 7), Found::Nothing));
+        cache.put("key", 7, body(1));
+        assert_eq!(length(cache.get("key", 7)), Some(1));
+        assert!(matches!((cache.get("key", 8), cache.get("key", 6)), (Found::Stale(_), Found::Stale(_))));
+        cache.put("key", 8, body(2));
+        assert_eq!((length(cache.get("key", 8)), cache.len()), (Some(2), 1));
     }
 
     #[test]
-    fn entries_and_bytes_are_bounded() {
-        let cache = BodyCache::new();
-        (0..4 * ENTRIES_MAX).for_each(|n| cache.put(format!("key {n}"), 1, body(1)));
-        let entries =
-            |cache: &BodyCache| cache.shards.iter().map(|shard| shard.lock().entries.len()).sum::<usize>();
-        assert!(entries(&cache) <= ENTRIES_MAX);
-        (0..200).for_each(|n| cache.put(format!("big {n}"), 1, body(SHARD_BYTES_MAX / 2)));
-        cache.put("too big".into(), 1, body(SHARD_BYTES_MAX));
-        assert!(cache.get("too big", 1).is_none());
-        for shard in &cache.shards {
-            let shard = shard.lock();
-            assert!(shard.bytes <= SHARD_BYTES_MAX);
-            assert_eq!(shard.bytes, shard.entries.iter().map(|(_, entry)| entry.bytes).sum::<usize>());
+    fn entries_and_bytes_are_bounded_and_the_newest_stays() {
+        let cache = BodyCache::new(BOUNDS);
+        let held = |cache: &BodyCache| {
+            let mut held = (0, 0);
+            for shard in &cache.shards {
+                shard.lock().iter().for_each(|(_, entry)| held = (held.0 + 1, held.1 + entry.bytes));
+            }
+            held
+        };
+        for number in 0..1_000 {
+            let key = format!("key {number}");
+            cache.put(&key, 1, body(1));
+            assert!(length(cache.get(&key, 1)).is_some(), "{key}");
         }
+        assert_eq!((cache.len(), cache.evictions()), (BOUNDS.entries_max, 900));
+        for number in 0..50 {
+            let key = format!("big {number}");
+            cache.put(&key, 1, body(15_000));
+            assert!(length(cache.get(&key, 1)).is_some(), "{key}");
+            assert!(cache.bytes() <= BOUNDS.bytes_max);
+        }
+        cache.put("too big", 1, body(BOUNDS.bytes_max / BODY_FRACTION_MAX));
+        assert!(matches!(cache.get("too big", 1), Found::Nothing));
+        assert_eq!(held(&cache), (cache.len(), cache.bytes()));
+    }
+
+    #[test]
+    fn what_was_asked_most_comes_first() {
+        let cache = BodyCache::new(BOUNDS);
+        for (key, asked) in [("a", 1), ("b", 3), ("c", 2), ("d", 3)] {
+            let kept = body(1);
+            kept.asked.store(asked, Ordering::Relaxed);
+            cache.put(key, 1, kept);
+        }
+        let most: Vec<(String, u64)> =
+            cache.most_asked(3).into_iter().map(|(key, asked)| (key.into(), asked)).collect();
+        assert_eq!(most, [("b".to_owned(), 3), ("d".to_owned(), 3), ("c".to_owned(), 2)]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::api::error::ApiError;
 use crate::api::params::{ReadParams, query_of};
+use crate::api::ready::Offer;
 use crate::http::{Exchange, Query, Request, Response};
 use crate::stdx::text::Text;
 
@@ -15,8 +16,12 @@ pub struct Call<'a, 'e> {
     pub api: &'a Api,
     /// The request and the connection it came on.
     pub exchange: &'a mut Exchange<'e>,
+    /// The row, by its number in the table of routes.
+    pub row: usize,
     /// The rest of the path where the row's path ends in `/`.
     pub argument: Text,
+    /// Set by a handler whose answer would be the same for the same target.
+    pub offer: Option<Offer>,
 }
 
 impl Call<'_, '_> {

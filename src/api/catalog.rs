@@ -2,10 +2,15 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/catalog>
 
-use crate::api::answer::{self, CacheHeaders, Read, indexed, yes};
+use crate::api::answer::{self, CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of, yes};
 use crate::api::call::{Call, Outcome};
+use crate::api::delta;
+use crate::api::difference::Viewpoint;
 use crate::api::error::ApiError;
 use crate::api::selection::{self, has_meta, has_tags, near_first, passes};
+use crate::catalog::instance::Instance;
+use crate::catalog::panic::Panic;
+use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
 use std::sync::Arc;
 
@@ -102,20 +107,39 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let name = call.required("Missing service name")?.folded();
     let filter = selection::indexed_filter(&params, &select::CATALOG_SERVICE)?;
     let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
+    let wanted = |instance: &Instance| {
+        has_tags(instance, &tags) && has_meta(instance.node.meta.as_ref(), &params.node_meta)
+    };
+    if delta::is_asked(call.query()?)? {
+        let registry = call.api.registry.clone();
+        let wants = |instance: &Instance, _: Option<&Panic>| {
+            let datacenter = &registry.own_node().datacenter;
+            let shown = || CatalogService::new(&instance.node, &instance.service, datacenter);
+            wanted(instance) && passes(filter.as_ref(), &shown())
+        };
+        let aspect = Aspect::Catalog;
+        return delta::answer(
+            call,
+            &Viewpoint { name: &name, aspect, threshold: None, wants: &wants },
+            &params,
+        );
+    }
     let registry = &*call.api.registry;
     let topic = Topic::Service(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
-    indexed(call, read, || {
-        let mut instances = registry.views().instances(&name);
-        instances.retain(|instance| {
-            has_tags(instance, &tags) && has_meta(instance.node.meta.as_ref(), &params.node_meta)
-        });
+    indexed_variant(call, read, "", |before| {
+        let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Catalog);
+        instances.retain(|instance| wanted(instance));
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
-        let shown =
-            instances.iter().map(|found| CatalogService::new(&found.node, &found.service, datacenter));
-        let wanted = shown.filter(|service| passes(filter.as_ref(), service));
-        Ok(json::list_to_vec(wanted, params.pretty))
+        let list = list_of(
+            &instances,
+            params.pretty,
+            before,
+            |found| CatalogService::new(&found.node, &found.service, datacenter),
+            |service| passes(filter.as_ref(), service),
+        );
+        Ok(Rendered { index, ..list })
     })
 }
 

@@ -40,6 +40,11 @@ impl ApiError {
         ApiError::new(404, message)
     }
 
+    /// 503: all places are taken; trying again in a while may help.
+    pub fn busy(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(503, message).retry(5)
+    }
+
     /// The same, with the headers of an indexed read that has nothing to show.
     pub fn on_indexed_read(self) -> ApiError {
         ApiError { of_indexed_read: true, ..self }
@@ -75,6 +80,7 @@ impl From<WriteError> for ApiError {
             WriteError::Refused(refusal) => ApiError::new(status_of(refusal), message),
             WriteError::Busy { .. } => ApiError::new(503, message).retry(1),
             WriteError::Full { .. } => ApiError::new(507, message).retry(10),
+            WriteError::Unavailable { .. } => ApiError::new(503, message).retry(2),
             WriteError::ReadOnly { .. } => ApiError::new(503, message).retry(60),
             WriteError::Oversize { .. } => ApiError::bad_request(message),
             WriteError::Closing => ApiError::new(503, message).retry(1),
@@ -113,7 +119,6 @@ impl From<Ended> for ApiError {
 
 impl From<TooManyWatchers> for ApiError {
     fn from(error: TooManyWatchers) -> Self {
-        let message = format!("{} blocking queries are waiting already: try again later", error.max);
-        ApiError::new(503, message).retry(5)
+        ApiError::busy(format!("{} blocking queries are waiting already: try again later", error.max))
     }
 }

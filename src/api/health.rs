@@ -2,16 +2,21 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/health>
 
-use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant};
+use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of};
 use crate::api::call::{Call, Outcome};
+use crate::api::delta;
+use crate::api::difference::Viewpoint;
 use crate::api::panic;
 use crate::api::params::ReadParams;
 use crate::api::question::Question;
 use crate::api::selection::{self, has_meta, near_first, passes};
-use crate::catalog::instance::CheckView;
+use crate::catalog::instance::{CheckView, Instance};
+use crate::catalog::panic::Panic;
+use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
 use crate::model::Status;
 use crate::registry::Registry;
+use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::select;
 use crate::wire::show::{HealthCheck, HealthEntry};
@@ -21,26 +26,44 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
     let question = Question::read(call, &params, &name)?;
+    if delta::is_asked(call.query()?)? {
+        return changes(call, &params, &name, &question);
+    }
     let registry = &*call.api.registry;
     let topic = Topic::Health(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
-    let answer = indexed_variant(call, read, &panic::variant(question.threshold), || {
-        let mut instances = registry.views().instances(&name);
+    let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
+        let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Health);
         let panic = question.panic(&instances);
         instances.retain(|instance| question.objection(instance, panic.as_ref()).is_none());
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
-        let shown = instances
-            .iter()
-            .map(|found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter));
-        let wanted = shown.filter(|entry| question.filter_objection(entry).is_none());
-        let body = json::list_to_vec(wanted, params.pretty);
-        Ok(Rendered { body, header: panic.map(|panic| (panic::HEADER, panic.summary())) })
+        let list = list_of(
+            &instances,
+            params.pretty,
+            before,
+            |found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter),
+            |entry| question.filter_objection(entry).is_none(),
+        );
+        Ok(Rendered { header: panic.map(|panic| (panic::HEADER, panic.summary())), index, ..list })
     })?;
-    if answer.headers.get(panic::HEADER).is_some() {
+    if question.threshold.is_some() && answer.headers.get(panic::HEADER).is_some() {
         call.api.counters.answers_in_panic.inc();
     }
-    Ok(answer.with_header("X-Consul-Query-Backend", "blocking-query"))
+    answer.headers.add("X-Consul-Query-Backend", "blocking-query");
+    Ok(answer)
+}
+
+/// The same with `&delta=1`: what has changed of it.
+fn changes(call: &mut Call<'_, '_>, params: &ReadParams, name: &Text, question: &Question) -> Outcome {
+    let registry = call.api.registry.clone();
+    let wants = |instance: &Instance, panic: Option<&Panic>| {
+        let Instance { node, service, checks } = instance;
+        let entry = || HealthEntry::new(node, service, checks, &registry.own_node().datacenter);
+        question.objection(instance, panic).is_none() && question.filter_objection(&entry()).is_none()
+    };
+    let threshold = question.threshold;
+    delta::answer(call, &Viewpoint { name, aspect: Aspect::Health, threshold, wants: &wants }, params)
 }
 
 /// `GET /v1/health/node/:node`

@@ -7,10 +7,14 @@
 pub mod answer;
 pub mod await_health;
 pub mod cache;
+pub mod cache_counts;
+pub mod cache_report;
 pub mod call;
 pub mod error;
 pub mod params;
+pub mod pieces;
 pub mod question;
+pub mod ready;
 pub mod router;
 pub mod routes;
 
@@ -19,27 +23,42 @@ pub mod agent_health;
 pub mod agent_info;
 pub mod agent_services;
 pub mod catalog;
+pub mod delta;
+pub mod difference;
 pub mod drain;
+pub mod etag;
 pub mod explain;
 pub mod health;
 pub mod history;
 pub mod maintenance;
 pub mod operations;
 pub mod panic;
+pub mod renderings;
 pub mod selection;
+pub mod snapshot;
+pub mod stream;
 pub mod times;
+pub mod warm;
 pub mod webhooks;
 
 use std::io;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::api::cache::BodyCache;
+use crate::api::cache::{BodyCache, Bounds};
+use crate::api::cache_counts::CacheCounts;
 use crate::api::call::Call;
 use crate::api::error::ApiError;
+use crate::api::etag::Tags;
+use crate::api::ready::{Offer, ReadyAnswers};
+use crate::api::renderings::Renderings;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Verb};
-use crate::http::{Body, Exchange, Handler, Method, Response};
+use crate::api::snapshot::Snapshots;
+use crate::api::stream::Streams;
+use crate::api::warm::Warmed;
+use crate::http::{Body, Exchange, Handler, Method, Request, Response};
 use crate::notify::Notifier;
 use crate::registry::Registry;
 use crate::stdx::text::Text;
@@ -62,8 +81,41 @@ pub trait Host: Send + Sync {
     /// Whether the process is on its way out.
     fn is_draining(&self) -> bool;
 
+    /// Where the registry is kept, and how that is.
+    fn store(&self) -> StoreFacts;
+
     /// What the agent was configured with, for people.
     fn debug_config(&self) -> serde_json::Map<String, serde_json::Value>;
+
+    /// A directory in which a big body may wait.
+    fn spool_directory(&self) -> PathBuf;
+
+    /// Bytes that a snapshot may have.
+    fn snapshot_bytes_max(&self) -> usize;
+}
+
+/// Where the registry is kept, for people.
+#[derive(Clone, Debug)]
+pub struct StoreFacts {
+    /// The word of the configuration for it.
+    pub kind: &'static str,
+    /// What an acknowledged write survives, as things stand.
+    pub guarantee: &'static str,
+    /// The Redis it is kept in as well, if it is.
+    pub redis: Option<RedisFacts>,
+}
+
+/// How the Redis of a store is.
+#[derive(Clone, Debug)]
+pub struct RedisFacts {
+    /// Where it is, without any password.
+    pub place: String,
+    /// Whether it has everything that is acknowledged.
+    pub is_well: bool,
+    /// How it is, since when, and how much it lacks.
+    pub standing: String,
+    /// Its version, once it was reached.
+    pub version: String,
 }
 
 /// Threads that read files for answers; only `/v1/agent/host` does.
@@ -106,9 +158,16 @@ pub struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) cache: Arc<BodyCache>,
+    pub(crate) cache_counts: Arc<CacheCounts>,
+    ready: ReadyAnswers,
+    pub(crate) warmed: OnceLock<Warmed>,
+    pub(crate) renderings: Arc<Renderings>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) tags: Tags,
     pub(crate) clock: Clock,
     router: Router,
     pub(crate) offload: Offload,
+    pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
     /// Counters of each row, in the order of the table.
     rows: Vec<RouteMetrics>,
@@ -117,7 +176,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over `registry`.
+    /// An API over `registry` that keeps as many finished bodies as `cache` says, with at most `streams_max` streams of
+    /// changes.
     ///
     /// # Errors
     /// The system's, when it gives no thread for reading files.
@@ -127,20 +187,36 @@ impl Api {
         metrics: Arc<Metrics>,
         host: Arc<dyn Host>,
         clock: Clock,
+        cache: Bounds,
+        streams_max: usize,
     ) -> io::Result<Api> {
+        let entries_max = cache.entries_max;
+        let (cache, cache_counts) =
+            (Arc::new(BodyCache::new(cache)), Arc::new(CacheCounts::new(ROUTES.len())));
+        cache_counts::expose(&metrics, &cache, &cache_counts);
         let label = |verb| match verb {
             Verb::Put => "PUT",
             Verb::GetOrPut => "GET|PUT",
             Verb::Get | Verb::Any => "GET",
         };
         let counters = |verb, path| metrics.route(label(verb), path);
+        let streams = Arc::new(Streams::new(streams_max, &metrics));
+        let counted = streams.clone();
+        metrics.read(families::STREAMS, &[], move || counted.open() as f64);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
+            snapshots: Snapshots::new()?,
             counters: Counters::new(&metrics),
             router: Router::new(),
             rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
             nowhere: metrics.route("GET", "none"),
-            cache: Arc::default(),
+            cache,
+            cache_counts,
+            ready: ReadyAnswers::new(entries_max),
+            warmed: OnceLock::new(),
+            renderings: Arc::default(),
+            streams,
+            tags: Tags::default(),
             registry,
             notifier,
             metrics,
@@ -149,22 +225,31 @@ impl Api {
         })
     }
 
-    fn dispatch(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
+    /// The cache of finished bodies.
+    pub fn cache(&self) -> &Arc<BodyCache> {
+        &self.cache
+    }
+
+    fn dispatch(&self, exchange: &mut Exchange<'_>) -> Dispatched<'_> {
         let request = exchange.request();
         let (path_sent, query_sent) = request.path_and_query_sent();
-        let (number, argument) = match self.router.find(request.path(), path_sent) {
-            Target::Route(number, argument) => (number, Text::from(argument)),
+        let nowhere = |response| Dispatched { response, counters: &self.nowhere, offer: None };
+        let (row, argument) = match self.router.find(request.path(), path_sent) {
+            Target::Route(row, argument) => (row, Text::from(argument)),
             Target::Redirect(path) => {
                 let location = if query_sent.is_empty() { path } else { format!("{path}?{query_sent}") };
-                return (redirect(&location), &self.nowhere);
+                return nowhere(redirect(&location));
             }
-            Target::Nowhere => return (Response::new(404), &self.nowhere),
+            Target::Nowhere => return nowhere(Response::new(404)),
         };
-        let (route, counters) = (&ROUTES[number], &self.rows[number]);
+        let (route, counters) = (&ROUTES[row], &self.rows[row]);
+        let mut offer = None;
         let response = match request.method() {
             method if route.accepts(method) => {
-                let mut call = Call { api: self, exchange, argument };
-                check_path(&call).and_then(|()| (route.handler)(&mut call)).unwrap_or_else(Response::from)
+                let mut call = Call { api: self, exchange, row, argument, offer: None };
+                let outcome = check_path(&call).and_then(|()| (route.handler)(&mut call));
+                offer = call.offer.map(|offer| (row, offer));
+                outcome.unwrap_or_else(Response::from)
             }
             Method::Options => Response::new(200).with_header("Allow", route.allowed()),
             _ => {
@@ -172,20 +257,60 @@ impl Api {
                 Response::text(405, sentence).with_header("Allow", route.allowed())
             }
         };
+        Dispatched { response, counters, offer }
+    }
+
+    /// The answer by the short cut, if there is one. With panic thresholds an answer depends on more than its topic.
+    ///
+    /// A function of its own, so that its variables do not lie on the stack of a query that waits.
+    #[inline(never)]
+    fn ready(&self, request: &Request) -> Option<(Response, &RouteMetrics)> {
+        if !self.registry.panic_thresholds().is_empty() {
+            return None;
+        }
+        let ready = self.ready.find(request)?;
+        let response = ready.response()?;
+        self.cache_counts.hit(ready.row);
+        Some((response, &self.rows[ready.row]))
+    }
+
+    /// The answer by the long way; what would be the same for the same target is ready from now on.
+    fn answer(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
+        let Dispatched { mut response, counters, offer } = self.dispatch(exchange);
+        let request = exchange.request();
+        if request.path().starts_with("/v1/") {
+            response.headers.add("X-Consul-Default-Acl-Policy", "allow");
+        }
+        if let Some((row, offer)) = offer.filter(|_| response.status == 200) {
+            self.ready.put(self.registry.topics(), request, &response, row, offer);
+        }
         (response, counters)
     }
+}
+
+/// What became of a request in the table of routes.
+struct Dispatched<'a> {
+    response: Response,
+    counters: &'a RouteMetrics,
+    offer: Option<(usize, Offer)>,
 }
 
 impl Handler for Api {
     fn handle(&self, exchange: &mut Exchange<'_>) -> Response {
         let started = Instant::now();
-        let (mut response, counters) = self.dispatch(exchange);
-        if exchange.request().path().starts_with("/v1/") {
-            response.headers.add("X-Consul-Default-Acl-Policy", "allow");
-        }
+        let ready = self.ready(exchange.request());
+        let (response, counters) = ready.unwrap_or_else(|| self.answer(exchange));
         counters.answered(response.status, started.elapsed());
         log_answer(exchange, response.status, started);
         response
+    }
+
+    fn body_bytes_max(&self, method: Method, path: &str) -> Option<usize> {
+        snapshot::takes_snapshot(method, path).then(|| self.host.snapshot_bytes_max())
+    }
+
+    fn reads_body(&self, method: Method, path: &str) -> bool {
+        snapshot::takes_snapshot(method, path)
     }
 }
 

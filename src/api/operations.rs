@@ -1,5 +1,6 @@
 //! What operators and orchestrators ask: is it alive, is it ready, what does it count.
 
+use crate::api::StoreFacts;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::http::{Body, Response};
@@ -10,7 +11,9 @@ pub fn live(_: &mut Call<'_, '_>) -> Outcome {
     Ok(Response::text(200, "ok"))
 }
 
-/// `GET /readyz`: every read and write is served. 503 with the reason otherwise.
+/// `GET /readyz[?verbose]`: every read is served from the complete registry, and no restart is needed for writes to be.
+/// 503 with the reason otherwise. A Redis that is away is no reason: reads go on, and so do writes unless they are to
+/// be refused then. With `verbose` a line for each part says how it is.
 pub fn ready(call: &mut Call<'_, '_>) -> Outcome {
     if call.api.host.is_draining() {
         return Err(ApiError::new(503, "draining: this process is shutting down"));
@@ -19,7 +22,20 @@ pub fn ready(call: &mut Call<'_, '_>) -> Outcome {
     if let Some(reason) = standing.reason() {
         return Err(ApiError::new(503, format!("{}: {reason}", standing.word())));
     }
-    Ok(Response::text(200, "ready"))
+    let verbose = call.query()?.first("verbose").is_some();
+    Ok(Response::text(200, if verbose { parts(&call.api.host.store()) } else { "ready".to_owned() }))
+}
+
+/// A line for each part: `[+]` for what is as it should be, `[-]` for what is not.
+fn parts(store: &StoreFacts) -> String {
+    let mut lines =
+        vec!["[+] registry: complete".to_owned(), format!("[+] store {}: {}", store.kind, store.guarantee)];
+    lines.extend(store.redis.iter().map(|redis| {
+        let sign = if redis.is_well { '+' } else { '-' };
+        format!("[{sign}] {}: {}", redis.place, redis.standing)
+    }));
+    lines.push("ready".to_owned());
+    lines.join("\n")
 }
 
 /// `GET /health`: as [`ready`], with figures.

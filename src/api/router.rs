@@ -40,12 +40,13 @@ impl Router {
         if let Some(number) = self.rows.get(path) {
             return Target::Route(*number, "");
         }
-        let slashes = path.match_indices('/').map(|(at, _)| at + 1);
-        let mut prefixes: Vec<usize> = slashes.filter(|end| *end > 1).collect();
-        while let Some(end) = prefixes.pop() {
-            if let Some(number) = self.rows.get(&path[..end]) {
-                return Target::Route(*number, &path[end..]);
+        // From the longest prefix that ends in a slash to the shortest; `/` alone is nobody's prefix.
+        let mut rest = path;
+        while let Some(slash) = rest.bytes().rposition(|byte| byte == b'/').filter(|slash| *slash > 0) {
+            if let Some(number) = self.rows.get(&path[..=slash]) {
+                return Target::Route(*number, &path[slash + 1..]);
             }
+            rest = &path[..slash];
         }
         let with_slash = format!("{path}/");
         match self.rows.get(with_slash.as_str()) {
@@ -87,6 +88,11 @@ impl Route {
 
 /// The path without empty and dotted segments; `None` when it has none. A final slash is kept.
 fn cleaned(path: &str) -> Option<String> {
+    // One look at the bytes clears nearly every path.
+    let is_suspect = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'/' | b'.');
+    if !path.as_bytes().windows(2).any(is_suspect) {
+        return None;
+    }
     let is_odd = |segment: &str| matches!(segment, "." | "..");
     if !path.contains("//") && !path.split('/').any(is_odd) {
         return None;

@@ -5,8 +5,8 @@
 
 use crate::api::call::{Call, Outcome};
 use crate::api::{
-    agent_checks, agent_health, agent_info, agent_services, catalog, drain, explain, health, history,
-    maintenance, operations, webhooks,
+    agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain, health,
+    history, maintenance, operations, snapshot, stream, webhooks,
 };
 
 /// One row.
@@ -86,8 +86,10 @@ pub const ROUTES: &[Route] = &[
     get("/v1/health/state/", health::state),
     any("/v1/acl/", agent_info::acl_disabled),
     any("/v1/agent/token/", agent_info::acl_disabled),
+    get_or_put(snapshot::PATH, snapshot::save_or_restore),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
+    get("/v1/muster/cache", cache_report::show),
     get("/v1/muster/drain", drain::list),
     get_or_put("/v1/muster/drain/", drain::one),
     get("/v1/muster/explain", explain::query),
@@ -95,6 +97,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/muster/history/check/", history::check),
     get("/v1/muster/history/service/", history::service),
     get("/v1/muster/history/node/", history::node),
+    get("/v1/muster/stream", stream::open),
     get("/v1/muster/webhooks", webhooks::list),
     get("/v1/muster/webhooks/dead/", webhooks::dead),
     put("/v1/muster/webhooks/retry/", webhooks::retry),

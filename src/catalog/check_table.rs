@@ -16,6 +16,13 @@ pub struct CheckTable {
 impl CheckTable {
     /// Puts, or with `None` removes, a check; gives the status it was filed under.
     pub fn put(&mut self, key: &Position, view: Option<CheckView>) -> Option<Status> {
+        // The usual case: the same check in the same status.
+        if let Some(view) = &view
+            && let Some(place) = self.by_status_mut(view.check.status).get_mut(key)
+        {
+            *place = view.clone();
+            return Some(view.check.status);
+        }
         let before = [Status::Passing, Status::Warning, Status::Critical]
             .into_iter()
             .find(|status| self.by_status_mut(*status).remove(key).is_some());

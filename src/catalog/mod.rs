@@ -14,6 +14,7 @@ pub mod instance;
 pub mod node_record;
 pub mod node_table;
 pub mod panic;
+pub mod service_log;
 pub mod service_table;
 pub mod state;
 pub mod topic;
@@ -22,5 +23,6 @@ pub mod update;
 
 mod drain;
 mod registration;
+mod restore;
 #[cfg(test)]
 mod tests;

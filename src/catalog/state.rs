@@ -64,6 +64,21 @@ impl State {
         self.nodes.iter()
     }
 
+    /// Key of the agent's own node.
+    pub(super) fn own_node(&self) -> &Text {
+        &self.own_node
+    }
+
+    /// Whether so many nodes and instances in all would be within the bounds.
+    pub(super) fn check_room(&self, nodes: usize, instances: usize) -> Result<(), Refusal> {
+        let Bounds { nodes_max, instances_max } = self.bounds;
+        match (nodes > nodes_max, instances > instances_max) {
+            (true, _) => Err(Refusal::Full { what: "nodes", max: nodes_max }),
+            (_, true) => Err(Refusal::Full { what: "service instances", max: instances_max }),
+            _ => Ok(()),
+        }
+    }
+
     /// Carries out one command and tells what is different now; an empty list when nothing is.
     ///
     /// # Errors
@@ -91,9 +106,16 @@ impl State {
                 Ok(())
             }
             Command::Drain { node, service_id, order } => edit.drain(&node.folded(), service_id, order),
+            Command::Restore(restoration) => edit.restore(restoration),
         };
         let changes = edit.changes;
-        outcome.map(|()| changes.clone()).inspect_err(|_| self.undo(&changes))
+        match outcome {
+            Ok(()) => Ok(changes),
+            Err(refusal) => {
+                self.undo(&changes);
+                Err(refusal)
+            }
+        }
     }
 
     /// Takes back changes that [`State::apply`] made, the last ones first.
@@ -151,6 +173,15 @@ pub(super) struct Edit<'a> {
 impl Edit<'_> {
     pub(super) fn record(&self, node: &Text) -> Option<&NodeRecord> {
         self.state.nodes.get(node)
+    }
+
+    pub(super) fn state(&self) -> &State {
+        self.state
+    }
+
+    /// The index of the command.
+    pub(super) fn index(&self) -> u64 {
+        self.moment.index
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -351,12 +382,14 @@ impl Edit<'_> {
         checks.iter().for_each(|id| self.remove_check(node, id));
     }
 
-    fn make(&mut self, change: Change) {
+    /// Puts a change's new face in place, and counts it among those of the command.
+    pub(super) fn make(&mut self, change: Change) {
         self.state.absorb(&change);
         self.changes.push(change);
     }
 
-    fn stamp(&self, before: Option<Indexes>) -> Indexes {
+    /// The indexes of a record that changes now.
+    pub(super) fn stamp(&self, before: Option<Indexes>) -> Indexes {
         let create = before.map_or(self.moment.index, |before| before.create);
         Indexes { create, modify: self.moment.index }
     }

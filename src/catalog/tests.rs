@@ -302,7 +302,7 @@ impl Tables {
         let Update { instances, checks, mut topics } = Update::plan(state, changes);
         changes.iter().for_each(|change| self.nodes.absorb(change));
         for (name, position, instance) in instances {
-            let moved: Moved = self.services.put(&name, position, instance);
+            let moved: Moved = self.services.put(&name, position, instance, 1);
             topics.extend(topics_of_instance(&name, moved));
         }
         for (key, view) in checks {
@@ -310,13 +310,53 @@ impl Tables {
             let before = self.checks.put(&key, view);
             topics.extend(topics_of_check(before, after));
         }
-        topics.into_iter().collect()
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 }
 
 #[test]
 fn removing_what_is_not_there_moves_nothing() {
     let mut table = ServiceTable::default();
-    let moved = table.put(&"x".into(), Position::new("n".into(), "x".into()), None);
+    let moved = table.put(&"x".into(), Position::new("n".into(), "x".into()), None, 1);
     assert_eq!((moved, table.is_empty()), (Moved::default(), true));
+}
+
+#[test]
+fn an_update_of_all_is_that_of_every_change_from_nothing() {
+    let mut registry = Registry::new();
+    registry.web(&["a"], Status::Passing);
+    registry.register(registration(
+        node("N2", ""),
+        Some(service("Web-2", "WEB", &[])),
+        vec![check("n", "", Status::Warning)],
+    ));
+    registry.register(registration(node("n3", ""), None, Vec::new()));
+    let state = &registry.state;
+    let mut changes = Vec::new();
+    for (key, record) in state.nodes() {
+        let after = Some(record.node().clone());
+        changes.push(Change::Node { key: key.clone(), before: None, after });
+        changes.extend(record.services().iter().map(|(id, service)| Change::Service {
+            node: key.clone(),
+            id: id.clone(),
+            before: None,
+            after: Some(service.clone()),
+        }));
+        changes.extend(record.checks().iter().map(|(id, check)| Change::Check {
+            node: key.clone(),
+            id: id.clone(),
+            before: None,
+            after: Some(check.clone()),
+        }));
+    }
+    let shown = |update: Update| {
+        let mut instances: Vec<String> = update.instances.iter().map(|it| format!("{it:?}")).collect();
+        let mut checks: Vec<String> = update.checks.iter().map(|it| format!("{it:?}")).collect();
+        instances.sort();
+        checks.sort();
+        (instances, checks)
+    };
+    assert_eq!(shown(Update::of_all(state)), shown(Update::plan(state, &changes)));
 }

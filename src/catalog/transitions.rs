@@ -16,8 +16,13 @@ use crate::stdx::text::Text;
 ///
 /// Cost: O(changes); a registration of something new allocates nothing.
 pub fn transitions(state: &State, moment: Moment, command: &Command, changes: &[Change]) -> Vec<Transition> {
-    let look =
-        Look { state, moment, removed: removed(changes), cause_of_end: cause_of_end(command, changes) };
+    let look = Look {
+        state,
+        moment,
+        removed: removed(changes),
+        cause_of_end: cause_of_end(command, changes),
+        cause_of_all: matches!(command, Command::Restore(_)).then_some(Cause::Restore),
+    };
     let mut with_checks: HashSet<(&Text, &Text)> = HashSet::new();
     let mut found: Vec<Transition> = Vec::new();
     let mut places: HashMap<Arc<Subject>, usize> = HashMap::new();
@@ -61,6 +66,8 @@ struct Look<'a> {
     removed: HashMap<(&'a Text, &'a Text), &'a Service>,
     /// What brought about that something is gone.
     cause_of_end: Cause,
+    /// What brought about everything, whatever brought the statuses about in themselves.
+    cause_of_all: Option<Cause>,
 }
 
 impl Look<'_> {
@@ -84,7 +91,7 @@ impl Look<'_> {
             from: before.map(|check| check.status),
             from_since_ms: before.map_or(0, |check| check.status_since_ms),
             to: after.map(|check| check.status),
-            cause: after.map_or(self.cause_of_end, |check| check.status_cause),
+            cause: self.cause_of_all.or(after.map(|check| check.status_cause)).unwrap_or(self.cause_of_end),
             output: output(shown),
             ..self.blank(node, &shown.service_id, id)
         })
@@ -148,6 +155,7 @@ fn cause_of_end(command: &Command, changes: &[Change]) -> Cause {
     };
     match command {
         Command::Reap { .. } => Cause::Reaping,
+        Command::Restore(_) => Cause::Restore,
         _ if changes.iter().any(drained) => Cause::Drain,
         // Left out of a registration that replaces what was there.
         Command::Register(_) => Cause::Registration,

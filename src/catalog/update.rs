@@ -1,6 +1,5 @@
 //! What a batch of changes means for readers: which joined records look different now, and which topics moved.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::change::Change;
@@ -18,17 +17,34 @@ pub struct Update {
     pub instances: Vec<(Text, Position, Option<Arc<Instance>>)>,
     /// Checks: place in every list, and the check unless it is gone.
     pub checks: Vec<(Position, Option<CheckView>)>,
-    /// Topics that moved for what the changes are in themselves; the tables find the rest.
-    pub topics: BTreeSet<Topic>,
+    /// Topics that moved for what the changes are in themselves, each once; the tables find the rest.
+    pub topics: Vec<Topic>,
 }
 
 impl Update {
+    /// Everything in `state`, for tables that are empty and watched by nobody.
+    ///
+    /// What [`Update::plan`] comes to for the changes that lead to it from nothing, topics apart and at a part of the
+    /// cost: each record is met once, so none has to be sought out.
+    pub fn of_all(state: &State) -> Update {
+        let mut update = Update::default();
+        for (key, record) in state.nodes() {
+            update.instances.extend(record.services().iter().filter_map(|(id, service)| {
+                let instance = record.instance(id).map(Arc::new);
+                Some((service.name.folded(), Position::new(key.clone(), id.clone()), Some(instance?)))
+            }));
+            let checks = record.checks().keys();
+            update.checks.extend(checks.map(|id| (Position::new(key.clone(), id.clone()), record.check(id))));
+        }
+        update
+    }
+
     /// Works out the update after `changes` led to `state`. Several commands' changes may be given at once: readers
     /// then go from before the first to after the last, and never see anything in between.
     pub fn plan(state: &State, changes: &[Change]) -> Update {
         let mut scope = Scope::default();
         changes.iter().for_each(|change| scope.widen(state, change));
-        let Scope { instances, checks, topics } = scope;
+        let Scope { instances, checks, topics } = scope.settled();
         let instance = |(service, node, id): (Text, Text, Text)| {
             let instance = state.node(&node).and_then(|record| record.instance(&id));
             let instance = instance.filter(|instance| *instance.service.name.folded() == *service);
@@ -63,17 +79,28 @@ pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl It
     statuses.flat_map(|status| [Topic::State(Some(status)), Topic::State(None)])
 }
 
-/// Everything that has to be looked at anew.
+/// Everything that has to be looked at anew, collected with repetitions and then settled.
 #[derive(Default)]
 struct Scope {
     /// `(service name in lower case, node, id)`.
-    instances: BTreeSet<(Text, Text, Text)>,
+    instances: Vec<(Text, Text, Text)>,
     /// `(node, id)`.
-    checks: BTreeSet<(Text, Text)>,
-    topics: BTreeSet<Topic>,
+    checks: Vec<(Text, Text)>,
+    topics: Vec<Topic>,
 }
 
 impl Scope {
+    /// In order, and everything once.
+    fn settled(mut self) -> Scope {
+        self.instances.sort_unstable();
+        self.instances.dedup();
+        self.checks.sort_unstable();
+        self.checks.dedup();
+        self.topics.sort_unstable();
+        self.topics.dedup();
+        self
+    }
+
     fn widen(&mut self, state: &State, change: &Change) {
         match change {
             Change::Node { key, .. } => {
@@ -83,7 +110,7 @@ impl Scope {
                 self.checks.extend(ids.map(|id| (key.clone(), id.clone())));
             }
             Change::Service { node, id, before, after } => {
-                self.topics.insert(Topic::Node(node.clone()));
+                self.topics.push(Topic::Node(node.clone()));
                 for service in before.iter().chain(after) {
                     self.add_instance(service, node);
                 }
@@ -92,8 +119,8 @@ impl Scope {
                 }
             }
             Change::Check { node, id, before, after } => {
-                self.topics.insert(Topic::NodeChecks(node.clone()));
-                self.checks.insert((node.clone(), id.clone()));
+                self.topics.push(Topic::NodeChecks(node.clone()));
+                self.checks.push((node.clone(), id.clone()));
                 for check in before.iter().chain(after) {
                     if check.is_node_level() {
                         self.add_all_on_node(state, node);
@@ -108,7 +135,7 @@ impl Scope {
     }
 
     fn add_instance(&mut self, service: &Service, node: &Text) {
-        self.instances.insert((service.name.folded(), node.clone(), service.id.clone()));
+        self.instances.push((service.name.folded(), node.clone(), service.id.clone()));
     }
 
     fn add_all_on_node(&mut self, state: &State, node: &Text) {
@@ -122,7 +149,7 @@ impl Scope {
         let Some(record) = state.node(node) else { return };
         let ids: Vec<&Text> = record.check_ids_of(service_id).collect();
         if !ids.is_empty() {
-            self.topics.insert(Topic::NodeChecks(node.clone()));
+            self.topics.push(Topic::NodeChecks(node.clone()));
         }
         self.checks.extend(ids.into_iter().map(|id| (node.clone(), id.clone())));
     }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cli::health::{self, Health};
 use crate::cli::settings::{Places, Settings};
 use crate::cli::version::{self, Format};
-use crate::cli::{arguments, client};
+use crate::cli::{arguments, client, compare, import, snapshot, store};
 use crate::config::load::{self, Invocation};
 use crate::config::validated::Config;
 
@@ -24,6 +24,9 @@ pub enum Exit {
     /// The agent could not be reached.
     NotReachable = 3,
 }
+
+/// What a command that asks others comes to: what to print, or how it failed and what to say of it.
+pub type Said = Result<String, (Exit, String)>;
 
 /// What is left to do.
 #[derive(Debug)]
@@ -56,6 +59,37 @@ enum Command {
         /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
         #[arg(long, value_name = "ADDRESS")]
         http_addr: Option<String>,
+    },
+    /// Save everything an agent holds, have it restored, look into what was saved
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
+    /// Look into the data directory of an agent that is stopped, and save what can be saved
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Register here what is registered in a Consul, or another muster: nodes, instances and checks
+    Import {
+        /// Where to read, as http://HOST:PORT
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// Go on until stopped: whatever changes there changes here
+        #[arg(long)]
+        follow: bool,
+        /// A token for reading there [env: CONSUL_HTTP_TOKEN]
+        #[arg(long, value_name = "TOKEN")]
+        token: Option<String>,
+        /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
+        #[arg(long, value_name = "ADDRESS")]
+        http_addr: Option<String>,
+    },
+    /// Show in which fields two catalogs differ, times and indexes apart: exit 0 if in none, 1 if in any
+    Compare {
+        /// One, as http://HOST:PORT
+        one: String,
+        /// The other
+        other: String,
+        /// A token for reading [env: CONSUL_HTTP_TOKEN]
+        #[arg(long, value_name = "TOKEN")]
+        token: Option<String>,
     },
     /// Check a configuration without starting anything: exit 0 if it is valid, 1 if not
     Validate(ValidateArguments),
@@ -101,6 +135,17 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
             }
         }
         Command::Health { http_addr } => ask_health(&health::address(http_addr, &environment)),
+        Command::Snapshot(command) => {
+            ended(snapshot::run(command, |http_addr| health::address(http_addr, &environment)))
+        }
+        Command::Store(command) => ended(store::run(command)),
+        Command::Import { from, follow, token, http_addr } => {
+            let to = health::address(http_addr, &environment);
+            ended(import::run(&from, &to, follow, self::token(token, &environment)))
+        }
+        Command::Compare { one, other, token } => {
+            ended(compare::run(&one, &other, self::token(token, &environment)))
+        }
         Command::Validate(arguments) => validate(arguments, environment),
         Command::Version { format } => end(Exit::Success, version::shown(format)),
     }
@@ -108,6 +153,17 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
 
 fn end(exit: Exit, message: impl ToString) -> Action {
     Action::End { exit, message: message.to_string() }
+}
+
+fn ended(said: Said) -> Action {
+    let (exit, message) = said.map_or_else(|failed| failed, |message| (Exit::Success, message));
+    Action::End { exit, message }
+}
+
+/// The token for a Consul: the flag's, or the environment's.
+fn token(flag: Option<String>, environment: &[(String, String)]) -> Option<String> {
+    let set = environment.iter().find(|(name, value)| name == "CONSUL_HTTP_TOKEN" && !value.is_empty());
+    flag.or_else(|| set.map(|(_, value)| value.clone()))
 }
 
 fn ask_health(address: &str) -> Action {
@@ -149,7 +205,7 @@ mod tests {
         run(line.split(' ').map(OsString::from), Vec::new())
     }
 
-    fn ended(line: &str) -> (Exit, String) {
+    fn ends(line: &str) -> (Exit, String) {
         match typed(line) {
             Action::End { exit, message } => (exit, message),
             Action::Serve(config) => panic!("`{line}` serves: {config:?}"),
@@ -159,7 +215,7 @@ mod tests {
     #[test]
     fn the_grammar_is_sound_and_shows_every_setting() {
         CommandLine::command().debug_assert();
-        let (exit, help) = ended("muster agent --help");
+        let (exit, help) = ends("muster agent --help");
         assert_eq!(exit, Exit::Success);
         for setting in SETTINGS {
             let shown = [format!("--{}", setting.flag()), setting.variable()];
@@ -194,9 +250,17 @@ mod tests {
             ("muster health -http-addr unix:///nowhere/s", Exit::NotReachable, "no agent answers"),
             ("muster validate -config-file /nowhere/x.toml", Exit::Failure, "/nowhere/x.toml"),
             ("muster validate -dev", Exit::Success, "valid"),
+            ("muster snapshot verify /nowhere/x", Exit::Failure, "cannot be read"),
+            ("muster snapshot verify Cargo.toml", Exit::Failure, "no snapshot of muster's"),
+            ("muster snapshot save /nowhere/x -http-addr h", Exit::Usage, "no address"),
+            ("muster store inspect src", Exit::Failure, "no data directory"),
+            ("muster store repair src -into /nowhere", Exit::Failure, "no data directory"),
+            ("muster import -from h", Exit::Usage, "no address"),
+            ("muster compare h:1 https://", Exit::Usage, "no address"),
+            ("muster compare 127.0.0.1:1 127.0.0.1:1", Exit::NotReachable, "does not answer"),
         ];
         for (line, exit, said) in rows {
-            let (ended_as, message) = ended(line);
+            let (ended_as, message) = ends(line);
             assert_eq!(ended_as, exit, "{line}: {message}");
             assert!(message.contains(said), "{line}: {message}");
         }
@@ -207,13 +271,13 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         fs::write(directory.path().join("web.json"), r#"{"service": {"name": "web"}}"#)
             .expect("it can be written");
-        let (exit, message) = ended(&format!("muster validate {}", directory.path().display()));
+        let (exit, message) = ends(&format!("muster validate {}", directory.path().display()));
         assert_eq!(
             (exit, message.as_str()),
             (Exit::Success, "the configuration is valid, with 1 definitions")
         );
         fs::write(directory.path().join("bad.toml"), "nod = 'x'\nworkers = -1").expect("it can be written");
-        let (exit, message) = ended(&format!("muster validate {}", directory.path().display()));
+        let (exit, message) = ends(&format!("muster validate {}", directory.path().display()));
         assert!(exit == Exit::Failure && message.contains("2 problems"), "{message}");
     }
 }

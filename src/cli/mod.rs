@@ -1,13 +1,21 @@
 //! The command line: what was typed, what it means, and the commands that are done here.
 //!
 //! Owns the grammar ([`command`]), Go's single dashes ([`arguments`]), flags made from the table of settings
-//! ([`settings`]) and exit codes. A running agent is spoken to over HTTP only ([`client`]), like anybody's
-//! program would. It refuses to know the server: `muster agent` leaves as a configuration, which `main` hands
-//! on.
+//! ([`settings`]) and exit codes. A running agent is spoken to over HTTP only ([`client`], [`remote`]), like
+//! anybody's program would; a snapshot's file and the directory of an agent that is stopped are read with the
+//! agent's own readers. It refuses to know the server: `muster agent` leaves as a configuration, which `main`
+//! hands on.
 
 pub mod arguments;
+pub mod catalog;
 pub mod client;
 pub mod command;
+pub mod compare;
 pub mod health;
+pub mod import;
+pub mod progress;
+pub mod remote;
 pub mod settings;
+pub mod snapshot;
+pub mod store;
 pub mod version;

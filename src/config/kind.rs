@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::ListenAddress;
+use crate::config::redis_url::{RedisUrl, Secret};
 use crate::stdx::duration;
 use crate::stdx::network::Network;
 
@@ -35,6 +36,14 @@ pub enum Kind {
     Ip,
     /// Networks in CIDR notation, or none.
     Networks,
+    /// Names without commas and control characters, or none.
+    Names { bytes_max: usize },
+    /// The path of a file, or none.
+    File,
+    /// A text that is never shown, or none.
+    Secret,
+    /// Where a Redis is; shown without its password.
+    Redis,
 }
 
 /// A value that was accepted.
@@ -50,7 +59,7 @@ pub enum Value {
     Duration(Duration),
     /// Of [`Kind::Choice`], [`Kind::Label`] and [`Kind::Name`].
     Text(String),
-    /// Of [`Kind::Path`].
+    /// Of [`Kind::Path`] and [`Kind::File`]; empty for no file.
     Path(PathBuf),
     /// Of [`Kind::Addresses`]; never empty.
     Addresses(Vec<ListenAddress>),
@@ -58,6 +67,12 @@ pub enum Value {
     Ip(IpAddr),
     /// Of [`Kind::Networks`].
     Networks(Vec<Network>),
+    /// Of [`Kind::Names`].
+    Names(Vec<String>),
+    /// Of [`Kind::Secret`]; empty for none.
+    Secret(Secret),
+    /// Of [`Kind::Redis`].
+    Redis(RedisUrl),
 }
 
 const UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
@@ -71,6 +86,7 @@ impl Kind {
         match self {
             Kind::Addresses => return read_addresses(written),
             Kind::Networks => return read_networks(written),
+            Kind::Names { bytes_max } => return read_names(written, *bytes_max),
             _ => {}
         }
         let [text] = written else {
@@ -93,10 +109,13 @@ impl Kind {
             Kind::Label => read_label(text),
             Kind::Name { bytes_max } => read_name(text, bytes_max),
             Kind::Path if text.is_empty() => Err("it is empty".to_owned()),
-            Kind::Path => Ok(Value::Path(PathBuf::from(text))),
+            Kind::Path | Kind::File => Ok(Value::Path(PathBuf::from(text))),
+            Kind::Secret => Ok(Value::Secret(Secret(text.clone()))),
+            Kind::Redis => RedisUrl::parse(text).map(Value::Redis),
             Kind::Ip => text.parse().map(Value::Ip).map_err(|_| "it is no IP address".to_owned()),
             Kind::Addresses => read_addresses(written),
             Kind::Networks => read_networks(written),
+            Kind::Names { bytes_max } => read_names(written, bytes_max),
         }
     }
 
@@ -128,12 +147,23 @@ impl Kind {
             }
             Kind::Ip => "an IP address".to_owned(),
             Kind::Networks => "networks such as `10.0.0.0/8` or `fd00::/8`, or an empty list".to_owned(),
+            Kind::Names { bytes_max } => format!("names up to {bytes_max} bytes each, or an empty list"),
+            Kind::File => "the path of a file".to_owned(),
+            Kind::Secret => "any text".to_owned(),
+            Kind::Redis => "`redis://HOST[:PORT][/DATABASE]`, `rediss://…` with TLS, `unix:///PATH`, or \
+                 `redis[s]+sentinel://HOST[:PORT],…/MASTER`"
+                .to_owned(),
         }
+    }
+
+    /// Whether what was written may hold a password, and so is shown nowhere, not even when it is wrong.
+    pub fn is_confidential(&self) -> bool {
+        matches!(self, Kind::Secret | Kind::Redis)
     }
 
     /// Whether it takes several values; in text they are separated by commas.
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Networks)
+        matches!(self, Kind::Addresses | Kind::Networks | Kind::Names { .. })
     }
 }
 
@@ -203,6 +233,17 @@ fn read_networks(written: &[String]) -> Result<Value, String> {
     texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Networks)
 }
 
+fn read_names(written: &[String], bytes_max: usize) -> Result<Value, String> {
+    // An empty text is how the environment writes an empty list.
+    let texts = written.iter().filter(|text| !text.is_empty());
+    let read = |text: &String| match text {
+        _ if text.len() > bytes_max => Err(format!("`{text}` has {} bytes", text.len())),
+        _ if text.contains(|it: char| it.is_control()) => Err("a control character stands in it".to_owned()),
+        _ => Ok(text.clone()),
+    };
+    texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Names)
+}
+
 /// A duration as an operator would write it.
 fn shown(length: Duration) -> String {
     duration::GoDuration::from(length).to_string()
@@ -222,6 +263,8 @@ impl fmt::Display for Value {
             Value::Text(value) => write!(formatter, "{value}"),
             Value::Path(value) => write!(formatter, "{}", value.display()),
             Value::Ip(value) => write!(formatter, "{value}"),
+            Value::Redis(value) => write!(formatter, "{value}"),
+            Value::Secret(Secret(text)) => formatter.write_str(if text.is_empty() { "" } else { "(hidden)" }),
             Value::Addresses(value) => {
                 let all: Vec<String> = value.iter().map(ToString::to_string).collect();
                 write!(formatter, "{}", all.join(","))
@@ -230,6 +273,7 @@ impl fmt::Display for Value {
                 let all: Vec<String> = value.iter().map(ToString::to_string).collect();
                 write!(formatter, "{}", all.join(","))
             }
+            Value::Names(value) => write!(formatter, "{}", value.join(",")),
         }
     }
 }
@@ -242,6 +286,7 @@ mod tests {
     const SIZE: Kind = Kind::Bytes { min: 1024, max: 1 << 20 };
     const WAIT: Kind = Kind::Duration { min_s: 1, max_s: 3600 };
     const NAME: Kind = Kind::Name { bytes_max: 4 };
+    const NAMES: Kind = Kind::Names { bytes_max: 4 };
 
     #[test]
     fn values_at_their_bounds_are_accepted() {
@@ -264,6 +309,8 @@ mod tests {
             (Kind::Networks, "10.0.0.0/8", "10.0.0.0/8"),
             (Kind::Networks, "::1", "::1/128"),
             (Kind::Networks, "", ""),
+            (NAMES, "four", "four"),
+            (NAMES, "", ""),
         ];
         for (kind, text, shown) in rows {
             let value = kind.read(&[text.to_owned()]);
@@ -300,6 +347,8 @@ mod tests {
             (Kind::Ip, "localhost", "no IP address"),
             (Kind::Networks, "10.0.0.0/33", "no network"),
             (Kind::Networks, "metadata", "no network"),
+            (NAMES, "nodes", "5 bytes"),
+            (NAMES, "a\tb", "control character"),
         ];
         for (kind, text, said) in rows {
             let complaint = kind.read(&[text.to_owned()]).expect_err(text);
@@ -308,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_for_addresses_and_networks_only() {
+    fn only_some_kinds_take_lists() {
         let two = ["127.0.0.1:1".to_owned(), "[::1]:1".to_owned()];
         assert_eq!(Kind::Addresses.read(&two).map(|it| it.to_string()), Ok("127.0.0.1:1,[::1]:1".to_owned()));
         assert!(COUNT.read(&two).expect_err("a list").contains("list of 2"));
@@ -317,6 +366,8 @@ mod tests {
         let shown = Kind::Networks.read(&networks).map(|it| it.to_string());
         assert_eq!(shown, Ok("10.0.0.0/8,fd00::/8".to_owned()));
         assert_eq!(Kind::Networks.read(&[]), Ok(Value::Networks(Vec::new())));
+        let names = ["web".to_owned(), "db".to_owned()];
+        assert_eq!(NAMES.read(&names), Ok(Value::Names(names.to_vec())));
         let twice = [two[0].clone(), two[0].clone()];
         assert!(Kind::Addresses.read(&twice).expect_err("twice").contains("twice"));
     }

@@ -15,6 +15,7 @@ pub mod kind;
 pub mod load;
 pub mod problem;
 pub mod raw;
+pub mod redis_url;
 pub mod reload;
 pub mod service_defaults;
 pub mod settings;

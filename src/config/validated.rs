@@ -11,6 +11,7 @@ use crate::config::kind::Value;
 use crate::config::load::Invocation;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::Raw;
+use crate::config::redis_url::{RedisUrl, Secret};
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 use crate::config::webhooks::Webhook;
@@ -21,8 +22,23 @@ use crate::stdx::network::Network;
 pub enum StoreKind {
     /// In `data_dir`, durably.
     Embedded,
+    /// In `data_dir` and in Redis.
+    Redis,
     /// In memory, until the process ends.
     Memory,
+}
+
+/// The Redis of the Redis store. Each field is the setting of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // `settings::SETTINGS` says what each is.
+pub struct Redis {
+    pub url: RedisUrl,
+    pub password: Option<Secret>,
+    pub password_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub prefix: String,
+    pub timeout: Duration,
+    pub rejects_on_outage: bool,
 }
 
 /// How a log line looks.
@@ -39,6 +55,7 @@ pub enum LogFormat {
 #[allow(missing_docs)] // Each field is the setting of its name; `settings::SETTINGS` says what it bounds.
 pub struct Limits {
     pub body_bytes_max: usize,
+    pub snapshot_bytes_max: usize,
     pub head_bytes_max: usize,
     pub connections_max: usize,
     pub connections_per_ip_max: usize,
@@ -47,10 +64,21 @@ pub struct Limits {
     pub idle_timeout: Duration,
     pub write_timeout: Duration,
     pub blocking_queries_max: usize,
+    pub streams_max: usize,
     pub nodes_max: usize,
     pub services_max: usize,
     pub checks_max: usize,
     pub watched_connections_max: usize,
+}
+
+/// Finished answers that are kept; the settings under `cache`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Each field is the setting of its name; `settings::SETTINGS` says what it does.
+pub struct Cache {
+    pub entries_max: usize,
+    pub bytes_max: usize,
+    pub warm_services: Vec<String>,
+    pub warm_most_asked: usize,
 }
 
 /// A complete configuration. Each field is the setting of its name, as [`SETTINGS`] describes it.
@@ -68,6 +96,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the registry is kept.
     pub store: StoreKind,
+    /// The Redis it is kept in, if it is.
+    pub redis: Redis,
     /// Whether this is for trying things out.
     pub dev: bool,
     /// The least important level that is logged.
@@ -86,6 +116,14 @@ pub struct Config {
     pub check_backoff_max: Duration,
     /// Whether connections to targets are kept between probes and watched for their end.
     pub watch_connections: bool,
+    /// Finished answers that are kept.
+    pub cache: Cache,
+    /// Time between two snapshots; zero for none.
+    pub snapshot_interval: Duration,
+    /// Where these are kept.
+    pub snapshot_dir: PathBuf,
+    /// How many of them.
+    pub snapshot_keep: usize,
     /// The bounds an operator may move.
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
@@ -162,12 +200,18 @@ impl Values {
     fn derive(&mut self, host_name: Option<&str>) -> Result<(), Vec<Problem>> {
         let dev = take!(self, Boolean, "dev");
         let addresses = take!(self, Addresses, "http_addr");
+        let data_dir = take!(self, Path, "data_dir");
         let reachable = addresses.iter().find_map(ListenAddress::reachable_ip);
         let derived = [
             ("advertise_addr", reachable.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()),
             ("node", host_name.unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
+            ("snapshot_dir", data_dir.join("snapshots").display().to_string()),
             ("probe_allow_cidrs", String::new()),
+            ("cache.warm_services", String::new()),
+            ("redis_password", String::new()),
+            ("redis_password_file", String::new()),
+            ("redis_ca_file", String::new()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
         ];
         let mut problems = Vec::new();
@@ -202,10 +246,14 @@ impl Values {
     ) -> Config {
         let store = match take!(self, Text, "store").as_str() {
             "memory" => StoreKind::Memory,
+            "redis" => StoreKind::Redis,
             _ => StoreKind::Embedded,
         };
         if store == StoreKind::Memory && self.is_written("data_dir") {
             warnings.push("data_dir is set but not used: the store is memory".to_owned());
+        }
+        if store != StoreKind::Redis && self.is_written("redis_url") {
+            warnings.push("redis_url is set but not used: the store is not redis".to_owned());
         }
         let log_level =
             take!(self, Text, "log_level").parse().expect("the words of the table are levels of `log`");
@@ -218,6 +266,7 @@ impl Values {
             datacenter: take!(self, Text, "datacenter"),
             data_dir: take!(self, Path, "data_dir"),
             store,
+            redis: self.redis(),
             dev: take!(self, Boolean, "dev"),
             log_level,
             log_format,
@@ -227,6 +276,10 @@ impl Values {
             enable_local_script_checks: take!(self, Boolean, "enable_local_script_checks"),
             check_backoff_max: take!(self, Duration, "check_backoff_max"),
             watch_connections: take!(self, Boolean, "watch_connections"),
+            cache: self.cache(),
+            snapshot_interval: take!(self, Duration, "snapshot_interval"),
+            snapshot_dir: take!(self, Path, "snapshot_dir"),
+            snapshot_keep: take!(self, Integer, "snapshot_keep") as usize,
             limits: self.limits(),
             definitions,
             service_defaults: service_defaults::Defaults::default(),
@@ -237,9 +290,32 @@ impl Values {
         }
     }
 
+    fn cache(&self) -> Cache {
+        Cache {
+            entries_max: take!(self, Integer, "cache.entries_max") as usize,
+            bytes_max: take!(self, Bytes, "cache.bytes_max") as usize,
+            warm_services: take!(self, Names, "cache.warm_services"),
+            warm_most_asked: take!(self, Integer, "cache.warm_most_asked") as usize,
+        }
+    }
+
+    fn redis(&self) -> Redis {
+        let given = |path: PathBuf| (!path.as_os_str().is_empty()).then_some(path);
+        Redis {
+            url: take!(self, Redis, "redis_url"),
+            password: Some(take!(self, Secret, "redis_password")).filter(|Secret(text)| !text.is_empty()),
+            password_file: given(take!(self, Path, "redis_password_file")),
+            ca_file: given(take!(self, Path, "redis_ca_file")),
+            prefix: take!(self, Text, "redis_prefix"),
+            timeout: take!(self, Duration, "redis_timeout"),
+            rejects_on_outage: take!(self, Text, "on_outage") == "reject",
+        }
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             body_bytes_max: take!(self, Bytes, "limits.body_bytes_max") as usize,
+            snapshot_bytes_max: take!(self, Bytes, "limits.snapshot_bytes_max") as usize,
             head_bytes_max: take!(self, Bytes, "limits.head_bytes_max") as usize,
             connections_max: take!(self, Integer, "limits.connections_max") as usize,
             connections_per_ip_max: take!(self, Integer, "limits.connections_per_ip_max") as usize,
@@ -248,6 +324,7 @@ impl Values {
             idle_timeout: take!(self, Duration, "limits.idle_timeout"),
             write_timeout: take!(self, Duration, "limits.write_timeout"),
             blocking_queries_max: take!(self, Integer, "limits.blocking_queries_max") as usize,
+            streams_max: take!(self, Integer, "limits.streams_max") as usize,
             nodes_max: take!(self, Integer, "limits.nodes_max") as usize,
             services_max: take!(self, Integer, "limits.services_max") as usize,
             checks_max: take!(self, Integer, "limits.checks_max") as usize,
@@ -261,9 +338,10 @@ fn refused(setting: &Setting, value: &str, origin: &Origin, complaint: String) -
         Fallback::Text(text) => format!("write for example `{text}`"),
         Fallback::Derived(_) => format!("set {} to such a value", setting.key),
     };
+    let shown = if setting.kind.is_confidential() { "(hidden)" } else { value };
     Problem {
         key: setting.key.to_owned(),
-        value: value.to_owned(),
+        value: shown.to_owned(),
         origin: origin.clone(),
         complaint,
         allowed: setting.kind.allowed(),

@@ -39,6 +39,25 @@ impl<'a> BodyWriter<'a> {
         }
     }
 
+    /// Sends what is gathered and then `bytes`, which others may send too, as a chunk of their own and without a copy.
+    ///
+    /// # Errors
+    /// `TimedOut` when the client reads nothing for too long, `BrokenPipe` when it has gone.
+    pub fn send_shared(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return self.flush();
+        }
+        self.gather_chunk();
+        let tail: &[u8] = if self.is_chunked {
+            // Writing to a vector cannot fail.
+            let _ = write!(self.transport.output(), "{:x}\r\n", bytes.len());
+            b"\r\n"
+        } else {
+            b""
+        };
+        self.transport.flush_around(bytes, tail).map_err(io_error)
+    }
+
     /// Sends the rest and the end.
     pub(crate) fn finish(mut self) -> Result<(), Stop> {
         self.send()?;
@@ -46,6 +65,21 @@ impl<'a> BodyWriter<'a> {
             self.transport.output().extend_from_slice(b"0\r\n\r\n");
         }
         self.transport.flush()
+    }
+
+    /// Puts what is gathered, as a chunk, behind what is unsent.
+    fn gather_chunk(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let output = self.transport.output();
+        if self.is_chunked {
+            // Writing to a vector cannot fail.
+            let _ = write!(output, "{:x}\r\n", self.gathered.len());
+            self.gathered.extend_from_slice(b"\r\n");
+        }
+        output.extend_from_slice(&self.gathered);
+        self.gathered.clear();
     }
 
     fn send(&mut self) -> Result<(), Stop> {
@@ -73,9 +107,13 @@ impl Write for BodyWriter<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.send().map_err(|stop| match stop {
-            Stop::Timeout => io::ErrorKind::TimedOut.into(),
-            Stop::Gone | Stop::Draining => io::ErrorKind::BrokenPipe.into(),
-        })
+        self.send().map_err(io_error)
+    }
+}
+
+fn io_error(stop: Stop) -> io::Error {
+    match stop {
+        Stop::Timeout => io::ErrorKind::TimedOut.into(),
+        Stop::Gone | Stop::Draining => io::ErrorKind::BrokenPipe.into(),
     }
 }

@@ -18,6 +18,8 @@ const TRAILER_BYTES_MAX: usize = 8 * 1024;
 pub(crate) struct ChunkedDecoder {
     state: State,
     body_bytes_max: usize,
+    /// Bytes of the body decoded so far.
+    body_bytes: usize,
     extension_bytes: usize,
     trailer_bytes: usize,
 }
@@ -63,6 +65,7 @@ impl ChunkedDecoder {
         ChunkedDecoder {
             state: State::Size { size: 0, digits: 0 },
             body_bytes_max,
+            body_bytes: 0,
             extension_bytes: 0,
             trailer_bytes: 0,
         }
@@ -85,6 +88,7 @@ impl ChunkedDecoder {
                 let taken = usize::try_from(left).unwrap_or(available).min(available);
                 body.extend_from_slice(&input[used..used + taken]);
                 used += taken;
+                self.body_bytes += taken;
                 let left = left - taken as u64;
                 self.state = if left == 0 { State::DataCarriageReturn } else { State::Data { left } };
                 continue;
@@ -92,14 +96,14 @@ impl ChunkedDecoder {
             if self.is_done() {
                 break;
             }
-            self.state = self.step(byte, body.len())?;
+            self.state = self.step(byte)?;
             used += 1;
         }
         Ok(used)
     }
 
     /// The state after one byte outside of data.
-    fn step(&mut self, byte: u8, body_length: usize) -> Result<State, Fault> {
+    fn step(&mut self, byte: u8) -> Result<State, Fault> {
         Ok(match (self.state, byte) {
             (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
                 if digits == SIZE_DIGITS_MAX {
@@ -120,7 +124,7 @@ impl ChunkedDecoder {
             }
             (State::SizeLineFeed { size: 0 }, b'\n') => State::TrailerStart,
             (State::SizeLineFeed { size }, b'\n') => {
-                if size > self.body_bytes_max.saturating_sub(body_length) as u64 {
+                if size > self.body_bytes_max.saturating_sub(self.body_bytes) as u64 {
                     return Err(fault::BODY_TOO_LARGE);
                 }
                 State::Data { left: size }

@@ -44,6 +44,12 @@ pub(crate) fn compress(
     config: &ServerConfig,
     offload: &Offload,
 ) -> Payload {
+    // A twin that is there was found worth making before.
+    if let Body::Shared(shared) = &body
+        && shared.gzip().is_some()
+    {
+        return Payload::SharedGzip(shared.clone());
+    }
     let is_worth_it = body.bytes().is_some_and(|bytes| bytes.len() >= config.gzip_bytes_min);
     if !is_worth_it || headers.get("Content-Encoding").is_some() || !shrinks(headers.get("Content-Type")) {
         return Payload::Plain(body);

@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use crate::http::body_reader::UnreadBody;
 use crate::http::body_writer::BodyWriter;
 use crate::http::chunked::ChunkedDecoder;
 use crate::http::compress::{Payload, compress};
@@ -117,24 +118,32 @@ impl Connection {
     }
 
     fn serve_one(&mut self, request: &mut Request) -> Result<Next, Stop> {
-        let framing = match self.read_request(request) {
-            Ok(framing) => framing,
+        let (framing, unread) = match self.read_request(request) {
+            Ok(read) => read,
             Err(NoRequest::Stopped(stop)) => return Err(stop),
             Err(NoRequest::Refused(fault)) => return self.refuse(fault, request.id()),
         };
         count(&self.transport.shared().stats.requests);
-        match self.ask_handler(request) {
-            Answer::Response(response) => self.respond(request, framing, response),
-            Answer::ClientGone => Err(Stop::Gone),
+        // The handler may wait for long, for a write to be durable or for a change.
+        self.transport.input.release_if_empty();
+        let next = match self.ask_handler(request, unread) {
+            Answer::Response(response) => self.respond(request, framing, response)?,
+            Answer::Unread(response) => {
+                self.respond(request, Framing { keep_alive: false, ..framing }, response)?;
+                self.transport.linger();
+                Next::Close
+            }
+            Answer::ClientGone => return Err(Stop::Gone),
             Answer::Panicked => {
                 let framing = Framing { keep_alive: false, ..framing };
-                self.respond(request, framing, fault::HANDLER_PANICKED.into())
+                self.respond(request, framing, fault::HANDLER_PANICKED.into())?
             }
-        }
+        };
+        Ok(next)
     }
 
-    /// Reads one request, head and body.
-    fn read_request(&mut self, request: &mut Request) -> Result<Framing, NoRequest> {
+    /// Reads one request, head and body; or the head alone, where the handler reads the body.
+    fn read_request(&mut self, request: &mut Request) -> Result<(Framing, Option<UnreadBody>), NoRequest> {
         let head_length = self.read_head()?;
         let framing = request.read_head(&self.transport.input.filled()[..head_length])?;
         self.transport.input.consume(head_length);
@@ -142,11 +151,15 @@ impl Connection {
         let body_bytes_max = self.handler.body_bytes_max(request.method(), request.path());
         let body_bytes_max = body_bytes_max.unwrap_or(config.body_bytes_max);
         match framing.body {
-            BodyLength::Known(0) => return Ok(framing),
+            BodyLength::Known(0) => return Ok((framing, None)),
             BodyLength::Known(length) if length > body_bytes_max as u64 => {
                 return Err(fault::BODY_TOO_LARGE.into());
             }
             BodyLength::Known(_) | BodyLength::Chunked => {}
+        }
+        if self.handler.reads_body(request.method(), request.path()) {
+            let unread = UnreadBody::new(&framing, body_bytes_max);
+            return Ok((framing, Some(unread)));
         }
         let deadline = Deadline::after(config.body_timeout);
         if framing.expects_continue && self.transport.input.is_empty() {
@@ -156,7 +169,7 @@ impl Connection {
             BodyLength::Known(length) => self.read_known_body(length as usize, deadline, &mut request.body),
             BodyLength::Chunked => self.read_chunked_body(body_bytes_max, deadline, &mut request.body),
         };
-        body_read.map(|()| framing)
+        body_read.map(|()| (framing, None))
     }
 
     /// The length of the head at the start of the input, once it is there.
@@ -235,11 +248,12 @@ impl Connection {
     }
 
     /// Has the handler answer; a panic stays in this request.
-    fn ask_handler(&mut self, request: &Request) -> Answer {
-        let mut exchange = Exchange::new(request, &mut self.transport);
+    fn ask_handler(&mut self, request: &Request, unread: Option<UnreadBody>) -> Answer {
+        let mut exchange = Exchange::new(request, &mut self.transport, unread);
         let handled = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&mut exchange)));
         match handled {
             Ok(_) if exchange.is_client_gone() => Answer::ClientGone,
+            Ok(response) if !exchange.has_read_all() => Answer::Unread(response),
             Ok(response) => Answer::Response(response),
             Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
             Err(panic) => {
@@ -369,9 +383,10 @@ impl Connection {
 }
 
 /// What a handler came to.
-#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost every response an allocation")]
 enum Answer {
     Response(Response),
+    /// Some of the request's body was left where it is.
+    Unread(Response),
     ClientGone,
     Panicked,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::http::body_reader::{BodyError, UnreadBody};
 use crate::http::method::Method;
 use crate::http::request::Request;
 use crate::http::response::Response;
@@ -21,6 +22,14 @@ pub trait Handler: Send + Sync + 'static {
     /// Asked before the body is read, with the method and the decoded path.
     fn body_bytes_max(&self, _method: Method, _path: &str) -> Option<usize> {
         None
+    }
+
+    /// Whether the handler reads the body itself, with [`Exchange::read_body`], rather than have it in memory.
+    ///
+    /// Asked before the body is read, with the method and the decoded path. What the handler leaves unread ends the
+    /// connection.
+    fn reads_body(&self, _method: Method, _path: &str) -> bool {
+        false
     }
 }
 
@@ -46,13 +55,30 @@ pub enum Wake {
 /// One request and the connection it came on.
 pub struct Exchange<'a> {
     request: &'a Request,
-    transport: &'a mut Transport,
+    /// `None` when nobody is there to be answered.
+    transport: Option<&'a mut Transport>,
+    /// The body, where the handler reads it.
+    unread: Option<UnreadBody>,
     client_gone: bool,
 }
 
 impl<'a> Exchange<'a> {
-    pub(crate) fn new(request: &'a Request, transport: &'a mut Transport) -> Exchange<'a> {
-        Exchange { request, transport, client_gone: false }
+    pub(crate) fn new(
+        request: &'a Request,
+        transport: &'a mut Transport,
+        unread: Option<UnreadBody>,
+    ) -> Exchange<'a> {
+        Exchange { request, transport: Some(transport), unread, client_gone: false }
+    }
+
+    /// A request without a client: what becomes of it is wanted for its own sake. It cannot wait.
+    pub fn detached(request: &'a Request) -> Exchange<'a> {
+        Exchange { request, transport: None, unread: None, client_gone: false }
+    }
+
+    /// Whether there is no client.
+    pub fn is_detached(&self) -> bool {
+        self.transport.is_none()
     }
 
     /// The request. It does not borrow the exchange, so it can be held over a park.
@@ -63,7 +89,7 @@ impl<'a> Exchange<'a> {
     /// What wakes this connection. Register it where the awaited change will look, before checking the
     /// condition, and remove it when done.
     pub fn waker(&self) -> Waker {
-        self.transport.waker()
+        self.transport.as_ref().map_or_else(Waker::of_nobody, |transport| transport.waker())
     }
 
     /// Parks until the waker is used, `deadline` passes, the client leaves or the server drains.
@@ -82,9 +108,27 @@ impl<'a> Exchange<'a> {
         if self.client_gone {
             return Wake::ClientGone;
         }
-        let wake = self.transport.park(deadline);
+        let Some(transport) = &mut self.transport else { return Wake::Draining };
+        let wake = transport.park(deadline);
         self.client_gone = wake == Wake::ClientGone;
         wake
+    }
+
+    /// Waits for the next piece of a body that the handler reads itself, and appends it to `into`, some 16 KiB at a
+    /// time; nothing is appended once it is over.
+    ///
+    /// # Errors
+    /// See [`BodyError`]; the body is then not whole.
+    pub fn read_body(&mut self, into: &mut Vec<u8>) -> Result<(), BodyError> {
+        let (Some(unread), Some(transport)) = (&mut self.unread, &mut self.transport) else { return Ok(()) };
+        let read = unread.read(transport, into);
+        self.client_gone |= read == Err(BodyError::ClientGone);
+        read
+    }
+
+    /// Whether the next request begins where the input does.
+    pub(crate) fn has_read_all(&self) -> bool {
+        self.unread.as_ref().is_none_or(UnreadBody::is_done)
     }
 
     pub(crate) fn is_client_gone(&self) -> bool {

@@ -10,6 +10,7 @@ use std::io::Write;
 const INLINE_BYTES: usize = 256;
 
 /// Lines `Name: value CR LF`, in the order they were added.
+#[derive(Clone)]
 pub struct HeaderBlock {
     inline: [u8; INLINE_BYTES],
     inline_length: usize,

@@ -8,6 +8,7 @@
 
 mod accept_encoding;
 mod admission;
+mod body_reader;
 mod body_writer;
 mod chunked;
 mod compress;
@@ -21,7 +22,7 @@ mod header_block;
 mod head;
 mod input;
 mod method;
-pub(crate) mod percent;
+pub mod percent;
 mod query;
 mod request;
 mod request_id;
@@ -36,6 +37,7 @@ mod tests;
 
 pub use crate::sys::listen::{BindError, ListenAddress, Peer};
 pub use crate::sys::park::Waker;
+pub use body_reader::BodyError;
 pub use body_writer::BodyWriter;
 pub use config::ServerConfig;
 pub use exchange::{Exchange, Handler, Wake};

@@ -42,6 +42,18 @@ pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, DecodeError
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| DecodeError::Utf8)
 }
 
+/// Appends `text` so that it may stand in a path or as the value of a parameter, and decodes to itself.
+pub fn encode_into(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
+            out.extend(['%', digit(byte >> 4), digit(byte & 0xf)]);
+        }
+    }
+}
+
 fn hex_digit(byte: Option<&u8>) -> Option<u8> {
     match *byte? {
         digit @ b'0'..=b'9' => Some(digit - b'0'),
@@ -54,6 +66,24 @@ fn hex_digit(byte: Option<&u8>) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_decodes_to_itself() {
+        let rows = [
+            ("/v1/a-b_c.d~e:1", "/v1/a-b_c.d~e:1"),
+            ("a b&c=d%+#?", "a%20b%26c%3Dd%25%2B%23%3F"),
+            ("é", "%C3%A9"),
+        ];
+        for (text, expected) in rows {
+            let mut encoded = String::new();
+            encode_into(&mut encoded, text);
+            assert_eq!(encoded, expected);
+            assert_eq!(
+                [Plus::Literal, Plus::Blank].map(|plus| decode(&encoded, plus).unwrap().into_owned()),
+                [text, text]
+            );
+        }
+    }
 
     #[test]
     fn decoding_happens_once_and_strictly() {

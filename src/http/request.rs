@@ -71,6 +71,14 @@ impl Request {
         }
     }
 
+    /// A request for `target` as a client would make it; `None` when it is no target.
+    pub fn get(target: &str) -> Option<Request> {
+        let mut request = Request::empty();
+        let is_line = target.len() < HEAD_BYTES_CEILING / 2 && !target.contains(['\r', '\n', ' ']);
+        let head = is_line.then(|| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))?;
+        request.read_head(head.as_bytes()).ok().map(|_| request)
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.method

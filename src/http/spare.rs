@@ -12,11 +12,12 @@ use crate::http::request::Request;
 
 /// Size of a buffer: most requests, and most batches of pipelined ones, fit one read.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
-/// Spares kept by a thread, 16 buffers and 16 requests at most: more than run at once on it, little enough to
-/// forget.
-const SPARES_MAX: usize = 16;
+/// Buffers of each kind kept by a thread: more than are filled at once on it, little enough to forget.
+const BUFFERS_MAX: usize = 16;
+/// Requests kept by a thread. Each is held while its handler waits, and some dozens of clients may wait for one commit.
+const REQUESTS_MAX: usize = 128;
 /// A request whose body grew beyond this is dropped instead of kept.
-const BODY_BYTES_KEPT: usize = 64 * 1024;
+const BODY_BYTES_KEPT: usize = 16 * 1024;
 
 #[derive(Default)]
 #[expect(
@@ -45,7 +46,7 @@ pub(crate) fn take_input() -> Vec<u8> {
 #[inline(never)]
 pub(crate) fn give_input(buffer: Vec<u8>) {
     if buffer.len() == BUFFER_BYTES {
-        SPARES.with_borrow_mut(|spares| keep(&mut spares.inputs, buffer));
+        SPARES.with_borrow_mut(|spares| keep(&mut spares.inputs, buffer, BUFFERS_MAX));
     }
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn take_output() -> Vec<u8> {
 pub(crate) fn give_output(mut buffer: Vec<u8>) {
     buffer.clear();
     if buffer.capacity() == BUFFER_BYTES {
-        SPARES.with_borrow_mut(|spares| keep(&mut spares.outputs, buffer));
+        SPARES.with_borrow_mut(|spares| keep(&mut spares.outputs, buffer, BUFFERS_MAX));
     }
 }
 
@@ -74,12 +75,12 @@ pub(crate) fn take_request() -> Box<Request> {
 #[inline(never)]
 pub(crate) fn give_request(request: Box<Request>) {
     if request.body.capacity() <= BODY_BYTES_KEPT {
-        SPARES.with_borrow_mut(|spares| keep(&mut spares.requests, request));
+        SPARES.with_borrow_mut(|spares| keep(&mut spares.requests, request, REQUESTS_MAX));
     }
 }
 
-fn keep<T>(list: &mut Vec<T>, item: T) {
-    if list.len() < SPARES_MAX {
+fn keep<T>(list: &mut Vec<T>, item: T, max: usize) {
+    if list.len() < max {
         list.push(item);
     }
 }

@@ -7,3 +7,4 @@ mod lifecycle;
 mod parking;
 mod refusals;
 mod timeouts;
+mod uploads;

@@ -128,19 +128,28 @@ impl Transport {
 
     /// Sends what is unsent and then `body`, in one call to the kernel if it takes them.
     pub(crate) fn flush_with(&mut self, body: &[u8]) -> Result<(), Stop> {
+        self.flush_around(body, &[])
+    }
+
+    /// Sends what is unsent, then `body`, then `tail`, in one call to the kernel if it takes them.
+    pub(crate) fn flush_around(&mut self, body: &[u8], tail: &[u8]) -> Result<(), Stop> {
         let head = std::mem::take(&mut self.output);
-        let sent = self.write_all(&head, body);
+        let sent = self.write_all(&head, body, tail);
         spare::give_output(head);
         sent
     }
 
-    fn write_all(&mut self, head: &[u8], body: &[u8]) -> Result<(), Stop> {
-        let (total, mut sent, mut deadline) = (head.len() + body.len(), 0, None);
+    fn write_all(&mut self, head: &[u8], body: &[u8], tail: &[u8]) -> Result<(), Stop> {
+        let (total, mut sent, mut deadline) = (head.len() + body.len() + tail.len(), 0, None);
         while sent < total {
-            let rest_of_head = &head[sent.min(head.len())..];
-            let rest_of_body = &body[sent.saturating_sub(head.len())..];
-            let slices = [IoSlice::new(rest_of_head), IoSlice::new(rest_of_body)];
-            let slices = if rest_of_head.is_empty() { &slices[1..] } else { &slices[..] };
+            let mut done = sent;
+            let slices = [head, body, tail].map(|slice| {
+                let rest = &slice[done.min(slice.len())..];
+                done = done.saturating_sub(slice.len());
+                IoSlice::new(rest)
+            });
+            let slices = if slices[0].is_empty() { &slices[1..] } else { &slices[..] };
+            let slices = if tail.is_empty() { &slices[..slices.len() - 1] } else { slices };
             match self.stream.write_vectored(slices) {
                 Ok(Some(length)) => {
                     sent += length;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Indexes, Origin};
+use crate::model::{Indexes, Origin, is_default};
 use crate::stdx::text::Text;
 
 /// How well the checked thing is. Ordered from best to worst, so the worst of several is their maximum.
@@ -70,6 +70,8 @@ pub enum Cause {
     Deregistration,
     /// The instance was critical for longer than it may be, and was deregistered for that.
     Reaping,
+    /// A snapshot was restored.
+    Restore,
 }
 
 impl Cause {
@@ -85,6 +87,7 @@ impl Cause {
             Cause::Drain => "drain",
             Cause::Deregistration => "deregistration",
             Cause::Reaping => "reaping",
+            Cause::Restore => "restore",
         }
     }
 }
@@ -99,27 +102,27 @@ pub struct Check {
     /// The current verdict.
     pub status: Status,
     /// The owner's remark, for people.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub notes: Text,
     /// What the last run said, at most `limits::OUTPUT_BYTES_MAX` bytes plus a remark that it was cut.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub output: Text,
     /// Id of the instance on the same node that is checked; empty for a check of the node itself.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub service_id: Text,
     /// The word for the way of checking that answers show (`ttl`, `http`, `maintenance`, …); may be empty.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: Text,
     /// How to check.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub definition: CheckDefinition,
     /// Who keeps this record. Only the agent's checks are run by muster; the catalog's are somebody else's findings.
     pub origin: Origin,
     /// When the status last changed, in milliseconds of Unix time. Survives restarts, so that reaping stays exact.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub status_since_ms: u64,
     /// What brought the present status about.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub status_cause: Cause,
     /// Position of the record in the order of changes.
     pub indexes: Indexes,
@@ -128,9 +131,17 @@ pub struct Check {
 impl Check {
     /// Whether both say the same, whenever they were written.
     pub fn same_content(&self, other: &Check) -> bool {
-        let (indexes, status_since_ms, status_cause) =
-            (self.indexes, self.status_since_ms, self.status_cause);
-        *self == Check { indexes, status_since_ms, status_cause, ..other.clone() }
+        let Check { id, name, status, notes, output, service_id, kind, definition, origin, .. } = self;
+        let Check { status_since_ms: _, status_cause: _, indexes: _, .. } = self;
+        *status == other.status
+            && *output == other.output
+            && *id == other.id
+            && *name == other.name
+            && *notes == other.notes
+            && *service_id == other.service_id
+            && *kind == other.kind
+            && *definition == other.definition
+            && *origin == other.origin
     }
 
     /// Whether the check is of the node as a whole and so counts for every instance on it.
@@ -143,35 +154,35 @@ impl Check {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckDefinition {
     /// The way of checking; `None` for a record that is only kept (the catalog's, maintenance mode, `serfHealth`).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub probe: Option<Probe>,
     /// Time between runs; zero when not given. Not used by TTL and alias checks.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub interval: Duration,
     /// Time a run may take; zero when not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub timeout: Duration,
     /// Passing results in a row that make a failing check pass; 0 and 1 both mean the first one does.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub success_before_passing: u32,
     /// Failing results in a row that make a passing check warn; 0 when not given (then as `failures_before_critical`).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub failures_before_warning: u32,
     /// Failing results in a row that make a check critical; 0 and 1 both mean the first one does.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub failures_before_critical: u32,
     /// After this long without a break in critical the instance is deregistered; zero for never.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub deregister_critical_service_after: Duration,
     /// Bytes of output kept, at most `limits::OUTPUT_BYTES_MAX`; 0 when not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub output_max_size: u32,
     /// Whether a connection to the target is kept between runs and watched for its end; `None` when not given, which
     /// means yes for HTTP checks and no for TCP checks. Other kinds keep none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub watch: Option<bool>,
     /// Flap damping; `None` is off.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub damping: Option<Damping>,
 }
 
@@ -232,7 +243,7 @@ pub enum Probe {
         /// `host:port`.
         address: Text,
         /// A TLS handshake that must succeed as well; `None` for plain TCP.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         tls: Option<ProbeTls>,
     },
     /// A datagram that must not be refused: silence passes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cause, Check, Meta, Service, Status};
+use crate::model::{Cause, Check, Meta, Restoration, Service, Status};
 use crate::stdx::text::Text;
 
 /// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API
@@ -87,6 +87,8 @@ pub enum Command {
         /// What is to be done.
         order: DrainOrder,
     },
+    /// Hold these records from now on instead of those there are.
+    Restore(Box<Restoration>),
 }
 
 /// What becomes of the drain of an instance.

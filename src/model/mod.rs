@@ -9,6 +9,7 @@ pub mod drain;
 pub mod hold;
 pub mod limits;
 pub mod node;
+pub mod restoration;
 pub mod service;
 pub mod transition;
 
@@ -16,6 +17,7 @@ pub use check::{Cause, Check, CheckDefinition, Damping, Observation, Probe, Prob
 pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, Refusal, Registration};
 pub use drain::Drain;
 pub use node::Node;
+pub use restoration::Restoration;
 pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};
 pub use transition::{Subject, Transition};
 
@@ -35,4 +37,9 @@ pub struct Indexes {
     pub create: u64,
     /// The index of the last change that altered it; never below `create`.
     pub modify: u64,
+}
+
+/// Whether a field says nothing. Records leave such fields out of their rows, which makes most rows much shorter.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

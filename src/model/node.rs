@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Indexes, Meta};
+use crate::model::{Indexes, Meta, is_default};
 use crate::stdx::text::Text;
 
 /// One node of the catalog.
@@ -13,15 +13,15 @@ pub struct Node {
     /// Unique name, compared without regard to case.
     pub name: Text,
     /// UUID of the node, or empty. Two names never share one: a registration with another's UUID renames that node.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub id: Text,
     /// IP address or host name, opaque to muster.
     pub address: Text,
     /// Further addresses by role (`lan`, `wan_ipv4`, …); `None` when registered without, which clients see as `null`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tagged_addresses: Option<Meta>,
     /// Users' metadata; `None` when registered without, which clients see as `null`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub meta: Option<Meta>,
     /// Position of the record in the order of changes.
     pub indexes: Indexes,

@@ -4,48 +4,48 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Drain, Indexes, Meta, Origin};
+use crate::model::{Drain, Indexes, Meta, Origin, is_default};
 use crate::stdx::text::Text;
 
 /// One instance of a service on a node. Its id is unique on that node; its name is shared by all instances.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Empty for an ordinary service, else what kind of proxy or gateway it is (`connect-proxy`, `mesh-gateway`, …).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: Text,
     /// Unique on the node; the name, unless the registration gave one.
     pub id: Text,
     /// The name under which instances are looked up, without regard to case.
     pub name: Text,
     /// Labels in the order given, duplicates kept: some clients read configuration from them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tags: Vec<Text>,
     /// Where the instance listens; empty means the node's address.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub address: Text,
     /// TCP or UDP port; 0 when the instance has none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub port: u16,
     /// Further addresses by role (`lan_ipv4`, `wan`, a scheme, …).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tagged_addresses: BTreeMap<Text, ServiceAddress>,
     /// How much traffic the instance should get.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub weights: Weights,
     /// Users' metadata; `None` when registered without, which some answers show as `null`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub meta: Option<Meta>,
     /// Whether others may change the tags of this instance in the catalog.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub enable_tag_override: bool,
     /// What a proxy of kind `connect-proxy` stands for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub proxy: Option<Box<Proxy>>,
     /// Whether the instance speaks the mesh protocol itself.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub connect: Connect,
     /// The drain that is under way or over. A registration does not touch it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub drain: Option<Box<Drain>>,
     /// Who keeps this record: the local agent's API, or the catalog's.
     pub origin: Origin,
@@ -56,8 +56,23 @@ pub struct Service {
 impl Service {
     /// Whether both say the same of the instance, whenever they were written.
     pub fn same_content(&self, other: &Service) -> bool {
-        let indexes = self.indexes;
-        *self == Service { indexes, ..other.clone() }
+        let Service { kind, id, name, tags, address, port, tagged_addresses, weights, meta, .. } = self;
+        let Service { enable_tag_override, proxy, connect, drain, origin, indexes: _, .. } = self;
+        // What differs most often first.
+        *port == other.port
+            && *tags == other.tags
+            && *meta == other.meta
+            && *address == other.address
+            && *name == other.name
+            && *id == other.id
+            && *kind == other.kind
+            && *tagged_addresses == other.tagged_addresses
+            && *weights == other.weights
+            && *enable_tag_override == other.enable_tag_override
+            && *proxy == other.proxy
+            && *connect == other.connect
+            && *drain == other.drain
+            && *origin == other.origin
     }
 
     /// The weights that answers show: as registered, scaled down by a drain.
@@ -102,19 +117,19 @@ impl Default for Weights {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proxy {
     /// Name of the service behind the proxy.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub destination_service_name: Text,
     /// Id of the instance behind the proxy, when it is a sidecar.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub destination_service_id: Text,
     /// Where that instance listens.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub local_service_address: Text,
     /// Its port.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub local_service_port: u16,
     /// Everything else of the proxy definition (`Config`, `Upstreams`, `MeshGateway`, `Expose`), as written, by key.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rest: BTreeMap<Text, serde_json::Value>,
 }
 
@@ -122,6 +137,6 @@ pub struct Proxy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connect {
     /// The instance speaks the mesh protocol without a sidecar.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub native: bool,
 }

@@ -32,6 +32,12 @@ impl Table {
         Table::DeadLetters,
     ];
 
+    /// The table and the key in a row's name, as [`Change::name`] makes it.
+    pub fn of_name(name: &str) -> Option<(Table, &str)> {
+        let (table, key) = name.split_once('/')?;
+        Table::ALL.into_iter().find(|known| known.name() == table).map(|table| (table, key))
+    }
+
     /// The table's name on disk. Never changes once released.
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,6 +67,11 @@ impl Change {
     /// The row holds `value` from now on, whether it existed or not.
     pub fn put(table: Table, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         Self { table, key: key.into(), value: Some(value.into()) }
+    }
+
+    /// The row's name among those of all tables: `TABLE/KEY`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.table.name(), self.key)
     }
 
     /// The row is gone; deleting a row that never was is no error.

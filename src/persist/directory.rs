@@ -11,13 +11,15 @@ use super::error::StoreError;
 use super::identity::{self, Identity};
 
 /// Held locked for as long as a process uses the directory; holds that process's id as text.
-const LOCK: &str = "LOCK";
+pub(super) const LOCK: &str = "LOCK";
 
 /// The store's own entries. One of these without an identity file is a damaged directory.
 const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];
 
-/// Entries that mean nothing by themselves: left by a first start that got no further, or made by `mkfs`.
-const NEUTRAL: [&str; 4] = [LOCK, identity::FILE_NAME_UNFINISHED, super::embedded::TRIAL, "lost+found"];
+/// Entries that mean nothing by themselves: left by a first start that got no further, made by `mkfs`, or the snapshots
+/// of a registry that was lost.
+const NEUTRAL: [&str; 5] =
+    [LOCK, identity::FILE_NAME_UNFINISHED, super::embedded::TRIAL, "lost+found", "snapshots"];
 
 /// Only the owner may look in: the rows hold what services say about themselves.
 const MODE: u32 = 0o700;

@@ -60,6 +60,21 @@ pub enum StoreError {
         /// The most a store accepts.
         key_bytes_max: usize,
     },
+    /// The server that the rows are kept in as well does not answer, or takes no writes. Nothing was applied; the same
+    /// batch may be tried again.
+    Unavailable {
+        /// Where the server is, without any password.
+        place: String,
+        /// What is the matter with it.
+        detail: String,
+    },
+    /// The server cannot be used as it is. Nothing was written, there or here.
+    Unfit {
+        /// Where the server is, without any password.
+        place: String,
+        /// What is the matter with it, and what to do.
+        detail: String,
+    },
     /// The operating system refused a file operation before any row was at stake.
     Io {
         /// The file or directory.
@@ -74,7 +89,7 @@ pub enum StoreError {
 impl StoreError {
     /// True when the same call may succeed later without a restart.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, StoreError::Full { .. })
+        matches!(self, StoreError::Full { .. } | StoreError::Unavailable { .. })
     }
 
     /// For `map_err`: names the file and the attempt, and tells a full disk from other refusals.
@@ -143,6 +158,10 @@ impl fmt::Display for StoreError {
             StoreError::Oversize { key_bytes, key_bytes_max } => {
                 write!(out, "a key of {key_bytes} bytes is too long; use at most {key_bytes_max}.")
             }
+            StoreError::Unavailable { place, detail } => {
+                write!(out, "{place} is away: {detail}. Nothing was written; try again when it is back.")
+            }
+            StoreError::Unfit { place, detail } => write!(out, "{place} cannot be used: {detail}"),
             StoreError::Io { path, action, source } => {
                 write!(out, "cannot {action} {}: {source}. Check the path and its owner.", path.display())
             }

@@ -13,6 +13,14 @@ pub struct MemoryStore {
     rows: BTreeMap<(Table, String), Vec<u8>>,
 }
 
+impl MemoryStore {
+    /// An empty store that stands at `index`: above everything that a store before it has given, so that nobody takes
+    /// an index of that one for one of this.
+    pub fn standing_at(index: u64) -> MemoryStore {
+        MemoryStore { index, rows: BTreeMap::new() }
+    }
+}
+
 impl Store for MemoryStore {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         for ((table, key), value) in &self.rows {

@@ -4,7 +4,8 @@
 //! value, and nothing here has heard of Consul, of a catalog or of an index beyond "it does not go backwards".
 //!
 //! All calls block and belong on one OS thread, never on a coroutine worker. Start reading at [`store`] for the
-//! promise, then [`embedded`] for how it is kept; `DESIGN.md` beside this file draws the directory.
+//! promise, then [`embedded`] for how it is kept on a disk and [`mod@redis`] for how
+//! in Redis as well; `DESIGN.md` beside this file draws the directory.
 
 pub mod change;
 pub mod error;
@@ -17,4 +18,7 @@ pub mod embedded;
 pub mod identity;
 pub mod ledger;
 pub mod rescue;
+pub mod snapshot;
 pub mod witness;
+
+pub mod redis;

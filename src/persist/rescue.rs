@@ -63,7 +63,7 @@ impl Rescue {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -71,7 +71,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The depth is the engine's own, three levels; a link is copied as what it points to, of which there are none.
-fn duplicate(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn duplicate(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     let written_once = from.file_name().is_some_and(|name| name == WRITTEN_ONCE);
     for entry in fs::read_dir(from)? {

@@ -20,6 +20,11 @@ pub enum WriteError {
         /// What the store said.
         message: String,
     },
+    /// The server that the store keeps rows in as well is away; worth another try when it is back.
+    Unavailable {
+        /// What the store said.
+        message: String,
+    },
     /// The store failed in a way after which nothing can be promised: no writes until a restart.
     ReadOnly {
         /// What the store said.
@@ -40,6 +45,7 @@ impl From<&StoreError> for WriteError {
         match error {
             StoreError::Full { .. } => WriteError::Full { message },
             StoreError::Oversize { .. } => WriteError::Oversize { message },
+            StoreError::Unavailable { .. } => WriteError::Unavailable { message },
             _ => WriteError::ReadOnly { message },
         }
     }
@@ -57,6 +63,7 @@ impl fmt::Display for WriteError {
                 write!(formatter, "not written, muster is read-only: {message}")
             }
             WriteError::Oversize { message } => write!(formatter, "not written: {message}"),
+            WriteError::Unavailable { message } => write!(formatter, "not written: {message}"),
             WriteError::Closing => formatter.write_str("muster is shutting down: ask another or try again"),
         }
     }

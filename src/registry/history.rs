@@ -7,6 +7,8 @@
 //!
 //! Memory: some 300 bytes a transition, 500 at worst, so at most 50 MB.
 
+mod graft;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub struct Entry {
     pub transition: Arc<Transition>,
     /// Which of the check's rows it is written in, below [`PER_CHECK_MAX`].
     pub slot: u8,
+    /// Whether it came out of a snapshot: it is remembered, and is no news to anybody.
+    pub is_restored: bool,
 }
 
 /// Whose transitions are asked for.
@@ -51,7 +55,7 @@ pub struct History {
     book: RwLock<Book>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Book {
     transitions_max: usize,
     /// Each check's transitions, the oldest first. No ring is empty.
@@ -99,14 +103,16 @@ impl History {
     }
 
     /// Every transition with an index above `index` that is kept, in the order in which they happened, those of checks
-    /// that are gone among them; at most `limit`, the oldest of them.
+    /// that are gone among them; at most `limit`, the oldest of them. What came out of a snapshot happened before it
+    /// was restored, and is not among them.
     ///
     /// It is complete as long as no more than [`TRANSITIONS_MAX`] happened since, and no more than [`PER_CHECK_MAX`] of
     /// any one check.
     pub fn since(&self, index: u64, limit: usize) -> Vec<Arc<Transition>> {
         let after = (Bound::Excluded((index, u32::MAX)), Bound::Unbounded);
         let book = self.book.read();
-        book.order.range(after).take(limit).map(|(_, entry)| entry.transition.clone()).collect()
+        let happened = book.order.range(after).filter(|(_, entry)| !entry.is_restored);
+        happened.take(limit).map(|(_, entry)| entry.transition.clone()).collect()
     }
 
     /// The index of the newest transition; 0 when there is none.
@@ -134,7 +140,7 @@ impl History {
                 transition.share(&newest.transition);
             }
             let slot = next.entry(transition.subject.clone()).or_insert_with(|| newest.map_or(0, after));
-            let entry = Entry { transition: Arc::new(transition), slot: *slot };
+            let entry = Entry { transition: Arc::new(transition), slot: *slot, is_restored: false };
             *slot = after(&entry);
             entry
         };
@@ -334,7 +340,8 @@ mod tests {
     fn a_row_is_read_as_it_was_written() {
         let silent = Transition { from: None, to: None, output: "".into(), ..transition(7, "", "c d") };
         for transition in [transition(1 << 50, "a/b", "ä"), silent] {
-            let entry = Entry { transition: Arc::new(transition), slot: PER_CHECK_MAX - 1 };
+            let entry =
+                Entry { transition: Arc::new(transition), slot: PER_CHECK_MAX - 1, is_restored: false };
             let row = rows::transition_row(&entry);
             let read = rows::transition(&row.key, &row.value.unwrap()).unwrap();
             assert_eq!((read.transition, read.slot), (entry.transition, entry.slot));

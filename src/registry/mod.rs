@@ -5,6 +5,7 @@
 //! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`Registry::open`].
 
 pub mod aliases;
+pub mod asked;
 pub mod carried;
 pub mod checking;
 pub mod drain_plan;
@@ -15,18 +16,22 @@ pub mod own_node;
 pub mod panics;
 pub mod recover;
 pub mod rows;
+pub mod snapshot;
 pub mod standing;
 pub mod topics;
 pub mod views;
+pub mod waking;
 pub mod write;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::change::Change;
+use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::catalog::update::Update;
 use crate::health::{CheckKey, Health, Insight};
@@ -34,6 +39,7 @@ use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
+use crate::registry::asked::Asked;
 use crate::registry::checking::follower::CheckingFollower;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::checking::{Checking, Tools};
@@ -45,6 +51,7 @@ use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
+use crate::registry::waking::Waking;
 use crate::registry::write::{Follower, Queue, Writer, Written, queue};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -91,6 +98,7 @@ pub struct Registry {
     draining: Arc<Draining>,
     panic_thresholds: PanicThresholds,
     history: Arc<History>,
+    asked_before: Vec<Asked>,
 }
 
 impl Registry {
@@ -102,8 +110,10 @@ impl Registry {
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
         let recovered =
             recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
-        let (views, topics) =
-            (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
+        let (views, topics) = (
+            Arc::new(Views::new(recovered.index)),
+            Arc::new(Topics::new(recovered.index, parts.watchers_max)),
+        );
         let (queue, jobs) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
             health: parts.health,
@@ -117,7 +127,7 @@ impl Registry {
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.carried);
         // Every topic stands at the recovered index already, and nobody watches yet.
-        views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
+        views.publish(&recovered.changes, Update::of_all(&recovered.state), recovered.index);
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
@@ -130,10 +140,12 @@ impl Registry {
             store: parts.store,
             views: views.clone(),
             topics: topics.clone(),
+            waking: Waking::start().map_err(OpenError::Thread)?,
             clock: parts.clock,
             followers,
             history: history.clone(),
             on_commit: parts.on_commit,
+            last_batch: 0,
         };
         runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
         let engine = checking.clone();
@@ -156,6 +168,7 @@ impl Registry {
             draining,
             panic_thresholds,
             history,
+            asked_before: recovered.asked,
         })
     }
 
@@ -170,7 +183,7 @@ impl Registry {
     }
 
     /// Indexes and watchers.
-    pub fn topics(&self) -> &Topics {
+    pub fn topics(&self) -> &Arc<Topics> {
         &self.topics
     }
 
@@ -204,6 +217,11 @@ impl Registry {
         &self.panic_thresholds
     }
 
+    /// Has services be in panic by other thresholds from now on.
+    pub fn set_panic_thresholds(&self, thresholds: HashMap<Text, panic::Settings>) {
+        self.panic_thresholds.set(thresholds, self.views.complete());
+    }
+
     /// Has a command carried out; answers when it is durable and visible.
     ///
     /// # Errors
@@ -222,6 +240,19 @@ impl Registry {
     /// See [`WriteError`]; the next start is then like one after a crash.
     pub fn carry_over(&self) -> Result<(), WriteError> {
         self.queue.write_rows(carried::rows(self.checking.save()))
+    }
+
+    /// What was asked for most before this start, as far as it is known.
+    pub fn asked_before(&self) -> &[Asked] {
+        &self.asked_before
+    }
+
+    /// Leaves for the next start what was asked for most.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the next start then goes by an older list, or by none.
+    pub fn leave_asked(&self, asked: &[Asked]) -> Result<(), WriteError> {
+        self.queue.write_rows(vec![asked::row(asked)])
     }
 
     /// Takes what an instance of the agent says of its check.

@@ -8,6 +8,7 @@ use crate::model::{Node, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
+use crate::registry::asked::{self, Asked};
 use crate::registry::carried::Carried;
 use crate::registry::history::Entry;
 use crate::registry::own_node::OwnNode;
@@ -26,6 +27,8 @@ pub struct Recovered {
     pub history: Vec<Entry>,
     /// What the last end left of the checks' lives, if it was an orderly one.
     pub carried: Carried,
+    /// What was asked for most before.
+    pub asked: Vec<Asked>,
 }
 
 /// Loads everything from `store`. If the agent's own node was stored under another name, it is renamed first, in one
@@ -35,9 +38,13 @@ pub struct Recovered {
 /// Whatever the store finds; a row that cannot be read counts as damage.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, StoreError> {
     let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), Carried::default());
+    let mut asked = Vec::new();
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
         match table {
-            Table::Meta => carried.absorb(key, value)?,
+            Table::Meta => {
+                carried.absorb(key, value)?;
+                asked.extend(asked::read(key, value)?.into_iter().flatten());
+            }
             Table::History => history.push(rows::transition(key, value)?),
             _ => changes.extend(rows::change(table, key, value)?),
         }
@@ -59,7 +66,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
     }
     let mut state = State::new(&own.name, bounds);
     changes.iter().for_each(|change| state.absorb(change));
-    Ok(Recovered { state, index: loaded.index, changes, history, carried })
+    Ok(Recovered { state, index: loaded.index, changes, history, carried, asked })
 }
 
 /// The key under which the agent's own node was stored, if that is not its name's.
@@ -74,14 +81,14 @@ fn stored_name(changes: &[Change], own: &OwnNode) -> Option<Text> {
 }
 
 /// The same transition on a node of another name.
-fn retold(entry: &Entry, name: &Text) -> Entry {
+pub(super) fn retold(entry: &Entry, name: &Text) -> Entry {
     let transition = Transition::clone(&entry.transition);
     let subject = Subject { node: name.folded(), ..Subject::clone(&transition.subject) };
-    Entry { transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }), slot: entry.slot }
+    Entry { transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }), ..entry.clone() }
 }
 
 /// The same record on a node of another name.
-fn renamed(change: &Change, name: &Text) -> Change {
+pub(super) fn renamed(change: &Change, name: &Text) -> Change {
     let key = name.folded();
     match change.clone() {
         Change::Node { before, after, .. } => {

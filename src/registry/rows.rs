@@ -20,7 +20,7 @@ const SEPARATOR: char = '\t';
 /// The row that a change of the registry leaves behind.
 pub fn row(change: &Change) -> RowChange {
     match change {
-        Change::Node { key, after, .. } => put(Table::Nodes, key.to_string(), after),
+        Change::Node { key, after, .. } => put(Table::Nodes, key.as_str().to_owned(), after),
         Change::Service { node, id, after, .. } => put(Table::Services, join(node, id), after),
         Change::Check { node, id, after, .. } => put(Table::Checks, join(node, id), after),
     }
@@ -66,6 +66,8 @@ struct TransitionRow {
     to: Option<Status>,
     cause: Cause,
     output: Text,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
 }
 
 /// The row of a transition.
@@ -82,6 +84,7 @@ pub fn transition_row(entry: &Entry) -> RowChange {
         to: transition.to,
         cause: transition.cause,
         output: transition.output.clone(),
+        restored: entry.is_restored,
     };
     RowChange::put(
         Table::History,
@@ -120,7 +123,7 @@ pub fn transition(key: &str, value: &[u8]) -> Result<Entry, String> {
         cause: row.cause,
         output: row.output,
     };
-    Ok(Entry { transition: Arc::new(transition), slot })
+    Ok(Entry { transition: Arc::new(transition), slot, is_restored: row.restored })
 }
 
 fn transition_key(entry: &Entry) -> String {
@@ -138,7 +141,11 @@ fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<Arc<T>, String> 
 }
 
 fn join(node: &Text, id: &Text) -> String {
-    format!("{node}{SEPARATOR}{id}")
+    let mut key = String::with_capacity(node.len() + SEPARATOR.len_utf8() + id.len());
+    key.push_str(node);
+    key.push(SEPARATOR);
+    key.push_str(id);
+    key
 }
 
 fn split(key: &str) -> Result<(Text, Text), String> {

@@ -86,8 +86,8 @@ impl StandingBoard {
         let message = error.to_string();
         let after = match error {
             StoreError::Full { .. } => Standing::Full { message },
-            // A fault of the caller says nothing about the store.
-            StoreError::Oversize { .. } => return,
+            // A fault of the caller says nothing about the store, and of a server that is away the store tells itself.
+            StoreError::Oversize { .. } | StoreError::Unavailable { .. } => return,
             _ => Standing::ReadOnly { message },
         };
         let mut standing = self.standing.write();

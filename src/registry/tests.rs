@@ -28,9 +28,9 @@ use crate::telemetry::metrics::Metrics;
 
 /// A store that outlives the registry over it, and fails when told to.
 #[derive(Clone)]
-struct Shared {
+pub(super) struct Shared {
     rows: Arc<Mutex<MemoryStore>>,
-    full: Arc<Mutex<bool>>,
+    pub(super) full: Arc<Mutex<bool>>,
     /// Commits that failed.
     refused: Arc<Mutex<usize>>,
 }
@@ -53,7 +53,7 @@ impl Store for Shared {
     }
 }
 
-fn shared() -> Shared {
+pub(super) fn shared() -> Shared {
     runtime::start(2);
     Shared {
         rows: Arc::new(Mutex::new(MemoryStore::default())),
@@ -62,11 +62,11 @@ fn shared() -> Shared {
     }
 }
 
-fn open(store: &Shared) -> Registry {
+pub(super) fn open(store: &Shared) -> Registry {
     open_as(store, "Own")
 }
 
-fn open_as(store: &Shared, name: &str) -> Registry {
+pub(super) fn open_as(store: &Shared, name: &str) -> Registry {
     Registry::open(Parts {
         own_node: OwnNode {
             name: name.into(),
@@ -90,7 +90,7 @@ fn open_as(store: &Shared, name: &str) -> Registry {
     .unwrap()
 }
 
-fn register(id: &str, check: Option<Check>) -> Command {
+pub(super) fn register(id: &str, check: Option<Check>) -> Command {
     let service = Service { id: id.into(), name: "Web".into(), origin: Origin::Agent, ..Service::default() };
     Command::Register(Box::new(Registration {
         node: NodePart::Existing { name: "own".into() },
@@ -100,7 +100,7 @@ fn register(id: &str, check: Option<Check>) -> Command {
     }))
 }
 
-fn ttl_check(id: &str) -> Check {
+pub(super) fn ttl_check(id: &str) -> Check {
     let probe = Some(Probe::Ttl { ttl: std::time::Duration::from_secs(3600) });
     Check {
         id: format!("service:{id}").into(),
@@ -113,7 +113,7 @@ fn ttl_check(id: &str) -> Check {
     }
 }
 
-fn health_of(registry: &Registry) -> Vec<Status> {
+pub(super) fn health_of(registry: &Registry) -> Vec<Status> {
     registry.views().instances("web").iter().map(|instance| instance.status()).collect()
 }
 

@@ -52,6 +52,14 @@ pub struct Watch<'a> {
     topic: Topic,
     entry: Arc<Entry>,
     id: u64,
+    is_counted: bool,
+}
+
+/// A topic kept at hand, so that its index costs a load and no look-up. Held until dropped.
+pub struct Pin {
+    topics: Arc<Topics>,
+    topic: Topic,
+    entry: Arc<Entry>,
 }
 
 /// All places for watchers are taken.
@@ -73,19 +81,34 @@ impl Topics {
     /// The index of a topic, at least 1. It never goes back.
     pub fn index(&self, topic: &Topic) -> u64 {
         let entry = self.shard(topic).read().get(topic).map(|entry| entry.index.load(Ordering::Acquire));
-        match entry {
-            Some(index) if index > 0 => index,
-            _ => self.floor.load(Ordering::Acquire),
-        }
+        self.or_floor(entry.unwrap_or_default())
     }
 
-    /// Moves a topic to `index` and wakes whoever watches it.
-    pub fn advance(&self, topic: &Topic, index: u64) {
-        let known = self.shard(topic).read().get(topic).cloned();
-        let entry = known.unwrap_or_else(|| self.entry(topic));
-        entry.index.fetch_max(index, Ordering::AcqRel);
-        let wakers = std::mem::take(&mut entry.watchers.lock().wakers);
-        wakers.values().for_each(Waker::wake);
+    /// Keeps a topic at hand.
+    pub fn pin(self: &Arc<Topics>, topic: &Topic) -> Pin {
+        Pin { topics: self.clone(), topic: topic.clone(), entry: self.entry(topic) }
+    }
+
+    /// Moves topics to `index` and gives whoever watched them, to be woken by the caller: that takes a microsecond or
+    /// so for each, and the caller knows what must not wait for it.
+    pub fn advance<'t>(&self, topics: impl IntoIterator<Item = &'t Topic>, index: u64) -> Crowd {
+        let mut crowd = Crowd::default();
+        for topic in topics {
+            let known = self.shard(topic).read().get(topic).cloned();
+            let entry = known.unwrap_or_else(|| self.entry(topic));
+            entry.index.fetch_max(index, Ordering::AcqRel);
+            crowd.join(std::mem::take(&mut entry.watchers.lock().wakers));
+        }
+        crowd
+    }
+
+    fn or_floor(&self, index: u64) -> u64 {
+        if index > 0 { index } else { self.floor.load(Ordering::Acquire) }
+    }
+
+    /// Lifts every topic that has not moved since the start to at least `index`, and wakes nobody: nothing changed.
+    pub fn raise_floor(&self, index: u64) {
+        self.floor.fetch_max(index, Ordering::AcqRel);
     }
 
     /// Has `waker` woken once when the topic moves. Look at [`Topics::index`] after this and before waiting: the topic
@@ -98,13 +121,20 @@ impl Topics {
             self.watching.fetch_sub(1, Ordering::AcqRel);
             return Err(TooManyWatchers { max: self.watching_max });
         }
+        let mut watch = self.listen(topic, waker);
+        watch.is_counted = true;
+        Ok(watch)
+    }
+
+    /// As [`Topics::watch`], for those whose number is bounded elsewhere.
+    pub fn listen(&self, topic: Topic, waker: Waker) -> Watch<'_> {
         let entry = self.entry(&topic);
         let mut watchers = entry.watchers.lock();
         let id = watchers.next_id;
         watchers.next_id += 1;
         watchers.wakers.insert(id, waker);
         drop(watchers);
-        Ok(Watch { topics: self, topic, entry, id })
+        Watch { topics: self, topic, entry, id, is_counted: false }
     }
 
     /// How many watchers wait now.
@@ -147,19 +177,66 @@ impl Topics {
         self.floor.fetch_max(middle, Ordering::AcqRel);
         shard.retain(|_, entry| !is_unwatched(entry) || entry.index.load(Ordering::Acquire) > middle);
     }
+
+    /// Forgets a topic that never moved (a name nobody has ever registered) with the last who holds it: the caller and
+    /// the table.
+    fn let_go(&self, topic: &Topic, entry: &Arc<Entry>) {
+        if entry.index.load(Ordering::Acquire) > 0 {
+            return;
+        }
+        let mut shard = self.shard(topic).write();
+        if Arc::strong_count(entry) == 2 && entry.index.load(Ordering::Acquire) == 0 {
+            shard.remove(topic);
+        }
+    }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.entry.watchers.lock().wakers.remove(&self.id);
-        self.topics.watching.fetch_sub(1, Ordering::AcqRel);
-        if self.entry.index.load(Ordering::Acquire) > 0 {
-            return;
-        }
-        // A name nobody has ever registered: forget it with its last watcher. This one and the table hold it.
-        let mut shard = self.topics.shard(&self.topic).write();
-        if Arc::strong_count(&self.entry) == 2 && self.entry.index.load(Ordering::Acquire) == 0 {
-            shard.remove(&self.topic);
+        self.topics.watching.fetch_sub(usize::from(self.is_counted), Ordering::AcqRel);
+        self.topics.let_go(&self.topic, &self.entry);
+    }
+}
+
+impl Pin {
+    /// The topic's index, as [`Topics::index`] gives it.
+    pub fn index(&self) -> u64 {
+        self.topics.or_floor(self.entry.index.load(Ordering::Acquire))
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.topics.let_go(&self.topic, &self.entry);
+    }
+}
+
+/// Watchers whose topics have moved and who are not woken yet.
+#[derive(Default)]
+pub struct Crowd {
+    parts: Vec<HashMap<u64, Waker>>,
+}
+
+impl Crowd {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(HashMap::len).sum()
+    }
+
+    /// Whether there is nobody to wake.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Wakes everybody.
+    pub fn wake(self) {
+        self.parts.iter().flat_map(HashMap::values).for_each(Waker::wake);
+    }
+
+    fn join(&mut self, wakers: HashMap<u64, Waker>) {
+        if !wakers.is_empty() {
+            self.parts.push(wakers);
         }
     }
 }

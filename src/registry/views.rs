@@ -4,15 +4,17 @@
 //! everything else, encoding above all, without it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::catalog::change::Change;
 use crate::catalog::check_table::CheckTable;
-use crate::catalog::instance::{CheckView, Instance};
+use crate::catalog::instance::{CheckView, Instance, Position};
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::node_table::NodeTable;
-use crate::catalog::service_table::{ServiceEntry, ServiceTable};
+use crate::catalog::service_log::Aspect;
+use crate::catalog::service_table::{ServiceEntry, ServiceTable, Touched};
 use crate::catalog::topic::Topic;
 use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
 use crate::model::{Node, Status};
@@ -26,6 +28,8 @@ pub struct Views {
     services: Box<[RwLock<ServiceTable>]>,
     nodes: RwLock<NodeTable>,
     checks: RwLock<CheckTable>,
+    /// See [`Views::complete`].
+    complete: AtomicU64,
 }
 
 /// How much the catalog holds.
@@ -42,21 +46,27 @@ pub struct Sizes {
 }
 
 impl Views {
-    /// Empty views.
-    pub fn new() -> Views {
-        let services = (0..SERVICE_SHARDS).map(|_| RwLock::default()).collect();
-        Views { services, nodes: RwLock::default(), checks: RwLock::default() }
+    /// Empty views of a registry that stands at `index`: what became of it up to there is not known.
+    pub fn new(index: u64) -> Views {
+        let services = (0..SERVICE_SHARDS).map(|_| RwLock::new(ServiceTable::standing_at(index))).collect();
+        let complete = AtomicU64::new(index);
+        Views { services, nodes: RwLock::default(), checks: RwLock::default(), complete }
     }
 
-    /// Takes over what a batch changed; gives the topics that moved.
-    pub fn publish(&self, changes: &[Change], update: Update) -> Vec<Topic> {
+    /// Takes over what a batch changed that led to `index`; gives the topics that moved. What changed of one service is
+    /// seen as a whole or not at all.
+    pub fn publish(&self, changes: &[Change], update: Update, index: u64) -> Vec<Topic> {
         let Update { instances, checks, mut topics } = update;
         let mut nodes = self.nodes.write();
         changes.iter().for_each(|change| nodes.absorb(change));
         drop(nodes);
-        for (name, position, instance) in instances {
-            let moved = self.shard(&name).write().put(&name, position, instance);
-            topics.extend(topics_of_instance(&name, moved));
+        let mut instances = instances.into_iter().peekable();
+        while let Some((name, position, instance)) = instances.next() {
+            let mut table = self.shard(&name).write();
+            topics.extend(topics_of_instance(&name, table.put(&name, position, instance, index)));
+            while let Some((_, position, instance)) = instances.next_if(|(next, ..)| *next == name) {
+                topics.extend(topics_of_instance(&name, table.put(&name, position, instance, index)));
+            }
         }
         let mut table = self.checks.write();
         for (key, view) in checks {
@@ -64,13 +74,58 @@ impl Views {
             let before = table.put(&key, view);
             topics.extend(topics_of_check(before, after));
         }
-        topics.into_iter().collect()
+        drop(table);
+        self.complete.store(index, Ordering::Release);
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// The index up to which every change is in these views; some of the next batch may be in them already.
+    pub fn complete(&self) -> u64 {
+        self.complete.load(Ordering::Acquire)
     }
 
     /// The instances of the service called `name` (in lower case), in answer order.
     pub fn instances(&self, name: &str) -> Vec<Arc<Instance>> {
         let table = self.shard(name).read();
         table.get(name).map(|entry| entry.instances().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The instances of a service as [`Views::instances`], and the index of the last change that is in them; `None` for
+    /// that when there are no instances.
+    pub fn dated_instances(&self, name: &str, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
+        let table = self.shard(name).read();
+        let entry = table.get(name);
+        let instances = entry.map(|entry| entry.instances().cloned().collect()).unwrap_or_default();
+        (instances, entry.map(|entry| entry.changed().of(aspect)))
+    }
+
+    /// The index of the last change of a service; `None` when it is not there.
+    pub fn changed(&self, name: &str, aspect: Aspect) -> Option<u64> {
+        self.shard(name).read().get(name).map(|entry| entry.changed().of(aspect))
+    }
+
+    /// Sees to it that a log of the service called `name` (in lower case) is kept.
+    pub fn follow(&self, name: &Text) {
+        if !self.shard(name).read().is_followed(name) {
+            self.shard(name).write().follow(name);
+        }
+    }
+
+    /// The instances of a service that is followed as they were at `index`. See [`ServiceTable::at`].
+    pub fn at(&self, name: &str, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
+        self.shard(name).read().at(name, aspect, index)
+    }
+
+    /// What became of a service that is followed. See [`ServiceTable::touched`].
+    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<Touched>> {
+        self.shard(name).read().touched(name, aspect, from, to)
+    }
+
+    /// See [`ServiceTable::last_change`].
+    pub fn last_change(&self, name: &str, aspect: Aspect, index: u64) -> Option<u64> {
+        self.shard(name).read().last_change(name, aspect, index)
     }
 
     /// Something of every service, ordered by name.
@@ -127,11 +182,5 @@ impl Views {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         &self.services[(hash ^ (hash >> 32)) as usize % SERVICE_SHARDS]
-    }
-}
-
-impl Default for Views {
-    fn default() -> Self {
-        Views::new()
     }
 }

@@ -21,9 +21,11 @@ use crate::persist::store::Store;
 use crate::registry::error::WriteError;
 use crate::registry::history::{Entry, History};
 use crate::registry::rows;
+use crate::registry::snapshot::orders::Whole;
 use crate::registry::standing::StandingBoard;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
+use crate::registry::waking::Waking;
 use crate::sys::clock::Clock;
 use crate::sys::oneshot;
 
@@ -38,6 +40,13 @@ const ROOM_SOUGHT_EVERY: Duration = Duration::from_secs(1);
 /// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
 const BATCH_MAX: usize = 1_024;
 
+/// How long a batch may wait for callers of the last one: a part of what the quickest sync takes.
+const PATIENCE_MAX: Duration = Duration::from_micros(100);
+
+/// The part of the last batch's callers, in percent, that is waited for. Not all of them: some have left, or were posts
+/// of muster's own.
+const REGULARS_PERCENT: usize = 75;
+
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -50,11 +59,13 @@ pub struct Written {
 type Reply = Result<Written, WriteError>;
 
 /// What the writer is asked for.
-enum Order {
+pub(super) enum Order {
     /// A change of the registry's state.
     Command(Command),
     /// Rows beside the registry's records. They have no index and no reader.
     Rows(Vec<RowChange>),
+    /// Something about the registry as a whole, between two batches.
+    Whole(Whole),
 }
 
 struct Job {
@@ -106,7 +117,7 @@ impl Queue {
     /// # Errors
     /// When the queue is full or closed.
     pub fn post(&self, command: Command) -> Result<(), WriteError> {
-        self.put(Job { order: Order::Command(command), reply: None })
+        self.put(Order::Command(command))
     }
 
     /// The writer's counters.
@@ -116,11 +127,16 @@ impl Queue {
 
     fn order(&self, order: Order) -> Reply {
         let (sender, receiver) = oneshot::oneshot();
-        self.put(Job { order, reply: Some(sender) })?;
+        self.put_job(Job { order, reply: Some(sender) })?;
         receiver.recv().unwrap_or(Err(WriteError::Closing))
     }
 
-    fn put(&self, job: Job) -> Result<(), WriteError> {
+    /// Leaves an order that answers by itself, if at all.
+    pub(super) fn put(&self, order: Order) -> Result<(), WriteError> {
+        self.put_job(Job { order, reply: None })
+    }
+
+    fn put_job(&self, job: Job) -> Result<(), WriteError> {
         self.stats.waiting.fetch_add(1, Ordering::Relaxed);
         self.jobs.try_send(job).map_err(|error| {
             self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -157,10 +173,13 @@ pub struct Writer {
     pub(super) store: Box<dyn Store>,
     pub(super) views: Arc<Views>,
     pub(super) topics: Arc<Topics>,
+    pub(super) waking: Waking,
     pub(super) clock: Clock,
     pub(super) followers: Vec<Box<dyn Follower>>,
     pub(super) history: Arc<History>,
     pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
+    /// Orders in the last batch.
+    pub(super) last_batch: usize,
 }
 
 /// A queue in which `waiting_max` writes may wait, and the end the writer takes from.
@@ -201,41 +220,60 @@ impl Writer {
         loop {
             let index_before = self.index;
             let mut work = Work::default();
-            match jobs.next() {
+            let mut whole = match jobs.next() {
                 Ok(first) => self.take(first, &mut work),
                 Err(RecvTimeoutError::Timeout) => {
                     self.seek_room(&jobs.stats.standing);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if whole.is_none() {
+                whole = self.fill(&mut work, &jobs);
             }
-            while work.outcomes.len() < BATCH_MAX
-                && let Ok(job) = jobs.receiver.try_recv()
-            {
-                self.take(job, &mut work);
-            }
-            jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
-            if let Some(refusal) = jobs.stats.standing.refusal() {
+            let taken = work.outcomes.len() + usize::from(whole.is_some());
+            jobs.stats.waiting.fetch_sub(taken, Ordering::Relaxed);
+            if let Err(error) = self.settle(&mut work, &jobs.stats) {
                 self.state.undo(&work.changes);
                 self.index = index_before;
-                work.fail(&refusal);
-                work.answer();
-                continue;
-            }
-            let entries = self.history.place(std::mem::take(&mut work.transitions));
-            let rows = std::mem::take(&mut work.rows);
-            if let Err(error) = self.commit(&work.changes, entries, rows, &jobs.stats) {
-                self.state.undo(&work.changes);
-                self.index = index_before;
-                work.fail(&WriteError::from(&error));
+                work.fail(&error);
             }
             work.answer();
+            if let Some(order) = whole {
+                self.carry_out(order, &jobs.stats);
+            }
         }
     }
 
-    /// Takes one order into the batch.
-    fn take(&mut self, job: Job, work: &mut Work) {
+    /// Takes what is waiting into the batch, and waits a little for callers of the last batch to come back.
+    ///
+    /// Callers that were answered together return one by one within microseconds. Without a wait the first of them
+    /// would have a commit to itself and the others would sit it out, so every second commit would be nearly empty. A
+    /// caller who is alone never waits. Gives back an order that ends the batch.
+    fn fill(&mut self, work: &mut Work, jobs: &Jobs) -> Option<Whole> {
+        let expected = self.last_batch * REGULARS_PERCENT / 100;
+        let (mut patience, mut whole) = (None, None);
+        while whole.is_none() && work.outcomes.len() < BATCH_MAX {
+            let job = match jobs.receiver.try_recv() {
+                Ok(job) => job,
+                Err(_) if work.outcomes.len() >= expected => break,
+                Err(_) => {
+                    let until = *patience.get_or_insert_with(|| self.clock.now() + PATIENCE_MAX);
+                    let left = until.saturating_duration_since(self.clock.now());
+                    let Ok(job) = jobs.receiver.recv_timeout(left) else { break };
+                    job
+                }
+            };
+            whole = self.take(job, work);
+        }
+        self.last_batch = work.outcomes.len();
+        whole
+    }
+
+    /// Takes one order into the batch; gives back one that ends it.
+    fn take(&mut self, job: Job, work: &mut Work) -> Option<Whole> {
         let outcome = match job.order {
+            Order::Whole(order) => return Some(order),
             Order::Command(command) => self.apply(&command, work),
             Order::Rows(rows) => {
                 work.rows.extend(rows);
@@ -243,6 +281,7 @@ impl Writer {
             }
         };
         work.outcomes.push((job.reply, outcome));
+        None
     }
 
     /// Applies one command to the state that only the writer sees.
@@ -260,6 +299,16 @@ impl Writer {
         }
     }
 
+    /// Commits the batch, unless the store has failed for good.
+    fn settle(&mut self, work: &mut Work, stats: &WriteStats) -> Result<(), WriteError> {
+        if let Some(refusal) = stats.standing.refusal() {
+            return Err(refusal);
+        }
+        let entries = self.history.place(std::mem::take(&mut work.transitions));
+        let rows = std::mem::take(&mut work.rows);
+        self.commit(&work.changes, entries, rows, stats).map_err(|error| WriteError::from(&error))
+    }
+
     /// Makes the batch durable, then visible.
     fn commit(
         &mut self,
@@ -272,13 +321,23 @@ impl Writer {
             return Ok(());
         }
         let rows = changes.iter().map(rows::row).chain(self.history.rows(&entries)).chain(rows);
-        let batch = Batch { index: self.index, changes: rows.collect() };
+        self.make_durable(rows.collect(), stats)?;
+        self.publish(changes, entries);
+        Ok(())
+    }
+
+    /// Has the store take rows under the present index, all or none.
+    pub(super) fn make_durable(
+        &mut self,
+        rows: Vec<RowChange>,
+        stats: &WriteStats,
+    ) -> Result<(), StoreError> {
+        let batch = Batch { index: self.index, changes: rows };
         let started = Instant::now();
         self.store.commit(&batch).inspect_err(|error| stats.standing.failed(error))?;
         stats.standing.committed();
         (self.on_commit)(started.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
-        self.publish(changes, entries);
         Ok(())
     }
 
@@ -291,13 +350,13 @@ impl Writer {
     }
 
     /// Shows changes to readers, tells the followers, and moves the topics, which wakes the watchers.
-    fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
+    pub(super) fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
         let update = Update::plan(&self.state, changes);
-        let topics = self.views.publish(changes, update);
+        let topics = self.views.publish(changes, update, self.index);
         self.history.absorb(&entries);
         let news = News { state: &self.state, changes, transitions: &entries };
         self.followers.iter_mut().for_each(|follower| follower.follow(&news));
-        topics.iter().for_each(|topic| self.topics.advance(topic, self.index));
+        self.waking.wake(self.topics.advance(&topics, self.index));
     }
 }
 

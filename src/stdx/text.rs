@@ -4,20 +4,28 @@
 //! one allocation, so that cloning a record costs a counter and not a copy.
 
 use std::borrow::{Borrow, Cow};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Immutable text that is cheap to clone; reads as `&str` everywhere.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Arc<str>);
+///
+/// Most texts of a record are empty (remarks, kinds, outputs), and the empty one is no allocation.
+#[derive(Clone, Default)]
+pub struct Text(
+    /// Never an empty string: that is `None`.
+    Option<Arc<str>>,
+);
 
 impl Text {
     /// The text as a plain string slice.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 
     /// This text in lower case; the same allocation when it is in lower case already, which names nearly always are.
@@ -37,40 +45,61 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
-impl Default for Text {
-    fn default() -> Self {
-        Text(Arc::from(""))
-    }
-}
-
 impl Deref for Text {
     type Target = str;
     fn deref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
+/// Texts are found by `&str` in maps and sets, so equality, order and hash are those of the string.
 impl Borrow<str> for Text {
     fn borrow(&self) -> &str {
-        &self.0
+        self
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Text) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Text) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Text) -> Ordering {
+        self.as_str().cmp(other)
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
 impl AsRef<str> for Text {
     fn as_ref(&self) -> &str {
-        &self.0
+        self
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Text(Arc::from(text))
+        Text((!text.is_empty()).then(|| Arc::from(text)))
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Text(Arc::from(text))
+        Text::from(text.as_str())
     }
 }
 
@@ -106,12 +135,29 @@ impl Serialize for Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Text::from(<Cow<'de, str>>::deserialize(deserializer)?.as_ref()))
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// Takes the string from where the deserializer has it, without one of its own in between.
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(text.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -119,6 +165,16 @@ mod tests {
         let name = Text::from("web-1");
         assert!(std::ptr::eq(name.as_str(), name.folded().as_str()));
         assert_eq!(Text::from("Web-ÄÖ").folded(), "web-äö");
+    }
+
+    #[test]
+    fn all_empty_texts_are_one_and_found_by_their_string() {
+        let empties = [Text::default(), Text::from(""), Text::from(String::new())];
+        let set: HashSet<Text> = empties.into_iter().collect();
+        assert!(set.len() == 1 && set.contains(""));
+        assert!(Text::default().cmp(&"a".into()).is_lt());
+        let words: HashSet<Text> = ["a", "b"].into_iter().map(Text::from).collect();
+        assert!(words.contains("a") && !words.contains("c"));
     }
 
     #[test]

@@ -16,23 +16,30 @@ use crate::sys::clock::Deadline;
 /// Waking works from any thread and never blocks; waking twice before the coroutine looks counts once. A
 /// waker does not keep the socket open.
 #[derive(Clone)]
-pub struct Waker(Arc<Bell>);
+pub struct Waker(Option<Arc<Bell>>);
 
 impl Waker {
     pub(crate) fn new(bell: Arc<Bell>) -> Waker {
-        Waker(bell)
+        Waker(Some(bell))
+    }
+
+    /// Wakes nobody.
+    pub fn of_nobody() -> Waker {
+        Waker(None)
     }
 
     /// Rings: the coroutine's present wait, or else its next one, returns.
     pub fn wake(&self) {
-        self.0.rung.store(true, Ordering::Release);
-        self.0.io.wakeup();
+        if let Some(bell) = &self.0 {
+            bell.rung.store(true, Ordering::Release);
+            bell.io.wakeup();
+        }
     }
 }
 
 impl fmt::Debug for Waker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waker").field("rung", &self.0.rung).finish()
+        f.debug_struct("Waker").field("rung", &self.0.as_ref().map(|bell| &bell.rung)).finish()
     }
 }
 

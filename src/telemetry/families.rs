@@ -141,6 +141,47 @@ pub const PANIC_ANSWERS: Family = family(
 /// Blocking queries that wait.
 pub const BLOCKING_QUERIES: Family =
     family("muster_blocking_queries", Gauge, &[], "Blocking queries that wait for a change.");
+/// Answers whose body was kept.
+pub const CACHE_HITS: Family =
+    family("muster_cache_hits_total", Counter, &[], "Answers whose body was in the cache.");
+/// Answers whose body had to be made.
+pub const CACHE_MISSES: Family = family(
+    "muster_cache_misses_total",
+    Counter,
+    &["reason"],
+    "Answers whose body had to be made: it was absent, or what it shows had changed.",
+);
+/// Bodies dropped.
+pub const CACHE_EVICTIONS: Family = family(
+    "muster_cache_evictions_total",
+    Counter,
+    &[],
+    "Bodies dropped from the cache to stay within cache.entries_max and cache.bytes_max.",
+);
+/// Bodies kept.
+pub const CACHE_ENTRIES: Family = family("muster_cache_entries", Gauge, &[], "Bodies in the cache.");
+/// Their bytes.
+pub const CACHE_BYTES: Family =
+    family("muster_cache_bytes", Gauge, &[], "Bytes of bodies in the cache, compressed ones included.");
+/// Streams open.
+pub const STREAMS: Family = family("muster_streams", Gauge, &[], "Streams of changes that are open.");
+/// Streams begun, by how.
+pub const STREAM_STARTS: Family = family(
+    "muster_stream_starts_total",
+    Counter,
+    &["kind"],
+    "Streams begun: new ones, resumed ones, and those that were to resume and had to begin with everything (reset).",
+);
+/// Events sent on streams.
+pub const STREAM_EVENTS: Family =
+    family("muster_stream_events_total", Counter, &["kind"], "Events sent on streams, by kind.");
+/// Streams cut.
+pub const STREAMS_CUT: Family = family(
+    "muster_streams_cut_total",
+    Counter,
+    &[],
+    "Streams that were cut because their client took nothing for too long.",
+);
 /// Transitions of checks remembered.
 pub const HISTORY_TRANSITIONS: Family = family(
     "muster_history_transitions",
@@ -164,6 +205,78 @@ pub const COMMIT_DURATION: Family = family(
     Histogram(COMMIT_BOUNDS_S),
     &[],
     "Time to make one batch of changes durable.",
+);
+/// Whether Redis answers.
+pub const REDIS_CONNECTED: Family = family(
+    "muster_redis_connected",
+    Gauge,
+    &[],
+    "1 while Redis answers, takes writes and the lock is held; 0 while it is away.",
+);
+/// Whether Redis has everything.
+pub const REDIS_WELL: Family = family(
+    "muster_redis_well",
+    Gauge,
+    &[],
+    "1 while Redis has everything that is acknowledged, and each write waits for it.",
+);
+/// How long transactions took.
+pub const REDIS_TRANSACTION_DURATION: Family = family(
+    "muster_redis_transaction_duration_seconds",
+    Histogram(COMMIT_BOUNDS_S),
+    &[],
+    "Time of one transaction in Redis, from the first byte sent to the last one read.",
+);
+/// Batches that Redis took.
+pub const REDIS_BATCHES: Family =
+    family("muster_redis_batches_total", Counter, &[], "Batches of changes that Redis has taken.");
+/// Troubles with Redis.
+pub const REDIS_ERRORS: Family = family(
+    "muster_redis_errors_total",
+    Counter,
+    &["kind"],
+    "Times that Redis failed, was found altered or could not be reached, by kind; attempts during an outage count.",
+);
+/// Connections to Redis.
+pub const REDIS_CONNECTIONS: Family =
+    family("muster_redis_connections", Gauge, &["state"], "Connections to Redis, busy and idle.");
+/// What Redis makes of a write.
+pub const REDIS_APPENDFSYNC: Family = family(
+    "muster_redis_appendfsync",
+    Gauge,
+    &["value"],
+    "1 for what Redis said when it was last asked how it syncs its append-only file; off when it keeps none.",
+);
+/// The lock's number.
+pub const REDIS_FENCE: Family =
+    family("muster_redis_fence", Gauge, &[], "The number of the lock that is held; 0 while none is.");
+/// Rows put back.
+pub const REDIS_ROWS_MENDED: Family = family(
+    "muster_redis_rows_mended_total",
+    Counter,
+    &[],
+    "Rows that were put back into Redis or removed from it because it differed.",
+);
+/// What waits for Redis.
+pub const SPOOL_BATCHES: Family = family(
+    "muster_spool_batches",
+    Gauge,
+    &[],
+    "Batches that are durable here and not yet in Redis, counted from the start or from when Redis had everything.",
+);
+/// How much of it is in memory.
+pub const SPOOL_BYTES: Family = family(
+    "muster_spool_bytes",
+    Gauge,
+    &[],
+    "Bytes of batches for Redis held in memory; past 64 MiB they are dropped, and rows are compared instead.",
+);
+/// How old the oldest of it is.
+pub const SPOOL_AGE: Family = family(
+    "muster_spool_oldest_age_seconds",
+    Gauge,
+    &[],
+    "Age of the oldest batch that is not yet in Redis.",
 );
 /// Probes by outcome.
 pub const PROBES: Family = family(
@@ -261,6 +374,43 @@ pub const WEBHOOK_DEAD_LETTERS: Family = family(
     &["webhook"],
     "Events that were given up: refused, too old, or too many.",
 );
+/// When a scheduled snapshot was last taken.
+pub const SNAPSHOT_LAST_SUCCESS: Family = family(
+    "muster_snapshot_last_success_timestamp_seconds",
+    Gauge,
+    &[],
+    "Unix time of the newest scheduled snapshot; 0 if there is none.",
+);
+/// When one last failed.
+pub const SNAPSHOT_LAST_FAILURE: Family = family(
+    "muster_snapshot_last_failure_timestamp_seconds",
+    Gauge,
+    &[],
+    "Unix time at which a scheduled snapshot last failed; 0 if none has since the start.",
+);
+/// How old the newest is.
+pub const SNAPSHOT_AGE: Family = family(
+    "muster_snapshot_age_seconds",
+    Gauge,
+    &[],
+    "Age of the newest scheduled snapshot; time since the start if there is none.",
+);
+/// How large the newest is.
+pub const SNAPSHOT_BYTES: Family = family(
+    "muster_snapshot_bytes",
+    Gauge,
+    &[],
+    "Size of the scheduled snapshot that was taken last; 0 if none was since the start.",
+);
+/// Scheduled snapshots.
+pub const SNAPSHOTS: Family = family("muster_snapshots_total", Counter, &[], "Scheduled snapshots taken.");
+/// Scheduled snapshots that failed.
+pub const SNAPSHOT_FAILURES: Family = family(
+    "muster_snapshot_failures_total",
+    Counter,
+    &[],
+    "Scheduled snapshots that could not be written or did not read back.",
+);
 /// Log lines lost.
 pub const LOG_LINES_DROPPED: Family =
     family("muster_log_lines_dropped_total", Counter, &[], "Log lines lost because stderr was slow.");
@@ -290,10 +440,31 @@ pub const FAMILIES: &[Family] = &[
     SERVICES_IN_PANIC,
     PANIC_ANSWERS,
     BLOCKING_QUERIES,
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_EVICTIONS,
+    CACHE_ENTRIES,
+    CACHE_BYTES,
+    STREAMS,
+    STREAM_STARTS,
+    STREAM_EVENTS,
+    STREAMS_CUT,
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
     STORE_STANDING,
     COMMIT_DURATION,
+    REDIS_CONNECTED,
+    REDIS_WELL,
+    REDIS_TRANSACTION_DURATION,
+    REDIS_BATCHES,
+    REDIS_ERRORS,
+    REDIS_CONNECTIONS,
+    REDIS_APPENDFSYNC,
+    REDIS_FENCE,
+    REDIS_ROWS_MENDED,
+    SPOOL_BATCHES,
+    SPOOL_BYTES,
+    SPOOL_AGE,
     PROBES,
     PROBE_DURATION,
     PROBE_START_DELAY,
@@ -309,6 +480,12 @@ pub const FAMILIES: &[Family] = &[
     WEBHOOK_DELIVERED,
     WEBHOOK_FAILED,
     WEBHOOK_DEAD_LETTERS,
+    SNAPSHOT_LAST_SUCCESS,
+    SNAPSHOT_LAST_FAILURE,
+    SNAPSHOT_AGE,
+    SNAPSHOT_BYTES,
+    SNAPSHOTS,
+    SNAPSHOT_FAILURES,
     LOG_LINES_DROPPED,
     BUILD_INFO,
     UPTIME,

@@ -32,6 +32,9 @@ const COUNTED: &[Family] = &[
     families::REGISTRATIONS,
     families::DEREGISTRATIONS,
     families::PANIC_ANSWERS,
+    families::STREAM_STARTS,
+    families::STREAM_EVENTS,
+    families::STREAMS_CUT,
     families::PROBES,
 ];
 

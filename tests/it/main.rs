@@ -5,6 +5,7 @@ mod shim;
 mod support;
 
 mod bad_input;
+mod cache;
 mod calm;
 mod check_types;
 mod clients;
@@ -15,7 +16,10 @@ mod disk;
 mod drain;
 mod instance;
 mod panic;
+mod redis;
 mod restart;
+mod snapshot;
+mod stream;
 mod watch;
 mod webhooks;
 mod why;

@@ -74,7 +74,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "notify",
         ],
     ),
-    ("cli", &["model", "config", "wire", "http"]),
+    // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
+    // start go by (`registry`, `persist`); following a source takes threads (`sys`).
+    ("cli", &["sys", "model", "config", "wire", "http", "persist", "registry"]),
     (
         "server",
         &[

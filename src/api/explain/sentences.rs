@@ -139,6 +139,7 @@ fn ended(last: &Transition) -> String {
     let why = match last.cause {
         Cause::Reaping => format!("check {check:?} had been critical{stood}, longer than it may be"),
         Cause::Drain => "its drain was over".to_owned(),
+        Cause::Restore => "a snapshot was restored that it is not in".to_owned(),
         Cause::Registration => "a new registration left it out".to_owned(),
         _ => match last.from {
             _ if check.is_empty() => "somebody asked for that".to_owned(),
@@ -229,6 +230,7 @@ fn cause(check: &Check, has_run: bool) -> &'static str {
         (Cause::Damping, _) => "because it changed too often",
         (Cause::Drain, _) => "because its drain is over",
         (Cause::Deregistration | Cause::Reaping, _) => "because it is going",
+        (Cause::Restore, _) => "as in the snapshot that was restored",
     }
 }
 

@@ -150,3 +150,27 @@ fn a_stream_parks_between_its_pieces() {
     client.read_until(b"0\r\n\r\n");
     assert!(client.is_closed());
 }
+
+#[test]
+fn a_stream_sends_shared_bytes_behind_what_it_has_gathered() {
+    let server = TestServer::start(move |_: &mut Exchange<'_>| {
+        Response::new(200).with_body(Body::Stream(Box::new(|writer: &mut BodyWriter<'_>| {
+            use std::io::Write;
+            writer.send_shared(b"first")?;
+            write!(writer, "ab")?;
+            writer.send_shared(b"")?;
+            write!(writer, "c")?;
+            writer.send_shared(&[b'x'; 100_000])?;
+            write!(writer, "end")
+        })))
+    });
+    let many = "x".repeat(100_000);
+    let chunked = format!("5\r\nfirst\r\n2\r\nab\r\n1\r\nc\r\n186a0\r\n{many}\r\n3\r\nend\r\n0\r\n\r\n");
+    for (version, body) in [("1.1", chunked), ("1.0", format!("firstabc{many}end"))] {
+        let mut client = server.connect();
+        client.send(format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        client.read_until(b"\r\n\r\n");
+        client.read_until(body.as_bytes());
+        assert!(client.is_closed(), "{version}");
+    }
+}

@@ -5,7 +5,9 @@
 //! back is complete is proved here, with the [`Ledger`] and the [`Witness`], and not taken on trust.
 
 mod engine;
+pub mod mirror;
 mod room;
+pub mod salvage;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -228,7 +230,7 @@ impl Store for EmbeddedStore {
         let mut batch_bytes = 0;
         let mut rows = BTreeMap::new();
         for change in &batch.changes {
-            let name = format!("{}/{}", change.table.name(), change.key);
+            let name = change.name();
             batch_bytes += name.len() + change.value.as_ref().map_or(0, Vec::len);
             rows.insert(name, change.value.as_deref());
         }

@@ -17,6 +17,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::DeserializeSeed;
@@ -61,7 +62,8 @@ impl std::error::Error for DecodeError {}
 /// # Errors
 /// When there is no complete JSON value, or a part of it has the wrong type.
 pub fn from_bytes<T: Read>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let text = String::from_utf8_lossy(bytes);
+    // Found to be UTF-8 many bytes at a time; replaced one by one only where it is not.
+    let text = str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     let mut value = T::default();
     let slot = Slot { target: &mut value, place: Place::root() };
     match slot.deserialize(&mut serde_json::Deserializer::from_str(&text)) {

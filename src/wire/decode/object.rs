@@ -65,7 +65,9 @@ impl Visitor<'_> for KnownKey {
     }
 
     fn visit_str<E: Error>(self, written: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().copied().find(|key| spells(written, key)))
+        // Nearly everybody writes keys as the documentation does.
+        let exact = self.0.iter().copied().find(|key| *key == written);
+        Ok(exact.or_else(|| self.0.iter().copied().find(|key| spells(written, key))))
     }
 }
 

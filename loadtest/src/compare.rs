@@ -1,0 +1,111 @@
+//! Several servers in turn within one run: what disturbs one disturbs its neighbour, so the ratios hold.
+
+use std::path::Path;
+
+use crate::client::Client;
+use crate::figures::Figures;
+use crate::load::{self, Question, Target};
+use crate::progress::Progress;
+use crate::scenario::Scenario;
+use crate::seed;
+use crate::servers::{Body, Kind, Programs, Server};
+
+/// How the servers take turns.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is asked of them.
+    pub scenario: Scenario,
+    /// Who takes part; the first is the one the others are compared with.
+    pub kinds: Vec<Kind>,
+    /// How often each gets its turn.
+    pub rounds: usize,
+    /// Threads of the generator.
+    pub threads: usize,
+}
+
+/// The rounds of one server.
+#[derive(Clone, Debug)]
+pub struct Rounds {
+    /// Which program.
+    pub kind: Kind,
+    /// What came of each of its turns, in order.
+    pub figures: Vec<Figures>,
+}
+
+/// Starts the servers, fills the registries, lets all take their turns, and ends them.
+///
+/// # Errors
+/// A server does not start, or a catalog cannot be filled.
+pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rounds>, String> {
+    let mut servers: Vec<Server> = Vec::new();
+    let mut registries: Vec<Kind> = plan.kinds.iter().copied().filter(|it| it.is_registry()).collect();
+    registries.sort();
+    for kind in registries {
+        let server = Server::registry(kind, programs, directory)?;
+        seed::fill(server.address, &plan.scenario.services)
+            .map_err(|error| format!("{}: {error}", kind.name()))?;
+        servers.push(server);
+    }
+    for kind in plan.kinds.iter().copied().filter(|it| !it.is_registry()) {
+        let source = servers.first().ok_or("a server of one body needs a registry to copy it from")?;
+        let body = body_of(&plan.scenario, source)?;
+        servers.push(Server::of_body(kind, programs, directory, &body)?);
+    }
+    servers.sort_by_key(|server| plan.kinds.iter().position(|it| *it == server.kind));
+    let mut all: Vec<Rounds> =
+        plan.kinds.iter().map(|kind| Rounds { kind: *kind, figures: Vec::new() }).collect();
+    for round in 1..=plan.rounds {
+        for (server, rounds) in servers.iter_mut().zip(&mut all) {
+            let show = Progress::new(&format!("round {round} of {}: {}", plan.rounds, server.kind.name()));
+            let target =
+                Target { address: server.address, process: Some(server.process()), threads: plan.threads };
+            let scenario =
+                if server.kind.is_registry() { plan.scenario.clone() } else { without_index(&plan.scenario) };
+            let event: Option<load::Event<'_>> =
+                scenario.restart.then(|| Box::new(|| server.restart()) as load::Event<'_>);
+            rounds.figures.push(load::run_beside(&scenario, target, &show, event)?);
+        }
+    }
+    Ok(all)
+}
+
+/// The answer to the first request of a scenario.
+fn body_of(scenario: &Scenario, server: &Server) -> Result<Body, String> {
+    let request = &scenario.requests[0];
+    let mut bytes = Vec::new();
+    Question::compile(request, server.address, "body")?.write(0, 0, &mut bytes);
+    let fetched = Client::new(server.address).ask(&bytes).map_err(|error| error.to_string())?;
+    Ok(Body { gzip: fetched.body.starts_with(&[0x1f, 0x8b]), bytes: fetched.body })
+}
+
+/// A server of one file knows no index.
+fn without_index(scenario: &Scenario) -> Scenario {
+    let mut scenario = scenario.clone();
+    scenario.requests.iter_mut().for_each(|it| it.expect.index = false);
+    scenario
+}
+
+/// The middle of some values; 0 of none.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        length if length % 2 == 1 => values[length / 2],
+        length => f64::midpoint(values[length / 2 - 1], values[length / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        let rows: [(&[f64], f64); 4] =
+            [(&[], 0.0), (&[3.0], 3.0), (&[9.0, 1.0, 2.0], 2.0), (&[4.0, 1.0, 2.0, 9.0], 3.0)];
+        for (values, middle) in rows {
+            assert_eq!(median(values.iter().copied()), middle);
+        }
+    }
+}

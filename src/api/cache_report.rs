@@ -1,0 +1,68 @@
+//! What the cache of answers holds and has done.
+
+use serde_json::{Value, json};
+
+use crate::api::answer::{self, VARIANT_MARK};
+use crate::api::cache_counts::Counted;
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::routes::ROUTES;
+use crate::api::warm::Warmed;
+use crate::stdx::duration::GoDuration;
+
+/// Questions listed unless the request says otherwise.
+const TOP_DEFAULT: usize = 20;
+
+/// Questions listed at most.
+const TOP_MAX: usize = 1_000;
+
+/// `GET /v1/muster/cache[?top=20]`
+pub fn show(call: &mut Call<'_, '_>) -> Outcome {
+    let top = match call.query()?.first("top") {
+        None => TOP_DEFAULT,
+        Some(word) => word.parse().ok().filter(|top| (0..=TOP_MAX).contains(top)).ok_or_else(|| {
+            ApiError::bad_request(format!("invalid top {word:?}: a number from 0 to {TOP_MAX}"))
+        })?,
+    };
+    let (cache, counts) = (&call.api.cache, &call.api.cache_counts);
+    let rows = ROUTES.iter().enumerate().map(|(row, route)| (route.path, counts.of(row)));
+    let routes: Vec<Value> = rows
+        .filter(|(_, counted)| counted.asked() > 0)
+        .map(|(path, counted)| with(json!({ "Route": path }), counted))
+        .collect();
+    let Warmed { answers, wanted, took } = call.api.warmed.get().copied().unwrap_or_default();
+    let bounds = cache.bounds();
+    let report = json!({
+        "Entries": cache.len(),
+        "EntriesMax": bounds.entries_max,
+        "Bytes": cache.bytes(),
+        "BytesMax": bounds.bytes_max,
+        "Evictions": cache.evictions(),
+        "Routes": routes,
+        "MostAsked": questions(cache.most_asked(top), "Asked"),
+        "MostMissed": questions(counts.most_missed(top), "Misses"),
+        "Warmed": { "Answers": answers, "Wanted": wanted, "Took": GoDuration::from(took).to_string() },
+    });
+    answer::json(call, &with(report, counts.total()))
+}
+
+/// `value` with what was counted.
+fn with(mut value: Value, counted: Counted) -> Value {
+    value["Hits"] = counted.hits.into();
+    value["MissesChanged"] = counted.changed.into();
+    value["MissesAbsent"] = counted.absent.into();
+    value["HitRatio"] = counted.hit_ratio().into();
+    value
+}
+
+fn questions(keys: Vec<(Box<str>, u64)>, count_name: &str) -> Vec<Value> {
+    let shown = |(key, count): (Box<str>, u64)| {
+        let (target, variant) = key.split_once(VARIANT_MARK).unwrap_or((&key, ""));
+        let mut question = json!({ "Query": target, count_name: count });
+        if !variant.is_empty() {
+            question["Variant"] = variant.into();
+        }
+        question
+    };
+    keys.into_iter().map(shown).collect()
+}

@@ -1,0 +1,56 @@
+//! Making answers before the first client asks: those of services that the operator names, and those that were asked
+//! for most before the last orderly end.
+//!
+//! A fleet of clients comes back within a second of a restart. Whatever it asks for first is then there already.
+
+use std::time::{Duration, Instant};
+
+use crate::api::Api;
+use crate::api::answer::VARIANT_MARK;
+use crate::api::cache::BodyCache;
+use crate::http::percent::encode_into;
+use crate::http::{Exchange, Request};
+use crate::registry::asked::Asked;
+
+/// Time that warming may take: clients wait meanwhile. A thousand answers of the usual size take a tenth of it.
+const TIME_MAX: Duration = Duration::from_millis(500);
+
+/// How warming went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Warmed {
+    /// Answers made.
+    pub answers: usize,
+    /// Answers that were to be made; more than were made when the time was up.
+    pub wanted: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Makes the health answers of `services` and then those of `asked`, until all are made or the time is up.
+pub fn warm(api: &Api, services: &[String], asked: &[Asked]) -> Warmed {
+    let started = Instant::now();
+    let named = services.iter().flat_map(|name| {
+        let mut target = String::from("/v1/health/service/");
+        encode_into(&mut target, name);
+        [Asked { target: format!("{target}?passing"), count: 0 }, Asked { target, count: 0 }]
+    });
+    let wanted: Vec<Asked> = named.chain(asked.iter().cloned()).collect();
+    let mut answers = 0;
+    for question in wanted.iter().take_while(|_| started.elapsed() < TIME_MAX) {
+        let Some(request) = Request::get(&question.target) else { continue };
+        let response = api.dispatch(&mut Exchange::detached(&request)).response;
+        answers += usize::from(response.status == 200);
+        // Half of it, so that what nobody asks for any more fades from the list with every restart.
+        api.cache.credit(&question.target, question.count / 2);
+    }
+    let warmed = Warmed { answers, wanted: wanted.len(), took: started.elapsed() };
+    api.warmed.get_or_init(|| warmed);
+    warmed
+}
+
+/// What was asked for most, for the next start.
+pub fn most_asked(cache: &BodyCache, count: usize) -> Vec<Asked> {
+    let asked = cache.most_asked(count).into_iter();
+    let plain = asked.filter(|(key, count)| *count > 0 && !key.contains(VARIANT_MARK));
+    plain.map(|(key, count)| Asked { target: key.into(), count }).collect()
+}

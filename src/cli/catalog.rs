@@ -1,0 +1,251 @@
+//! A catalog as Consul's HTTP API shows it: read whole, and held against another field by field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::cli::progress::Progress;
+use crate::cli::remote::{Remote, RemoteError, segment};
+
+/// Fields that say when a record was written and not what it says.
+const UNTOLD: [&str; 3] = ["CreateIndex", "ModifyIndex", "Datacenter"];
+
+/// The service by which every agent shows itself; each has its own.
+pub const SELF_SERVICE: &str = "consul";
+
+/// The check by which every agent shows that it lives.
+const SELF_CHECK: &str = "serfHealth";
+
+/// Everything that is registered somewhere, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Name of the node that the agent asked is on.
+    pub own_node: String,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+}
+
+/// A node with what is on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Node {
+    /// As in `/v1/catalog/nodes`.
+    pub record: Value,
+    /// As in `/v1/catalog/node/:name`, by id.
+    pub services: BTreeMap<String, Value>,
+    /// As in `/v1/health/state/any`, by id.
+    pub checks: BTreeMap<String, Value>,
+}
+
+/// Reads all of a catalog: three lists, and each node once.
+///
+/// # Errors
+/// See [`RemoteError`].
+pub fn read(remote: &Remote) -> Result<Catalog, RemoteError> {
+    let (own, _) = remote.json("/v1/agent/self")?;
+    let own_node = own["Config"]["NodeName"].as_str().unwrap_or_default().to_owned();
+    let mut catalog = Catalog { own_node, ..Catalog::default() };
+    let (nodes, _) = remote.json("/v1/catalog/nodes")?;
+    let records = list(remote, "/v1/catalog/nodes", nodes)?;
+    let mut progress = Progress::new("reading nodes", records.len() as u64);
+    for (record, count) in records.into_iter().zip(1..) {
+        let name = text(&record, "Node").to_owned();
+        let path = format!("/v1/catalog/node/{}", segment(&name));
+        let (mut whole, _) = remote.json(&path)?;
+        let services = match whole["Services"].take() {
+            Value::Object(services) => services.into_iter().collect(),
+            _ => BTreeMap::new(),
+        };
+        catalog.nodes.insert(name, Node { record, services, checks: BTreeMap::new() });
+        progress.at(count);
+    }
+    let (checks, _) = remote.json("/v1/health/state/any")?;
+    for check in list(remote, "/v1/health/state/any", checks)? {
+        // A node that came since the nodes were read has no checks yet, as it has no instances.
+        if let Some(node) = catalog.nodes.get_mut(text(&check, "Node")) {
+            node.checks.insert(text(&check, "CheckID").to_owned(), check);
+        }
+    }
+    catalog.leave_out_selves();
+    Ok(catalog)
+}
+
+impl Catalog {
+    /// Takes out the records by which agents show themselves: the service of that name, and of the agent that was asked
+    /// the check, and the node if nothing else is on it.
+    fn leave_out_selves(&mut self) {
+        for node in self.nodes.values_mut() {
+            node.services.retain(|_, service| text(service, "Service") != SELF_SERVICE);
+        }
+        if let Some(own) = self.nodes.get_mut(&self.own_node) {
+            own.checks.remove(SELF_CHECK);
+            if own.services.is_empty() && own.checks.is_empty() {
+                self.nodes.remove(&self.own_node);
+            }
+        }
+    }
+
+    /// How many nodes, instances and checks.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let sum = |count: fn(&Node) -> usize| self.nodes.values().map(count).sum();
+        (self.nodes.len(), sum(|node| node.services.len()), sum(|node| node.checks.len()))
+    }
+}
+
+fn list(remote: &Remote, path: &str, value: Value) -> Result<Vec<Value>, RemoteError> {
+    match value {
+        Value::Array(entries) => Ok(entries),
+        Value::Null => Ok(Vec::new()),
+        _ => Err(RemoteError::Strange(format!("{}{path} does not answer with a list", remote.base()))),
+    }
+}
+
+/// A field that is text; empty if it is none.
+pub fn text<'a>(record: &'a Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap_or_default()
+}
+
+/// One field that is another on each side, or a record that only one side has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Which record, and which field of it.
+    pub place: String,
+    /// What the first side says; empty when it says nothing.
+    pub one: String,
+    /// What the second side says.
+    pub other: String,
+}
+
+/// Everything in which two catalogs differ, by node, instance, check and field.
+pub fn differences(one: &Catalog, other: &Catalog) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for name in keys(&one.nodes, &other.nodes) {
+        let place = format!("node {name}");
+        let (Some(left), Some(right)) = (one.nodes.get(name), other.nodes.get(name)) else {
+            found.push(absence(&place, one.nodes.contains_key(name)));
+            continue;
+        };
+        // What an agent says of its own node is its own affair.
+        if !(one.own_node == *name && other.own_node == *name) {
+            compare(&place, Some(&left.record), Some(&right.record), &mut found);
+        }
+        let kinds = [("service", &left.services, &right.services), ("check", &left.checks, &right.checks)];
+        for (kind, left, right) in kinds {
+            for id in keys(left, right) {
+                compare(&format!("{place} {kind} {id}"), left.get(id), right.get(id), &mut found);
+            }
+        }
+    }
+    found
+}
+
+fn keys<'a, T>(one: &'a BTreeMap<String, T>, other: &'a BTreeMap<String, T>) -> BTreeSet<&'a String> {
+    one.keys().chain(other.keys()).collect()
+}
+
+fn absence(place: &str, is_in_one: bool) -> Difference {
+    let (is, is_not) = ("is there".to_owned(), "is missing".to_owned());
+    let (one, other) = if is_in_one { (is, is_not) } else { (is_not, is) };
+    Difference { place: place.to_owned(), one, other }
+}
+
+fn compare(place: &str, one: Option<&Value>, other: Option<&Value>, found: &mut Vec<Difference>) {
+    let (Some(one), Some(other)) = (one, other) else {
+        return found.push(absence(place, one.is_some()));
+    };
+    let (one, other) = (fields(one), fields(other));
+    for field in keys(&one, &other) {
+        let (left, right) = (one.get(field), other.get(field));
+        if left != right {
+            let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".to_owned());
+            let place = format!("{place}: {field}");
+            found.push(Difference { place, one: shown(left), other: shown(right) });
+        }
+    }
+}
+
+/// Whether two records say the same, whenever they were written.
+pub fn is_same(one: &Value, other: &Value) -> bool {
+    fields(one) == fields(other)
+}
+
+/// The fields of a record that say something, by path. To clients a field that is left out is the same as one that is
+/// null, empty, 0 or false.
+fn fields(record: &Value) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    walk("", record, &mut found);
+    found
+}
+
+fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Null => {}
+        Value::Object(entries) => {
+            let told = entries.iter().filter(|(name, _)| !UNTOLD.contains(&name.as_str()));
+            told.for_each(|(name, value)| walk(&below(name), value, found));
+        }
+        Value::Array(entries) => {
+            entries.iter().enumerate().for_each(|(at, value)| walk(&format!("{path}[{at}]"), value, found));
+        }
+        Value::String(text) if text.is_empty() => {}
+        Value::Bool(false) => {}
+        Value::Number(number) if number.as_f64() == Some(0.0) => {}
+        value => drop(found.insert(path.to_owned(), value.to_string())),
+    }
+}
+
+/// A record without the fields that say when it was written.
+pub fn told(record: &Value) -> Map<String, Value> {
+    let entries = record.as_object().into_iter().flatten();
+    let told = entries.filter(|(name, _)| !UNTOLD.contains(&name.as_str()));
+    told.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn catalog(services: &Value, checks: &Value) -> Catalog {
+        let by_id = |list: &Value, id: &str| -> BTreeMap<String, Value> {
+            list.as_array()
+                .unwrap()
+                .iter()
+                .map(|it| (it[id].as_str().unwrap().to_owned(), it.clone()))
+                .collect()
+        };
+        let record = json!({"Node": "n", "Address": "10.0.0.1", "Meta": {"a": "b"}, "ModifyIndex": 7});
+        let node = Node { record, services: by_id(services, "ID"), checks: by_id(checks, "CheckID") };
+        let mut catalog =
+            Catalog { own_node: "own".to_owned(), nodes: BTreeMap::from([("n".to_owned(), node)]) };
+        catalog.leave_out_selves();
+        catalog
+    }
+
+    #[test]
+    fn differences_are_told_by_field() {
+        let one = catalog(
+            &json!([{"ID": "a", "Service": "web", "Port": 80, "Tags": ["x", "y"], "Meta": null, "CreateIndex": 1},
+                    {"ID": "b", "Service": "web"}, {"ID": "consul", "Service": "consul"}]),
+            &json!([{"CheckID": "c", "Status": "passing", "Definition": {}}]),
+        );
+        let other = catalog(
+            &json!([{"ID": "a", "Service": "web", "Port": 81, "Tags": ["x"], "Meta": {}, "CreateIndex": 2}]),
+            &json!([{"CheckID": "c", "Status": "critical", "Output": ""}, {"CheckID": "d"}]),
+        );
+        assert_eq!(differences(&one, &one), []);
+        let told: Vec<String> = differences(&one, &other)
+            .into_iter()
+            .map(|it| format!("{} | {} | {}", it.place, it.one, it.other))
+            .collect();
+        let expected = [
+            "node n service a: Port | 80 | 81",
+            "node n service a: Tags[1] | \"y\" | nothing",
+            "node n service b | is there | is missing",
+            "node n check c: Status | \"passing\" | \"critical\"",
+            "node n check d | is missing | is there",
+        ];
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,30 @@
+//! `muster compare`: in which fields two catalogs differ.
+
+use crate::cli::catalog;
+use crate::cli::command::{Exit, Said};
+use crate::cli::remote::Remote;
+
+/// Differences that are written out; the rest is counted.
+const SHOWN_MAX: usize = 1_000;
+
+/// Reads both and says in what they differ.
+pub fn run(one: &str, other: &str, token: Option<String>) -> Said {
+    let (left, right) = (Remote::new(one, token.clone())?, Remote::new(other, token)?);
+    let (first, second) = (catalog::read(&left)?, catalog::read(&right)?);
+    let found = catalog::differences(&first, &second);
+    let (nodes, services, checks) = first.counts();
+    if found.is_empty() {
+        return Ok(format!("no difference: {nodes} nodes, {services} instances and {checks} checks on both"));
+    }
+    let mut said = String::new();
+    for difference in found.iter().take(SHOWN_MAX) {
+        said += &format!("{} | {} | {}\n", difference.place, difference.one, difference.other);
+    }
+    let more = if found.len() > SHOWN_MAX {
+        format!(", the first {SHOWN_MAX} of them above")
+    } else {
+        String::new()
+    };
+    said += &format!("{} differences between {one} and {other}{more}", found.len());
+    Err((Exit::Failure, said))
+}

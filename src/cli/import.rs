@@ -1,0 +1,267 @@
+//! `muster import`: what is registered in a Consul (or another muster) comes to be registered here.
+//!
+//! A plan is worked out from both catalogs and then carried out with Consul's own calls, so importing twice does
+//! nothing the second time, and following is importing again whenever one of the source's lists has moved.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::catalog::{self, Catalog, Node, is_same, text, told};
+use crate::cli::command::{Exit, Said};
+use crate::cli::progress::Progress;
+use crate::cli::remote::{Remote, RemoteError};
+use crate::sys::runtime;
+
+/// The lists of the source that say that something has changed.
+const WATCHED: [&str; 3] = ["/v1/catalog/nodes", "/v1/catalog/services", "/v1/health/state/any"];
+
+/// How long the source may keep a question that nothing has changed for.
+const WAIT: &str = "300s";
+
+/// The least time between two readings of the source: a deployment changes hundreds of records within it.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Time until a source or target that does not answer is asked again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// One call that brings the target nearer to the source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// `/v1/catalog/register` with this body.
+    Register(Value),
+    /// `/v1/catalog/deregister` with this body.
+    Deregister(Value),
+}
+
+/// Imports, once or until it is stopped.
+pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> Said {
+    let (source, target) = (Remote::new(from, token.clone())?, Remote::new(to, None)?);
+    // Watched before it is read, so that nothing that changes meanwhile is missed.
+    let moved = is_following.then(|| watch(from, token)).transpose()?;
+    let mut seen = BTreeSet::new();
+    let said = round(&source, &target, &mut seen)?;
+    let Some(moved) = moved else { return Ok(said) };
+    tell(&format!("{said}; following"));
+    loop {
+        if moved.recv().is_err() {
+            return Err((Exit::Failure, "nobody watches the source any more".to_owned()));
+        }
+        runtime::sleep(PAUSE);
+        while moved.try_recv().is_ok() {}
+        loop {
+            match round(&source, &target, &mut seen) {
+                Ok(said) => break tell(&said),
+                Err((_, error)) => tell(&format!("{error}; trying again")),
+            }
+            runtime::sleep(RETRY);
+        }
+    }
+}
+
+/// A line on standard output, at once. A reader that has gone is no reason to stop importing.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush());
+}
+
+/// Reads both sides and makes the target what the source is.
+fn round(source: &Remote, target: &Remote, seen: &mut BTreeSet<String>) -> Said {
+    let (wanted, present) = (catalog::read(source)?, catalog::read(target)?);
+    if let Some(name) = wanted.nodes.keys().find(|name| name.eq_ignore_ascii_case(&present.own_node)) {
+        let sentence = format!(
+            "the source has a node {name:?}, which is the name of the target's own; start the target with another \
+             --node"
+        );
+        return Err((Exit::Failure, sentence));
+    }
+    let steps = plan(&present, &wanted, seen);
+    seen.extend(wanted.nodes.keys().cloned());
+    let mut progress = Progress::new("registering", steps.len() as u64);
+    for (step, count) in steps.iter().zip(1..) {
+        take(target, step)?;
+        progress.at(count);
+    }
+    drop(progress);
+    let removed = steps.iter().filter(|step| matches!(step, Step::Deregister(_))).count();
+    let (nodes, services, checks) = wanted.counts();
+    Ok(format!(
+        "{nodes} nodes, {services} instances and {checks} checks are as in {}: {} registrations, {removed} removals",
+        source.base(),
+        steps.len() - removed
+    ))
+}
+
+fn take(target: &Remote, step: &Step) -> Result<(), RemoteError> {
+    let (path, body) = match step {
+        Step::Register(body) => ("/v1/catalog/register", body),
+        Step::Deregister(body) => ("/v1/catalog/deregister", body),
+    };
+    target.put_json(path, body)
+}
+
+/// The calls that make the nodes of `wanted` in `present` what they are in `wanted`. Nodes that only `present` has are
+/// left alone, unless they were `seen` in the source before: then they are gone from it.
+pub fn plan(present: &Catalog, wanted: &Catalog, seen: &BTreeSet<String>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let gone = present.nodes.keys().filter(|name| seen.contains(*name) && !wanted.nodes.contains_key(*name));
+    steps.extend(gone.map(|name| Step::Deregister(json!({ "Node": name }))));
+    for (name, node) in &wanted.nodes {
+        let nothing = Node::default();
+        let there = present.nodes.get(name).unwrap_or(&nothing);
+        plan_removals(name, there, node, &mut steps);
+        plan_registrations(there, node, &mut steps);
+    }
+    steps
+}
+
+fn plan_removals(name: &str, there: &Node, node: &Node, steps: &mut Vec<Step>) {
+    for id in there.services.keys().filter(|id| !node.services.contains_key(*id)) {
+        steps.push(Step::Deregister(json!({ "Node": name, "ServiceID": id })));
+    }
+    let is_left = |check: &Value| {
+        let service_id = text(check, "ServiceID");
+        service_id.is_empty() || node.services.contains_key(service_id)
+    };
+    let checks = there.checks.iter().filter(|(id, check)| !node.checks.contains_key(*id) && is_left(check));
+    steps.extend(checks.map(|(id, _)| Step::Deregister(json!({ "Node": name, "CheckID": id }))));
+}
+
+/// One call for the node with its own checks, and one for each instance with its checks, where anything differs.
+fn plan_registrations(there: &Node, node: &Node, steps: &mut Vec<Step>) {
+    let changed_checks = |service_id: &str| -> Vec<Value> {
+        let of_service = node.checks.iter().filter(|(_, check)| text(check, "ServiceID") == service_id);
+        let changed =
+            of_service.filter(|(id, check)| there.checks.get(*id).is_none_or(|other| !is_same(other, check)));
+        changed.map(|(_, check)| Value::Object(told(check))).collect()
+    };
+    let record = &node.record;
+    let base = json!({
+        "Node": record["Node"],
+        "ID": record["ID"],
+        "Address": record["Address"],
+        "TaggedAddresses": record["TaggedAddresses"],
+        "NodeMeta": record["Meta"],
+    });
+    let checks = changed_checks("");
+    if !is_same(record, &there.record) || !checks.is_empty() {
+        let mut body = base.clone();
+        body["Checks"] = checks.into();
+        steps.push(Step::Register(body));
+    }
+    for (id, service) in &node.services {
+        let is_changed = there.services.get(id).is_none_or(|other| !is_same(other, service));
+        let checks = changed_checks(id);
+        if is_changed || !checks.is_empty() {
+            let mut body = base.clone();
+            body["Service"] = Value::Object(told(service));
+            body["Checks"] = checks.into();
+            steps.push(Step::Register(body));
+        }
+    }
+}
+
+/// Watches the source's lists, each on a thread of its own; whenever one moves there is something to receive.
+fn watch(from: &str, token: Option<String>) -> Result<Receiver<()>, (Exit, String)> {
+    // One word is enough however many lists have moved.
+    let (sender, receiver) = sync_channel(1);
+    for path in WATCHED {
+        let (remote, sender) = (Remote::new(from, token.clone())?, sender.clone());
+        let thread = runtime::thread("watch", move || follow(&remote, path, &sender));
+        thread.map_err(|error| (Exit::Failure, format!("no thread to watch the source with: {error}")))?;
+    }
+    Ok(receiver)
+}
+
+fn follow(remote: &Remote, path: &str, moved: &SyncSender<()>) {
+    let mut index = 0;
+    loop {
+        match remote.json(&format!("{path}?index={index}&wait={WAIT}")) {
+            Ok((_, at)) if at == index => {}
+            Ok((_, at)) => {
+                // An index that went back belongs to another life of the source: what was seen says nothing.
+                index = at;
+                // A word that is there already says the same.
+                let _ = moved.try_send(());
+            }
+            Err(error) => {
+                tell(&format!("{error}; trying again"));
+                index = 0;
+                runtime::sleep(RETRY);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn node(address: &str, services: &[(&str, u16)], checks: &[(&str, &str, &str)]) -> Node {
+        let service =
+            |(id, port): &(&str, u16)| ((*id).to_owned(), json!({"ID": id, "Service": "web", "Port": port}));
+        let check = |(id, of, status): &(&str, &str, &str)| {
+            ((*id).to_owned(), json!({"Node": "n", "CheckID": id, "ServiceID": of, "Status": status}))
+        };
+        Node {
+            record: json!({"Node": "n", "Address": address, "CreateIndex": 9}),
+            services: services.iter().map(service).collect(),
+            checks: checks.iter().map(check).collect(),
+        }
+    }
+
+    fn catalog(name: &str, node: Node) -> Catalog {
+        Catalog { own_node: "own".to_owned(), nodes: BTreeMap::from([(name.to_owned(), node)]) }
+    }
+
+    fn planned(present: &Catalog, wanted: &Catalog, seen: &[&str]) -> Vec<String> {
+        let seen = seen.iter().map(|name| (*name).to_owned()).collect();
+        let shown = |step: &Step| match step {
+            Step::Register(body) => {
+                let checks = body["Checks"].as_array().into_iter().flatten();
+                let checks: Vec<&str> = checks.map(|check| text(check, "CheckID")).collect();
+                format!("+{} {}", text(&body["Service"], "ID"), checks.join(","))
+            }
+            Step::Deregister(body) => {
+                format!("-{} {}{}", text(body, "Node"), text(body, "ServiceID"), text(body, "CheckID"))
+            }
+        };
+        plan(present, wanted, &seen).iter().map(shown).collect()
+    }
+
+    #[test]
+    fn only_what_differs_is_registered_or_removed() {
+        let source = node("a", &[("s", 1), ("t", 2)], &[("s1", "s", "passing"), ("n1", "", "passing")]);
+        let wanted = catalog("n", source.clone());
+        let nothing = Catalog { own_node: "own".to_owned(), ..Catalog::default() };
+        assert_eq!(planned(&nothing, &wanted, &[]), ["+ n1", "+s s1", "+t "]);
+        assert_eq!(planned(&wanted, &wanted, &[]), [""; 0]);
+        let rows = [
+            (node("b", &[("s", 1), ("t", 2)], &[("s1", "s", "passing"), ("n1", "", "passing")]), &["+ "][..]),
+            (node("a", &[("s", 9), ("t", 2)], &[("s1", "s", "critical"), ("n1", "", "passing")]), &["+s s1"]),
+            (
+                node(
+                    "a",
+                    &[("s", 1), ("t", 2), ("u", 3)],
+                    &[
+                        ("s1", "s", "passing"),
+                        ("n1", "", "passing"),
+                        ("u1", "u", "passing"),
+                        ("t1", "t", "passing"),
+                    ],
+                ),
+                &["-n u", "-n t1"],
+            ),
+        ];
+        for (present, expected) in rows {
+            assert_eq!(planned(&catalog("n", present), &wanted, &[]), expected);
+        }
+        let other = catalog("m", source);
+        assert_eq!(planned(&other, &nothing, &[]), [""; 0], "a node that was never the source's stays");
+        assert_eq!(planned(&other, &nothing, &["m"]), ["-m "], "one that was is gone with it");
+    }
+}

@@ -1,0 +1,232 @@
+//! An agent, or a Consul, at the other end of HTTP: for commands that move more than a word.
+//!
+//! It blocks its thread, keeps its connections, and interprets nothing but status and index.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::http::Response;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body, SendBody};
+
+/// How long a connection may take to come about.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// How long an answer may take to begin: longer than the longest blocking query.
+const ANSWER_MAX: Duration = Duration::from_secs(700);
+
+/// The longest JSON that is taken into memory: a list of all checks of a million instances has some 500 MB.
+const JSON_BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes of a refusal that are shown.
+const REFUSAL_BYTES_MAX: u64 = 4096;
+
+/// Where to ask, and as whom.
+pub struct Remote {
+    agent: Agent,
+    /// `http://HOST:PORT`, without a slash at the end.
+    base: String,
+    /// Sent as `X-Consul-Token`.
+    token: Option<String>,
+}
+
+/// Why there is nothing to go on with.
+#[derive(Debug)]
+pub enum RemoteError {
+    /// The address says nothing that can be asked.
+    Address(String),
+    /// Nothing answers there, or it stopped half-way.
+    Unreachable(String, String),
+    /// It answers that it does not.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        sentence: String,
+        /// What was asked for.
+        path: String,
+    },
+    /// It answers something else than was asked for.
+    Strange(String),
+}
+
+impl fmt::Display for RemoteError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RemoteError::Address(address) => {
+                write!(
+                    formatter,
+                    "`{address}` is no address here: write HOST:PORT, http://HOST:PORT or https://…"
+                )
+            }
+            RemoteError::Unreachable(base, error) => {
+                write!(formatter, "{base} does not answer ({error}): start it, or name another address")
+            }
+            RemoteError::Refused { status, sentence, path } => {
+                write!(formatter, "{path} was answered {status}: {sentence}")
+            }
+            RemoteError::Strange(sentence) => formatter.write_str(sentence),
+        }
+    }
+}
+
+impl std::error::Error for RemoteError {}
+
+impl Remote {
+    /// Somebody at `address`, with the token that is sent along, if any. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`RemoteError::Address`].
+    pub fn new(address: &str, token: Option<String>) -> Result<Remote, RemoteError> {
+        let bare = address.trim_end_matches('/');
+        let (scheme, host) = bare.split_once("://").unwrap_or(("http", bare));
+        let is_host = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if !matches!(scheme, "http" | "https") || host.contains('/') || !(is_host || scheme == "https") {
+            return Err(RemoteError::Address(address.to_owned()));
+        }
+        let host = match host.strip_prefix("0.0.0.0:").or(host.strip_prefix(':').filter(|_| host.len() > 1)) {
+            Some(port) => format!("127.0.0.1:{port}"),
+            None => host.replace("[::]:", "[::1]:"),
+        };
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .user_agent(concat!("muster/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT_MAX))
+            .timeout_recv_response(Some(ANSWER_MAX));
+        if scheme == "https" {
+            config = config.tls_config(tls());
+        }
+        let agent = Agent::new_with_config(config.build());
+        Ok(Remote { agent, base: format!("{scheme}://{host}"), token })
+    }
+
+    /// Where it is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for `path`; the answer's status is a success.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn get(&self, path: &str) -> Result<Response<Body>, RemoteError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("X-Consul-Token", token);
+        }
+        self.judged(path, request.call())
+    }
+
+    /// Asks for JSON; gives it with the index that it stands at, 0 if it has none.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn json(&self, path: &str) -> Result<(Value, u64), RemoteError> {
+        let mut answer = self.get(path)?;
+        let index = answer.headers().get("X-Consul-Index").and_then(|value| value.to_str().ok());
+        let index = index.and_then(|index| index.parse().ok()).unwrap_or(0);
+        let reader = answer.body_mut().with_config().limit(JSON_BYTES_MAX).reader();
+        let value = serde_json::from_reader(io::BufReader::new(reader)).map_err(|error| {
+            RemoteError::Strange(format!("{}{path} does not answer in JSON: {error}", self.base))
+        })?;
+        Ok((value, index))
+    }
+
+    /// Puts `body` to `path`.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn put(
+        &self,
+        path: &str,
+        body: impl Read + 'static,
+        length: u64,
+    ) -> Result<Response<Body>, RemoteError> {
+        let mut request =
+            self.agent.put(format!("{}{path}", self.base)).header("Content-Length", length.to_string());
+        if let Some(token) = &self.token {
+            request = request.header("X-Consul-Token", token);
+        }
+        self.judged(path, request.send(SendBody::from_owned_reader(body)))
+    }
+
+    /// Puts JSON to `path`.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn put_json(&self, path: &str, body: &Value) -> Result<(), RemoteError> {
+        let bytes = body.to_string().into_bytes();
+        let length = bytes.len() as u64;
+        let mut answer = self.put(path, io::Cursor::new(bytes), length)?;
+        // Read to its end, so that the connection can be used again.
+        drop(answer.body_mut().with_config().limit(REFUSAL_BYTES_MAX).read_to_vec());
+        Ok(())
+    }
+
+    fn judged(
+        &self,
+        path: &str,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, RemoteError> {
+        let unreachable = |error: ureq::Error| RemoteError::Unreachable(self.base.clone(), error.to_string());
+        let mut answer = answer.map_err(unreachable)?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let mut sentence = String::new();
+        // Whatever of it can be read is shown.
+        let _ = answer.body_mut().as_reader().take(REFUSAL_BYTES_MAX).read_to_string(&mut sentence);
+        let (status, path) = (answer.status().as_u16(), path.to_owned());
+        Err(RemoteError::Refused { status, sentence: sentence.trim().to_owned(), path })
+    }
+}
+
+fn tls() -> TlsConfig {
+    let found = rustls_native_certs::load_native_certs();
+    let certificates: Vec<Certificate<'static>> =
+        found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+    TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&certificates))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build()
+}
+
+/// A name as one segment of a path.
+pub fn segment(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(byte as char),
+            _ => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_understood_or_refused() {
+        let rows = [
+            ("127.0.0.1:8500", Some("http://127.0.0.1:8500")),
+            ("http://consul.example:8500/", Some("http://consul.example:8500")),
+            ("https://consul.example", Some("https://consul.example")),
+            ("0.0.0.0:8500", Some("http://127.0.0.1:8500")),
+            ("[::]:8500", Some("http://[::1]:8500")),
+            (":8500", Some("http://127.0.0.1:8500")),
+            ("unix:///run/muster.sock", None),
+            ("localhost", None),
+            ("http://h:1/path", None),
+        ];
+        for (address, expected) in rows {
+            let remote = Remote::new(address, None);
+            assert_eq!(remote.ok().as_ref().map(Remote::base), expected, "{address}");
+        }
+        assert_eq!(segment("a/b c.ä"), "a%2Fb%20c.%C3%A4");
+    }
+}

@@ -1,0 +1,183 @@
+//! `muster snapshot`: fetch a snapshot from an agent, have one restored, look into one, or prove one whole.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::command::{Exit, Said};
+use crate::cli::progress::{Progress, Watched};
+use crate::cli::remote::{Remote, RemoteError};
+use crate::persist::snapshot::decode::Contents;
+use crate::persist::snapshot::files;
+use crate::registry::snapshot::image;
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Fetch everything an agent holds into a file, and read it back before it counts
+    Save {
+        /// Where to put it; what stands there is replaced only by a whole one
+        file: PathBuf,
+        /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
+        #[arg(long, value_name = "ADDRESS")]
+        http_addr: Option<String>,
+    },
+    /// Have an agent hold what is in a file, and nothing else; all of it or, on any error, nothing
+    Restore {
+        /// The snapshot, plain or compressed with gzip
+        file: PathBuf,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
+        #[arg(long, value_name = "ADDRESS")]
+        http_addr: Option<String>,
+    },
+    /// Show what is in a file, once all of it was read and found whole
+    Inspect {
+        /// The snapshot
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read all of a file and every record in it: exit 0 if it could be restored, 1 if not
+    Verify {
+        /// The snapshot
+        file: PathBuf,
+    },
+}
+
+/// Does it.
+pub fn run(command: Command, address: impl Fn(Option<String>) -> String) -> Said {
+    match command {
+        Command::Save { file, http_addr } => save(&file, &address(http_addr)),
+        Command::Restore { file, dry_run, http_addr } => restore(&file, &address(http_addr), dry_run),
+        Command::Inspect { file, json } => inspect(&file, json),
+        Command::Verify { file } => {
+            let contents = verified(&file)?;
+            Ok(format!("{} is whole: {}", file.display(), shown(&contents)))
+        }
+    }
+}
+
+fn save(path: &Path, address: &str) -> Said {
+    let (remote, started) = (Remote::new(address, None)?, Instant::now());
+    let mut answer = remote.get("/v1/snapshot")?;
+    let mut incoming = Watched::new(answer.body_mut().as_reader(), "receiving bytes", 0);
+    let saved = files::write(
+        path,
+        |out| io::copy(&mut incoming, out).map(drop),
+        |file| read_back(file).map_err(io::Error::other),
+    );
+    let contents =
+        saved.map_err(|error| (Exit::Failure, format!("{} was not saved: {error}", path.display())))?;
+    let took = started.elapsed().as_secs_f64();
+    Ok(format!("saved {} in {took:.1} s and read it back: {}", path.display(), shown(&contents)))
+}
+
+fn restore(path: &Path, address: &str, is_dry_run: bool) -> Said {
+    let remote = Remote::new(address, None)?;
+    // Refused here, a damaged file does not cross the network first.
+    let contents = verified(path)?;
+    let unreadable =
+        |error: io::Error| (Exit::Failure, format!("{} cannot be read: {error}", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let target = if is_dry_run { "/v1/snapshot?dry-run" } else { "/v1/snapshot" };
+    let started = Instant::now();
+    let mut answer = remote.put(target, Watched::new(file, "sending bytes", length), length)?;
+    let mut text = String::new();
+    let read = answer.body_mut().as_reader().read_to_string(&mut text);
+    let told: Value = read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let mut said = match is_dry_run {
+        true => format!("restoring {} would change:", path.display()),
+        false => format!(
+            "restored {} of index {} in {:.1} s; the registry is at index {}, and this changed:",
+            path.display(),
+            contents.header.index,
+            started.elapsed().as_secs_f64(),
+            told["Index"]
+        ),
+    };
+    for kind in ["Nodes", "Services", "Checks"] {
+        for word in ["Added", "Changed", "Removed"] {
+            said += &line_of(kind, word, &told["Changes"][kind][word]);
+        }
+    }
+    if !said.contains('\n') {
+        said += " nothing";
+    }
+    Ok(said)
+}
+
+/// One line about changes of a kind; nothing if there are none.
+fn line_of(kind: &str, word: &str, told: &Value) -> String {
+    let count = told["Count"].as_u64().unwrap_or(0);
+    if count == 0 {
+        return String::new();
+    }
+    let first: Vec<&str> = told["First"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let more = if count > first.len() as u64 { ", …" } else { "" };
+    let (kind, word) = (kind.to_lowercase(), word.to_lowercase());
+    format!("\n  {count} {kind} {word}: {}{more}", first.join(", "))
+}
+
+fn inspect(path: &Path, as_json: bool) -> Said {
+    let contents = verified(path)?;
+    let Contents { header, bytes, sha256 } = &contents;
+    if as_json {
+        let mut told = json!(header);
+        told["bytes"] = json!(bytes);
+        told["sha256"] = json!(sha256);
+        return Ok(told.to_string());
+    }
+    let mut said = format!("{}: a snapshot, whole and restorable\n", path.display());
+    let facts = [
+        ("format", header.muster_snapshot.to_string()),
+        ("written by", format!("muster {}", header.muster_version)),
+        ("at", header.created_at.clone()),
+        ("of node", format!("{} ({})", header.node, header.node_id)),
+        ("datacenter", header.datacenter.clone()),
+        ("index", header.index.to_string()),
+        ("bytes", bytes.to_string()),
+        ("sha256", sha256.clone()),
+    ];
+    facts.iter().for_each(|(name, value)| said += &format!("  {name:<11} {value}\n"));
+    header.rows.iter().for_each(|(table, count)| said += &format!("  {table:<11} {count} rows\n"));
+    Ok(said.trim_end().to_owned())
+}
+
+/// Reads all of a file; what it is of.
+fn verified(path: &Path) -> Result<Contents, (Exit, String)> {
+    let failed = |error: &dyn std::fmt::Display| (Exit::Failure, format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| failed(&format!("it cannot be read: {error}")))?;
+    read_back(file).map_err(|error| failed(&error))
+}
+
+fn read_back(file: File) -> Result<Contents, crate::persist::snapshot::error::SnapshotError> {
+    let mut progress = Progress::new("checking rows", 0);
+    image::verify(file, |rows| progress.at(rows))
+}
+
+fn shown(contents: &Contents) -> String {
+    let rows: Vec<String> =
+        contents.header.rows.iter().map(|(table, count)| format!("{count} {table}")).collect();
+    let Contents { header, bytes, sha256 } = contents;
+    format!("index {}, {}, {bytes} bytes, sha256 {sha256}", header.index, rows.join(", "))
+}
+
+impl From<RemoteError> for (Exit, String) {
+    fn from(error: RemoteError) -> (Exit, String) {
+        let exit = match error {
+            RemoteError::Address(_) => Exit::Usage,
+            RemoteError::Unreachable(..) => Exit::NotReachable,
+            RemoteError::Refused { .. } | RemoteError::Strange(_) => Exit::Failure,
+        };
+        (exit, error.to_string())
+    }
+}

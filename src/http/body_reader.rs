@@ -1,0 +1,96 @@
+//! Reading a request body piece by piece, for a handler that does not want it in memory.
+
+use crate::http::chunked::ChunkedDecoder;
+use crate::http::config::ServerConfig;
+use crate::http::fault::{self, Fault};
+use crate::http::framing::{BodyLength, Framing};
+use crate::http::transport::{Awaiting, Stop, Transport};
+use crate::sys::clock::Deadline;
+
+/// A body of which some is still on its way.
+#[derive(Debug)]
+pub(crate) struct UnreadBody {
+    rest: Rest,
+    /// The client waits for `100 Continue`; it is told once somebody begins to read.
+    expects_continue: bool,
+}
+
+#[derive(Debug)]
+enum Rest {
+    Known { left: u64 },
+    Chunked(ChunkedDecoder),
+}
+
+/// Why no more of a body comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// The client sent something that is refused: answer with this status and sentence.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong.
+        sentence: &'static str,
+    },
+    /// The client has closed its side or the connection broke. Whatever is answered is not seen.
+    ClientGone,
+}
+
+impl From<Fault> for BodyError {
+    fn from(fault: Fault) -> BodyError {
+        BodyError::Refused { status: fault.status, sentence: fault.sentence }
+    }
+}
+
+impl UnreadBody {
+    pub(crate) fn new(framing: &Framing, body_bytes_max: usize) -> UnreadBody {
+        let rest = match framing.body {
+            BodyLength::Known(left) => Rest::Known { left },
+            BodyLength::Chunked => Rest::Chunked(ChunkedDecoder::new(body_bytes_max)),
+        };
+        UnreadBody { rest, expects_continue: framing.expects_continue }
+    }
+
+    /// Whether all of it was read.
+    pub(crate) fn is_done(&self) -> bool {
+        match &self.rest {
+            Rest::Known { left } => *left == 0,
+            Rest::Chunked(decoder) => decoder.is_done(),
+        }
+    }
+
+    /// Waits for some of the body and appends it to `into`; nothing is appended when the body is over. Between two
+    /// pieces a client may take `ServerConfig::body_timeout`.
+    pub(crate) fn read(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), BodyError> {
+        let length_before = into.len();
+        while into.len() == length_before && !self.is_done() {
+            if transport.input.is_empty() {
+                if std::mem::take(&mut self.expects_continue) {
+                    transport.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                let config: &ServerConfig = &transport.shared().config;
+                let deadline = Deadline::after(config.body_timeout);
+                transport.fill(Awaiting::Rest, deadline).map_err(|stop| match stop {
+                    Stop::Timeout => fault::BODY_TIMEOUT.into(),
+                    Stop::Gone | Stop::Draining => BodyError::ClientGone,
+                })?;
+            }
+            self.take(transport, into)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), Fault> {
+        let available = transport.input.filled();
+        let used = match &mut self.rest {
+            Rest::Known { left } => {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(available.len());
+                into.extend_from_slice(&available[..taken]);
+                *left -= taken as u64;
+                taken
+            }
+            Rest::Chunked(decoder) => decoder.decode(available, into)?,
+        };
+        transport.input.consume(used);
+        Ok(())
+    }
+}

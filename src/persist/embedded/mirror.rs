@@ -1,0 +1,77 @@
+//! What a store that keeps its rows elsewhere as well asks of the embedded one: single rows, pages of rows, and the
+//! seal of what stands on disk. Knows nothing of where else.
+
+use super::{EmbeddedStore, Fault, SEAL_ROW, State, refusal};
+use crate::persist::change::Batch;
+use crate::persist::embedded::engine::Engine;
+use crate::persist::error::StoreError;
+use crate::persist::ledger::Seal;
+
+/// A row's name, which is `TABLE/KEY`, and its value.
+pub type NamedRow = (String, Vec<u8>);
+
+impl EmbeddedStore {
+    /// The seal of what is acknowledged.
+    pub fn seal(&self) -> Seal {
+        self.ledger.seal()
+    }
+
+    /// The seal on disk, before a [`load`](crate::persist::store::Store::load) has proved it.
+    ///
+    /// # Errors
+    /// When the engine cannot read it, or is not open.
+    pub fn sealed(&self) -> Result<Seal, StoreError> {
+        let text = self.row(SEAL_ROW)?.unwrap_or_default();
+        let broken = |error: serde_json::Error| refusal(&self.rows_path(), Fault::Content(error.to_string()));
+        serde_json::from_slice(&text).map_err(broken)
+    }
+
+    /// The seal that committing `batch` would bring about.
+    pub fn sealed_with(&mut self, batch: &Batch) -> Seal {
+        for change in &batch.changes {
+            self.ledger.record(&change.name(), change.value.as_deref());
+        }
+        let seal = self.ledger.close(batch.index);
+        self.ledger.revert();
+        seal
+    }
+
+    /// One row by its name.
+    ///
+    /// # Errors
+    /// When the engine cannot read it, or is not open.
+    pub fn row(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reading(|engine| engine.get(name))
+    }
+
+    /// The rows after the name `after`, in the order of their names: as many as there are, or fewer once they hold
+    /// `bytes_max` bytes. None are left when there are none in the answer.
+    ///
+    /// # Errors
+    /// When the engine cannot read them, or is not open.
+    pub fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, StoreError> {
+        let mut page = self.reading(|engine| engine.page(after, rows_max, bytes_max))?;
+        page.retain(|(name, _)| name != SEAL_ROW);
+        Ok(page)
+    }
+
+    /// Takes over the id of the node whose rows are about to be put into this directory, which has none yet.
+    ///
+    /// # Errors
+    /// When the identity cannot be written.
+    pub fn adopt_node(&mut self, node_id: uuid::Uuid) -> Result<(), StoreError> {
+        self.directory.identity.node_id = node_id;
+        self.directory.identity.write(&self.directory.path)
+    }
+
+    fn reading<T>(&self, read: impl FnOnce(&Engine) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let path = self.rows_path();
+        match &self.state {
+            State::Unproved(engine, _) | State::Serving(engine) => {
+                read(engine).map_err(|fault| refusal(&path, fault))
+            }
+            State::Closed => Err(StoreError::Full { path, detail: "the engine waits for room".into() }),
+            State::Failed(detail) => Err(StoreError::failed(&path, detail)),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Fills the local directory from Redis: a new machine that takes over, or a directory restored from an older backup.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use super::link::Writer;
+use super::mark::{Mark, NOTE_KEY, Note};
+use super::reconcile::Progress;
+use super::trouble::{Kind, Trouble};
+use crate::persist::change::{Batch, Change, Table};
+use crate::persist::embedded::EmbeddedStore;
+use crate::persist::error::StoreError;
+use crate::persist::ledger::Ledger;
+use crate::persist::store::Store;
+
+/// Rows in one local batch.
+const BATCH_ROWS: usize = 2_000;
+
+/// Rows read at a time when strangers are looked for.
+const PAGE_ROWS: usize = 2_000;
+
+/// Bytes read at a time, likewise.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// How far the index leaps when rows are taken from Redis. It may lack the newest batches, which the lost directory had
+/// and watchers saw; with a leap no client ever sees an index twice. Far above what one outage could have counted.
+const INDEX_LEAP: u64 = 1 << 24;
+
+/// Why a directory was not filled.
+pub enum Unfilled {
+    /// Redis did not give everything.
+    Redis(Trouble),
+    /// The local store did not take it.
+    Local(StoreError),
+}
+
+impl From<Trouble> for Unfilled {
+    fn from(trouble: Trouble) -> Self {
+        Unfilled::Redis(trouble)
+    }
+}
+
+impl From<StoreError> for Unfilled {
+    fn from(error: StoreError) -> Self {
+        Unfilled::Local(error)
+    }
+}
+
+/// Proves that the rows in Redis are those of `mark`, then makes the local rows the same. A process that dies half-way
+/// leaves a directory that says so and is filled again. The lock is held all the while, so nobody else writes to Redis.
+///
+/// # Errors
+/// When rows are missing or altered in Redis: the local ones are as they were then.
+pub fn fill(local: &mut EmbeddedStore, writer: &mut Writer, mark: &Mark) -> Result<Note, Unfilled> {
+    let (node_id, old) = (mark.node_id, mark.note);
+    log::info!(rows = mark.seal.rows, index = mark.seal.index; "Redis is ahead: its rows are taken over");
+    prove(writer, mark)?;
+    if local.identity().node_id != node_id {
+        local.adopt_node(node_id)?;
+    }
+    let filling = Note { is_filling: true, ..old };
+    put(local, mark, vec![note_row(filling)])?;
+    let naming = [RandomState::new(), RandomState::new()];
+    let short = |name: &str| naming.each_ref().map(|naming| naming.hash_one(name));
+    let mut seen: HashSet<[u64; 2]> = HashSet::new();
+    let mut progress = Progress::begin(mark.seal.rows);
+    let mut waiting = Vec::new();
+    each_row(writer, |table, key, value| {
+        progress.advance(1);
+        let change = Change::put(table, key, value);
+        let name = change.name();
+        seen.insert(short(&name));
+        if (table, change.key.as_str()) != (Table::Meta, NOTE_KEY) && local.row(&name)? != change.value {
+            waiting.push(change);
+        }
+        if waiting.len() >= BATCH_ROWS {
+            put(local, mark, std::mem::take(&mut waiting))?;
+        }
+        Ok(())
+    })?;
+    put(local, mark, waiting)?;
+    remove_strangers(local, mark, |name| seen.contains(&short(name)))?;
+    let note = Note { epoch: old.epoch + 1, after: mark.seal.sequence, is_filling: false };
+    let last = Batch { index: mark.seal.index + INDEX_LEAP, changes: vec![note_row(note)] };
+    local.commit(&last)?;
+    log::info!(rows = progress.seen; "the local directory holds everything that Redis does");
+    Ok(note)
+}
+
+/// The row that says how the local rows are related to those in Redis.
+pub fn note_row(note: Note) -> Change {
+    let text = serde_json::to_vec(&note).expect("a struct of numbers always encodes");
+    Change::put(Table::Meta, NOTE_KEY, text)
+}
+
+fn put(local: &mut EmbeddedStore, mark: &Mark, changes: Vec<Change>) -> Result<(), StoreError> {
+    if changes.is_empty() { Ok(()) } else { local.commit(&Batch { index: mark.seal.index, changes }) }
+}
+
+/// Holds all rows in Redis against the seal, before anything is made of them.
+fn prove(writer: &mut Writer, mark: &Mark) -> Result<(), Unfilled> {
+    let mut ledger = Ledger::default();
+    each_row(writer, |table, key, value| {
+        ledger.record(&Change::delete(table, key).name(), Some(&value));
+        // What was recorded stays; the list of how to take it back would only grow.
+        ledger.settle(ledger.seal());
+        Ok(())
+    })?;
+    let found = ledger.seal();
+    if (found.rows, found.digest) == (mark.seal.rows, mark.seal.digest) {
+        return Ok(());
+    }
+    let detail = format!(
+        "its {} rows do not add up to the {} of its seal: some were altered. Start with the data directory they came \
+         from, or restore a backup.",
+        found.rows, mark.seal.rows
+    );
+    Err(Unfilled::Redis(Trouble::new(Kind::Foreign, detail)))
+}
+
+fn each_row(
+    writer: &mut Writer,
+    mut row: impl FnMut(Table, String, Vec<u8>) -> Result<(), StoreError>,
+) -> Result<(), Unfilled> {
+    for table in Table::ALL {
+        let mut cursor = 0;
+        loop {
+            writer.keep()?;
+            let step = writer.link().scan(table, cursor)?;
+            for (key, value) in step.rows {
+                row(table, key, value)?;
+            }
+            cursor = step.cursor;
+            if cursor == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the local rows that Redis does not have.
+fn remove_strangers(
+    local: &mut EmbeddedStore,
+    mark: &Mark,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<(), StoreError> {
+    let note = note_row(Note::default()).name();
+    let mut after = String::new();
+    loop {
+        let page = local.page(&after, PAGE_ROWS, PAGE_BYTES)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after.clone_from(last);
+        let strangers = page.iter().filter(|(name, _)| !is_known(name) && *name != note);
+        let deleted = strangers.filter_map(|(name, _)| Table::of_name(name));
+        let deletions = deleted.map(|(table, key)| Change::delete(table, key)).collect();
+        put(local, mark, deletions)?;
+    }
+}

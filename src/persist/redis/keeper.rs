@@ -1,0 +1,182 @@
+//! The store's own thread: the only one that speaks to Redis once muster runs. It writes what waits, keeps the lock,
+//! finds out when Redis is away, and tries again until it is back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, cmd};
+use uuid::Uuid;
+
+use super::backlog::Entry;
+use super::connect::Connections;
+use super::keys::Keys;
+use super::lease::{self, Claimant, RENEWAL};
+use super::link::{Link, Writer, row_commands};
+use super::mark::{Mark, Note};
+use super::reconcile::{Local, reconcile};
+use super::shared::{Shared, Work};
+use super::trouble::{Kind, Trouble};
+use crate::telemetry::histogram::Histogram;
+
+/// Pauses between attempts to reach a Redis that is away: short at first, for most outages are; a second at most, so
+/// that the end of a long one is noticed soon.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Entries in the stream of changes, about. At most some 6 KiB each.
+const CHANGES_MAX: usize = 10_000;
+
+/// Names of rows in one entry of the stream. The rest is left out, and `rows` tells that there are more.
+const NAMES_MAX: usize = 64;
+
+/// What the thread works with.
+pub struct Keeper {
+    pub(super) connections: Connections,
+    pub(super) keys: Keys,
+    pub(super) patience: Duration,
+    pub(super) claimant: Claimant,
+    pub(super) local: Local,
+    pub(super) shared: Arc<Shared>,
+    /// Whose rows these are.
+    pub(super) node_id: Uuid,
+    pub(super) note: Note,
+    /// The server that was last seen to hold everything.
+    pub(super) run_id: Option<String>,
+    /// Told how long each transaction took.
+    pub(super) latency: Histogram,
+    /// The batch from which on the rows in Redis are those of a seal.
+    pub(super) whole_from: u64,
+    /// When the server was last asked for its settings.
+    pub(super) looked: Instant,
+}
+
+impl Keeper {
+    /// Works until the process ends. `writer` is the connection that the start has left, if Redis was there.
+    pub fn run(mut self, mut writer: Option<Writer>) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let begun = Instant::now();
+            match self.serve(writer.take()) {
+                Ok(()) => break,
+                Err(trouble) => self.shared.away(trouble),
+            }
+            // It went well for a while: this is a new outage.
+            pause = if begun.elapsed() > 2 * PAUSE_MAX { PAUSE_MIN } else { pause };
+            if !self.shared.pause(pause) {
+                break;
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        self.shared.ended();
+    }
+
+    /// Serves on one connection until it fails, or until the end.
+    fn serve(&mut self, left: Option<Writer>) -> Result<(), Trouble> {
+        let mut writer = match left {
+            Some(writer) => writer,
+            None => {
+                let mut link = Link::open(&self.connections, &self.keys, self.patience)?;
+                let lease = lease::take(&mut link, &mut self.claimant, false)?;
+                Writer::new(link, lease)?
+            }
+        };
+        self.meet(&mut writer)?;
+        loop {
+            match self.shared.next(Instant::now() + RENEWAL) {
+                Work::Write(run) => self.write(&mut writer, &run)?,
+                Work::Compare => self.compare(&mut writer)?,
+                Work::Renew => {
+                    self.look_again(&mut writer)?;
+                    writer.write(Vec::new(), None)?;
+                }
+                Work::End => return writer.release(),
+            }
+        }
+    }
+
+    /// Finds out what Redis holds, and makes it hold everything but what waits.
+    fn meet(&mut self, writer: &mut Writer) -> Result<(), Trouble> {
+        let found = writer.link().found()?;
+        let (survey, fence) = (writer.link().survey.clone(), writer.lease().fence);
+        if let Some(mark) = found.mark {
+            let is_of_others = mark.node_id != self.node_id;
+            if is_of_others || mark.note.epoch > self.note.epoch {
+                let whose = if is_of_others {
+                    "belongs to another node"
+                } else {
+                    "has gone on with another directory"
+                };
+                let detail = format!(
+                    "what is under the prefix {whose}: stop one of the two musters, then restart this one"
+                );
+                return Err(Trouble::new(Kind::Foreign, detail));
+            }
+        }
+        self.shared.reached(survey.durability, &survey.version, fence);
+        self.looked = Instant::now();
+        let is_same_server = self.run_id.as_ref().is_none_or(|known| *known == survey.run_id);
+        let known = found.mark.filter(|mark| {
+            mark.is_whole
+                && mark.note == self.note
+                && mark.seal.rows == found.rows
+                && self.shared.knows(mark.seal)
+        });
+        match known {
+            Some(mark) if is_same_server => self.shared.confirm(mark.seal, true),
+            _ => self.compare(writer)?,
+        }
+        self.run_id = Some(survey.run_id);
+        Ok(())
+    }
+
+    fn compare(&mut self, writer: &mut Writer) -> Result<(), Trouble> {
+        let begun = self.local.lock().seal();
+        let ended = reconcile(writer, &self.local, &self.shared, (self.node_id, self.note))?;
+        self.whole_from = ended.sequence;
+        if ended == begun {
+            self.shared.confirm(ended, true);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, writer: &mut Writer, run: &[Arc<Entry>]) -> Result<(), Trouble> {
+        if self.looked.elapsed() > RENEWAL {
+            self.look_again(writer)?;
+        }
+        let Some(last) = run.last() else { return Ok(()) };
+        let is_whole = last.seal.sequence >= self.whole_from;
+        let mark = if is_whole { Mark::whole } else { Mark::partly };
+        let mark = mark(self.node_id, self.note, last.seal);
+        let mut commands = row_commands(&self.keys, run.iter().flat_map(|entry| &entry.changes));
+        commands.extend(run.iter().map(|entry| announcement(&self.keys.changes, entry)));
+        let begun = Instant::now();
+        writer.write(commands, Some(&mark))?;
+        let took = begun.elapsed();
+        self.latency.observe(took);
+        self.shared.count(run.len() as u64);
+        self.shared.confirm(last.seal, is_whole && took < self.patience / 2);
+        Ok(())
+    }
+
+    fn look_again(&mut self, writer: &mut Writer) -> Result<(), Trouble> {
+        self.looked = Instant::now();
+        writer.link().look_again()?;
+        let (survey, fence) = (&writer.link().survey.clone(), writer.lease().fence);
+        self.shared.looked_at(survey.durability, &survey.version, fence);
+        Ok(())
+    }
+}
+
+/// The entry of a batch in the stream of changes.
+fn announcement(key: &str, entry: &Entry) -> Cmd {
+    let named = |change: &crate::persist::change::Change| {
+        let verb = if change.value.is_some() { "put" } else { "delete" };
+        format!("{verb} {}", change.name())
+    };
+    let names: Vec<String> = entry.changes.iter().take(NAMES_MAX).map(named).collect();
+    let mut add = cmd("XADD");
+    add.arg(key).arg("MAXLEN").arg("~").arg(CHANGES_MAX).arg("*");
+    add.arg("sequence").arg(entry.seal.sequence).arg("index").arg(entry.seal.index);
+    add.arg("rows").arg(entry.changes.len()).arg("names").arg(names.join("\n"));
+    add
+}

@@ -1,0 +1,129 @@
+//! The lock on a prefix: one muster writes under it at a time, and one that has lost it cannot (see
+//! [`Writer`](super::link::Writer)).
+
+use std::time::Duration;
+
+use redis::{Value, cmd};
+use serde::{Deserialize, Serialize};
+
+use super::link::{Link, get, one, typed};
+use super::trouble::{Kind, Trouble};
+
+/// How long the lock holds after each transaction. A muster that dies leaves it for so long to a successor on another
+/// directory; one that is cut off for longer has to take it anew before it writes.
+pub const LEASE_TERM: Duration = Duration::from_secs(10);
+
+/// How often it is renewed when there is nothing to write: a third of the term, so that two may be missed.
+pub const RENEWAL: Duration = Duration::from_secs(3);
+
+/// Attempts to take a free lock before somebody else is believed to be quicker.
+const ATTEMPTS: usize = 3;
+
+/// Bytes shown of a lock that no muster wrote.
+const SHOWN_BYTES_MAX: usize = 80;
+
+/// What stands in the lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    /// The data directory that holds it.
+    owner: String,
+    /// Rises with every change of hands.
+    fence: u64,
+    host: String,
+    process: u32,
+}
+
+/// Who asks for the lock.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// Names the data directory, which one process uses at a time.
+    pub owner: String,
+    /// The machine, for people.
+    pub host: String,
+    /// The fence of the lock held last; 0 before the first.
+    pub fence: u64,
+}
+
+/// A lock that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What stands in it.
+    pub text: String,
+    /// Its number.
+    pub fence: u64,
+}
+
+/// Takes the lock, or finds it in hand. At a start a lock of the same directory is inherited: its process is dead, or
+/// this one could not use the directory.
+///
+/// # Errors
+/// [`Kind::Fenced`] while somebody else holds it; the connection's otherwise.
+pub fn take(link: &mut Link, claimant: &mut Claimant, is_start: bool) -> Result<Lease, Trouble> {
+    let keys = link.keys().clone();
+    for _ in 0..ATTEMPTS {
+        let mut watch = one("WATCH", &keys.lock);
+        watch.arg(&keys.fence);
+        let mut answers = link
+            .ask(&[watch, get(&keys.lock), get(&keys.fence), one("PTTL", &keys.lock)])?
+            .into_iter()
+            .skip(1);
+        let mut next = || answers.next().unwrap_or_default();
+        let (lock, fence, left_ms): (Option<Vec<u8>>, Option<u64>, i64) =
+            (typed(next())?, typed(next())?, typed(next())?);
+        if let Some(text) = lock {
+            let record: Option<Record> = serde_json::from_slice(&text).ok();
+            let is_own = record.as_ref().is_some_and(|it| it.owner == claimant.owner);
+            match record {
+                Some(held) if is_own && held.fence == claimant.fence => {
+                    link.ask(&[cmd("UNWATCH")])?;
+                    return Ok(Lease {
+                        text: String::from_utf8_lossy(&text).into_owned(),
+                        fence: held.fence,
+                    });
+                }
+                Some(_) if is_own && is_start => {}
+                _ => return Err(held_by(&text, Some(left_ms))),
+            }
+        }
+        let fence = fence.unwrap_or(0).max(claimant.fence) + 1;
+        let Claimant { owner, host, .. } = claimant.clone();
+        let record = Record { owner, fence, host, process: std::process::id() };
+        let text = serde_json::to_string(&record).expect("a struct of texts and numbers always encodes");
+        let (mut set_fence, mut set_lock) = (one("SET", &keys.fence), one("SET", &keys.lock));
+        set_fence.arg(fence);
+        set_lock.arg(&text).arg("PX").arg(LEASE_TERM.as_millis() as u64);
+        let answers = link.ask(&[cmd("MULTI"), set_fence, set_lock, cmd("EXEC")])?;
+        if let Some(Value::ServerError(error)) = answers.iter().find(|it| matches!(it, Value::ServerError(_)))
+        {
+            return Err(Trouble::refused(error));
+        }
+        if matches!(answers.last(), Some(Value::Array(_))) {
+            claimant.fence = fence;
+            return Ok(Lease { text, fence });
+        }
+    }
+    Err(Trouble::new(Kind::Fenced, "others are quicker to take its lock"))
+}
+
+/// How long the lock still holds, in milliseconds; negative when it is free or never ends.
+///
+/// # Errors
+/// The connection's.
+pub fn left_ms(link: &mut Link) -> Result<i64, Trouble> {
+    let lock = link.keys().lock.clone();
+    link.query(one("PTTL", &lock))
+}
+
+/// The trouble of a lock that holds `text`.
+pub fn held_by(text: &[u8], left_ms: Option<i64>) -> Trouble {
+    let holder = match serde_json::from_slice::<Record>(text) {
+        Ok(record) => format!("the muster on {} (process {})", record.host, record.process),
+        Err(_) => format!("{:?}", String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)])),
+    };
+    let left = match left_ms {
+        Some(-1) => " and never ends: delete its key if nobody uses it".to_owned(),
+        Some(left_ms) if left_ms >= 0 => format!(" for another {left_ms} ms, unless it is renewed"),
+        _ => String::new(),
+    };
+    Trouble::new(Kind::Fenced, format!("its lock is held by {holder}{left}"))
+}

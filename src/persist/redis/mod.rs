@@ -1,0 +1,191 @@
+//! The Redis store: every row on the local disk, and in Redis as well.
+//!
+//! The embedded store in `data_dir` is the spool and the mirror: it holds all rows, and a write is acknowledged only
+//! once it is synced there. With Redis well, it is in Redis too by then. With Redis away, it waits here and is put
+//! there later; or it is refused, if the operator wants that. Reads are answered from the registry's memory and notice
+//! nothing of it.
+//!
+//! Whatever Redis loses (a tail, everything, a failover to a replica that lags) is seen by its seal, by its run id, or
+//! by the guard that every transaction stands under, and one mechanism mends it: [`reconcile`]. The other way, a
+//! directory that is new is filled from Redis: [`fill`]. Start reading at [`keeper`], the thread that does all of it;
+//! [`link`] draws the transaction, [`keys`] the layout, [`mark`] who has the truth at a start.
+
+pub mod backlog;
+pub mod connect;
+pub mod expose;
+pub mod fill;
+pub mod keeper;
+pub mod keys;
+pub mod lease;
+pub mod link;
+pub mod mark;
+pub mod opening;
+pub mod reconcile;
+pub mod settings;
+pub mod shared;
+pub mod survey;
+pub mod trouble;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::backlog::Entry;
+use self::connect::Connections;
+use self::keeper::Keeper;
+use self::link::Writer;
+use self::mark::NOTE_KEY;
+use self::reconcile::Local;
+use self::settings::{OnOutage, Settings};
+use self::shared::{Phase, Shared, Standing};
+use self::trouble::Trouble;
+use crate::persist::change::{Batch, Table};
+use crate::persist::error::StoreError;
+use crate::persist::store::{Description, Loaded, RowSink, Store};
+use crate::sys::runtime;
+
+/// Longest time the end of the process waits for Redis: for the last batches and for giving back the lock. Both are
+/// safe without: the rows are on disk, and the lock runs out.
+const END_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Every row on the local disk and in Redis.
+pub struct RedisStore {
+    local: Local,
+    shared: Arc<Shared>,
+    connections: Connections,
+    settings: Settings,
+    path: PathBuf,
+    node_id: uuid::Uuid,
+    /// The thread to be, until the first load has proved the local rows.
+    keeper: Option<(Keeper, Option<Writer>)>,
+}
+
+impl RedisStore {
+    /// The id of the node whose rows these are.
+    pub fn node_id(&self) -> uuid::Uuid {
+        self.node_id
+    }
+
+    /// For those who show how Redis is, and end it.
+    pub fn handle(&self) -> Handle {
+        Handle { shared: self.shared.clone(), connections: self.connections.clone() }
+    }
+
+    /// Acknowledges from the local disk; waits for Redis as well while that is well.
+    fn spool(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let seal = {
+            let mut local = self.local.lock();
+            local.commit(batch)?;
+            local.seal()
+        };
+        self.shared.push(Entry { seal, changes: batch.changes.clone(), since: Instant::now() });
+        // Whether Redis has it or not, it is safe: a Redis that fails now is given it when it is back.
+        self.shared.wait_for(seal.sequence, self.settings.timeout);
+        Ok(())
+    }
+
+    /// Acknowledges only what both have. Redis comes first: what it does not take must not be on the local disk.
+    fn both(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        match self.shared.phase() {
+            Phase::Well => {}
+            Phase::CatchingUp => return Err(self.unavailable("it is being given what it lacks")),
+            Phase::Away(trouble) => return Err(self.unavailable(&trouble.detail)),
+        }
+        let seal = self.local.lock().sealed_with(batch);
+        self.shared.push(Entry { seal, changes: batch.changes.clone(), since: Instant::now() });
+        let in_doubt = |detail: &str| Trouble::new(trouble::Kind::Altered, detail);
+        if !self.shared.wait_for(seal.sequence, self.settings.timeout) {
+            self.shared.withdraw(seal.sequence, in_doubt("it may hold a write that was refused"));
+            return Err(self.unavailable("it did not take the write"));
+        }
+        let committed = self.local.lock().commit(batch);
+        committed.inspect_err(|_| {
+            self.shared.withdraw(seal.sequence, in_doubt("it holds a write that the local disk refused"));
+        })
+    }
+
+    fn unavailable(&self, detail: &str) -> StoreError {
+        StoreError::Unavailable { place: self.shared.place.clone(), detail: detail.to_owned() }
+    }
+}
+
+impl Store for RedisStore {
+    fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
+        let loaded = self.local.lock().load(&mut |table, key, value| {
+            let is_note = (table, key) == (Table::Meta, NOTE_KEY);
+            if is_note { Ok(()) } else { row(table, key, value) }
+        })?;
+        if let Some((keeper, writer)) = self.keeper.take() {
+            let started = runtime::thread("redis", move || keeper.run(writer));
+            started.map_err(StoreError::io(&self.path, "start a thread for"))?;
+            if self.settings.on_outage == OnOutage::Reject {
+                self.shared.wait_until_settled();
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if let Phase::Away(trouble) = self.shared.phase()
+            && trouble.kind.is_rivalry()
+        {
+            return Err(self.unavailable(&trouble.detail));
+        }
+        // Notes of muster's own were promised to nobody, so no outage of Redis may hold them up.
+        let is_notes = batch.changes.iter().all(|change| change.table == Table::Meta);
+        match self.settings.on_outage {
+            OnOutage::Reject if !is_notes => self.both(batch),
+            _ => self.spool(batch),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let local = self.local.lock().describe();
+        Description { kind: "redis", guarantee: guarantee(&self.shared.standing()), ..local }
+    }
+}
+
+/// What an acknowledged write survives, as things stand.
+fn guarantee(standing: &Standing) -> &'static str {
+    match standing.durability {
+        Some(durability) => durability.sentence(),
+        None => {
+            "Acknowledged writes are synced to the local disk. Redis has not been reached yet and gets them later."
+        }
+    }
+}
+
+/// A view on a Redis store for those who do not own it.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    connections: Connections,
+}
+
+impl Handle {
+    /// The place, for people.
+    pub fn place(&self) -> &str {
+        &self.shared.place
+    }
+
+    /// How things stand.
+    pub fn standing(&self) -> Standing {
+        self.shared.standing()
+    }
+
+    /// What an acknowledged write survives, as things stand.
+    pub fn guarantee(&self) -> &'static str {
+        guarantee(&self.shared.standing())
+    }
+
+    /// The process ends: gives Redis what waits, if it is well, and gives back the lock.
+    pub fn end(&self) {
+        self.shared.end();
+        if !self.shared.wait_for_the_end(END_WAIT_MAX) {
+            log::warn!(
+                "{} was left without giving back its lock, which runs out by itself",
+                self.shared.place
+            );
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The start of a Redis store: who has the truth, and whether this muster may begin.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::RedisStore;
+use super::connect::Connections;
+use super::fill::{Unfilled, fill, note_row};
+use super::keeper::Keeper;
+use super::keys::Keys;
+use super::lease::{self, Claimant, LEASE_TERM};
+use super::link::{Link, Writer};
+use super::mark::{self, Mark, Note, Verdict, judge};
+use super::settings::{OnOutage, Settings};
+use super::shared::{Phase, Shared};
+use super::trouble::{Kind, Trouble};
+use crate::persist::embedded::{EmbeddedStore, Limits};
+use crate::persist::error::StoreError;
+use crate::sys::runtime;
+use crate::telemetry::histogram::Histogram;
+
+/// How long a new directory waits for Redis, which may hold an earlier registry: composed services start together, and
+/// a Redis with a big file takes its time to load it.
+const NEW_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Pause between two attempts at a start.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What the start has come to with Redis.
+struct Met {
+    writer: Writer,
+    /// The mark of the rows to be taken over, if Redis is ahead.
+    ahead: Option<Mark>,
+}
+
+/// Why the start has not met Redis.
+enum Unmet {
+    /// It is away for now.
+    Away(Trouble),
+    /// It is there, and muster must not begin.
+    Refused(String),
+}
+
+impl RedisStore {
+    /// Opens the local store in `path`, looks at Redis, and fills the local store from it if Redis is ahead. `host`
+    /// names this machine in the lock; `latency` is told how long each transaction takes.
+    ///
+    /// A Redis that is away does not keep muster from starting, unless the directory is new: it could not know then
+    /// whether it begins anew or forgets.
+    ///
+    /// # Errors
+    /// Those of the embedded store, and [`StoreError::Unfit`] for a Redis that must not be used.
+    pub fn open(
+        path: &Path,
+        now: jiff::Timestamp,
+        limits: Limits,
+        settings: Settings,
+        host: &str,
+        latency: Histogram,
+    ) -> Result<Self, StoreError> {
+        let mut local = EmbeddedStore::open(path, now, limits)?;
+        let mut note = read_note(&local)?;
+        let connections = Connections::new(&settings);
+        let keys = Keys::new(&settings.prefix);
+        // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
+        let owner = local.identity().created_at.clone();
+        let mut claimant = Claimant { owner, host: host.to_owned(), fence: 0 };
+        let unfit = |detail: String| StoreError::Unfit { place: settings.to_string(), detail };
+        let standing = standing(&local, note)?;
+        let is_new = standing.seal.sequence == 0 || note.is_filling;
+        let patience = if is_new { NEW_WAIT_MAX } else { Duration::ZERO };
+        let met = meet(&connections, &keys, &settings, &mut claimant, &standing, patience);
+        let (writer, phase) = match met {
+            Ok(Met { mut writer, ahead }) => {
+                if let Some(mark) = ahead {
+                    note = fill(&mut local, &mut writer, &mark).map_err(|unfilled| match unfilled {
+                        Unfilled::Local(error) => error,
+                        Unfilled::Redis(trouble) => unfit(trouble.detail),
+                    })?;
+                }
+                (Some(writer), Phase::CatchingUp)
+            }
+            Err(Unmet::Refused(sentence)) => return Err(unfit(sentence)),
+            Err(Unmet::Away(trouble)) if is_new => {
+                return Err(unfit(format!(
+                    "the data directory {} is new, and whether there is an earlier registry in Redis cannot be asked: \
+                     {trouble}. Start Redis first, or see that it can be reached.",
+                    path.display()
+                )));
+            }
+            Err(Unmet::Away(trouble)) => {
+                log::warn!(kind = trouble.kind.word(); "{settings} is away at the start: {trouble}");
+                (None, Phase::Away(trouble))
+            }
+        };
+        let fate = match settings.on_outage {
+            OnOutage::Spool => "kept in the spool",
+            OnOutage::Reject => "refused",
+        };
+        let shared = Arc::new(Shared::new(settings.to_string(), fate, local.sealed()?, phase));
+        let node_id = local.identity().node_id;
+        let local = Arc::new(Mutex::new(local));
+        let keeper = Keeper {
+            connections: connections.clone(),
+            keys,
+            patience: settings.timeout,
+            claimant,
+            local: local.clone(),
+            shared: shared.clone(),
+            node_id,
+            note,
+            run_id: None,
+            latency,
+            whole_from: 0,
+            looked: Instant::now(),
+        };
+        let keeper = Some((keeper, writer));
+        Ok(Self { local, shared, connections, settings, path: path.to_path_buf(), node_id, keeper })
+    }
+}
+
+fn read_note(local: &EmbeddedStore) -> Result<Note, StoreError> {
+    let Some(text) = local.row(&note_row(Note::default()).name())? else { return Ok(Note::default()) };
+    let broken = |error: serde_json::Error| {
+        StoreError::damaged("the note of the Redis store".as_ref(), error.to_string())
+    };
+    serde_json::from_slice(&text).map_err(broken)
+}
+
+fn standing(local: &EmbeddedStore, note: Note) -> Result<mark::Local, StoreError> {
+    Ok(mark::Local { node_id: local.identity().node_id, note, seal: local.sealed()? })
+}
+
+/// Tries until Redis is met, or is not for `patience`. A lock that runs out is waited for.
+fn meet(
+    connections: &Connections,
+    keys: &Keys,
+    settings: &Settings,
+    claimant: &mut Claimant,
+    local: &mark::Local,
+    patience: Duration,
+) -> Result<Met, Unmet> {
+    let deadline = Instant::now() + patience;
+    let mut is_told = false;
+    loop {
+        let met = Link::open(connections, keys, settings.timeout)
+            .map_err(|trouble| match trouble.kind {
+                Kind::Unfit => Unmet::Refused(trouble.detail),
+                _ => Unmet::Away(trouble),
+            })
+            .and_then(|link| meet_once(link, claimant, local));
+        match met {
+            Err(Unmet::Away(trouble)) if Instant::now() < deadline => {
+                if !is_told {
+                    log::warn!(kind = trouble.kind.word(); "waiting for {settings}, up to {patience:?}: {trouble}");
+                    is_told = true;
+                }
+                runtime::sleep(PAUSE);
+            }
+            met => return met,
+        }
+    }
+}
+
+fn meet_once(mut link: Link, claimant: &mut Claimant, local: &mark::Local) -> Result<Met, Unmet> {
+    let lease = take_lock(&mut link, claimant)?;
+    let found = link.found().map_err(sorted)?;
+    let writer = Writer::new(link, lease).map_err(sorted)?;
+    match judge(local, &found) {
+        Verdict::Local => Ok(Met { writer, ahead: None }),
+        Verdict::Redis(mark) => Ok(Met { writer, ahead: Some(mark) }),
+        Verdict::Neither(sentence) => {
+            // Whoever comes next need not wait for it to run out.
+            let _ = writer.release();
+            Err(Unmet::Refused(sentence))
+        }
+    }
+}
+
+/// Takes the lock. One that nobody renews any more is waited for, which takes a term; one that is renewed refuses the
+/// start.
+fn take_lock(link: &mut Link, claimant: &mut Claimant) -> Result<lease::Lease, Unmet> {
+    let deadline = Instant::now() + LEASE_TERM + RETAKE_MARGIN;
+    let mut left_ms = None;
+    loop {
+        let trouble = match lease::take(link, claimant, true) {
+            Ok(lease) => return Ok(lease),
+            Err(trouble) if trouble.kind != Kind::Fenced => return Err(sorted(trouble)),
+            Err(trouble) => trouble,
+        };
+        let left = lease::left_ms(link).map_err(sorted)?;
+        let is_renewed = left_ms.is_some_and(|before| left > before);
+        if left == -1 || is_renewed || Instant::now() > deadline {
+            return Err(Unmet::Refused(format!(
+                "{}. Stop the other muster, or give this one its own redis_prefix.",
+                trouble.detail
+            )));
+        }
+        if left_ms.is_none() {
+            log::warn!("{}; waiting for it to run out", trouble.detail);
+        }
+        left_ms = Some(left);
+        runtime::sleep(PAUSE);
+    }
+}
+
+/// Beyond the term of a lock, until its end is seen.
+const RETAKE_MARGIN: Duration = Duration::from_secs(2);
+
+fn sorted(trouble: Trouble) -> Unmet {
+    match trouble.kind {
+        Kind::Fenced | Kind::Foreign | Kind::Unfit => Unmet::Refused(trouble.detail),
+        _ => Unmet::Away(trouble),
+    }
+}

@@ -1,0 +1,109 @@
+//! What can go wrong with Redis, by what it means for muster.
+
+use std::fmt;
+
+use redis::{RedisError, ServerError};
+
+/// Kinds of trouble. The log tells a change of kind once, not every time it is met; metrics count by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// No connection, or it broke.
+    Unreachable,
+    /// No answer in time.
+    Slow,
+    /// It answers, and refuses: full, read-only, a wrong password.
+    Refused,
+    /// Somebody else changed what is under the prefix, or Redis lost it. What differs is put back.
+    Altered,
+    /// Its settings would lose data.
+    Unfit,
+    /// Another muster holds the lock.
+    Fenced,
+    /// What is under the prefix belongs to another node, or has gone on with another directory.
+    Foreign,
+    /// The local rows cannot be read.
+    Local,
+}
+
+impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Kind; 8] = [
+        Kind::Unreachable,
+        Kind::Slow,
+        Kind::Refused,
+        Kind::Altered,
+        Kind::Unfit,
+        Kind::Fenced,
+        Kind::Foreign,
+        Kind::Local,
+    ];
+
+    /// One word for it, for metrics and the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Unreachable => "unreachable",
+            Kind::Slow => "slow",
+            Kind::Refused => "refused",
+            Kind::Altered => "altered",
+            Kind::Unfit => "unfit",
+            Kind::Fenced => "fenced",
+            Kind::Foreign => "foreign",
+            Kind::Local => "local",
+        }
+    }
+
+    /// Whether somebody else writes under the prefix, so that acknowledging on would make two truths.
+    pub fn is_rivalry(self) -> bool {
+        matches!(self, Kind::Fenced | Kind::Foreign)
+    }
+}
+
+/// One trouble met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What it means.
+    pub kind: Kind,
+    /// What was seen, in words.
+    pub detail: String,
+}
+
+impl Trouble {
+    /// A trouble of a kind.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// What an error answer of Redis means.
+    pub fn refused(error: &ServerError) -> Self {
+        Trouble::new(Kind::Refused, shown(error))
+    }
+}
+
+/// An answer of Redis in its own words.
+pub fn shown(error: &ServerError) -> String {
+    let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
+    text.trim_end_matches(['.', ' ']).to_owned()
+}
+
+impl From<RedisError> for Trouble {
+    fn from(error: RedisError) -> Self {
+        let kind = match &error {
+            error if error.is_timeout() => return Trouble::new(Kind::Slow, "it does not answer in time"),
+            error if error.kind() == redis::ErrorKind::AuthenticationFailed => Kind::Refused,
+            error if error.is_io_error() => Kind::Unreachable,
+            error if error.is_unrecoverable_error() => Kind::Unreachable,
+            _ => Kind::Refused,
+        };
+        let detail = match error.detail() {
+            Some(detail) if kind == Kind::Refused => format!("{} {detail}", error.code().unwrap_or_default()),
+            _ => error.to_string(),
+        };
+        Trouble::new(kind, detail.trim())
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.detail)
+    }
+}

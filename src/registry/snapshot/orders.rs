@@ -1,0 +1,139 @@
+//! What the writer does with the registry as a whole: hand out a picture of it, or make it another.
+//!
+//! Each stands between two batches, so a picture shows all of a batch or nothing, and a restoration is a batch of its
+//! own: one atomic commit of the store, of whatever size.
+
+use crate::catalog::change::Change;
+use crate::catalog::state::Moment;
+use crate::catalog::transitions::transitions;
+use crate::model::{Command, Restoration};
+use crate::persist::change::Change as RowChange;
+use crate::registry::error::WriteError;
+use crate::registry::history::Entry;
+use crate::registry::rows;
+use crate::registry::snapshot::picture::Picture;
+use crate::registry::write::{Order, Queue, WriteStats, Writer};
+use crate::sys::oneshot;
+
+/// An order that concerns the registry as a whole.
+pub(in crate::registry) enum Whole {
+    /// Hand out a picture.
+    Picture(oneshot::Sender<Picture>),
+    /// Become another.
+    Restore(Box<RestoreOrder>),
+}
+
+/// What to become.
+pub(in crate::registry) struct RestoreOrder {
+    restoration: Restoration,
+    history: Vec<Entry>,
+    /// Only say what would change.
+    is_dry_run: bool,
+    reply: oneshot::Sender<Result<Restored, WriteError>>,
+}
+
+/// What a restoration changed, or would change.
+#[derive(Debug)]
+pub struct Restored {
+    /// The registry's index after it.
+    pub index: u64,
+    /// The changes, each with its face before and after.
+    pub changes: Vec<Change>,
+}
+
+impl Queue {
+    /// A picture of the registry after everything that is acknowledged now.
+    ///
+    /// # Errors
+    /// When the queue is full or closed.
+    pub fn picture(&self) -> Result<Picture, WriteError> {
+        let (sender, receiver) = oneshot::oneshot();
+        self.put(Order::Whole(Whole::Picture(sender)))?;
+        receiver.recv().map_err(|_| WriteError::Closing)
+    }
+
+    /// Has the registry hold `restoration` and nothing else, all at once, with the transitions of `history` among those
+    /// it remembers; or only works out what that would change.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing was changed then.
+    pub fn restore(
+        &self,
+        restoration: Restoration,
+        history: Vec<Entry>,
+        is_dry_run: bool,
+    ) -> Result<Restored, WriteError> {
+        let (reply, receiver) = oneshot::oneshot();
+        let order = RestoreOrder { restoration, history, is_dry_run, reply };
+        self.put(Order::Whole(Whole::Restore(Box::new(order))))?;
+        receiver.recv().unwrap_or(Err(WriteError::Closing))
+    }
+}
+
+impl Writer {
+    /// Carries out an order while no batch is under way.
+    pub(in crate::registry) fn carry_out(&mut self, order: Whole, stats: &WriteStats) {
+        match order {
+            Whole::Picture(reply) => {
+                reply.send(Picture::of(&self.state, self.index, self.history.entries()));
+            }
+            Whole::Restore(order) => {
+                let RestoreOrder { restoration, history, is_dry_run, reply } = *order;
+                let command = Command::Restore(Box::new(restoration));
+                let restored = match is_dry_run {
+                    true => self.rehearse(&command),
+                    false => self.restore(&command, &history, stats),
+                };
+                reply.send(restored);
+            }
+        }
+    }
+
+    fn rehearse(&mut self, command: &Command) -> Result<Restored, WriteError> {
+        let moment = self.moment_of(command);
+        let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
+        self.state.undo(&changes);
+        Ok(Restored { index: self.index, changes })
+    }
+
+    fn restore(
+        &mut self,
+        command: &Command,
+        history: &[Entry],
+        stats: &WriteStats,
+    ) -> Result<Restored, WriteError> {
+        let (moment, index_before) = (self.moment_of(command), self.index);
+        let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
+        let graft = self.history.graft(history);
+        let is_later = moment.index > index_before + 1;
+        if changes.is_empty() && graft.rows.is_empty() && !is_later {
+            return Ok(Restored { index: index_before, changes });
+        }
+        let entries = graft.history.place(transitions(&self.state, moment, command, &changes));
+        let rows: Vec<RowChange> =
+            changes.iter().map(rows::row).chain(graft.rows).chain(graft.history.rows(&entries)).collect();
+        self.index = moment.index;
+        if let Err(error) = self.make_durable(rows, stats) {
+            self.state.undo(&changes);
+            self.index = index_before;
+            return Err(WriteError::from(&error));
+        }
+        self.history.replace(graft.history);
+        if is_later {
+            // Clients of the registry that the snapshot is of have seen indexes up to its own.
+            self.topics.raise_floor(self.index);
+        }
+        self.publish(&changes, entries);
+        log::info!(index = self.index, changes = changes.len(); "a snapshot was restored");
+        Ok(Restored { index: self.index, changes })
+    }
+
+    /// A restoration's index is above the present one and above that of the snapshot.
+    fn moment_of(&self, command: &Command) -> Moment {
+        let of_snapshot = match command {
+            Command::Restore(restoration) => restoration.index,
+            _ => 0,
+        };
+        Moment { index: self.index.max(of_snapshot) + 1, now_ms: self.clock.unix_ms() }
+    }
+}

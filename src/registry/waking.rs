@@ -1,0 +1,47 @@
+//! Who wakes watchers: the writer itself when they are few, a thread of its own when they are a crowd.
+//!
+//! Ten thousand parked queries take some ten milliseconds to wake. The writer would hold up every write meanwhile, the
+//! answers to the very batch that moved the topic included.
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::registry::topics::Crowd;
+use crate::sys::runtime;
+
+/// Watchers that the writer wakes by itself: about as long as handing them over takes.
+const ON_THE_SPOT_MAX: usize = 32;
+
+/// The way to the thread that wakes crowds. Its queue needs no bound: it holds wakers, and of these there are at most
+/// as many as blocking queries may wait.
+pub struct Waking {
+    crowds: Sender<Crowd>,
+}
+
+impl Waking {
+    /// Starts the thread; it ends with this.
+    ///
+    /// # Errors
+    /// The system's, when it gives none.
+    pub fn start() -> io::Result<Waking> {
+        let (crowds, waiting) = channel();
+        runtime::thread("waking", move || wake_all(&waiting))?;
+        Ok(Waking { crowds })
+    }
+
+    /// Wakes them, now or as soon as those before are woken.
+    pub fn wake(&self, crowd: Crowd) {
+        if crowd.len() <= ON_THE_SPOT_MAX {
+            crowd.wake();
+        } else if let Err(back) = self.crowds.send(crowd) {
+            // The thread has failed; late is better than never.
+            back.0.wake();
+        }
+    }
+}
+
+fn wake_all(waiting: &Receiver<Crowd>) {
+    while let Ok(crowd) = waiting.recv() {
+        crowd.wake();
+    }
+}

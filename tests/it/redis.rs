@@ -1,0 +1,8 @@
+//! The Redis store beside a real Redis and a real Sentinel, which fail in every way we know how to bring about.
+
+mod faults;
+mod proxy;
+mod scene;
+mod server;
+mod starts;
+mod ways;

@@ -1,0 +1,155 @@
+//! A real Consul's catalog comes over, and stays the same.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{address, said, succeeds};
+use crate::differential::find_consul;
+use crate::support::client::{Answer, Client, Request, ask_until};
+use crate::support::process::Process;
+
+/// Nodes in the source, and instances on each.
+const NODES: usize = 20;
+const INSTANCES_PER_NODE: usize = 15;
+
+/// How long a change in the source may take to arrive, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn put(client: &mut Client, target: &str, body: &Value) {
+    let answer = client.put(target, &body.to_string()).expect("an answer");
+    assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+}
+
+/// Every field that a catalog's records have, varied from one to the next.
+fn fill(client: &mut Client) {
+    for number in 0..NODES {
+        let node = format!("Node-{number}");
+        put(
+            client,
+            "/v1/catalog/register",
+            &json!({
+                "Node": node,
+                "ID": format!("00000000-0000-0000-0000-{number:012}"),
+                "Address": format!("10.0.0.{number}"),
+                "TaggedAddresses": {"lan": format!("10.0.0.{number}"), "wan": "192.0.2.1"},
+                "NodeMeta": {"rack": format!("r{number}")},
+                "Checks": [{"Node": node, "CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "passing",
+                            "Output": "Agent alive and reachable"}],
+            }),
+        );
+        for instance in 0..INSTANCES_PER_NODE {
+            let (id, status) =
+                (format!("web/{instance} ä"), ["passing", "warning", "critical"][instance % 3]);
+            let mut service = json!({
+                "ID": id, "Service": format!("web-{}", instance % 4), "Port": 8000 + instance,
+                "Address": format!("10.1.0.{instance}"), "Tags": ["v1", format!("t{instance}")],
+                "Meta": {"version": instance.to_string()},
+                "TaggedAddresses": {"lan": {"Address": "10.1.0.1", "Port": 1}},
+                "Weights": {"Passing": 1 + instance, "Warning": instance}, "EnableTagOverride": instance % 2 == 0,
+            });
+            if instance == 7 {
+                service["Kind"] = json!("connect-proxy");
+                service["Proxy"] = json!({"DestinationServiceName": "web-0", "DestinationServiceID": "web/0 ä",
+                                          "LocalServiceAddress": "127.0.0.1", "LocalServicePort": 80,
+                                          "Config": {"a": 1}});
+            }
+            put(
+                client,
+                "/v1/catalog/register",
+                &json!({
+                    "Node": node, "Address": format!("10.0.0.{number}"), "SkipNodeUpdate": true, "Service": service,
+                    "Checks": [
+                        {"Node": node, "CheckID": format!("c{instance}"), "Name": "http", "Status": status,
+                         "ServiceID": id, "Notes": "a note", "Output": "line\nline",
+                         "Definition": {"HTTP": "http://10.1.0.1/health", "Interval": "10s", "Timeout": "1s",
+                                        "Method": "GET", "Header": {"X": ["1", "2"]},
+                                        "DeregisterCriticalServiceAfter": "1h0m0s"}},
+                        {"Node": node, "CheckID": format!("t{instance}"), "Name": "tcp", "Status": "passing",
+                         "ServiceID": id, "Definition": {"TCP": "10.1.0.1:80", "Interval": "5s"}},
+                    ],
+                }),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_consul_comes_over_and_is_followed() {
+    let consul = match find_consul() {
+        Ok(binary) => Process::consul(&binary).expect("Consul starts"),
+        Err(reason) if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("no Consul: {reason}"),
+        Err(reason) => return eprintln!("skipped: no Consul to import from: {reason}"),
+    };
+    let muster = Process::muster(&["-dev", "-log-level", "info"]).expect("it starts");
+    let (source, target) = (format!("http://{}", address(&consul)), address(&muster));
+    let (mut there, mut here) = (consul.client(), muster.client());
+    fill(&mut there);
+    let (code, told) = said(&["compare", &source, &target]);
+    assert!(code == 1 && told.contains("node Node-7 | is there | is missing"), "{code} {told}");
+    let told = succeeds(&["import", "-from", &source, "-http-addr", &target]);
+    assert!(told.contains("20 nodes, 300 instances and 620 checks are as in"), "{told}");
+    let told = succeeds(&["compare", &source, &target]);
+    assert_eq!(told.trim(), "no difference: 20 nodes, 300 instances and 620 checks on both");
+    let told = succeeds(&["import", "-from", &source, "-http-addr", &target]);
+    assert!(told.contains(": 0 registrations, 0 removals"), "{told}");
+
+    put(
+        &mut here,
+        "/v1/catalog/register",
+        &json!({
+            "Node": "Node-3", "Address": "10.0.0.3", "SkipNodeUpdate": true,
+            "Service": {"ID": "web/2 ä", "Service": "web-2", "Port": 1},
+        }),
+    );
+    let (code, told) = said(&["compare", &source, &target]);
+    assert!(code == 1 && told.contains("node Node-3 service web/2 ä: Port | 8002 | 1"), "{code} {told}");
+
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_muster"))
+        .args(["import", "-follow", "-from", &source, "-http-addr", &target])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the built program runs");
+    let mut lines = BufReader::new(follower.stdout.take().expect("it is piped"));
+    let mut first = String::new();
+    lines.read_line(&mut first).expect("it says what it did");
+    assert!(first.contains("; following"), "{first}");
+    put(&mut there, "/v1/catalog/deregister", &json!({"Node": "Node-1"}));
+    put(&mut there, "/v1/catalog/deregister", &json!({"Node": "Node-2", "ServiceID": "web/1 ä"}));
+    put(
+        &mut there,
+        "/v1/catalog/register",
+        &json!({
+            "Node": "new", "Address": "10.9.9.9", "Service": {"ID": "late", "Service": "late", "Port": 5},
+            "Check": {"Node": "new", "CheckID": "late", "Name": "late", "Status": "passing", "ServiceID": "late"},
+        }),
+    );
+    let deadline = Instant::now() + PATIENCE;
+    let shows = |answer: &Answer| answer.json().as_array().is_some_and(|entries| !entries.is_empty());
+    let arrived =
+        ask_until(&mut here, &Request::new("GET", "/v1/health/service/late?passing"), deadline, shows);
+    assert!(shows(&arrived.expect("an answer")), "what is new arrives");
+    let is_gone = |answer: &Answer| answer.text().trim() == "null";
+    let gone = ask_until(&mut here, &Request::new("GET", "/v1/catalog/node/Node-1"), deadline, is_gone);
+    assert!(is_gone(&gone.expect("an answer")), "what is gone goes");
+    let mut code = 1;
+    while code != 0 && Instant::now() < deadline {
+        code = said(&["compare", &source, &target]).0;
+    }
+    assert_eq!(code, 0, "in the end both are the same");
+    follower.kill().expect("it runs until it is stopped");
+    follower.wait().expect("it can be waited for");
+}
+
+#[test]
+fn an_agent_of_the_same_name_is_no_target() {
+    let (source, target) = (Process::muster(&["-dev"]), Process::muster(&["-dev"]));
+    let (source, target) = (source.expect("it starts"), target.expect("it starts"));
+    super::register(&mut source.client(), "a", "a", 1);
+    let (code, told) = said(&["import", "-from", &address(&source), "-http-addr", &address(&target)]);
+    assert!(code == 1 && told.contains("start the target with another --node"), "{code} {told}");
+    let (code, told) = said(&["compare", &address(&source), &address(&target)]);
+    assert!(code == 1 && told.contains("is there | is missing"), "{code} {told}");
+}
