@@ -3,29 +3,10 @@
 //! Labels have few values by construction (routes, status codes, check states, webhooks that an operator named): none
 //! is made of what a client sent.
 
-/// What a family measures.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    /// Only rises.
-    Counter,
-    /// Rises and falls.
-    Gauge,
-    /// How often a duration fell below each of these bounds, in seconds, ascending.
-    Histogram(&'static [f64]),
-}
+use super::family::family;
+pub use super::family::{Family, Kind};
 
-/// One family of metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct Family {
-    /// Its name; counters end in `_total`, durations in `_seconds`.
-    pub name: &'static str,
-    /// What it measures.
-    pub kind: Kind,
-    /// The labels of each of its series, in order.
-    pub labels: &'static [&'static str],
-    /// What it says, in a sentence.
-    pub help: &'static str,
-}
+use Kind::{Counter, Gauge, Histogram};
 
 /// Bounds for answering a request: from a cached answer (tens of microseconds) to a blocking query's ten
 /// minutes.
@@ -47,17 +28,6 @@ const PROBE_BOUNDS_S: &[f64] = &[
 /// Bounds for the delay of a probe: 100 ms is promised, seconds mean that targets hang or the machine is too small.
 const PROBE_DELAY_BOUNDS_S: &[f64] =
     &[100e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0, 5.0, 30.0];
-
-const fn family(
-    name: &'static str,
-    kind: Kind,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Family {
-    Family { name, kind, labels, help }
-}
-
-use Kind::{Counter, Gauge, Histogram};
 
 /// Requests answered.
 pub const HTTP_REQUESTS: Family = family(

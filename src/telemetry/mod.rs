@@ -6,6 +6,7 @@
 //! closure that reads them when Prometheus asks. Request ids belong to `http`.
 
 pub mod families;
+pub mod family;
 pub mod histogram;
 pub mod line;
 pub mod logging;
