@@ -7,7 +7,7 @@ DATA_DIR ?= ./muster-data
 
 SEEDS ?= 1000000
 
-.PHONY: help run dev test sim check fmt build bench loadtest instructions image image-check start stop smoke seed
+.PHONY: help run dev test sim check fmt build bench loadtest instructions faults image image-check start stop smoke seed
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ loadtest: ## Run every scenario beside Consul and others; writes the table of do
 
 instructions: build ## Count the instructions of a request, and fail if one costs more than the baseline
 	@bench/instructions --check
+
+faults: ## Try every fault of the disk, every bit and every call; OPERATIONS=N checks so many for their order
+	@scripts/faults $(OPERATIONS)
 
 image: ## Build the container image (needs Docker)
 	docker build --tag muster:latest .

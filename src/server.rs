@@ -1,9 +1,10 @@
 //! The agent: config -> recover -> bind -> serve -> drain. The only file that sees every part.
 
+pub mod error;
+mod exposed;
 mod store;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,18 +26,19 @@ use crate::config::reload::Reload;
 use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::{Config, LogFormat, StoreKind};
 use crate::health::{self, Health};
-use crate::http::{ListenAddress, ServeError, Server, ServerConfig};
+use crate::http::{ListenAddress, Server, ServerConfig};
 use crate::model::{Command, ExistingChecks, Registration};
 use crate::notify::follower::Intake;
 use crate::notify::{self, Notifier};
-use crate::persist::error::StoreError;
 use crate::probe::{self, Prober, TargetRules};
 use crate::registry::asked::Asked;
 use crate::registry::checking::lanes;
-use crate::registry::checking::stats::CheckingStats;
 use crate::registry::own_node::OwnNode;
 use crate::registry::snapshot::schedule::{self, Schedule};
-use crate::registry::{OpenError, Parts, Registry};
+use crate::registry::write;
+use crate::registry::{Parts, Registry};
+use crate::server::error::ServerError;
+use crate::server::exposed::expose;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::signals::{self, Signal};
@@ -179,6 +181,7 @@ fn open_registry(
         metrics: metrics.clone(),
         clock: Clock,
         bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
+        writes_waiting_max: writes_waiting_max(config),
         watchers_max: config.limits.blocking_queries_max,
         followers: vec![Box::new(intake)],
         on_commit: Box::new(move |elapsed| commits.observe(elapsed)),
@@ -188,6 +191,11 @@ fn open_registry(
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());
     Ok((registry, view))
+}
+
+/// Writes that may wait for a slow disk: never more than half of the connections, so that readers find one.
+fn writes_waiting_max(config: &Config) -> usize {
+    write::WAITING_MAX.min(server_config(config).connections_max / 2)
 }
 
 fn health_settings(config: &Config) -> health::Settings {
@@ -426,67 +434,3 @@ impl Host for Agent {
         self.config.lock().limits.snapshot_bytes_max
     }
 }
-
-/// Has the metrics read what the other parts count.
-fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging: &Arc<Logging>) {
-    let stats = server.stats();
-    let read = |family, read: fn(&crate::http::StatsSnapshot) -> u64| {
-        let stats = stats.clone();
-        metrics.read(family, &[], move || read(&stats.snapshot()) as f64);
-    };
-    read(families::HTTP_CONNECTIONS, |stats| stats.connections_open);
-    read(families::HTTP_CONNECTIONS_ACCEPTED, |stats| stats.connections_accepted);
-    read(families::HTTP_CONNECTIONS_REFUSED, |stats| stats.connections_refused);
-    read(families::HTTP_PANICS, |stats| stats.panics);
-    let of = |read: fn(&Registry) -> f64| {
-        let registry = registry.clone();
-        move || read(&registry)
-    };
-    metrics.read(families::CATALOG_NODES, &[], of(|registry| registry.views().sizes().nodes as f64));
-    metrics.read(families::CATALOG_SERVICES, &[], of(|registry| registry.views().sizes().services as f64));
-    metrics.read(families::CATALOG_INSTANCES, &[], of(|registry| registry.views().sizes().instances as f64));
-    for (position, status) in ["passing", "warning", "critical"].into_iter().enumerate() {
-        let registry = registry.clone();
-        let read = move || registry.views().sizes().checks[position] as f64;
-        metrics.read(families::CATALOG_CHECKS, &[status], read);
-    }
-    metrics.read(families::DRAINING, &[], of(|registry| registry.draining().count() as f64));
-    let in_panic = |registry: &Registry| registry.panic_thresholds().in_panic(registry.views()) as f64;
-    metrics.read(families::SERVICES_IN_PANIC, &[], of(in_panic));
-    metrics.read(families::BLOCKING_QUERIES, &[], of(|registry| registry.topics().watching() as f64));
-    metrics.read(families::HISTORY_TRANSITIONS, &[], of(|registry| registry.history().len() as f64));
-    let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
-    metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
-    CheckingStats::expose(registry.checking());
-    let logging = logging.clone();
-    metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);
-}
-
-/// Why the agent did not start.
-#[derive(Debug)]
-pub enum ServerError {
-    /// The data directory, or the Redis, cannot be used.
-    Store(StoreError),
-    /// The registry did not open.
-    Open(OpenError),
-    /// A definition in a file is wrong.
-    Definition(String),
-    /// An address cannot be served.
-    Serve(ServeError),
-    /// The system refused a thread or a signal handler.
-    System(io::Error),
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServerError::Store(error) => error.fmt(formatter),
-            ServerError::Open(error) => error.fmt(formatter),
-            ServerError::Definition(error) => formatter.write_str(error),
-            ServerError::Serve(error) => error.fmt(formatter),
-            ServerError::System(error) => write!(formatter, "the system refused: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ServerError {}

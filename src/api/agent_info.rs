@@ -13,6 +13,7 @@ use crate::api::error::ApiError;
 use crate::api::operations;
 use crate::model::{Meta, Origin};
 use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERVER_PORT};
+use crate::registry::standing::Standing;
 use crate::stdx::text::Text;
 use crate::sys::host::HostFacts;
 use crate::sys::runtime;
@@ -36,13 +37,21 @@ pub fn own(call: &mut Call<'_, '_>) -> Outcome {
         "Stats": stats(call),
         "Meta": { "consul-network-segment": "" },
         "xDS": {},
-        "Muster": {
-            "Version": env!("CARGO_PKG_VERSION"),
-            "ConsulApiVersion": CONSUL_API_VERSION,
-            "Store": store(&call.api.host.store()),
-        },
+        "Muster": muster(call),
     });
     answer::json(call, &answer)
+}
+
+/// What Consul does not have: the versions, and how the store stands.
+fn muster(call: &Call<'_, '_>) -> Value {
+    let standing = call.api.registry.queue().stats().standing.now();
+    json!({
+        "Version": env!("CARGO_PKG_VERSION"),
+        "ConsulApiVersion": CONSUL_API_VERSION,
+        "Store": store(&call.api.host.store()),
+        "Writes": standing.word(),
+        "WritesRefused": standing.reason().unwrap_or_default(),
+    })
 }
 
 /// Where the registry is kept, and what that promises.
@@ -170,10 +179,19 @@ pub fn acl_disabled(_: &mut Call<'_, '_>) -> Outcome {
     Err(ApiError::new(401, "ACL support disabled"))
 }
 
-/// `GET /v1/status/leader`: this server, which is always its own leader.
+/// `GET /v1/status/leader`: this server, which is its own leader. Nobody is once the store has failed: of Consul, too,
+/// an empty answer means that no write will be taken.
 pub fn leader(call: &mut Call<'_, '_>) -> Outcome {
     call.read_params()?;
-    answer::json(call, &server_address(call.api.registry.own_node()))
+    let leader = leader_address(call);
+    answer::json(call, &leader)
+}
+
+fn leader_address(call: &Call<'_, '_>) -> String {
+    match call.api.registry.queue().stats().standing.now() {
+        Standing::Writable | Standing::Full { .. } => server_address(call.api.registry.own_node()),
+        Standing::ReadOnly { .. } => String::new(),
+    }
 }
 
 /// `GET /v1/status/peers`
@@ -230,6 +248,7 @@ fn stats(call: &Call<'_, '_>) -> Value {
             (services, checks().count(), monitors, ttls)
         })
         .unwrap_or_default();
+    let leader = leader_address(call);
     json!({
         "agent": {
             "check_monitors": monitors.to_string(),
@@ -242,8 +261,8 @@ fn stats(call: &Call<'_, '_>) -> Value {
             "acl": "disabled",
             "bootstrap": "true",
             "known_datacenters": "1",
-            "leader": "true",
-            "leader_addr": server_address(own),
+            "leader": (!leader.is_empty()).to_string(),
+            "leader_addr": leader,
             "server": "true",
         },
         "runtime": {

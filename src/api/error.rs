@@ -82,6 +82,7 @@ impl From<WriteError> for ApiError {
             WriteError::Full { .. } => ApiError::new(507, message).retry(10),
             WriteError::Unavailable { .. } => ApiError::new(503, message).retry(2),
             WriteError::ReadOnly { .. } => ApiError::new(503, message).retry(60),
+            WriteError::Oversize { .. } => ApiError::bad_request(message),
             WriteError::Closing => ApiError::new(503, message).retry(1),
         }
     }

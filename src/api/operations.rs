@@ -1,7 +1,5 @@
 //! What operators and orchestrators ask: is it alive, is it ready, what does it count.
 
-use std::sync::atomic::Ordering;
-
 use crate::api::StoreFacts;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
@@ -20,8 +18,9 @@ pub fn ready(call: &mut Call<'_, '_>) -> Outcome {
     if call.api.host.is_draining() {
         return Err(ApiError::new(503, "draining: this process is shutting down"));
     }
-    if call.api.registry.queue().stats().read_only.load(Ordering::Relaxed) {
-        return Err(ApiError::new(503, "read-only: the store failed, look at the log, then restart"));
+    let standing = call.api.registry.queue().stats().standing.now();
+    if let Some(reason) = standing.reason() {
+        return Err(ApiError::new(503, format!("{}: {reason}", standing.word())));
     }
     let verbose = call.query()?.first("verbose").is_some();
     Ok(Response::text(200, if verbose { parts(&call.api.host.store()) } else { "ready".to_owned() }))

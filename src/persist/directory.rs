@@ -18,7 +18,8 @@ const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::wi
 
 /// Entries that mean nothing by themselves: left by a first start that got no further, made by `mkfs`, or the snapshots
 /// of a registry that was lost.
-const NEUTRAL: [&str; 4] = [LOCK, identity::FILE_NAME_UNFINISHED, "lost+found", "snapshots"];
+const NEUTRAL: [&str; 5] =
+    [LOCK, identity::FILE_NAME_UNFINISHED, super::embedded::TRIAL, "lost+found", "snapshots"];
 
 /// Only the owner may look in: the rows hold what services say about themselves.
 const MODE: u32 = 0o700;
@@ -51,6 +52,7 @@ impl DataDirectory {
         let identity = match Identity::read(path)? {
             Some(identity) => identity,
             None => {
+                make_the_way_durable(path)?;
                 let identity = Identity::draw(now);
                 identity.write(path)?;
                 identity
@@ -105,6 +107,21 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     };
     write().map_err(StoreError::io(path, "write"))?;
     Ok(file)
+}
+
+/// Syncs every directory on the way to a new one: a file is no safer than the names that lead to it. What may not be
+/// opened, or cannot be synced, was there before.
+fn make_the_way_durable(path: &Path) -> Result<(), StoreError> {
+    let path = fs::canonicalize(path).map_err(StoreError::io(path, "examine"))?;
+    for ancestor in path.ancestors().skip(1) {
+        match File::open(ancestor).and_then(|directory| directory.sync_all()) {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+                return Err(StoreError::io(ancestor, "sync")(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn tighten(path: &Path) -> Result<(), StoreError> {

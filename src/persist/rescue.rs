@@ -22,6 +22,9 @@ const WRITTEN_ONCE: &str = "tables";
 /// Files are copied in pieces of this size, and pieces of zeros are left out: a journal is mostly room to grow.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// What a piece is compared with: whole, which is many times quicker than byte by byte.
+static ZEROS: [u8; PIECE_BYTES] = [0; PIECE_BYTES];
+
 /// A directory as it was. Dropping it keeps neither promise: call [`release`](Self::release) or
 /// [`restore`](Self::restore).
 #[derive(Debug)]
@@ -95,7 +98,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
             break;
         }
         length += count as u64;
-        if piece[..count].iter().all(|byte| *byte == 0) {
+        if piece[..count] == ZEROS[..count] {
             target.seek(SeekFrom::Current(count as i64))?;
         } else {
             target.write_all(&piece[..count])?;

@@ -83,7 +83,7 @@ impl Witness {
     pub fn remember(&self, seal: Seal) -> Result<(), StoreError> {
         let slot = (seal.sequence % 2) * SLOT_BYTES as u64;
         let written = self.file.write_all_at(&encode(seal), slot);
-        written.map_err(|error| StoreError::failed(&self.path, error.to_string()))
+        written.map_err(StoreError::io(&self.path, "write"))
     }
 }
 

@@ -30,6 +30,11 @@ pub enum WriteError {
         /// What the store said.
         message: String,
     },
+    /// A name is longer than the store can keep: the client's doing.
+    Oversize {
+        /// What the store said.
+        message: String,
+    },
     /// The registry is shutting down.
     Closing,
 }
@@ -39,6 +44,7 @@ impl From<&StoreError> for WriteError {
         let message = error.to_string();
         match error {
             StoreError::Full { .. } => WriteError::Full { message },
+            StoreError::Oversize { .. } => WriteError::Oversize { message },
             StoreError::Unavailable { .. } => WriteError::Unavailable { message },
             _ => WriteError::ReadOnly { message },
         }
@@ -52,17 +58,12 @@ impl fmt::Display for WriteError {
             WriteError::Busy { waiting_max } => {
                 write!(formatter, "{waiting_max} writes are waiting already: try again in a moment")
             }
-            WriteError::Full { message } => {
-                write!(
-                    formatter,
-                    "not written, the store is full: {message}; make room, a restart is not needed"
-                )
+            WriteError::Full { message } => write!(formatter, "not written: {message}"),
+            WriteError::ReadOnly { message } => {
+                write!(formatter, "not written, muster is read-only: {message}")
             }
+            WriteError::Oversize { message } => write!(formatter, "not written: {message}"),
             WriteError::Unavailable { message } => write!(formatter, "not written: {message}"),
-            WriteError::ReadOnly { message } => write!(
-                formatter,
-                "not written, the store failed and takes no more writes: {message}; look at the disk, then restart"
-            ),
             WriteError::Closing => formatter.write_str("muster is shutting down: ask another or try again"),
         }
     }

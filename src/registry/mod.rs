@@ -17,6 +17,7 @@ pub mod panics;
 pub mod recover;
 pub mod rows;
 pub mod snapshot;
+pub mod standing;
 pub mod topics;
 pub mod views;
 pub mod waking;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How much the catalog may hold.
     pub bounds: Bounds,
+    /// Writes that may wait for the writer at a time.
+    pub writes_waiting_max: usize,
     /// Blocking queries that may wait at a time.
     pub watchers_max: usize,
     /// Who else is told of changes.
@@ -111,7 +114,7 @@ impl Registry {
             Arc::new(Views::new(recovered.index)),
             Arc::new(Topics::new(recovered.index, parts.watchers_max)),
         );
-        let (queue, jobs) = queue();
+        let (queue, jobs) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
             health: parts.health,
             prober: parts.prober,

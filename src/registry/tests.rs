@@ -82,6 +82,7 @@ pub(super) fn open_as(store: &Shared, name: &str) -> Registry {
         metrics: Arc::new(Metrics::new().unwrap()),
         clock: Clock,
         bounds: Bounds::default(),
+        writes_waiting_max: 10,
         watchers_max: 10,
         followers: Vec::new(),
         on_commit: Box::new(|_| {}),

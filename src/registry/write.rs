@@ -6,8 +6,8 @@
 //! caller is told. So a crowd of writers shares one sync to disk, and a single one waits for nobody.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::catalog::change::Change;
@@ -22,15 +22,20 @@ use crate::registry::error::WriteError;
 use crate::registry::history::{Entry, History};
 use crate::registry::rows;
 use crate::registry::snapshot::orders::Whole;
+use crate::registry::standing::StandingBoard;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::registry::waking::Waking;
 use crate::sys::clock::Clock;
 use crate::sys::oneshot;
 
-/// Writes that may wait for the writer. At 64 bytes each the queue itself is small; the bound keeps a stalled
-/// disk from piling up requests nobody waits for any more.
+/// Writes that may wait for the writer, unless the connections are so few that these would take most of them. At 64
+/// bytes each the queue itself is small; the bound keeps a stalled disk from piling up requests nobody waits for any
+/// more.
 pub const WAITING_MAX: usize = 8_192;
+
+/// How often the writer tries a full disk again when nobody writes, so that its recovery shows by itself.
+const ROOM_SOUGHT_EVERY: Duration = Duration::from_secs(1);
 
 /// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
 const BATCH_MAX: usize = 1_024;
@@ -77,14 +82,15 @@ pub struct WriteStats {
     pub commits: AtomicU64,
     /// Commands that changed something.
     pub applied: AtomicU64,
-    /// Whether the store has failed for good.
-    pub read_only: AtomicBool,
+    /// Whether the store takes writes.
+    pub standing: StandingBoard,
 }
 
 /// Where callers put their commands.
 #[derive(Clone)]
 pub struct Queue {
     jobs: SyncSender<Job>,
+    waiting_max: usize,
     stats: Arc<WriteStats>,
 }
 
@@ -135,7 +141,7 @@ impl Queue {
         self.jobs.try_send(job).map_err(|error| {
             self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
             match error {
-                TrySendError::Full(_) => WriteError::Busy { waiting_max: WAITING_MAX },
+                TrySendError::Full(_) => WriteError::Busy { waiting_max: self.waiting_max },
                 TrySendError::Disconnected(_) => WriteError::Closing,
             }
         })
@@ -176,17 +182,27 @@ pub struct Writer {
     pub(super) last_batch: usize,
 }
 
-/// A queue and the end the writer takes from.
-pub(super) fn queue() -> (Queue, Jobs) {
-    let (sender, receiver) = sync_channel(WAITING_MAX);
+/// A queue in which `waiting_max` writes may wait, and the end the writer takes from.
+pub(super) fn queue(waiting_max: usize) -> (Queue, Jobs) {
+    let (sender, receiver) = sync_channel(waiting_max);
     let stats = Arc::new(WriteStats::default());
-    (Queue { jobs: sender, stats: stats.clone() }, Jobs { receiver, stats })
+    (Queue { jobs: sender, waiting_max, stats: stats.clone() }, Jobs { receiver, stats })
 }
 
 /// The writer's end of the queue.
 pub(super) struct Jobs {
     receiver: Receiver<Job>,
     stats: Arc<WriteStats>,
+}
+
+impl Jobs {
+    /// The next job; `Timeout` when a full disk is to be tried again.
+    fn next(&self) -> Result<Job, RecvTimeoutError> {
+        if self.stats.standing.is_full() {
+            return self.receiver.recv_timeout(ROOM_SOUGHT_EVERY);
+        }
+        self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
+    }
 }
 
 /// A batch under way: what it changes and what each caller will hear.
@@ -201,21 +217,26 @@ struct Work {
 impl Writer {
     /// Works until every [`Queue`] is dropped.
     pub(super) fn run(mut self, jobs: Jobs) {
-        while let Ok(first) = jobs.receiver.recv() {
+        loop {
             let index_before = self.index;
             let mut work = Work::default();
-            let mut whole = self.take(first, &mut work);
+            let mut whole = match jobs.next() {
+                Ok(first) => self.take(first, &mut work),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.seek_room(&jobs.stats.standing);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             if whole.is_none() {
                 whole = self.fill(&mut work, &jobs);
             }
             let taken = work.outcomes.len() + usize::from(whole.is_some());
             jobs.stats.waiting.fetch_sub(taken, Ordering::Relaxed);
-            let entries = self.history.place(std::mem::take(&mut work.transitions));
-            let rows = std::mem::take(&mut work.rows);
-            if let Err(error) = self.commit(&work.changes, entries, rows, &jobs.stats) {
+            if let Err(error) = self.settle(&mut work, &jobs.stats) {
                 self.state.undo(&work.changes);
                 self.index = index_before;
-                work.fail(&WriteError::from(&error));
+                work.fail(&error);
             }
             work.answer();
             if let Some(order) = whole {
@@ -278,6 +299,16 @@ impl Writer {
         }
     }
 
+    /// Commits the batch, unless the store has failed for good.
+    fn settle(&mut self, work: &mut Work, stats: &WriteStats) -> Result<(), WriteError> {
+        if let Some(refusal) = stats.standing.refusal() {
+            return Err(refusal);
+        }
+        let entries = self.history.place(std::mem::take(&mut work.transitions));
+        let rows = std::mem::take(&mut work.rows);
+        self.commit(&work.changes, entries, rows, stats).map_err(|error| WriteError::from(&error))
+    }
+
     /// Makes the batch durable, then visible.
     fn commit(
         &mut self,
@@ -303,19 +334,19 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let batch = Batch { index: self.index, changes: rows };
         let started = Instant::now();
-        self.store.commit(&batch).inspect_err(|error| {
-            // The store itself tells the log of a server that is away, once.
-            if matches!(error, StoreError::Unavailable { .. }) {
-                return;
-            }
-            let is_final = !error.is_retryable();
-            if !stats.read_only.fetch_or(is_final, Ordering::Relaxed) {
-                log::error!(index = batch.index; "the store did not commit: {error}");
-            }
-        })?;
+        self.store.commit(&batch).inspect_err(|error| stats.standing.failed(error))?;
+        stats.standing.committed();
         (self.on_commit)(started.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Tries a full disk again with a commit that changes nothing.
+    fn seek_room(&mut self, standing: &StandingBoard) {
+        match self.store.commit(&Batch { index: self.index, changes: Vec::new() }) {
+            Ok(()) => standing.committed(),
+            Err(error) => standing.failed(&error),
+        }
     }
 
     /// Shows changes to readers, tells the followers, and moves the topics, which wakes the watchers.
@@ -343,8 +374,11 @@ impl Work {
         for (reply, outcome) in self.outcomes {
             match (reply, outcome) {
                 (Some(reply), outcome) => reply.send(outcome),
-                (None, Err(error)) => log::warn!("a finding of muster's own was not recorded: {error}"),
-                (None, Ok(_)) => {}
+                (None, Err(WriteError::Refused(refusal))) => {
+                    log::warn!("a finding of muster's own was not recorded: {refusal}");
+                }
+                // That the store takes no writes is said once, and what was found will be found again.
+                (None, Ok(_) | Err(_)) => {}
             }
         }
     }

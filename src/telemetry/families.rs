@@ -162,6 +162,13 @@ pub const HISTORY_TRANSITIONS: Family = family(
 /// Commands that wait for the writer.
 pub const WRITE_QUEUE_DEPTH: Family =
     family("muster_write_queue_depth", Gauge, &[], "Changes that wait to be made durable.");
+/// How the store stands.
+pub const STORE_STANDING: Family = family(
+    "muster_store_standing",
+    Gauge,
+    &["standing"],
+    "1 for how the store stands: writable, full (writes are refused until there is room) or read-only until a restart.",
+);
 /// How long commits took.
 pub const COMMIT_DURATION: Family = family(
     "muster_commit_duration_seconds",
@@ -414,6 +421,7 @@ pub const FAMILIES: &[Family] = &[
     STREAMS_CUT,
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
+    STORE_STANDING,
     COMMIT_DURATION,
     REDIS_CONNECTED,
     REDIS_WELL,

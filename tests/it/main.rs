@@ -1,5 +1,7 @@
 //! Integration tests: what the built program does at its borders, seen from outside. Nothing here links the library.
 
+#[path = "../faults/shim.rs"]
+mod shim;
 mod support;
 
 mod bad_input;
@@ -10,6 +12,7 @@ mod clients;
 mod crowd;
 mod deaths;
 mod differential;
+mod disk;
 mod drain;
 mod instance;
 mod instructions;

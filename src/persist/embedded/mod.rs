@@ -6,12 +6,14 @@
 
 mod engine;
 pub mod mirror;
+mod room;
 pub mod salvage;
+mod tail;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ use super::memory::refuse_oversize;
 use super::rescue::Rescue;
 use super::store::{Description, Loaded, RowSink, Store};
 use super::witness::Witness;
+
+pub use self::room::TRIAL;
 
 /// Name of the engine's folder in the data directory.
 pub const ROWS: &str = "rows";
@@ -123,30 +127,43 @@ impl EmbeddedStore {
         let acknowledged = self.ledger.seal();
         let path = self.rows_path();
         self.require_room(0)?;
-        let (engine, rescue) = match open_engine(&path, self.limits) {
-            Ok(opened) => opened,
-            Err(full @ StoreError::Full { .. }) => return Err(full),
-            Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
-        };
-        self.state = State::Unproved(engine, rescue);
-        self.load(&mut |_, _, _| Ok(()))?;
-        if self.ledger.seal() == acknowledged {
-            return Ok(());
+        room::try_out(&self.directory.path)?;
+        for is_last_try in [false, true] {
+            let (engine, rescue) = match open_engine(&path, self.limits) {
+                Ok(opened) => opened,
+                Err(full @ StoreError::Full { .. }) => return Err(full),
+                Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
+            };
+            match prove(&engine, acknowledged, &mut |_, _, _| Ok(())) {
+                Ok(ledger) if ledger.seal() == acknowledged => {
+                    rescue.release()?;
+                    self.ledger = ledger;
+                    self.state = State::Serving(engine);
+                    return Ok(());
+                }
+                // The refused batch got to the disk after all: it goes, as its callers were told.
+                Ok(_) if !is_last_try => {
+                    drop(engine);
+                    rescue.restore();
+                    tail::drop_last_batch(&path).map_err(StoreError::io(&path, "take back a batch in"))?;
+                }
+                Ok(_) => {
+                    let detail = "a batch that was refused for want of room has reached the disk after all";
+                    return Err(self.fail(detail.into()));
+                }
+                Err(fault) => {
+                    drop(engine);
+                    rescue.restore();
+                    return Err(self.fail(refusal(&path, fault).to_string()));
+                }
+            }
         }
-        Err(self.fail("a batch that was refused for want of room has reached the disk after all".into()))
+        unreachable!("the last try returns")
     }
 
+    /// Refuses what would leave too little room; see [`Limits::room_bytes_min`].
     fn require_room(&self, batch_bytes: u64) -> Result<(), StoreError> {
-        let path = &self.directory.path;
-        let space =
-            rustix::fs::statvfs(path).map_err(|error| StoreError::io(path, "examine")(error.into()))?;
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        let needed = self.limits.room_bytes_min.saturating_add(batch_bytes);
-        if free >= needed {
-            return Ok(());
-        }
-        let detail = format!("{free} bytes are free, and {needed} are needed");
-        Err(StoreError::Full { path: path.clone(), detail })
+        room::require(&self.directory.path, self.limits.room_bytes_min.saturating_add(batch_bytes))
     }
 
     /// One attempt at making `rows` durable under the seal that `index` completes.
@@ -161,7 +178,11 @@ impl EmbeddedStore {
         match engine.write(changes.chain([(SEAL_ROW, Some(text.as_bytes()))])) {
             Ok(()) => {
                 self.ledger.settle(seal);
-                self.witness.remember(seal).map_err(|error| Fault::Disk(error.to_string()))
+                match self.witness.remember(seal) {
+                    // The rows are durable, and an older witness only demands less at the next start.
+                    Ok(()) | Err(StoreError::Full { .. }) => Ok(()),
+                    Err(error) => Err(Fault::Disk(error.to_string())),
+                }
             }
             Err(fault) => {
                 self.ledger.revert();
@@ -177,7 +198,10 @@ impl Store for EmbeddedStore {
         let (engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
             State::Unproved(engine, rescue) => (engine, Some(rescue)),
             State::Serving(engine) => (engine, None),
-            State::Closed => return self.reopen().and_then(|()| self.load(row)),
+            State::Closed => {
+                self.reopen()?;
+                return self.load(row);
+            }
             State::Failed(detail) => return Err(self.fail(detail)),
         };
         match prove(&engine, self.ledger.seal(), row) {
@@ -253,8 +277,21 @@ fn lay_out(directory: &mut DataDirectory, limits: Limits) -> Result<(), StoreErr
     let engine = Engine::open(&path, limits.memtable_bytes).map_err(|fault| refusal(&path, fault))?;
     engine.write([(SEAL_ROW, Some(seal.as_bytes()))].into_iter()).map_err(|fault| refusal(&path, fault))?;
     drop(engine);
+    // The engine syncs what it writes, but not every name that leads there.
+    sync_names(&path).map_err(StoreError::io(&path, "sync"))?;
     Witness::create(&directory.path)?;
     directory.mark_complete()
+}
+
+/// Syncs a folder and every folder in it. Depth: the engine's own three levels.
+fn sync_names(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_names(&entry.path())?;
+        }
+    }
+    File::open(path)?.sync_all()
 }
 
 /// Opens an engine that was laid out before, so that a failure leaves its files as they are.
@@ -263,13 +300,32 @@ fn open_engine(path: &Path, limits: Limits) -> Result<(Engine, Rescue), StoreErr
         return Err(StoreError::damaged(path, "it is missing"));
     }
     let rescue = Rescue::prepare(path)?;
-    match Engine::open(path, limits.memtable_bytes) {
-        Ok(engine) => Ok((engine, rescue)),
-        Err(fault) => {
-            rescue.restore();
-            Err(refusal(path, fault))
-        }
+    let fault = match Engine::open(path, limits.memtable_bytes) {
+        Ok(engine) => return Ok((engine, rescue)),
+        Err(fault) => fault,
+    };
+    rescue.restore();
+    if matches!(fault, Fault::Content(_))
+        && let Some(opened) = open_without_last_batch(path, limits)?
+    {
+        return Ok(opened);
     }
+    Err(refusal(path, fault))
+}
+
+/// Opens an engine whose journal may end in a batch that a power cut has torn. `None`, with the files as they were,
+/// when it does not open without that batch either. If it was acknowledged after all, [`prove`] will miss it.
+fn open_without_last_batch(path: &Path, limits: Limits) -> Result<Option<(Engine, Rescue)>, StoreError> {
+    let rescue = Rescue::prepare(path)?;
+    let is_cut = tail::drop_last_batch(path).map_err(StoreError::io(path, "cut the journal in"));
+    if let Ok(true) = is_cut
+        && let Ok(engine) = Engine::open(path, limits.memtable_bytes)
+    {
+        log::warn!("the journal in {} ended in a batch that does not read; it was left out", path.display());
+        return Ok(Some((engine, rescue)));
+    }
+    rescue.restore();
+    is_cut.map(|_| None)
 }
 
 /// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the

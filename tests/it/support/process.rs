@@ -65,8 +65,20 @@ impl Process {
     /// # Errors
     /// As [`Process::muster`]; the sentence holds how the process ended and what it said.
     pub fn muster_on(data_dir: &Path, arguments: &[&str]) -> Result<Process, String> {
+        Process::muster_on_with(data_dir, arguments, &[])
+    }
+
+    /// As [`Process::muster_on`], with further variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Process::muster_on`].
+    pub fn muster_on_with(
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Result<Process, String> {
         let directory = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
-        Process::muster_in(directory, data_dir, arguments, &[])
+        Process::muster_in(directory, data_dir, arguments, environment)
     }
 
     /// As [`Process::muster`], started with a soft limit of open descriptors as shells have it.

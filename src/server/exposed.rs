@@ -1,0 +1,52 @@
+//! What the parts count, for the metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::http::Server;
+use crate::registry::Registry;
+use crate::registry::checking::stats::CheckingStats;
+use crate::registry::standing::Standing;
+use crate::telemetry::families;
+use crate::telemetry::logging::Logging;
+use crate::telemetry::metrics::Metrics;
+
+/// Has the metrics read what the other parts count.
+pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging: &Arc<Logging>) {
+    let stats = server.stats();
+    let read = |family, read: fn(&crate::http::StatsSnapshot) -> u64| {
+        let stats = stats.clone();
+        metrics.read(family, &[], move || read(&stats.snapshot()) as f64);
+    };
+    read(families::HTTP_CONNECTIONS, |stats| stats.connections_open);
+    read(families::HTTP_CONNECTIONS_ACCEPTED, |stats| stats.connections_accepted);
+    read(families::HTTP_CONNECTIONS_REFUSED, |stats| stats.connections_refused);
+    read(families::HTTP_PANICS, |stats| stats.panics);
+    let of = |read: fn(&Registry) -> f64| {
+        let registry = registry.clone();
+        move || read(&registry)
+    };
+    metrics.read(families::CATALOG_NODES, &[], of(|registry| registry.views().sizes().nodes as f64));
+    metrics.read(families::CATALOG_SERVICES, &[], of(|registry| registry.views().sizes().services as f64));
+    metrics.read(families::CATALOG_INSTANCES, &[], of(|registry| registry.views().sizes().instances as f64));
+    for (position, status) in ["passing", "warning", "critical"].into_iter().enumerate() {
+        let registry = registry.clone();
+        let read = move || registry.views().sizes().checks[position] as f64;
+        metrics.read(families::CATALOG_CHECKS, &[status], read);
+    }
+    metrics.read(families::DRAINING, &[], of(|registry| registry.draining().count() as f64));
+    let in_panic = |registry: &Registry| registry.panic_thresholds().in_panic(registry.views()) as f64;
+    metrics.read(families::SERVICES_IN_PANIC, &[], of(in_panic));
+    metrics.read(families::BLOCKING_QUERIES, &[], of(|registry| registry.topics().watching() as f64));
+    metrics.read(families::HISTORY_TRANSITIONS, &[], of(|registry| registry.history().len() as f64));
+    let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
+    metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
+    for word in Standing::WORDS {
+        let registry = registry.clone();
+        let read = move || f64::from(registry.queue().stats().standing.now().word() == word);
+        metrics.read(families::STORE_STANDING, &[word], read);
+    }
+    CheckingStats::expose(registry.checking());
+    let logging = logging.clone();
+    metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);
+}

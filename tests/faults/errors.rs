@@ -1,0 +1,65 @@
+//! Errors at every call: the n-th call that changes a file fails, once or from then on, for every n of the script. The
+//! process never dies of it. A full disk that was full once is got over without a restart; any other failure ends the
+//! acknowledgements, with a sentence, and the next start finds what was acknowledged.
+
+use std::fs;
+
+use crate::chance::{Chance, scratch, seed, side_by_side};
+use crate::kills::calls_of_the_script;
+use crate::script::{LAST, acknowledged, data, judge, output, refusal, run};
+
+/// Kind, and whether every call from the n-th on fails.
+const FAULTS: [(&str, bool); 7] = [
+    ("eio", false),
+    ("eio", true),
+    ("enospc", false),
+    ("enospc", true),
+    ("edquot", false),
+    ("edquot", true),
+    ("short", false),
+];
+
+#[test]
+fn every_call_may_fail() {
+    let calls = calls_of_the_script();
+    let mut chance = Chance::new(seed());
+    let mut trials = Vec::new();
+    for call in 1..=calls {
+        match crate::all() {
+            true => trials.extend(FAULTS.map(|fault| (call, fault))),
+            false => trials.push((call, FAULTS[chance.below(FAULTS.len() as u64) as usize])),
+        }
+    }
+    let found = side_by_side(&trials, |(call, (kind, is_sticky))| {
+        let said = |sentence| format!("{kind} at call {call}, sticky {is_sticky}: {sentence}");
+        failing_at(*call, kind, *is_sticky).map_err(said)
+    });
+    let wrong: Vec<String> = found.iter().filter_map(|it| it.clone().err()).collect();
+    let refused = found.iter().filter(|it| **it == Ok(false)).count();
+    let passed = found.len() - refused - wrong.len();
+    println!("{} failures: {passed} got over, {refused} refused, {} wrong", found.len(), wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(passed > 0 && refused > 0, "both ways were seen");
+}
+
+/// Whether the script came to its end in spite of the failure.
+fn failing_at(call: u64, kind: &str, is_sticky: bool) -> Result<bool, String> {
+    let scratch = scratch();
+    let directory = scratch.path().join("run");
+    fs::create_dir(&directory).map_err(|error| error.to_string())?;
+    let (at, sticky) = (call.to_string(), i32::from(is_sticky).to_string());
+    let status = run(&directory, &[("FAULT_KIND", kind), ("FAULT_AT", &at), ("FAULT_STICKY", &sticky)]);
+    if !status.success() {
+        return Err(format!("the script ended with {status}: {}", output(&directory)));
+    }
+    let refusal = refusal(&directory);
+    if let Some(sentence) = refusal.as_ref().filter(|_| kind == "short") {
+        return Err(format!("a short write is nobody's business: {sentence}"));
+    }
+    let acknowledged = acknowledged(&directory);
+    if refusal.is_none() && acknowledged != LAST {
+        return Err(format!("the script ended at {acknowledged} without a word"));
+    }
+    judge(&data(&directory), acknowledged).map_err(|sentence| format!("{sentence} (after {refusal:?})"))?;
+    Ok(refusal.is_none())
+}
