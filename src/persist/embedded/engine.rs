@@ -10,6 +10,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use rustix::io::Errno;
 
 use super::mirror::NamedRow;
+use super::versions;
 use crate::persist::error::is_full;
 
 /// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table nobody writes to.
@@ -46,6 +47,7 @@ pub struct Engine {
 impl Engine {
     /// Opens the engine in `path`, or makes it there. Rows wait in memory until there are `memtable_bytes` of them.
     pub fn open(path: &Path, memtable_bytes: u64) -> Result<Self, Fault> {
+        versions::check(path).map_err(Fault::Content)?;
         guarded(|| {
             let database = Database::builder(path)
                 .worker_threads(WORKERS)

@@ -9,6 +9,7 @@ pub mod mirror;
 mod room;
 pub mod salvage;
 mod tail;
+mod versions;
 #[cfg(test)]
 mod tests;
 
