@@ -96,8 +96,7 @@ impl Topics {
         for topic in topics {
             let known = self.shard(topic).read().get(topic).cloned();
             let entry = known.unwrap_or_else(|| self.entry(topic));
-            entry.index.fetch_max(index, Ordering::AcqRel);
-            crowd.join(std::mem::take(&mut entry.watchers.lock().wakers));
+            crowd.join(entry.advance(index));
         }
         crowd
     }
@@ -112,7 +111,8 @@ impl Topics {
     }
 
     /// Has `waker` woken once when the topic moves. Look at [`Topics::index`] after this and before waiting: the topic
-    /// may have moved in between.
+    /// may have moved in between. As long as it stands where the caller saw it, the watch is good, whoever else wakes
+    /// the caller.
     ///
     /// # Errors
     /// When as many watchers wait as may.
@@ -191,6 +191,16 @@ impl Topics {
     }
 }
 
+impl Entry {
+    /// Moves the index and takes whoever watched it move. Both under the lock: a watcher that has seen the new index
+    /// already waits for the next one, and must not be taken for this one.
+    fn advance(&self, index: u64) -> HashMap<u64, Waker> {
+        let mut watchers = self.watchers.lock();
+        self.index.fetch_max(index, Ordering::AcqRel);
+        std::mem::take(&mut watchers.wakers)
+    }
+}
+
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.entry.watchers.lock().wakers.remove(&self.id);
@@ -238,5 +248,31 @@ impl Crowd {
         if !wakers.is_empty() {
             self.parts.push(wakers);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOVES: u64 = 300_000;
+
+    #[test]
+    fn a_watch_is_good_until_the_topic_moves() {
+        let (topics, topic) = (Topics::new(1, 1), Topic::Services);
+        topics.advance([&topic], 2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (3..=MOVES).for_each(|index| drop(topics.advance([&topic], index))));
+            let mut seen = 0;
+            while seen < MOVES {
+                seen = topics.index(&topic);
+                let watch = topics.watch(topic.clone(), Waker::of_nobody()).unwrap();
+                let is_held = watch.entry.watchers.lock().wakers.contains_key(&watch.id);
+                assert!(
+                    is_held || topics.index(&topic) > seen,
+                    "taken by the move to {seen}, which it had seen"
+                );
+            }
+        });
     }
 }

@@ -16,8 +16,8 @@ const TREES: &str = "keyspaces";
 /// The file that says which list is in force.
 const CURRENT: &str = "current";
 
-/// Whether every list in the engine's files at `path` is as it was written. One that is not there is left for the engine
-/// to miss.
+/// Whether every list in the engine's files at `path` is as it was written. One that is not there is left for the
+/// engine to miss.
 ///
 /// # Errors
 /// A sentence that names the file.
