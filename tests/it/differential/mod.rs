@@ -13,6 +13,7 @@ mod normalise;
 mod rows;
 mod run;
 mod sequence;
+mod silent;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +24,7 @@ use std::process::Command;
 use crate::support::process::Process;
 use judge::{Subject, Tally};
 use rows::Statement;
-use run::Side;
+use run::{Side, Targets};
 use sequence::Sequence;
 
 #[test]
@@ -69,10 +70,10 @@ fn differential(subject: Subject) {
 
     let mut tally = Tally::new(subject, statement());
     for sequence in sequences().iter().filter(|sequence| sequence.to_string().contains(&only)) {
-        let port = run::closed_port();
+        let targets = Targets::new().expect("free ports");
         let (left, right) = std::thread::scope(|scope| {
-            let left = scope.spawn(|| reference.run(sequence, port));
-            let right = other.run(sequence, port);
+            let left = scope.spawn(|| reference.run(sequence, &targets));
+            let right = other.run(sequence, &targets);
             (left.join().unwrap_or_else(|_| Err("the run panicked".to_owned())), right)
         });
         tally.judge(sequence, left, right);

@@ -2,8 +2,8 @@
 //! server only, and judges nothing.
 
 use std::collections::HashMap;
-use std::io::Read;
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::compare::at;
 use super::listener::Listener;
 use super::normalise::{Identity, normalise};
 use super::sequence::{Sequence, Step};
+use super::silent::Silent;
 use crate::support::client::{Answer, Client, Request, ask_until};
 use crate::support::process::{NODE_NAME, Process, free_port};
 
@@ -67,10 +68,11 @@ impl Side {
     ///
     /// # Errors
     /// A sentence when a step cannot be carried out at all, or the registry cannot be emptied.
-    pub fn run(&self, sequence: &Sequence, closed_port: u16) -> Result<Vec<Value>, String> {
+    pub fn run(&self, sequence: &Sequence, targets: &Targets) -> Result<Vec<Value>, String> {
         let mut names = HashMap::from([("node".to_owned(), NODE_NAME.to_owned())]);
         names.insert("listener".to_owned(), self.identity.listener.clone());
-        names.insert("closed".to_owned(), format!("127.0.0.1:{closed_port}"));
+        names.insert("closed".to_owned(), targets.closed.to_string());
+        names.insert("silent".to_owned(), targets.silent.address.to_string());
         names.insert("index".to_owned(), "0".to_owned());
         let (indexes, parked) = Default::default();
         let mut run = Run { side: self, client: self.process.client(), names, indexes, parked };
@@ -291,7 +293,16 @@ fn percent_encode(text: &str) -> String {
         .collect()
 }
 
-/// A port where nothing listens, the same for both sides.
-pub fn closed_port() -> u16 {
-    free_port()
+/// Addresses for checks that are the same for both sides.
+pub struct Targets {
+    /// Nobody listens.
+    pub closed: SocketAddr,
+    pub silent: Silent,
+}
+
+impl Targets {
+    pub fn new() -> io::Result<Targets> {
+        let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Ok(Targets { closed, silent: Silent::start()? })
+    }
 }
