@@ -130,13 +130,17 @@ fn answer_now(
     render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
     let Read { topic, params, cache_headers } = read;
-    let mut index = call.api.registry.topics().index(&topic);
+    let topics = call.api.registry.topics();
+    let (mut index, is_settled) = (topics.index(&topic), topics.is_settled());
     let key = cache_key(call, variant);
     let mut tag = call.api.tags.tag(index, &key);
-    if etag::is_held(call.request(), &tag) {
+    if is_settled && etag::is_held(call.request(), &tag) {
         return Ok(not_modified(&tag, index, params.consistency));
     }
-    let found = call.api.cache.get(&key, index);
+    let found = match call.api.cache.get(&key, index) {
+        Found::Valid(kept) if !is_settled => Found::Stale(kept),
+        found => found,
+    };
     if !call.exchange.is_detached() {
         call.api.cache_counts.count(call.row, &key, &found);
     }

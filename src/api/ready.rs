@@ -102,7 +102,7 @@ impl Ready {
     /// The response, if it still holds.
     pub fn response(&self) -> Option<Response> {
         // The index first: the body belongs to it or to a later one.
-        if self.topic.index() != self.index {
+        if !self.topic.stands_at(self.index) {
             return None;
         }
         let body = self.body.upgrade()?;

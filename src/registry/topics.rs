@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -29,6 +29,8 @@ pub struct Topics {
     hasher: RandomState,
     /// The index of every topic without an entry: no answer about it was ever given with a higher one.
     floor: AtomicU64,
+    /// Whether data is newer than the indexes say.
+    is_moving: AtomicBool,
     watching: AtomicUsize,
     watching_max: usize,
 }
@@ -55,7 +57,7 @@ pub struct Watch<'a> {
     is_counted: bool,
 }
 
-/// A topic kept at hand, so that its index costs a load and no look-up. Held until dropped.
+/// A topic kept at hand, so that a look at its index costs no look-up. Held until dropped.
 pub struct Pin {
     topics: Arc<Topics>,
     topic: Topic,
@@ -75,7 +77,8 @@ impl Topics {
     pub fn new(floor: u64, watching_max: usize) -> Topics {
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
         let (floor, watching) = (AtomicU64::new(floor.max(1)), AtomicUsize::new(0));
-        Topics { shards, hasher: RandomState::new(), floor, watching, watching_max }
+        let is_moving = AtomicBool::new(false);
+        Topics { shards, hasher: RandomState::new(), floor, is_moving, watching, watching_max }
     }
 
     /// The index of a topic, at least 1. It never goes back.
@@ -89,6 +92,17 @@ impl Topics {
         Pin { topics: self.clone(), topic: topic.clone(), entry: self.entry(topic) }
     }
 
+    /// Says that readers are about to see data whose topics are moved next.
+    pub fn begin_move(&self) {
+        self.is_moving.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether what was made for the present index of a topic shows what everybody sees. It may not while a batch is
+    /// shown: who reads one view sees it already, and must not be told by another that it is yet to come.
+    pub fn is_settled(&self) -> bool {
+        !self.is_moving.load(Ordering::Acquire)
+    }
+
     /// Moves topics to `index` and gives whoever watched them, to be woken by the caller: that takes a microsecond or
     /// so for each, and the caller knows what must not wait for it.
     pub fn advance<'t>(&self, topics: impl IntoIterator<Item = &'t Topic>, index: u64) -> Crowd {
@@ -98,6 +112,7 @@ impl Topics {
             let entry = known.unwrap_or_else(|| self.entry(topic));
             crowd.join(entry.advance(index));
         }
+        self.is_moving.store(false, Ordering::Release);
         crowd
     }
 
@@ -210,9 +225,10 @@ impl Drop for Watch<'_> {
 }
 
 impl Pin {
-    /// The topic's index, as [`Topics::index`] gives it.
-    pub fn index(&self) -> u64 {
-        self.topics.or_floor(self.entry.index.load(Ordering::Acquire))
+    /// Whether what was made when the topic stood at `index` is still what everybody sees.
+    pub fn stands_at(&self, index: u64) -> bool {
+        let now = self.topics.or_floor(self.entry.index.load(Ordering::Acquire));
+        now == index && self.topics.is_settled()
     }
 }
 

@@ -349,13 +349,14 @@ impl Writer {
         }
     }
 
-    /// Shows changes to readers, tells the followers, and moves the topics, which wakes the watchers.
+    /// Tells the followers, shows changes to readers, and moves the topics, which wakes the watchers.
     pub(super) fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
-        let update = Update::plan(&self.state, changes);
-        let topics = self.views.publish(changes, update, self.index);
         self.history.absorb(&entries);
         let news = News { state: &self.state, changes, transitions: &entries };
         self.followers.iter_mut().for_each(|follower| follower.follow(&news));
+        let update = Update::plan(&self.state, changes);
+        self.topics.begin_move();
+        let topics = self.views.publish(changes, update, self.index);
         self.waking.wake(self.topics.advance(&topics, self.index));
     }
 }
