@@ -15,6 +15,7 @@ pub mod own_node;
 pub mod panics;
 pub mod recover;
 pub mod rows;
+pub mod shown;
 pub mod topics;
 pub mod views;
 pub mod write;
@@ -27,7 +28,6 @@ use std::time::Duration;
 
 use crate::catalog::change::Change;
 use crate::catalog::state::Bounds;
-use crate::catalog::update::Update;
 use crate::health::{CheckKey, Health, Insight};
 use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
@@ -42,6 +42,7 @@ use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
 use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
+use crate::registry::shown::Shown;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::registry::write::{Follower, Queue, Writer, Written, queue};
@@ -81,13 +82,11 @@ pub struct Parts {
 /// A running registry.
 pub struct Registry {
     own_node: OwnNode,
-    views: Arc<Views>,
-    topics: Arc<Topics>,
+    shown: Shown,
     queue: Queue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
     panic_thresholds: PanicThresholds,
-    history: Arc<History>,
 }
 
 impl Registry {
@@ -99,8 +98,7 @@ impl Registry {
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
         let recovered =
             recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
-        let (views, topics) =
-            (Arc::new(Views::new()), Arc::new(Topics::new(recovered.index, parts.watchers_max)));
+        let shown = Shown::restored(&recovered, parts.watchers_max);
         let (queue, jobs) = queue();
         let checking = Checking::new(Tools {
             health: parts.health,
@@ -113,26 +111,14 @@ impl Registry {
         });
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.carried);
-        // Every topic stands at the recovered index already, and nobody watches yet.
-        views.publish(&recovered.changes, Update::plan(&recovered.state, &recovered.changes));
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
             vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
         followers.append(&mut parts.followers);
-        let history = Arc::new(History::restored(recovered.history));
-        let writer = Writer {
-            state: recovered.state,
-            index: recovered.index,
-            store: parts.store,
-            views: views.clone(),
-            topics: topics.clone(),
-            clock: parts.clock,
-            followers,
-            history: history.clone(),
-            on_commit: parts.on_commit,
-        };
-        runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
+        let truth = (recovered.state, recovered.index);
+        let writer = Writer::new(truth, parts.store, &shown, followers, parts.on_commit);
+        runtime::thread("writer", move || writer.run(jobs, parts.clock)).map_err(OpenError::Thread)?;
         let engine = checking.clone();
         runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
         let sentinel = checking.clone();
@@ -144,16 +130,7 @@ impl Registry {
         let keeper = draining.clone();
         runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
         let panic_thresholds = PanicThresholds::default();
-        Ok(Registry {
-            own_node: parts.own_node,
-            views,
-            topics,
-            queue,
-            checking,
-            draining,
-            panic_thresholds,
-            history,
-        })
+        Ok(Registry { own_node: parts.own_node, shown, queue, checking, draining, panic_thresholds })
     }
 
     /// Who the agent is.
@@ -163,12 +140,12 @@ impl Registry {
 
     /// What readers see.
     pub fn views(&self) -> &Views {
-        &self.views
+        &self.shown.views
     }
 
     /// Indexes and watchers.
     pub fn topics(&self) -> &Topics {
-        &self.topics
+        &self.shown.topics
     }
 
     /// The queue of the writer.
@@ -188,7 +165,7 @@ impl Registry {
 
     /// The transitions of checks that are remembered.
     pub fn history(&self) -> &History {
-        &self.history
+        &self.shown.history
     }
 
     /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
@@ -237,7 +214,7 @@ impl Registry {
     /// What stands under `key` in the metadata of an instance of the agent.
     pub fn own_service_meta(&self, service_id: &Text, key: &str) -> Option<Text> {
         let own = self.own_node.name.folded();
-        let service = self.views.node(&own, |record| record.services().get(service_id).cloned())??;
+        let service = self.shown.views.node(&own, |record| record.services().get(service_id).cloned())??;
         service.meta.as_ref().and_then(|meta| meta.get(key).cloned())
     }
 

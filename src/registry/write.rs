@@ -21,6 +21,7 @@ use crate::persist::store::Store;
 use crate::registry::error::WriteError;
 use crate::registry::history::{Entry, History};
 use crate::registry::rows;
+use crate::registry::shown::Shown;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::sys::clock::Clock;
@@ -42,7 +43,8 @@ pub struct Written {
     pub changed: bool,
 }
 
-type Reply = Result<Written, WriteError>;
+/// What the caller hears.
+pub type Reply = Result<Written, WriteError>;
 
 /// What the writer is asked for.
 enum Order {
@@ -108,10 +110,30 @@ impl Queue {
         &self.stats
     }
 
+    /// Hands in a command without waiting; the outcome comes by the channel when its batch is done.
+    ///
+    /// # Errors
+    /// When the queue is full or closed.
+    pub fn submit(&self, command: Command) -> Result<oneshot::Receiver<Reply>, WriteError> {
+        self.hand_in(Order::Command(command))
+    }
+
+    /// Hands in rows beside the registry's records, like [`Queue::submit`].
+    ///
+    /// # Errors
+    /// When the queue is full or closed.
+    pub fn submit_rows(&self, rows: Vec<RowChange>) -> Result<oneshot::Receiver<Reply>, WriteError> {
+        self.hand_in(Order::Rows(rows))
+    }
+
     fn order(&self, order: Order) -> Reply {
+        self.hand_in(order)?.recv().unwrap_or(Err(WriteError::Closing))
+    }
+
+    fn hand_in(&self, order: Order) -> Result<oneshot::Receiver<Reply>, WriteError> {
         let (sender, receiver) = oneshot::oneshot();
         self.put(Job { order, reply: Some(sender) })?;
-        receiver.recv().unwrap_or(Err(WriteError::Closing))
+        Ok(receiver)
     }
 
     fn put(&self, job: Job) -> Result<(), WriteError> {
@@ -145,27 +167,26 @@ pub trait Follower: Send {
 
 /// The writer: owner of the state and the store.
 pub struct Writer {
-    pub(super) state: State,
+    state: State,
     /// The index of the last change.
-    pub(super) index: u64,
-    pub(super) store: Box<dyn Store>,
-    pub(super) views: Arc<Views>,
-    pub(super) topics: Arc<Topics>,
-    pub(super) clock: Clock,
-    pub(super) followers: Vec<Box<dyn Follower>>,
-    pub(super) history: Arc<History>,
-    pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
+    index: u64,
+    store: Box<dyn Store>,
+    views: Arc<Views>,
+    topics: Arc<Topics>,
+    followers: Vec<Box<dyn Follower>>,
+    history: Arc<History>,
+    on_commit: Box<dyn Fn(Duration) + Send>,
 }
 
 /// A queue and the end the writer takes from.
-pub(super) fn queue() -> (Queue, Jobs) {
+pub fn queue() -> (Queue, Jobs) {
     let (sender, receiver) = sync_channel(WAITING_MAX);
     let stats = Arc::new(WriteStats::default());
     (Queue { jobs: sender, stats: stats.clone() }, Jobs { receiver, stats })
 }
 
 /// The writer's end of the queue.
-pub(super) struct Jobs {
+pub struct Jobs {
     receiver: Receiver<Job>,
     stats: Arc<WriteStats>,
 }
@@ -180,33 +201,56 @@ struct Work {
 }
 
 impl Writer {
+    /// A writer that goes on from `state`, which stands at `index` and which `shown` shows already.
+    pub fn new(
+        (state, index): (State, u64),
+        store: Box<dyn Store>,
+        shown: &Shown,
+        followers: Vec<Box<dyn Follower>>,
+        on_commit: Box<dyn Fn(Duration) + Send>,
+    ) -> Writer {
+        let Shown { views, topics, history } = shown.clone();
+        Writer { state, index, store, views, topics, followers, history, on_commit }
+    }
+
     /// Works until every [`Queue`] is dropped.
-    pub(super) fn run(mut self, jobs: Jobs) {
+    pub(super) fn run(mut self, jobs: Jobs, clock: Clock) {
         while let Ok(first) = jobs.receiver.recv() {
-            let index_before = self.index;
-            let mut work = Work::default();
-            self.take(first, &mut work);
-            while work.outcomes.len() < BATCH_MAX
-                && let Ok(job) = jobs.receiver.try_recv()
-            {
-                self.take(job, &mut work);
-            }
-            jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
-            let entries = self.history.place(std::mem::take(&mut work.transitions));
-            let rows = std::mem::take(&mut work.rows);
-            if let Err(error) = self.commit(&work.changes, entries, rows, &jobs.stats) {
-                self.state.undo(&work.changes);
-                self.index = index_before;
-                work.fail(&WriteError::from(&error));
-            }
-            work.answer();
+            self.work_off(first, &jobs, clock.unix_ms());
         }
     }
 
+    /// Carries out what is waiting as one batch, at `now_ms` of Unix time; tells whether anything was. For who drives a
+    /// writer without a thread: a simulation.
+    pub fn turn(&mut self, jobs: &Jobs, now_ms: u64) -> bool {
+        jobs.receiver.try_recv().map(|first| self.work_off(first, jobs, now_ms)).is_ok()
+    }
+
+    /// One batch: `first` and what is waiting behind it, as far as it has room.
+    fn work_off(&mut self, first: Job, jobs: &Jobs, now_ms: u64) {
+        let index_before = self.index;
+        let mut work = Work::default();
+        self.take(first, now_ms, &mut work);
+        while work.outcomes.len() < BATCH_MAX
+            && let Ok(job) = jobs.receiver.try_recv()
+        {
+            self.take(job, now_ms, &mut work);
+        }
+        jobs.stats.waiting.fetch_sub(work.outcomes.len(), Ordering::Relaxed);
+        let entries = self.history.place(std::mem::take(&mut work.transitions));
+        let rows = std::mem::take(&mut work.rows);
+        if let Err(error) = self.commit(&work.changes, entries, rows, &jobs.stats) {
+            self.state.undo(&work.changes);
+            self.index = index_before;
+            work.fail(&WriteError::from(&error));
+        }
+        work.answer();
+    }
+
     /// Takes one order into the batch.
-    fn take(&mut self, job: Job, work: &mut Work) {
+    fn take(&mut self, job: Job, now_ms: u64, work: &mut Work) {
         let outcome = match job.order {
-            Order::Command(command) => self.apply(&command, work),
+            Order::Command(command) => self.apply(&command, now_ms, work),
             Order::Rows(rows) => {
                 work.rows.extend(rows);
                 Ok(Written { index: self.index, changed: false })
@@ -216,8 +260,8 @@ impl Writer {
     }
 
     /// Applies one command to the state that only the writer sees.
-    fn apply(&mut self, command: &Command, work: &mut Work) -> Reply {
-        let moment = Moment { index: self.index + 1, now_ms: self.clock.unix_ms() };
+    fn apply(&mut self, command: &Command, now_ms: u64, work: &mut Work) -> Reply {
+        let moment = Moment { index: self.index + 1, now_ms };
         match self.state.apply(moment, command) {
             Ok(changes) if changes.is_empty() => Ok(Written { index: self.index, changed: false }),
             Ok(changes) => {

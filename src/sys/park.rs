@@ -23,10 +23,20 @@ impl Waker {
         Waker(bell)
     }
 
+    /// The waker of somebody who has no socket and looks for itself whether it was rung: a simulated client.
+    pub fn without_socket() -> Waker {
+        Waker(Arc::new(Bell::over(None)))
+    }
+
+    /// Whether it was rung since this was last asked.
+    pub fn take_ring(&self) -> bool {
+        self.0.take_ring()
+    }
+
     /// Rings: the coroutine's present wait, or else its next one, returns.
     pub fn wake(&self) {
         self.0.rung.store(true, Ordering::Release);
-        self.0.io.wakeup();
+        self.0.nudge();
     }
 }
 
@@ -45,11 +55,16 @@ pub(crate) struct Bell {
     deadline_ms: AtomicU64,
     /// Set once the connection has ended, so that the reaper forgets it.
     closed: AtomicBool,
-    io: WaitIoWaker,
+    /// `None` when nothing sleeps: whoever holds the waker looks by itself.
+    io: Option<WaitIoWaker>,
 }
 
 impl Bell {
     pub(crate) fn new(io: WaitIoWaker) -> Bell {
+        Bell::over(Some(io))
+    }
+
+    fn over(io: Option<WaitIoWaker>) -> Bell {
         Bell {
             rung: AtomicBool::new(false),
             deadline_ms: AtomicU64::new(Deadline::NEVER.0),
@@ -82,6 +97,8 @@ impl Bell {
     /// Makes the connection look around without leaving a ring behind: its deadline may be due, or the server
     /// drains.
     pub(crate) fn nudge(&self) {
-        self.io.wakeup();
+        if let Some(io) = &self.io {
+            io.wakeup();
+        }
     }
 }

@@ -4,24 +4,24 @@
 //! acknowledged, and what happens when the disk is full or fails. The engine is behind [`engine`]; that what it gives
 //! back is complete is proved here, with the [`Ledger`] and the [`Witness`], and not taken on trust.
 
-mod engine;
+pub mod engine;
+pub mod ground;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use self::engine::{Engine, Fault};
+use self::ground::{DirectoryGround, Ground, NewRow, RowEngine};
 use super::change::{Batch, Table};
 use super::directory::DataDirectory;
 use super::error::StoreError;
 use super::identity::Identity;
 use super::ledger::{Ledger, Seal};
 use super::memory::refuse_oversize;
-use super::rescue::Rescue;
 use super::store::{Description, Loaded, RowSink, Store};
 use super::witness::Witness;
 
@@ -52,19 +52,19 @@ impl Default for Limits {
 /// A durable store in a directory of its own. One process at a time.
 ///
 /// A commit costs one `fdatasync`; see `bench/store.rs` for what that comes to.
-pub struct EmbeddedStore {
-    directory: DataDirectory,
-    limits: Limits,
+pub struct EmbeddedStore<G: Ground = DirectoryGround> {
+    ground: G,
+    /// See [`Limits::room_bytes_min`].
+    room_bytes_min: u64,
     ledger: Ledger,
-    witness: Witness,
-    state: State,
+    state: State<G>,
 }
 
-enum State {
+enum State<G: Ground> {
     /// Opened, with what the engine holds still to be proved.
-    Unproved(Engine, Rescue),
+    Unproved(G::Engine, G::Rescue),
     /// Proved complete; commits are taken.
-    Serving(Engine),
+    Serving(G::Engine),
     /// The disk was full, or the engine stopped. The next commit opens the engine again and proves it complete.
     Closed,
     /// Poisoned, for the reason given.
@@ -84,19 +84,31 @@ impl EmbeddedStore {
             lay_out(&mut directory, limits)?;
         }
         let (witness, seen) = Witness::open(path)?;
-        let (engine, rescue) = open_engine(&path.join(ROWS), limits)?;
-        let mut ledger = Ledger::default();
-        ledger.settle(seen);
-        Ok(Self { directory, limits, ledger, witness, state: State::Unproved(engine, rescue) })
+        Self::on(DirectoryGround { directory, witness, limits }, seen, limits)
     }
 
     /// Whose directory this is, and since when.
     pub fn identity(&self) -> &Identity {
-        &self.directory.identity
+        &self.ground.directory.identity
+    }
+}
+
+impl<G: Ground> EmbeddedStore<G> {
+    /// Opens the store on a ground that was laid out before, where `seen` is the last seal its witness remembers.
+    ///
+    /// # Errors
+    ///
+    /// What [`Ground::open_engine`] finds.
+    pub fn on(mut ground: G, seen: Seal, limits: Limits) -> Result<Self, StoreError> {
+        let (engine, rescue) = ground.open_engine()?;
+        let mut ledger = Ledger::default();
+        ledger.settle(seen);
+        let room_bytes_min = limits.room_bytes_min;
+        Ok(Self { ground, room_bytes_min, ledger, state: State::Unproved(engine, rescue) })
     }
 
     fn rows_path(&self) -> PathBuf {
-        self.directory.path.join(ROWS)
+        self.ground.path().join(ROWS)
     }
 
     /// Ends the store's life and says why, now and at every later call.
@@ -119,9 +131,8 @@ impl EmbeddedStore {
     /// Opens the engine again after it met a full disk, and goes on only from exactly the acknowledged state.
     fn reopen(&mut self) -> Result<(), StoreError> {
         let acknowledged = self.ledger.seal();
-        let path = self.rows_path();
         self.require_room(0)?;
-        let (engine, rescue) = match open_engine(&path, self.limits) {
+        let (engine, rescue) = match self.ground.open_engine() {
             Ok(opened) => opened,
             Err(full @ StoreError::Full { .. }) => return Err(full),
             Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
@@ -135,16 +146,13 @@ impl EmbeddedStore {
     }
 
     fn require_room(&self, batch_bytes: u64) -> Result<(), StoreError> {
-        let path = &self.directory.path;
-        let space =
-            rustix::fs::statvfs(path).map_err(|error| StoreError::io(path, "examine")(error.into()))?;
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        let needed = self.limits.room_bytes_min.saturating_add(batch_bytes);
+        let free = self.ground.free_bytes()?;
+        let needed = self.room_bytes_min.saturating_add(batch_bytes);
         if free >= needed {
             return Ok(());
         }
         let detail = format!("{free} bytes are free, and {needed} are needed");
-        Err(StoreError::Full { path: path.clone(), detail })
+        Err(StoreError::Full { path: self.ground.path().to_path_buf(), detail })
     }
 
     /// One attempt at making `rows` durable under the seal that `index` completes.
@@ -155,11 +163,12 @@ impl EmbeddedStore {
         }
         let seal = self.ledger.close(index);
         let text = encode(seal);
-        let changes = rows.iter().map(|(name, value)| (name.as_str(), *value));
-        match engine.write(changes.chain([(SEAL_ROW, Some(text.as_bytes()))])) {
+        let mut changes: Vec<NewRow<'_>> = rows.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        changes.push((SEAL_ROW, Some(text.as_bytes())));
+        match engine.write(&changes) {
             Ok(()) => {
                 self.ledger.settle(seal);
-                self.witness.remember(seal).map_err(|error| Fault::Disk(error.to_string()))
+                self.ground.remember(seal).map_err(|error| Fault::Disk(error.to_string()))
             }
             Err(fault) => {
                 self.ledger.revert();
@@ -169,7 +178,7 @@ impl EmbeddedStore {
     }
 }
 
-impl Store for EmbeddedStore {
+impl<G: Ground> Store for EmbeddedStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let path = self.rows_path();
         let (engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
@@ -180,7 +189,7 @@ impl Store for EmbeddedStore {
         };
         match prove(&engine, self.ledger.seal(), row) {
             Ok(ledger) => {
-                rescue.map_or(Ok(()), Rescue::release)?;
+                rescue.map_or(Ok(()), |rescue| self.ground.release(rescue))?;
                 self.ledger = ledger;
                 self.state = State::Serving(engine);
                 let Seal { index, rows, .. } = self.ledger.seal();
@@ -189,9 +198,9 @@ impl Store for EmbeddedStore {
             Err(fault) => {
                 drop(engine);
                 if let Some(rescue) = rescue {
-                    rescue.restore();
+                    self.ground.restore(rescue);
                 }
-                let error = refusal(&path, fault);
+                let error = fault.refusal(&path);
                 self.state = State::Failed(error.to_string());
                 Err(error)
             }
@@ -220,7 +229,7 @@ impl Store for EmbeddedStore {
             Ok(()) => Ok(()),
             Err(Fault::Room(detail)) => {
                 self.state = State::Closed;
-                Err(StoreError::Full { path: self.directory.path.clone(), detail })
+                Err(StoreError::Full { path: self.ground.path().to_path_buf(), detail })
             }
             Err(Fault::Disk(detail) | Fault::Content(detail)) => Err(self.fail(detail)),
             Err(Fault::Stopped) => Err(self.fail("the engine stops again and again".into())),
@@ -230,10 +239,10 @@ impl Store for EmbeddedStore {
     fn describe(&self) -> Description {
         Description {
             kind: "embedded",
-            path: Some(self.directory.path.clone()),
+            path: Some(self.ground.path().to_path_buf()),
             guarantee: "Acknowledged writes survive kill -9 and power loss.",
             rows: self.ledger.seal().rows,
-            disk_bytes: disk_bytes(&self.directory.path).unwrap_or(0),
+            disk_bytes: self.ground.allocated_bytes(),
         }
     }
 }
@@ -247,42 +256,34 @@ fn lay_out(directory: &mut DataDirectory, limits: Limits) -> Result<(), StoreErr
         }
         _ => {}
     }
-    let seal = encode(Seal::default());
-    let engine = Engine::open(&path, limits.memtable_bytes).map_err(|fault| refusal(&path, fault))?;
-    engine.write([(SEAL_ROW, Some(seal.as_bytes()))].into_iter()).map_err(|fault| refusal(&path, fault))?;
+    let engine = Engine::open(&path, limits.memtable_bytes).map_err(|fault| fault.refusal(&path))?;
+    begin(&engine).map_err(|fault| fault.refusal(&path))?;
     drop(engine);
     Witness::create(&directory.path)?;
     directory.mark_complete()
 }
 
-/// Opens an engine that was laid out before, so that a failure leaves its files as they are.
-fn open_engine(path: &Path, limits: Limits) -> Result<(Engine, Rescue), StoreError> {
-    if !path.is_dir() {
-        return Err(StoreError::damaged(path, "it is missing"));
-    }
-    let rescue = Rescue::prepare(path)?;
-    match Engine::open(path, limits.memtable_bytes) {
-        Ok(engine) => Ok((engine, rescue)),
-        Err(fault) => {
-            rescue.restore();
-            Err(refusal(path, fault))
-        }
-    }
+/// Writes what an empty store holds.
+///
+/// # Errors
+/// Those of the engine.
+pub fn begin(engine: &impl RowEngine) -> Result<(), Fault> {
+    engine.write(&[(SEAL_ROW, Some(encode(Seal::default()).as_bytes()))])
 }
 
 /// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the
 /// last seal known to be acknowledged.
-fn prove(engine: &Engine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault> {
+fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault> {
     let mut ledger = Ledger::default();
     for table in Table::ALL {
         let prefix = format!("{}/", table.name());
-        engine.each(&prefix, |name, value| {
+        engine.each(&prefix, &mut |name, value| {
             ledger.record(name, Some(value));
             row(table, &name[prefix.len()..], value)
         })?;
     }
     let mut sealed = None;
-    engine.each(SEAL_ROW, |_, text| {
+    engine.each(SEAL_ROW, &mut |_, text| {
         sealed = Some(serde_json::from_slice::<Seal>(text).map_err(|error| error.to_string())?);
         Ok(())
     })?;
@@ -304,28 +305,6 @@ fn prove(engine: &Engine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault
     Ok(ledger)
 }
 
-/// What a fault means while opening or loading.
-fn refusal(path: &Path, fault: Fault) -> StoreError {
-    match fault {
-        Fault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
-        Fault::Disk(detail) => StoreError::failed(path, detail),
-        Fault::Content(detail) => StoreError::damaged(path, detail),
-        Fault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
-    }
-}
-
 fn encode(seal: Seal) -> String {
     serde_json::to_string(&seal).expect("a struct of four integers always encodes")
-}
-
-/// Bytes allocated to a file, or to everything in a folder. Depth: the engine's own three levels.
-fn disk_bytes(path: &Path) -> io::Result<u64> {
-    let allocated = |metadata: Metadata| metadata.blocks() * 512;
-    let mut total = 0;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        total += if metadata.is_dir() { disk_bytes(&entry.path())? } else { allocated(metadata) };
-    }
-    Ok(total)
 }
