@@ -97,6 +97,10 @@ impl RowEngine for Engine {
             Ok(())
         })
     }
+
+    fn sync(&self) -> Result<(), Fault> {
+        guarded(|| self.database.persist(PersistMode::SyncAll).map_err(|error| fault(error, Fault::Disk)))
+    }
 }
 
 /// Runs one call of the engine. On damaged files it may panic where it should answer.

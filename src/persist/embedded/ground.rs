@@ -37,6 +37,12 @@ pub trait RowEngine: Send {
     /// # Errors
     /// What the engine finds wrong with its files, or what `row` does.
     fn each(&self, prefix: &str, row: &mut Reader<'_>) -> Result<(), Fault>;
+
+    /// Makes everything that was read durable: a process that was killed may have left what it had not synced yet.
+    ///
+    /// # Errors
+    /// What the disk refused.
+    fn sync(&self) -> Result<(), Fault>;
 }
 
 /// An engine's files and what stands beside them.

@@ -155,6 +155,16 @@ impl<G: Ground> EmbeddedStore<G> {
         Err(StoreError::Full { path: self.ground.path().to_path_buf(), detail })
     }
 
+    /// Makes what was just proved as good as acknowledged, since readers are going to see it: it survives a power cut,
+    /// and the witness, which may be older, demands it from now on.
+    fn settle(&mut self, engine: &G::Engine, ledger: Ledger, seen: Seal) -> Result<Ledger, Fault> {
+        engine.sync()?;
+        if ledger.seal() != seen {
+            self.ground.remember(ledger.seal()).map_err(|error| Fault::Disk(error.to_string()))?;
+        }
+        Ok(ledger)
+    }
+
     /// One attempt at making `rows` durable under the seal that `index` completes.
     fn attempt(&mut self, rows: &BTreeMap<String, Option<&[u8]>>, index: u64) -> Result<(), Fault> {
         let State::Serving(engine) = &self.state else { return Err(Fault::Stopped) };
@@ -187,7 +197,8 @@ impl<G: Ground> Store for EmbeddedStore<G> {
             State::Closed => return self.reopen().and_then(|()| self.load(row)),
             State::Failed(detail) => return Err(self.fail(detail)),
         };
-        match prove(&engine, self.ledger.seal(), row) {
+        let seen = self.ledger.seal();
+        match prove(&engine, seen, row).and_then(|ledger| self.settle(&engine, ledger, seen)) {
             Ok(ledger) => {
                 rescue.map_or(Ok(()), |rescue| self.ground.release(rescue))?;
                 self.ledger = ledger;
