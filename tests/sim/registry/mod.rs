@@ -31,7 +31,7 @@ struct RegistrySimulation;
 
 impl Simulation for RegistrySimulation {
     const NAME: &'static str = "registry";
-    const SEEDS: u64 = 2_000;
+    const SEEDS: u64 = 1_000;
     const SEEDS_PER_MUTANT: u64 = 300;
     const MUTANTS: &'static [Mutant] = Mutant::ALL;
 

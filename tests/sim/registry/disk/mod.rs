@@ -188,7 +188,7 @@ impl Disk {
         if struck.is_some() { Err(self.die(struck)) } else { Ok(()) }
     }
 
-    /// Makes everything in a file safe.
+    /// Makes everything in a file safe, and the name of a new one with it, as the file systems of Linux do.
     pub fn sync(&mut self, name: &str) -> io::Result<()> {
         let struck = self.enter(Call::Sync)?;
         let (is_lie, is_done) = (self.lies, self.chance.one_in(2));
@@ -204,7 +204,12 @@ impl Disk {
             }
             Some(Fault::Kill | Fault::PowerCut) if !is_done => return Err(self.die(struck)),
             _ if is_lie => {}
-            _ => file.make_safe(),
+            _ => {
+                file.make_safe();
+                if let Some(number) = self.names.get(name) {
+                    self.safe_names.entry(name.to_owned()).or_insert(*number);
+                }
+            }
         }
         match struck {
             Some(Fault::NoRoomAfterwards) => {
@@ -228,6 +233,18 @@ impl Disk {
             && let Some(file) = self.names.remove(from)
         {
             self.names.insert(to.to_owned(), file);
+        }
+        if struck.is_some() { Err(self.die(struck)) } else { Ok(()) }
+    }
+
+    /// Puts these files in the place of those of their names in one step, as a renamed folder does.
+    pub fn swap_in(&mut self, files: &BTreeMap<&'static str, Vec<u8>>) -> io::Result<()> {
+        let struck = self.enter(Call::Names)?;
+        if struck.is_none() || self.chance.one_in(2) {
+            for (name, bytes) in files {
+                let file = self.file(name);
+                (file.safe, file.seen, file.pending) = (bytes.clone(), bytes.clone(), Vec::new());
+            }
         }
         if struck.is_some() { Err(self.die(struck)) } else { Ok(()) }
     }
