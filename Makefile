@@ -28,7 +28,7 @@ test: ## Install what the tests need, then formatting, lints and every test; end
 	@scripts/test-deps
 	@scripts/test
 
-sim: ## Live a long simulation of the health engine: make sim SEEDS=1000000
+sim: ## Live long simulations, of the health engine and of the registry: make sim SEEDS=1000000
 	SEEDS=$(SEEDS) cargo test --release --test sim
 
 check: ## Formatting and lints only

@@ -1,5 +1,6 @@
 //! What a registration does: the one command with more than a line to it.
 
+use crate::catalog::node_record::NodeRecord;
 use crate::catalog::state::Edit;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
 use crate::model::{
@@ -13,7 +14,8 @@ const AGENT_ALIVE_CHECK: &str = "serfHealth";
 impl Edit<'_> {
     pub(super) fn register(&mut self, registration: &Registration) -> Result<(), Refusal> {
         let key = registration.node.name().folded();
-        self.register_node(&key, &registration.node)?;
+        let is_by_muster = registration.service.as_ref().is_some_and(|it| it.origin == Origin::Server);
+        self.register_node(&key, &registration.node, is_by_muster)?;
         if let Some(service) = &registration.service {
             self.register_service(&key, service)?;
             if registration.existing_checks == ExistingChecks::Replace {
@@ -23,7 +25,8 @@ impl Edit<'_> {
         registration.checks.iter().try_for_each(|check| self.register_check(&key, check, registration))
     }
 
-    fn register_node(&mut self, key: &Text, part: &NodePart) -> Result<(), Refusal> {
+    /// `is_by_muster` when the node is the agent's own and muster itself registers it.
+    fn register_node(&mut self, key: &Text, part: &NodePart, is_by_muster: bool) -> Result<(), Refusal> {
         let NodePart::Set { name, id, address, tagged_addresses, meta, keep_existing } = part else {
             let is_known = self.record(key).is_some();
             return if is_known { Ok(()) } else { Err(Refusal::UnknownNode { node: part.name().clone() }) };
@@ -31,7 +34,7 @@ impl Edit<'_> {
         if *keep_existing && self.record(key).is_some() {
             return Ok(());
         }
-        let renamed_from = self.settle_identity(key, name, id)?;
+        let renamed_from = self.settle_identity(key, name, id, is_by_muster)?;
         let known = self.record(key).map(|record| record.node().clone());
         if known.is_none() {
             self.check_room_for_node()?;
@@ -47,14 +50,22 @@ impl Edit<'_> {
     }
 
     /// A UUID is one node's: registering it under another name renames the node, and what was under the old name goes.
-    /// A name held by a living node with another UUID is not given away.
-    fn settle_identity(&mut self, key: &Text, name: &Text, id: &Text) -> Result<Option<Indexes>, Refusal> {
+    /// A name held by a living node with another UUID is not given away. The agent's own node lives, whatever a client
+    /// says of it, and muster itself always gets it: otherwise a client could keep the agent from starting again.
+    fn settle_identity(
+        &mut self,
+        key: &Text,
+        name: &Text,
+        id: &Text,
+        is_by_muster: bool,
+    ) -> Result<Option<Indexes>, Refusal> {
         if id.is_empty() {
             return Ok(None);
         }
         if let Some(held) =
             self.record(key).filter(|record| !record.node().id.is_empty() && record.node().id != *id)
-            && held.checks().get(AGENT_ALIVE_CHECK).is_some_and(|check| check.status == Status::Passing)
+            && !is_by_muster
+            && (self.is_own_node(key) || is_alive(held))
         {
             let (other_id, address) = (&held.node().id, &held.node().address);
             let message = format!(
@@ -127,4 +138,8 @@ impl Edit<'_> {
         let gone: Vec<Text> = gone.cloned().collect();
         gone.iter().for_each(|id| self.remove_check(node, id));
     }
+}
+
+fn is_alive(node: &NodeRecord) -> bool {
+    node.checks().get(AGENT_ALIVE_CHECK).is_some_and(|check| check.status == Status::Passing)
 }

@@ -188,9 +188,14 @@ impl Edit<'_> {
         self.moment.now_ms
     }
 
+    /// Whether this is the key of the agent's own node.
+    pub(super) fn is_own_node(&self, key: &Text) -> bool {
+        *key == self.state.own_node
+    }
+
     /// The agent's own node cannot be renamed by registering its UUID under another name.
     pub(super) fn refuse_own_node(&self, key: &Text, new_name: &Text) -> Result<(), Refusal> {
-        if *key != self.state.own_node {
+        if !self.is_own_node(key) {
             return Ok(());
         }
         let message =

@@ -145,6 +145,24 @@ fn a_living_nodes_name_is_not_given_away() {
 }
 
 #[test]
+fn the_agents_own_node_is_its_own_whatever_clients_say() {
+    let mut registry = Registry::new();
+    let own = |id: &str, service| registration(node("self", id), service, vec![]);
+    let server = || Some(Service { origin: Origin::Server, ..service("consul", "consul", &[]) });
+    registry.register(own("u1", server()));
+    let down = vec![check("serfHealth", "", Status::Critical)];
+    registry.register(registration(node("self", ""), None, down));
+    let taken = registry.apply(Command::Register(Box::new(own("u2", None))));
+    assert!(matches!(taken, Err(Refusal::NodeConflict { .. })));
+    registry.register(own("u3", server()));
+    assert_eq!(
+        registry.state.node(&"self".into()).unwrap().node().id,
+        "u3",
+        "a data directory may be another's"
+    );
+}
+
+#[test]
 fn existing_checks_fare_as_the_registration_says() {
     use ExistingChecks::{KeepStatus, Overwrite, Replace};
     let rows = [

@@ -85,7 +85,9 @@ impl Look<'_> {
             (None, Some(after)) => hold::is_hold(after),
             (before, None) => before.is_some(),
         };
-        is_one.then(|| Transition {
+        // A registration may name a check twice: what it was in between was never seen.
+        let begins_here = |check: &Check| check.indexes.create == self.moment.index && !hold::is_hold(check);
+        (is_one && !before.is_some_and(begins_here)).then(|| Transition {
             service_name: self.service_name(node, &shown.service_id),
             check_name: shown.name.clone(),
             from: before.map(|check| check.status),
@@ -217,6 +219,10 @@ mod tests {
         use ExistingChecks::{KeepStatus, Overwrite, Replace};
         use Status::{Critical, Passing, Warning};
         let web = |status| register(Some("w"), vec![check("c", "w", "ttl", status)], Overwrite);
+        let twice = |first, then| {
+            let checks = vec![check("c", "w", "ttl", first), check("c", "w", "ttl", then)];
+            register(Some("w"), checks, Overwrite)
+        };
         let bare = || register(Some("w"), vec![], Overwrite);
         let hold = || hold::service_maintenance(&"w".into(), "noted".into());
         let maintenance = || register(None, vec![hold()], KeepStatus);
@@ -230,6 +236,7 @@ mod tests {
         let rows: Vec<(&str, Vec<Command>, &[&str])> = vec![
             ("a registration is none", vec![web(Critical)], &[]),
             ("nor is its repetition", vec![web(Critical), web(Critical)], &[]),
+            ("nor is one that names a check twice", vec![twice(Critical, Warning)], &[]),
             (
                 "a new word of its registrar is",
                 vec![web(Passing), web(Warning)],

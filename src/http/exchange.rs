@@ -89,7 +89,7 @@ impl<'a> Exchange<'a> {
     /// What wakes this connection. Register it where the awaited change will look, before checking the
     /// condition, and remove it when done.
     pub fn waker(&self) -> Waker {
-        self.transport.as_ref().map_or_else(Waker::of_nobody, |transport| transport.waker())
+        self.transport.as_ref().map_or_else(Waker::without_socket, |transport| transport.waker())
     }
 
     /// Parks until the waker is used, `deadline` passes, the client leaves or the server drains.

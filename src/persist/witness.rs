@@ -28,7 +28,8 @@ use super::ledger::Seal;
 pub const FILE_NAME: &str = "witness";
 
 const MAGIC: [u8; 8] = *b"muster-w";
-const SLOT_BYTES: usize = 512;
+/// Bytes of one record.
+pub const SLOT_BYTES: usize = 512;
 const FILE_BYTES: usize = 2 * SLOT_BYTES;
 
 /// The open witness file.
@@ -74,17 +75,27 @@ impl Witness {
         }
         let mut bytes = [0; FILE_BYTES];
         file.read_exact_at(&mut bytes, 0).map_err(StoreError::io(&path, "read"))?;
-        let newest = bytes.chunks(SLOT_BYTES).filter_map(decode).max_by_key(|seal| seal.sequence);
-        let seal = newest.ok_or_else(|| StoreError::damaged(&path, "neither of its two records reads"))?;
+        let seal =
+            newest(&bytes).ok_or_else(|| StoreError::damaged(&path, "neither of its two records reads"))?;
         Ok((Self { file, path }, seal))
     }
 
     /// Remembers that `seal` is about to be acknowledged. Call it once the rows are durable, and before saying so.
     pub fn remember(&self, seal: Seal) -> Result<(), StoreError> {
-        let slot = (seal.sequence % 2) * SLOT_BYTES as u64;
-        let written = self.file.write_all_at(&encode(seal), slot);
+        let (at, slot) = record(seal);
+        let written = self.file.write_all_at(&slot, at);
         written.map_err(StoreError::io(&self.path, "write"))
     }
+}
+
+/// Where in the file `seal` is written, and what.
+pub fn record(seal: Seal) -> (u64, [u8; SLOT_BYTES]) {
+    ((seal.sequence % 2) * SLOT_BYTES as u64, encode(seal))
+}
+
+/// The newest seal in the bytes of a witness file; `None` when none of its records reads.
+pub fn newest(bytes: &[u8]) -> Option<Seal> {
+    bytes.chunks(SLOT_BYTES).filter_map(decode).max_by_key(|seal| seal.sequence)
 }
 
 fn encode(seal: Seal) -> [u8; SLOT_BYTES] {

@@ -16,6 +16,7 @@ pub mod own_node;
 pub mod panics;
 pub mod recover;
 pub mod rows;
+pub mod shown;
 pub mod snapshot;
 pub mod standing;
 pub mod topics;
@@ -33,7 +34,6 @@ use std::time::Duration;
 use crate::catalog::change::Change;
 use crate::catalog::panic;
 use crate::catalog::state::Bounds;
-use crate::catalog::update::Update;
 use crate::health::{CheckKey, Health, Insight};
 use crate::model::{Check, Command, Observation};
 use crate::persist::error::StoreError;
@@ -49,6 +49,7 @@ use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
 use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
+use crate::registry::shown::Shown;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::registry::waking::Waking;
@@ -91,13 +92,11 @@ pub struct Parts {
 /// A running registry.
 pub struct Registry {
     own_node: OwnNode,
-    views: Arc<Views>,
-    topics: Arc<Topics>,
+    shown: Shown,
     queue: Queue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
     panic_thresholds: PanicThresholds,
-    history: Arc<History>,
     asked_before: Vec<Asked>,
 }
 
@@ -110,10 +109,7 @@ impl Registry {
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
         let recovered =
             recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
-        let (views, topics) = (
-            Arc::new(Views::new(recovered.index)),
-            Arc::new(Topics::new(recovered.index, parts.watchers_max)),
-        );
+        let shown = Shown::restored(&recovered, parts.watchers_max);
         let (queue, jobs) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
             health: parts.health,
@@ -126,28 +122,15 @@ impl Registry {
         });
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.carried);
-        // Every topic stands at the recovered index already, and nobody watches yet.
-        views.publish(&recovered.changes, Update::of_all(&recovered.state), recovered.index);
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
             vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
         followers.append(&mut parts.followers);
-        let history = Arc::new(History::restored(recovered.history));
-        let writer = Writer {
-            state: recovered.state,
-            index: recovered.index,
-            store: parts.store,
-            views: views.clone(),
-            topics: topics.clone(),
-            waking: Waking::start().map_err(OpenError::Thread)?,
-            clock: parts.clock,
-            followers,
-            history: history.clone(),
-            on_commit: parts.on_commit,
-            last_batch: 0,
-        };
-        runtime::thread("writer", move || writer.run(jobs)).map_err(OpenError::Thread)?;
+        let waking = Waking::start().map_err(OpenError::Thread)?;
+        let truth = (recovered.state, recovered.index);
+        let writer = Writer::new(truth, parts.store, &shown, waking, followers, parts.on_commit);
+        runtime::thread("writer", move || writer.run(jobs, parts.clock)).map_err(OpenError::Thread)?;
         let engine = checking.clone();
         runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
         let sentinel = checking.clone();
@@ -161,13 +144,11 @@ impl Registry {
         let panic_thresholds = PanicThresholds::default();
         Ok(Registry {
             own_node: parts.own_node,
-            views,
-            topics,
+            shown,
             queue,
             checking,
             draining,
             panic_thresholds,
-            history,
             asked_before: recovered.asked,
         })
     }
@@ -179,12 +160,12 @@ impl Registry {
 
     /// What readers see.
     pub fn views(&self) -> &Views {
-        &self.views
+        &self.shown.views
     }
 
     /// Indexes and watchers.
     pub fn topics(&self) -> &Arc<Topics> {
-        &self.topics
+        &self.shown.topics
     }
 
     /// The queue of the writer.
@@ -204,7 +185,7 @@ impl Registry {
 
     /// The transitions of checks that are remembered.
     pub fn history(&self) -> &History {
-        &self.history
+        &self.shown.history
     }
 
     /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
@@ -219,7 +200,7 @@ impl Registry {
 
     /// Has services be in panic by other thresholds from now on.
     pub fn set_panic_thresholds(&self, thresholds: HashMap<Text, panic::Settings>) {
-        self.panic_thresholds.set(thresholds, self.views.complete());
+        self.panic_thresholds.set(thresholds, self.shown.views.complete());
     }
 
     /// Has a command carried out; answers when it is durable and visible.
@@ -271,7 +252,7 @@ impl Registry {
     /// What stands under `key` in the metadata of an instance of the agent.
     pub fn own_service_meta(&self, service_id: &Text, key: &str) -> Option<Text> {
         let own = self.own_node.name.folded();
-        let service = self.views.node(&own, |record| record.services().get(service_id).cloned())??;
+        let service = self.shown.views.node(&own, |record| record.services().get(service_id).cloned())??;
         service.meta.as_ref().and_then(|meta| meta.get(key).cloned())
     }
 

@@ -1,10 +1,11 @@
 //! From stored rows back to a registry in memory.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::catalog::state::{Bounds, State};
-use crate::model::{Node, Subject, Transition};
+use crate::model::{Check, Indexes, Node, Service, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
@@ -32,7 +33,8 @@ pub struct Recovered {
 }
 
 /// Loads everything from `store`. If the agent's own node was stored under another name, it is renamed first, in one
-/// commit: what is registered on it stays registered.
+/// commit with an index of its own: what is registered on it stays registered, and so does what another node of that
+/// name has, where the agent has nothing of the same id.
 ///
 /// # Errors
 /// Whatever the store finds; a row that cannot be read counts as damage.
@@ -50,23 +52,33 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         }
         Ok(())
     })?;
+    let mut index = loaded.index;
     if let Some(old_key) = stored_name(&changes, own) {
         log::info!(before = old_key.as_str(), now = own.name.as_str(); "the agent's own node is renamed");
-        let (on_own, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(|it| *it.node() == old_key);
-        let renamed: Vec<Change> = on_own.iter().map(|change| renamed(change, &own.name)).collect();
-        let rows = on_own.iter().map(rows::removal).chain(renamed.iter().map(rows::row));
+        // Whoever knows the old name asks with the index it was seen at, and must hear of the new one.
+        index += 1;
+        let (on_own, mut others): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|it: &Change| *it.node() == old_key);
+        let renamed: Vec<Change> = on_own.iter().map(|change| renamed(change, &own.name, index)).collect();
+        let record_rows = on_own.iter().map(rows::removal).chain(renamed.iter().map(rows::row));
+        let taken: HashSet<Place<'_>> = renamed.iter().map(place).collect();
+        others.retain(|it| !taken.contains(&place(it)));
+
         let (of_own, of_others): (Vec<_>, Vec<_>) =
             history.into_iter().partition(|entry: &Entry| entry.transition.subject.node == old_key);
         let retold: Vec<Entry> = of_own.iter().map(|entry| retold(entry, &own.name)).collect();
-        let history_rows =
-            of_own.iter().map(rows::transition_removal).chain(retold.iter().map(rows::transition_row));
-        store.commit(&Batch { index: loaded.index, changes: rows.chain(history_rows).collect() })?;
+        let subjects: HashSet<&Subject> = retold.iter().map(|it| &*it.transition.subject).collect();
+        let (displaced, of_others): (Vec<_>, Vec<_>) =
+            of_others.into_iter().partition(|it| subjects.contains(&*it.transition.subject));
+        let history_rows = of_own.iter().chain(&displaced).map(rows::transition_removal);
+        let history_rows = history_rows.chain(retold.iter().map(rows::transition_row));
+        store.commit(&Batch { index, changes: record_rows.chain(history_rows).collect() })?;
         changes = [renamed, others].concat();
         history = [retold, of_others].concat();
     }
     let mut state = State::new(&own.name, bounds);
     changes.iter().for_each(|change| state.absorb(change));
-    Ok(Recovered { state, index: loaded.index, changes, history, carried, asked })
+    Ok(Recovered { state, index, changes, history, carried, asked })
 }
 
 /// The key under which the agent's own node was stored, if that is not its name's.
@@ -87,15 +99,34 @@ pub(super) fn retold(entry: &Entry, name: &Text) -> Entry {
     Entry { transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }), ..entry.clone() }
 }
 
-/// The same record on a node of another name.
-pub(super) fn renamed(change: &Change, name: &Text) -> Change {
+/// What a record is filed under: its kind, its node's key and its id.
+type Place<'a> = (Table, &'a Text, Option<&'a Text>);
+
+fn place(change: &Change) -> Place<'_> {
+    match change {
+        Change::Node { key, .. } => (Table::Nodes, key, None),
+        Change::Service { node, id, .. } => (Table::Services, node, Some(id)),
+        Change::Check { node, id, .. } => (Table::Checks, node, Some(id)),
+    }
+}
+
+/// The same record on a node of another name, changed at `index`.
+pub(super) fn renamed(change: &Change, name: &Text, index: u64) -> Change {
     let key = name.folded();
+    let at = |before: Indexes| Indexes { modify: index, ..before };
     match change.clone() {
         Change::Node { before, after, .. } => {
-            let after = after.map(|node| Arc::new(Node { name: name.clone(), ..Node::clone(&node) }));
-            Change::Node { key, before, after }
+            let renamed =
+                |it: Arc<Node>| Node { name: name.clone(), indexes: at(it.indexes), ..Node::clone(&it) };
+            Change::Node { key, before, after: after.map(|node| Arc::new(renamed(node))) }
         }
-        Change::Service { id, before, after, .. } => Change::Service { node: key, id, before, after },
-        Change::Check { id, before, after, .. } => Change::Check { node: key, id, before, after },
+        Change::Service { id, before, after, .. } => {
+            let moved = |it: Arc<Service>| Service { indexes: at(it.indexes), ..Service::clone(&it) };
+            Change::Service { node: key, id, before, after: after.map(|service| Arc::new(moved(service))) }
+        }
+        Change::Check { id, before, after, .. } => {
+            let moved = |it: Arc<Check>| Check { indexes: at(it.indexes), ..Check::clone(&it) };
+            Change::Check { node: key, id, before, after: after.map(|check| Arc::new(moved(check))) }
+        }
     }
 }

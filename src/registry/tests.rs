@@ -265,6 +265,20 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
     let passing = Observation { status: Status::Passing, output: "".into() };
     registry.report(&"service:web-1".into(), passing).unwrap();
+    // Another node of the name keeps what is its own.
+    let service = Service { id: "db-1".into(), name: "Db".into(), ..Service::default() };
+    let node = NodePart::Set {
+        name: "other".into(),
+        id: "9b1d6a4e-2f0c-4c6b-8a77-0d5b2f9c1e33".into(),
+        address: "10.0.0.9".into(),
+        tagged_addresses: None,
+        meta: None,
+        keep_existing: false,
+    };
+    let (service, checks) = (Some(service), Vec::new());
+    let existing_checks = ExistingChecks::Overwrite;
+    let other = Registration { node, service, checks, existing_checks };
+    let seen = registry.write(Command::Register(Box::new(other))).unwrap().index;
     drop(registry);
     for _ in 0..2 {
         let registry = open_as(&store, "Other");
@@ -273,5 +287,8 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
         let of = Of::Check(&"other".into(), &"service:web-1".into());
         assert_eq!(registry.history().newest(&of, 0, 10).len(), 1, "and its history");
         assert!(registry.views().node("own", |_| ()).is_none());
+        assert_eq!(registry.views().instances("db")[0].node.address, "127.0.0.1");
+        assert_eq!(registry.views().nodes().len(), 1);
+        assert!(registry.topics().index(&Topic::Nodes) > seen, "whoever watches hears of the new name");
     }
 }

@@ -282,7 +282,7 @@ mod tests {
             let mut seen = 0;
             while seen < MOVES {
                 seen = topics.index(&topic);
-                let watch = topics.watch(topic.clone(), Waker::of_nobody()).unwrap();
+                let watch = topics.watch(topic.clone(), Waker::without_socket()).unwrap();
                 let is_held = watch.entry.watchers.lock().wakers.contains_key(&watch.id);
                 assert!(
                     is_held || topics.index(&topic) > seen,

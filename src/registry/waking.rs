@@ -15,7 +15,7 @@ const ON_THE_SPOT_MAX: usize = 32;
 /// The way to the thread that wakes crowds. Its queue needs no bound: it holds wakers, and of these there are at most
 /// as many as blocking queries may wait.
 pub struct Waking {
-    crowds: Sender<Crowd>,
+    crowds: Option<Sender<Crowd>>,
 }
 
 impl Waking {
@@ -26,16 +26,22 @@ impl Waking {
     pub fn start() -> io::Result<Waking> {
         let (crowds, waiting) = channel();
         runtime::thread("waking", move || wake_all(&waiting))?;
-        Ok(Waking { crowds })
+        Ok(Waking { crowds: Some(crowds) })
+    }
+
+    /// No thread: whoever wakes a crowd does it by itself.
+    pub fn on_the_spot() -> Waking {
+        Waking { crowds: None }
     }
 
     /// Wakes them, now or as soon as those before are woken.
     pub fn wake(&self, crowd: Crowd) {
-        if crowd.len() <= ON_THE_SPOT_MAX {
-            crowd.wake();
-        } else if let Err(back) = self.crowds.send(crowd) {
-            // The thread has failed; late is better than never.
-            back.0.wake();
+        match &self.crowds {
+            Some(thread) if crowd.len() > ON_THE_SPOT_MAX => {
+                // When the thread has failed: late is better than never.
+                thread.send(crowd).unwrap_or_else(|back| back.0.wake());
+            }
+            _ => crowd.wake(),
         }
     }
 }

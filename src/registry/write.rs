@@ -21,6 +21,7 @@ use crate::persist::store::Store;
 use crate::registry::error::WriteError;
 use crate::registry::history::{Entry, History};
 use crate::registry::rows;
+use crate::registry::shown::Shown;
 use crate::registry::snapshot::orders::Whole;
 use crate::registry::standing::StandingBoard;
 use crate::registry::topics::Topics;
@@ -56,7 +57,8 @@ pub struct Written {
     pub changed: bool,
 }
 
-type Reply = Result<Written, WriteError>;
+/// What the caller hears.
+pub type Reply = Result<Written, WriteError>;
 
 /// What the writer is asked for.
 pub(super) enum Order {
@@ -125,10 +127,30 @@ impl Queue {
         &self.stats
     }
 
+    /// Hands in a command without waiting; the outcome comes by the channel when its batch is done.
+    ///
+    /// # Errors
+    /// When the queue is full or closed.
+    pub fn submit(&self, command: Command) -> Result<oneshot::Receiver<Reply>, WriteError> {
+        self.hand_in(Order::Command(command))
+    }
+
+    /// Hands in rows beside the registry's records, like [`Queue::submit`].
+    ///
+    /// # Errors
+    /// When the queue is full or closed.
+    pub fn submit_rows(&self, rows: Vec<RowChange>) -> Result<oneshot::Receiver<Reply>, WriteError> {
+        self.hand_in(Order::Rows(rows))
+    }
+
     fn order(&self, order: Order) -> Reply {
+        self.hand_in(order)?.recv().unwrap_or(Err(WriteError::Closing))
+    }
+
+    fn hand_in(&self, order: Order) -> Result<oneshot::Receiver<Reply>, WriteError> {
         let (sender, receiver) = oneshot::oneshot();
         self.put_job(Job { order, reply: Some(sender) })?;
-        receiver.recv().unwrap_or(Err(WriteError::Closing))
+        Ok(receiver)
     }
 
     /// Leaves an order that answers by itself, if at all.
@@ -174,7 +196,6 @@ pub struct Writer {
     pub(super) views: Arc<Views>,
     pub(super) topics: Arc<Topics>,
     pub(super) waking: Waking,
-    pub(super) clock: Clock,
     pub(super) followers: Vec<Box<dyn Follower>>,
     pub(super) history: Arc<History>,
     pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
@@ -183,14 +204,14 @@ pub struct Writer {
 }
 
 /// A queue in which `waiting_max` writes may wait, and the end the writer takes from.
-pub(super) fn queue(waiting_max: usize) -> (Queue, Jobs) {
+pub fn queue(waiting_max: usize) -> (Queue, Jobs) {
     let (sender, receiver) = sync_channel(waiting_max);
     let stats = Arc::new(WriteStats::default());
     (Queue { jobs: sender, waiting_max, stats: stats.clone() }, Jobs { receiver, stats })
 }
 
 /// The writer's end of the queue.
-pub(super) struct Jobs {
+pub struct Jobs {
     receiver: Receiver<Job>,
     stats: Arc<WriteStats>,
 }
@@ -215,33 +236,54 @@ struct Work {
 }
 
 impl Writer {
+    /// A writer that goes on from `state`, which stands at `index` and which `shown` shows already.
+    pub fn new(
+        (state, index): (State, u64),
+        store: Box<dyn Store>,
+        shown: &Shown,
+        waking: Waking,
+        followers: Vec<Box<dyn Follower>>,
+        on_commit: Box<dyn Fn(Duration) + Send>,
+    ) -> Writer {
+        let Shown { views, topics, history } = shown.clone();
+        Writer { state, index, store, views, topics, waking, followers, history, on_commit, last_batch: 0 }
+    }
+
     /// Works until every [`Queue`] is dropped.
-    pub(super) fn run(mut self, jobs: Jobs) {
+    pub(super) fn run(mut self, jobs: Jobs, clock: Clock) {
         loop {
-            let index_before = self.index;
-            let mut work = Work::default();
-            let mut whole = match jobs.next() {
-                Ok(first) => self.take(first, &mut work),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.seek_room(&jobs.stats.standing);
-                    continue;
-                }
+            match jobs.next() {
+                Ok(first) => self.work_off(first, &jobs, PATIENCE_MAX, clock.unix_ms()),
+                Err(RecvTimeoutError::Timeout) => self.seek_room(&jobs.stats.standing),
                 Err(RecvTimeoutError::Disconnected) => return,
-            };
-            if whole.is_none() {
-                whole = self.fill(&mut work, &jobs);
             }
-            let taken = work.outcomes.len() + usize::from(whole.is_some());
-            jobs.stats.waiting.fetch_sub(taken, Ordering::Relaxed);
-            if let Err(error) = self.settle(&mut work, &jobs.stats) {
-                self.state.undo(&work.changes);
-                self.index = index_before;
-                work.fail(&error);
-            }
-            work.answer();
-            if let Some(order) = whole {
-                self.carry_out(order, &jobs.stats);
-            }
+        }
+    }
+
+    /// Carries out what is waiting as one batch, at `now_ms` of Unix time; tells whether anything was. For who drives a
+    /// writer without a thread: a simulation.
+    pub fn turn(&mut self, jobs: &Jobs, now_ms: u64) -> bool {
+        jobs.receiver.try_recv().map(|first| self.work_off(first, jobs, Duration::ZERO, now_ms)).is_ok()
+    }
+
+    /// One batch: `first` and what is waiting behind it, as far as it has room; then an order that ended it.
+    fn work_off(&mut self, first: Job, jobs: &Jobs, patience: Duration, now_ms: u64) {
+        let index_before = self.index;
+        let mut work = Work::default();
+        let mut whole = self.take(first, now_ms, &mut work);
+        if whole.is_none() {
+            whole = self.fill(&mut work, jobs, patience, now_ms);
+        }
+        let taken = work.outcomes.len() + usize::from(whole.is_some());
+        jobs.stats.waiting.fetch_sub(taken, Ordering::Relaxed);
+        if let Err(error) = self.settle(&mut work, &jobs.stats) {
+            self.state.undo(&work.changes);
+            self.index = index_before;
+            work.fail(&error);
+        }
+        work.answer();
+        if let Some(order) = whole {
+            self.carry_out(order, now_ms, &jobs.stats);
         }
     }
 
@@ -250,31 +292,31 @@ impl Writer {
     /// Callers that were answered together return one by one within microseconds. Without a wait the first of them
     /// would have a commit to itself and the others would sit it out, so every second commit would be nearly empty. A
     /// caller who is alone never waits. Gives back an order that ends the batch.
-    fn fill(&mut self, work: &mut Work, jobs: &Jobs) -> Option<Whole> {
+    fn fill(&mut self, work: &mut Work, jobs: &Jobs, patience: Duration, now_ms: u64) -> Option<Whole> {
         let expected = self.last_batch * REGULARS_PERCENT / 100;
-        let (mut patience, mut whole) = (None, None);
+        let (mut until, mut whole) = (None, None);
         while whole.is_none() && work.outcomes.len() < BATCH_MAX {
             let job = match jobs.receiver.try_recv() {
                 Ok(job) => job,
                 Err(_) if work.outcomes.len() >= expected => break,
                 Err(_) => {
-                    let until = *patience.get_or_insert_with(|| self.clock.now() + PATIENCE_MAX);
-                    let left = until.saturating_duration_since(self.clock.now());
+                    let until = *until.get_or_insert_with(|| Clock.now() + patience);
+                    let left = until.saturating_duration_since(Clock.now());
                     let Ok(job) = jobs.receiver.recv_timeout(left) else { break };
                     job
                 }
             };
-            whole = self.take(job, work);
+            whole = self.take(job, now_ms, work);
         }
         self.last_batch = work.outcomes.len();
         whole
     }
 
     /// Takes one order into the batch; gives back one that ends it.
-    fn take(&mut self, job: Job, work: &mut Work) -> Option<Whole> {
+    fn take(&mut self, job: Job, now_ms: u64, work: &mut Work) -> Option<Whole> {
         let outcome = match job.order {
             Order::Whole(order) => return Some(order),
-            Order::Command(command) => self.apply(&command, work),
+            Order::Command(command) => self.apply(&command, now_ms, work),
             Order::Rows(rows) => {
                 work.rows.extend(rows);
                 Ok(Written { index: self.index, changed: false })
@@ -285,8 +327,8 @@ impl Writer {
     }
 
     /// Applies one command to the state that only the writer sees.
-    fn apply(&mut self, command: &Command, work: &mut Work) -> Reply {
-        let moment = Moment { index: self.index + 1, now_ms: self.clock.unix_ms() };
+    fn apply(&mut self, command: &Command, now_ms: u64, work: &mut Work) -> Reply {
+        let moment = Moment { index: self.index + 1, now_ms };
         match self.state.apply(moment, command) {
             Ok(changes) if changes.is_empty() => Ok(Written { index: self.index, changed: false }),
             Ok(changes) => {

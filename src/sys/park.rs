@@ -16,30 +16,33 @@ use crate::sys::clock::Deadline;
 /// Waking works from any thread and never blocks; waking twice before the coroutine looks counts once. A
 /// waker does not keep the socket open.
 #[derive(Clone)]
-pub struct Waker(Option<Arc<Bell>>);
+pub struct Waker(Arc<Bell>);
 
 impl Waker {
     pub(crate) fn new(bell: Arc<Bell>) -> Waker {
-        Waker(Some(bell))
+        Waker(bell)
     }
 
-    /// Wakes nobody.
-    pub fn of_nobody() -> Waker {
-        Waker(None)
+    /// The waker of somebody who has no socket and never sleeps; whoever wants to know looks whether it was rung.
+    pub fn without_socket() -> Waker {
+        Waker(Arc::new(Bell::over(None)))
+    }
+
+    /// Whether it was rung since this was last asked.
+    pub fn take_ring(&self) -> bool {
+        self.0.take_ring()
     }
 
     /// Rings: the coroutine's present wait, or else its next one, returns.
     pub fn wake(&self) {
-        if let Some(bell) = &self.0 {
-            bell.rung.store(true, Ordering::Release);
-            bell.io.wakeup();
-        }
+        self.0.rung.store(true, Ordering::Release);
+        self.0.nudge();
     }
 }
 
 impl fmt::Debug for Waker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waker").field("rung", &self.0.as_ref().map(|bell| &bell.rung)).finish()
+        f.debug_struct("Waker").field("rung", &self.0.rung).finish()
     }
 }
 
@@ -52,11 +55,16 @@ pub(crate) struct Bell {
     deadline_ms: AtomicU64,
     /// Set once the connection has ended, so that the reaper forgets it.
     closed: AtomicBool,
-    io: WaitIoWaker,
+    /// `None` when nothing sleeps: whoever holds the waker looks by itself.
+    io: Option<WaitIoWaker>,
 }
 
 impl Bell {
     pub(crate) fn new(io: WaitIoWaker) -> Bell {
+        Bell::over(Some(io))
+    }
+
+    fn over(io: Option<WaitIoWaker>) -> Bell {
         Bell {
             rung: AtomicBool::new(false),
             deadline_ms: AtomicU64::new(Deadline::NEVER.0),
@@ -89,6 +97,8 @@ impl Bell {
     /// Makes the connection look around without leaving a ring behind: its deadline may be due, or the server
     /// drains.
     pub(crate) fn nudge(&self) {
-        self.io.wakeup();
+        if let Some(io) = &self.io {
+            io.wakeup();
+        }
     }
 }

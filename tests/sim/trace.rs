@@ -1,6 +1,9 @@
 //! What happened, in words, for whoever reads of a failure.
 
-use crate::plan::At;
+use std::time::Duration;
+
+/// Time since the beginning of the world.
+pub type At = Duration;
 
 /// A record of events; it costs nothing unless it is kept.
 #[derive(Debug, Default)]
@@ -20,21 +23,22 @@ impl Trace {
         Trace { is_kept: true, ..Trace::default() }
     }
 
-    /// Notes what happened to a check, or to all of them.
-    pub fn note(&mut self, at: At, check: Option<usize>, words: impl FnOnce() -> String) {
+    /// Notes what happened to the thing of that number, or to all of them.
+    pub fn note(&mut self, at: At, of: Option<usize>, words: impl FnOnce() -> String) {
         if self.is_kept {
-            self.lines.push((at, check, words()));
+            self.lines.push((at, of, words()));
         }
     }
 
-    /// The last `count` lines that concern the check, or all if `None`.
-    pub fn tail(&self, check: Option<usize>, count: usize) -> String {
-        let concerns = |it: &&(At, Option<usize>, String)| check.is_none() || it.1.is_none() || it.1 == check;
+    /// The last `count` lines that concern the thing of that number, each such thing being called `name`, or all of
+    /// them if `None`.
+    pub fn tail(&self, name: &str, of: Option<usize>, count: usize) -> String {
+        let concerns = |it: &&(At, Option<usize>, String)| of.is_none() || it.1.is_none() || it.1 == of;
         let lines: Vec<_> = self.lines.iter().filter(concerns).collect();
         let tail = &lines[lines.len().saturating_sub(count)..];
-        let line = |(at, check, words): &&(At, Option<usize>, String)| {
-            let name = check.map_or(String::new(), |check| format!("check-{check} "));
-            format!("  {:>14.6} {name}{words}\n", at.as_secs_f64())
+        let line = |(at, of, words): &&(At, Option<usize>, String)| {
+            let of = of.map_or(String::new(), |of| format!("{name}-{of} "));
+            format!("  {:>14.6} {of}{words}\n", at.as_secs_f64())
         };
         tail.iter().map(line).collect()
     }

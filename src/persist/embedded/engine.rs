@@ -9,9 +9,10 @@ use std::path::Path;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use rustix::io::Errno;
 
+use super::ground::{NewRow, Reader, RowEngine};
 use super::mirror::NamedRow;
 use super::versions;
-use crate::persist::error::is_full;
+use crate::persist::error::{StoreError, is_full};
 
 /// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table nobody writes to.
 const KEYSPACE: &str = "rows";
@@ -38,6 +39,18 @@ pub enum Fault {
     Stopped,
 }
 
+impl Fault {
+    /// What the fault means while a store in `path` is opened or loaded.
+    pub(super) fn refusal(self, path: &Path) -> StoreError {
+        match self {
+            Fault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
+            Fault::Disk(detail) => StoreError::failed(path, detail),
+            Fault::Content(detail) => StoreError::damaged(path, detail),
+            Fault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
+        }
+    }
+}
+
 /// An open engine. Dropping it ends its threads.
 pub struct Engine {
     database: Database,
@@ -59,20 +72,6 @@ impl Engine {
             let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
             let rows = database.keyspace(KEYSPACE, options).map_err(content)?;
             Ok(Self { database, rows })
-        })
-    }
-
-    /// Writes all puts (`Some`) and deletions (`None`) in one atomic step and syncs. No name may occur twice.
-    pub fn write<'a>(&self, rows: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> Result<(), Fault> {
-        guarded(|| {
-            let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
-            for (name, value) in rows {
-                match value {
-                    Some(value) => batch.insert(&self.rows, name, value),
-                    None => batch.remove(&self.rows, name),
-                }
-            }
-            batch.commit().map_err(|error| fault(error, Fault::Disk))
         })
     }
 
@@ -99,14 +98,23 @@ impl Engine {
             Ok(page)
         })
     }
+}
 
-    /// Hands over every row whose name starts with `prefix`, in order. `row` may stop with an error of its own, which
-    /// comes back as content.
-    pub fn each(
-        &self,
-        prefix: &str,
-        mut row: impl FnMut(&str, &[u8]) -> Result<(), String>,
-    ) -> Result<(), Fault> {
+impl RowEngine for Engine {
+    fn write(&self, rows: &[NewRow<'_>]) -> Result<(), Fault> {
+        guarded(|| {
+            let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+            for (name, value) in rows {
+                match value {
+                    Some(value) => batch.insert(&self.rows, *name, *value),
+                    None => batch.remove(&self.rows, *name),
+                }
+            }
+            batch.commit().map_err(|error| fault(error, Fault::Disk))
+        })
+    }
+
+    fn each(&self, prefix: &str, row: &mut Reader<'_>) -> Result<(), Fault> {
         guarded(|| {
             for guard in self.rows.prefix(prefix) {
                 let (name, value) = guard.into_inner().map_err(content)?;
@@ -115,6 +123,10 @@ impl Engine {
             }
             Ok(())
         })
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        guarded(|| self.database.persist(PersistMode::SyncAll).map_err(|error| fault(error, Fault::Disk)))
     }
 }
 

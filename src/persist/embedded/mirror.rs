@@ -1,7 +1,7 @@
 //! What a store that keeps its rows elsewhere as well asks of the embedded one: single rows, pages of rows, and the
 //! seal of what stands on disk. Knows nothing of where else.
 
-use super::{EmbeddedStore, Fault, SEAL_ROW, State, refusal};
+use super::{EmbeddedStore, Fault, SEAL_ROW, State};
 use crate::persist::change::Batch;
 use crate::persist::embedded::engine::Engine;
 use crate::persist::error::StoreError;
@@ -22,7 +22,7 @@ impl EmbeddedStore {
     /// When the engine cannot read it, or is not open.
     pub fn sealed(&self) -> Result<Seal, StoreError> {
         let text = self.row(SEAL_ROW)?.unwrap_or_default();
-        let broken = |error: serde_json::Error| refusal(&self.rows_path(), Fault::Content(error.to_string()));
+        let broken = |error: serde_json::Error| Fault::Content(error.to_string()).refusal(&self.rows_path());
         serde_json::from_slice(&text).map_err(broken)
     }
 
@@ -60,15 +60,15 @@ impl EmbeddedStore {
     /// # Errors
     /// When the identity cannot be written.
     pub fn adopt_node(&mut self, node_id: uuid::Uuid) -> Result<(), StoreError> {
-        self.directory.identity.node_id = node_id;
-        self.directory.identity.write(&self.directory.path)
+        self.ground.directory.identity.node_id = node_id;
+        self.ground.directory.identity.write(&self.ground.directory.path)
     }
 
     fn reading<T>(&self, read: impl FnOnce(&Engine) -> Result<T, Fault>) -> Result<T, StoreError> {
         let path = self.rows_path();
         match &self.state {
             State::Unproved(engine, _) | State::Serving(engine) => {
-                read(engine).map_err(|fault| refusal(&path, fault))
+                read(engine).map_err(|fault| fault.refusal(&path))
             }
             State::Closed => Err(StoreError::Full { path, detail: "the engine waits for room".into() }),
             State::Failed(detail) => Err(StoreError::failed(&path, detail)),

@@ -4,7 +4,8 @@
 //! acknowledged, and what happens when the disk is full or fails. The engine is behind [`engine`]; that what it gives
 //! back is complete is proved here, with the [`Ledger`] and the [`Witness`], and not taken on trust.
 
-mod engine;
+pub mod engine;
+pub mod ground;
 pub mod mirror;
 mod room;
 pub mod salvage;
@@ -14,19 +15,18 @@ mod versions;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use self::engine::{Engine, Fault};
+use self::ground::{DirectoryGround, Ground, NewRow, RowEngine};
 use super::change::{Batch, Table};
 use super::directory::DataDirectory;
 use super::error::StoreError;
 use super::identity::Identity;
 use super::ledger::{Ledger, Seal};
 use super::memory::refuse_oversize;
-use super::rescue::Rescue;
 use super::store::{Description, Loaded, RowSink, Store};
 use super::witness::Witness;
 
@@ -59,19 +59,19 @@ impl Default for Limits {
 /// A durable store in a directory of its own. One process at a time.
 ///
 /// A commit costs one `fdatasync`; see `bench/store.rs` for what that comes to.
-pub struct EmbeddedStore {
-    directory: DataDirectory,
-    limits: Limits,
+pub struct EmbeddedStore<G: Ground = DirectoryGround> {
+    ground: G,
+    /// See [`Limits::room_bytes_min`].
+    room_bytes_min: u64,
     ledger: Ledger,
-    witness: Witness,
-    state: State,
+    state: State<G>,
 }
 
-enum State {
+enum State<G: Ground> {
     /// Opened, with what the engine holds still to be proved.
-    Unproved(Engine, Rescue),
+    Unproved(G::Engine, G::Rescue),
     /// Proved complete; commits are taken.
-    Serving(Engine),
+    Serving(G::Engine),
     /// The disk was full, or the engine stopped. The next commit opens the engine again and proves it complete.
     Closed,
     /// Poisoned, for the reason given.
@@ -91,19 +91,31 @@ impl EmbeddedStore {
             lay_out(&mut directory, limits)?;
         }
         let (witness, seen) = Witness::open(path)?;
-        let (engine, rescue) = open_engine(&path.join(ROWS), limits)?;
-        let mut ledger = Ledger::default();
-        ledger.settle(seen);
-        Ok(Self { directory, limits, ledger, witness, state: State::Unproved(engine, rescue) })
+        Self::on(DirectoryGround { directory, witness, limits }, seen, limits)
     }
 
     /// Whose directory this is, and since when.
     pub fn identity(&self) -> &Identity {
-        &self.directory.identity
+        &self.ground.directory.identity
+    }
+}
+
+impl<G: Ground> EmbeddedStore<G> {
+    /// Opens the store on a ground that was laid out before, where `seen` is the last seal its witness remembers.
+    ///
+    /// # Errors
+    ///
+    /// What [`Ground::open_engine`] finds.
+    pub fn on(mut ground: G, seen: Seal, limits: Limits) -> Result<Self, StoreError> {
+        let (engine, rescue) = ground.open_engine()?;
+        let mut ledger = Ledger::default();
+        ledger.settle(seen);
+        let room_bytes_min = limits.room_bytes_min;
+        Ok(Self { ground, room_bytes_min, ledger, state: State::Unproved(engine, rescue) })
     }
 
     fn rows_path(&self) -> PathBuf {
-        self.directory.path.join(ROWS)
+        self.ground.path().join(ROWS)
     }
 
     /// Ends the store's life and says why, now and at every later call.
@@ -126,18 +138,17 @@ impl EmbeddedStore {
     /// Opens the engine again after it met a full disk, and goes on only from exactly the acknowledged state.
     fn reopen(&mut self) -> Result<(), StoreError> {
         let acknowledged = self.ledger.seal();
-        let path = self.rows_path();
         self.require_room(0)?;
-        room::try_out(&self.directory.path)?;
+        self.ground.try_out_room()?;
         for is_last_try in [false, true] {
-            let (engine, rescue) = match open_engine(&path, self.limits) {
+            let (engine, rescue) = match self.ground.open_engine() {
                 Ok(opened) => opened,
                 Err(full @ StoreError::Full { .. }) => return Err(full),
                 Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
             };
             match prove(&engine, acknowledged, &mut |_, _, _| Ok(())) {
                 Ok(ledger) if ledger.seal() == acknowledged => {
-                    rescue.release()?;
+                    self.ground.release(rescue)?;
                     self.ledger = ledger;
                     self.state = State::Serving(engine);
                     return Ok(());
@@ -145,8 +156,8 @@ impl EmbeddedStore {
                 // The refused batch got to the disk after all: it goes, as its callers were told.
                 Ok(_) if !is_last_try => {
                     drop(engine);
-                    rescue.restore();
-                    tail::drop_last_batch(&path).map_err(StoreError::io(&path, "take back a batch in"))?;
+                    self.ground.restore(rescue);
+                    self.ground.drop_last_batch()?;
                 }
                 Ok(_) => {
                     let detail = "a batch that was refused for want of room has reached the disk after all";
@@ -154,8 +165,8 @@ impl EmbeddedStore {
                 }
                 Err(fault) => {
                     drop(engine);
-                    rescue.restore();
-                    return Err(self.fail(refusal(&path, fault).to_string()));
+                    self.ground.restore(rescue);
+                    return Err(self.fail(fault.refusal(&self.rows_path()).to_string()));
                 }
             }
         }
@@ -164,7 +175,26 @@ impl EmbeddedStore {
 
     /// Refuses what would leave too little room; see [`Limits::room_bytes_min`].
     fn require_room(&self, batch_bytes: u64) -> Result<(), StoreError> {
-        room::require(&self.directory.path, self.limits.room_bytes_min.saturating_add(batch_bytes))
+        self.ground.require_room(self.room_bytes_min.saturating_add(batch_bytes))
+    }
+
+    /// Makes what was just proved as good as acknowledged, since readers are going to see it: it survives a power cut,
+    /// and the witness, which may be older, demands it from now on.
+    fn settle(&mut self, engine: &G::Engine, ledger: Ledger, seen: Seal) -> Result<Ledger, Fault> {
+        engine.sync()?;
+        if ledger.seal() != seen {
+            self.remember(ledger.seal())?;
+        }
+        Ok(ledger)
+    }
+
+    /// Has the witness remember `seal`, whose rows are durable. A full disk may keep it from that: an older witness
+    /// only demands less at the next start.
+    fn remember(&mut self, seal: Seal) -> Result<(), Fault> {
+        match self.ground.remember(seal) {
+            Ok(()) | Err(StoreError::Full { .. }) => Ok(()),
+            Err(error) => Err(Fault::Disk(error.to_string())),
+        }
     }
 
     /// One attempt at making `rows` durable under the seal that `index` completes.
@@ -175,15 +205,12 @@ impl EmbeddedStore {
         }
         let seal = self.ledger.close(index);
         let text = encode(seal);
-        let changes = rows.iter().map(|(name, value)| (name.as_str(), *value));
-        match engine.write(changes.chain([(SEAL_ROW, Some(text.as_bytes()))])) {
+        let mut changes: Vec<NewRow<'_>> = rows.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        changes.push((SEAL_ROW, Some(text.as_bytes())));
+        match engine.write(&changes) {
             Ok(()) => {
                 self.ledger.settle(seal);
-                match self.witness.remember(seal) {
-                    // The rows are durable, and an older witness only demands less at the next start.
-                    Ok(()) | Err(StoreError::Full { .. }) => Ok(()),
-                    Err(error) => Err(Fault::Disk(error.to_string())),
-                }
+                self.remember(seal)
             }
             Err(fault) => {
                 self.ledger.revert();
@@ -193,7 +220,7 @@ impl EmbeddedStore {
     }
 }
 
-impl Store for EmbeddedStore {
+impl<G: Ground> Store for EmbeddedStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let path = self.rows_path();
         let (engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
@@ -205,9 +232,10 @@ impl Store for EmbeddedStore {
             }
             State::Failed(detail) => return Err(self.fail(detail)),
         };
-        match prove(&engine, self.ledger.seal(), row) {
+        let seen = self.ledger.seal();
+        match prove(&engine, seen, row).and_then(|ledger| self.settle(&engine, ledger, seen)) {
             Ok(ledger) => {
-                rescue.map_or(Ok(()), Rescue::release)?;
+                rescue.map_or(Ok(()), |rescue| self.ground.release(rescue))?;
                 self.ledger = ledger;
                 self.state = State::Serving(engine);
                 let Seal { index, rows, .. } = self.ledger.seal();
@@ -216,9 +244,9 @@ impl Store for EmbeddedStore {
             Err(fault) => {
                 drop(engine);
                 if let Some(rescue) = rescue {
-                    rescue.restore();
+                    self.ground.restore(rescue);
                 }
-                let error = refusal(&path, fault);
+                let error = fault.refusal(&path);
                 self.state = State::Failed(error.to_string());
                 Err(error)
             }
@@ -247,7 +275,7 @@ impl Store for EmbeddedStore {
             Ok(()) => Ok(()),
             Err(Fault::Room(detail)) => {
                 self.state = State::Closed;
-                Err(StoreError::Full { path: self.directory.path.clone(), detail })
+                Err(StoreError::Full { path: self.ground.path().to_path_buf(), detail })
             }
             Err(Fault::Disk(detail) | Fault::Content(detail)) => Err(self.fail(detail)),
             Err(Fault::Stopped) => Err(self.fail("the engine stops again and again".into())),
@@ -257,10 +285,10 @@ impl Store for EmbeddedStore {
     fn describe(&self) -> Description {
         Description {
             kind: "embedded",
-            path: Some(self.directory.path.clone()),
+            path: Some(self.ground.path().to_path_buf()),
             guarantee: "Acknowledged writes survive kill -9 and power loss.",
             rows: self.ledger.seal().rows,
-            disk_bytes: disk_bytes(&self.directory.path).unwrap_or(0),
+            disk_bytes: self.ground.allocated_bytes(),
         }
     }
 }
@@ -274,9 +302,8 @@ fn lay_out(directory: &mut DataDirectory, limits: Limits) -> Result<(), StoreErr
         }
         _ => {}
     }
-    let seal = encode(Seal::default());
-    let engine = Engine::open(&path, limits.memtable_bytes).map_err(|fault| refusal(&path, fault))?;
-    engine.write([(SEAL_ROW, Some(seal.as_bytes()))].into_iter()).map_err(|fault| refusal(&path, fault))?;
+    let engine = Engine::open(&path, limits.memtable_bytes).map_err(|fault| fault.refusal(&path))?;
+    begin(&engine).map_err(|fault| fault.refusal(&path))?;
     drop(engine);
     // The engine syncs what it writes, but not every name that leads there.
     sync_names(&path).map_err(StoreError::io(&path, "sync"))?;
@@ -295,53 +322,27 @@ fn sync_names(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Opens an engine that was laid out before, so that a failure leaves its files as they are.
-fn open_engine(path: &Path, limits: Limits) -> Result<(Engine, Rescue), StoreError> {
-    if !path.is_dir() {
-        return Err(StoreError::damaged(path, "it is missing"));
-    }
-    let rescue = Rescue::prepare(path)?;
-    let fault = match Engine::open(path, limits.memtable_bytes) {
-        Ok(engine) => return Ok((engine, rescue)),
-        Err(fault) => fault,
-    };
-    rescue.restore();
-    if matches!(fault, Fault::Content(_))
-        && let Some(opened) = open_without_last_batch(path, limits)?
-    {
-        return Ok(opened);
-    }
-    Err(refusal(path, fault))
-}
-
-/// Opens an engine whose journal may end in a batch that a power cut has torn. `None`, with the files as they were,
-/// when it does not open without that batch either. If it was acknowledged after all, [`prove`] will miss it.
-fn open_without_last_batch(path: &Path, limits: Limits) -> Result<Option<(Engine, Rescue)>, StoreError> {
-    let rescue = Rescue::prepare(path)?;
-    let is_cut = tail::drop_last_batch(path).map_err(StoreError::io(path, "cut the journal in"));
-    if let Ok(true) = is_cut
-        && let Ok(engine) = Engine::open(path, limits.memtable_bytes)
-    {
-        log::warn!("the journal in {} ended in a batch that does not read; it was left out", path.display());
-        return Ok(Some((engine, rescue)));
-    }
-    rescue.restore();
-    is_cut.map(|_| None)
+/// Writes what an empty store holds.
+///
+/// # Errors
+/// Those of the engine.
+pub fn begin(engine: &impl RowEngine) -> Result<(), Fault> {
+    engine.write(&[(SEAL_ROW, Some(encode(Seal::default()).as_bytes()))])
 }
 
 /// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the
 /// last seal known to be acknowledged.
-fn prove(engine: &Engine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault> {
+fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault> {
     let mut ledger = Ledger::default();
     for table in Table::ALL {
         let prefix = format!("{}/", table.name());
-        engine.each(&prefix, |name, value| {
+        engine.each(&prefix, &mut |name, value| {
             ledger.record(name, Some(value));
             row(table, &name[prefix.len()..], value)
         })?;
     }
     let mut sealed = None;
-    engine.each(SEAL_ROW, |_, text| {
+    engine.each(SEAL_ROW, &mut |_, text| {
         sealed = Some(serde_json::from_slice::<Seal>(text).map_err(|error| error.to_string())?);
         Ok(())
     })?;
@@ -363,28 +364,6 @@ fn prove(engine: &Engine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault
     Ok(ledger)
 }
 
-/// What a fault means while opening or loading.
-fn refusal(path: &Path, fault: Fault) -> StoreError {
-    match fault {
-        Fault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
-        Fault::Disk(detail) => StoreError::failed(path, detail),
-        Fault::Content(detail) => StoreError::damaged(path, detail),
-        Fault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
-    }
-}
-
 fn encode(seal: Seal) -> String {
     serde_json::to_string(&seal).expect("a struct of four integers always encodes")
-}
-
-/// Bytes allocated to a file, or to everything in a folder. Depth: the engine's own three levels.
-fn disk_bytes(path: &Path) -> io::Result<u64> {
-    let allocated = |metadata: Metadata| metadata.blocks() * 512;
-    let mut total = 0;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        total += if metadata.is_dir() { disk_bytes(&entry.path())? } else { allocated(metadata) };
-    }
-    Ok(total)
 }

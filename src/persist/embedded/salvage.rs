@@ -7,6 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::engine::{Engine, Fault};
+use super::ground::RowEngine;
 use super::{EmbeddedStore, Limits, ROWS, SEAL_ROW};
 use crate::persist::change::{Batch, Change, Table};
 use crate::persist::directory::LOCK;
@@ -94,7 +95,7 @@ impl Salvage {
         let mut ledger = Ledger::default();
         for table in Table::ALL {
             let prefix = format!("{}/", table.name());
-            let read = engine.each(&prefix, |name, value| {
+            let read = engine.each(&prefix, &mut |name, value| {
                 ledger.record(name, Some(value));
                 self.rows.push(Change::put(table, &name[prefix.len()..], value));
                 Ok(())
@@ -104,7 +105,7 @@ impl Salvage {
             }
         }
         let mut sealed = None;
-        let read = engine.each(SEAL_ROW, |_, text| {
+        let read = engine.each(SEAL_ROW, &mut |_, text| {
             sealed = serde_json::from_slice::<Seal>(text).ok();
             Ok(())
         });

@@ -375,11 +375,11 @@ fn too_little_room_refuses_and_changes_nothing() {
     let scratch = scratch();
     let mut store = open(scratch.path()).unwrap();
     commit_all(&mut store, 1..=1);
-    store.limits.room_bytes_min = u64::MAX;
+    store.room_bytes_min = u64::MAX;
     let refusal = store.commit(&batch(2)).unwrap_err();
     assert!(matches!(refusal, StoreError::Full { .. }) && refusal.is_retryable(), "{refusal}");
     assert_eq!(load(&mut store).unwrap().1, history(1), "reads go on");
-    store.limits.room_bytes_min = 0;
+    store.room_bytes_min = 0;
     commit_all(&mut store, 2..=3);
     drop(store);
     assert_eq!(load(&mut open(scratch.path()).unwrap()).unwrap().1, history(3));

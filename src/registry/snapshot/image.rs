@@ -110,7 +110,7 @@ impl Image {
                 ));
             }
             for record in records.iter_mut().filter(|record| *record.node() == theirs) {
-                *record = renamed(record, &own.name);
+                *record = renamed(record, &own.name, contents.header.index);
             }
             for entry in history.iter_mut().filter(|entry| entry.transition.subject.node == theirs) {
                 *entry = retold(entry, &own.name);

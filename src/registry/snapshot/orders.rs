@@ -72,7 +72,7 @@ impl Queue {
 
 impl Writer {
     /// Carries out an order while no batch is under way.
-    pub(in crate::registry) fn carry_out(&mut self, order: Whole, stats: &WriteStats) {
+    pub(in crate::registry) fn carry_out(&mut self, order: Whole, now_ms: u64, stats: &WriteStats) {
         match order {
             Whole::Picture(reply) => {
                 reply.send(Picture::of(&self.state, self.index, self.history.entries()));
@@ -81,16 +81,16 @@ impl Writer {
                 let RestoreOrder { restoration, history, is_dry_run, reply } = *order;
                 let command = Command::Restore(Box::new(restoration));
                 let restored = match is_dry_run {
-                    true => self.rehearse(&command),
-                    false => self.restore(&command, &history, stats),
+                    true => self.rehearse(&command, now_ms),
+                    false => self.restore((&command, now_ms), &history, stats),
                 };
                 reply.send(restored);
             }
         }
     }
 
-    fn rehearse(&mut self, command: &Command) -> Result<Restored, WriteError> {
-        let moment = self.moment_of(command);
+    fn rehearse(&mut self, command: &Command, now_ms: u64) -> Result<Restored, WriteError> {
+        let moment = self.moment_of(command, now_ms);
         let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
         self.state.undo(&changes);
         Ok(Restored { index: self.index, changes })
@@ -98,11 +98,11 @@ impl Writer {
 
     fn restore(
         &mut self,
-        command: &Command,
+        (command, now_ms): (&Command, u64),
         history: &[Entry],
         stats: &WriteStats,
     ) -> Result<Restored, WriteError> {
-        let (moment, index_before) = (self.moment_of(command), self.index);
+        let (moment, index_before) = (self.moment_of(command, now_ms), self.index);
         let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
         let graft = self.history.graft(history);
         let is_later = moment.index > index_before + 1;
@@ -129,11 +129,11 @@ impl Writer {
     }
 
     /// A restoration's index is above the present one and above that of the snapshot.
-    fn moment_of(&self, command: &Command) -> Moment {
+    fn moment_of(&self, command: &Command, now_ms: u64) -> Moment {
         let of_snapshot = match command {
             Command::Restore(restoration) => restoration.index,
             _ => 0,
         };
-        Moment { index: self.index.max(of_snapshot) + 1, now_ms: self.clock.unix_ms() }
+        Moment { index: self.index.max(of_snapshot) + 1, now_ms }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster::model::{Observation, Status};
 use muster::stdx::text::Text;
 
-use crate::oracle::spec::Window;
+use crate::health::oracle::spec::Window;
 
 /// The silence of one instance.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use muster::health::Verdict;
 use muster::model::{Cause, Observation, Status};
 use muster::stdx::text::Text;
 
-use crate::oracle::spec::{RETRY, Window};
+use crate::health::oracle::spec::{RETRY, Window};
 
 /// The three versions of what there is to say about a check.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster::model::{Damping, Observation, Status};
 
-use crate::oracle::spec::{HALF_LIVES, PENALTY, ROUNDING, Window};
+use crate::health::oracle::spec::{HALF_LIVES, PENALTY, ROUNDING, Window};
 
 /// The falls of one check with damping.
 #[derive(Clone, Debug)]

@@ -10,12 +10,10 @@ use muster::model::{Check, CheckDefinition, Damping, Origin, Probe, Status};
 use muster::stdx::text::Text;
 
 use crate::chance::Chance;
+use crate::trace::At;
 
 /// The node that all checks are on.
 pub const NODE: &str = "node";
-
-/// Time since the beginning of the world.
-pub type At = Duration;
 
 /// Seconds, for the tables below.
 pub const fn s(seconds: u64) -> Duration {

@@ -6,12 +6,12 @@ use muster::health::{Due, Insight, Run, Settings, Source, Verdict};
 use muster::model::{Cause, Check, Observation, Origin, Probe, Status};
 use muster::stdx::text::Text;
 
-use crate::oracle::falls::{Falls, Telling};
-use crate::oracle::reaping::Reaping;
-use crate::oracle::runs::{CarriedRuns, Grids, Outcome, Runs};
-use crate::oracle::shown::Shown;
-use crate::oracle::silence::Silence;
-use crate::oracle::spec::{OUTPUT_BYTES, ROUNDING, Window};
+use crate::health::oracle::falls::{Falls, Telling};
+use crate::health::oracle::reaping::Reaping;
+use crate::health::oracle::runs::{CarriedRuns, Grids, Outcome, Runs};
+use crate::health::oracle::shown::Shown;
+use crate::health::oracle::silence::Silence;
+use crate::health::oracle::spec::{OUTPUT_BYTES, ROUNDING, Window};
 
 /// One check.
 #[derive(Debug)]

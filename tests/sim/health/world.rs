@@ -9,11 +9,11 @@ use muster::model::{Check, Observation, Probe, Status};
 use muster::stdx::text::Text;
 
 use crate::chance::Chance;
-use crate::mutants::Mutant;
-use crate::oracle::key_of;
-use crate::plan::{Action, At, Disk, Habit, Kind, Mood, Plan, ms, s};
-use crate::subject::{Luggage, Subject};
-use crate::trace::Trace;
+use crate::health::mutants::Mutant;
+use crate::health::oracle::key_of;
+use crate::health::plan::{Action, Disk, Habit, Kind, Mood, Plan, ms, s};
+use crate::health::subject::{Luggage, Subject};
+use crate::trace::{At, Trace};
 
 mod catalog;
 

@@ -20,10 +20,10 @@ use muster::health::{CheckKey, Due, Full, Insight, Run, Settings, Source, Verdic
 use muster::model::{Check, Observation, Status};
 use muster::stdx::text::Text;
 
-use crate::oracle::life::{Carried, Life, run_of};
-use crate::oracle::runs::Grids;
-use crate::oracle::spec::{DOUBT, HEARTBEAT, ROUNDING, STALL};
-use crate::plan::At;
+use crate::health::oracle::life::{Carried, Life, run_of};
+use crate::health::oracle::runs::Grids;
+use crate::health::oracle::spec::{DOUBT, HEARTBEAT, ROUNDING, STALL};
+use crate::trace::At;
 
 /// What should happen from one start of the process to its end.
 #[derive(Debug)]

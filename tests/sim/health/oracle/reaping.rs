@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster::model::{Check, Status};
 
-use crate::oracle::spec::{REAP_MIN, RETRY, Window};
+use crate::health::oracle::spec::{REAP_MIN, RETRY, Window};
 
 /// The time of one check in critical.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use muster::model::{Check, Observation, Status};
 use muster::stdx::text::Text;
 
 use super::{Event, World, Write};
-use crate::plan::{Disk, Kind, ms};
+use crate::health::plan::{Disk, Kind, ms};
 
 impl World<'_> {
     pub(super) fn write(&mut self, write: Write) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use muster::health::{ConnectionUse, Insight, Run};
 use muster::model::{CheckDefinition, Probe, Status};
 
-use crate::oracle::counting::Counting;
-use crate::oracle::spec::{
+use crate::health::oracle::counting::Counting;
+use crate::health::oracle::spec::{
     CONFIRM, CONFIRM_GAP_MIN, FRESH_IN, GRACE, INTERVAL_MIN, OUTPUT_BYTES, START, START_GAP,
     STEADY_WHILE_DEAD, TIMEOUT, Window,
 };

@@ -8,9 +8,10 @@ use muster::health::{Arrival, CheckKey, Due, Full, Health, Saved, Settings, Sour
 use muster::model::{Check, Observation, Status};
 use muster::stdx::text::Text;
 
-use crate::mutants::Mutant;
-use crate::oracle::{self, Judged, Oracle};
-use crate::plan::{At, NODE};
+use crate::health::mutants::Mutant;
+use crate::health::oracle::{self, Judged, Oracle};
+use crate::health::plan::NODE;
+use crate::trace::At;
 
 /// The instant that all worlds begin at; only differences to it are ever looked at.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -1,0 +1,34 @@
+//! What a registry shows: the records, the index of every topic and the history, each behind locks of its own.
+//!
+//! The writer is the only one to change them, and only after a batch is durable. Knows no store and no clock.
+
+use std::sync::Arc;
+
+use crate::catalog::update::Update;
+use crate::registry::history::History;
+use crate::registry::recover::Recovered;
+use crate::registry::topics::Topics;
+use crate::registry::views::Views;
+
+/// Everything that readers look at.
+#[derive(Clone)]
+pub struct Shown {
+    /// The records.
+    pub views: Arc<Views>,
+    /// Indexes and watchers.
+    pub topics: Arc<Topics>,
+    /// The transitions of checks that are remembered.
+    pub history: Arc<History>,
+}
+
+impl Shown {
+    /// What was stored, complete; every topic stands at the recovered index, and at most `watchers_max` may watch.
+    pub fn restored(recovered: &Recovered, watchers_max: usize) -> Shown {
+        let views = Views::new(recovered.index);
+        // Every topic stands there already, and nobody watches yet.
+        views.publish(&recovered.changes, Update::of_all(&recovered.state), recovered.index);
+        let topics = Topics::new(recovered.index, watchers_max);
+        let history = History::restored(recovered.history.clone());
+        Shown { views: Arc::new(views), topics: Arc::new(topics), history: Arc::new(history) }
+    }
+}

@@ -1,0 +1,138 @@
+//! The ground that the embedded store stands on in the simulation: the model's disk and engine, and a witness file of
+//! the very bytes that are written in earnest.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use muster::persist::embedded::ground::Ground;
+use muster::persist::embedded::{self, engine};
+use muster::persist::error::StoreError;
+use muster::persist::ledger::Seal;
+use muster::persist::witness::{self, SLOT_BYTES};
+
+use crate::registry::disk::engine::{JOURNAL, ModelEngine, SharedDisk, Slip, TABLE, hold};
+use crate::registry::mutants::Mutant;
+use crate::registry::tally::Kind;
+
+/// The witness's file.
+pub const WITNESS: &str = "witness";
+
+/// Where the store is, in words.
+const PATH: &str = "data";
+
+/// The disk as the store's ground.
+pub struct ModelGround {
+    disk: SharedDisk,
+    slip: Option<Slip>,
+    mutant: Option<Mutant>,
+}
+
+/// The engine's files as they were.
+pub struct Picture(BTreeMap<&'static str, Vec<u8>>);
+
+impl ModelGround {
+    /// Lays out an empty store on an empty disk.
+    pub fn lay_out(disk: &SharedDisk) {
+        let engine = ModelEngine::open(disk, None).expect("an empty disk opens");
+        embedded::begin(&engine).expect("nothing is armed yet");
+        let (_, slot) = witness::record(Seal::default());
+        let mut disk = hold(disk);
+        disk.write(WITNESS, 0, &[slot, slot].concat()).expect("nothing is armed yet");
+        disk.sync(WITNESS).expect("nothing is armed yet");
+        disk.sync_names().expect("nothing is armed yet");
+    }
+
+    /// The ground as a start finds it, with the last seal that its witness remembers.
+    ///
+    /// # Errors
+    /// What is wrong with the witness.
+    pub fn find(
+        disk: &SharedDisk,
+        slip: Option<Slip>,
+        mutant: Option<Mutant>,
+    ) -> Result<(ModelGround, Seal), StoreError> {
+        let damaged = |detail: &str| StoreError::Damaged { path: WITNESS.into(), detail: detail.into() };
+        let bytes = hold(disk).read(WITNESS).map_err(|error| failed(&error))?;
+        let bytes = bytes.ok_or_else(|| damaged("it is missing"))?;
+        if bytes.len() != 2 * SLOT_BYTES {
+            return Err(damaged("it has another length"));
+        }
+        let seen = witness::newest(&bytes).ok_or_else(|| damaged("neither of its two records reads"))?;
+        let seen = if mutant == Some(Mutant::HeedsNoWitness) { Seal::default() } else { seen };
+        Ok((ModelGround { disk: disk.clone(), slip, mutant }, seen))
+    }
+}
+
+impl Ground for ModelGround {
+    type Engine = ModelEngine;
+    type Rescue = Picture;
+
+    fn path(&self) -> &Path {
+        PATH.as_ref()
+    }
+
+    fn open_engine(&mut self) -> Result<(ModelEngine, Picture), StoreError> {
+        let look = |name: &'static str| Some((name, hold(&self.disk).look(name)?.to_vec()));
+        let picture = Picture([JOURNAL, TABLE].into_iter().filter_map(look).collect());
+        if picture.0.is_empty() {
+            return Err(StoreError::Damaged { path: PATH.into(), detail: "the rows are missing".into() });
+        }
+        match ModelEngine::open(&self.disk, self.slip) {
+            Ok(engine) => Ok((engine, picture)),
+            Err(fault) => {
+                self.restore(picture);
+                Err(match fault {
+                    engine::Fault::Room(detail) => StoreError::Full { path: PATH.into(), detail },
+                    engine::Fault::Content(detail) => StoreError::Damaged { path: PATH.into(), detail },
+                    engine::Fault::Disk(detail) => StoreError::Failed { path: PATH.into(), detail },
+                    engine::Fault::Stopped => unreachable!("it is not open yet"),
+                })
+            }
+        }
+    }
+
+    fn release(&mut self, _: Picture) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn restore(&mut self, picture: Picture) {
+        if self.mutant == Some(Mutant::PutsNothingBack) {
+            return;
+        }
+        // Whoever dies here is found out at the next start; what went wrong before is told already.
+        hold(&self.disk).swap_in(&picture.0).ok();
+    }
+
+    fn drop_last_batch(&mut self) -> Result<(), StoreError> {
+        let mut disk = hold(&self.disk);
+        let length = disk.look(JOURNAL).map_or(0, <[u8]>::len);
+        let cut = disk.set_length(JOURNAL, length.saturating_sub(1)).and_then(|()| disk.sync(JOURNAL));
+        cut.map_err(|error| failed(&error))
+    }
+
+    fn require_room(&self, _: u64) -> Result<(), StoreError> {
+        let disk = hold(&self.disk);
+        if disk.is_full && !disk.is_dead {
+            Kind::NoRoom.count();
+            return Err(StoreError::Full { path: PATH.into(), detail: "nothing is free".into() });
+        }
+        Ok(())
+    }
+
+    fn try_out_room(&self) -> Result<(), StoreError> {
+        self.require_room(0)
+    }
+
+    fn remember(&mut self, seal: Seal) -> Result<(), StoreError> {
+        let (at, slot) = witness::record(seal);
+        hold(&self.disk).write(WITNESS, at as usize, &slot).map_err(|error| failed(&error))
+    }
+
+    fn allocated_bytes(&self) -> u64 {
+        hold(&self.disk).picture().values().map(|bytes| bytes.len() as u64).sum()
+    }
+}
+
+fn failed(error: &std::io::Error) -> StoreError {
+    StoreError::Failed { path: WITNESS.into(), detail: error.to_string() }
+}

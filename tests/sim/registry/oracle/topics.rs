@@ -1,0 +1,123 @@
+//! What an answer about each topic depends on, as numbers that differ when it does.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use muster::catalog::topic::Topic;
+use muster::model::{Indexes, Status};
+use muster::stdx::text::Text;
+
+use crate::registry::oracle::Catalog;
+
+/// Every topic that the plans can move, and some that nobody ever does.
+pub fn universe(own_names: &[&str]) -> Vec<Topic> {
+    let mut topics = vec![Topic::Nodes, Topic::Services, Topic::State(None)];
+    topics.extend([Status::Passing, Status::Warning, Status::Critical].map(|it| Topic::State(Some(it))));
+    for node in ["n1", "n2", "n3", "nobody"].iter().chain(own_names) {
+        topics.extend([Topic::Node((*node).into()), Topic::NodeChecks((*node).into())]);
+    }
+    for service in ["web", "db", "consul", "nothing"] {
+        let service: Text = service.into();
+        topics.push(Topic::Service(service.clone()));
+        topics.push(Topic::Health(service.clone()));
+        topics.push(Topic::ServiceChecks(service));
+    }
+    topics
+}
+
+impl Catalog {
+    /// What is answered about a topic: two answers that differ have two numbers.
+    pub fn answer(&self, topic: &Topic) -> u64 {
+        let mut sum = Sum::default();
+        match topic {
+            Topic::Nodes => self.nodes.iter().for_each(|(key, it)| sum.add(key, it.indexes)),
+            Topic::Services => {
+                let mut names: BTreeSet<(Text, Option<&Text>)> = BTreeSet::new();
+                for service in self.services.values() {
+                    let tags = service.tags.iter().map(Some).chain([None]);
+                    names.extend(tags.map(|tag| (service.name.folded(), tag)));
+                }
+                names.hash(&mut sum.0);
+            }
+            Topic::Node(key) => {
+                self.nodes.get(key).iter().for_each(|it| sum.add(key, it.indexes));
+                let on_it = self.services.iter().filter(|(place, _)| place.0 == *key);
+                on_it.for_each(|(place, it)| sum.add(&place.1, it.indexes));
+            }
+            Topic::NodeChecks(key) => {
+                let on_it = self.checks.iter().filter(|(place, _)| place.0 == *key);
+                on_it.for_each(|(place, it)| sum.add(&place.1, it.indexes));
+            }
+            Topic::Service(name) => self.add_instances(&mut sum, name, |_, _, _| {}),
+            Topic::Health(name) => self.add_instances(&mut sum, name, |sum, node, id| {
+                for ((on, check_id), check) in &self.checks {
+                    if on == node && (check.is_node_level() || check.service_id == *id) {
+                        sum.add(check_id, check.indexes);
+                    }
+                }
+            }),
+            Topic::ServiceChecks(name) => {
+                for (place, service) in self.services.iter().filter(|(_, it)| it.name.folded() == *name) {
+                    for ((on, check_id), check) in &self.checks {
+                        if *on == place.0 && check.service_id == service.id {
+                            sum.add(check_id, check.indexes);
+                        }
+                    }
+                }
+            }
+            Topic::State(status) => {
+                let in_it =
+                    self.checks.iter().filter(|(_, it)| status.is_none_or(|status| it.status == status));
+                in_it.for_each(|((node, id), it)| {
+                    node.hash(&mut sum.0);
+                    sum.add(id, it.indexes);
+                });
+            }
+        }
+        sum.0.finish()
+    }
+
+    /// Everything that may move a topic: while it stands, whoever watches is left in peace.
+    pub fn surroundings(&self, topic: &Topic) -> u64 {
+        let mut sum = Sum::default();
+        let nodes: Option<BTreeSet<Text>> = match topic {
+            Topic::Node(key) | Topic::NodeChecks(key) => Some([key.clone()].into()),
+            Topic::Service(name) | Topic::Health(name) | Topic::ServiceChecks(name) => {
+                let of_name = self.services.iter().filter(|(_, it)| it.name.folded() == *name);
+                Some(of_name.map(|(place, _)| place.0.clone()).collect())
+            }
+            Topic::Nodes | Topic::Services | Topic::State(_) => None,
+        };
+        let is_near = |node: &Text| nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
+        let nodes = self.nodes.iter().filter(|(key, _)| is_near(key));
+        nodes.for_each(|(key, it)| sum.add(key, it.indexes));
+        if *topic != Topic::Nodes {
+            let services = self.services.iter().filter(|(place, _)| is_near(&place.0));
+            services.for_each(|(place, it)| sum.add(&place.1, it.indexes));
+        }
+        if !matches!(topic, Topic::Nodes | Topic::Services | Topic::Node(_) | Topic::Service(_)) {
+            let checks = self.checks.iter().filter(|(place, _)| is_near(&place.0));
+            checks.for_each(|(place, it)| sum.add(&place.1, it.indexes));
+        }
+        sum.0.finish()
+    }
+
+    fn add_instances(&self, sum: &mut Sum, name: &Text, more: impl Fn(&mut Sum, &Text, &Text)) {
+        for ((node, id), service) in self.services.iter().filter(|(_, it)| it.name.folded() == *name) {
+            self.nodes.get(node).iter().for_each(|it| sum.add(node, it.indexes));
+            sum.add(id, service.indexes);
+            more(sum, node, id);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sum(DefaultHasher);
+
+impl Sum {
+    /// A record: no other has its name and indexes.
+    fn add(&mut self, name: &Text, indexes: Indexes) {
+        name.hash(&mut self.0);
+        (indexes.create, indexes.modify).hash(&mut self.0);
+    }
+}

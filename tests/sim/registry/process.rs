@@ -1,0 +1,171 @@
+//! One process: the registry as it starts in earnest, without threads, on the model's disk.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use muster::catalog::change::Change;
+use muster::catalog::state::Bounds;
+use muster::model::{Check, Command, Node, Service};
+use muster::persist::change::Change as RowChange;
+use muster::persist::embedded::{EmbeddedStore, Limits};
+use muster::persist::error::StoreError;
+use muster::persist::store::Store;
+use muster::registry::error::WriteError;
+use muster::registry::own_node::OwnNode;
+use muster::registry::recover::recover;
+use muster::registry::shown::Shown;
+use muster::registry::waking::Waking;
+use muster::registry::write::{Follower, Jobs, News, Queue, Reply, WAITING_MAX, Writer, queue};
+use muster::stdx::text::Text;
+use muster::sys::oneshot::Receiver;
+
+use crate::registry::commands::OWN_ID;
+use crate::registry::disk::engine::{SharedDisk, Slip};
+use crate::registry::disk::ground::ModelGround;
+use crate::registry::mutants::Mutant;
+use crate::registry::spoiled::Spoiled;
+
+/// Watchers at a time: more than there ever are.
+const WATCHERS_MAX: usize = 1_000;
+
+/// A running registry.
+pub struct Process {
+    writer: Writer,
+    jobs: Jobs,
+    queue: Queue,
+    /// What readers see.
+    pub shown: Shown,
+    /// Rows that the store held at the start.
+    pub rows_at_start: u64,
+    /// The index that the store gave at the start.
+    pub index_at_start: u64,
+    /// What removes the rows beside the records, as every start does.
+    pub removals: Vec<RowChange>,
+    follower: Arc<Mutex<Mirror>>,
+}
+
+/// What a start is given.
+pub struct Setting<'a> {
+    pub disk: &'a SharedDisk,
+    pub own_name: &'a str,
+    pub nodes_max: usize,
+    pub slip: Option<Slip>,
+    pub mutant: Option<Mutant>,
+}
+
+/// Who the agent is when it is called `name`.
+pub fn own_node(name: &str) -> OwnNode {
+    OwnNode { name: name.into(), id: OWN_ID.into(), address: "127.0.0.1".into(), datacenter: "dc1".into() }
+}
+
+impl Process {
+    /// Loads everything and shows it, as a registry does before it serves.
+    ///
+    /// # Errors
+    /// What the store finds wrong.
+    pub fn start(setting: &Setting<'_>) -> Result<Process, StoreError> {
+        let Setting { disk, own_name, nodes_max, slip, mutant } = *setting;
+        let is = |it| mutant == Some(it);
+        let (ground, seen) = ModelGround::find(disk, slip, mutant)?;
+        let limits = Limits { room_bytes_min: 1, ..Limits::default() };
+        let store = EmbeddedStore::on(ground, seen, limits)?;
+        let mut store = Spoiled::new(store, mutant);
+        let bounds = Bounds { nodes_max, ..Bounds::default() };
+        let mut recovered = recover(&mut store, &own_node(own_name), bounds)?;
+        let rows_at_start = store.describe().rows;
+        if is(Mutant::StartsWithoutHistory) {
+            recovered.history.clear();
+        }
+        if is(Mutant::StartsTooLow) {
+            recovered.index = recovered.index.saturating_sub(1);
+        }
+        let shown = Shown::restored(&recovered, WATCHERS_MAX);
+        let follower = Arc::new(Mutex::new(Mirror::of(&recovered.changes)));
+        let followers: Vec<Box<dyn Follower>> = vec![Box::new(MirrorFollower(follower.clone()))];
+        let (queue, jobs) = queue(WAITING_MAX);
+        let index_at_start = recovered.index;
+        let removals = recovered.carried.removals();
+        let truth = (recovered.state, recovered.index);
+        let writer =
+            Writer::new(truth, Box::new(store), &shown, Waking::on_the_spot(), followers, Box::new(|_| {}));
+        Ok(Process { writer, jobs, queue, shown, rows_at_start, index_at_start, removals, follower })
+    }
+
+    /// Hands in a command; it is carried out in the next [`Process::turn`].
+    ///
+    /// # Errors
+    /// When too many wait.
+    pub fn submit(&self, command: Command) -> Result<Receiver<Reply>, WriteError> {
+        self.queue.submit(command)
+    }
+
+    /// Hands in rows beside the records.
+    ///
+    /// # Errors
+    /// When too many wait.
+    pub fn submit_rows(&self, rows: Vec<RowChange>) -> Result<Receiver<Reply>, WriteError> {
+        self.queue.submit_rows(rows)
+    }
+
+    /// The writer takes what waits, as one batch; tells whether anything did.
+    pub fn turn(&mut self, now_ms: u64) -> bool {
+        self.writer.turn(&self.jobs, now_ms)
+    }
+
+    /// What followers were told that does not fit what they were told before.
+    pub fn contradiction(&self) -> Option<String> {
+        self.follower.lock().expect("no holder panics").contradiction.take()
+    }
+}
+
+/// All that a follower knows from what it is told.
+#[derive(Default)]
+struct Mirror {
+    nodes: BTreeMap<Text, Arc<Node>>,
+    services: BTreeMap<(Text, Text), Arc<Service>>,
+    checks: BTreeMap<(Text, Text), Arc<Check>>,
+    contradiction: Option<String>,
+}
+
+struct MirrorFollower(Arc<Mutex<Mirror>>);
+
+impl Follower for MirrorFollower {
+    fn follow(&mut self, news: &News<'_>) {
+        let mut mirror = self.0.lock().expect("no holder panics");
+        news.changes.iter().for_each(|change| mirror.absorb(change));
+    }
+}
+
+impl Mirror {
+    fn of(changes: &[Change]) -> Mirror {
+        let mut mirror = Mirror::default();
+        changes.iter().for_each(|change| mirror.absorb(change));
+        mirror
+    }
+
+    fn absorb(&mut self, change: &Change) {
+        let fits = match change.clone() {
+            Change::Node { key, before, after } => put(&mut self.nodes, key, before, after),
+            Change::Service { node, id, before, after } => put(&mut self.services, (node, id), before, after),
+            Change::Check { node, id, before, after } => put(&mut self.checks, (node, id), before, after),
+        };
+        if !fits {
+            self.contradiction
+                .get_or_insert_with(|| format!("a follower knows another face before {change:?}"));
+        }
+    }
+}
+
+/// Puts the new face in place; tells whether the old one was there.
+fn put<K: Ord, V: PartialEq>(
+    table: &mut BTreeMap<K, V>,
+    key: K,
+    before: Option<V>,
+    after: Option<V>,
+) -> bool {
+    let known = match after {
+        Some(after) => table.insert(key, after),
+        None => table.remove(&key),
+    };
+    known == before
+}

@@ -1,0 +1,96 @@
+//! Every kind of fault there is, and how often each has really happened: a fault that never strikes proves nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Kind {
+    /// The process is killed between two batches; what it wrote stays.
+    Killed,
+    /// The process is killed within a call to the disk: before it, after it, or with a write half done.
+    KilledWithin,
+    /// The power fails: writes that were not synced are gone.
+    Forgotten,
+    /// The power fails: of what was not synced, a write is there in part.
+    Torn,
+    /// The power fails: of what was not synced, later writes are there and earlier ones are not.
+    Reordered,
+    /// The disk has no room, and the store sees it before it writes.
+    NoRoom,
+    /// The disk has no room for all of a write: a part of it is there.
+    NoRoomHalfWay,
+    /// The disk says that it has no room after it has taken everything.
+    NoRoomAfterwards,
+    /// A write fails, with a part of it on the disk.
+    WriteFails,
+    /// A sync fails, and what it was for is never written, whatever later syncs say.
+    SyncFails,
+    /// A read fails when the store is opened.
+    ReadFails,
+    /// A sync takes seconds; writers crowd meanwhile.
+    Slow,
+    /// The engine's background thread stops: it takes no more writes until it is opened again.
+    EngineStops,
+    /// A start is cut short, within whatever it does to the disk.
+    StartCut,
+    /// A bit of a file flips while nothing runs.
+    Flipped,
+    /// A file is shorter than it was.
+    Truncated,
+    /// A file is gone.
+    FileGone,
+    /// The engine gives back a row too few.
+    RowGone,
+    /// The engine gives back a row that was deleted or never was.
+    RowTooMany,
+    /// The engine gives back a row with another value.
+    RowAltered,
+    /// The calendar is set, back or forth.
+    ClockSet,
+    /// The agent's node has another name after a restart.
+    Renamed,
+}
+
+/// How many kinds there are.
+const KINDS: usize = Kind::Renamed as usize + 1;
+
+static COUNTS: [AtomicU64; KINDS] = [const { AtomicU64::new(0) }; KINDS];
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; KINDS] = [
+        Kind::Killed,
+        Kind::KilledWithin,
+        Kind::Forgotten,
+        Kind::Torn,
+        Kind::Reordered,
+        Kind::NoRoom,
+        Kind::NoRoomHalfWay,
+        Kind::NoRoomAfterwards,
+        Kind::WriteFails,
+        Kind::SyncFails,
+        Kind::ReadFails,
+        Kind::Slow,
+        Kind::EngineStops,
+        Kind::StartCut,
+        Kind::Flipped,
+        Kind::Truncated,
+        Kind::FileGone,
+        Kind::RowGone,
+        Kind::RowTooMany,
+        Kind::RowAltered,
+        Kind::ClockSet,
+        Kind::Renamed,
+    ];
+
+    /// It has struck.
+    pub fn count(self) {
+        COUNTS[self as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has struck in this process.
+    pub fn counted(self) -> u64 {
+        COUNTS[self as usize].load(Ordering::Relaxed)
+    }
+}

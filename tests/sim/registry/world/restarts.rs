@@ -1,0 +1,242 @@
+//! Ends and starts of processes, and what a start must find.
+
+use std::collections::BTreeMap;
+
+use muster::persist::error::StoreError;
+
+use super::{Judged, Outcome, World, own_node};
+use crate::registry::commands::OWN_ID;
+use crate::registry::disk::Disk;
+use crate::registry::disk::engine::Slip;
+use crate::registry::oracle::{Catalog, compare};
+use crate::registry::plan::{End, Harm, OWN_NAMES, Restart};
+use crate::registry::process::{Process, Setting};
+use crate::registry::tally::Kind;
+
+/// Starts that are tried one after the other; every fault strikes once, so that more are never needed.
+const STARTS_MAX: usize = 8;
+
+/// What a start may trip over.
+#[derive(Default)]
+struct Trouble {
+    /// The files as they were before they were harmed, if they were.
+    copy: Option<BTreeMap<String, Vec<u8>>>,
+    slip: Option<Slip>,
+}
+
+impl World<'_> {
+    /// Nothing runs any more, and nothing bad is going to happen.
+    pub(super) fn end_process(&mut self) {
+        self.process = None;
+        self.with_disk(|disk| {
+            disk.disarm();
+            disk.is_full = false;
+            disk.restart();
+        });
+    }
+
+    /// The process has ended within a call, and starts again.
+    pub(super) fn start_after_death(&mut self) -> Judged {
+        self.trace.note(self.now, None, || "  the process ended within this".into());
+        self.end_process();
+        self.start_calmly()
+    }
+
+    /// A start that nothing disturbs.
+    pub(super) fn start_calmly(&mut self) -> Judged {
+        self.start(Trouble::default())
+    }
+
+    pub(super) fn restart(&mut self, restart: &Restart) -> Judged {
+        self.process = None;
+        let copy = self.with_disk(|disk| {
+            disk.disarm();
+            match restart.end {
+                End::Killed => Kind::Killed.count(),
+                End::PowerCut => disk.is_cut = true,
+                End::Orderly => {}
+            }
+            let is_cut = disk.loses_unsynced();
+            disk.restart();
+            let copy = disk.picture();
+            // Damage to what was safe, with the power failing as well, is beyond any promise.
+            let harm = restart.harm.filter(|_| !is_cut);
+            harm.iter().for_each(|harm| harm.strike(disk));
+            if let Some((fault, calls)) = restart.fault {
+                disk.arm(fault, calls);
+            }
+            Some(copy).filter(|copy| *copy != disk.picture())
+        });
+        if let Some(name) = restart.name
+            && OWN_NAMES[name] != self.own_name
+        {
+            Kind::Renamed.count();
+            self.own_name = OWN_NAMES[name];
+        }
+        self.start(Trouble { copy, slip: restart.slip })
+    }
+
+    /// Starts until a process serves.
+    fn start(&mut self, mut trouble: Trouble) -> Judged {
+        self.is_serving = false;
+        for _ in 0..STARTS_MAX {
+            if let Some(process) = self.try_start(&mut trouble)? {
+                self.judge_start(&process)?;
+                self.process = Some(process);
+                if self.settle_in()? {
+                    self.is_serving = true;
+                    let topics = self.process().shown.topics.clone();
+                    return self.watchers.after_start(&topics, &self.truth);
+                }
+            }
+        }
+        Err(format!("no process serves after {STARTS_MAX} starts"))
+    }
+
+    /// One start; `None` when it had to fail, with its cause out of the way.
+    fn try_start(&mut self, trouble: &mut Trouble) -> Result<Option<Process>, String> {
+        let (before, armed) = self.with_disk(|disk| (disk.picture(), disk.armed()));
+        let setting = Setting {
+            disk: &self.disk,
+            own_name: self.own_name,
+            nodes_max: self.plan.nodes_max,
+            slip: trouble.slip,
+            mutant: self.mutant,
+        };
+        let started = Process::start(&setting);
+        let (is_dead, is_armed, is_full) =
+            self.with_disk(|disk| (disk.is_dead, disk.is_armed(), disk.is_full));
+        let has_struck = armed.is_some() && !is_armed;
+        if is_dead {
+            Kind::StartCut.count();
+            self.trace.note(self.now, None, || "  the start is cut short".into());
+            self.with_disk(|disk| disk.restart());
+            return Ok(None);
+        }
+        let error = match started {
+            Ok(process) => return Ok(Some(process)),
+            Err(error) => error,
+        };
+        self.trace.note(self.now, None, || format!("  no start: {error}"));
+        let has_reason = trouble.copy.is_some() || trouble.slip.is_some() || has_struck || is_full;
+        if !has_reason {
+            return Err(format!("a start is refused for no reason: {error}"));
+        }
+        if matches!(error, StoreError::Damaged { .. }) && !has_struck {
+            self.judge_untouched(&before)?;
+        }
+        // First whatever struck this start is over, and then there is only the damage itself.
+        if !has_struck && let Some(copy) = trouble.copy.take() {
+            self.with_disk(|disk| disk.put_back(&copy));
+        }
+        if !has_struck {
+            trouble.slip = None;
+        }
+        self.with_disk(|disk| disk.is_full = false);
+        Ok(None)
+    }
+
+    /// A start that refuses leaves every file as it was.
+    fn judge_untouched(&self, before: &BTreeMap<String, Vec<u8>>) -> Judged {
+        let after = self.with_disk(|disk| disk.picture());
+        let changed = before.iter().find(|(name, bytes)| after.get(*name) != Some(*bytes));
+        match changed {
+            Some((name, _)) => Err(format!("a start that was refused has changed {name}")),
+            None => Ok(()),
+        }
+    }
+
+    /// What a start shows is what was acknowledged, or that and one batch of which nobody was told, whole.
+    fn judge_start(&mut self, process: &Process) -> Judged {
+        let renamed = |mut catalog: Catalog| {
+            catalog.rename_own(&self.own_name.into());
+            catalog
+        };
+        let possible: Vec<Catalog> =
+            [self.truth.clone()].into_iter().chain(self.doubts.drain(..)).map(renamed).collect();
+        let judged: Vec<Judged> = possible.iter().map(|it| fits(it, process)).collect();
+        let Some(found) = judged.iter().position(|it| it.is_ok()) else {
+            let [first, ..] = &judged[..] else { unreachable!("there is always the truth") };
+            let others = judged.len() - 1;
+            let complaint = first.clone().expect_err("nothing fits");
+            return Err(format!(
+                "a start shows what was never acknowledged ({others} others possible): {complaint}"
+            ));
+        };
+        if found > 0 {
+            self.trace.note(self.now, None, || "  the batch whose end nobody knew is there".into());
+        }
+        self.truth = possible.into_iter().nth(found).expect("it was found there");
+        (self.has_failed, self.is_troubled) = (false, false);
+        Ok(())
+    }
+
+    /// The agent puts its own node in and removes what the last process left for this one; tells whether it could.
+    fn settle_in(&mut self) -> Result<bool, String> {
+        let registration = own_node(self.own_name).registration();
+        let removals = self.process().removals.clone();
+        for (commands, rows) in [(vec![registration], vec![]), (vec![], removals)] {
+            if commands.is_empty() && rows.is_empty() {
+                continue;
+            }
+            let outcome = self.batch(&commands, &rows)?;
+            let id = self.truth.nodes.get(&self.truth.own).map(|it| it.id.as_str());
+            if matches!(outcome, Outcome::Done) && id != Some(OWN_ID) {
+                return Err("the agent cannot register its own node, so that it never starts again".into());
+            }
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Died | Outcome::Refused => {
+                    self.end_process();
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a process shows this catalog and no other.
+fn fits(catalog: &Catalog, process: &Process) -> Judged {
+    compare(catalog, &process.shown)?;
+    if catalog.index != process.index_at_start {
+        return Err(format!("index {} is at {}", catalog.index, process.index_at_start));
+    }
+    if catalog.rows() as u64 != process.rows_at_start {
+        return Err(format!("{} rows are {}", catalog.rows(), process.rows_at_start));
+    }
+    let mut beside: Vec<&str> = process.removals.iter().map(|it| it.key.as_str()).collect();
+    beside.sort_unstable();
+    let mut expected: Vec<&str> = catalog.beside.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    if beside != expected {
+        return Err(format!("beside the records should be {expected:?}, and is {beside:?}"));
+    }
+    Ok(())
+}
+
+impl Harm {
+    fn strike(self, disk: &mut Disk) {
+        let before = disk.picture();
+        match self {
+            Harm::Flip(name, share) => disk.harm(name, |bytes| {
+                let bit = bytes.len() * 8 * share / 65_536;
+                if let Some(byte) = bytes.get_mut(bit / 8) {
+                    *byte ^= 1 << (bit % 8);
+                }
+            }),
+            Harm::Truncate(name, share) => disk.harm(name, |bytes| {
+                let length = bytes.len() * share / 65_536;
+                bytes.truncate(length);
+            }),
+            Harm::Lose(name) => disk.lose(name),
+        }
+        if before != disk.picture() {
+            match self {
+                Harm::Flip(..) => Kind::Flipped.count(),
+                Harm::Truncate(..) => Kind::Truncated.count(),
+                Harm::Lose(_) => Kind::FileGone.count(),
+            }
+        }
+    }
+}
