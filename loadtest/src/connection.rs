@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::framing::Answer;
+use crate::framing::{self, Answer};
 
 /// How long a server may take to accept; a second lets a lost SYN be sent again.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(3);
@@ -14,15 +14,17 @@ const CONNECT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long a request may wait for room in the socket. Requests are small, so this is a server that reads nothing.
 const SEND_WAIT_MAX: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
-/// Memory kept between two answers; what a large answer took beyond it is given back.
-const RECEIVED_KEPT_BYTES: usize = 16 * 1024;
+/// Bytes of one read.
+const READ_BYTES: usize = 256 * 1024;
 
 /// A connection that never blocks on reading.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// The beginning of an answer that did not come in one read.
-    received: Vec<u8>,
+    /// Memory for an answer that did not come in one read, empty while there is none.
+    partial: Vec<u8>,
+    /// Bytes of `partial` that have been received.
+    filled: usize,
 }
 
 impl Connection {
@@ -32,7 +34,7 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&address, CONNECT_WAIT_MAX)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, received: Vec::new() })
+        Ok(Self { stream, partial: Vec::new(), filled: 0 })
     }
 
     /// The socket, to be waited for.
@@ -75,35 +77,70 @@ impl Connection {
         }
     }
 
-    /// Reads once, through `buffer`, and hands a whole answer to `take`. `None` while it is incomplete.
+    /// Reads once and hands a whole answer to `take`. `None` while it is incomplete.
     ///
     /// # Errors
     /// The connection ended, or what came is no answer, in words that can be counted. The connection is of no further use.
     pub fn receive<T>(
         &mut self,
-        buffer: &mut [u8],
+        buffers: &mut Buffers,
         take: impl FnOnce(&Answer<'_>) -> T,
     ) -> Result<Option<T>, String> {
-        let read = self.read(buffer)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        if !self.received.is_empty() {
-            self.received.extend_from_slice(&buffer[..read]);
-        }
-        let input = if self.received.is_empty() { &buffer[..read] } else { &self.received[..] };
-        let Some(answer) = Answer::read(input).map_err(|error| error.to_string())? else {
-            if self.received.is_empty() {
-                self.received.extend_from_slice(&buffer[..read]);
+        if self.partial.is_empty() {
+            let read = self.read(&mut buffers.once)?;
+            let input = &buffers.once[..read];
+            if read > 0
+                && let Some(answer) = whole(input)?
+            {
+                return Ok(Some(take(&answer)));
+            }
+            if read > 0 {
+                self.partial = buffers.spare.pop().unwrap_or_default();
+                let bytes = framing::bytes_expected(input).map_err(|error| error.to_string())?;
+                self.grow(bytes.unwrap_or(2 * read));
+                self.partial[..read].copy_from_slice(&buffers.once[..read]);
+                self.filled = read;
             }
             return Ok(None);
-        };
-        if answer.bytes < input.len() {
-            return Err("more bytes than the answer has".into());
         }
+        self.grow(self.filled + 1);
+        let (filled, mut partial) = (self.filled, std::mem::take(&mut self.partial));
+        let read = self.read(&mut partial[filled..]);
+        self.partial = partial;
+        self.filled += read?;
+        let Some(answer) = whole(&self.partial[..self.filled])? else { return Ok(None) };
         let taken = take(&answer);
-        self.received.clear();
-        self.received.shrink_to(RECEIVED_KEPT_BYTES);
+        buffers.spare.push(std::mem::take(&mut self.partial));
         Ok(Some(taken))
+    }
+
+    /// Makes room for so many bytes, and for as many again as there were.
+    fn grow(&mut self, bytes: usize) {
+        if self.partial.len() < bytes {
+            self.partial.resize(bytes.max(2 * self.partial.len()), 0);
+        }
+    }
+}
+
+/// The answer that `input` is.
+fn whole(input: &[u8]) -> Result<Option<Answer<'_>>, String> {
+    let answer = Answer::read(input).map_err(|error| error.to_string())?;
+    match answer {
+        Some(answer) if answer.bytes < input.len() => Err("more bytes than the answer has".into()),
+        answer => Ok(answer),
+    }
+}
+
+/// Memory that the connections of one thread read into. What a large answer took is used for the next one: a fresh
+/// piece of memory costs more than all the rest of reading.
+pub struct Buffers {
+    /// Where each first read of an answer goes; nearly all end there.
+    pub once: Vec<u8>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { once: vec![0; READ_BYTES], spare: Vec::new() }
     }
 }

@@ -131,6 +131,18 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// How long the answer at the front of `input` is going to be, if its head says so.
+///
+/// # Errors
+/// What stands there is no answer.
+pub fn bytes_expected(input: &[u8]) -> Result<Option<usize>, Malformed> {
+    let head = Head::read(input)?;
+    Ok(head.and_then(|head| match head.body {
+        BodyLength::Known(length) => Some(head.bytes + length),
+        BodyLength::Chunked => None,
+    }))
+}
+
 /// Bytes of a whole chunked body, its last empty line included; nothing while it is incomplete.
 fn chunked_length(input: &[u8]) -> Result<Option<usize>, Malformed> {
     let mut at = 0;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::connection::Connection;
+use crate::connection::{Buffers, Connection};
 use crate::crowd::Crowd;
 use crate::load::{self, Question, Target};
 use crate::poller::Poller;
@@ -205,7 +205,7 @@ fn question(address: SocketAddr) -> Result<Question, String> {
 
 /// So many watchers that have seen the present and wait for what comes.
 fn park(address: SocketAddr, how: How, count: usize) -> Result<Vec<Watcher>, String> {
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffers = Buffers::default();
     let mut watchers = Vec::with_capacity(count);
     let mut poller = Poller::new().map_err(|error| error.to_string())?;
     for number in 0..count {
@@ -214,7 +214,7 @@ fn park(address: SocketAddr, how: How, count: usize) -> Result<Vec<Watcher>, Str
         let mut watcher = Watcher::new(connection, how);
         watcher.ask(address, "mem").map_err(|error| error.to_string())?;
         let deadline = Instant::now() + SETTLE_WAIT_MAX;
-        while watcher.read(&mut buffer)? == Progress::Nothing {
+        while watcher.read(&mut buffers)? == Progress::Nothing {
             if Instant::now() > deadline {
                 return Err(format!("the watcher {number} is not told of the present"));
             }

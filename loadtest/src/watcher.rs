@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use memchr::memmem;
 use serde::Deserialize;
 
-use crate::connection::Connection;
+use crate::connection::{Buffers, Connection};
 use crate::events::Events;
 
 /// How long a server may hold a question that nothing answers.
@@ -70,15 +70,15 @@ impl Watcher {
         self.connection.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())
     }
 
-    /// Reads once, through `buffer`.
+    /// Reads once.
     ///
     /// # Errors
     /// The connection ended, or what came is not what was asked for.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Progress, String> {
+    pub fn read(&mut self, buffers: &mut Buffers) -> Result<Progress, String> {
         if self.how == How::Stream {
-            return self.read_events(buffer);
+            return self.read_events(&mut buffers.once);
         }
-        let answer = self.connection.receive(buffer, |answer| {
+        let answer = self.connection.receive(buffers, |answer| {
             let body = answer.body();
             (answer.head.status, answer.head.index, latest_change(&body), answer.bytes)
         })?;

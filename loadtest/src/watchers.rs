@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Buffers, Connection};
 use crate::figures::{Figures, Row, Usage};
 use crate::load::Target;
 use crate::poller::Poller;
@@ -20,9 +20,6 @@ use crate::process::Process;
 use crate::progress::Progress as Bar;
 use crate::seed;
 use crate::watcher::{How, Progress, Watcher};
-
-/// Read at once.
-const READ_BYTES: usize = 256 * 1024;
 
 /// How long everybody may take to see a change, or to ask for the first time.
 const SEEN_WAIT_MAX_NS: u64 = 30_000_000_000;
@@ -171,7 +168,7 @@ fn watch_share(watch: &Watch, address: SocketAddr, count: usize, shared: &Shared
         watcher.ask(address, &watch.service)?;
         watchers.push(watcher);
     }
-    let (mut row, mut buffer) = (Row::default(), vec![0; READ_BYTES]);
+    let (mut row, mut buffers) = (Row::default(), Buffers::default());
     // Those who have read and not asked again: reading goes first, because it is what is measured.
     let (mut ready, mut to_ask) = (Vec::new(), Vec::new());
     while !shared.done.load(SeqCst) {
@@ -188,7 +185,7 @@ fn watch_share(watch: &Watch, address: SocketAddr, count: usize, shared: &Shared
         }
         for number in ready.drain(..) {
             let watcher = &mut watchers[number];
-            match watcher.read(&mut buffer) {
+            match watcher.read(&mut buffers) {
                 Ok(Progress::Nothing) => {}
                 Ok(Progress::State { change, bytes }) => {
                     see(watcher, change, bytes, &mut row, shared);

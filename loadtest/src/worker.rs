@@ -9,15 +9,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Buffers, Connection};
 use crate::figures::{Row, Slot};
 use crate::load::Question;
 use crate::poller::Poller;
 use crate::template::mix;
 use crate::verdict::Judge;
-
-/// Read at once: more than most answers, less than a core's cache.
-const READ_BYTES: usize = 256 * 1024;
 
 /// The longest sleep, so that the end is noticed.
 const SLEEP_MAX_NS: u64 = 50_000_000;
@@ -62,7 +59,7 @@ pub struct Worker<'a> {
     waiting: usize,
     issued: u64,
     request: Vec<u8>,
-    buffer: Vec<u8>,
+    buffers: Buffers,
     /// What came of each kind of request.
     pub rows: Vec<Row>,
     /// The course of the run.
@@ -102,7 +99,7 @@ impl<'a> Worker<'a> {
             waiting: 0,
             issued: 0,
             request: Vec::new(),
-            buffer: vec![0; READ_BYTES],
+            buffers: Buffers::default(),
             rows: vec![Row::default(); questions.len()],
             slots: Vec::new(),
         };
@@ -180,7 +177,7 @@ impl<'a> Worker<'a> {
         };
         let judge = &mut self.judges[question];
         let outcome = connection
-            .receive(&mut self.buffer, |answer| (judge.judge(answer), answer.bytes, answer.head.close));
+            .receive(&mut self.buffers, |answer| (judge.judge(answer), answer.bytes, answer.head.close));
         match outcome {
             Ok(None) => {}
             Ok(Some((verdict, bytes, close))) => {
