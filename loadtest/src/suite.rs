@@ -48,7 +48,7 @@ pub const SHORT: &[Entry] = &[
     entry("registration", REGISTRIES, 5, 2.0),
     entry("registration-alone", REGISTRIES, 5, 1.0),
     entry("mixed", REGISTRIES, 5, 2.0),
-    entry("fan-out", MUSTER, 1, 0.0),
+    entry("fan-out", REGISTRIES, 1, 0.0),
     entry("fan-out-stream", MUSTER, 1, 0.0),
     entry("churn", MUSTER, 1, 0.0),
     entry("churn-stream", MUSTER, 1, 0.0),
