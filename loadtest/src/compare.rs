@@ -32,7 +32,7 @@ pub struct Rounds {
     pub figures: Vec<Figures>,
 }
 
-/// Starts the servers, fills the registries, lets all take their turns, and ends them.
+/// Starts the servers, fills the registries, lets all take their turns, and ends them. Whose turn it is not stands still.
 ///
 /// # Errors
 /// A server does not start, or a catalog cannot be filled.
@@ -54,6 +54,7 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
     servers.sort_by_key(|server| plan.kinds.iter().position(|it| *it == server.kind));
     let mut all: Vec<Rounds> =
         plan.kinds.iter().map(|kind| Rounds { kind: *kind, figures: Vec::new() }).collect();
+    servers.iter().for_each(Server::pause);
     for round in 1..=plan.rounds {
         for (server, rounds) in servers.iter_mut().zip(&mut all) {
             let show = Progress::new(&format!("round {round} of {}: {}", plan.rounds, server.kind.name()));
@@ -61,9 +62,11 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
                 Target { address: server.address, process: Some(server.process()), threads: plan.threads };
             let scenario =
                 if server.kind.is_registry() { plan.scenario.clone() } else { without_index(&plan.scenario) };
+            server.resume();
             let event: Option<load::Event<'_>> =
                 scenario.restart.then(|| Box::new(|| server.restart()) as load::Event<'_>);
             rounds.figures.push(load::run_beside(&scenario, target, &show, event)?);
+            server.pause();
         }
     }
     Ok(all)

@@ -201,9 +201,21 @@ impl Server {
         self.wait_until_serving()
     }
 
+    /// Has it stand still until [`Server::resume`]: what a server does in the background is not to be done in the turn of
+    /// another.
+    pub fn pause(&self) {
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::STOP);
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) {
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::CONT);
+    }
+
     /// Ends it: asked first, killed after a while.
     fn stop(&mut self) {
         let group = Pid::from_child(&self.child);
+        self.resume();
         let _ = kill_process_group(group, Signal::TERM);
         let deadline = Instant::now() + STOP_WAIT_MAX;
         while Instant::now() < deadline {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::ground::{NewRow, Reader, RowEngine};
 use super::mirror::NamedRow;
-use super::versions;
+use super::unchecked;
 use crate::persist::error::{StoreError, is_full};
 
 /// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table nobody writes to.
@@ -60,7 +60,7 @@ pub struct Engine {
 impl Engine {
     /// Opens the engine in `path`, or makes it there. Rows wait in memory until there are `memtable_bytes` of them.
     pub fn open(path: &Path, memtable_bytes: u64) -> Result<Self, Fault> {
-        versions::check(path).map_err(Fault::Content)?;
+        unchecked::check(path).map_err(Fault::Content)?;
         guarded(|| {
             let database = Database::builder(path)
                 .worker_threads(WORKERS)

@@ -10,7 +10,7 @@ pub mod mirror;
 mod room;
 pub mod salvage;
 mod tail;
-mod versions;
+mod unchecked;
 #[cfg(test)]
 mod tests;
 

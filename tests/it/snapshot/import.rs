@@ -1,4 +1,5 @@
-//! A real Consul's catalog comes over, and stays the same.
+//! A real Consul's catalog comes over, and stays the same. `MUSTER_NODES` sets how many nodes it has, of fifteen
+//! instances each.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -11,8 +12,10 @@ use crate::differential::find_consul;
 use crate::support::client::{Answer, Client, Request, ask_until};
 use crate::support::process::Process;
 
-/// Nodes in the source, and instances on each.
+/// Nodes in the source when `MUSTER_NODES` does not say.
 const NODES: usize = 20;
+
+/// Instances on each.
 const INSTANCES_PER_NODE: usize = 15;
 
 /// How long a change in the source may take to arrive, on a busy machine.
@@ -23,18 +26,25 @@ fn put(client: &mut Client, target: &str, body: &Value) {
     assert_eq!(answer.status, 200, "{target}: {}", answer.text());
 }
 
+fn nodes() -> usize {
+    let said =
+        std::env::var("MUSTER_NODES").map(|text| text.parse().expect("MUSTER_NODES is a whole number"));
+    said.unwrap_or(NODES)
+}
+
 /// Every field that a catalog's records have, varied from one to the next.
-fn fill(client: &mut Client) {
-    for number in 0..NODES {
+fn fill(client: &mut Client, nodes: usize) {
+    for number in 0..nodes {
         let node = format!("Node-{number}");
+        let node_address = format!("10.0.{}.{}", number / 256, number % 256);
         put(
             client,
             "/v1/catalog/register",
             &json!({
                 "Node": node,
                 "ID": format!("00000000-0000-0000-0000-{number:012}"),
-                "Address": format!("10.0.0.{number}"),
-                "TaggedAddresses": {"lan": format!("10.0.0.{number}"), "wan": "192.0.2.1"},
+                "Address": node_address,
+                "TaggedAddresses": {"lan": node_address, "wan": "192.0.2.1"},
                 "NodeMeta": {"rack": format!("r{number}")},
                 "Checks": [{"Node": node, "CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "passing",
                             "Output": "Agent alive and reachable"}],
@@ -60,7 +70,7 @@ fn fill(client: &mut Client) {
                 client,
                 "/v1/catalog/register",
                 &json!({
-                    "Node": node, "Address": format!("10.0.0.{number}"), "SkipNodeUpdate": true, "Service": service,
+                    "Node": node, "Address": node_address, "SkipNodeUpdate": true, "Service": service,
                     "Checks": [
                         {"Node": node, "CheckID": format!("c{instance}"), "Name": "http", "Status": status,
                          "ServiceID": id, "Notes": "a note", "Output": "line\nline",
@@ -86,13 +96,20 @@ fn a_consul_comes_over_and_is_followed() {
     let muster = Process::muster(&["-dev", "-log-level", "info"]).expect("it starts");
     let (source, target) = (format!("http://{}", address(&consul)), address(&muster));
     let (mut there, mut here) = (consul.client(), muster.client());
-    fill(&mut there);
+    let nodes = nodes();
+    fill(&mut there, nodes);
+    let all = format!(
+        "{nodes} nodes, {} instances and {} checks",
+        nodes * INSTANCES_PER_NODE,
+        nodes * (2 * INSTANCES_PER_NODE + 1)
+    );
     let (code, told) = said(&["compare", &source, &target]);
     assert!(code == 1 && told.contains("node Node-7 | is there | is missing"), "{code} {told}");
     let told = succeeds(&["import", "-from", &source, "-http-addr", &target]);
-    assert!(told.contains("20 nodes, 300 instances and 620 checks are as in"), "{told}");
+    assert!(told.contains(&format!("{all} are as in")), "{told}");
     let told = succeeds(&["compare", &source, &target]);
-    assert_eq!(told.trim(), "no difference: 20 nodes, 300 instances and 620 checks on both");
+    assert_eq!(told.trim(), format!("no difference: {all} on both"));
+    println!("{}", told.trim());
     let told = succeeds(&["import", "-from", &source, "-http-addr", &target]);
     assert!(told.contains(": 0 registrations, 0 removals"), "{told}");
 
