@@ -32,7 +32,8 @@ fn nodes() -> usize {
     said.unwrap_or(NODES)
 }
 
-/// Every field that a catalog's records have, varied from one to the next.
+/// Every field that a catalog's records have, varied from one to the next. No check is called `serfHealth`: Consul takes
+/// nodes with such a check out, within a minute, unless they are members of its own.
 fn fill(client: &mut Client, nodes: usize) {
     for number in 0..nodes {
         let node = format!("Node-{number}");
@@ -46,7 +47,7 @@ fn fill(client: &mut Client, nodes: usize) {
                 "Address": node_address,
                 "TaggedAddresses": {"lan": node_address, "wan": "192.0.2.1"},
                 "NodeMeta": {"rack": format!("r{number}")},
-                "Checks": [{"Node": node, "CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "passing",
+                "Checks": [{"Node": node, "CheckID": "alive", "Name": "ping", "Status": "passing",
                             "Output": "Agent alive and reachable"}],
             }),
         );
