@@ -1,11 +1,11 @@
 //! What the engine takes from its files without checking it first, checked before it opens them. A damaged number there
 //! makes it ask for as much memory as the number says, which ends the process without a word.
 //!
-//! - Of each tree a file says which list of tables is in force and what its checksum is (`current`: the number, then XXH3
-//!   with 128 bits, both little-endian). The engine does not look at the checksum.
-//! - A table ends in its table of contents and a trailer: `SFA!`, version and kind of checksum (a byte each), the XXH3 of
-//!   the contents (16 bytes), their position (8), their length (8). The engine reads all of the contents and looks at
-//!   the checksum then.
+//! - Of each tree a file says which list of tables is in force and what its checksum is (`current`: the number, then
+//!   XXH3 with 128 bits, both little-endian). The engine does not look at the checksum.
+//! - A table ends in its table of contents and a trailer: `SFA!`, version and kind of checksum (a byte each), the XXH3
+//!   of the contents (16 bytes), their position (8), their length (8). The engine reads all of the contents and looks
+//!   at the checksum then.
 
 use std::fs::{self, File};
 use std::io;
@@ -29,8 +29,8 @@ const TRAILER_BEGIN: [u8; 6] = *b"SFA!\x01\x00";
 /// Bytes of a trailer.
 const TRAILER_BYTES: usize = TRAILER_BEGIN.len() + 16 + 8 + 8;
 
-/// Whether the lists and the tables of contents in the engine's files at `path` are as they were written. A file that is
-/// not there, or is no table at all, is left for the engine to miss.
+/// Whether the lists and the tables of contents in the engine's files at `path` are as they were written. A file that
+/// is not there, or is no table at all, is left for the engine to miss.
 ///
 /// # Errors
 /// A sentence that names the file.
