@@ -70,7 +70,7 @@ class Server:
 
 def muster(binary, directory, *arguments):
     port = free_port()
-    command = [binary, "agent", "-node", "bench", "-http-addr", f"127.0.0.1:{port}", "-data-dir", f"{directory}/data", *arguments]
+    command = [os.path.abspath(binary), "agent", "-node", "bench", "-http-addr", f"127.0.0.1:{port}", "-data-dir", f"{directory}/data", *arguments]
     return Server("muster", command, directory, port)
 
 
@@ -85,4 +85,4 @@ def consul(binary, directory):
     }
     with open(f"{directory}/consul.json", "w") as file:
         json.dump(config, file)
-    return Server("Consul", [binary, "agent", "-config-file", f"{directory}/consul.json"], directory, port)
+    return Server("Consul", [os.path.abspath(binary), "agent", "-config-file", f"{directory}/consul.json"], directory, port)
