@@ -30,6 +30,15 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
+    def start_serving(self):
+        """Starts it, and returns when its catalog has its own node."""
+        def has_its_node():
+            status, body = self.get("/v1/catalog/nodes")
+            return status == 200 and b"bench" in body
+
+        self.start()
+        self.wait_until(has_its_node)
+
     def pause(self, is_paused=True):
         """Stands still or goes on: what it does in the background is not to be done while another is measured."""
         self.process.send_signal(signal.SIGSTOP if is_paused else signal.SIGCONT)

@@ -6,10 +6,11 @@ use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 
-use crate::chance::{Chance, scratch, seed, side_by_side};
+use crate::chance::{Chance, seed};
 use crate::disk::{CUTS, Cut, Disk};
 use crate::record::{Call, parse};
 use crate::script::{LAST, acknowledged, data, judge, output, run_watching};
+use crate::trial::{scratch, side_by_side};
 
 /// Torn disks built at each call: in a short run, and when all is tried.
 const TEARS: (u64, u64) = (1, 20);
@@ -49,7 +50,7 @@ fn the_power_may_go_at_every_call() {
     let said = differences.expect("diff can be run");
     assert!(said.status.success(), "the record tells everything: {}", String::from_utf8_lossy(&said.stdout));
     let found = side_by_side(&trials, |(at, cut, time, disk, acknowledged)| {
-        let scratch = crate::chance::scratch();
+        let scratch = crate::trial::scratch();
         let mut chance = Chance::new(seed ^ (*at as u64) << 8 ^ time);
         let to = scratch.path().join("disk");
         disk.put(*cut, &mut chance, &to);

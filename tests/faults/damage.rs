@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use muster::persist::store::Store;
 
-use crate::chance::{Chance, scratch, seed, side_by_side};
+use crate::chance::{Chance, seed};
 use crate::script::{batch, history, start};
+use crate::trial::{scratch, side_by_side};
 
 /// Batches in the store.
 const BATCHES: u64 = 3;

@@ -281,7 +281,7 @@ mod tests {
             (Cut::KeepsBytes, Some("synced and not"), None),
         ];
         for (cut, a, b) in expected {
-            let scratch = crate::chance::scratch();
+            let scratch = crate::trial::scratch();
             disk.put(cut, &mut Chance::new(1), &scratch.path().join("disk"));
             let read = |name: &str| fs::read_to_string(scratch.path().join("disk").join(name)).ok();
             assert_eq!((read("a").as_deref(), read("b").as_deref()), (a, b), "{cut:?}");

@@ -4,9 +4,9 @@
 
 use std::fs;
 
-use crate::chance::{Chance, scratch, seed, side_by_side};
 use crate::kills::calls_of_the_script;
 use crate::script::{LAST, acknowledged, data, judge, output, refusal, run};
+use crate::trial::{scratch, side_by_side, trials};
 
 /// Kind, and whether every call from the n-th on fails.
 const FAULTS: [(&str, bool); 7] = [
@@ -22,14 +22,7 @@ const FAULTS: [(&str, bool); 7] = [
 #[test]
 fn every_call_may_fail() {
     let calls = calls_of_the_script();
-    let mut chance = Chance::new(seed());
-    let mut trials = Vec::new();
-    for call in 1..=calls {
-        match crate::all() {
-            true => trials.extend(FAULTS.map(|fault| (call, fault))),
-            false => trials.push((call, FAULTS[chance.below(FAULTS.len() as u64) as usize])),
-        }
-    }
+    let trials = trials(calls, &FAULTS);
     let found = side_by_side(&trials, |(call, (kind, is_sticky))| {
         let said = |sentence| format!("{kind} at call {call}, sticky {is_sticky}: {sentence}");
         failing_at(*call, kind, *is_sticky).map_err(said)

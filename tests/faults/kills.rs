@@ -4,8 +4,8 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use crate::chance::{Chance, scratch, seed, side_by_side};
 use crate::script::{LAST, acknowledged, data, judge, output, run, start};
+use crate::trial::{scratch, side_by_side, trials};
 
 const KINDS: [&str; 3] = ["kill", "torn", "killed"];
 
@@ -14,14 +14,7 @@ const SIGKILL: i32 = 9;
 #[test]
 fn every_call_may_be_the_last() {
     let calls = calls_of_the_script();
-    let mut chance = Chance::new(seed());
-    let mut trials = Vec::new();
-    for call in 1..=calls {
-        match crate::all() {
-            true => trials.extend(KINDS.map(|kind| (call, kind))),
-            false => trials.push((call, KINDS[chance.below(3) as usize])),
-        }
-    }
+    let trials = trials(calls, &KINDS);
     let found = side_by_side(&trials, |(call, kind)| {
         killed_at(*call, kind).map_err(|sentence| format!("{kind} at call {call}: {sentence}"))
     });

@@ -7,16 +7,18 @@
 //!
 //! `MUSTER_FAULTS=all` tries everything; without it a part drawn by `MUSTER_SEED` is tried. `scripts/faults` does all.
 
+#[path = "../it/restart/chance.rs"]
+#[expect(dead_code, reason = "forks are for the clients of a server")]
 mod chance;
 mod cuts;
 mod damage;
-
 mod disk;
 mod errors;
 mod kills;
 mod record;
 mod script;
 mod shim;
+mod trial;
 
 /// Whether everything is to be tried, however long that takes.
 fn all() -> bool {

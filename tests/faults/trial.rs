@@ -1,31 +1,19 @@
-//! Which part of all faults a short run tries: drawn by a seed, so that it can be had again.
+//! What a run tries, and how: every fault of every call or a part that is drawn, on all processors, in directories where
+//! syncs cost nothing.
 
-/// The numbers of SplitMix64 from a seed on.
-pub struct Chance(u64);
+use crate::chance::{Chance, seed};
 
-impl Chance {
-    pub fn new(seed: u64) -> Chance {
-        Chance(seed)
+/// For each call every kind of fault or, in a short run, one that is drawn.
+pub fn trials<K: Copy>(calls: u64, kinds: &[K]) -> Vec<(u64, K)> {
+    let mut chance = Chance::new(seed());
+    let mut trials = Vec::new();
+    for call in 1..=calls {
+        match crate::all() {
+            true => trials.extend(kinds.iter().map(|kind| (call, *kind))),
+            false => trials.push((call, kinds[chance.below(kinds.len() as u64) as usize])),
+        }
     }
-
-    /// A number below `bound`, which is small against 2^64.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
-
-/// The seed of this run: `MUSTER_SEED`, or one from the clock. Printed, so that a failure can be repeated.
-pub fn seed() -> u64 {
-    let given = std::env::var("MUSTER_SEED").ok();
-    let seed = match given {
-        Some(text) => text.parse().expect("MUSTER_SEED is a whole number"),
-        None => std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64),
-    };
-    println!("seed: MUSTER_SEED={seed}");
-    seed
+    trials
 }
 
 /// Runs `work` on each item, on as many threads as there are processors, and gives what it found in their order.
