@@ -280,14 +280,13 @@ fn suite_of(arguments: &SuiteArguments) -> Result<String, String> {
         suite::SHORT.iter().copied().filter(|it| it.scenario.contains(&arguments.only)).collect();
     let threads = threads(arguments.threads);
     arguments.programs.with_directory(|programs, directory| {
-        let sync_us = suite::sync_us(directory)?;
         let outcomes = suite::run(&entries, programs, directory, threads, |(entry, outcome)| {
             let said = outcome
                 .as_ref()
                 .map_or_else(|error| format!("failed: {error}"), |all| report::table::of(all));
             eprintln!("\n{}\n{said}", entry.scenario);
         })?;
-        let page = suite::page(&outcomes, sync_us, &arguments.circumstances);
+        let page = suite::page(&outcomes, &arguments.circumstances);
         if let Some(document) = &arguments.write {
             suite::write_between_marks(document, &page)?;
         }

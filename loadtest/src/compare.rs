@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::client::Client;
+use crate::disk;
 use crate::figures::Figures;
 use crate::load::{self, Question, Target};
 use crate::progress::Progress;
@@ -30,6 +31,8 @@ pub struct Rounds {
     pub kind: Kind,
     /// What came of each of its turns, in order.
     pub figures: Vec<Figures>,
+    /// Microseconds the disk took to keep one block, just before each turn.
+    pub sync_us: Vec<f64>,
 }
 
 /// Starts the servers, fills the registries, lets all take their turns, and ends them. Whose turn it is not stands still.
@@ -52,8 +55,11 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
         servers.push(Server::of_body(kind, programs, directory, &body)?);
     }
     servers.sort_by_key(|server| plan.kinds.iter().position(|it| *it == server.kind));
-    let mut all: Vec<Rounds> =
-        plan.kinds.iter().map(|kind| Rounds { kind: *kind, figures: Vec::new() }).collect();
+    let mut all: Vec<Rounds> = plan
+        .kinds
+        .iter()
+        .map(|kind| Rounds { kind: *kind, figures: Vec::new(), sync_us: Vec::new() })
+        .collect();
     servers.iter().for_each(Server::pause);
     for round in 1..=plan.rounds {
         for (server, rounds) in servers.iter_mut().zip(&mut all) {
@@ -62,6 +68,7 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
                 Target { address: server.address, process: Some(server.process()), threads: plan.threads };
             let scenario =
                 if server.kind.is_registry() { plan.scenario.clone() } else { without_index(&plan.scenario) };
+            rounds.sync_us.push(disk::sync_us(directory)?);
             server.resume();
             let event: Option<load::Event<'_>> =
                 scenario.restart.then(|| Box::new(|| server.restart()) as load::Event<'_>);

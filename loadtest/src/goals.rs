@@ -26,7 +26,7 @@ pub enum Bound {
     PerSecond(f64),
     /// A share of the latencies of a row stays below so many milliseconds.
     Below(&'static str, f64, f64),
-    /// The median latency of a row is at most so many times what the disk takes to keep one block.
+    /// The median latency of a row is at most so many times what the disk takes to keep one block just before.
     Syncs(&'static str, f64),
     /// An answer of a row weighs less than so many bytes on the wire.
     Bytes(&'static str, f64),
@@ -86,8 +86,8 @@ pub struct Finding {
     pub met: Option<bool>,
 }
 
-/// Judges the rounds of a scenario, muster's first. `sync_us` is what the disk takes to keep one block.
-pub fn judge(bound: Bound, all: &[Rounds], sync_us: f64) -> Finding {
+/// Judges the rounds of a scenario, muster's first.
+pub fn judge(bound: Bound, all: &[Rounds]) -> Finding {
     let Some(own) = all.first() else {
         return Finding { asked: String::new(), found: "not run".into(), met: Some(false) };
     };
@@ -117,7 +117,8 @@ pub fn judge(bound: Bound, all: &[Rounds], sync_us: f64) -> Finding {
             )
         }
         Bound::Syncs(row, most) => {
-            let found = latency(row, 0.5) / sync_us;
+            let ratios = own.figures.iter().zip(&own.sync_us);
+            let found = median(ratios.map(|(it, sync)| it.row(row).latencies.at(0.5) as f64 / sync));
             (format!("<= {most} fdatasyncs"), format!("{found:.1} fdatasyncs"), Some(found <= most))
         }
         Bound::Bytes(row, most) => {
@@ -149,7 +150,7 @@ mod tests {
         (0..answers).for_each(|_| row.right(micros * 1000, 100));
         complaint.into_iter().for_each(|it| row.wrong(it.to_owned()));
         let figures = Figures { seconds: 1.0, rows: vec![("a".into(), row)], ..Figures::default() };
-        Rounds { kind, figures: vec![figures] }
+        Rounds { kind, figures: vec![figures], sync_us: vec![300.0] }
     }
 
     #[test]
@@ -179,9 +180,9 @@ mod tests {
             (Bound::NoErrors, &wrong, "1 errors in 100 answers", Some(false)),
         ];
         for (bound, all, found, met) in rows {
-            let finding = judge(bound, all, 300.0);
+            let finding = judge(bound, all);
             assert_eq!((finding.found.as_str(), finding.met), (found, met), "{bound:?}");
         }
-        assert_eq!(judge(Bound::NoErrors, &[], 1.0).met, Some(false));
+        assert_eq!(judge(Bound::NoErrors, &[]).met, Some(false));
     }
 }

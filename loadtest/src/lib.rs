@@ -26,6 +26,7 @@ pub mod progress;
 pub mod seed;
 pub mod report;
 pub mod servers;
+pub mod disk;
 pub mod compare;
 pub mod goals;
 pub mod suite;
