@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::instance::{Instance, Position};
 use crate::catalog::service_log::{Aspect, Indexes, Logs};
+use crate::model::Check;
 use crate::stdx::text::Text;
 
 /// Services by name, each with its instances in answer order. One shard of all of them.
@@ -176,9 +177,13 @@ impl ServiceEntry {
     fn recount(&mut self, before: Option<&Instance>, after: Option<&Instance>) {
         if let Some(after) = after {
             self.name = after.service.name.clone();
-            after.service.tags.iter().for_each(|tag| *self.tags.entry(tag.clone()).or_default() += 1);
         }
-        for tag in before.into_iter().flat_map(|before| &before.service.tags) {
+        let (before, after) = (tags_of(before), tags_of(after));
+        if before == after {
+            return;
+        }
+        after.iter().for_each(|tag| *self.tags.entry(tag.clone()).or_default() += 1);
+        for tag in before {
             match self.tags.get_mut(tag) {
                 Some(count) if *count > 1 => *count -= 1,
                 _ => drop(self.tags.remove(tag)),
@@ -187,38 +192,44 @@ impl ServiceEntry {
     }
 }
 
+fn tags_of(instance: Option<&Instance>) -> &[Text] {
+    instance.map_or(&[], |it| &it.service.tags)
+}
+
 fn compare(before: Option<&Instance>, after: Option<&Instance>) -> Moved {
     let (before, after) = match (before, after) {
         (Some(before), Some(after)) => (before, after),
         (None, None) => return Moved::default(),
         (Some(only), None) | (None, Some(only)) => {
-            return Moved { services: true, service: true, checks: has_own_checks(only), health: true };
+            return Moved {
+                services: true,
+                service: true,
+                checks: own_checks(only).next().is_some(),
+                health: true,
+            };
         }
     };
     let same_node = Arc::ptr_eq(&before.node, &after.node);
     let same_service = Arc::ptr_eq(&before.service, &after.service);
     let same_labels = before.service.tags == after.service.tags && before.service.name == after.service.name;
-    let own_checks = |instance: &Instance| {
-        let own = instance.checks.iter().filter(|check| !check.is_node_level());
-        own.map(Arc::as_ptr).collect::<Vec<_>>()
-    };
     let same_checks = before.checks.iter().map(Arc::as_ptr).eq(after.checks.iter().map(Arc::as_ptr));
     Moved {
         services: !same_labels || before.node.meta != after.node.meta,
         service: !same_node || !same_service,
-        checks: !same_labels || own_checks(before) != own_checks(after),
+        checks: !same_labels || !own_checks(before).eq(own_checks(after)),
         health: !same_node || !same_service || !same_checks,
     }
 }
 
-fn has_own_checks(instance: &Instance) -> bool {
-    instance.checks.iter().any(|check| !check.is_node_level())
+/// The instance's checks apart from its node's, told apart by where they are: a check that changed is another.
+fn own_checks(instance: &Instance) -> impl Iterator<Item = *const Check> {
+    instance.checks.iter().filter(|check| !check.is_node_level()).map(Arc::as_ptr)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Check, Node, Service};
+    use crate::model::{Node, Service};
 
     /// A small generator of numbers (xorshift): the same for the same seed.
     fn next(seed: &mut u64) -> usize {

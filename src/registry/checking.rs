@@ -115,7 +115,7 @@ impl Checking {
     /// When the status changes and the write fails.
     pub fn report(&self, key: &CheckKey, observation: Observation) -> Result<(), WriteError> {
         self.stats.reports.fetch_add(1, Ordering::Relaxed);
-        let verdict = self.health.lock().observe(self.clock.now(), key, observation, Source::Report);
+        let verdict = self.observe(key, observation, Source::Report);
         match verdict {
             Verdict::Changed(observation) => {
                 self.queue.write(update(key, observation, Cause::Report)).map(|_| ())
@@ -203,6 +203,24 @@ impl Checking {
         }
     }
 
+    /// Tells the engine what was found, and sees to it that what follows from it is in time.
+    fn observe(&self, key: &CheckKey, observation: Observation, source: Source) -> Verdict {
+        let mut health = self.health.lock();
+        let due_before = health.next_due();
+        let verdict = health.observe(self.clock.now(), key, observation, source);
+        self.ring_if_sooner(due_before, &health);
+        verdict
+    }
+
+    /// Wakes the thread if something falls due sooner than it was told last.
+    fn ring_if_sooner(&self, due_before: Option<Instant>, health: &Health) {
+        if let Some(due_at) = health.next_due()
+            && due_before.is_none_or(|before| due_at < before)
+        {
+            self.bell.notify_one();
+        }
+    }
+
     fn act(&self, due: Due, due_at: Instant) {
         let posted = match due {
             Due::Probe { key, probe, timeout, output_bytes_max, connection, run } => {
@@ -279,10 +297,8 @@ impl Checking {
                 verdicts.push((key, verdict));
             }
             self.watched.put(errand, kept, keepers.into_iter());
-            if health.next_due() < due_before {
-                // A failure is confirmed sooner than anything else is due.
-                self.bell.notify_one();
-            }
+            // A failure is confirmed sooner than anything else is due.
+            self.ring_if_sooner(due_before, &health);
         }
         verdicts.into_iter().for_each(|(key, verdict)| self.record(&key, verdict, Cause::Probe));
     }

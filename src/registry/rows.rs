@@ -17,6 +17,9 @@ use crate::stdx::text::Text;
 
 const SEPARATOR: char = '\t';
 
+/// Bytes that most rows fit into, so that they are written without being moved.
+const VALUE_BYTES: usize = 512;
+
 /// The row that a change of the registry leaves behind.
 pub fn row(change: &Change) -> RowChange {
     match change {
@@ -86,11 +89,7 @@ pub fn transition_row(entry: &Entry) -> RowChange {
         output: transition.output.clone(),
         restored: entry.is_restored,
     };
-    RowChange::put(
-        Table::History,
-        transition_key(entry),
-        serde_json::to_vec(&row).expect("a transition has text keys only"),
-    )
+    RowChange::put(Table::History, transition_key(entry), encode(&row))
 }
 
 /// What removes the row that [`transition_row`] wrote.
@@ -132,8 +131,13 @@ fn transition_key(entry: &Entry) -> String {
 }
 
 fn put<T: Serialize>(table: Table, key: String, record: &Option<Arc<T>>) -> RowChange {
-    let encode = |record: &Arc<T>| serde_json::to_vec(&**record).expect("records have text keys only");
-    RowChange { table, key, value: record.as_ref().map(encode) }
+    RowChange { table, key, value: record.as_deref().map(encode) }
+}
+
+fn encode(record: &impl Serialize) -> Vec<u8> {
+    let mut value = Vec::with_capacity(VALUE_BYTES);
+    serde_json::to_writer(&mut value, record).expect("records have text keys only");
+    value
 }
 
 fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<Arc<T>, String> {

@@ -28,6 +28,11 @@ impl Text {
         self.0.as_deref().unwrap_or_default()
     }
 
+    /// Whether both are one allocation. Records of one node share its name, and then no byte needs a look.
+    fn is_same(&self, other: &Text) -> bool {
+        std::ptr::eq(self.as_str(), other.as_str())
+    }
+
     /// This text in lower case; the same allocation when it is in lower case already, which names nearly always are.
     pub fn folded(&self) -> Text {
         match fold(self) {
@@ -61,7 +66,7 @@ impl Borrow<str> for Text {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Text) -> bool {
-        self.as_str() == other.as_str()
+        self.is_same(other) || self.as_str() == other.as_str()
     }
 }
 
@@ -75,7 +80,7 @@ impl PartialOrd for Text {
 
 impl Ord for Text {
     fn cmp(&self, other: &Text) -> Ordering {
-        self.as_str().cmp(other)
+        if self.is_same(other) { Ordering::Equal } else { self.as_str().cmp(other) }
     }
 }
 

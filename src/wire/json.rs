@@ -73,6 +73,15 @@ fn finish(out: &mut Vec<u8>, written: serde_json::Result<()>, pretty: bool) {
     }
 }
 
+/// Bytes with which something begins that Go escapes and JSON need not. Nearly no text has one, so a look at each byte
+/// is what most texts cost.
+const MAY_NEED_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    (table[b'<' as usize], table[b'>' as usize], table[b'&' as usize]) = (true, true, true);
+    table["\u{2028}".as_bytes()[0] as usize] = true;
+    table
+};
+
 /// Go's manner of writing text and numbers, laid over a layout.
 struct Go<F>(F);
 
@@ -80,6 +89,9 @@ impl<F: Formatter> Formatter for Go<F> {
     /// Besides what JSON demands, Go escapes what could end a script element or a JavaScript line.
     fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let bytes = fragment.as_bytes();
+        if !bytes.iter().any(|byte| MAY_NEED_ESCAPE[usize::from(*byte)]) {
+            return writer.write_all(bytes);
+        }
         let mut from = 0;
         for at in 0..bytes.len() {
             let (escape, length): (&[u8], usize) = match bytes[at] {

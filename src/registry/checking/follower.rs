@@ -26,8 +26,12 @@ impl CheckingFollower {
 
     fn follow_checks(&self, changes: &[Change]) {
         let checking = &self.checking;
+        if !changes.iter().any(|change| matches!(change, Change::Check { .. })) {
+            return;
+        }
         let now = checking.clock.now();
         let mut health = checking.health.lock();
+        let due_before = health.next_due();
         for change in changes {
             let Change::Check { node, id, before, after } = change else { continue };
             let key = CheckKey::new(node.clone(), id.clone());
@@ -49,13 +53,13 @@ impl CheckingFollower {
                 None => {}
             }
         }
+        checking.ring_if_sooner(due_before, &health);
     }
 
     fn follow_aliases(&mut self, state: &State, changes: &[Change]) {
         let judged = self.aliases.follow(state, changes);
         for (key, observation) in judged {
-            let now = self.checking.clock.now();
-            let verdict = self.checking.health.lock().observe(now, &key, observation, Source::Alias);
+            let verdict = self.checking.observe(&key, observation, Source::Alias);
             self.checking.record(&key, verdict, Cause::Alias);
         }
     }
@@ -65,6 +69,5 @@ impl Follower for CheckingFollower {
     fn follow(&mut self, news: &News<'_>) {
         self.follow_checks(news.changes);
         self.follow_aliases(news.state, news.changes);
-        self.checking.bell.notify_one();
     }
 }
