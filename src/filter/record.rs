@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 
 /// Something that can be filtered.
@@ -93,6 +94,16 @@ impl<K: Borrow<str> + Ord, V: Show> Map for BTreeMap<K, V> {
 
     fn get(&self, key: &str) -> Option<Value<'_>> {
         BTreeMap::get(self, key).map(Show::show)
+    }
+}
+
+impl<V: Show> Map for Pairs<V> {
+    fn is_empty(&self) -> bool {
+        <[_]>::is_empty(self)
+    }
+
+    fn get(&self, key: &str) -> Option<Value<'_>> {
+        Pairs::get(self, key).map(Show::show)
     }
 }
 

@@ -21,14 +21,13 @@ pub use restoration::Restoration;
 pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};
 pub use transition::{Subject, Transition};
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 
 /// Key-value pairs that users attach to nodes and services. Ordered, because Consul's JSON lists map keys sorted.
-pub type Meta = BTreeMap<Text, Text>;
+pub type Meta = Pairs<Text>;
 
 /// When a record came to be and when it last changed, as positions in the one order of all changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

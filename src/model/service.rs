@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Drain, Indexes, Meta, Origin, is_default};
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 
 /// One instance of a service on a node. Its id is unique on that node; its name is shared by all instances.
@@ -28,7 +29,7 @@ pub struct Service {
     pub port: u16,
     /// Further addresses by role (`lan_ipv4`, `wan`, a scheme, …).
     #[serde(default, skip_serializing_if = "is_default")]
-    pub tagged_addresses: BTreeMap<Text, ServiceAddress>,
+    pub tagged_addresses: Pairs<ServiceAddress>,
     /// How much traffic the instance should get.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weights: Weights,

@@ -130,7 +130,7 @@ impl Event {
                 tags: Vec::new(),
                 address: Text::default(),
                 port: 0,
-                meta: Meta::new(),
+                meta: Meta::default(),
             },
         });
         let before = transition.from.map(|status| Before { status, since_ms: transition.from_since_ms });

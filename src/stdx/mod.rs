@@ -3,4 +3,5 @@
 pub mod duration;
 pub mod go_literal;
 pub mod network;
+pub mod pairs;
 pub mod text;

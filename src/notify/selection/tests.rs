@@ -1,11 +1,10 @@
 //! What is wanted and what is not, by every key of a webhook.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
 use crate::config::webhooks::{Hidden, WebhookFormat};
-use crate::model::{Cause, Subject, Transition};
+use crate::model::{Cause, Meta, Subject, Transition};
 use crate::notify::event::Overall;
 
 /// A webhook with the keys given as TOML, read as the configuration does.
@@ -17,7 +16,7 @@ fn selection(text: &str) -> Selection {
 }
 
 fn service() -> Arc<Service> {
-    let meta = Some(BTreeMap::from([("team".into(), "pay".into())]));
+    let meta = Some(Meta::from([("team".into(), "pay".into())]));
     let tags = vec!["Live".into(), "eu".into()];
     Arc::new(Service { id: "web-1".into(), name: "Web".into(), tags, meta, ..Service::default() })
 }

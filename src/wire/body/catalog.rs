@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::proxy::ProxyBody;
 use crate::wire::body::service::{AddressBody, ConnectBody, WeightsBody};
@@ -20,9 +21,9 @@ object! {
         /// Address of the node.
         "Address" => address: Text,
         /// Its addresses by role.
-        "TaggedAddresses" => tagged_addresses: Option<BTreeMap<Text, Text>>,
+        "TaggedAddresses" => tagged_addresses: Option<Pairs<Text>>,
         /// Users' metadata of the node.
-        "NodeMeta" => node_meta: Option<BTreeMap<Text, Text>>,
+        "NodeMeta" => node_meta: Option<Pairs<Text>>,
         /// An instance on it.
         "Service" => service: Option<CatalogServiceBody>,
         /// A check.
@@ -48,7 +49,7 @@ object! {
         /// Addresses by role.
         "TaggedAddresses" => tagged_addresses: BTreeMap<Text, AddressBody>,
         /// Users' metadata.
-        "Meta" => meta: Option<BTreeMap<Text, Text>>,
+        "Meta" => meta: Option<Pairs<Text>>,
         /// Its port.
         "Port" => port: i64,
         /// Share of traffic.

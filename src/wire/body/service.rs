@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::proxy::ProxyBody;
@@ -22,7 +23,7 @@ object! {
         /// Its port.
         "Port" => port: i64,
         /// Users' metadata.
-        "Meta" => meta: Option<BTreeMap<Text, Text>>,
+        "Meta" => meta: Option<Pairs<Text>>,
         /// Whether others may change its tags.
         "EnableTagOverride" => enable_tag_override: bool,
         /// Addresses by role.

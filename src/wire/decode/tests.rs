@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::free_form::{FREE_FORM_DEPTH_MAX, FreeForm};
@@ -21,7 +22,7 @@ object! {
         /// List.
         "Tags" => tags: Vec<Text>,
         /// Map.
-        "Meta" => meta: Option<BTreeMap<Text, Text>>,
+        "Meta" => meta: Option<Pairs<Text>>,
         /// Lists by key.
         "Header" => header: BTreeMap<Text, Vec<Text>>,
         /// Duration.

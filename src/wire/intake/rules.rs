@@ -8,6 +8,7 @@ use crate::model::limits::{
     OUTPUT_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use crate::model::{Meta, ServiceAddress, Weights};
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::service::{AddressBody, WeightsBody};
 use crate::wire::decode::duration::Span;
@@ -32,7 +33,7 @@ pub fn check_name(what: &str, name: &str) -> Result<(), Invalid> {
 pub fn check_meta(prefix: &str, meta: Option<&Meta>) -> Result<(), Invalid> {
     let Some(meta) = meta else { return Ok(()) };
     check_meta_size(prefix, Some(meta))?;
-    for (key, value) in meta {
+    for (key, value) in meta.iter() {
         let fault = if key.is_empty() {
             "Key cannot be blank".to_owned()
         } else if !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
@@ -55,7 +56,7 @@ pub fn check_meta_size(prefix: &str, meta: Option<&Meta>) -> Result<(), Invalid>
             "{prefix}: Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"
         )));
     }
-    for (key, value) in meta {
+    for (key, value) in meta.iter() {
         let fault = if key.len() > META_KEY_BYTES_MAX {
             format!("Key is too long (limit: {META_KEY_BYTES_MAX} characters)")
         } else if value.len() > META_VALUE_BYTES_MAX {
@@ -109,9 +110,7 @@ pub fn port(what: &str, number: i64) -> Result<u16, Invalid> {
 }
 
 /// The addresses by role, with their ports.
-pub fn tagged_addresses(
-    addresses: BTreeMap<Text, AddressBody>,
-) -> Result<BTreeMap<Text, ServiceAddress>, Invalid> {
+pub fn tagged_addresses(addresses: BTreeMap<Text, AddressBody>) -> Result<Pairs<ServiceAddress>, Invalid> {
     check_count_of_addresses(addresses.len())?;
     let checked = addresses.into_iter().map(|(role, address)| {
         check_name("service tagged address", &role)?;

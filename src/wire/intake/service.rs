@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::model::{
     Check, Connect, ExistingChecks, Indexes, NodePart, Origin, Registration, Service, ServiceAddress, Status,
 };
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::service::{AddressBody, ServiceBody};
@@ -103,8 +104,8 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
     proxy::check_kind(&body.kind, body.port, body.proxy.as_ref(), body.connect.native)?;
     let port = rules::port("service port", body.port)?;
     check_address_families(&body.tagged_addresses)?;
-    let mut tagged_addresses = rules::tagged_addresses(body.tagged_addresses)?;
-    add_own_address(&mut tagged_addresses, &body.address, port);
+    let tagged_addresses =
+        with_own_address(rules::tagged_addresses(body.tagged_addresses)?, &body.address, port);
     Ok(Service {
         kind: body.kind,
         id: body.id,
@@ -143,13 +144,12 @@ fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(),
 
 /// An instance that listens on an IP address has it under the roles of its family too, unless others stand
 /// there.
-fn add_own_address(addresses: &mut BTreeMap<Text, ServiceAddress>, address: &Text, port: u16) {
+fn with_own_address(addresses: Pairs<ServiceAddress>, address: &Text, port: u16) -> Pairs<ServiceAddress> {
     let roles = match address.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => ["lan_ipv4", "wan_ipv4"],
         Ok(IpAddr::V6(_)) => ["lan_ipv6", "wan_ipv6"],
-        Err(_) => return,
+        Err(_) => return addresses,
     };
-    for role in roles {
-        addresses.entry(role.into()).or_insert_with(|| ServiceAddress { address: address.clone(), port });
-    }
+    let own = roles.map(|role| (role.into(), ServiceAddress { address: address.clone(), port }));
+    own.into_iter().chain(addresses.iter().cloned()).collect()
 }

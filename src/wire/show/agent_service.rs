@@ -1,11 +1,11 @@
 //! An instance as `/v1/agent/services` shows it, and the hash that tells whether it is still the same.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::model::{self, Check, Meta, Service, ServiceAddress};
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::show::parts;
@@ -26,7 +26,7 @@ pub struct AgentService<'a> {
     pub(in crate::wire) port: u16,
     pub(in crate::wire) address: &'a str,
     #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
-    pub(in crate::wire) tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
+    pub(in crate::wire) tagged_addresses: &'a Pairs<ServiceAddress>,
     #[serde(serialize_with = "parts::weights")]
     pub(in crate::wire) weights: model::Weights,
     pub(in crate::wire) enable_tag_override: bool,

@@ -1,10 +1,9 @@
 //! An instance with its node as `/v1/catalog/service/:name` lists it.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::model::{self, Meta, Node, Service, ServiceAddress};
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::show::parts;
 use crate::wire::show::proxy::Proxy;
@@ -27,7 +26,7 @@ pub struct CatalogService<'a> {
     pub(in crate::wire) service_tags: &'a Vec<Text>,
     pub(in crate::wire) service_address: &'a str,
     #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
-    pub(in crate::wire) service_tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
+    pub(in crate::wire) service_tagged_addresses: &'a Pairs<ServiceAddress>,
     #[serde(serialize_with = "parts::weights")]
     pub(in crate::wire) service_weights: model::Weights,
     pub(in crate::wire) service_meta: &'a Meta,

@@ -1,10 +1,9 @@
 //! An instance as `/v1/health/service` and `/v1/catalog/node` show it.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::model::{self, Meta, Service, ServiceAddress};
+use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::show::parts;
 use crate::wire::show::proxy::Proxy;
@@ -21,7 +20,7 @@ pub struct NodeService<'a> {
     pub(in crate::wire) tags: &'a Vec<Text>,
     pub(in crate::wire) address: &'a str,
     #[serde(serialize_with = "parts::addresses", skip_serializing_if = "parts::no_addresses")]
-    pub(in crate::wire) tagged_addresses: &'a BTreeMap<Text, ServiceAddress>,
+    pub(in crate::wire) tagged_addresses: &'a Pairs<ServiceAddress>,
     pub(in crate::wire) meta: &'a Option<Meta>,
     pub(in crate::wire) port: u16,
     #[serde(serialize_with = "parts::weights")]

@@ -1,16 +1,16 @@
 //! Parts that several shapes have: addresses by role, weights, durations, metadata that is never `null`.
 
-use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::model::{self, Meta, ServiceAddress};
 use crate::stdx::duration::GoDuration;
-use crate::stdx::text::Text;
+use crate::stdx::pairs::Pairs;
 
 /// Metadata of a service registered without.
-static NO_META: Meta = Meta::new();
+static NO_META: LazyLock<Meta> = LazyLock::new(Meta::default);
 
 /// The metadata, or an empty map.
 pub fn meta_or_empty(meta: &Option<Meta>) -> &Meta {
@@ -18,13 +18,13 @@ pub fn meta_or_empty(meta: &Option<Meta>) -> &Meta {
 }
 
 /// Whether there is no address to show, so that the key is left out.
-pub fn no_addresses(addresses: &&BTreeMap<Text, ServiceAddress>) -> bool {
+pub fn no_addresses(addresses: &&Pairs<ServiceAddress>) -> bool {
     addresses.is_empty()
 }
 
 /// Addresses by role: `{"wan":{"Address":"9.9.9.9","Port":81}}`.
 pub fn addresses<S: Serializer>(
-    addresses: &&BTreeMap<Text, ServiceAddress>,
+    addresses: &&Pairs<ServiceAddress>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
