@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::proxy::ProxyBody;
 use crate::wire::body::service::{AddressBody, ConnectBody, WeightsBody};
@@ -21,9 +20,9 @@ object! {
         /// Address of the node.
         "Address" => address: Text,
         /// Its addresses by role.
-        "TaggedAddresses" => tagged_addresses: Option<Pairs<Text>>,
+        "TaggedAddresses" => tagged_addresses: Option<BTreeMap<Text, Text>>,
         /// Users' metadata of the node.
-        "NodeMeta" => node_meta: Option<Pairs<Text>>,
+        "NodeMeta" => node_meta: Option<BTreeMap<Text, Text>>,
         /// An instance on it.
         "Service" => service: Option<CatalogServiceBody>,
         /// A check.
@@ -49,7 +48,7 @@ object! {
         /// Addresses by role.
         "TaggedAddresses" => tagged_addresses: BTreeMap<Text, AddressBody>,
         /// Users' metadata.
-        "Meta" => meta: Option<Pairs<Text>>,
+        "Meta" => meta: Option<BTreeMap<Text, Text>>,
         /// Its port.
         "Port" => port: i64,
         /// Share of traffic.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::proxy::ProxyBody;
@@ -23,7 +22,7 @@ object! {
         /// Its port.
         "Port" => port: i64,
         /// Users' metadata.
-        "Meta" => meta: Option<Pairs<Text>>,
+        "Meta" => meta: Option<BTreeMap<Text, Text>>,
         /// Whether others may change its tags.
         "EnableTagOverride" => enable_tag_override: bool,
         /// Addresses by role.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::de::{MapAccess, SeqAccess};
 
-use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::decode::place::Place;
 use crate::wire::decode::read::{Fault, Read, Slot};
@@ -37,23 +36,6 @@ impl<T: Read> Read for BTreeMap<Text, T> {
             entries.next_value_seed(Slot { target: &mut value, place })?;
             self.insert(key, value);
         }
-        Ok(())
-    }
-}
-
-impl<T: Read + Clone> Read for Pairs<T> {
-    fn go_type() -> String {
-        BTreeMap::<Text, T>::go_type()
-    }
-
-    fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, place: Place<'_>) -> Result<(), A::Error> {
-        let mut pairs = self.to_vec();
-        while let Some(key) = entries.next_key::<Text>()? {
-            let mut value = T::default();
-            entries.next_value_seed(Slot { target: &mut value, place })?;
-            pairs.push((key, value));
-        }
-        *self = pairs.into_iter().collect();
         Ok(())
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::free_form::{FREE_FORM_DEPTH_MAX, FreeForm};
@@ -22,7 +21,7 @@ object! {
         /// List.
         "Tags" => tags: Vec<Text>,
         /// Map.
-        "Meta" => meta: Option<Pairs<Text>>,
+        "Meta" => meta: Option<BTreeMap<Text, Text>>,
         /// Lists by key.
         "Header" => header: BTreeMap<Text, Vec<Text>>,
         /// Duration.

@@ -33,8 +33,8 @@ pub fn catalog_registration(body: &[u8], datacenter: &str) -> Result<Registratio
     }
     rules::check_name("node address", &body.address)?;
     check_uuid(&body.id)?;
-    rules::check_meta_size("Invalid Node Meta", body.node_meta.as_ref())?;
-    rules::check_meta_size("Invalid Node TaggedAddresses", body.tagged_addresses.as_ref())?;
+    let meta = rules::meta_of_size("Invalid Node Meta", body.node_meta)?;
+    let tagged_addresses = rules::meta_of_size("Invalid Node TaggedAddresses", body.tagged_addresses)?;
     let bodies: Vec<_> = body.check.into_iter().chain(body.checks).collect();
     rules::check_count_of_checks(bodies.len())?;
     let checks: Result<Vec<Check>, _> =
@@ -48,8 +48,8 @@ pub fn catalog_registration(body: &[u8], datacenter: &str) -> Result<Registratio
             name: body.node,
             id: body.id,
             address: body.address,
-            tagged_addresses: body.tagged_addresses,
-            meta: body.node_meta,
+            tagged_addresses,
+            meta,
             keep_existing: body.skip_node_update,
         },
     })
@@ -112,7 +112,7 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
     proxy::check_kind(&body.kind, body.port, body.proxy.as_ref(), body.connect.native)?;
     let meta_prefix =
         format!("failed inserting service: Invalid Service Meta for node {node} and serviceID {}", body.id);
-    rules::check_meta(&meta_prefix, body.meta.as_ref())?;
+    let meta = rules::meta(&meta_prefix, body.meta)?;
     Ok(Service {
         kind: body.kind,
         id: body.id,
@@ -123,7 +123,7 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
         tagged_addresses: rules::tagged_addresses(body.tagged_addresses)?,
         // Weights that would take the instance out altogether count as not given here, unlike with the agent.
         weights: rules::weights(body.weights.filter(|weights| weights.passing != 0))?,
-        meta: body.meta,
+        meta,
         enable_tag_override: body.enable_tag_override,
         proxy: proxy::proxy(body.proxy, "")?,
         connect: Connect { native: body.connect.native },

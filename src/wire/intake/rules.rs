@@ -29,10 +29,9 @@ pub fn check_name(what: &str, name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Refuses metadata that Consul refuses; the sentence goes after `prefix`.
-pub fn check_meta(prefix: &str, meta: Option<&Meta>) -> Result<(), Invalid> {
-    let Some(meta) = meta else { return Ok(()) };
-    check_meta_size(prefix, Some(meta))?;
+/// Takes metadata that Consul takes; the sentence that refuses any other goes after `prefix`.
+pub fn meta(prefix: &str, pairs: Option<BTreeMap<Text, Text>>) -> Result<Option<Meta>, Invalid> {
+    let Some(meta) = meta_of_size(prefix, pairs)? else { return Ok(None) };
     for (key, value) in meta.iter() {
         let fault = if key.is_empty() {
             "Key cannot be blank".to_owned()
@@ -45,18 +44,18 @@ pub fn check_meta(prefix: &str, meta: Option<&Meta>) -> Result<(), Invalid> {
         };
         return Err(bad_pair(prefix, key, value, &fault));
     }
-    Ok(())
+    Ok(Some(meta))
 }
 
-/// Refuses metadata that is too much, whatever its keys are.
-pub fn check_meta_size(prefix: &str, meta: Option<&Meta>) -> Result<(), Invalid> {
-    let Some(meta) = meta else { return Ok(()) };
-    if meta.len() > META_PAIRS_MAX {
+/// Takes metadata that is not too much, whatever its keys are.
+pub fn meta_of_size(prefix: &str, pairs: Option<BTreeMap<Text, Text>>) -> Result<Option<Meta>, Invalid> {
+    let Some(pairs) = pairs else { return Ok(None) };
+    if pairs.len() > META_PAIRS_MAX {
         return Err(Invalid::rejected(format!(
             "{prefix}: Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"
         )));
     }
-    for (key, value) in meta.iter() {
+    for (key, value) in &pairs {
         let fault = if key.len() > META_KEY_BYTES_MAX {
             format!("Key is too long (limit: {META_KEY_BYTES_MAX} characters)")
         } else if value.len() > META_VALUE_BYTES_MAX {
@@ -66,7 +65,7 @@ pub fn check_meta_size(prefix: &str, meta: Option<&Meta>) -> Result<(), Invalid>
         };
         return Err(bad_pair(prefix, key, value, &fault));
     }
-    Ok(())
+    Ok(Some(pairs.into_iter().collect()))
 }
 
 fn bad_pair(prefix: &str, key: &str, value: &str, fault: &str) -> Invalid {

@@ -98,7 +98,7 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
     }
     rules::check_service_address(&body.address)?;
     let weights = rules::weights(body.weights)?;
-    rules::check_meta("Invalid Service Meta", body.meta.as_ref())?;
+    let meta = rules::meta("Invalid Service Meta", body.meta)?;
     rules::check_tags(&body.tags)?;
     rules::check_name("service kind", &body.kind)?;
     proxy::check_kind(&body.kind, body.port, body.proxy.as_ref(), body.connect.native)?;
@@ -115,7 +115,7 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
         port,
         tagged_addresses,
         weights,
-        meta: body.meta,
+        meta,
         enable_tag_override: body.enable_tag_override,
         proxy: proxy::proxy(body.proxy, UPSTREAM_TYPE)?,
         connect: Connect { native: body.connect.native },
