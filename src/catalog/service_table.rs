@@ -61,10 +61,14 @@ impl ServiceTable {
     ///
     /// What putting one after the other comes to, at a part of the cost: the tree is made of what is in order.
     pub fn fill(&mut self, name: Text, instances: Vec<(Position, Arc<Instance>)>, index: u64) {
-        let mut entry = ServiceEntry::default();
-        for (_, instance) in &instances {
-            entry.recount(None, Some(instance));
-            entry.changed.raise(index, compare(None, Some(instance)));
+        let Some((_, last)) = instances.last() else { return };
+        let mut entry = ServiceEntry { name: last.service.name.clone(), ..ServiceEntry::default() };
+        entry.changed.raise(index, compare(None, Some(last)));
+        // Instances of one service nearly always have the same tags.
+        for alike in instances.chunk_by(|(_, one), (_, next)| one.service.tags == next.service.tags) {
+            for tag in &alike[0].1.service.tags {
+                *entry.tags.entry(tag.clone()).or_default() += alike.len();
+            }
         }
         entry.instances = instances.into_iter().collect();
         self.services.insert(name, entry);

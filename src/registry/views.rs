@@ -69,7 +69,7 @@ impl Views {
             }
         };
         let of_records = || (NodeTable::of_all(state), CheckTable::of_all(state));
-        let ((), (nodes, checks)) = runtime::beside("views", file_services, of_records)?;
+        let ((nodes, checks), ()) = runtime::beside("views", of_records, file_services)?;
         Ok(Views { nodes: RwLock::new(nodes), checks: RwLock::new(checks), ..views })
     }
 

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use self::engine::{Engine, Fault};
 use self::ground::{DirectoryGround, Ground, NewRow, RowEngine};
-use self::proof::prove;
+use self::proof::{prove, prove_beside};
 use super::change::Batch;
 use super::directory::DataDirectory;
 use super::error::StoreError;
@@ -143,12 +143,12 @@ impl<G: Ground> EmbeddedStore<G> {
         self.require_room(0)?;
         self.ground.try_out_room()?;
         for is_last_try in [false, true] {
-            let (mut engine, rescue) = match self.ground.open_engine() {
+            let (engine, rescue) = match self.ground.open_engine() {
                 Ok(opened) => opened,
                 Err(full @ StoreError::Full { .. }) => return Err(full),
                 Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
             };
-            match prove(&mut engine, acknowledged, &mut |_, _, _| Ok(())) {
+            match prove(&engine, acknowledged, &mut |_, _, _| Ok(())) {
                 Ok(ledger) if ledger.seal() == acknowledged => {
                     self.ground.release(rescue)?;
                     self.ledger = ledger;
@@ -235,7 +235,7 @@ impl<G: Ground> Store for EmbeddedStore<G> {
             State::Failed(detail) => return Err(self.fail(detail)),
         };
         let seen = self.ledger.seal();
-        match prove(&mut engine, seen, row).and_then(|ledger| self.settle(&engine, ledger, seen)) {
+        match prove_beside(&mut engine, seen, row).and_then(|ledger| self.settle(&engine, ledger, seen)) {
             Ok(ledger) => {
                 rescue.map_or(Ok(()), |rescue| self.ground.release(rescue))?;
                 self.ledger = ledger;

@@ -16,49 +16,51 @@ use crate::sys::runtime;
 
 /// Bytes of rows handed over at a time. A thread may have to be woken for each piece, which costs as much as some
 /// hundred rows do, so less would be felt; more would be memory for nothing.
-const PIECE_BYTES: usize = 256 << 10;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Pieces that may wait for the caller: enough that neither thread waits for the other's every breath, and no more
 /// than 2 MiB of rows beside those that are in place already.
-const PIECES_WAITING_MAX: usize = 8;
+const PIECES_WAITING_MAX: usize = 2;
 
-/// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the
-/// last seal known to be acknowledged.
+/// Has [`prove`] done on a thread of its own, while this one hands the rows to `row`.
 ///
 /// # Errors
 /// What `row` refuses, else what is wrong with the rows.
-pub(super) fn prove(engine: &mut impl RowEngine, seen: Seal, row: &mut RowSink<'_>) -> Result<Ledger, Fault> {
+pub(super) fn prove_beside(
+    engine: &mut impl RowEngine,
+    seen: Seal,
+    row: &mut RowSink<'_>,
+) -> Result<Ledger, Fault> {
     let (sender, receiver) = sync_channel(PIECES_WAITING_MAX);
     let (giver_back, emptied) = channel();
-    let read = move || add_up(&*engine, seen, Pieces { piece: Piece::default(), sender, emptied });
+    let read = move || {
+        let mut pieces = Pieces { piece: Piece::default(), sender, emptied };
+        let proved = prove(&*engine, seen, &mut |table, key, value| pieces.put(table, key, value));
+        // Also when it ended early: a row before the fault that makes no sense is what is wrong first. Who has hung up
+        // knows what is wrong.
+        let _ = pieces.send();
+        proved
+    };
     let (proved, taken) = runtime::beside("rows", read, move || take(&receiver, &giver_back, row))
         .map_err(|error| Fault::Disk(format!("no thread to read rows with: {error}")))?;
     taken.map_err(Fault::Content)?;
     proved
 }
 
-/// Hands every row that comes to `row`, and gives the pieces back. Returning early hangs up, which ends the reading.
-fn take(pieces: &Receiver<Piece>, giver_back: &Sender<Piece>, row: &mut RowSink<'_>) -> Result<(), String> {
-    pieces.iter().try_for_each(|piece| {
-        piece.hand_out(row)?;
-        // The reader may have ended: then nobody needs it.
-        let _ = giver_back.send(piece);
-        Ok(())
-    })
-}
-
-fn add_up(engine: &impl RowEngine, seen: Seal, mut pieces: Pieces) -> Result<Ledger, Fault> {
+/// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the
+/// last seal known to be acknowledged.
+///
+/// # Errors
+/// What `row` refuses, or what is wrong with the rows, whichever comes first.
+pub(super) fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink<'_>) -> Result<Ledger, Fault> {
     let mut ledger = Ledger::default();
-    let read = Table::ALL.into_iter().try_for_each(|table| {
+    for table in Table::ALL {
         let prefix = format!("{}/", table.name());
         engine.each(&prefix, &mut |name, value| {
             ledger.found(name, value);
-            pieces.put(table, &name[prefix.len()..], value)
-        })
-    });
-    // Also when it ends early: a row before the fault that makes no sense is what is wrong first.
-    pieces.send().map_err(Fault::Content)?;
-    read?;
+            row(table, &name[prefix.len()..], value)
+        })?;
+    }
     let mut sealed = None;
     engine.each(SEAL_ROW, &mut |_, text| {
         sealed = Some(serde_json::from_slice::<Seal>(text).map_err(|error| error.to_string())?);
@@ -80,6 +82,16 @@ fn add_up(engine: &impl RowEngine, seen: Seal, mut pieces: Pieces) -> Result<Led
     }
     ledger.settle(sealed);
     Ok(ledger)
+}
+
+/// Hands every row that comes to `row`, and gives the pieces back. Returning early hangs up, which ends the reading.
+fn take(pieces: &Receiver<Piece>, giver_back: &Sender<Piece>, row: &mut RowSink<'_>) -> Result<(), String> {
+    pieces.iter().try_for_each(|piece| {
+        piece.hand_out(row)?;
+        // The reader may have ended: then nobody needs it.
+        let _ = giver_back.send(piece);
+        Ok(())
+    })
 }
 
 /// The reading end of the way: gathers rows and sends them off.
@@ -187,7 +199,7 @@ mod tests {
     /// The outcome, and the rows that were handed out before `refused` and it.
     fn prove_until(rows: &mut Rows, refused: usize) -> (Result<Ledger, Fault>, Vec<NamedRow>) {
         let mut taken = Vec::new();
-        let outcome = prove(rows, Seal::default(), &mut |table, key, value| {
+        let outcome = prove_beside(rows, Seal::default(), &mut |table, key, value| {
             if taken.len() == refused {
                 return Err(format!("row {key:?} makes no sense"));
             }
@@ -230,7 +242,8 @@ mod tests {
     #[test]
     fn a_receiver_that_panics_does_not_leave_the_reader_waiting() {
         let mut rows = Rows::new(20_000, 200);
-        let panics = || prove(&mut rows, Seal::default(), &mut |_, _, _| panic!("expected by the test"));
+        let panics =
+            || prove_beside(&mut rows, Seal::default(), &mut |_, _, _| panic!("expected by the test"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
     }
 }

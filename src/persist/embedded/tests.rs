@@ -151,12 +151,12 @@ fn a_row_the_receiver_refuses_is_damage() {
     let _guard = PROCESSES.read();
     let scratch = scratch();
     let path = scratch.path().join("data");
-    let keys: Vec<String> = (0..6_000).map(|it| format!("node-{it:04}")).collect();
+    let keys: Vec<String> = (0..20_000).map(|it| format!("node-{it:05}")).collect();
     let changes = keys.iter().map(|key| Change::put(Table::Nodes, key.as_str(), [b'x'; 200])).collect();
     open(&path).unwrap().commit(&Batch { index: 1, changes }).unwrap();
     let found: Vec<u64> = files(&path.join(ROWS)).into_values().collect();
-    // Rows come in pieces of a thousand: the first, one amid others, the last.
-    for bad in [0, 3_000, 5_999] {
+    // Rows come in pieces of some thousands: the first, one amid others, the last.
+    for bad in [0, 10_000, 19_999] {
         let mut store = open(&path).unwrap();
         let mut taken = Vec::new();
         let refusal = store.load(&mut |_, key, _| match key == keys[bad] {
@@ -174,7 +174,7 @@ fn a_row_the_receiver_refuses_is_damage() {
         assert_eq!(left, found, "as it was");
     }
     let loaded = load(&mut open(&path).unwrap()).unwrap().0;
-    assert_eq!(loaded, Loaded { index: 1, rows: 6_000 });
+    assert_eq!(loaded, Loaded { index: 1, rows: 20_000 });
 }
 
 #[test]
