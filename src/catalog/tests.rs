@@ -413,3 +413,32 @@ fn what_is_made_of_everything_at_once_is_what_every_change_comes_to() {
         assert_eq!(format!("{all:?}"), format!("{each:?}"), "{key}");
     }
 }
+
+#[test]
+fn what_a_restoration_brings_unchanged_is_taken_over_and_not_copied() {
+    let indexes = |modify| Indexes { create: 1, modify };
+    let node = Arc::new(Node { name: "n1".into(), indexes: indexes(2), ..Node::default() });
+    let instance =
+        |id: &str, modify| Arc::new(Service { indexes: indexes(modify), ..service(id, "web", &[]) });
+    let (present, future) = (instance("web-1", 3), instance("web-2", u64::MAX));
+    let checked = |id: &str, status| {
+        Arc::new(Check { indexes: indexes(4), status_since_ms: 5, ..check(id, "web-1", status) })
+    };
+    let (passing, critical) = (checked("a", Status::Passing), checked("b", Status::Critical));
+    let restoration = Restoration {
+        index: 7,
+        nodes: vec![node.clone()],
+        services: [&present, &future].map(|it| ("n1".into(), it.clone())).into(),
+        checks: [&passing, &critical].map(|it| ("n1".into(), it.clone())).into(),
+    };
+    let mut registry = Registry::new();
+    registry.index = 7;
+    registry.apply(Command::Restore(Box::new(restoration))).unwrap();
+    let record = registry.state.node(&"n1".into()).expect("it is restored");
+    assert!(Arc::ptr_eq(record.node(), &node));
+    assert!(Arc::ptr_eq(&record.services()["web-1"], &present));
+    assert!(Arc::ptr_eq(&record.checks()["a"], &passing));
+    assert_eq!(record.services()["web-2"].indexes, indexes(8), "never above the present one");
+    assert_eq!(record.checks()["b"].status_since_ms, 8_000, "it is critical from now on");
+    assert_eq!((future.indexes, critical.status_since_ms), (indexes(u64::MAX), 5), "the given ones stay");
+}

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sys::{clock, reaper};
+use crate::sys::{clock, memory, reaper};
 
 /// Coroutines that may live at once. Each stack takes two memory maps, and Linux allows 65,530 to a process
 /// (`vm.max_map_count`), so the runtime dies near 32,700; the rest is left to threads, files and the
@@ -26,11 +26,6 @@ const STACK_WORDS: usize = if cfg!(debug_assertions) { 0x10000 } else { 0x8000 }
 
 /// Stacks kept for reuse. They are made at start, so more would only delay it.
 const STACKS_POOLED: usize = 512;
-
-/// Arenas that the allocator may keep, more than there are threads. By itself it keeps eight a core, and on two cores
-/// the sixteenth thread shares that of the first one: a start, whose two threads both allocate without a pause, then
-/// took 1.47 s instead of 1.08 s, most of it in waking for one lock.
-const ARENAS_MAX: i32 = 64;
 
 static START: Once = Once::new();
 static FIRST_THREAD: Once = Once::new();
@@ -87,28 +82,9 @@ pub fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result
 /// # Errors
 /// The operating system's refusal.
 pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    FIRST_THREAD.call_once(allow_arenas);
+    FIRST_THREAD.call_once(memory::allow_arenas);
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
-
-/// Lets every thread have an arena of its own; see [`ARENAS_MAX`].
-#[cfg(target_env = "gnu")]
-#[allow(unsafe_code)]
-fn allow_arenas() {
-    /// The parameter's number in glibc's `malloc.h`.
-    const M_ARENA_MAX: i32 = -8;
-    unsafe extern "C" {
-        fn mallopt(parameter: i32, value: i32) -> i32;
-    }
-    // SAFETY: it takes two numbers and sets one of the allocator's, under the allocator's own lock. Every test that
-    // starts a thread runs this.
-    let is_set = unsafe { mallopt(M_ARENA_MAX, ARENAS_MAX) } == 1;
-    debug_assert!(is_set, "glibc knows the parameter");
-}
-
-/// Other allocators have no such bound.
-#[cfg(not(target_env = "gnu"))]
-fn allow_arenas() {}
 
 /// Runs `aside` on a thread of its own named `name` while `here` runs on this one, and gives what both came to. For
 /// long work that is to keep two cores busy; like all of that, for threads and not for coroutines. A panic in either
@@ -121,7 +97,7 @@ pub fn beside<A: Send, B>(
     aside: impl FnOnce() -> A + Send,
     here: impl FnOnce() -> B,
 ) -> io::Result<(A, B)> {
-    FIRST_THREAD.call_once(allow_arenas);
+    FIRST_THREAD.call_once(memory::allow_arenas);
     std::thread::scope(|scope| {
         let aside = std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, aside)?;
         let here = here();
