@@ -20,6 +20,7 @@ use crate::catalog::change::Change;
 use crate::http::{Body, BodyError, BodyWriter, Method, Response};
 use crate::registry::snapshot::image;
 use crate::registry::snapshot::orders::Restored;
+use crate::sys::memory;
 use crate::sys::offload::Offload;
 
 /// The one path of this chapter.
@@ -131,7 +132,14 @@ fn restore(call: &mut Call<'_, '_>) -> Outcome {
     let restored =
         call.api.registry.queue().restore(understood.restoration, understood.history, is_dry_run)?;
     let index = restored.index;
-    let changes = pool.run(move || told(&restored)).map_err(unavailable)?;
+    let tell = move || {
+        let told = told(&restored);
+        // The snapshot, its rows and the former records are gone by now, and were as much as what is left.
+        drop(restored);
+        memory::give_back();
+        told
+    };
+    let changes = pool.run(tell).map_err(unavailable)?;
     let mut response = answer::json(
         call,
         &json!({ "Index": index, "DryRun": is_dry_run, "Snapshot": summary, "Changes": changes }),

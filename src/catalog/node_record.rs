@@ -77,6 +77,24 @@ impl NodeRecord {
         }
     }
 
+    /// Puts all instances and checks among `changes`, each of which is new, in one go: rows come in order, and a tree
+    /// made of what is in order takes half the room and no search.
+    pub fn fill(&mut self, changes: &[Change]) {
+        let services = changes.iter().filter_map(|change| match change {
+            Change::Service { id, after, .. } => Some((id.clone(), after.clone()?)),
+            _ => None,
+        });
+        let checks = changes.iter().filter_map(|change| match change {
+            Change::Check { id, after, .. } => Some((id.clone(), after.clone()?)),
+            _ => None,
+        });
+        self.services.append(&mut services.collect());
+        let mut checks: BTreeMap<Text, Arc<Check>> = checks.collect();
+        let by_service = checks.iter().map(|(id, check)| (check.service_id.clone(), id.clone()));
+        self.checks_by_service.append(&mut by_service.collect());
+        self.checks.append(&mut checks);
+    }
+
     /// Ids of the checks of one instance; with an empty id, of the node itself.
     pub fn check_ids_of<'a>(&'a self, service_id: &Text) -> impl Iterator<Item = &'a Text> + use<'a> {
         let from = (service_id.clone(), Text::default());
@@ -86,16 +104,35 @@ impl NodeRecord {
 
     /// The instance `id` as readers see it: with its node, the node's checks first and then its own.
     pub fn instance(&self, id: &Text) -> Option<Instance> {
-        let service = self.services.get(id)?.clone();
-        let ids = self.check_ids_of(&Text::default()).chain(self.check_ids_of(id));
-        let mut checks: Box<[Arc<Check>]> = ids.filter_map(|id| self.checks.get(id).cloned()).collect();
+        let service = self.services.get(id)?;
+        Some(self.joined(service, self.check_ids_of(&Text::default()).chain(self.check_ids_of(id))))
+    }
+
+    /// Every instance as [`NodeRecord::instance`] gives it, by id. None has to be sought, nor its checks.
+    pub fn instances(&self) -> impl Iterator<Item = (&Text, Instance)> {
+        let of_node: Vec<&Text> = self.check_ids_of(&Text::default()).collect();
+        let mut checks = self.checks_by_service.iter().peekable();
+        self.services.iter().map(move |(id, service)| {
+            while checks.next_if(|(of, _)| of < id).is_some() {}
+            let own = std::iter::from_fn(|| checks.next_if(|(of, _)| of == id).map(|(_, check)| check));
+            (id, self.joined(service, of_node.iter().copied().chain(own)))
+        })
+    }
+
+    fn joined<'a>(&self, service: &Arc<Service>, check_ids: impl Iterator<Item = &'a Text>) -> Instance {
+        let mut checks: Box<[Arc<Check>]> = check_ids.filter_map(|id| self.checks.get(id).cloned()).collect();
         checks.sort_by_cached_key(|check| (!check.is_node_level(), check.id.folded()));
-        Some(Instance { node: self.node.clone(), service, checks })
+        Instance { node: self.node.clone(), service: service.clone(), checks }
     }
 
     /// A check as readers see it: with its node and the instance it is of.
     pub fn check(&self, id: &Text) -> Option<CheckView> {
         self.checks.get(id).map(|check| self.view(check))
+    }
+
+    /// All checks as readers see them, by id.
+    pub fn checks_joined(&self) -> impl Iterator<Item = (&Text, CheckView)> {
+        self.checks.iter().map(|(id, check)| (id, self.view(check)))
     }
 
     /// All checks as readers see them, in answer order.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::change::Change;
 use crate::catalog::node_record::NodeRecord;
+use crate::catalog::state::State;
 use crate::stdx::text::Text;
 
 /// Nodes by name in lower case.
@@ -16,6 +17,11 @@ pub struct NodeTable {
 }
 
 impl NodeTable {
+    /// All nodes of `state`.
+    pub fn of_all(state: &State) -> NodeTable {
+        NodeTable { nodes: state.all_nodes().clone() }
+    }
+
     /// Takes over one change.
     pub fn absorb(&mut self, change: &Change) {
         let key = change.node();

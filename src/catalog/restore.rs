@@ -1,6 +1,8 @@
 //! What a restoration does to the catalog: exactly what makes it hold the restoration's records and no others.
 //!
-//! What is the same stays untouched, index and all, so whoever watches it is not woken.
+//! What is the same stays untouched, index and all, so whoever watches it is not woken. What is new and stays as the
+//! restoration has it is taken over and not copied: there may be a hundred thousand of it, and copies of all would
+//! leave the memory full of holes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -73,8 +75,11 @@ impl Edit<'_> {
                 self.make(Change::Node { key: key.clone(), before, after });
             }
             None => {
-                let after = Node { indexes: self.kept(node.indexes), ..Node::clone(node) };
-                self.make(Change::Node { key: key.clone(), before: None, after: Some(Arc::new(after)) });
+                let (mut after, indexes) = (node.clone(), self.kept(node.indexes));
+                if after.indexes != indexes {
+                    Arc::make_mut(&mut after).indexes = indexes;
+                }
+                self.make(Change::Node { key: key.clone(), before: None, after: Some(after) });
             }
         }
     }
@@ -84,9 +89,12 @@ impl Edit<'_> {
         match is_there {
             true => self.put_service(node, Service::clone(service)),
             false => {
-                let after = Service { indexes: self.kept(service.indexes), ..Service::clone(service) };
-                let (node, id, after) = (node.clone(), service.id.clone(), Some(Arc::new(after)));
-                self.make(Change::Service { node, id, before: None, after });
+                let (mut after, indexes) = (service.clone(), self.kept(service.indexes));
+                if after.indexes != indexes {
+                    Arc::make_mut(&mut after).indexes = indexes;
+                }
+                let (node, id) = (node.clone(), service.id.clone());
+                self.make(Change::Service { node, id, before: None, after: Some(after) });
             }
         }
     }
@@ -103,8 +111,12 @@ impl Edit<'_> {
             None if check.status == Status::Critical => (self.kept(check.indexes), now_ms),
             None => (self.kept(check.indexes), check.status_since_ms.min(now_ms)),
         };
-        let after = Some(Arc::new(Check { indexes, status_since_ms, ..Check::clone(check) }));
-        self.make(Change::Check { node: node.clone(), id: check.id.clone(), before, after });
+        let mut after = check.clone();
+        if (check.indexes, check.status_since_ms) != (indexes, status_since_ms) {
+            let after = Arc::make_mut(&mut after);
+            (after.indexes, after.status_since_ms) = (indexes, status_since_ms);
+        }
+        self.make(Change::Check { node: node.clone(), id: check.id.clone(), before, after: Some(after) });
     }
 
     /// The indexes of a record that is new here, never above the present one.

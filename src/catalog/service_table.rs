@@ -57,6 +57,25 @@ impl ServiceTable {
         ServiceTable { newest: index, ..ServiceTable::default() }
     }
 
+    /// Puts a service that is not there with all its instances, the one registered last at the end, at the index of a
+    /// start.
+    ///
+    /// What putting one after the other comes to, at a part of the cost: the tree is made of what is in order.
+    pub fn fill(&mut self, name: Text, instances: Vec<(Position, Arc<Instance>)>, index: u64) {
+        let Some((_, last)) = instances.last() else { return };
+        let mut entry = ServiceEntry { name: last.service.name.clone(), ..ServiceEntry::default() };
+        entry.changed.raise(index, compare(None, Some(last)));
+        // Instances of one service nearly always have the same tags.
+        for alike in instances.chunk_by(|(_, one), (_, next)| one.service.tags == next.service.tags) {
+            for tag in &alike[0].1.service.tags {
+                *entry.tags.entry(tag.clone()).or_default() += alike.len();
+            }
+        }
+        entry.instances = instances.into_iter().collect();
+        self.services.insert(name, entry);
+        self.newest = self.newest.max(index);
+    }
+
     /// The service called `name` (in lower case).
     pub fn get(&self, name: &str) -> Option<&ServiceEntry> {
         self.services.get(name)

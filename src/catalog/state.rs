@@ -54,6 +54,25 @@ impl State {
         State { own_node: own_node.folded(), bounds, ..State::default() }
     }
 
+    /// The registry that `changes` lead to from nothing: every record once, nodes before what is on them. What is on
+    /// one node is put there in one go as far as it stands together.
+    pub fn restored(own_node: &Text, bounds: Bounds, changes: &[Change]) -> State {
+        let mut state = State::new(own_node, bounds);
+        for run in changes.chunk_by(|left, right| left.node() == right.node()) {
+            for change in run {
+                if let Change::Node { key, before, after } = change {
+                    state.absorb_node(key, before.as_deref(), after.as_ref());
+                }
+            }
+            if let Some(record) = state.nodes.get_mut(run[0].node()) {
+                let instances_before = record.services().len();
+                record.fill(run);
+                state.instances = state.instances + record.services().len() - instances_before;
+            }
+        }
+        state
+    }
+
     /// The node filed under `key` (its name in lower case).
     pub fn node(&self, key: &Text) -> Option<&NodeRecord> {
         self.nodes.get(key)
@@ -62,6 +81,10 @@ impl State {
     /// All nodes by name.
     pub fn nodes(&self) -> impl Iterator<Item = (&Text, &NodeRecord)> {
         self.nodes.iter()
+    }
+
+    pub(super) fn all_nodes(&self) -> &BTreeMap<Text, NodeRecord> {
+        &self.nodes
     }
 
     /// Key of the agent's own node.
@@ -133,8 +156,8 @@ impl State {
         }
     }
 
-    /// Puts a change's new face in place without asking whether it makes sense: for undoing and for loading
-    /// what was stored. Records on a node that is not there are dropped.
+    /// Puts a change's new face in place without asking whether it makes sense: for undoing. Records on a node that is
+    /// not there are dropped.
     pub fn absorb(&mut self, change: &Change) {
         if let Change::Node { key, before, after } = change {
             self.absorb_node(key, before.as_deref(), after.as_ref());

@@ -1,8 +1,11 @@
 //! Commands against the state and its views, as tables.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::catalog::change::Change;
 use crate::catalog::check_table::CheckTable;
-use crate::catalog::instance::Position;
+use crate::catalog::instance::{Instance, Position};
 use crate::catalog::node_table::NodeTable;
 use crate::catalog::service_table::{Moved, ServiceTable};
 use crate::catalog::state::{Bounds, Moment, State};
@@ -341,40 +344,101 @@ fn removing_what_is_not_there_moves_nothing() {
     assert_eq!((moved, table.is_empty()), (Moved::default(), true));
 }
 
+/// The changes that lead to `state` from nothing, as a store gives them back.
+fn changes_to(state: &State) -> Vec<Change> {
+    let of_nodes = state.nodes().map(|(key, record)| {
+        let after = Some(record.node().clone());
+        Change::Node { key: key.clone(), before: None, after }
+    });
+    let of_services = state.nodes().flat_map(|(node, record)| {
+        record.services().iter().map(|(id, service)| {
+            let (node, id, after) = (node.clone(), id.clone(), Some(service.clone()));
+            Change::Service { node, id, before: None, after }
+        })
+    });
+    let of_checks = state.nodes().flat_map(|(node, record)| {
+        record.checks().iter().map(|(id, check)| {
+            let (node, id, after) = (node.clone(), id.clone(), Some(check.clone()));
+            Change::Check { node, id, before: None, after }
+        })
+    });
+    of_nodes.chain(of_services).chain(of_checks).collect()
+}
+
+/// A state and tables made at once are those that are made change by change.
 #[test]
-fn an_update_of_all_is_that_of_every_change_from_nothing() {
+fn what_is_made_of_everything_at_once_is_what_every_change_comes_to() {
     let mut registry = Registry::new();
     registry.web(&["a"], Status::Passing);
-    registry.register(registration(
-        node("N2", ""),
-        Some(service("Web-2", "WEB", &[])),
-        vec![check("n", "", Status::Warning)],
-    ));
-    registry.register(registration(node("n3", ""), None, Vec::new()));
-    let state = &registry.state;
-    let mut changes = Vec::new();
-    for (key, record) in state.nodes() {
-        let after = Some(record.node().clone());
-        changes.push(Change::Node { key: key.clone(), before: None, after });
-        changes.extend(record.services().iter().map(|(id, service)| Change::Service {
-            node: key.clone(),
-            id: id.clone(),
-            before: None,
-            after: Some(service.clone()),
-        }));
-        changes.extend(record.checks().iter().map(|(id, check)| Change::Check {
-            node: key.clone(),
-            id: id.clone(),
-            before: None,
-            after: Some(check.clone()),
-        }));
+    let checks = vec![
+        check("n", "", Status::Warning),
+        check("b", "Web-2", Status::Critical),
+        check("A", "Web-2", Status::Passing),
+        check("c", "web-1", Status::Critical),
+    ];
+    let on_n2 = |service, checks| registration(node("N2", ""), Some(service), checks);
+    registry.register(on_n2(service("web-1", "web", &["a", "b"]), Vec::new()));
+    registry.register(on_n2(service("Web-2", "WEB", &["a"]), checks));
+    registry.register(on_n2(service("a", "other", &[]), Vec::new()));
+    registry.register(registration(node("n3", "40e4a748"), None, Vec::new()));
+    let (state, index) = (&registry.state, 9);
+    let changes = changes_to(state);
+
+    let restored = State::restored(&"self".into(), Bounds::default(), &changes);
+    assert_eq!(format!("{restored:?}"), registry.picture());
+
+    let (mut nodes, mut one_by_one) = (NodeTable::default(), CheckTable::default());
+    changes.iter().for_each(|change| nodes.absorb(change));
+    assert_eq!(format!("{nodes:?}"), format!("{:?}", NodeTable::of_all(state)));
+    let update = Update::plan(state, &changes);
+    for (position, view) in update.checks {
+        one_by_one.put(&position, view);
     }
-    let shown = |update: Update| {
-        let mut instances: Vec<String> = update.instances.iter().map(|it| format!("{it:?}")).collect();
-        let mut checks: Vec<String> = update.checks.iter().map(|it| format!("{it:?}")).collect();
-        instances.sort();
-        checks.sort();
-        (instances, checks)
+    assert_eq!(format!("{one_by_one:?}"), format!("{:?}", CheckTable::of_all(state)));
+
+    let mut put = ServiceTable::standing_at(1);
+    let mut services: BTreeMap<Text, Vec<(Position, Arc<Instance>)>> = BTreeMap::new();
+    for (name, position, instance) in update.instances {
+        put.put(&name, position.clone(), instance.clone(), index);
+        services.entry(name).or_default().extend(instance.map(|instance| (position, instance)));
+    }
+    for (name, instances) in services {
+        let mut filled = ServiceTable::standing_at(1);
+        filled.fill(name.clone(), instances, index);
+        assert_eq!(format!("{:?}", filled.get(&name)), format!("{:?}", put.get(&name)));
+    }
+    for (key, record) in state.nodes() {
+        let each = record.services().keys().map(|id| (id, record.instance(id).expect("it is there")));
+        let (all, each): (Vec<_>, Vec<_>) = (record.instances().collect(), each.collect());
+        assert_eq!(format!("{all:?}"), format!("{each:?}"), "{key}");
+    }
+}
+
+#[test]
+fn what_a_restoration_brings_unchanged_is_taken_over_and_not_copied() {
+    let indexes = |modify| Indexes { create: 1, modify };
+    let node = Arc::new(Node { name: "n1".into(), indexes: indexes(2), ..Node::default() });
+    let instance =
+        |id: &str, modify| Arc::new(Service { indexes: indexes(modify), ..service(id, "web", &[]) });
+    let (present, future) = (instance("web-1", 3), instance("web-2", u64::MAX));
+    let checked = |id: &str, status| {
+        Arc::new(Check { indexes: indexes(4), status_since_ms: 5, ..check(id, "web-1", status) })
     };
-    assert_eq!(shown(Update::of_all(state)), shown(Update::plan(state, &changes)));
+    let (passing, critical) = (checked("a", Status::Passing), checked("b", Status::Critical));
+    let restoration = Restoration {
+        index: 7,
+        nodes: vec![node.clone()],
+        services: [&present, &future].map(|it| ("n1".into(), it.clone())).into(),
+        checks: [&passing, &critical].map(|it| ("n1".into(), it.clone())).into(),
+    };
+    let mut registry = Registry::new();
+    registry.index = 7;
+    registry.apply(Command::Restore(Box::new(restoration))).unwrap();
+    let record = registry.state.node(&"n1".into()).expect("it is restored");
+    assert!(Arc::ptr_eq(record.node(), &node));
+    assert!(Arc::ptr_eq(&record.services()["web-1"], &present));
+    assert!(Arc::ptr_eq(&record.checks()["a"], &passing));
+    assert_eq!(record.services()["web-2"].indexes, indexes(8), "never above the present one");
+    assert_eq!(record.checks()["b"].status_since_ms, 8_000, "it is critical from now on");
+    assert_eq!((future.indexes, critical.status_since_ms), (indexes(u64::MAX), 5), "the given ones stay");
 }

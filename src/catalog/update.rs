@@ -22,23 +22,6 @@ pub struct Update {
 }
 
 impl Update {
-    /// Everything in `state`, for tables that are empty and watched by nobody.
-    ///
-    /// What [`Update::plan`] comes to for the changes that lead to it from nothing, topics apart and at a part of the
-    /// cost: each record is met once, so none has to be sought out.
-    pub fn of_all(state: &State) -> Update {
-        let mut update = Update::default();
-        for (key, record) in state.nodes() {
-            update.instances.extend(record.services().iter().filter_map(|(id, service)| {
-                let instance = record.instance(id).map(Arc::new);
-                Some((service.name.folded(), Position::new(key.clone(), id.clone()), Some(instance?)))
-            }));
-            let checks = record.checks().keys();
-            update.checks.extend(checks.map(|id| (Position::new(key.clone(), id.clone()), record.check(id))));
-        }
-        update
-    }
-
     /// Works out the update after `changes` led to `state`. Several commands' changes may be given at once: readers
     /// then go from before the first to after the last, and never see anything in between.
     pub fn plan(state: &State, changes: &[Change]) -> Update {

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+/// Rows of a batch that room is kept for, some 160 KiB: a batch as the writer makes them has so many. A restoration's,
+/// which has as many as the store, leaves nothing behind.
+const UNDO_KEPT: usize = 4_096;
+
 /// The sum of a store's rows at one moment. Written with every batch, in the same atomic step, so that a load can tell
 /// a complete set of rows from one with a hole, a phantom or an altered byte, whatever the engine believes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,10 +45,15 @@ impl Ledger {
 
     /// Enters one row, or takes it out.
     pub fn record(&mut self, name: &str, value: Option<&[u8]>) {
-        let short = [self.naming[0].hash_one(name), self.naming[1].hash_one(name)];
-        let hash = value.map(|value| xxh3_64_with_seed(value, xxh3_64_with_seed(name.as_bytes(), 0)));
-        let earlier = self.place(short, hash);
+        let short = self.short(name);
+        let earlier = self.place(short, value.map(|value| hash(name, value)));
         self.undo.push((short, earlier));
+    }
+
+    /// Enters one row that was found on the disk. Unlike [`record`](Self::record) it belongs to no batch, and cannot be
+    /// taken back.
+    pub fn found(&mut self, name: &str, value: &[u8]) {
+        self.place(self.short(name), Some(hash(name, value)));
     }
 
     /// Ends the batch at hand: its seal, to be written along with its rows. [`settle`](Self::settle) or
@@ -56,6 +65,7 @@ impl Ledger {
     /// The batch is durable: `seal` holds from now on.
     pub fn settle(&mut self, seal: Seal) {
         self.undo.clear();
+        self.undo.shrink_to(UNDO_KEPT);
         self.seal = seal;
     }
 
@@ -64,6 +74,10 @@ impl Ledger {
         while let Some((short, earlier)) = self.undo.pop() {
             self.place(short, earlier);
         }
+    }
+
+    fn short(&self, name: &str) -> [u64; 2] {
+        [self.naming[0].hash_one(name), self.naming[1].hash_one(name)]
     }
 
     fn place(&mut self, short: [u64; 2], hash: Option<u64>) -> Option<u64> {
@@ -78,9 +92,27 @@ impl Ledger {
     }
 }
 
+/// What a row adds to the digest.
+fn hash(name: &str, value: &[u8]) -> u64 {
+    xxh3_64_with_seed(value, xxh3_64_with_seed(name.as_bytes(), 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_found_counts_as_what_was_recorded_and_is_no_batch() {
+        let (mut recorded, mut found) = (Ledger::default(), Ledger::default());
+        for (name, value) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            recorded.record(name, Some(value.as_bytes()));
+            found.found(name, value.as_bytes());
+        }
+        assert_eq!(found.seal(), recorded.seal());
+        found.record("c", Some(b"4"));
+        found.revert();
+        assert_eq!(found.seal(), recorded.seal());
+    }
 
     #[test]
     fn the_seal_depends_on_the_rows_and_not_on_their_history() {

@@ -56,6 +56,10 @@ impl Aliases {
         check: Option<&Check>,
         concerned: &mut BTreeSet<(Text, Text)>,
     ) {
+        let target_after = check.and_then(|check| target(node, check));
+        if target_after.is_none() && self.targets.is_empty() {
+            return;
+        }
         let key = CheckKey::new(node.clone(), id.clone());
         if let Some(target) = self.targets.remove(&key)
             && let Some(keys) = self.by_target.get_mut(&target)
@@ -65,7 +69,7 @@ impl Aliases {
                 self.by_target.remove(&target);
             }
         }
-        if let Some(target) = check.and_then(|check| target(node, check)) {
+        if let Some(target) = target_after {
             self.by_target.entry(target.clone()).or_default().push(key.clone());
             self.targets.insert(key, target);
             concerned.insert((node.clone(), id.clone()));
@@ -73,6 +77,9 @@ impl Aliases {
     }
 
     fn those_of(&self, node: &Text, service_id: &Text, concerned: &mut BTreeSet<(Text, Text)>) {
+        if self.by_target.is_empty() {
+            return;
+        }
         let target = Target { node: node.clone(), service_id: service_id.clone() };
         let keys = self.by_target.get(&target).into_iter().flatten();
         concerned.extend(keys.map(|key| (key.node.clone(), key.check_id.clone())));

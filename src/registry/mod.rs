@@ -109,7 +109,7 @@ impl Registry {
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
         let recovered =
             recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
-        let shown = Shown::restored(&recovered, parts.watchers_max);
+        let shown = Shown::restored(&recovered, parts.watchers_max).map_err(OpenError::Thread)?;
         let (queue, jobs) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
             health: parts.health,

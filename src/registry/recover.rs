@@ -40,7 +40,7 @@ pub struct Recovered {
 /// Whatever the store finds; a row that cannot be read counts as damage.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, StoreError> {
     let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), Carried::default());
-    let mut asked = Vec::new();
+    let (mut asked, mut reader) = (Vec::new(), rows::Reader::default());
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
         match table {
             Table::Meta => {
@@ -48,7 +48,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
                 asked.extend(asked::read(key, value)?.into_iter().flatten());
             }
             Table::History => history.push(rows::transition(key, value)?),
-            _ => changes.extend(rows::change(table, key, value)?),
+            _ => changes.extend(reader.change(table, key, value)?),
         }
         Ok(())
     })?;
@@ -76,8 +76,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         changes = [renamed, others].concat();
         history = [retold, of_others].concat();
     }
-    let mut state = State::new(&own.name, bounds);
-    changes.iter().for_each(|change| state.absorb(change));
+    let state = State::restored(&own.name, bounds, &changes);
     Ok(Recovered { state, index, changes, history, carried, asked })
 }
 

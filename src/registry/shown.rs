@@ -2,9 +2,9 @@
 //!
 //! The writer is the only one to change them, and only after a batch is durable. Knows no store and no clock.
 
+use std::io;
 use std::sync::Arc;
 
-use crate::catalog::update::Update;
 use crate::registry::history::History;
 use crate::registry::recover::Recovered;
 use crate::registry::topics::Topics;
@@ -23,12 +23,13 @@ pub struct Shown {
 
 impl Shown {
     /// What was stored, complete; every topic stands at the recovered index, and at most `watchers_max` may watch.
-    pub fn restored(recovered: &Recovered, watchers_max: usize) -> Shown {
-        let views = Views::new(recovered.index);
-        // Every topic stands there already, and nobody watches yet.
-        views.publish(&recovered.changes, Update::of_all(&recovered.state), recovered.index);
+    ///
+    /// # Errors
+    /// The operating system's: it gives no thread.
+    pub fn restored(recovered: &Recovered, watchers_max: usize) -> io::Result<Shown> {
+        let views = Views::of_all(&recovered.state, recovered.index)?;
         let topics = Topics::new(recovered.index, watchers_max);
         let history = History::restored(recovered.history.clone());
-        Shown { views: Arc::new(views), topics: Arc::new(topics), history: Arc::new(history) }
+        Ok(Shown { views: Arc::new(views), topics: Arc::new(topics), history: Arc::new(history) })
     }
 }

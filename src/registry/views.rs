@@ -3,6 +3,8 @@
 //! Only the writer changes them, after a batch is durable. Readers copy shared pointers out under the lock and do
 //! everything else, encoding above all, without it.
 
+use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,10 +17,12 @@ use crate::catalog::node_record::NodeRecord;
 use crate::catalog::node_table::NodeTable;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::service_table::{ServiceEntry, ServiceTable, Touched};
+use crate::catalog::state::State;
 use crate::catalog::topic::Topic;
 use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
 use crate::model::{Node, Status};
 use crate::stdx::text::Text;
+use crate::sys::runtime;
 
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
@@ -51,6 +55,22 @@ impl Views {
         let services = (0..SERVICE_SHARDS).map(|_| RwLock::new(ServiceTable::standing_at(index))).collect();
         let complete = AtomicU64::new(index);
         Views { services, nodes: RwLock::default(), checks: RwLock::default(), complete }
+    }
+
+    /// Views of all that is in `state`, which stands at `index`, made on two threads.
+    ///
+    /// # Errors
+    /// The operating system's: it gives no thread.
+    pub fn of_all(state: &State, index: u64) -> io::Result<Views> {
+        let views = Views::new(index);
+        let file_services = || {
+            for (name, instances) in instances_by_service(state) {
+                views.shard(&name).write().fill(name, instances, index);
+            }
+        };
+        let of_records = || (NodeTable::of_all(state), CheckTable::of_all(state));
+        let ((nodes, checks), ()) = runtime::beside("views", of_records, file_services)?;
+        Ok(Views { nodes: RwLock::new(nodes), checks: RwLock::new(checks), ..views })
     }
 
     /// Takes over what a batch changed that led to `index`; gives the topics that moved. What changed of one service is
@@ -183,4 +203,16 @@ impl Views {
         });
         &self.services[(hash ^ (hash >> 32)) as usize % SERVICE_SHARDS]
     }
+}
+
+/// Every instance, by its service's name in lower case; of one service in the order of nodes and ids.
+fn instances_by_service(state: &State) -> HashMap<Text, Vec<(Position, Arc<Instance>)>> {
+    let mut services: HashMap<Text, Vec<_>> = HashMap::new();
+    for (key, record) in state.nodes() {
+        for (id, instance) in record.instances() {
+            let position = Position::new(key.clone(), id.clone());
+            services.entry(instance.service.name.folded()).or_default().push((position, Arc::new(instance)));
+        }
+    }
+    services
 }

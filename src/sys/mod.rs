@@ -11,6 +11,7 @@ pub mod dial;
 pub mod host;
 pub mod limits;
 pub mod listen;
+pub mod memory;
 pub mod offload;
 pub mod oneshot;
 pub mod park;

@@ -6,13 +6,13 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sys::{clock, reaper};
+use crate::sys::{clock, memory, reaper};
 
 /// Coroutines that may live at once. Each stack takes two memory maps, and Linux allows 65,530 to a process
 /// (`vm.max_map_count`), so the runtime dies near 32,700; the rest is left to threads, files and the
@@ -28,6 +28,7 @@ const STACK_WORDS: usize = if cfg!(debug_assertions) { 0x10000 } else { 0x8000 }
 const STACKS_POOLED: usize = 512;
 
 static START: Once = Once::new();
+static FIRST_THREAD: Once = Once::new();
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// Configures and starts the runtime with `workers` threads, and the reaper beside it. Only the first call
@@ -81,7 +82,27 @@ pub fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result
 /// # Errors
 /// The operating system's refusal.
 pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    FIRST_THREAD.call_once(memory::allow_arenas);
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// Runs `aside` on a thread of its own named `name` while `here` runs on this one, and gives what both came to. For
+/// long work that is to keep two cores busy; like all of that, for threads and not for coroutines. A panic in either
+/// goes on in the caller, once both have ended.
+///
+/// # Errors
+/// The operating system's refusal; then nothing was run.
+pub fn beside<A: Send, B>(
+    name: &str,
+    aside: impl FnOnce() -> A + Send,
+    here: impl FnOnce() -> B,
+) -> io::Result<(A, B)> {
+    FIRST_THREAD.call_once(memory::allow_arenas);
+    std::thread::scope(|scope| {
+        let aside = std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, aside)?;
+        let here = here();
+        Ok((aside.join().unwrap_or_else(|panic| resume_unwind(panic)), here))
+    })
 }
 
 /// Sleeps at least `duration`, in the steps of [`clock::quantise`].
@@ -192,6 +213,27 @@ mod tests {
         spawn("test", move || sender.send(()).unwrap()).unwrap();
         assert!(receiver.recv().is_ok());
         assert!(receiver.recv().is_err(), "both senders are gone once both coroutines ended");
+    }
+
+    #[test]
+    fn two_pieces_of_work_run_beside_each_other_and_the_panic_of_one_is_the_callers() {
+        let (to, from) = mpsc::sync_channel(0);
+        let outcome = beside("test", move || to.send(1).unwrap(), move || from.recv().unwrap());
+        assert_eq!(outcome.unwrap(), ((), 1));
+        let panics = || panic!("expected by the test");
+        for is_aside in [true, false] {
+            let aside = move || {
+                if is_aside {
+                    panics()
+                }
+            };
+            let here = move || {
+                if !is_aside {
+                    panics()
+                }
+            };
+            assert!(catch_unwind(|| beside("test", aside, here)).is_err());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod engine;
 pub mod ground;
 pub mod mirror;
+mod proof;
 mod room;
 pub mod salvage;
 mod tail;
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 
 use self::engine::{Engine, Fault};
 use self::ground::{DirectoryGround, Ground, NewRow, RowEngine};
-use super::change::{Batch, Table};
+use self::proof::{prove, prove_beside};
+use super::change::Batch;
 use super::directory::DataDirectory;
 use super::error::StoreError;
 use super::identity::Identity;
@@ -223,7 +225,7 @@ impl<G: Ground> EmbeddedStore<G> {
 impl<G: Ground> Store for EmbeddedStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let path = self.rows_path();
-        let (engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
+        let (mut engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
             State::Unproved(engine, rescue) => (engine, Some(rescue)),
             State::Serving(engine) => (engine, None),
             State::Closed => {
@@ -233,7 +235,7 @@ impl<G: Ground> Store for EmbeddedStore<G> {
             State::Failed(detail) => return Err(self.fail(detail)),
         };
         let seen = self.ledger.seal();
-        match prove(&engine, seen, row).and_then(|ledger| self.settle(&engine, ledger, seen)) {
+        match prove_beside(&mut engine, seen, row).and_then(|ledger| self.settle(&engine, ledger, seen)) {
             Ok(ledger) => {
                 rescue.map_or(Ok(()), |rescue| self.ground.release(rescue))?;
                 self.ledger = ledger;
@@ -328,40 +330,6 @@ fn sync_names(path: &Path) -> io::Result<()> {
 /// Those of the engine.
 pub fn begin(engine: &impl RowEngine) -> Result<(), Fault> {
     engine.write(&[(SEAL_ROW, Some(encode(Seal::default()).as_bytes()))])
-}
-
-/// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the
-/// last seal known to be acknowledged.
-fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink) -> Result<Ledger, Fault> {
-    let mut ledger = Ledger::default();
-    for table in Table::ALL {
-        let prefix = format!("{}/", table.name());
-        engine.each(&prefix, &mut |name, value| {
-            ledger.record(name, Some(value));
-            row(table, &name[prefix.len()..], value)
-        })?;
-    }
-    let mut sealed = None;
-    engine.each(SEAL_ROW, &mut |_, text| {
-        sealed = Some(serde_json::from_slice::<Seal>(text).map_err(|error| error.to_string())?);
-        Ok(())
-    })?;
-    let sealed =
-        sealed.ok_or_else(|| Fault::Content("the record of what was committed is missing".into()))?;
-    let Seal { rows, digest, .. } = ledger.seal();
-    if (Seal { rows, digest, ..sealed }) != sealed {
-        let detail = format!("it holds {rows} rows that do not add up to the {} committed", sealed.rows);
-        return Err(Fault::Content(detail));
-    }
-    if sealed.sequence < seen.sequence || (sealed.sequence == seen.sequence && sealed != seen) {
-        let (found, acknowledged) = (sealed.index, seen.index);
-        let batches = seen.sequence - sealed.sequence;
-        return Err(Fault::Content(format!(
-            "it ends at index {found}, but index {acknowledged} was acknowledged; {batches} batches are missing"
-        )));
-    }
-    ledger.settle(sealed);
-    Ok(ledger)
 }
 
 fn encode(seal: Seal) -> String {

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 use tempfile::TempDir;
 
 use super::*;
-use crate::persist::change::Change;
+use crate::persist::change::{Change, Table};
 use crate::persist::{identity, rescue, witness};
 
 /// Small enough that a few dozen batches reach every kind of file the engine keeps.
@@ -150,16 +150,31 @@ fn a_key_too_long_is_refused_and_changes_nothing() {
 fn a_row_the_receiver_refuses_is_damage() {
     let _guard = PROCESSES.read();
     let scratch = scratch();
-    commit_all(&mut open(scratch.path()).unwrap(), 1..=2);
-    let mut store = open(scratch.path()).unwrap();
-    let found = files(&scratch.path().join(rescue::BEFORE));
-    let refusal = store.load(&mut |_, key, _| Err(format!("{key} is no key"))).unwrap_err();
-    assert!(
-        matches!(&refusal, StoreError::Damaged { detail, .. } if detail.contains("is no key")),
-        "{refusal}"
-    );
-    assert!(matches!(store.commit(&batch(3)), Err(StoreError::Failed { .. })));
-    assert_eq!(files(&scratch.path().join(ROWS)).len(), found.len());
+    let path = scratch.path().join("data");
+    let keys: Vec<String> = (0..20_000).map(|it| format!("node-{it:05}")).collect();
+    let changes = keys.iter().map(|key| Change::put(Table::Nodes, key.as_str(), [b'x'; 200])).collect();
+    open(&path).unwrap().commit(&Batch { index: 1, changes }).unwrap();
+    let found: Vec<u64> = files(&path.join(ROWS)).into_values().collect();
+    // Rows come in pieces of some thousands: the first, one amid others, the last.
+    for bad in [0, 10_000, 19_999] {
+        let mut store = open(&path).unwrap();
+        let mut taken = Vec::new();
+        let refusal = store.load(&mut |_, key, _| match key == keys[bad] {
+            true => Err(format!("row {key:?} is none")),
+            false => {
+                taken.push(key.to_owned());
+                Ok(())
+            }
+        });
+        let named = format!("row {:?} is none", keys[bad]);
+        assert!(matches!(refusal, Err(StoreError::Damaged { detail, .. }) if detail == named), "{bad}");
+        assert_eq!(taken, keys[..bad]);
+        assert!(matches!(store.commit(&batch(3)), Err(StoreError::Failed { .. })));
+        let left: Vec<u64> = files(&path.join(ROWS)).into_values().collect();
+        assert_eq!(left, found, "as it was");
+    }
+    let loaded = load(&mut open(&path).unwrap()).unwrap().0;
+    assert_eq!(loaded, Loaded { index: 1, rows: 20_000 });
 }
 
 #[test]

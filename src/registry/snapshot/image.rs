@@ -57,6 +57,7 @@ fn walk(
 ) -> Result<Contents, SnapshotError> {
     let decoder = Decoder::open(input)?;
     let (mut last_table, mut last_key, mut count) = (Table::Meta, String::new(), 0);
+    let mut reader = rows::Reader::default();
     decoder.rows(&mut |table, key, value| {
         count += 1;
         progress(count);
@@ -70,7 +71,7 @@ fn walk(
         last_table = table;
         last_key.clear();
         last_key.push_str(key);
-        if let Some(record) = rows::change(table, key, value)? {
+        if let Some(record) = reader.change(table, key, value)? {
             keep(Item::Record(in_its_place(record)?));
         }
         Ok(())

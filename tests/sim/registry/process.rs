@@ -79,7 +79,7 @@ impl Process {
         if is(Mutant::StartsTooLow) {
             recovered.index = recovered.index.saturating_sub(1);
         }
-        let shown = Shown::restored(&recovered, WATCHERS_MAX);
+        let shown = Shown::restored(&recovered, WATCHERS_MAX).expect("there is a thread to be had");
         let follower = Arc::new(Mutex::new(Mirror::of(&recovered.changes)));
         let followers: Vec<Box<dyn Follower>> = vec![Box::new(MirrorFollower(follower.clone()))];
         let (queue, jobs) = queue(WAITING_MAX);
