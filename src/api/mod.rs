@@ -54,7 +54,7 @@ use crate::api::etag::Tags;
 use crate::api::ready::{Offer, ReadyAnswers};
 use crate::api::renderings::Renderings;
 use crate::api::router::{Router, Target};
-use crate::api::routes::{ROUTES, Verb};
+use crate::api::routes::{ROUTES, Route, Verb};
 use crate::api::snapshot::Snapshots;
 use crate::api::stream::Streams;
 use crate::api::warm::Warmed;
@@ -230,79 +230,86 @@ impl Api {
         &self.cache
     }
 
-    fn dispatch(&self, exchange: &mut Exchange<'_>) -> Dispatched<'_> {
+    /// Has the row of the table answer into `response`.
+    ///
+    /// What is answered goes down to the handler as a place to put it, and not up through a return value at each step:
+    /// a response is the largest value of all, and a query that waits has every step's variables on its stack.
+    fn dispatch(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> Dispatched<'_> {
         let request = exchange.request();
         let (path_sent, query_sent) = request.path_and_query_sent();
-        let nowhere = |response| Dispatched { response, counters: &self.nowhere, offer: None };
+        let nowhere = Dispatched { counters: &self.nowhere, offer: None };
         let (row, argument) = match self.router.find(request.path(), path_sent) {
             Target::Route(row, argument) => (row, Text::from(argument)),
             Target::Redirect(path) => {
                 let location = if query_sent.is_empty() { path } else { format!("{path}?{query_sent}") };
-                return nowhere(redirect(&location));
+                *response = redirect(&location);
+                return nowhere;
             }
-            Target::Nowhere => return nowhere(Response::new(404)),
+            Target::Nowhere => {
+                *response = Response::new(404);
+                return nowhere;
+            }
         };
         let (route, counters) = (&ROUTES[row], &self.rows[row]);
         let mut offer = None;
-        let response = match request.method() {
+        match request.method() {
             method if route.accepts(method) => {
                 let mut call = Call { api: self, exchange, row, argument, offer: None };
-                let outcome = check_path(&call).and_then(|()| (route.handler)(&mut call));
+                match check_path(&call).and_then(|()| (route.handler)(&mut call)) {
+                    Ok(answer) => *response = answer,
+                    Err(error) => refuse(error, response),
+                }
                 offer = call.offer.map(|offer| (row, offer));
-                outcome.unwrap_or_else(Response::from)
             }
-            Method::Options => Response::new(200).with_header("Allow", route.allowed()),
-            _ => {
-                let sentence = format!("method {} not allowed", request.method_name());
-                Response::text(405, sentence).with_header("Allow", route.allowed())
-            }
-        };
-        Dispatched { response, counters, offer }
+            _ => *response = unaccepted(route, request),
+        }
+        Dispatched { counters, offer }
     }
 
     /// The answer by the short cut, if there is one. With panic thresholds an answer depends on more than its topic.
     ///
     /// A function of its own, so that its variables do not lie on the stack of a query that waits.
     #[inline(never)]
-    fn ready(&self, request: &Request) -> Option<(Response, &RouteMetrics)> {
+    fn ready(&self, request: &Request, response: &mut Response) -> Option<&RouteMetrics> {
         if !self.registry.panic_thresholds().is_empty() {
             return None;
         }
         let ready = self.ready.find(request)?;
-        let response = ready.response()?;
+        *response = ready.response()?;
         self.cache_counts.hit(ready.row);
-        Some((response, &self.rows[ready.row]))
+        Some(&self.rows[ready.row])
     }
 
     /// The answer by the long way; what would be the same for the same target is ready from now on.
-    fn answer(&self, exchange: &mut Exchange<'_>) -> (Response, &RouteMetrics) {
-        let Dispatched { mut response, counters, offer } = self.dispatch(exchange);
+    #[inline(never)]
+    fn answer(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> &RouteMetrics {
+        let Dispatched { counters, offer } = self.dispatch(exchange, response);
         let request = exchange.request();
         if request.path().starts_with("/v1/") {
             response.headers.add("X-Consul-Default-Acl-Policy", "allow");
         }
         if let Some((row, offer)) = offer.filter(|_| response.status == 200) {
-            self.ready.put(self.registry.topics(), request, &response, row, offer);
+            self.ready.put(self.registry.topics(), request, response, row, offer);
         }
-        (response, counters)
+        counters
     }
 }
 
 /// What became of a request in the table of routes.
 struct Dispatched<'a> {
-    response: Response,
     counters: &'a RouteMetrics,
     offer: Option<(usize, Offer)>,
 }
 
 impl Handler for Api {
-    fn handle(&self, exchange: &mut Exchange<'_>) -> Response {
+    fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response) {
         let started = Instant::now();
-        let ready = self.ready(exchange.request());
-        let (response, counters) = ready.unwrap_or_else(|| self.answer(exchange));
+        let counters = match self.ready(exchange.request(), response) {
+            Some(counters) => counters,
+            None => self.answer(exchange, response),
+        };
         counters.answered(response.status, started.elapsed());
         log_answer(exchange, response.status, started);
-        response
     }
 
     fn body_bytes_max(&self, method: Method, path: &str) -> Option<usize> {
@@ -315,6 +322,7 @@ impl Handler for Api {
 }
 
 /// One line for each answer, at debug level; what went wrong here is a warning. The id is in `X-Request-Id` too.
+#[inline(never)]
 fn log_answer(exchange: &Exchange<'_>, status: u16, started: Instant) {
     let level = if status == 500 { log::Level::Warn } else { log::Level::Debug };
     if level > log::max_level() {
@@ -326,6 +334,22 @@ fn log_answer(exchange: &Exchange<'_>, status: u16, started: Instant) {
     let (method, id) = (request.method_name(), request.id());
     let (peer, micros) = (request.peer(), started.elapsed().as_micros() as u64);
     log::log!(level, request_id:% = id, peer:% = peer, status = status, micros = micros; "{method} {path}");
+}
+
+/// Answers what a handler refused.
+#[inline(never)]
+fn refuse(error: ApiError, response: &mut Response) {
+    *response = Response::from(error);
+}
+
+/// The answer to a method that the route does not take.
+#[inline(never)]
+fn unaccepted(route: &Route, request: &Request) -> Response {
+    if request.method() == Method::Options {
+        return Response::new(200).with_header("Allow", route.allowed());
+    }
+    let sentence = format!("method {} not allowed", request.method_name());
+    Response::text(405, sentence).with_header("Allow", route.allowed())
 }
 
 /// 301, with the page that Go's router writes for people.

@@ -9,7 +9,7 @@ use crate::api::Api;
 use crate::api::answer::VARIANT_MARK;
 use crate::api::cache::BodyCache;
 use crate::http::percent::encode_into;
-use crate::http::{Exchange, Request};
+use crate::http::{Exchange, Request, Response};
 use crate::registry::asked::Asked;
 
 /// Time that warming may take: clients wait meanwhile. A thousand answers of the usual size take a tenth of it.
@@ -38,7 +38,8 @@ pub fn warm(api: &Api, services: &[String], asked: &[Asked]) -> Warmed {
     let mut answers = 0;
     for question in wanted.iter().take_while(|_| started.elapsed() < TIME_MAX) {
         let Some(request) = Request::get(&question.target) else { continue };
-        let response = api.dispatch(&mut Exchange::detached(&request)).response;
+        let mut response = Response::new(200);
+        api.dispatch(&mut Exchange::detached(&request), &mut response);
         answers += usize::from(response.status == 200);
         // Half of it, so that what nobody asks for any more fades from the list with every restart.
         api.cache.credit(&question.target, question.count / 2);

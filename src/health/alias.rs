@@ -79,7 +79,7 @@ mod tests {
     fn alias(id: &str, service_id: &str, target_service_id: &str) -> Check {
         let probe = Probe::Alias { node: Text::default(), service_id: target_service_id.into() };
         let definition = CheckDefinition { probe: Some(probe), ..CheckDefinition::default() };
-        Check { definition, ..check(id, service_id, Status::Critical) }
+        Check { definition: definition.into(), ..check(id, service_id, Status::Critical) }
     }
 
     #[test]

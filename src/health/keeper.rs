@@ -27,7 +27,7 @@ use crate::stdx::text::Text;
 #[derive(Debug)]
 pub struct Health {
     settings: Settings,
-    checks: HashMap<CheckKey, Tracked>,
+    checks: HashMap<CheckKey, Box<Tracked>>,
     timers: Timers,
     runs_started: u64,
     /// The latest `now`; `None` before the first call.
@@ -130,7 +130,7 @@ impl Health {
             Entry::Occupied(mut entry) => entry.get_mut().update(at, check),
             Entry::Vacant(_) if is_full => return Err(Full { checks_max }),
             Entry::Vacant(entry) => {
-                entry.insert(Tracked::new(at, &key, check, &arrival));
+                entry.insert(Box::new(Tracked::new(at, &key, check, &arrival)));
             }
         }
         self.rearm(&key);
@@ -225,7 +225,7 @@ impl Health {
 
     /// The newest output of a check, written to the catalog or not; `None` when it is not watched.
     pub fn output(&self, key: &CheckKey) -> Option<&Text> {
-        self.checks.get(key).map(Tracked::output)
+        self.checks.get(key).map(|tracked| tracked.output())
     }
 
     /// Number of checks under watch.

@@ -1,5 +1,6 @@
 //! One check under watch.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::health::damping::{Flaps, Weighed};
@@ -19,7 +20,7 @@ use crate::stdx::text::Text;
 /// Everything health knows of one check.
 #[derive(Debug)]
 pub struct Tracked {
-    definition: CheckDefinition,
+    definition: Arc<CheckDefinition>,
     service_id: Text,
     watch: Watch,
     standing: Standing,

@@ -12,7 +12,7 @@ use crate::model::{Check, Origin, Probe, Status};
 #[derive(Clone, Debug)]
 pub enum Watch {
     /// By runs of ours.
-    Runs(Runs),
+    Runs(Box<Runs>),
     /// By reports of the instance.
     Reports(Reports),
     /// From the checks of its target, whenever they change.
@@ -43,7 +43,7 @@ impl Watch {
             }
             Some(Probe::Alias { .. }) if check.origin == Origin::Agent => Watch::Alias,
             Some(_) if check.origin == Origin::Agent => {
-                Watch::Runs(runs(now, origin, check, arrival, settings))
+                Watch::Runs(Box::new(runs(now, origin, check, arrival, settings)))
             }
             _ => Watch::Elsewhere,
         }

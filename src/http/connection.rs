@@ -84,7 +84,7 @@ impl Connection {
     }
 
     /// Serves the connection until it ends.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self: Box<Self>) {
         while self.await_request().is_ok() {
             self.request_number += 1;
             let mut request = spare::take_request();
@@ -117,6 +117,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn serve_one(&mut self, request: &mut Request) -> Result<Next, Stop> {
         let (framing, unread) = match self.read_request(request) {
             Ok(read) => read,
@@ -126,20 +127,20 @@ impl Connection {
         count(&self.transport.shared().stats.requests);
         // The handler may wait for long, for a write to be durable or for a change.
         self.transport.input.release_if_empty();
-        let next = match self.ask_handler(request, unread) {
-            Answer::Response(response) => self.respond(request, framing, response)?,
-            Answer::Unread(response) => {
-                self.respond(request, Framing { keep_alive: false, ..framing }, response)?;
+        let mut response = Response::new(200);
+        match self.ask_handler(request, unread, &mut response) {
+            Answer::Whole => self.respond(request, framing, &mut response),
+            Answer::Unread => {
+                self.respond(request, Framing { keep_alive: false, ..framing }, &mut response)?;
                 self.transport.linger();
-                Next::Close
+                Ok(Next::Close)
             }
-            Answer::ClientGone => return Err(Stop::Gone),
+            Answer::ClientGone => Err(Stop::Gone),
             Answer::Panicked => {
-                let framing = Framing { keep_alive: false, ..framing };
-                self.respond(request, framing, fault::HANDLER_PANICKED.into())?
+                put_fault(fault::HANDLER_PANICKED, &mut response);
+                self.respond(request, Framing { keep_alive: false, ..framing }, &mut response)
             }
-        };
-        Ok(next)
+        }
     }
 
     /// Reads one request, head and body; or the head alone, where the handler reads the body.
@@ -247,14 +248,19 @@ impl Connection {
         Ok(Next::Close)
     }
 
-    /// Has the handler answer; a panic stays in this request.
-    fn ask_handler(&mut self, request: &Request, unread: Option<UnreadBody>) -> Answer {
+    /// Has the handler answer into `response`; a panic stays in this request.
+    fn ask_handler(
+        &mut self,
+        request: &Request,
+        unread: Option<UnreadBody>,
+        response: &mut Response,
+    ) -> Answer {
         let mut exchange = Exchange::new(request, &mut self.transport, unread);
-        let handled = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&mut exchange)));
+        let handled = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&mut exchange, response)));
         match handled {
-            Ok(_) if exchange.is_client_gone() => Answer::ClientGone,
-            Ok(response) if !exchange.has_read_all() => Answer::Unread(response),
-            Ok(response) => Answer::Response(response),
+            Ok(()) if exchange.is_client_gone() => Answer::ClientGone,
+            Ok(()) if !exchange.has_read_all() => Answer::Unread,
+            Ok(()) => Answer::Whole,
             Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
             Err(panic) => {
                 count(&self.transport.shared().stats.panics);
@@ -266,7 +272,15 @@ impl Connection {
     }
 
     /// Sends a response, or leaves it to be sent with the next one.
-    fn respond(&mut self, request: &Request, framing: Framing, mut response: Response) -> Result<Next, Stop> {
+    ///
+    /// A function of its own, as is the parsing of a head, so that neither lies on the stack of a handler that waits.
+    #[inline(never)]
+    fn respond(
+        &mut self,
+        request: &Request,
+        framing: Framing,
+        response: &mut Response,
+    ) -> Result<Next, Stop> {
         let shared = self.transport.shared();
         let body = std::mem::replace(&mut response.body, Body::Empty);
         let has_body = !matches!(response.status, 100..=199 | 204 | 304);
@@ -294,7 +308,7 @@ impl Connection {
                 (true, Version::Http11) => None,
             },
         };
-        self.put_head(&response, &outline);
+        self.put_head(response, &outline);
         match payload {
             _ if request.method() == Method::Head => self.transport.flush_if_large()?,
             Payload::Plain(Body::Stream(stream)) => self.send_stream(stream, request)?,
@@ -382,11 +396,18 @@ impl Connection {
     }
 }
 
+/// Answers with a fault. A function of its own, so that no second response lies on the stack of a handler that waits.
+#[inline(never)]
+fn put_fault(fault: Fault, response: &mut Response) {
+    *response = fault.into();
+}
+
 /// What a handler came to.
 enum Answer {
-    Response(Response),
-    /// Some of the request's body was left where it is.
-    Unread(Response),
+    /// A response.
+    Whole,
+    /// A response, and some of the request's body was left where it is.
+    Unread,
     ClientGone,
     Panicked,
 }

@@ -14,8 +14,11 @@ use crate::sys::park::Waker;
 /// It must not block its thread, and must hold no lock while it parks. A panic is answered with 500 and
 /// closes that connection alone.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request.
-    fn handle(&self, exchange: &mut Exchange<'_>) -> Response;
+    /// Answers one request into `response`, which is an empty 200 until then.
+    ///
+    /// It is the largest value on the way from a connection to whoever answers, and a request that waits keeps the
+    /// stack of that way: so it has one place, at its upper end.
+    fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response);
 
     /// How many bytes the body of a request may have, where that is not `ServerConfig::body_bytes_max`.
     ///
@@ -34,8 +37,8 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 impl<F: Fn(&mut Exchange<'_>) -> Response + Send + Sync + 'static> Handler for F {
-    fn handle(&self, exchange: &mut Exchange<'_>) -> Response {
-        self(exchange)
+    fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response) {
+        *response = self(exchange);
     }
 }
 

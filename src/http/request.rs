@@ -15,6 +15,10 @@ use crate::sys::listen::Peer;
 /// Headers of one request at most. A browser with cookies sends about 20, a chain of proxies twice that.
 const HEADERS_MAX: usize = 100;
 
+/// Headers for which there is room on the stack of a connection. The room for all of them takes most of a page, which
+/// each connection would then hold for its life; those few requests that bring more are parsed a second time.
+const HEADERS_USUAL: usize = 16;
+
 /// The longest head whose positions fit the index of headers.
 pub(crate) const HEAD_BYTES_CEILING: usize = 60_000;
 
@@ -161,8 +165,18 @@ impl Request {
     /// The [`Fault`] its client is to be told.
     pub(crate) fn read_head(&mut self, head: &[u8]) -> Result<Framing, Fault> {
         self.head.extend_from_slice(head);
+        match self.parse::<HEADERS_USUAL>() {
+            Err(fault) if fault == TOO_MANY_HEADERS => self.parse::<HEADERS_MAX>(),
+            read => read,
+        }
+    }
+
+    /// Parses the head, with room for so many headers. A function of its own, so that the room that is not needed does
+    /// not lie on the stack.
+    #[inline(never)]
+    fn parse<const HEADERS: usize>(&mut self) -> Result<Framing, Fault> {
         let head = &self.head[..];
-        let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, &mut headers) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}

@@ -177,9 +177,11 @@ impl Acceptor {
         let number = self.shared.connection_number.fetch_add(1, Ordering::Relaxed);
         let (shared, handler) = (self.shared.clone(), self.handler.clone());
         let open = Open::enter(shared.stats.clone(), permit);
+        // On the heap: on its way to where it runs, the stack would hold it more than once.
+        let connection = Box::new(Connection::new(stream, peer, number, shared, handler));
         runtime::spawn("connection", move || {
             let _open = open;
-            Connection::new(stream, peer, number, shared, handler).run();
+            connection.run();
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -113,9 +114,9 @@ pub struct Check {
     /// The word for the way of checking that answers show (`ttl`, `http`, `maintenance`, …); may be empty.
     #[serde(default, skip_serializing_if = "is_default")]
     pub kind: Text,
-    /// How to check.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub definition: CheckDefinition,
+    /// How to check. Shared by what has the same: each verdict is a new record, and says the same of this.
+    #[serde(default, skip_serializing_if = "says_nothing")]
+    pub definition: Arc<CheckDefinition>,
     /// Who keeps this record. Only the agent's checks are run by muster; the catalog's are somebody else's findings.
     pub origin: Origin,
     /// When the status last changed, in milliseconds of Unix time. Survives restarts, so that reaping stays exact.
@@ -150,8 +151,12 @@ impl Check {
     }
 }
 
+fn says_nothing(definition: &Arc<CheckDefinition>) -> bool {
+    is_default(&**definition)
+}
+
 /// How a check is made, with every setting a registration may give. Absent settings take the defaults of `health`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CheckDefinition {
     /// The way of checking; `None` for a record that is only kept (the catalog's, maintenance mode, `serfHealth`).
     #[serde(default, skip_serializing_if = "is_default")]
@@ -188,7 +193,7 @@ pub struct CheckDefinition {
 
 /// Flap damping after the pattern of BGP (RFC 2439): each fall out of passing adds a penalty that decays by half in
 /// every half-life. A check whose penalty has reached `suppress` is kept from passing until it has decayed to `reuse`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Damping {
     /// Time in which a penalty halves; at least a second.
     pub half_life: Duration,

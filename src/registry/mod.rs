@@ -16,6 +16,7 @@ pub mod own_node;
 pub mod panics;
 pub mod recover;
 pub mod rows;
+pub mod sharing;
 pub mod shown;
 pub mod snapshot;
 pub mod standing;
@@ -49,6 +50,7 @@ use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
 use crate::registry::panics::PanicThresholds;
 use crate::registry::recover::recover;
+use crate::registry::sharing::Sharing;
 use crate::registry::shown::Shown;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
@@ -93,6 +95,7 @@ pub struct Parts {
 pub struct Registry {
     own_node: OwnNode,
     shown: Shown,
+    sharing: Sharing,
     queue: Queue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
@@ -145,6 +148,7 @@ impl Registry {
         Ok(Registry {
             own_node: parts.own_node,
             shown,
+            sharing: Sharing::default(),
             queue,
             checking,
             draining,
@@ -207,7 +211,8 @@ impl Registry {
     ///
     /// # Errors
     /// See [`WriteError`]; nothing was changed then.
-    pub fn write(&self, command: Command) -> Result<Written, WriteError> {
+    pub fn write(&self, mut command: Command) -> Result<Written, WriteError> {
+        self.sharing.pare(&mut command);
         let registered = registered_checks(&command);
         let written = self.queue.write(command)?;
         self.checking.registered_again(&registered);

@@ -107,7 +107,7 @@ pub(super) fn ttl_check(id: &str) -> Check {
         name: "ttl".into(),
         kind: "ttl".into(),
         service_id: id.into(),
-        definition: CheckDefinition { probe, ..CheckDefinition::default() },
+        definition: CheckDefinition { probe, ..CheckDefinition::default() }.into(),
         origin: Origin::Agent,
         ..Check::default()
     }
@@ -244,7 +244,7 @@ fn an_alias_follows_its_target() {
     let probe = Some(Probe::Alias { node: "".into(), service_id: "web-1".into() });
     let alias = Check {
         id: "alias".into(),
-        definition: CheckDefinition { probe, ..CheckDefinition::default() },
+        definition: CheckDefinition { probe, ..CheckDefinition::default() }.into(),
         ..ttl_check("web-2")
     };
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();

@@ -2,6 +2,7 @@
 
 pub mod duration;
 pub mod go_literal;
+pub mod lately;
 pub mod network;
 pub mod pairs;
 pub mod text;

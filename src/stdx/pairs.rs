@@ -14,7 +14,7 @@ use crate::stdx::text::Text;
 ///
 /// Reads as a slice of pairs. One allocation of the size of its pairs, where a tree has room for eleven: an instance
 /// has three pairs of metadata or four, and ten thousand instances have ten thousand such maps.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Pairs<V>(Arc<[(Text, V)]>);
 
 impl<V> Pairs<V> {

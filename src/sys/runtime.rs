@@ -24,7 +24,8 @@ pub const COROUTINES_MAX: usize = 28_000;
 /// since only stacks of this size are pooled; even, since an odd size makes the runtime touch every page.
 const STACK_WORDS: usize = if cfg!(debug_assertions) { 0x10000 } else { 0x8000 };
 
-/// Stacks kept for reuse. They are made at start, so more would only delay it.
+/// Stacks kept for reuse, which saves a connection two system calls. Each holds the pages that its last owner touched,
+/// two to three, so that more would keep what a crowd that has left once took.
 const STACKS_POOLED: usize = 512;
 
 static START: Once = Once::new();
@@ -35,12 +36,17 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 /// counts.
 ///
 /// # Panics
-/// When the operating system gives no thread for the reaper: nothing could be timed out then.
+/// When the operating system gives no thread for the reaper, without which nothing could be timed out, or no stack for
+/// a coroutine.
 pub fn start(workers: usize) {
     START.call_once(|| {
         let config = may::config();
-        config.set_workers(workers.max(1)).set_stack_size(STACK_WORDS).set_pool_capacity(STACKS_POOLED);
-        config.set_worker_pin(false);
+        config.set_workers(workers.max(1)).set_stack_size(STACK_WORDS).set_worker_pin(false);
+        // With its first coroutine the runtime makes as many stacks as it may keep, of two pages each: 4 MB of a server
+        // that nobody has connected to yet.
+        config.set_pool_capacity(1);
+        spawn("first", || {}).expect("the first coroutine needs one stack");
+        config.set_pool_capacity(STACKS_POOLED);
         reaper::start().expect("the operating system must give one thread for the reaper at start");
     });
 }

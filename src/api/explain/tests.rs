@@ -29,7 +29,12 @@ fn check(id: &str, status: Status, status_cause: Cause, output: &str) -> Check {
 
 fn probed(probe: Probe, check: Check) -> Check {
     let kind = probe.kind().into();
-    Check { kind, definition: CheckDefinition { probe: Some(probe), ..check.definition }, ..check }
+    Check {
+        kind,
+        definition: CheckDefinition { probe: Some(probe), ..CheckDefinition::clone(&check.definition) }
+            .into(),
+        ..check
+    }
 }
 
 fn known(check: Check) -> CheckFacts {

@@ -6,8 +6,8 @@ use crate::model::Damping;
 const RULES: Damping = Damping { half_life: Duration::from_secs(60), suppress: 2_000, reuse: 750 };
 
 fn damped(check: Check) -> Check {
-    let definition = CheckDefinition { damping: Some(RULES), ..check.definition.clone() };
-    Check { definition, status: Status::Passing, ..check }
+    let definition = CheckDefinition { damping: Some(RULES), ..CheckDefinition::clone(&check.definition) };
+    Check { definition: definition.into(), status: Status::Passing, ..check }
 }
 
 /// Two falls in quick succession are 2,000 less what a second takes off; a third suppresses.
@@ -102,7 +102,7 @@ fn a_day_of_flapping_is_over_four_half_lives_after_the_last_fall() {
     ] {
         let mut world = World::new(Settings::default());
         let mut beat = damped(ttl("beat", 24 * 3600));
-        beat.definition.damping = Some(rules);
+        Arc::make_mut(&mut beat.definition).damping = Some(rules);
         let key = world.track(&beat, Arrival::Registered);
         let mut falls = 0;
         for second in 0..24 * 3600 {
@@ -147,7 +147,7 @@ fn runs_and_aliases_are_damped_as_well() {
 fn an_instance_that_is_only_held_back_is_not_reaped() {
     let mut world = World::new(Settings::default());
     let mut beat = damped(ttl("beat", 3600));
-    beat.definition.deregister_critical_service_after = 30 * SECOND;
+    Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 30 * SECOND;
     let key = world.track(&beat, Arrival::Registered);
     flap(&mut world, &key, 4);
     let at = world.now - world.start;
@@ -163,12 +163,12 @@ fn a_new_definition_is_no_way_out() {
     let key = world.track(&beat, Arrival::Registered);
     flap(&mut world, &key, 4);
     beat.status = Status::Critical;
-    beat.definition.timeout = SECOND;
+    Arc::make_mut(&mut beat.definition).timeout = SECOND;
     world.track(&beat, Arrival::Registered);
     assert!(world.health.insight(world.now, &key).unwrap().damped_for.is_some());
     assert!(matches!(&world.live(200 * SECOND)[..], [(_, Due::Show { .. })]));
     flap(&mut world, &key, 4);
-    beat.definition.damping = None;
+    Arc::make_mut(&mut beat.definition).damping = None;
     world.track(&beat, Arrival::Registered);
     assert_eq!(world.health.insight(world.now, &key).unwrap().penalty, 0);
     let verdict = world.observe(&key, Status::Passing, "x", Source::Report);

@@ -9,6 +9,7 @@ mod runs;
 mod ttl;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::health::settings::{RESULT_GRACE, SETTLE_TIME};
@@ -181,7 +182,13 @@ fn http(id: &str) -> Check {
 
 fn check(id: &str, probe: Option<Probe>) -> Check {
     let definition = CheckDefinition { probe, interval: 10 * SECOND, ..CheckDefinition::default() };
-    Check { id: id.into(), service_id: "web".into(), definition, origin: Origin::Agent, ..Check::default() }
+    Check {
+        id: id.into(),
+        service_id: "web".into(),
+        definition: definition.into(),
+        origin: Origin::Agent,
+        ..Check::default()
+    }
 }
 
 fn tcp(id: &str) -> Check {

@@ -41,8 +41,8 @@ fn a_first_failure_is_confirmed_within_a_second() {
     for (failures, interval_s) in [(2, 10), (3, 10), (3, 1), (5, 3600), (20, 60)] {
         let mut world = World::new(Settings::default());
         let mut web = http("web");
-        web.definition.interval = interval_s * SECOND;
-        web.definition.failures_before_critical = failures;
+        Arc::make_mut(&mut web.definition).interval = interval_s * SECOND;
+        Arc::make_mut(&mut web.definition).failures_before_critical = failures;
         let key = world.track(&web, Arrival::Registered);
         let interval_ms = interval_s as u64 * 1000;
         world.serve((2 * interval_s + 1) * SECOND, |_| WELL);
@@ -65,7 +65,7 @@ fn a_first_failure_is_confirmed_within_a_second() {
 fn a_failure_that_is_not_confirmed_changes_nothing() {
     let mut world = World::new(Settings::default());
     let mut web = http("web");
-    web.definition.failures_before_critical = 3;
+    Arc::make_mut(&mut web.definition).failures_before_critical = 3;
     let key = world.track(&web, Arrival::Registered);
     let grid_ms = times(&world.serve(25 * SECOND, |_| WELL), is_run)[1] % 10_000;
     let mut results = [ILL, ILL].into_iter();
@@ -81,7 +81,8 @@ fn a_failure_that_is_not_confirmed_changes_nothing() {
 fn a_warning_threshold_is_passed_on_the_way() {
     let mut world = World::new(Settings::default());
     let mut web = http("web");
-    (web.definition.failures_before_warning, web.definition.failures_before_critical) = (2, 4);
+    let definition = Arc::make_mut(&mut web.definition);
+    (definition.failures_before_warning, definition.failures_before_critical) = (2, 4);
     world.track(&web, Arrival::Registered);
     world.serve(25 * SECOND, |_| WELL);
     let seen = world.serve(12 * SECOND, |_| ILL);
@@ -113,7 +114,7 @@ fn back_off_has_its_bounds() {
         let backoff_max = backoff_s * SECOND;
         let mut world = World::new(Settings { backoff_max, ..Settings::default() });
         let mut web = http("web");
-        web.definition.interval = interval_s * SECOND;
+        Arc::make_mut(&mut web.definition).interval = interval_s * SECOND;
         world.track(&web, Arrival::Registered);
         world.serve(2000 * SECOND, |_| ILL);
         let runs = times(&world.serve(1000 * SECOND, |_| ILL), is_run);
@@ -163,10 +164,10 @@ fn the_record_of_a_dead_check_may_change_without_a_new_try() {
 fn a_new_definition_starts_over_with_full_counters() {
     let mut world = World::new(Settings::default());
     let mut web = http("web");
-    web.definition.failures_before_critical = 3;
+    Arc::make_mut(&mut web.definition).failures_before_critical = 3;
     world.track(&web, Arrival::Registered);
     world.serve(25 * SECOND, |_| WELL);
-    web.definition.timeout = SECOND;
+    Arc::make_mut(&mut web.definition).timeout = SECOND;
     let shown = Check { status: Status::Passing, ..web };
     world.track(&shown, Arrival::Registered);
     let seen = world.serve(SECOND, |_| ILL);

@@ -9,7 +9,8 @@ fn instances_are_reaped_to_the_second() {
     {
         let mut world = World::new(Settings::default());
         let mut web = ttl("beat", 1_000_000);
-        web.definition.deregister_critical_service_after = Duration::from_millis(after_ms);
+        Arc::make_mut(&mut web.definition).deregister_critical_service_after =
+            Duration::from_millis(after_ms);
         let key = world.track(&web, Arrival::Registered);
         world.observe(&key, Status::Passing, "", Source::Report);
         world.live(100 * SECOND);
@@ -29,7 +30,7 @@ fn instances_are_reaped_to_the_second() {
 fn only_an_unbroken_time_in_critical_of_an_instance_reaps() {
     let mut world = World::new(Settings::default());
     let mut beat = ttl("beat", 1_000_000);
-    beat.definition.deregister_critical_service_after = 60 * SECOND;
+    Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 60 * SECOND;
     let of_the_node = Check { id: "node".into(), service_id: Text::default(), ..beat.clone() };
     world.track(&of_the_node, Arrival::Registered);
     let key = world.track(&beat, Arrival::Registered);
@@ -45,7 +46,7 @@ fn only_an_unbroken_time_in_critical_of_an_instance_reaps() {
 fn checks_of_the_catalog_are_not_run_but_reap() {
     let mut world = World::new(Settings::default());
     let mut web = Check { origin: Origin::Catalog, ..tcp("web") };
-    web.definition.deregister_critical_service_after = 30 * SECOND;
+    Arc::make_mut(&mut web.definition).deregister_critical_service_after = 30 * SECOND;
     world.track(&web, Arrival::Registered);
     let events = world.live(32 * SECOND);
     assert_eq!((events.len(), reaped_at(&events)), (1, Some(30 * SECOND)));
@@ -56,7 +57,7 @@ fn nothing_but_health_resets_the_time_in_critical() {
     for origin in [Origin::Agent, Origin::Catalog] {
         let mut world = World::new(Settings::default());
         let mut web = Check { origin, ..http("web") };
-        web.definition.deregister_critical_service_after = 100 * SECOND;
+        Arc::make_mut(&mut web.definition).deregister_critical_service_after = 100 * SECOND;
         let key = world.track(&web, Arrival::Registered);
         for number in 0..9 {
             world.serve(10 * SECOND, |_| Some(Status::Critical));
@@ -69,7 +70,7 @@ fn nothing_but_health_resets_the_time_in_critical() {
             world.health.registered_again(world.now, &key);
             world.health.settled(world.now, &key, Status::Critical, &again.output);
         }
-        web.definition.timeout = SECOND;
+        Arc::make_mut(&mut web.definition).timeout = SECOND;
         world.track(&web, Arrival::Registered);
         let seen = world.serve(11 * SECOND, |_| Some(Status::Critical));
         assert_eq!(times(&seen, |seen| seen == Seen::Reaped), [100_000], "{origin:?}");
@@ -80,7 +81,7 @@ fn nothing_but_health_resets_the_time_in_critical() {
 fn a_pass_resets_the_time_in_critical() {
     let mut world = World::new(Settings::default());
     let mut web = http("web");
-    web.definition.deregister_critical_service_after = 60 * SECOND;
+    Arc::make_mut(&mut web.definition).deregister_critical_service_after = 60 * SECOND;
     world.track(&web, Arrival::Registered);
     let seen = world.serve(200 * SECOND, |at| {
         let is_up = (50..62).contains(&at.as_secs());
@@ -95,7 +96,7 @@ fn a_pass_resets_the_time_in_critical() {
 fn an_instance_that_is_well_is_not_reaped_because_the_catalog_is_late() {
     let mut world = World::new(Settings::default());
     let mut beat = ttl("beat", 1_000);
-    beat.definition.deregister_critical_service_after = 30 * SECOND;
+    Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 30 * SECOND;
     let key = world.track(&beat, Arrival::Registered);
     world.live(20 * SECOND);
     world.catalog_works = false;

@@ -14,7 +14,7 @@ fn after_a_restart_everybody_may_first_show_to_be_alive() {
         let mut world = World::new(Settings::default());
         let mut beat = ttl("beat", 30);
         beat.output = "TTL expired".into();
-        beat.definition.deregister_critical_service_after = after;
+        Arc::make_mut(&mut beat.definition).deregister_critical_service_after = after;
         world.track(&beat, Arrival::Restored { status_age, saved: None });
         let events = world.live(55 * SECOND);
         assert_eq!(reaped_at(&events), Some(expected), "{name}");
@@ -22,7 +22,7 @@ fn after_a_restart_everybody_may_first_show_to_be_alive() {
     }
     let mut world = World::new(Settings::default());
     let mut web = tcp("web");
-    web.definition.deregister_critical_service_after = SECOND;
+    Arc::make_mut(&mut web.definition).deregister_critical_service_after = SECOND;
     world.track(&web, Arrival::Restored { status_age: hours, saved: None });
     let events = world.live(60 * SECOND);
     assert!(run_of(&events[0].1).is_some());
@@ -33,7 +33,7 @@ fn after_a_restart_everybody_may_first_show_to_be_alive() {
 fn news_after_a_restart_needs_no_further_chance() {
     let mut world = World::new(Settings::default());
     let mut beat = Check { status: Status::Passing, ..ttl("beat", 3600) };
-    beat.definition.deregister_critical_service_after = 5 * SECOND;
+    Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 5 * SECOND;
     let key = world.track(&beat, Arrival::Restored { status_age: SECOND, saved: None });
     world.live(SECOND);
     world.observe(&key, Status::Critical, "I am ill", Source::Report);
@@ -53,8 +53,8 @@ fn a_failure_makes_no_restored_check_better() {
     for status in [Status::Critical, Status::Passing] {
         let mut world = World::new(Settings::default());
         let mut web = Check { status, ..http("web") };
-        web.definition.failures_before_warning = 1;
-        web.definition.failures_before_critical = 5;
+        Arc::make_mut(&mut web.definition).failures_before_warning = 1;
+        Arc::make_mut(&mut web.definition).failures_before_critical = 5;
         let key = world.track(&web, Arrival::Restored { status_age: SECOND, saved: None });
         if status == Status::Critical {
             // Somebody else calls it well; the next failure says what it is.
@@ -76,7 +76,7 @@ fn a_stall_condemns_nobody() {
     for (stalled_ms, expected_ms) in [(900, 30_000), (25_500, 55_000), (600_500, 630_000)] {
         let mut world = World::new(Settings::default());
         let mut beat = Check { status: Status::Passing, ..ttl("beat", 30) };
-        beat.definition.deregister_critical_service_after = 5 * SECOND;
+        Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 5 * SECOND;
         world.track(&beat, Arrival::Registered);
         world.live(20 * SECOND);
         world.now += Duration::from_millis(stalled_ms);
@@ -118,7 +118,8 @@ fn restart(world: World, checks: &[Check], away: Duration) -> World {
 fn an_orderly_restart_goes_on_where_it_was() {
     // Counters: two failures of three before it, the third after it.
     let mut web = Check { status: Status::Passing, ..http("web") };
-    (web.definition.failures_before_critical, web.definition.success_before_passing) = (3, 3);
+    let definition = Arc::make_mut(&mut web.definition);
+    (definition.failures_before_critical, definition.success_before_passing) = (3, 3);
     let mut world = World::new(Settings::default());
     let key = world.track(&web, Arrival::Registered);
     world.serve(25 * SECOND, |_| Some(Status::Passing));
@@ -151,7 +152,7 @@ fn an_orderly_restart_goes_on_where_it_was() {
 fn an_orderly_restart_takes_a_penalty_along() {
     let rules = crate::model::Damping { half_life: 60 * SECOND, suppress: 2_000, reuse: 1_000 };
     let mut beat = Check { status: Status::Passing, ..ttl("beat", 3600) };
-    beat.definition.damping = Some(rules);
+    Arc::make_mut(&mut beat.definition).damping = Some(rules);
     let mut world = World::new(Settings::default());
     let key = world.track(&beat, Arrival::Registered);
     for _ in 0..3 {
@@ -200,7 +201,7 @@ fn a_failure_while_muster_was_stopped_is_tried_again_before_it_counts() {
     for stopped_ms in [800, 30_000] {
         let mut world = World::new(Settings::default());
         let mut web = http("web");
-        web.definition.timeout = SECOND / 2;
+        Arc::make_mut(&mut web.definition).timeout = SECOND / 2;
         let key = world.track(&web, Arrival::Registered);
         world.serve(25 * SECOND, |_| Some(Status::Passing));
         let run = loop {

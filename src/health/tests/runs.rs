@@ -58,8 +58,11 @@ fn identical_checks_are_due_at_the_same_instant_and_use_connections_alike() {
         checks.push(world.track(&twin, Arrival::Registered));
         world.serve(1_234 * Duration::from_millis(1), |_| WELL);
     }
-    let other =
-        Check { definition: CheckDefinition { timeout: SECOND, ..http("twin").definition }, ..http("other") };
+    let other = Check {
+        definition: CheckDefinition { timeout: SECOND, ..CheckDefinition::clone(&http("twin").definition) }
+            .into(),
+        ..http("other")
+    };
     world.track(&other, Arrival::Registered);
     world.serve(10 * SECOND, |_| WELL);
     let mut runs: HashMap<u64, Vec<Seen>> = HashMap::new();
@@ -84,7 +87,7 @@ fn every_tenth_run_is_over_a_new_connection() {
     assert!(fresh[1..].windows(2).all(|pair| pair[1] - pair[0] == 100_000), "{fresh:?}");
     // Runs that take longer than the interval are no exception.
     let mut busy = Check { status: Status::Passing, ..http("busy") };
-    busy.definition.interval = SECOND;
+    Arc::make_mut(&mut busy.definition).interval = SECOND;
     let mut world = World::new(Settings::default());
     let key = world.track(&busy, Arrival::Restored { status_age: SECOND, saved: None });
     let mut fresh_runs = 0;
@@ -104,8 +107,8 @@ fn every_tenth_run_is_over_a_new_connection() {
 fn connections_are_kept_where_that_is_wanted() {
     let keeps = |check: Check, watch: Option<bool>, watch_connections: bool| {
         let mut world = World::new(Settings { watch_connections, ..Settings::default() });
-        let definition = CheckDefinition { watch, ..check.definition.clone() };
-        world.track(&Check { definition, ..check }, Arrival::Registered);
+        let definition = CheckDefinition { watch, ..CheckDefinition::clone(&check.definition) };
+        world.track(&Check { definition: definition.into(), ..check }, Arrival::Registered);
         let first = world.serve(SECOND, |_| WELL)[0].1;
         let unkept = Seen::Run(ConnectionUse { reuse: false, keep: false, linger: false });
         assert!(first == FRESH || first == unkept, "{first:?}");
@@ -160,8 +163,8 @@ fn a_dead_process_is_noticed_when_its_connection_breaks() {
     for (failures, expected_ms) in [(1, 1), (3, 1 + 667), (10, 1 + 900)] {
         let mut world = World::new(Settings::default());
         let mut web = http("web");
-        web.definition.interval = 3600 * SECOND;
-        web.definition.failures_before_critical = failures;
+        Arc::make_mut(&mut web.definition).interval = 3600 * SECOND;
+        Arc::make_mut(&mut web.definition).failures_before_critical = failures;
         let key = world.track(&web, Arrival::Registered);
         world.serve(100 * SECOND, |_| WELL);
         world.health.connection_lost(world.now, &key);
@@ -195,7 +198,7 @@ fn a_run_is_handed_out_once_until_its_result_or_its_loss() {
 fn a_change_that_was_lost_is_asked_for_again_without_waiting_for_a_run() {
     let mut world = World::new(Settings::default());
     let mut web = http("web");
-    web.definition.interval = 3600 * SECOND;
+    Arc::make_mut(&mut web.definition).interval = 3600 * SECOND;
     let key = world.track(&web, Arrival::Registered);
     let first = world.live(SECOND / 10);
     world.catalog_works = false;

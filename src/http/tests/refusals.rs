@@ -86,8 +86,8 @@ fn sizes_hold_at_their_bound_and_one_past_it() {
 fn a_handler_may_allow_larger_bodies_by_path() {
     struct Restore;
     impl crate::http::Handler for Restore {
-        fn handle(&self, exchange: &mut crate::http::Exchange<'_>) -> crate::http::Response {
-            crate::http::Response::text(200, exchange.request().body().len().to_string())
+        fn handle(&self, exchange: &mut crate::http::Exchange<'_>, response: &mut crate::http::Response) {
+            *response = crate::http::Response::text(200, exchange.request().body().len().to_string());
         }
         fn body_bytes_max(&self, method: crate::http::Method, path: &str) -> Option<usize> {
             (method == crate::http::Method::Put && path == "/restore").then_some(2000)

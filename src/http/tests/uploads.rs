@@ -9,20 +9,8 @@ struct Counting;
 const BODY_BYTES_MAX: usize = 1_000_000;
 
 impl Handler for Counting {
-    fn handle(&self, exchange: &mut Exchange<'_>) -> Response {
-        let (mut piece, mut count) = (Vec::new(), 0);
-        loop {
-            piece.clear();
-            match exchange.read_body(&mut piece) {
-                Ok(()) if piece.is_empty() => return Response::text(200, format!("{count} bytes")),
-                Ok(()) => count += piece.len(),
-                Err(BodyError::Refused { status, sentence }) => return Response::text(status, sentence),
-                Err(BodyError::ClientGone) => return Response::new(500),
-            }
-            if exchange.request().path() == "/half" {
-                return Response::text(409, "enough");
-            }
-        }
+    fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response) {
+        *response = counted(exchange);
     }
 
     fn body_bytes_max(&self, _: Method, _: &str) -> Option<usize> {
@@ -31,6 +19,22 @@ impl Handler for Counting {
 
     fn reads_body(&self, method: Method, _: &str) -> bool {
         method == Method::Put
+    }
+}
+
+fn counted(exchange: &mut Exchange<'_>) -> Response {
+    let (mut piece, mut count) = (Vec::new(), 0);
+    loop {
+        piece.clear();
+        match exchange.read_body(&mut piece) {
+            Ok(()) if piece.is_empty() => return Response::text(200, format!("{count} bytes")),
+            Ok(()) => count += piece.len(),
+            Err(BodyError::Refused { status, sentence }) => return Response::text(status, sentence),
+            Err(BodyError::ClientGone) => return Response::new(500),
+        }
+        if exchange.request().path() == "/half" {
+            return Response::text(409, "enough");
+        }
     }
 }
 

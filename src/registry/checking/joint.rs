@@ -178,7 +178,7 @@ mod tests {
         let (mut health, now) = (Health::new(Settings::default()), Instant::now());
         let probe = Some(Probe::Tcp { address: "h:1".into(), tls: None });
         let definition = CheckDefinition { probe, ..CheckDefinition::default() };
-        let check = Check { definition, origin: Origin::Agent, ..Check::default() };
+        let check = Check { definition: definition.into(), origin: Origin::Agent, ..Check::default() };
         for id in 0..10 {
             let key = CheckKey::new("n", id.to_string().as_str());
             health.track(now, key, &check, Arrival::Registered).unwrap();

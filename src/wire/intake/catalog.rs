@@ -159,7 +159,7 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
         output: rules::cut_output(body.output),
         service_id: body.service_id,
         kind: if body.kind.is_empty() { kind_of(&definition).into() } else { body.kind },
-        definition,
+        definition: definition.into(),
         origin: Origin::Catalog,
         status_since_ms: 0,
         status_cause: Cause::Registration,

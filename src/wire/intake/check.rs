@@ -66,7 +66,7 @@ pub(super) fn agent_check(
         output: Default::default(),
         service_id: body.service_id,
         kind: definition.probe.as_ref().map(|probe| probe.kind().into()).unwrap_or_default(),
-        definition,
+        definition: definition.into(),
         origin: Origin::Agent,
         status_since_ms: 0,
         status_cause: Cause::Registration,

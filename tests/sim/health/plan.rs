@@ -3,6 +3,7 @@
 //! A plan can be shortened action by action, so that a failure is told in few words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use muster::health::{CheckKey, Settings};
@@ -46,7 +47,7 @@ pub struct Planned {
     /// Its record with the definition it has at first.
     pub record: Check,
     /// What it may be registered with later.
-    pub other_definitions: Vec<CheckDefinition>,
+    pub other_definitions: Vec<Arc<CheckDefinition>>,
     /// How its news arrives.
     pub kind: Kind,
 }
@@ -165,8 +166,8 @@ fn planned(chance: &mut Chance, number: usize, targets: usize, earlier: &[Planne
         _ => Kind::Elsewhere,
     };
     let twin = earlier.iter().find(|it| it.kind == kind).filter(|_| chance.one_in(2));
-    let first = twin.map_or_else(|| definition(chance, kind), |it| it.record.definition.clone());
-    let other_definitions = (0..chance.below(3)).map(|_| definition(chance, kind)).collect();
+    let first = twin.map_or_else(|| definition(chance, kind).into(), |it| it.record.definition.clone());
+    let other_definitions = (0..chance.below(3)).map(|_| definition(chance, kind).into()).collect();
     let origin = if kind == Kind::Elsewhere { Origin::Catalog } else { Origin::Agent };
     let (id, service_id) = (format!("check-{number}"), format!("service-{}", number / 2));
     let service_id = if chance.one_in(10) { String::new() } else { service_id };
@@ -337,7 +338,7 @@ fn any_habit(chance: &mut Chance) -> Habit {
 /// Time after which everything must show its target's truth, once all is calm: a run that was lost is given up, the
 /// longest back-off passes, thresholds are met at the interval, damping lets go, a lost write is asked for again.
 fn time_to_truth(checks: &[Planned], settings: &Settings) -> Duration {
-    let of_definition = |definition: &CheckDefinition| {
+    let of_definition = |definition: &Arc<CheckDefinition>| {
         let interval = definition.interval.max(s(1));
         let timeout = if definition.timeout.is_zero() { s(10) } else { definition.timeout };
         let ttl = match definition.probe {

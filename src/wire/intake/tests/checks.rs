@@ -66,7 +66,7 @@ fn every_kind_is_read_with_its_settings() {
     ];
     for (keys, kind, probe) in rows {
         let check = registered(&check(keys.clone()));
-        assert_eq!((&*check.kind, check.definition.probe), (kind, Some(probe)), "{keys}");
+        assert_eq!((&*check.kind, check.definition.probe.clone()), (kind, Some(probe)), "{keys}");
     }
 }
 
@@ -192,7 +192,7 @@ fn scripts_come_from_files_and_only_when_allowed() {
     }
     let allowed = read_file(&of(args), Scripts::Allowed).unwrap().remove(0).checks.remove(0);
     let script = Probe::Script { args: vec!["/bin/check".into(), "-v".into()] };
-    assert_eq!((&*allowed.kind, allowed.definition.probe), ("script", Some(script)));
+    assert_eq!((&*allowed.kind, allowed.definition.probe.clone()), ("script", Some(script)));
     assert_eq!(allowed.definition.timeout, Duration::from_secs(30));
 }
 
@@ -304,6 +304,6 @@ fn the_catalog_keeps_every_kind() {
         merge(&mut definition, keys.clone());
         let body = json!({"Node": "a", "Address": "b", "Check": {"Name": "c", "Definition": definition}});
         let check = catalog_body(&body.to_string()).unwrap().checks.remove(0);
-        assert_eq!((&*check.kind, check.definition.probe), (kind, Some(probe)), "{keys}");
+        assert_eq!((&*check.kind, check.definition.probe.clone()), (kind, Some(probe)), "{keys}");
     }
 }

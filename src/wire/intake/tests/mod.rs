@@ -366,7 +366,8 @@ fn a_check_is_registered_with_every_setting() {
             output_max_size: OUTPUT_BYTES_MAX as u32,
             watch: None,
             damping: None,
-        },
+        }
+        .into(),
         ..Check::default()
     };
     assert_eq!(check_body(body).unwrap().checks, [expected]);
