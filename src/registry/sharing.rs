@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::model::{Check, CheckDefinition, Command, Meta, Probe, Service};
 use crate::stdx::lately::Lately;
 use crate::stdx::text::Text;
@@ -30,8 +32,11 @@ pub struct Sharing {
 
 impl Default for Sharing {
     fn default() -> Self {
-        let (texts, metas) = (Lately::new(TEXTS), Lately::new(METAS));
-        Sharing { texts, metas, definitions: Lately::new(DEFINITIONS) }
+        Sharing {
+            texts: Lately::new(TEXTS, |text| of_text(text)),
+            metas: Lately::new(METAS, of_meta),
+            definitions: Lately::new(DEFINITIONS, of_definition),
+        }
     }
 }
 
@@ -55,13 +60,13 @@ impl Sharing {
         [&mut check.name, &mut check.kind, &mut check.notes].into_iter().for_each(|text| self.share(text));
         // Other checks name the address of their own instance.
         if matches!(check.definition.probe, None | Some(Probe::Ttl { .. })) {
-            check.definition = self.definitions.share(check.definition.clone());
+            self.definitions.share(&mut check.definition, |_| {});
         }
     }
 
     fn share(&self, text: &mut Text) {
         if !text.is_empty() && text.len() <= TEXT_BYTES_MAX {
-            *text = self.texts.share(std::mem::take(text));
+            self.texts.share(text, |_| {});
         }
     }
 
@@ -69,17 +74,30 @@ impl Sharing {
         if meta.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > META_BYTES_MAX {
             return;
         }
-        *meta = self.metas.find(meta).unwrap_or_else(|| {
-            let shared = meta.iter().cloned().map(|(mut key, mut value)| {
-                self.share(&mut key);
-                self.share(&mut value);
-                (key, value)
-            });
-            let meta = shared.collect();
-            self.metas.remember(&meta);
-            meta
+        self.metas.share(meta, |meta| {
+            for (key, value) in meta.get_mut().into_iter().flatten() {
+                self.share(key);
+                self.share(value);
+            }
         });
     }
+}
+
+fn of_text(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
+}
+
+fn of_meta(meta: &Meta) -> u64 {
+    meta.iter().fold(0, |sum: u64, (_, value)| sum.rotate_left(5) ^ of_text(value))
+}
+
+/// Those that are shared differ in their times.
+fn of_definition(definition: &Arc<CheckDefinition>) -> u64 {
+    let ttl = match &definition.probe {
+        Some(Probe::Ttl { ttl }) => ttl.as_millis() as u64,
+        _ => definition.interval.as_millis() as u64,
+    };
+    ttl ^ (definition.deregister_critical_service_after.as_millis() as u64).rotate_left(32)
 }
 
 #[cfg(test)]

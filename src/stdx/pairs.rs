@@ -14,7 +14,7 @@ use crate::stdx::text::Text;
 ///
 /// Reads as a slice of pairs. One allocation of the size of its pairs, where a tree has room for eleven: an instance
 /// has three pairs of metadata or four, and ten thousand instances have ten thousand such maps.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pairs<V>(Arc<[(Text, V)]>);
 
 impl<V> Pairs<V> {
@@ -22,6 +22,13 @@ impl<V> Pairs<V> {
     pub fn get(&self, name: &str) -> Option<&V> {
         let found = self.binary_search_by(|(other, _)| other.as_str().cmp(name));
         found.ok().map(|at| &self.0[at].1)
+    }
+}
+
+impl<V> Pairs<V> {
+    /// The pairs, to put equal names and values in the place of theirs; `None` where somebody shares them.
+    pub fn get_mut(&mut self) -> Option<&mut [(Text, V)]> {
+        Arc::get_mut(&mut self.0)
     }
 }
 
