@@ -16,6 +16,7 @@ use crate::scenario::{SHIPPED, Scenario};
 use crate::seed;
 use crate::servers::{Kind, Programs};
 use crate::suite;
+use crate::watcher::How;
 
 /// What can be done.
 #[derive(Subcommand, Debug)]
@@ -96,6 +97,9 @@ pub struct ProgramArguments {
     /// The binary of the may_minihttp program
     #[arg(long, value_name = "FILE")]
     minihttp: Option<PathBuf>,
+    /// The binary of the bare loop that tells watchers
+    #[arg(long, value_name = "FILE")]
+    bare: Option<PathBuf>,
     /// The binary of nginx
     #[arg(long, value_name = "FILE")]
     nginx: Option<PathBuf>,
@@ -220,6 +224,7 @@ impl ProgramArguments {
             muster: Some(self.muster.clone()),
             consul: self.consul.clone(),
             minihttp: self.minihttp.clone(),
+            bare: self.bare.clone(),
             nginx: self.nginx.clone(),
             muster_arguments: self.muster_argument.clone(),
         }
@@ -260,8 +265,13 @@ fn compare(arguments: &CompareArguments) -> Result<String, String> {
     let mut scenario = Scenario::find(name)?;
     changes.apply(&mut scenario);
     let given = programs.programs();
-    let kinds = [Kind::Muster, Kind::Minihttp, Kind::Nginx, Kind::Consul];
-    let kinds: Vec<Kind> = kinds.into_iter().filter(|it| given.path(*it).is_ok()).collect();
+    let able: &[Kind] = match scenario.watch.as_ref().map(|it| it.how) {
+        None => &[Kind::Muster, Kind::Minihttp, Kind::Nginx, Kind::Consul],
+        Some(How::Blocking) => &[Kind::Muster, Kind::Bare, Kind::Consul],
+        Some(How::Stream) => &[Kind::Muster, Kind::Bare],
+        Some(How::Delta) => &[Kind::Muster],
+    };
+    let kinds: Vec<Kind> = able.iter().copied().filter(|it| given.path(*it).is_ok()).collect();
     let plan = Plan { scenario, kinds, rounds: *rounds, threads: threads(changes.threads) };
     let all = programs.with_directory(|programs, directory| compare::run(&plan, programs, directory))?;
     let last = |it: &Rounds| Some((it.kind.name().to_owned(), it.figures.last()?.clone()));

@@ -79,12 +79,17 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
     Ok(all)
 }
 
-/// The answer to the first request of a scenario.
+/// The answer to the first request of a scenario, or what its watchers see first.
 fn body_of(scenario: &Scenario, server: &Server) -> Result<Body, String> {
-    let request = &scenario.requests[0];
-    let mut bytes = Vec::new();
-    Question::compile(request, server.address, "body")?.write(0, 0, &mut bytes);
-    let fetched = Client::new(server.address).ask(&bytes).map_err(|error| error.to_string())?;
+    let mut client = Client::new(server.address);
+    let fetched = if let Some(watch) = &scenario.watch {
+        client.get(&format!("/v1/health/service/{}", watch.service), "")
+    } else {
+        let mut bytes = Vec::new();
+        Question::compile(&scenario.requests[0], server.address, "body")?.write(0, 0, &mut bytes);
+        client.ask(&bytes)
+    };
+    let fetched = fetched.map_err(|error| error.to_string())?;
     Ok(Body { gzip: fetched.body.starts_with(&[0x1f, 0x8b]), bytes: fetched.body })
 }
 

@@ -26,6 +26,8 @@ pub enum Bound {
     PerSecond(f64),
     /// A share of the latencies of a row stays below so many milliseconds.
     Below(&'static str, f64, f64),
+    /// How many times the other's latency a row has up to a share; only told.
+    AsLate(Kind, &'static str, f64),
     /// The median latency of a row is at most so many times what the disk takes to keep one block just before.
     Syncs(&'static str, f64),
     /// An answer of a row weighs less than so many bytes on the wire.
@@ -63,8 +65,18 @@ pub const GOALS: &[Goal] = &[
     ),
     goal("mixed", "the same: every answer right", Bound::NoErrors),
     goal("fan-out", "one change to 10,000 blocking queries: p99", Bound::Below("seen", 0.99, 100.0)),
+    goal(
+        "fan-out",
+        "the same beside a bare loop with prepared bytes",
+        Bound::AsLate(Kind::Bare, "seen", 0.99),
+    ),
     goal("fan-out", "the same: everybody answered", Bound::NoErrors),
     goal("fan-out-stream", "one change to 10,000 streams: p99", Bound::Below("seen", 0.99, 100.0)),
+    goal(
+        "fan-out-stream",
+        "the same beside a bare loop with prepared bytes",
+        Bound::AsLate(Kind::Bare, "seen", 0.99),
+    ),
     goal("fan-out-stream", "the same: everybody told", Bound::NoErrors),
     goal("churn", "10,000 changes before blocking queries: none missed", Bound::NoErrors),
     goal("churn-stream", "10,000 changes before streams: none missed", Bound::NoErrors),
@@ -92,7 +104,7 @@ pub fn judge(bound: Bound, all: &[Rounds]) -> Finding {
         return Finding { asked: String::new(), found: "not run".into(), met: Some(false) };
     };
     let middle = |figure: &dyn Fn(&Figures) -> f64| median(own.figures.iter().map(figure));
-    let latency = |row: &str, share: f64| middle(&|it| it.row(row).latencies.at(share) as f64);
+    let latency = |row: &str, share: f64| latency_of(own, row, share);
     let (asked, found, met) = match bound {
         Bound::Times(kind, times) => match all.iter().find(|it| it.kind == kind) {
             None => (format!(">= {times} x"), format!("{} did not run", kind.name()), Some(false)),
@@ -100,6 +112,13 @@ pub fn judge(bound: Bound, all: &[Rounds]) -> Finding {
                 let found = ratio(own, other);
                 let asked = if times > 0.0 { format!(">= {times} x") } else { String::new() };
                 (asked, format!("{found:.2} x"), (times > 0.0).then_some(found >= times))
+            }
+        },
+        Bound::AsLate(kind, row, share) => match all.iter().find(|it| it.kind == kind) {
+            None => (String::new(), format!("{} did not run", kind.name()), Some(false)),
+            Some(other) => {
+                let times = latency(row, share) / latency_of(other, row, share);
+                (String::new(), format!("{times:.2} x its time"), None)
             }
         },
         Bound::PerSecond(least) => {
@@ -139,6 +158,11 @@ pub fn judge(bound: Bound, all: &[Rounds]) -> Finding {
     Finding { asked, found, met }
 }
 
+/// The middle of the rounds' latencies of a row, up to a share.
+fn latency_of(rounds: &Rounds, row: &str, share: f64) -> f64 {
+    median(rounds.figures.iter().map(|it| it.row(row).latencies.at(share) as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,11 +189,13 @@ mod tests {
         let pair = [rounds(Kind::Muster, 100, 900, None), rounds(Kind::Consul, 10, 1, None)];
         let wrong = [rounds(Kind::Muster, 100, 900, Some("status 500"))];
         let nothing = [rounds(Kind::Muster, 0, 0, None)];
-        let rows: [(Bound, &[Rounds], &str, Option<bool>); 12] = [
+        let rows: [(Bound, &[Rounds], &str, Option<bool>); 14] = [
             (Bound::Times(Kind::Consul, 10.0), &pair, "10.00 x", Some(true)),
             (Bound::Times(Kind::Consul, 10.1), &pair, "10.00 x", Some(false)),
             (Bound::Times(Kind::Consul, 0.0), &pair, "10.00 x", None),
             (Bound::Times(Kind::Nginx, 1.0), &pair, "nginx did not run", Some(false)),
+            (Bound::AsLate(Kind::Consul, "a", 0.99), &pair, "900.00 x its time", None),
+            (Bound::AsLate(Kind::Bare, "a", 0.99), &pair, "a bare loop did not run", Some(false)),
             (Bound::PerSecond(100.0), &pair, "100/s", Some(true)),
             (Bound::PerSecond(101.0), &pair, "100/s", Some(false)),
             (Bound::Below("a", 0.99, 0.9), &pair, "0.90 ms", Some(false)),

@@ -33,6 +33,8 @@ pub enum Kind {
     Minihttp,
     /// nginx with one file.
     Nginx,
+    /// A bare loop that tells watchers of one service, and does nothing else.
+    Bare,
 }
 
 /// Where the programs are.
@@ -46,6 +48,8 @@ pub struct Programs {
     pub minihttp: Option<PathBuf>,
     /// The binary of nginx.
     pub nginx: Option<PathBuf>,
+    /// The binary `bare` of `bench/yardstick`.
+    pub bare: Option<PathBuf>,
     /// Further arguments of `muster agent`.
     pub muster_arguments: Vec<String>,
 }
@@ -79,6 +83,7 @@ impl Kind {
             Self::Consul => "Consul 1.8.7",
             Self::Minihttp => "may_minihttp",
             Self::Nginx => "nginx",
+            Self::Bare => "a bare loop",
         }
     }
 
@@ -99,6 +104,7 @@ impl Programs {
             Kind::Consul => &self.consul,
             Kind::Minihttp => &self.minihttp,
             Kind::Nginx => &self.nginx,
+            Kind::Bare => &self.bare,
         };
         path.as_deref()
             .ok_or_else(|| format!("where is {}? give its binary on the command line", kind.name()))
@@ -162,14 +168,19 @@ impl Server {
             Ok::<_, String>(path.display().to_string())
         };
         let file = write("body", &body.bytes)?;
-        let command = if kind == Kind::Nginx {
-            let config = write("nginx.conf", nginx_config(address, &directory, body.gzip).as_bytes())?;
-            let prefix = directory.display().to_string();
-            words(&[&binary, "-p", &prefix, "-c", &config, "-e", "stderr"])
-        } else {
-            let mut command = words(&[&binary, &address.port().to_string(), &file, "2"]);
-            command.extend(body.gzip.then(|| "gzip".to_owned()));
-            command
+        let port = address.port().to_string();
+        let command = match kind {
+            Kind::Nginx => {
+                let config = write("nginx.conf", nginx_config(address, &directory, body.gzip).as_bytes())?;
+                let prefix = directory.display().to_string();
+                words(&[&binary, "-p", &prefix, "-c", &config, "-e", "stderr"])
+            }
+            Kind::Bare => words(&[&binary, &port, &file]),
+            _ => {
+                let mut command = words(&[&binary, &port, &file, "2"]);
+                command.extend(body.gzip.then(|| "gzip".to_owned()));
+                command
+            }
         };
         Self::start(kind, address, command, directory)
     }

@@ -80,6 +80,7 @@ impl Transport {
     /// Waits for input and adds it to `input`. Whatever is unsent is sent first.
     pub(crate) fn fill(&mut self, awaiting: Awaiting, deadline: Deadline) -> Result<(), Stop> {
         self.flush()?;
+        let mut has_looked_again = false;
         loop {
             if self.stream.may_read() {
                 match self.stream.read(self.input.room()) {
@@ -96,7 +97,13 @@ impl Transport {
                 return Err(Stop::Gone);
             }
             if awaiting == Awaiting::NextRequest && self.shared.is_draining() {
-                return Err(Stop::Draining);
+                if has_looked_again {
+                    return Err(Stop::Draining);
+                }
+                // A request may be there of which no event has told yet: it is answered still.
+                has_looked_again = true;
+                self.stream.look_again();
+                continue;
             }
             if deadline.is_past() {
                 count(&self.shared.stats.timeouts);
