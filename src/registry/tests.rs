@@ -209,7 +209,7 @@ fn a_step_of_a_drain_that_the_store_refused_is_taken_later() {
     let store = shared();
     let registry = open(&store);
     registry.write(register("web-1", None)).unwrap();
-    let (deadline, deregister, reason) = (Duration::from_secs(1), false, "".into());
+    let (deadline, deregister, reason) = (Duration::from_secs(3), false, "".into());
     let order = DrainOrder::Begin { deadline, deregister, reason };
     registry.write(Command::Drain { node: "own".into(), service_id: "web-1".into(), order }).unwrap();
     *store.full.lock() = true;
