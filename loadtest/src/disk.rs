@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::compare::median;
 
 /// Blocks written to learn it.
-pub const SYNCS: usize = 200;
+pub const SYNCS: usize = 100;
 
 const BLOCK_BYTES: usize = 4096;
 
