@@ -205,20 +205,20 @@ impl Checking {
 
     /// Tells the engine what was found, and sees to it that what follows from it is in time.
     fn observe(&self, key: &CheckKey, observation: Observation, source: Source) -> Verdict {
-        let mut health = self.health.lock();
-        let due_before = health.next_due();
-        let verdict = health.observe(self.clock.now(), key, observation, source);
-        self.ring_if_sooner(due_before, &health);
-        verdict
+        self.change(|health| health.observe(self.clock.now(), key, observation, source))
     }
 
-    /// Wakes the thread if something falls due sooner than it was told last.
-    fn ring_if_sooner(&self, due_before: Option<Instant>, health: &Health) {
+    /// Changes what the engine knows, and wakes the thread if something falls due sooner for it.
+    fn change<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
+        let mut health = self.health.lock();
+        let due_before = health.next_due();
+        let outcome = change(&mut health);
         if let Some(due_at) = health.next_due()
             && due_before.is_none_or(|before| due_at < before)
         {
             self.bell.notify_one();
         }
+        outcome
     }
 
     fn act(&self, due: Due, due_at: Instant) {
@@ -285,10 +285,9 @@ impl Checking {
         let Finding { observation, kept } = finding;
         let mut verdicts = Vec::with_capacity(askers.len());
         let mut keepers = Vec::new();
-        {
-            // Under one lock: a check that is deregistered now is told before, or its connection is closed after.
-            let mut health = self.health.lock();
-            let due_before = health.next_due();
+        // Under one lock: a check that is deregistered now is told before, or its connection is closed after. A failure
+        // is confirmed sooner than anything else is due.
+        self.change(|health| {
             for Asker { key, run, keep } in askers {
                 let verdict = health.observe(self.clock.now(), &key, observation.clone(), Source::Probe(run));
                 if keep && verdict != Verdict::Ignored {
@@ -297,9 +296,7 @@ impl Checking {
                 verdicts.push((key, verdict));
             }
             self.watched.put(errand, kept, keepers.into_iter());
-            // A failure is confirmed sooner than anything else is due.
-            self.ring_if_sooner(due_before, &health);
-        }
+        });
         verdicts.into_iter().for_each(|(key, verdict)| self.record(&key, verdict, Cause::Probe));
     }
 

@@ -30,30 +30,29 @@ impl CheckingFollower {
             return;
         }
         let now = checking.clock.now();
-        let mut health = checking.health.lock();
-        let due_before = health.next_due();
-        for change in changes {
-            let Change::Check { node, id, before, after } = change else { continue };
-            let key = CheckKey::new(node.clone(), id.clone());
-            let was_ours = before.as_deref().is_some_and(is_ours);
-            match after.as_deref().filter(|check| is_ours(check)) {
-                Some(check) => {
-                    if before.as_deref().is_some_and(|before| before.definition != check.definition) {
+        checking.change(|health| {
+            for change in changes {
+                let Change::Check { node, id, before, after } = change else { continue };
+                let key = CheckKey::new(node.clone(), id.clone());
+                let was_ours = before.as_deref().is_some_and(is_ours);
+                match after.as_deref().filter(|check| is_ours(check)) {
+                    Some(check) => {
+                        if before.as_deref().is_some_and(|before| before.definition != check.definition) {
+                            checking.watched.forget(&key);
+                        }
+                        if let Err(full) = health.track(now, key.clone(), check, Arrival::Registered) {
+                            log::warn!(check = id.as_str(); "a new check is not run: {full}");
+                        }
+                        health.settled(now, &key, check.status, &check.output);
+                    }
+                    None if was_ours => {
+                        health.forget(&key);
                         checking.watched.forget(&key);
                     }
-                    if let Err(full) = health.track(now, key.clone(), check, Arrival::Registered) {
-                        log::warn!(check = id.as_str(); "a new check is not run: {full}");
-                    }
-                    health.settled(now, &key, check.status, &check.output);
+                    None => {}
                 }
-                None if was_ours => {
-                    health.forget(&key);
-                    checking.watched.forget(&key);
-                }
-                None => {}
             }
-        }
-        checking.ring_if_sooner(due_before, &health);
+        });
     }
 
     fn follow_aliases(&mut self, state: &State, changes: &[Change]) {
