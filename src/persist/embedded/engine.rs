@@ -9,8 +9,7 @@ use std::path::Path;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use rustix::io::Errno;
 
-use super::ground::{NewRow, Reader, RowEngine};
-use super::mirror::NamedRow;
+use super::ground::{NamedRow, NewRow, Reader, RowEngine};
 use super::unchecked;
 use crate::persist::error::{StoreError, is_full};
 
@@ -74,30 +73,6 @@ impl Engine {
             Ok(Self { database, rows })
         })
     }
-
-    /// One row.
-    pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
-        guarded(|| Ok(self.rows.get(name).map_err(content)?.map(|value| value.to_vec())))
-    }
-
-    /// The rows after `after` in order, until there are `rows_max` or they hold `bytes_max`; at least one, if any is
-    /// left.
-    pub fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, Fault> {
-        guarded(|| {
-            let (mut page, mut bytes) = (Vec::new(), 0);
-            // The least name that is greater.
-            for guard in self.rows.range(format!("{after}\0")..).take(rows_max) {
-                let (name, value) = guard.into_inner().map_err(content)?;
-                let name = std::str::from_utf8(&name).map_err(|error| Fault::Content(error.to_string()))?;
-                bytes += name.len() + value.len();
-                page.push((name.to_owned(), value.to_vec()));
-                if bytes >= bytes_max {
-                    break;
-                }
-            }
-            Ok(page)
-        })
-    }
 }
 
 impl RowEngine for Engine {
@@ -122,6 +97,27 @@ impl RowEngine for Engine {
                 row(name, &value).map_err(Fault::Content)?;
             }
             Ok(())
+        })
+    }
+
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+        guarded(|| Ok(self.rows.get(name).map_err(content)?.map(|value| value.to_vec())))
+    }
+
+    fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, Fault> {
+        guarded(|| {
+            let (mut page, mut bytes) = (Vec::new(), 0);
+            // The least name that is greater.
+            for guard in self.rows.range(format!("{after}\0")..).take(rows_max) {
+                let (name, value) = guard.into_inner().map_err(content)?;
+                let name = std::str::from_utf8(&name).map_err(|error| Fault::Content(error.to_string()))?;
+                bytes += name.len() + value.len();
+                page.push((name.to_owned(), value.to_vec()));
+                if bytes >= bytes_max {
+                    break;
+                }
+            }
+            Ok(page)
         })
     }
 

@@ -14,12 +14,16 @@ use super::engine::{Engine, Fault};
 use super::{Limits, ROWS, room, tail};
 use crate::persist::directory::DataDirectory;
 use crate::persist::error::StoreError;
+use crate::persist::identity::Identity;
 use crate::persist::ledger::Seal;
 use crate::persist::rescue::Rescue;
 use crate::persist::witness::Witness;
 
 /// A row's name with its new value, or with `None` for its end.
 pub type NewRow<'a> = (&'a str, Option<&'a [u8]>);
+
+/// A row's name, which is `TABLE/KEY`, and its value.
+pub type NamedRow = (String, Vec<u8>);
 
 /// Receives rows while an engine is read: name and value. An `Err` stops it and comes back as content.
 pub type Reader<'a> = dyn FnMut(&str, &[u8]) -> Result<(), String> + 'a;
@@ -38,6 +42,19 @@ pub trait RowEngine: Send {
     /// What the engine finds wrong with its files, or what `row` does.
     fn each(&self, prefix: &str, row: &mut Reader<'_>) -> Result<(), Fault>;
 
+    /// One row.
+    ///
+    /// # Errors
+    /// What the engine finds wrong with its files.
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// The rows after the name `after` in order, until there are `rows_max` or they hold `bytes_max`; at least one, if
+    /// any is left.
+    ///
+    /// # Errors
+    /// As [`RowEngine::get`].
+    fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, Fault>;
+
     /// Makes everything that was read durable: a process that was killed may have left what it had not synced yet.
     ///
     /// # Errors
@@ -54,6 +71,15 @@ pub trait Ground: Send {
 
     /// Where this is, for whoever reads of a failure.
     fn path(&self) -> &Path;
+
+    /// Whose rows these are, and since when.
+    fn identity(&self) -> &Identity;
+
+    /// Takes over the id of the node whose rows are about to be put here.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn adopt_node(&mut self, node_id: uuid::Uuid) -> Result<(), StoreError>;
 
     /// Sets the engine's files aside and opens them. If that fails they are as they were.
     ///
@@ -136,6 +162,15 @@ impl Ground for DirectoryGround {
 
     fn path(&self) -> &Path {
         &self.directory.path
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.directory.identity
+    }
+
+    fn adopt_node(&mut self, node_id: uuid::Uuid) -> Result<(), StoreError> {
+        self.directory.identity.node_id = node_id;
+        self.directory.identity.write(&self.directory.path)
     }
 
     fn open_engine(&mut self) -> Result<(Engine, Rescue), StoreError> {

@@ -1,16 +1,13 @@
 //! What a store that keeps its rows elsewhere as well asks of the embedded one: single rows, pages of rows, and the
 //! seal of what stands on disk. Knows nothing of where else.
 
-use super::{EmbeddedStore, Fault, SEAL_ROW, State};
+use super::{EmbeddedStore, Fault, SEAL_MISSING, SEAL_ROW, State};
 use crate::persist::change::Batch;
-use crate::persist::embedded::engine::Engine;
+use crate::persist::embedded::ground::{Ground, NamedRow, RowEngine};
 use crate::persist::error::StoreError;
 use crate::persist::ledger::Seal;
 
-/// A row's name, which is `TABLE/KEY`, and its value.
-pub type NamedRow = (String, Vec<u8>);
-
-impl EmbeddedStore {
+impl<G: Ground> EmbeddedStore<G> {
     /// The seal of what is acknowledged.
     pub fn seal(&self) -> Seal {
         self.ledger.seal()
@@ -21,9 +18,9 @@ impl EmbeddedStore {
     /// # Errors
     /// When the engine cannot read it, or is not open.
     pub fn sealed(&self) -> Result<Seal, StoreError> {
-        let text = self.row(SEAL_ROW)?.unwrap_or_default();
-        let broken = |error: serde_json::Error| Fault::Content(error.to_string()).refusal(&self.rows_path());
-        serde_json::from_slice(&text).map_err(broken)
+        let broken = |detail: String| Fault::Content(detail).refusal(&self.rows_path());
+        let text = self.row(SEAL_ROW)?.ok_or_else(|| broken(SEAL_MISSING.into()))?;
+        serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))
     }
 
     /// The seal that committing `batch` would bring about.
@@ -60,11 +57,10 @@ impl EmbeddedStore {
     /// # Errors
     /// When the identity cannot be written.
     pub fn adopt_node(&mut self, node_id: uuid::Uuid) -> Result<(), StoreError> {
-        self.ground.directory.identity.node_id = node_id;
-        self.ground.directory.identity.write(&self.ground.directory.path)
+        self.ground.adopt_node(node_id)
     }
 
-    fn reading<T>(&self, read: impl FnOnce(&Engine) -> Result<T, Fault>) -> Result<T, StoreError> {
+    fn reading<T>(&self, read: impl FnOnce(&G::Engine) -> Result<T, Fault>) -> Result<T, StoreError> {
         let path = self.rows_path();
         match &self.state {
             State::Unproved(engine, _) | State::Serving(engine) => {

@@ -40,6 +40,9 @@ pub const ROWS: &str = "rows";
 /// Name of the row that holds the [`Seal`]. No table has this name.
 const SEAL_ROW: &str = "store/seal";
 
+/// What is wrong without it.
+const SEAL_MISSING: &str = "the record of what was committed is missing";
+
 /// What the embedded store may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -95,11 +98,6 @@ impl EmbeddedStore {
         let (witness, seen) = Witness::open(path)?;
         Self::on(DirectoryGround { directory, witness, limits }, seen, limits)
     }
-
-    /// Whose directory this is, and since when.
-    pub fn identity(&self) -> &Identity {
-        &self.ground.directory.identity
-    }
 }
 
 impl<G: Ground> EmbeddedStore<G> {
@@ -114,6 +112,16 @@ impl<G: Ground> EmbeddedStore<G> {
         ledger.settle(seen);
         let room_bytes_min = limits.room_bytes_min;
         Ok(Self { ground, room_bytes_min, ledger, state: State::Unproved(engine, rescue) })
+    }
+
+    /// Whose directory this is, and since when.
+    pub fn identity(&self) -> &Identity {
+        self.ground.identity()
+    }
+
+    /// Where it is, for whoever reads of a failure.
+    pub fn path(&self) -> &Path {
+        self.ground.path()
     }
 
     fn rows_path(&self) -> PathBuf {
@@ -218,6 +226,17 @@ impl<G: Ground> EmbeddedStore<G> {
                 self.ledger.revert();
                 Err(fault)
             }
+        }
+    }
+}
+
+/// A store that is given up before its rows were proved leaves the files as it found them, since opening the engine may
+/// have changed them.
+impl<G: Ground> Drop for EmbeddedStore<G> {
+    fn drop(&mut self) {
+        if let State::Unproved(engine, rescue) = std::mem::replace(&mut self.state, State::Closed) {
+            drop(engine);
+            self.ground.restore(rescue);
         }
     }
 }

@@ -6,9 +6,9 @@
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use super::SEAL_ROW;
 use super::engine::Fault;
 use super::ground::RowEngine;
+use super::{SEAL_MISSING, SEAL_ROW};
 use crate::persist::change::Table;
 use crate::persist::ledger::{Ledger, Seal};
 use crate::persist::store::RowSink;
@@ -66,8 +66,7 @@ pub(super) fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink<'_>) 
         sealed = Some(serde_json::from_slice::<Seal>(text).map_err(|error| error.to_string())?);
         Ok(())
     })?;
-    let sealed =
-        sealed.ok_or_else(|| Fault::Content("the record of what was committed is missing".into()))?;
+    let sealed = sealed.ok_or_else(|| Fault::Content(SEAL_MISSING.into()))?;
     let Seal { rows, digest, .. } = ledger.seal();
     if (Seal { rows, digest, ..sealed }) != sealed {
         let detail = format!("it holds {rows} rows that do not add up to the {} committed", sealed.rows);
@@ -152,8 +151,8 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::persist::embedded::ground::NamedRow;
     use crate::persist::embedded::ground::{NewRow, Reader};
-    use crate::persist::embedded::mirror::NamedRow;
 
     /// Rows in memory with the seal on them, and how many of them can be read.
     struct Rows {

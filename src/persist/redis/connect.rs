@@ -2,6 +2,7 @@
 //! blocks, so it runs on the pool's threads and on the store's own, never on a coroutine's.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -11,6 +12,7 @@ use redis::{
     TlsCertificates, Value,
 };
 
+use super::line::{Line, Lines};
 use super::settings::{Place, Settings};
 use super::trouble::{Kind, Trouble};
 
@@ -20,22 +22,15 @@ const CONNECTIONS_MAX: u32 = 2;
 /// Longest wait for one sentinel. The next one is asked then.
 const SENTINEL_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// A connection out of the pool.
-pub type Pooled = PooledConnection<Manager>;
-
-/// An open connection.
+/// An open connection. One that broke does not go back into the pool.
 pub struct Wire {
     connection: Connection,
     /// True from a request on until all of its answers are read: what would come next is not known then.
     is_spoilt: bool,
 }
 
-impl Wire {
-    /// Sends packed commands and reads `answers` answers. An error answer is an answer.
-    ///
-    /// # Errors
-    /// When the connection breaks or is silent for longer than `patience` altogether. It is not used again then.
-    pub fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, Trouble> {
+impl Line for PooledConnection<Manager> {
+    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, Trouble> {
         self.is_spoilt = true;
         let deadline = Instant::now() + patience;
         self.connection.send_packed_command(packed)?;
@@ -58,7 +53,7 @@ impl Wire {
 pub struct Manager {
     settings: Settings,
     /// Why the last attempt failed; the pool itself only says that it had to wait too long.
-    failure: std::sync::Arc<Mutex<Option<Trouble>>>,
+    failure: Arc<Mutex<Option<Trouble>>>,
 }
 
 impl Manager {
@@ -171,16 +166,15 @@ impl HandleError<RedisError> for Silent {
 }
 
 /// The pool, and how to ask it.
-#[derive(Clone)]
 pub struct Connections {
     pool: Pool<Manager>,
-    failure: std::sync::Arc<Mutex<Option<Trouble>>>,
+    failure: Arc<Mutex<Option<Trouble>>>,
 }
 
 impl Connections {
     /// A pool that has opened nothing yet.
     pub fn new(settings: &Settings) -> Self {
-        let failure = std::sync::Arc::new(Mutex::new(None));
+        let failure = Arc::new(Mutex::new(None));
         let manager = Manager { settings: settings.clone(), failure: failure.clone() };
         let pool = Pool::builder()
             .max_size(CONNECTIONS_MAX)
@@ -193,20 +187,19 @@ impl Connections {
             .build_unchecked(manager);
         Self { pool, failure }
     }
+}
 
-    /// A connection. Takes no longer than the timeout of the settings.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn take(&self) -> Result<Pooled, Trouble> {
-        self.pool.get().map_err(|_| {
+impl Lines for Connections {
+    /// Takes no longer than the timeout of the settings.
+    fn take(&self) -> Result<Box<dyn Line>, Trouble> {
+        let taken = self.pool.get().map_err(|_| {
             let failure = self.failure.lock().clone();
             failure.unwrap_or_else(|| Trouble::new(Kind::Slow, "it does not take a connection in time"))
-        })
+        });
+        Ok(Box::new(taken?))
     }
 
-    /// Connections open, and those of them that nobody uses.
-    pub fn counts(&self) -> (u32, u32) {
+    fn counts(&self) -> (u32, u32) {
         let state = self.pool.state();
         (state.connections, state.idle_connections)
     }

@@ -40,9 +40,9 @@ impl Handle {
         count(families::REDIS_BATCHES, |it| it.batches.load(Ordering::Relaxed));
         count(families::REDIS_FENCE, |it| it.fence.load(Ordering::Relaxed));
         for (word, is_idle) in [("busy", false), ("idle", true)] {
-            let connections = self.connections.clone();
+            let lines = self.lines.clone();
             let read = move || {
-                let (open, idle) = connections.counts();
+                let (open, idle) = lines.counts();
                 f64::from(if is_idle { idle } else { open - idle })
             };
             metrics.read(families::REDIS_CONNECTIONS, &[word], read);

@@ -9,8 +9,9 @@ use super::reconcile::Progress;
 use super::trouble::{Kind, Trouble};
 use crate::persist::change::{Batch, Change, Table};
 use crate::persist::embedded::EmbeddedStore;
+use crate::persist::embedded::ground::Ground;
 use crate::persist::error::StoreError;
-use crate::persist::ledger::Ledger;
+use crate::persist::ledger::{Ledger, Seal};
 use crate::persist::store::Store;
 
 /// Rows in one local batch.
@@ -51,10 +52,21 @@ impl From<StoreError> for Unfilled {
 ///
 /// # Errors
 /// When rows are missing or altered in Redis: the local ones are as they were then.
-pub fn fill(local: &mut EmbeddedStore, writer: &mut Writer, mark: &Mark) -> Result<Note, Unfilled> {
+pub fn fill<G: Ground>(
+    local: &mut EmbeddedStore<G>,
+    writer: &mut Writer,
+    mark: &Mark,
+) -> Result<Note, Unfilled> {
     let (node_id, old) = (mark.node_id, mark.note);
     log::info!(rows = mark.seal.rows, index = mark.seal.index; "Redis is ahead: its rows are taken over");
     prove(writer, mark)?;
+    // A directory that is damaged is found out before Redis is told anything.
+    local.load(&mut |_, _, _| Ok(()))?;
+    // Before anything can be shown: whoever fills another directory later begins above that, even if nothing of what
+    // this one is going to show comes to Redis.
+    let index = mark.seal.index + INDEX_LEAP;
+    let leapt = Mark::whole(node_id, old, Seal { index, ..mark.seal });
+    writer.write(Vec::new(), Some(&leapt))?;
     if local.identity().node_id != node_id {
         local.adopt_node(node_id)?;
     }
@@ -81,8 +93,7 @@ pub fn fill(local: &mut EmbeddedStore, writer: &mut Writer, mark: &Mark) -> Resu
     put(local, mark, waiting)?;
     remove_strangers(local, mark, |name| seen.contains(&short(name)))?;
     let note = Note { epoch: old.epoch + 1, after: mark.seal.sequence, is_filling: false };
-    let last = Batch { index: mark.seal.index + INDEX_LEAP, changes: vec![note_row(note)] };
-    local.commit(&last)?;
+    local.commit(&Batch { index, changes: vec![note_row(note)] })?;
     log::info!(rows = progress.seen; "the local directory holds everything that Redis does");
     Ok(note)
 }
@@ -93,7 +104,7 @@ pub fn note_row(note: Note) -> Change {
     Change::put(Table::Meta, NOTE_KEY, text)
 }
 
-fn put(local: &mut EmbeddedStore, mark: &Mark, changes: Vec<Change>) -> Result<(), StoreError> {
+fn put<G: Ground>(local: &mut EmbeddedStore<G>, mark: &Mark, changes: Vec<Change>) -> Result<(), StoreError> {
     if changes.is_empty() { Ok(()) } else { local.commit(&Batch { index: mark.seal.index, changes }) }
 }
 
@@ -140,8 +151,8 @@ fn each_row(
 }
 
 /// Deletes the local rows that Redis does not have.
-fn remove_strangers(
-    local: &mut EmbeddedStore,
+fn remove_strangers<G: Ground>(
+    local: &mut EmbeddedStore<G>,
     mark: &Mark,
     is_known: impl Fn(&str) -> bool,
 ) -> Result<(), StoreError> {

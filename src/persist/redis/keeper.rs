@@ -8,14 +8,13 @@ use redis::{Cmd, cmd};
 use uuid::Uuid;
 
 use super::backlog::Entry;
-use super::connect::Connections;
-use super::keys::Keys;
 use super::lease::{self, Claimant, RENEWAL};
-use super::link::{Link, Writer, row_commands};
+use super::link::{Link, Way, Writer, row_commands};
 use super::mark::{Mark, Note};
 use super::reconcile::{Local, reconcile};
-use super::shared::{Shared, Work};
+use super::shared::{Phase, Shared, Work};
 use super::trouble::{Kind, Trouble};
+use crate::persist::embedded::ground::Ground;
 use crate::telemetry::histogram::Histogram;
 
 /// Pauses between attempts to reach a Redis that is away: short at first, for most outages are; a second at most, so
@@ -30,17 +29,15 @@ const CHANGES_MAX: usize = 10_000;
 const NAMES_MAX: usize = 64;
 
 /// What the thread works with.
-pub struct Keeper {
-    pub(super) connections: Connections,
-    pub(super) keys: Keys,
-    pub(super) patience: Duration,
+pub struct Keeper<G: Ground> {
+    pub(super) way: Way,
     pub(super) claimant: Claimant,
-    pub(super) local: Local,
+    pub(super) local: Local<G>,
     pub(super) shared: Arc<Shared>,
     /// Whose rows these are.
     pub(super) node_id: Uuid,
     pub(super) note: Note,
-    /// The server that was last seen to hold everything.
+    /// The server that was seen, row by row, to hold everything, and is not known to have lost any of it.
     pub(super) run_id: Option<String>,
     /// Told how long each transaction took.
     pub(super) latency: Histogram,
@@ -50,18 +47,23 @@ pub struct Keeper {
     pub(super) looked: Instant,
 }
 
-impl Keeper {
+impl<G: Ground> Keeper<G> {
     /// Works until the process ends. `writer` is the connection that the start has left, if Redis was there.
     pub fn run(mut self, mut writer: Option<Writer>) {
         let mut pause = PAUSE_MIN;
         loop {
-            let begun = Instant::now();
+            let begun = self.way.turns.now();
             match self.serve(writer.take()) {
                 Ok(()) => break,
-                Err(trouble) => self.shared.away(trouble),
+                Err(trouble) => {
+                    if trouble.kind == Kind::Altered {
+                        self.run_id = None;
+                    }
+                    self.shared.away(trouble);
+                }
             }
             // It went well for a while: this is a new outage.
-            pause = if begun.elapsed() > 2 * PAUSE_MAX { PAUSE_MIN } else { pause };
+            pause = if self.way.turns.now() - begun > 2 * PAUSE_MAX { PAUSE_MIN } else { pause };
             if !self.shared.pause(pause) {
                 break;
             }
@@ -75,19 +77,22 @@ impl Keeper {
         let mut writer = match left {
             Some(writer) => writer,
             None => {
-                let mut link = Link::open(&self.connections, &self.keys, self.patience)?;
+                let mut link = Link::open(&self.way)?;
                 let lease = lease::take(&mut link, &mut self.claimant, false)?;
                 Writer::new(link, lease)?
             }
         };
         self.meet(&mut writer)?;
         loop {
-            match self.shared.next(Instant::now() + RENEWAL) {
+            // One that has everything and was slow counts as well with its next quick answer, so it is soon asked.
+            let is_well = self.shared.phase() == Phase::Well;
+            match self.shared.next(if is_well { RENEWAL } else { PAUSE_MAX }) {
                 Work::Write(run) => self.write(&mut writer, &run)?,
                 Work::Compare => self.compare(&mut writer)?,
                 Work::Renew => {
                     self.look_again(&mut writer)?;
-                    writer.write(Vec::new(), None)?;
+                    let took = self.timed(|| writer.write(Vec::new(), None))?;
+                    self.shared.confirm_again(took < self.way.patience / 2);
                 }
                 Work::End => return writer.release(),
             }
@@ -113,8 +118,8 @@ impl Keeper {
             }
         }
         self.shared.reached(survey.durability, &survey.version, fence);
-        self.looked = Instant::now();
-        let is_same_server = self.run_id.as_ref().is_none_or(|known| *known == survey.run_id);
+        self.looked = self.way.turns.now();
+        let is_same_server = self.run_id.as_ref() == Some(&survey.run_id);
         let known = found.mark.filter(|mark| {
             mark.is_whole
                 && mark.note == self.note
@@ -125,13 +130,14 @@ impl Keeper {
             Some(mark) if is_same_server => self.shared.confirm(mark.seal, true),
             _ => self.compare(writer)?,
         }
-        self.run_id = Some(survey.run_id);
         Ok(())
     }
 
     fn compare(&mut self, writer: &mut Writer) -> Result<(), Trouble> {
+        self.run_id = None;
         let begun = self.local.lock().seal();
         let ended = reconcile(writer, &self.local, &self.shared, (self.node_id, self.note))?;
+        self.run_id = Some(writer.link().survey.run_id.clone());
         self.whole_from = ended.sequence;
         if ended == begun {
             self.shared.confirm(ended, true);
@@ -140,26 +146,30 @@ impl Keeper {
     }
 
     fn write(&mut self, writer: &mut Writer, run: &[Arc<Entry>]) -> Result<(), Trouble> {
-        if self.looked.elapsed() > RENEWAL {
+        if self.way.turns.now() - self.looked > RENEWAL {
             self.look_again(writer)?;
         }
         let Some(last) = run.last() else { return Ok(()) };
         let is_whole = last.seal.sequence >= self.whole_from;
         let mark = if is_whole { Mark::whole } else { Mark::partly };
         let mark = mark(self.node_id, self.note, last.seal);
-        let mut commands = row_commands(&self.keys, run.iter().flat_map(|entry| &entry.changes));
-        commands.extend(run.iter().map(|entry| announcement(&self.keys.changes, entry)));
-        let begun = Instant::now();
-        writer.write(commands, Some(&mark))?;
-        let took = begun.elapsed();
+        let mut commands = row_commands(&self.way.keys, run.iter().flat_map(|entry| &entry.changes));
+        commands.extend(run.iter().map(|entry| announcement(&self.way.keys.changes, entry)));
+        let took = self.timed(|| writer.write(commands, Some(&mark)))?;
         self.latency.observe(took);
         self.shared.count(run.len() as u64);
-        self.shared.confirm(last.seal, is_whole && took < self.patience / 2);
+        self.shared.confirm(last.seal, is_whole && took < self.way.patience / 2);
         Ok(())
     }
 
+    /// How long it takes.
+    fn timed(&self, write: impl FnOnce() -> Result<(), Trouble>) -> Result<Duration, Trouble> {
+        let begun = self.way.turns.now();
+        write().map(|()| self.way.turns.now() - begun)
+    }
+
     fn look_again(&mut self, writer: &mut Writer) -> Result<(), Trouble> {
-        self.looked = Instant::now();
+        self.looked = self.way.turns.now();
         writer.link().look_again()?;
         let (survey, fence) = (&writer.link().survey.clone(), writer.lease().fence);
         self.shared.looked_at(survey.durability, &survey.version, fence);

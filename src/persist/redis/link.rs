@@ -11,26 +11,40 @@
 //! are noticed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue, Value, cmd};
 
-use super::connect::{Connections, Pooled};
 use super::keys::Keys;
 use super::lease::{LEASE_TERM, Lease, RENEWAL};
+use super::line::{Line, Lines};
 use super::mark::{Found, Mark};
 use super::survey::{self, Survey};
 use super::trouble::{Kind, Trouble, shown};
+use super::turns::Turns;
 use crate::persist::change::{Change, Table};
 
 /// Fields asked for in one `HSCAN`. More would keep Redis from its other clients; each is some hundred bytes.
 pub const SCAN_ROWS: usize = 500;
 
+/// How the servers are reached and asked.
+#[derive(Clone)]
+pub struct Way {
+    /// Gives connections.
+    pub lines: Arc<dyn Lines>,
+    /// The clock, and who waits for whom.
+    pub turns: Arc<dyn Turns>,
+    /// The names of the keys.
+    pub keys: Keys,
+    /// Longest time for an answer.
+    pub patience: Duration,
+}
+
 /// A connection to a server that was found fit.
 pub struct Link {
-    wire: Pooled,
-    keys: Keys,
-    patience: Duration,
+    line: Box<dyn Line>,
+    way: Way,
     /// What the server said of itself.
     pub survey: Survey,
 }
@@ -48,10 +62,10 @@ impl Link {
     ///
     /// # Errors
     /// When there is none, or the server is not fit to keep rows.
-    pub fn open(connections: &Connections, keys: &Keys, patience: Duration) -> Result<Self, Trouble> {
-        let mut wire = connections.take()?;
-        let survey = survey(&mut wire, patience)?;
-        Ok(Self { wire, keys: keys.clone(), patience, survey })
+    pub fn open(way: &Way) -> Result<Self, Trouble> {
+        let mut line = way.lines.take()?;
+        let survey = survey(&mut *line, way.patience)?;
+        Ok(Self { line, way: way.clone(), survey })
     }
 
     /// Looks at the server again.
@@ -59,13 +73,18 @@ impl Link {
     /// # Errors
     /// When it is no longer fit.
     pub fn look_again(&mut self) -> Result<(), Trouble> {
-        self.survey = survey(&mut self.wire, self.patience)?;
+        self.survey = survey(&mut *self.line, self.way.patience)?;
         Ok(())
+    }
+
+    /// How the server is reached.
+    pub fn way(&self) -> &Way {
+        &self.way
     }
 
     /// The names of the keys.
     pub fn keys(&self) -> &Keys {
-        &self.keys
+        &self.way.keys
     }
 
     /// Asks, and gives the answers in order.
@@ -73,7 +92,7 @@ impl Link {
     /// # Errors
     /// The connection's; an error answer is an answer.
     pub fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, Trouble> {
-        self.wire.ask(&packed(commands), commands.len(), self.patience)
+        self.line.ask(&packed(commands), commands.len(), self.way.patience)
     }
 
     /// Asks for a value of a type.
@@ -90,14 +109,14 @@ impl Link {
     /// # Errors
     /// The connection's, or when a key holds something else than muster puts there.
     pub fn found(&mut self) -> Result<Found, Trouble> {
-        let mut commands = vec![get(&self.keys.seal)];
-        commands.extend(Table::ALL.map(|table| one("HLEN", self.keys.of(table))));
+        let mut commands = vec![get(&self.keys().seal)];
+        commands.extend(Table::ALL.map(|table| one("HLEN", self.keys().of(table))));
         let mut answers = self.ask(&commands)?.into_iter();
         let seal: Option<Vec<u8>> =
-            typed(answers.next().unwrap_or_default()).map_err(|it| odd(&self.keys.seal, it))?;
+            typed(answers.next().unwrap_or_default()).map_err(|it| odd(&self.keys().seal, it))?;
         let mut rows = 0;
         for (table, answer) in Table::ALL.into_iter().zip(answers) {
-            rows += typed::<u64>(answer).map_err(|trouble| odd(self.keys.of(table), trouble))?;
+            rows += typed::<u64>(answer).map_err(|trouble| odd(self.keys().of(table), trouble))?;
         }
         let decoded = seal.map(|text| Mark::decode(&text)).transpose();
         let mark = decoded.map_err(|sentence| Trouble::new(Kind::Foreign, sentence))?;
@@ -109,7 +128,7 @@ impl Link {
     /// # Errors
     /// The connection's.
     pub fn scan(&mut self, table: Table, cursor: u64) -> Result<Scanned, Trouble> {
-        let mut command = one("HSCAN", self.keys.of(table));
+        let mut command = one("HSCAN", self.keys().of(table));
         command.arg(cursor).arg("COUNT").arg(SCAN_ROWS);
         let (cursor, flat): (u64, Vec<Value>) = self.query(command)?;
         let mut rows = Vec::with_capacity(flat.len() / 2);
@@ -125,7 +144,7 @@ impl Link {
     /// # Errors
     /// The connection's.
     pub fn values(&mut self, table: Table, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
-        let mut command = one("HMGET", self.keys.of(table));
+        let mut command = one("HMGET", self.keys().of(table));
         command.arg(keys);
         self.query(command)
     }
@@ -145,7 +164,8 @@ impl Writer {
     /// # Errors
     /// When the lock is no longer this muster's.
     pub fn new(link: Link, lease: Lease) -> Result<Self, Trouble> {
-        let mut writer = Self { link, lease, renewed: Instant::now() };
+        let renewed = link.way.turns.now();
+        let mut writer = Self { link, lease, renewed };
         let guard = writer.guard();
         let answers = writer.link.ask(&guard)?;
         writer.still_ours(&answers[1])?;
@@ -170,18 +190,18 @@ impl Writer {
     pub fn write(&mut self, mut commands: Vec<Cmd>, mark: Option<&Mark>) -> Result<(), Trouble> {
         let text = mark.map(Mark::encode);
         if let Some(text) = &text {
-            let mut set = one("SET", &self.link.keys.seal);
+            let mut set = one("SET", &self.link.keys().seal);
             set.arg(text);
             commands.push(set);
         }
         let queued = commands.len() + 1;
-        let mut keep = one("PEXPIRE", &self.link.keys.lock);
+        let mut keep = one("PEXPIRE", &self.link.keys().lock);
         keep.arg(LEASE_TERM.as_millis() as u64);
         let mut round = vec![cmd("MULTI")];
         round.append(&mut commands);
         round.extend([keep, cmd("EXEC")]);
         round.extend(self.guard());
-        self.renewed = Instant::now();
+        self.renewed = self.link.way.turns.now();
         let answers = self.link.ask(&round)?;
         let (queue, rest) = answers.split_at(1 + queued);
         let [executed, _, lock, seal] = rest else {
@@ -222,7 +242,8 @@ impl Writer {
     /// # Errors
     /// As [`Writer::write`].
     pub fn keep(&mut self) -> Result<(), Trouble> {
-        if self.renewed.elapsed() < RENEWAL { Ok(()) } else { self.write(Vec::new(), None) }
+        let since = self.link.way.turns.now() - self.renewed;
+        if since < RENEWAL { Ok(()) } else { self.write(Vec::new(), None) }
     }
 
     /// Gives the lock back, if it is still this muster's.
@@ -230,16 +251,16 @@ impl Writer {
     /// # Errors
     /// The connection's.
     pub fn release(mut self) -> Result<(), Trouble> {
-        let round = [cmd("MULTI"), one("DEL", &self.link.keys.lock), cmd("EXEC")];
+        let round = [cmd("MULTI"), one("DEL", &self.link.keys().lock), cmd("EXEC")];
         self.link.ask(&round).map(|_| ())
     }
 
     fn guard(&self) -> [Cmd; 3] {
         let mut watch = cmd("WATCH");
-        for key in self.link.keys.guarded() {
+        for key in self.link.keys().guarded() {
             watch.arg(key);
         }
-        [watch, get(&self.link.keys.lock), get(&self.link.keys.seal)]
+        [watch, get(&self.link.keys().lock), get(&self.link.keys().seal)]
     }
 
     fn still_ours(&self, lock: &Value) -> Result<(), Trouble> {
@@ -296,9 +317,9 @@ fn packed(commands: &[Cmd]) -> Vec<u8> {
     bytes
 }
 
-fn survey(wire: &mut Pooled, patience: Duration) -> Result<Survey, Trouble> {
+fn survey(line: &mut dyn Line, patience: Duration) -> Result<Survey, Trouble> {
     let questions = survey::questions();
-    survey::read(&wire.ask(&packed(&questions), questions.len(), patience)?)
+    survey::read(&line.ask(&packed(&questions), questions.len(), patience)?)
 }
 
 /// A key that holds something else than muster puts there.

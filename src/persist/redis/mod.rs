@@ -8,7 +8,8 @@
 //! Whatever Redis loses (a tail, everything, a failover to a replica that lags) is seen by its seal, by its run id, or
 //! by the guard that every transaction stands under, and one mechanism mends it: [`reconcile`]. The other way, a
 //! directory that is new is filled from Redis: [`fill`]. Start reading at [`keeper`], the thread that does all of it;
-//! [`link`] draws the transaction, [`keys`] the layout, [`mark`] who has the truth at a start.
+//! [`link`] draws the transaction, [`keys`] the layout, [`mark`] who has the truth at a start. What lies beneath are
+//! three borders: the local rows ([`Ground`]), the servers ([`line`]), and time ([`turns`]).
 
 pub mod backlog;
 pub mod connect;
@@ -17,6 +18,7 @@ pub mod fill;
 pub mod keeper;
 pub mod keys;
 pub mod lease;
+pub mod line;
 pub mod link;
 pub mod mark;
 pub mod opening;
@@ -25,42 +27,44 @@ pub mod settings;
 pub mod shared;
 pub mod survey;
 pub mod trouble;
+pub mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use self::backlog::Entry;
-use self::connect::Connections;
 use self::keeper::Keeper;
+use self::line::Lines;
 use self::link::Writer;
 use self::mark::NOTE_KEY;
 use self::reconcile::Local;
 use self::settings::{OnOutage, Settings};
 use self::shared::{Phase, Shared, Standing};
 use self::trouble::Trouble;
+use self::turns::Turns;
 use crate::persist::change::{Batch, Table};
+use crate::persist::embedded::ground::{DirectoryGround, Ground};
 use crate::persist::error::StoreError;
 use crate::persist::store::{Description, Loaded, RowSink, Store};
-use crate::sys::runtime;
 
 /// Longest time the end of the process waits for Redis: for the last batches and for giving back the lock. Both are
 /// safe without: the rows are on disk, and the lock runs out.
 const END_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Every row on the local disk and in Redis.
-pub struct RedisStore {
-    local: Local,
+pub struct RedisStore<G: Ground = DirectoryGround> {
+    local: Local<G>,
     shared: Arc<Shared>,
-    connections: Connections,
+    lines: Arc<dyn Lines>,
+    turns: Arc<dyn Turns>,
     settings: Settings,
     path: PathBuf,
     node_id: uuid::Uuid,
     /// The thread to be, until the first load has proved the local rows.
-    keeper: Option<(Keeper, Option<Writer>)>,
+    keeper: Option<(Keeper<G>, Option<Writer>)>,
 }
 
-impl RedisStore {
+impl<G: Ground + 'static> RedisStore<G> {
     /// The id of the node whose rows these are.
     pub fn node_id(&self) -> uuid::Uuid {
         self.node_id
@@ -68,7 +72,7 @@ impl RedisStore {
 
     /// For those who show how Redis is, and end it.
     pub fn handle(&self) -> Handle {
-        Handle { shared: self.shared.clone(), connections: self.connections.clone() }
+        Handle { shared: self.shared.clone(), lines: self.lines.clone() }
     }
 
     /// Acknowledges from the local disk; waits for Redis as well while that is well.
@@ -78,7 +82,7 @@ impl RedisStore {
             local.commit(batch)?;
             local.seal()
         };
-        self.shared.push(Entry { seal, changes: batch.changes.clone(), since: Instant::now() });
+        self.shared.push(seal, batch.changes.clone());
         // Whether Redis has it or not, it is safe: a Redis that fails now is given it when it is back.
         self.shared.wait_for(seal.sequence, self.settings.timeout);
         Ok(())
@@ -92,7 +96,7 @@ impl RedisStore {
             Phase::Away(trouble) => return Err(self.unavailable(&trouble.detail)),
         }
         let seal = self.local.lock().sealed_with(batch);
-        self.shared.push(Entry { seal, changes: batch.changes.clone(), since: Instant::now() });
+        self.shared.push(seal, batch.changes.clone());
         let in_doubt = |detail: &str| Trouble::new(trouble::Kind::Altered, detail);
         if !self.shared.wait_for(seal.sequence, self.settings.timeout) {
             self.shared.withdraw(seal.sequence, in_doubt("it may hold a write that was refused"));
@@ -109,14 +113,14 @@ impl RedisStore {
     }
 }
 
-impl Store for RedisStore {
+impl<G: Ground + 'static> Store for RedisStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let loaded = self.local.lock().load(&mut |table, key, value| {
             let is_note = (table, key) == (Table::Meta, NOTE_KEY);
             if is_note { Ok(()) } else { row(table, key, value) }
         })?;
         if let Some((keeper, writer)) = self.keeper.take() {
-            let started = runtime::thread("redis", move || keeper.run(writer));
+            let started = self.turns.start(Box::new(move || keeper.run(writer)));
             started.map_err(StoreError::io(&self.path, "start a thread for"))?;
             if self.settings.on_outage == OnOutage::Reject {
                 self.shared.wait_until_settled();
@@ -159,7 +163,7 @@ fn guarantee(standing: &Standing) -> &'static str {
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    connections: Connections,
+    lines: Arc<dyn Lines>,
 }
 
 impl Handle {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -12,14 +12,16 @@ use super::fill::{Unfilled, fill, note_row};
 use super::keeper::Keeper;
 use super::keys::Keys;
 use super::lease::{self, Claimant, LEASE_TERM};
-use super::link::{Link, Writer};
+use super::line::Lines;
+use super::link::{Link, Way, Writer};
 use super::mark::{self, Mark, Note, Verdict, judge};
 use super::settings::{OnOutage, Settings};
 use super::shared::{Phase, Shared};
 use super::trouble::{Kind, Trouble};
+use super::turns::{Threads, Turns};
+use crate::persist::embedded::ground::Ground;
 use crate::persist::embedded::{EmbeddedStore, Limits};
 use crate::persist::error::StoreError;
-use crate::sys::runtime;
 use crate::telemetry::histogram::Histogram;
 
 /// How long a new directory waits for Redis, which may hold an earlier registry: composed services start together, and
@@ -45,14 +47,10 @@ enum Unmet {
 }
 
 impl RedisStore {
-    /// Opens the local store in `path`, looks at Redis, and fills the local store from it if Redis is ahead. `host`
-    /// names this machine in the lock; `latency` is told how long each transaction takes.
-    ///
-    /// A Redis that is away does not keep muster from starting, unless the directory is new: it could not know then
-    /// whether it begins anew or forgets.
+    /// Opens the local store in `path` and goes on as [`RedisStore::on`] does, with real connections and threads.
     ///
     /// # Errors
-    /// Those of the embedded store, and [`StoreError::Unfit`] for a Redis that must not be used.
+    /// Those of the embedded store and of [`RedisStore::on`].
     pub fn open(
         path: &Path,
         now: jiff::Timestamp,
@@ -61,10 +59,33 @@ impl RedisStore {
         host: &str,
         latency: Histogram,
     ) -> Result<Self, StoreError> {
-        let mut local = EmbeddedStore::open(path, now, limits)?;
+        let local = EmbeddedStore::open(path, now, limits)?;
+        let lines = Arc::new(Connections::new(&settings));
+        RedisStore::on(local, lines, Threads::shared(), settings, host, latency)
+    }
+}
+
+impl<G: Ground + 'static> RedisStore<G> {
+    /// Looks at Redis through `lines`, and fills the local store from it if Redis is ahead. `host` names this machine in
+    /// the lock; `latency` is told how long each transaction takes.
+    ///
+    /// A Redis that is away does not keep muster from starting, unless the directory is new: it could not know then
+    /// whether it begins anew or forgets.
+    ///
+    /// # Errors
+    /// Those of the local store, and [`StoreError::Unfit`] for a Redis that must not be used.
+    pub fn on(
+        mut local: EmbeddedStore<G>,
+        lines: Arc<dyn Lines>,
+        turns: Arc<dyn Turns>,
+        settings: Settings,
+        host: &str,
+        latency: Histogram,
+    ) -> Result<Self, StoreError> {
+        let path = local.path().to_path_buf();
         let mut note = read_note(&local)?;
-        let connections = Connections::new(&settings);
         let keys = Keys::new(&settings.prefix);
+        let way = Way { lines: lines.clone(), turns: turns.clone(), keys, patience: settings.timeout };
         // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
         let owner = local.identity().created_at.clone();
         let mut claimant = Claimant { owner, host: host.to_owned(), fence: 0 };
@@ -72,7 +93,7 @@ impl RedisStore {
         let standing = standing(&local, note)?;
         let is_new = standing.seal.sequence == 0 || note.is_filling;
         let patience = if is_new { NEW_WAIT_MAX } else { Duration::ZERO };
-        let met = meet(&connections, &keys, &settings, &mut claimant, &standing, patience);
+        let met = meet(&way, &settings, &mut claimant, &standing, patience);
         let (writer, phase) = match met {
             Ok(Met { mut writer, ahead }) => {
                 if let Some(mark) = ahead {
@@ -100,13 +121,11 @@ impl RedisStore {
             OnOutage::Spool => "kept in the spool",
             OnOutage::Reject => "refused",
         };
-        let shared = Arc::new(Shared::new(settings.to_string(), fate, local.sealed()?, phase));
+        let shared = Shared::new(settings.to_string(), fate, local.sealed()?, phase, turns.clone());
+        let shared = Arc::new(shared);
         let node_id = local.identity().node_id;
         let local = Arc::new(Mutex::new(local));
         let keeper = Keeper {
-            connections: connections.clone(),
-            keys,
-            patience: settings.timeout,
             claimant,
             local: local.clone(),
             shared: shared.clone(),
@@ -115,14 +134,15 @@ impl RedisStore {
             run_id: None,
             latency,
             whole_from: 0,
-            looked: Instant::now(),
+            looked: turns.now(),
+            way,
         };
         let keeper = Some((keeper, writer));
-        Ok(Self { local, shared, connections, settings, path: path.to_path_buf(), node_id, keeper })
+        Ok(Self { local, shared, lines, turns, settings, path, node_id, keeper })
     }
 }
 
-fn read_note(local: &EmbeddedStore) -> Result<Note, StoreError> {
+fn read_note<G: Ground>(local: &EmbeddedStore<G>) -> Result<Note, StoreError> {
     let Some(text) = local.row(&note_row(Note::default()).name())? else { return Ok(Note::default()) };
     let broken = |error: serde_json::Error| {
         StoreError::damaged("the note of the Redis store".as_ref(), error.to_string())
@@ -130,35 +150,34 @@ fn read_note(local: &EmbeddedStore) -> Result<Note, StoreError> {
     serde_json::from_slice(&text).map_err(broken)
 }
 
-fn standing(local: &EmbeddedStore, note: Note) -> Result<mark::Local, StoreError> {
+fn standing<G: Ground>(local: &EmbeddedStore<G>, note: Note) -> Result<mark::Local, StoreError> {
     Ok(mark::Local { node_id: local.identity().node_id, note, seal: local.sealed()? })
 }
 
 /// Tries until Redis is met, or is not for `patience`. A lock that runs out is waited for.
 fn meet(
-    connections: &Connections,
-    keys: &Keys,
+    way: &Way,
     settings: &Settings,
     claimant: &mut Claimant,
     local: &mark::Local,
     patience: Duration,
 ) -> Result<Met, Unmet> {
-    let deadline = Instant::now() + patience;
+    let deadline = way.turns.now() + patience;
     let mut is_told = false;
     loop {
-        let met = Link::open(connections, keys, settings.timeout)
+        let met = Link::open(way)
             .map_err(|trouble| match trouble.kind {
                 Kind::Unfit => Unmet::Refused(trouble.detail),
                 _ => Unmet::Away(trouble),
             })
             .and_then(|link| meet_once(link, claimant, local));
         match met {
-            Err(Unmet::Away(trouble)) if Instant::now() < deadline => {
+            Err(Unmet::Away(trouble)) if way.turns.now() < deadline => {
                 if !is_told {
                     log::warn!(kind = trouble.kind.word(); "waiting for {settings}, up to {patience:?}: {trouble}");
                     is_told = true;
                 }
-                runtime::sleep(PAUSE);
+                way.turns.sleep(PAUSE);
             }
             met => return met,
         }
@@ -183,7 +202,8 @@ fn meet_once(mut link: Link, claimant: &mut Claimant, local: &mark::Local) -> Re
 /// Takes the lock. One that nobody renews any more is waited for, which takes a term; one that is renewed refuses the
 /// start.
 fn take_lock(link: &mut Link, claimant: &mut Claimant) -> Result<lease::Lease, Unmet> {
-    let deadline = Instant::now() + LEASE_TERM + RETAKE_MARGIN;
+    let turns = link.way().turns.clone();
+    let deadline = turns.now() + LEASE_TERM + RETAKE_MARGIN;
     let mut left_ms = None;
     loop {
         let trouble = match lease::take(link, claimant, true) {
@@ -193,7 +213,7 @@ fn take_lock(link: &mut Link, claimant: &mut Claimant) -> Result<lease::Lease, U
         };
         let left = lease::left_ms(link).map_err(sorted)?;
         let is_renewed = left_ms.is_some_and(|before| left > before);
-        if left == -1 || is_renewed || Instant::now() > deadline {
+        if left == -1 || is_renewed || turns.now() > deadline {
             return Err(Unmet::Refused(format!(
                 "{}. Stop the other muster, or give this one its own redis_prefix.",
                 trouble.detail
@@ -203,7 +223,7 @@ fn take_lock(link: &mut Link, claimant: &mut Claimant) -> Result<lease::Lease, U
             log::warn!("{}; waiting for it to run out", trouble.detail);
         }
         left_ms = Some(left);
-        runtime::sleep(PAUSE);
+        turns.sleep(PAUSE);
     }
 }
 

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use super::trouble::{Kind, Trouble};
 use crate::persist::change::{Change, Table};
 use crate::persist::embedded::EmbeddedStore;
-use crate::persist::embedded::mirror::NamedRow;
+use crate::persist::embedded::ground::{Ground, NamedRow};
 use crate::persist::error::StoreError;
 use crate::persist::ledger::Seal;
 
@@ -30,15 +30,15 @@ const PAGE_BYTES: usize = 512 << 10;
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// The local store, shared with the writer.
-pub type Local = Arc<Mutex<EmbeddedStore>>;
+pub type Local<G> = Arc<Mutex<EmbeddedStore<G>>>;
 
 /// Compares and mends. Gives the batch from which on Redis is whole again: the next one, or one that waits.
 ///
 /// # Errors
 /// The connection's, or [`Kind::Local`]. It has to be done again then.
-pub fn reconcile(
+pub fn reconcile<G: Ground>(
     writer: &mut Writer,
-    local: &Local,
+    local: &Local<G>,
     shared: &Shared,
     ours: (uuid::Uuid, Note),
 ) -> Result<Seal, Trouble> {
@@ -60,9 +60,9 @@ pub fn reconcile(
 }
 
 /// Puts every local row that Redis lacks or has otherwise.
-fn put_back(
+fn put_back<G: Ground>(
     writer: &mut Writer,
-    local: &Local,
+    local: &Local<G>,
     is_empty: bool,
     progress: &mut Progress,
 ) -> Result<u64, Trouble> {
@@ -109,7 +109,7 @@ fn as_put((name, value): NamedRow) -> Option<Change> {
 }
 
 /// Removes the rows in Redis that are not here.
-fn remove_strangers(writer: &mut Writer, local: &Local) -> Result<u64, Trouble> {
+fn remove_strangers<G: Ground>(writer: &mut Writer, local: &Local<G>) -> Result<u64, Trouble> {
     let mut removed = 0;
     for table in Table::ALL {
         let mut cursor = 0;

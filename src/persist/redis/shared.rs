@@ -1,6 +1,7 @@
 //! What the writer's thread and the store's own thread know together: the batches that wait, and how Redis is.
 //!
-//! One short lock, and two bells: one for the thread that has something to do, one for the writer that waits. Changes
+//! One short lock, and two bells (see [`turns`](super::turns)): one for the thread that has something to do, one for
+//! the writer that waits. Changes
 //! of state are told to the log here, once each.
 
 use std::fmt;
@@ -8,15 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::backlog::{Backlog, Entry};
 use super::survey::Durability;
 use super::trouble::{Kind, Trouble};
+use super::turns::{Bell, Turns};
+use crate::persist::change::Change;
 use crate::persist::ledger::Seal;
 
 /// Most bytes of batches in one transaction. More would keep Redis from its other clients for milliseconds.
 const RUN_BYTES_MAX: usize = 1 << 20;
+
+/// How often a start that waits without end looks again by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How Redis is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +72,7 @@ pub struct Shared {
     /// What becomes of writes during an outage, for the log: "kept in the spool" or "refused".
     fate: &'static str,
     state: Mutex<State>,
-    to_do: Condvar,
-    done: Condvar,
+    turns: Arc<dyn Turns>,
     /// Troubles met, by kind.
     pub troubles: [AtomicU64; Kind::ALL.len()],
     /// Rows put back or removed by comparisons.
@@ -82,7 +87,13 @@ pub struct Shared {
 
 impl Shared {
     /// Redis has what `confirmed` seals, as far as is known, and is about to be looked at.
-    pub fn new(place: String, fate: &'static str, confirmed: Seal, phase: Phase) -> Self {
+    pub fn new(
+        place: String,
+        fate: &'static str,
+        confirmed: Seal,
+        phase: Phase,
+        turns: Arc<dyn Turns>,
+    ) -> Self {
         let told = match &phase {
             Phase::Away(trouble) => Some(trouble.kind),
             _ => None,
@@ -93,7 +104,7 @@ impl Shared {
             state: Mutex::new(State {
                 backlog: Backlog::new(confirmed),
                 phase,
-                since: Instant::now(),
+                since: turns.now(),
                 is_in_doubt: false,
                 told,
                 is_ending: false,
@@ -102,8 +113,7 @@ impl Shared {
                 version: String::new(),
                 mended: 0,
             }),
-            to_do: Condvar::new(),
-            done: Condvar::new(),
+            turns,
             troubles: [const { AtomicU64::new(0) }; Kind::ALL.len()],
             rows_mended: AtomicU64::new(0),
             batches: AtomicU64::new(0),
@@ -120,15 +130,16 @@ impl Shared {
     }
 
     /// Adds a batch that is durable here, without waiting.
-    pub fn push(&self, entry: Entry) {
-        self.state.lock().backlog.push(entry);
-        self.to_do.notify_one();
+    pub fn push(&self, seal: Seal, changes: Vec<Change>) {
+        let since = self.turns.now();
+        self.state.lock().backlog.push(Entry { seal, changes, since });
+        self.turns.ring(Bell::ToDo);
     }
 
     /// Waits until Redis has the batch, or is no longer well, or `patience` is over; then it counts as away. Gives
     /// whether Redis has it.
     pub fn wait_for(&self, sequence: u64, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+        let deadline = self.turns.now() + patience;
         let mut state = self.state.lock();
         loop {
             if state.backlog.confirmed().sequence >= sequence {
@@ -137,9 +148,7 @@ impl Shared {
             if state.phase != Phase::Well {
                 return false;
             }
-            if self.done.wait_until(&mut state, deadline).timed_out()
-                && state.backlog.confirmed().sequence < sequence
-            {
+            if !self.wait(Bell::Done, &mut state, deadline) && state.backlog.confirmed().sequence < sequence {
                 let detail = format!("a write was not answered within {patience:?}");
                 self.note_away(&mut state, Trouble::new(Kind::Slow, detail));
                 return false;
@@ -156,13 +165,14 @@ impl Shared {
         if state.phase == Phase::Well {
             self.note_away(&mut state, trouble);
         }
-        self.to_do.notify_one();
+        self.turns.ring(Bell::ToDo);
     }
 
     // For the store's thread.
 
-    /// Waits for something to do, until `deadline` at most.
-    pub fn next(&self, deadline: Instant) -> Work {
+    /// Waits for something to do, for `patience` at most.
+    pub fn next(&self, patience: Duration) -> Work {
+        let deadline = self.turns.now() + patience;
         let mut state = self.state.lock();
         loop {
             if state.is_ending && (state.backlog.is_empty() || state.phase != Phase::Well) {
@@ -178,7 +188,7 @@ impl Shared {
             if state.is_ending {
                 return Work::End;
             }
-            if self.to_do.wait_until(&mut state, deadline).timed_out() {
+            if !self.wait(Bell::ToDo, &mut state, deadline) {
                 return Work::Renew;
             }
         }
@@ -186,9 +196,9 @@ impl Shared {
 
     /// Waits for `pause`, or for the end if it comes first. Gives whether the process goes on.
     pub fn pause(&self, pause: Duration) -> bool {
-        let deadline = Instant::now() + pause;
+        let deadline = self.turns.now() + pause;
         let mut state = self.state.lock();
-        while !state.is_ending && !self.to_do.wait_until(&mut state, deadline).timed_out() {}
+        while !state.is_ending && self.wait(Bell::ToDo, &mut state, deadline) {}
         !state.is_ending
     }
 
@@ -200,10 +210,16 @@ impl Shared {
             return;
         }
         state.backlog.confirm(seal);
-        if state.backlog.is_empty() && is_brisk && state.phase != Phase::Well {
-            self.note_well(&mut state);
+        self.note_well_if_it_is(&mut state, is_brisk);
+        self.turns.ring(Bell::Done);
+    }
+
+    /// Redis has answered while there was nothing to write; see [`confirm`](Self::confirm).
+    pub fn confirm_again(&self, is_brisk: bool) {
+        let mut state = self.state.lock();
+        if !state.is_in_doubt {
+            self.note_well_if_it_is(&mut state, is_brisk);
         }
-        self.done.notify_all();
     }
 
     /// Everything is about to be compared; see [`Backlog::begin_anew`].
@@ -266,20 +282,20 @@ impl Shared {
     /// The process ends: the thread is to write what waits if Redis is well, give back the lock and stop.
     pub fn end(&self) {
         self.state.lock().is_ending = true;
-        self.to_do.notify_all();
+        self.turns.ring(Bell::ToDo);
     }
 
     /// The thread has stopped.
     pub fn ended(&self) {
         self.state.lock().has_ended = true;
-        self.done.notify_all();
+        self.turns.ring(Bell::Done);
     }
 
     /// Waits until the thread has stopped, for `patience` at most. Gives whether it has.
     pub fn wait_for_the_end(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+        let deadline = self.turns.now() + patience;
         let mut state = self.state.lock();
-        while !state.has_ended && !self.done.wait_until(&mut state, deadline).timed_out() {}
+        while !state.has_ended && self.wait(Bell::Done, &mut state, deadline) {}
         state.has_ended
     }
 
@@ -287,17 +303,24 @@ impl Shared {
     pub fn wait_until_settled(&self) {
         let mut state = self.state.lock();
         while state.phase == Phase::CatchingUp {
-            self.done.wait(&mut state);
+            let deadline = self.turns.now() + LOOK_EVERY;
+            self.wait(Bell::Done, &mut state, deadline);
         }
+    }
+
+    /// Waits for a bell without the lock, and gives whether it rang before `deadline`.
+    fn wait(&self, bell: Bell, state: &mut MutexGuard<'_, State>, deadline: Instant) -> bool {
+        let heard = self.turns.rung(bell);
+        MutexGuard::unlocked(state, || self.turns.wait(bell, heard, deadline))
     }
 
     /// Since when Redis is well, or since when it is not: being away for another reason is no new beginning.
     fn set(&self, state: &mut State, phase: Phase) {
         if (phase == Phase::Well) != (state.phase == Phase::Well) {
-            state.since = Instant::now();
+            state.since = self.turns.now();
         }
         state.phase = phase;
-        self.done.notify_all();
+        self.turns.ring(Bell::Done);
     }
 
     fn note_away(&self, state: &mut State, trouble: Trouble) {
@@ -313,7 +336,10 @@ impl Shared {
         self.set(state, Phase::Away(trouble));
     }
 
-    fn note_well(&self, state: &mut State) {
+    fn note_well_if_it_is(&self, state: &mut State, is_brisk: bool) {
+        if !state.backlog.is_empty() || !is_brisk || state.phase == Phase::Well {
+            return;
+        }
         let mended = std::mem::take(&mut state.mended);
         state.told = None;
         let fence = self.fence.load(Ordering::Relaxed);
@@ -325,13 +351,13 @@ impl Shared {
 
     /// How things stand.
     pub fn standing(&self) -> Standing {
-        let state = self.state.lock();
+        let (state, now) = (self.state.lock(), self.turns.now());
         Standing {
             phase: state.phase.clone(),
-            for_long: state.since.elapsed(),
+            for_long: now - state.since,
             depth: state.backlog.depth(),
             bytes: state.backlog.bytes(),
-            age: state.backlog.since().map(|since| since.elapsed()).unwrap_or_default(),
+            age: state.backlog.since().map(|since| now - since).unwrap_or_default(),
             durability: state.durability,
             version: state.version.clone(),
         }

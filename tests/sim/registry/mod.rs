@@ -1,18 +1,23 @@
 //! The registry with its store in a simulated world: the shipped write path, store logic and recovery over a disk that
-//! fails, beside a naive catalog that remembers what was acknowledged.
+//! fails, and with a Redis beside it that dies anywhere, beside a naive catalog that remembers what was acknowledged.
 //!
 //! Each seed is one life of processes on one disk.
 
 mod commands;
 mod disk;
 mod mutants;
+mod on_disk;
 mod oracle;
 mod plan;
 mod process;
+mod redis;
 mod spoiled;
 mod tally;
 mod watchers;
+mod with_redis;
 mod world;
+
+use std::marker::PhantomData;
 
 use crate::registry::mutants::Mutant;
 use crate::registry::plan::{Action, Plan};
@@ -27,19 +32,31 @@ const TAIL: usize = 60;
 /// Times that every fault must have struck in a run of the tests.
 const STRIKES_MIN: u64 = 10;
 
-struct RegistrySimulation;
+/// Where rows are kept, and what can go wrong there.
+trait Ground {
+    const NAME: &'static str;
+    const SEEDS: u64;
+    const MUTANTS: &'static [Mutant];
+    /// Faults, each of which has to strike.
+    const KINDS: &'static [Kind];
 
-impl Simulation for RegistrySimulation {
-    const NAME: &'static str = "registry";
-    const SEEDS: u64 = 1_000;
+    fn plan(seed: u64) -> Plan;
+}
+
+/// Lives of registries on one ground.
+struct Lives<G>(PhantomData<G>);
+
+impl<G: Ground> Simulation for Lives<G> {
+    const NAME: &'static str = G::NAME;
+    const SEEDS: u64 = G::SEEDS;
     const SEEDS_PER_MUTANT: u64 = 300;
-    const MUTANTS: &'static [Mutant] = Mutant::ALL;
+    const MUTANTS: &'static [Mutant] = G::MUTANTS;
 
     type Plan = Plan;
     type Mutant = Mutant;
 
     fn plan(seed: u64) -> Plan {
-        Plan::of(seed)
+        G::plan(seed)
     }
 
     fn live(plan: &Plan, seed: u64, mutant: Option<Mutant>, trace: Trace) -> Result<(), Failure> {
@@ -59,19 +76,14 @@ impl Simulation for RegistrySimulation {
     }
 }
 
-#[test]
-fn every_life_goes_as_it_should() {
-    runner::live::<RegistrySimulation>();
+/// Lives as many lives as are asked for; in a run of the tests every fault must have struck.
+fn live<G: Ground>() {
+    runner::live::<Lives<G>>();
     if std::env::var_os("SEED").is_some() || std::env::var_os("SEEDS").is_some() {
         return;
     }
-    for kind in Kind::ALL {
+    for kind in G::KINDS {
         println!("{kind:?}: {} times", kind.counted());
         assert!(kind.counted() >= STRIKES_MIN, "{kind:?} has struck {} times", kind.counted());
     }
-}
-
-#[test]
-fn every_mutant_is_found_out() {
-    runner::find_mutants::<RegistrySimulation>();
 }

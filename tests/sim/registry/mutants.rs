@@ -44,11 +44,21 @@ pub enum Mutant {
     WakesEverybody,
     /// Readers are shown an instance that is gone.
     ShowsGhosts,
+    /// Nothing guards what is written to Redis.
+    SendsNoGuard,
+    /// The last row of a table is not sent to Redis.
+    SendsNoLastRow,
+    /// Nothing is deleted in Redis.
+    DeletesNothing,
+    /// Rows that are being compared are sealed as whole.
+    SendsOldSeals,
+    /// Every transaction counts as done, whatever Redis says.
+    BelievesInSuccess,
 }
 
 impl Mutant {
-    /// All of them.
-    pub const ALL: &[Mutant] = &[
+    /// Those that the embedded store's simulation must find.
+    pub const OF_DISK: &[Mutant] = &[
         Mutant::LosesABatch,
         Mutant::LosesARow,
         Mutant::KeepsTheDead,
@@ -69,5 +79,17 @@ impl Mutant {
         Mutant::SticksToIndexes,
         Mutant::WakesEverybody,
         Mutant::ShowsGhosts,
+    ];
+
+    /// Those that the Redis store's must find.
+    pub const OF_REDIS: &[Mutant] = &[
+        Mutant::SendsNoGuard,
+        Mutant::SendsNoLastRow,
+        Mutant::DeletesNothing,
+        Mutant::SendsOldSeals,
+        Mutant::BelievesInSuccess,
+        Mutant::SaysYesToFailures,
+        Mutant::LosesWhatIsBeside,
+        Mutant::HalvesBatches,
     ];
 }

@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use muster::model::Command;
+use muster::persist::redis::settings::OnOutage;
 
 use crate::chance::Chance;
 use crate::registry::commands;
 use crate::registry::disk::Fault;
 use crate::registry::disk::engine::{JOURNAL, Slip, TABLE};
 use crate::registry::disk::ground::WITNESS;
+use crate::registry::redis::server::{self, Blow, Condition};
 
 /// Names that the agent's own node may have.
 pub const OWN_NAMES: [&str; 3] = ["own", "Own", "other-own"];
 
 /// Writers that may crowd while a sync is slow.
 const CROWD_MAX: usize = 12;
+
+/// Longest time that a process stands still: its lock holds for a third of it.
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Reports by which a check has more transitions than are remembered.
 const FLAPPING_MAX: usize = 90;
@@ -24,6 +29,8 @@ const FLAPPING_MAX: usize = 90;
 pub struct Plan {
     /// Nodes that the catalog may hold.
     pub nodes_max: usize,
+    /// What becomes of writes while Redis is away, if there is a Redis.
+    pub on_outage: Option<OnOutage>,
     /// What happens, in order.
     pub actions: Vec<Action>,
 }
@@ -45,6 +52,16 @@ pub enum Action {
     Full(bool),
     /// The process ends and another one starts.
     Restart(Restart),
+    /// The next but so many questions to Redis meets a fault.
+    ArmRedis(server::Fault, usize),
+    /// A condition of Redis begins or ends.
+    SetRedis(Condition, bool),
+    /// Something happens to Redis.
+    StrikeRedis(Blow),
+    /// Redis is well again, and has everything before long.
+    HealRedis,
+    /// The process stands still while time goes by elsewhere.
+    Stall(Duration),
 }
 
 /// An end and a start.
@@ -60,6 +77,8 @@ pub struct Restart {
     pub fault: Option<(Fault, usize)>,
     /// The agent's name from now on, as a number in [`OWN_NAMES`].
     pub name: Option<usize>,
+    /// The directory is lost, and the start finds a new one.
+    pub is_directory_lost: bool,
 }
 
 /// How a process ends.
@@ -99,7 +118,26 @@ impl Plan {
             }
             actions.push(action);
         }
-        Plan { nodes_max, actions }
+        Plan { nodes_max, on_outage: None, actions }
+    }
+
+    /// The plan of `seed` for a registry that keeps its rows in Redis as well.
+    pub fn with_redis(seed: u64) -> Plan {
+        let mut chance = Chance::new(!seed);
+        let on_outage = Some(chance.pick(&[OnOutage::Spool, OnOutage::Spool, OnOutage::Reject]));
+        let mut plan = Plan { on_outage, ..Plan::of(seed) };
+        for mut action in std::mem::take(&mut plan.actions) {
+            if chance.one_in(2) {
+                plan.actions.push(action_of_redis(&mut chance));
+            }
+            if let Action::Restart(restart) = &mut action
+                && chance.one_in(3)
+            {
+                (restart.harm, restart.slip, restart.is_directory_lost) = (None, None, true);
+            }
+            plan.actions.push(action);
+        }
+        plan
     }
 
     /// Leaves out the action, or the command of an action, of that number among all of them.
@@ -162,6 +200,52 @@ fn action(chance: &mut Chance, own: &str) -> Action {
     }
 }
 
+fn action_of_redis(chance: &mut Chance) -> Action {
+    match chance.below(20) {
+        0..=6 => {
+            let fault = chance.pick(&[
+                server::Fault::CutBefore,
+                server::Fault::CutWithin,
+                server::Fault::CutAfter,
+                server::Fault::Silent,
+                server::Fault::Late,
+                server::Fault::Slow,
+                server::Fault::KillBefore,
+                server::Fault::KillAfter,
+            ]);
+            Action::ArmRedis(fault, chance.below(16))
+        }
+        7..=10 => {
+            let condition = chance.pick(&[
+                Condition::Down,
+                Condition::Deaf,
+                Condition::Full,
+                Condition::ReadOnly,
+                Condition::Loading,
+                Condition::Unfit,
+                Condition::Rival,
+            ]);
+            Action::SetRedis(condition, chance.one_in(2))
+        }
+        11..=15 => Action::StrikeRedis(chance.pick(&[
+            Blow::Died,
+            Blow::LostTail,
+            Blow::Empty,
+            Blow::Failover,
+            Blow::Flush,
+            Blow::RowGone,
+            Blow::RowTooMany,
+            Blow::RowAltered,
+            Blow::TableGone,
+            Blow::TableIsText,
+            Blow::SealGone,
+            Blow::LockGone,
+        ])),
+        16 => Action::Stall(chance.span(Duration::ZERO, STALL_MAX)),
+        _ => Action::HealRedis,
+    }
+}
+
 fn restart(chance: &mut Chance) -> Restart {
     let end = chance.pick(&[End::Orderly, End::Killed, End::PowerCut]);
     // A disk that loses what was safe, while the power fails as well, is beyond any promise.
@@ -177,5 +261,5 @@ fn restart(chance: &mut Chance) -> Restart {
     let fault = chance.one_in(4).then(|| (chance.pick(&faults), chance.below(4)));
     let fault = fault.filter(|it| !is_harmed || it.0 != Fault::PowerCut);
     let name = chance.one_in(5).then(|| chance.below(OWN_NAMES.len()));
-    Restart { end, harm, slip, fault, name }
+    Restart { end, harm, slip, fault, name, is_directory_lost: false }
 }

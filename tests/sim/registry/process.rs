@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use muster::catalog::change::Change;
 use muster::catalog::state::Bounds;
@@ -9,6 +10,9 @@ use muster::model::{Check, Command, Node, Service};
 use muster::persist::change::Change as RowChange;
 use muster::persist::embedded::{EmbeddedStore, Limits};
 use muster::persist::error::StoreError;
+use muster::persist::redis::settings::{OnOutage, Place, Settings};
+use muster::persist::redis::shared::Standing;
+use muster::persist::redis::{Handle, RedisStore};
 use muster::persist::store::Store;
 use muster::registry::error::WriteError;
 use muster::registry::own_node::OwnNode;
@@ -18,15 +22,22 @@ use muster::registry::waking::Waking;
 use muster::registry::write::{Follower, Jobs, News, Queue, Reply, WAITING_MAX, Writer, queue};
 use muster::stdx::text::Text;
 use muster::sys::oneshot::Receiver;
+use muster::telemetry::histogram::Histogram;
 
 use crate::registry::commands::OWN_ID;
 use crate::registry::disk::engine::{SharedDisk, Slip};
 use crate::registry::disk::ground::ModelGround;
 use crate::registry::mutants::Mutant;
+use crate::registry::redis::line::{ModelLines, ModelRedis};
+use crate::registry::redis::server::PREFIX;
+use crate::registry::redis::turns::Shared;
 use crate::registry::spoiled::Spoiled;
 
 /// Watchers at a time: more than there ever are.
 const WATCHERS_MAX: usize = 1_000;
+
+/// Longest time that muster waits for its Redis.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running registry.
 pub struct Process {
@@ -42,11 +53,14 @@ pub struct Process {
     /// What removes the rows beside the records, as every start does.
     pub removals: Vec<RowChange>,
     follower: Arc<Mutex<Mirror>>,
+    redis: Option<Attached>,
 }
 
 /// What a start is given.
 pub struct Setting<'a> {
     pub disk: &'a SharedDisk,
+    /// The Redis that it keeps its rows in as well.
+    pub redis: Option<(&'a Arc<ModelRedis>, OnOutage)>,
     pub own_name: &'a str,
     pub nodes_max: usize,
     pub slip: Option<Slip>,
@@ -64,15 +78,26 @@ impl Process {
     /// # Errors
     /// What the store finds wrong.
     pub fn start(setting: &Setting<'_>) -> Result<Process, StoreError> {
-        let Setting { disk, own_name, nodes_max, slip, mutant } = *setting;
+        let Setting { disk, redis, own_name, nodes_max, slip, mutant } = *setting;
         let is = |it| mutant == Some(it);
         let (ground, seen) = ModelGround::find(disk, slip, mutant)?;
         let limits = Limits { room_bytes_min: 1, ..Limits::default() };
         let store = EmbeddedStore::on(ground, seen, limits)?;
+        let (store, redis) = match redis {
+            None => (Box::new(store) as Box<dyn Store>, None),
+            Some((redis, on_outage)) => {
+                let (lines, turns) = (Arc::new(ModelLines(redis.clone())), Shared(redis.turns.clone()));
+                let latency = Histogram::new(&[]);
+                let store =
+                    RedisStore::on(store, lines, Arc::new(turns), settings(on_outage), "here", latency)?;
+                let attached = Attached { handle: store.handle(), redis: redis.clone() };
+                (Box::new(store) as Box<dyn Store>, Some(attached))
+            }
+        };
         let mut store = Spoiled::new(store, mutant);
         let bounds = Bounds { nodes_max, ..Bounds::default() };
         let mut recovered = recover(&mut store, &own_node(own_name), bounds)?;
-        let rows_at_start = store.describe().rows;
+        let rows_at_start = store.rows;
         if is(Mutant::StartsWithoutHistory) {
             recovered.history.clear();
         }
@@ -88,7 +113,7 @@ impl Process {
         let truth = (recovered.state, recovered.index);
         let writer =
             Writer::new(truth, Box::new(store), &shown, Waking::on_the_spot(), followers, Box::new(|_| {}));
-        Ok(Process { writer, jobs, queue, shown, rows_at_start, index_at_start, removals, follower })
+        Ok(Process { writer, jobs, queue, shown, rows_at_start, index_at_start, removals, follower, redis })
     }
 
     /// Hands in a command; it is carried out in the next [`Process::turn`].
@@ -112,9 +137,48 @@ impl Process {
         self.writer.turn(&self.jobs, now_ms)
     }
 
+    /// How things stand with Redis.
+    pub fn standing(&self) -> Option<Standing> {
+        self.redis.as_ref().map(|redis| redis.handle.standing())
+    }
+
+    /// Ends as a process does that is asked to.
+    pub fn end(self) {
+        self.redis.iter().for_each(|redis| redis.handle.end());
+    }
+
     /// What followers were told that does not fit what they were told before.
     pub fn contradiction(&self) -> Option<String> {
         self.follower.lock().expect("no holder panics").contradiction.take()
+    }
+}
+
+/// The store's own thread, which ends with the process, whatever it is about.
+struct Attached {
+    handle: Handle,
+    redis: Arc<ModelRedis>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.redis.turns.cut_off();
+        self.handle.end();
+        self.redis.turns.bury();
+    }
+}
+
+fn settings(on_outage: OnOutage) -> Settings {
+    Settings {
+        place: Place::Server("model".into(), 6379),
+        tls: false,
+        ca_file: None,
+        user: None,
+        password: None,
+        password_file: None,
+        database: 0,
+        prefix: PREFIX.into(),
+        timeout: PATIENCE,
+        on_outage,
     }
 }
 

@@ -7,16 +7,18 @@ use muster::persist::store::{Description, Loaded, RowSink, Store};
 use crate::registry::mutants::Mutant;
 
 /// A store with a fault between it and the registry, or without one.
-pub struct Spoiled<S> {
-    store: S,
+pub struct Spoiled {
+    store: Box<dyn Store>,
+    /// Rows that it has handed out.
+    pub rows: u64,
     mutant: Option<Mutant>,
     commits: usize,
     held_back: Option<Batch>,
 }
 
-impl<S: Store> Spoiled<S> {
-    pub fn new(store: S, mutant: Option<Mutant>) -> Spoiled<S> {
-        Spoiled { store, mutant, commits: 0, held_back: None }
+impl Spoiled {
+    pub fn new(store: Box<dyn Store>, mutant: Option<Mutant>) -> Spoiled {
+        Spoiled { store, rows: 0, mutant, commits: 0, held_back: None }
     }
 
     fn spoil(&mut self, mut batch: Batch) -> Result<(), StoreError> {
@@ -44,9 +46,13 @@ impl<S: Store> Spoiled<S> {
     }
 }
 
-impl<S: Store> Store for Spoiled<S> {
+impl Store for Spoiled {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
-        self.store.load(row)
+        self.rows = 0;
+        self.store.load(&mut |table, key, value| {
+            self.rows += 1;
+            row(table, key, value)
+        })
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {

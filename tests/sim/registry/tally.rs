@@ -50,16 +50,74 @@ pub enum Kind {
     ClockSet,
     /// The agent's node has another name after a restart.
     Renamed,
+    /// The process is killed before what it asks of Redis arrives.
+    KilledBeforeRedis,
+    /// The process is killed when Redis has done what it asked, and not answered.
+    KilledAfterRedis,
+    /// Nothing listens where Redis was.
+    RedisDown,
+    /// Redis takes connections and answers nothing.
+    RedisDeaf,
+    /// A connection breaks before what is asked has arrived.
+    RedisCutBefore,
+    /// A connection breaks when a part of what is asked has arrived.
+    RedisCutWithin,
+    /// A connection breaks when all is done and nothing answered.
+    RedisCutAfter,
+    /// An answer does not come, and nothing is done.
+    RedisSilent,
+    /// An answer does not come in time, and what was asked is done later.
+    RedisLate,
+    /// An answer takes almost too long.
+    RedisSlow,
+    /// Redis has no memory for more.
+    RedisFull,
+    /// Redis takes no writes.
+    RedisReadOnly,
+    /// Redis reads its file.
+    RedisLoading,
+    /// Redis would drop rows.
+    RedisUnfit,
+    /// Redis is killed and started, and has everything.
+    RedisDied,
+    /// Redis is killed and started, and has lost its last writes.
+    RedisLostTail,
+    /// Redis is killed and started, and has nothing.
+    RedisEmpty,
+    /// A replica that lags takes the place of Redis.
+    RedisFailover,
+    /// Everything in Redis is deleted.
+    RedisFlushed,
+    /// A row in Redis is deleted by somebody.
+    RedisRowGone,
+    /// A row is added by somebody.
+    RedisRowTooMany,
+    /// A row is altered by somebody.
+    RedisRowAltered,
+    /// A table is deleted by somebody.
+    RedisTableGone,
+    /// A table is replaced by a text.
+    RedisTableIsText,
+    /// The seal is deleted.
+    RedisSealGone,
+    /// The lock is deleted.
+    RedisLockGone,
+    /// Another muster has the lock.
+    RedisRival,
+    /// The process stands still for longer than its lock holds.
+    Stalled,
+    /// The directory is lost, and a new one is filled from Redis.
+    DirectoryLost,
 }
 
 /// How many kinds there are.
-const KINDS: usize = Kind::Renamed as usize + 1;
+const KINDS: usize = Kind::DirectoryLost as usize + 1;
 
 static COUNTS: [AtomicU64; KINDS] = [const { AtomicU64::new(0) }; KINDS];
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Kind; KINDS] = [
+    /// Those of the disk and of the process on it.
+    pub const OF_DISK: &[Kind] = &[
         Kind::Killed,
         Kind::KilledWithin,
         Kind::Forgotten,
@@ -82,6 +140,39 @@ impl Kind {
         Kind::RowAltered,
         Kind::ClockSet,
         Kind::Renamed,
+    ];
+
+    /// Those of Redis and of the way to it.
+    pub const OF_REDIS: &[Kind] = &[
+        Kind::KilledBeforeRedis,
+        Kind::KilledAfterRedis,
+        Kind::RedisDown,
+        Kind::RedisDeaf,
+        Kind::RedisCutBefore,
+        Kind::RedisCutWithin,
+        Kind::RedisCutAfter,
+        Kind::RedisSilent,
+        Kind::RedisLate,
+        Kind::RedisSlow,
+        Kind::RedisFull,
+        Kind::RedisReadOnly,
+        Kind::RedisLoading,
+        Kind::RedisUnfit,
+        Kind::RedisDied,
+        Kind::RedisLostTail,
+        Kind::RedisEmpty,
+        Kind::RedisFailover,
+        Kind::RedisFlushed,
+        Kind::RedisRowGone,
+        Kind::RedisRowTooMany,
+        Kind::RedisRowAltered,
+        Kind::RedisTableGone,
+        Kind::RedisTableIsText,
+        Kind::RedisSealGone,
+        Kind::RedisLockGone,
+        Kind::RedisRival,
+        Kind::Stalled,
+        Kind::DirectoryLost,
     ];
 
     /// It has struck.

@@ -1,11 +1,13 @@
 //! One life: a registry with its store on a disk that fails, clients that write and watch, processes that end in every
 //! way, and after each of them the question whether everything is there that was promised.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use muster::model::Command;
 use muster::persist::change::{Change as RowChange, Table};
+use muster::persist::redis::settings::OnOutage;
 use muster::registry::error::WriteError;
 use muster::registry::write::{Reply, Written};
 
@@ -17,16 +19,21 @@ use crate::registry::mutants::Mutant;
 use crate::registry::oracle::{Catalog, Expected, compare};
 use crate::registry::plan::{Action, OWN_NAMES, Plan};
 use crate::registry::process::{Process, own_node};
+use crate::registry::redis::line::ModelRedis;
 use crate::registry::tally::Kind;
 use crate::registry::watchers::Watchers;
 use crate::runner::Failure;
-use crate::trace::{At, Trace};
+use crate::trace::Trace;
 
 mod ghosts;
+mod kept;
 mod restarts;
 
 /// The calendar at the beginning of the world, in milliseconds of Unix time.
 const BEGINNING_MS: u64 = 1_700_000_000_000;
+
+/// Nodes of the agent's own that clients watch.
+const WATCHED: [&str; 2] = [OWN_NAMES[0], OWN_NAMES[2]];
 
 /// Time from one action to the next.
 const PACE: Duration = Duration::from_millis(10);
@@ -37,9 +44,14 @@ type Judged = Result<(), String>;
 /// One life, as it goes.
 pub struct World<'a> {
     plan: &'a Plan,
-    now: At,
     clock_off_ms: i64,
     disk: SharedDisk,
+    /// Beside the disk, whether the registry knows of it or not.
+    redis: Arc<ModelRedis>,
+    /// Directories that there were before this one.
+    lost_directories: u64,
+    /// What was acknowledged, at each index.
+    known: BTreeMap<u64, Vec<Catalog>>,
     process: Option<Process>,
     own_name: &'static str,
     /// What was acknowledged.
@@ -50,6 +62,8 @@ pub struct World<'a> {
     is_serving: bool,
     /// The store of this process has said that it takes no more writes.
     has_failed: bool,
+    /// The disk had no room for the last batch, and holds it or not.
+    is_disk_open: bool,
     /// Something has gone wrong in this process, so that refusals are no wonder.
     is_troubled: bool,
     watchers: Watchers,
@@ -72,22 +86,26 @@ impl<'a> World<'a> {
     /// A new world in which nothing has happened.
     pub fn new(plan: &'a Plan, seed: u64, mutant: Option<Mutant>, trace: Trace) -> World<'a> {
         let disk = Arc::new(Mutex::new(Disk::new(!seed)));
-        ModelGround::lay_out(&disk);
+        ModelGround::lay_out(&disk, 0);
+        let redis = Arc::new(ModelRedis::new(seed, disk.clone(), mutant));
         disk.lock().expect("no holder panics").lies = mutant == Some(Mutant::NeverSyncs);
         let own_name = OWN_NAMES[0];
         World {
             plan,
-            now: At::ZERO,
             clock_off_ms: 0,
             disk,
+            redis,
+            lost_directories: 0,
+            known: BTreeMap::new(),
             process: None,
             own_name,
             truth: Catalog { own: own_name.into(), nodes_max: plan.nodes_max, ..Catalog::default() },
             doubts: Vec::new(),
             is_serving: false,
             has_failed: false,
+            is_disk_open: false,
             is_troubled: false,
-            watchers: Watchers::new(&[OWN_NAMES[0], OWN_NAMES[2]], mutant),
+            watchers: Watchers::new(&WATCHED, mutant),
             remembered: Vec::new(),
             mutant,
             trace,
@@ -100,20 +118,21 @@ impl<'a> World<'a> {
     /// The complaint.
     pub fn live(mut self) -> Result<(), Failure> {
         let lived = self.live_on();
-        lived.map_err(|complaint| (format!("{:?}: {complaint}", self.now), self.trace))
+        let now = self.now();
+        lived.map_err(|complaint| (format!("{now:?}: {complaint}"), self.trace))
     }
 
     fn live_on(&mut self) -> Judged {
         self.start_calmly()?;
         for action in &self.plan.actions {
-            self.now += PACE;
-            self.trace.note(self.now, None, || match action {
+            self.pass(PACE);
+            self.note(|| match action {
                 Action::Write(commands) => format!("write {} commands", commands.len()),
                 other => format!("{other:?}"),
             });
             self.act(action)?;
         }
-        self.trace.note(self.now, None, || "the end: all is well, and the process starts once more".into());
+        self.note(|| "the end: all is well, and the process starts once more".into());
         self.end_process();
         self.start_calmly()
     }
@@ -122,7 +141,7 @@ impl<'a> World<'a> {
         match action {
             Action::Write(commands) => self.write(commands)?,
             Action::Beside(count) => self.write_beside(*count)?,
-            Action::Wait(time) => self.now += *time,
+            Action::Wait(time) => self.pass(*time),
             Action::SetClock(by_ms) => {
                 Kind::ClockSet.count();
                 self.clock_off_ms += by_ms;
@@ -130,13 +149,18 @@ impl<'a> World<'a> {
             Action::Arm(fault, calls) => self.with_disk(|disk| disk.arm(*fault, *calls)),
             Action::Full(is_full) => self.with_disk(|disk| disk.is_full = *is_full),
             Action::Restart(restart) => self.restart(restart)?,
+            Action::ArmRedis(fault, questions) => self.redis.server().arm(*fault, *questions),
+            Action::SetRedis(condition, lasts) => self.redis.server().set(self.now(), *condition, *lasts),
+            Action::StrikeRedis(blow) => self.redis.server().suffer(*blow),
+            Action::HealRedis => self.heal_redis()?,
+            Action::Stall(time) => self.stall(*time),
         }
-        Ok(())
+        self.look_at_thread()
     }
 
     /// Milliseconds of Unix time by the calendar.
     fn now_ms(&self) -> u64 {
-        BEGINNING_MS + self.now.as_millis() as u64 + self.clock_off_ms.max(0) as u64
+        BEGINNING_MS + self.now().as_millis() as u64 + self.clock_off_ms.max(0) as u64
             - self.clock_off_ms.min(0).unsigned_abs()
     }
 
@@ -168,8 +192,16 @@ impl<'a> World<'a> {
         }
     }
 
-    /// One batch of commands and rows through the writer, and everything that has to hold afterwards.
+    /// One batch of commands and rows through the writer, and the time that the disk takes for it.
     fn batch(&mut self, commands: &[Command], rows: &[RowChange]) -> Result<Outcome, String> {
+        let outcome = self.carry_out(commands, rows)?;
+        let delay_ms = self.with_disk(|disk| std::mem::take(&mut disk.delay_ms));
+        self.pass(Duration::from_millis(delay_ms));
+        Ok(outcome)
+    }
+
+    /// The batch itself, and everything that has to hold afterwards.
+    fn carry_out(&mut self, commands: &[Command], rows: &[RowChange]) -> Result<Outcome, String> {
         let now_ms = self.now_ms();
         let mut next = self.truth.clone();
         let (mut expected, mut steps) = (Vec::new(), Vec::new());
@@ -184,7 +216,7 @@ impl<'a> World<'a> {
             next.beside.extend(row.value.as_ref().map(|_| row.key.clone()));
         }
         for (command, expected) in commands.iter().zip(&expected) {
-            self.trace.note(self.now, None, || format!("  {} -> {expected:?}", in_words(command)));
+            self.note(|| format!("  {} -> {expected:?}", in_words(command)));
         }
         let mut process = self.process.take().expect("a process runs between actions");
         let shown = process.shown.clone();
@@ -197,15 +229,12 @@ impl<'a> World<'a> {
             replies.push(process.submit_rows(rows.to_vec()).map_err(|error| error.to_string())?);
         }
         let waiting = self.is_serving.then(|| self.watchers.wait(&shown.topics));
-        let calls_before = self.with_disk(|disk| disk.changing_calls);
+        let calls_before = self.with_disk(|disk| disk.changing_calls) + self.redis.server().transactions;
         let was_armed = self.with_disk(|disk| disk.is_armed());
         while process.turn(now_ms) {}
-        let (is_dead, calls, delay_ms, is_armed, is_full) = self.with_disk(|disk| {
-            let delay_ms = std::mem::take(&mut disk.delay_ms);
-            (disk.is_dead, disk.changing_calls, delay_ms, disk.is_armed(), disk.is_full)
-        });
-        self.now += Duration::from_millis(delay_ms);
-        self.is_troubled |= was_armed && !is_armed || is_full;
+        let (is_dead, calls, is_armed, is_full) =
+            self.with_disk(|disk| (disk.is_dead, disk.changing_calls, disk.is_armed(), disk.is_full));
+        self.is_troubled |= was_armed && !is_armed || is_full || self.redis.server().is_troubled;
         let has_changed = !rows.is_empty() || expected.iter().any(|it| matches!(it, Expected::Changed(_)));
         if is_dead {
             // Nobody hears an answer.
@@ -215,9 +244,12 @@ impl<'a> World<'a> {
         let answers: Vec<Reply> = replies.into_iter().map(|it| it.recv().expect("it was answered")).collect();
         self.process = Some(process);
         if let Some(error) = answers.iter().find_map(of_the_store) {
-            self.trace.note(self.now, None, || format!("  refused: {error}"));
+            self.note(|| format!("  refused: {error}"));
             self.judge_refusal(&error, &expected, &answers)?;
-            if calls > calls_before && has_changed {
+            // What Redis was asked may be done yet.
+            let is_open = calls + self.redis.server().transactions > calls_before
+                || self.plan.on_outage == Some(OnOutage::Reject);
+            if is_open && has_changed {
                 self.doubts.push(next);
             }
             if self.mutant == Some(Mutant::RemembersTheRefused) {
@@ -241,9 +273,12 @@ impl<'a> World<'a> {
         let before = std::mem::replace(&mut self.truth, next);
         // The store goes on from what was acknowledged, and from nothing else.
         self.doubts.clear();
+        self.is_disk_open = false;
+        self.remember();
         self.haunt(&before);
         waiting.map_or(Ok(()), |it| self.watchers.after_batch(&it, &shown.topics, &steps))?;
         self.look()?;
+        self.look_at_redis(!commands.is_empty())?;
         Ok(Outcome::Done)
     }
 
@@ -265,6 +300,7 @@ impl<'a> World<'a> {
             }
         }
         self.has_failed |= matches!(error, WriteError::ReadOnly { .. });
+        self.is_disk_open |= matches!(error, WriteError::Full { .. });
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use muster::persist::embedded::engine::Fault;
-use muster::persist::embedded::ground::{NewRow, Reader, RowEngine};
+use muster::persist::embedded::ground::{NamedRow, NewRow, Reader, RowEngine};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::registry::disk::Disk;
@@ -24,6 +24,9 @@ const TABLE_UNFINISHED: &str = "rows/table.new";
 
 /// A longer journal is turned into a table.
 const JOURNAL_BYTES_MAX: usize = 6_000;
+
+/// Rows in a page at most, so that a life has some of them.
+const PAGE_ROWS: usize = 5;
 
 const HEAD_BYTES: usize = 12;
 
@@ -93,6 +96,19 @@ impl ModelEngine {
         Ok(ModelEngine { disk: disk.clone(), inner: Mutex::new(inner), slip })
     }
 
+    /// Every row on a disk, past every fault.
+    pub fn rows_on(disk: &Disk) -> BTreeMap<String, Vec<u8>> {
+        let mut inner = Inner::default();
+        for name in [TABLE, JOURNAL] {
+            let mut bytes = disk.look(name).unwrap_or_default();
+            while let Some((rows, length)) = record(bytes) {
+                inner.apply(rows);
+                bytes = &bytes[length..];
+            }
+        }
+        inner.rows
+    }
+
     /// Writes the table anew and empties the journal.
     fn compact(inner: &mut Inner, disk: &mut Disk) -> io::Result<()> {
         let rows: Vec<NewRow<'_>> =
@@ -157,6 +173,22 @@ impl RowEngine for ModelEngine {
             row(name, value).map_err(Fault::Content)?;
         }
         Ok(())
+    }
+
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.inner.lock().expect("nothing panics here").rows.get(name).cloned())
+    }
+
+    fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, Fault> {
+        let inner = self.inner.lock().expect("nothing panics here");
+        let mut bytes = 0;
+        let fits = |(name, value): &(&String, &Vec<u8>)| {
+            let is_first = bytes == 0;
+            bytes += name.len() + value.len();
+            is_first || bytes <= bytes_max
+        };
+        let later = inner.rows.range(format!("{after}\0")..).take(rows_max.min(PAGE_ROWS));
+        Ok(later.take_while(fits).map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
     fn sync(&self) -> Result<(), Fault> {

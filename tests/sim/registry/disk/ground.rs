@@ -7,9 +7,11 @@ use std::path::Path;
 use muster::persist::embedded::ground::Ground;
 use muster::persist::embedded::{self, engine};
 use muster::persist::error::StoreError;
+use muster::persist::identity::{FORMAT, Identity};
 use muster::persist::ledger::Seal;
 use muster::persist::witness::{self, SLOT_BYTES};
 
+use crate::registry::disk::Disk;
 use crate::registry::disk::engine::{JOURNAL, ModelEngine, SharedDisk, Slip, TABLE, hold};
 use crate::registry::mutants::Mutant;
 use crate::registry::tally::Kind;
@@ -17,12 +19,17 @@ use crate::registry::tally::Kind;
 /// The witness's file.
 pub const WITNESS: &str = "witness";
 
+/// The file that says whose rows these are.
+const IDENTITY: &str = "identity";
+const IDENTITY_UNFINISHED: &str = "identity.new";
+
 /// Where the store is, in words.
 const PATH: &str = "data";
 
 /// The disk as the store's ground.
 pub struct ModelGround {
     disk: SharedDisk,
+    identity: Identity,
     slip: Option<Slip>,
     mutant: Option<Mutant>,
 }
@@ -31,14 +38,22 @@ pub struct ModelGround {
 pub struct Picture(BTreeMap<&'static str, Vec<u8>>);
 
 impl ModelGround {
-    /// Lays out an empty store on an empty disk.
-    pub fn lay_out(disk: &SharedDisk) {
+    /// Lays out an empty store on an empty disk, as the directory of that number.
+    pub fn lay_out(disk: &SharedDisk, number: u64) {
         let engine = ModelEngine::open(disk, None).expect("an empty disk opens");
         embedded::begin(&engine).expect("nothing is armed yet");
         let (_, slot) = witness::record(Seal::default());
         let mut disk = hold(disk);
         disk.write(WITNESS, 0, &[slot, slot].concat()).expect("nothing is armed yet");
         disk.sync(WITNESS).expect("nothing is armed yet");
+        let identity = Identity {
+            format: FORMAT,
+            node_id: uuid::Uuid::from_u128(number.into()),
+            created_at: format!("directory {number}"),
+            complete: true,
+        };
+        disk.write(IDENTITY, 0, &encode(&identity)).expect("nothing is armed yet");
+        disk.sync(IDENTITY).expect("nothing is armed yet");
         disk.sync_names().expect("nothing is armed yet");
     }
 
@@ -59,7 +74,9 @@ impl ModelGround {
         }
         let seen = witness::newest(&bytes).ok_or_else(|| damaged("neither of its two records reads"))?;
         let seen = if mutant == Some(Mutant::HeedsNoWitness) { Seal::default() } else { seen };
-        Ok((ModelGround { disk: disk.clone(), slip, mutant }, seen))
+        let identity = hold(disk).look(IDENTITY).map(serde_json::from_slice);
+        let identity = identity.expect("no life harms it").expect("it is replaced in one step");
+        Ok((ModelGround { disk: disk.clone(), identity, slip, mutant }, seen))
     }
 }
 
@@ -69,6 +86,23 @@ impl Ground for ModelGround {
 
     fn path(&self) -> &Path {
         PATH.as_ref()
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn adopt_node(&mut self, node_id: uuid::Uuid) -> Result<(), StoreError> {
+        self.identity.node_id = node_id;
+        let text = encode(&self.identity);
+        let replace = |disk: &mut Disk| {
+            disk.set_length(IDENTITY_UNFINISHED, 0)?;
+            disk.write(IDENTITY_UNFINISHED, 0, &text)?;
+            disk.sync(IDENTITY_UNFINISHED)?;
+            disk.rename(IDENTITY_UNFINISHED, IDENTITY)?;
+            disk.sync_names()
+        };
+        replace(&mut hold(&self.disk)).map_err(|error| failed(&error))
     }
 
     fn open_engine(&mut self) -> Result<(ModelEngine, Picture), StoreError> {
@@ -131,6 +165,10 @@ impl Ground for ModelGround {
     fn allocated_bytes(&self) -> u64 {
         hold(&self.disk).picture().values().map(|bytes| bytes.len() as u64).sum()
     }
+}
+
+fn encode(identity: &Identity) -> Vec<u8> {
+    serde_json::to_vec(identity).expect("a struct of texts and numbers always encodes")
 }
 
 fn failed(error: &std::io::Error) -> StoreError {

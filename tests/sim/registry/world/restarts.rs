@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use muster::persist::error::StoreError;
+use muster::persist::redis::settings::OnOutage;
 
+use super::kept::{Lost, leapt};
 use super::{Judged, Outcome, World, own_node};
 use crate::registry::commands::OWN_ID;
 use crate::registry::disk::Disk;
@@ -11,6 +13,7 @@ use crate::registry::disk::engine::Slip;
 use crate::registry::oracle::{Catalog, compare};
 use crate::registry::plan::{End, Harm, OWN_NAMES, Restart};
 use crate::registry::process::{Process, Setting};
+use crate::registry::redis::server::Blow;
 use crate::registry::tally::Kind;
 
 /// Starts that are tried one after the other; every fault strikes once, so that more are never needed.
@@ -21,6 +24,8 @@ const STARTS_MAX: usize = 8;
 struct Trouble {
     /// The files as they were before they were harmed, if they were.
     copy: Option<BTreeMap<String, Vec<u8>>>,
+    /// The directory that was lost, if one was.
+    lost: Option<Lost>,
     slip: Option<Slip>,
 }
 
@@ -37,7 +42,7 @@ impl World<'_> {
 
     /// The process has ended within a call, and starts again.
     pub(super) fn start_after_death(&mut self) -> Judged {
-        self.trace.note(self.now, None, || "  the process ended within this".into());
+        self.note(|| "  the process ended within this".into());
         self.end_process();
         self.start_calmly()
     }
@@ -48,7 +53,11 @@ impl World<'_> {
     }
 
     pub(super) fn restart(&mut self, restart: &Restart) -> Judged {
-        self.process = None;
+        if let Some(process) = self.process.take()
+            && restart.end == End::Orderly
+        {
+            process.end();
+        }
         let copy = self.with_disk(|disk| {
             disk.disarm();
             match restart.end {
@@ -62,9 +71,6 @@ impl World<'_> {
             // Damage to what was safe, with the power failing as well, is beyond any promise.
             let harm = restart.harm.filter(|_| !is_cut);
             harm.iter().for_each(|harm| harm.strike(disk));
-            if let Some((fault, calls)) = restart.fault {
-                disk.arm(fault, calls);
-            }
             Some(copy).filter(|copy| *copy != disk.picture())
         });
         if let Some(name) = restart.name
@@ -73,7 +79,11 @@ impl World<'_> {
             Kind::Renamed.count();
             self.own_name = OWN_NAMES[name];
         }
-        self.start(Trouble { copy, slip: restart.slip })
+        let lost = if restart.is_directory_lost { self.lose_directory() } else { None };
+        if let Some((fault, calls)) = restart.fault {
+            self.with_disk(|disk| disk.arm(fault, calls));
+        }
+        self.start(Trouble { copy, lost, slip: restart.slip })
     }
 
     /// Starts until a process serves.
@@ -98,6 +108,7 @@ impl World<'_> {
         let (before, armed) = self.with_disk(|disk| (disk.picture(), disk.armed()));
         let setting = Setting {
             disk: &self.disk,
+            redis: self.plan.on_outage.map(|on_outage| (&self.redis, on_outage)),
             own_name: self.own_name,
             nodes_max: self.plan.nodes_max,
             slip: trouble.slip,
@@ -109,7 +120,7 @@ impl World<'_> {
         let has_struck = armed.is_some() && !is_armed;
         if is_dead {
             Kind::StartCut.count();
-            self.trace.note(self.now, None, || "  the start is cut short".into());
+            self.note(|| "  the start is cut short".into());
             self.with_disk(|disk| disk.restart());
             return Ok(None);
         }
@@ -117,9 +128,13 @@ impl World<'_> {
             Ok(process) => return Ok(Some(process)),
             Err(error) => error,
         };
-        self.trace.note(self.now, None, || format!("  no start: {error}"));
-        let has_reason = trouble.copy.is_some() || trouble.slip.is_some() || has_struck || is_full;
-        if !has_reason {
+        self.note(|| format!("  no start: {error}"));
+        let was_well = !self.redis.server().is_troubled;
+        let is_lost = trouble.lost.as_ref().is_some_and(|lost| !lost.is_in_redis);
+        // Redis has a batch more, which was refused, and rows less: nobody can tell whether it is to be trusted.
+        let is_open = trouble.lost.is_none() && !self.doubts.is_empty() && !self.redis.server().is_whole();
+        let is_harmed = trouble.copy.is_some() || trouble.slip.is_some() || is_lost || is_open;
+        if !(is_harmed || has_struck || is_full || !was_well) {
             return Err(format!("a start is refused for no reason: {error}"));
         }
         if matches!(error, StoreError::Damaged { .. }) && !has_struck {
@@ -132,7 +147,18 @@ impl World<'_> {
         if !has_struck {
             trouble.slip = None;
         }
+        if is_lost
+            && was_well
+            && let Some(lost) = trouble.lost.take()
+        {
+            self.find_directory(lost);
+        }
+        if is_open && was_well {
+            // As the refusal says: this directory is the newest.
+            self.redis.server().suffer(Blow::Flush);
+        }
         self.with_disk(|disk| disk.is_full = false);
+        self.redis.server().heal(self.now());
         Ok(None)
     }
 
@@ -152,8 +178,13 @@ impl World<'_> {
             catalog.rename_own(&self.own_name.into());
             catalog
         };
-        let possible: Vec<Catalog> =
-            [self.truth.clone()].into_iter().chain(self.doubts.drain(..)).map(renamed).collect();
+        let index = process.index_at_start;
+        let possible: Vec<Catalog> = [self.truth.clone()]
+            .into_iter()
+            .chain(self.doubts.drain(..))
+            // Taken from Redis before it was renamed, or after.
+            .flat_map(|it| [renamed(leapt(it.clone(), index)), leapt(renamed(it), index)])
+            .collect();
         let judged: Vec<Judged> = possible.iter().map(|it| fits(it, process)).collect();
         let Some(found) = judged.iter().position(|it| it.is_ok()) else {
             let [first, ..] = &judged[..] else { unreachable!("there is always the truth") };
@@ -164,10 +195,18 @@ impl World<'_> {
             ));
         };
         if found > 0 {
-            self.trace.note(self.now, None, || "  the batch whose end nobody knew is there".into());
+            self.note(|| "  the batch whose end nobody knew is there".into());
         }
-        self.truth = possible.into_iter().nth(found).expect("it was found there");
-        (self.has_failed, self.is_troubled) = (false, false);
+        let mut possible = possible;
+        self.truth = possible.swap_remove(found);
+        if self.plan.on_outage == Some(OnOutage::Reject) {
+            // Redis may hold what was refused, and take it into a later start, until it is well again.
+            self.doubts = possible;
+        }
+        self.remember();
+        // Every start holds Redis against the disk.
+        self.redis.server().is_noticed = true;
+        (self.has_failed, self.is_troubled, self.is_disk_open) = (false, false, false);
         Ok(())
     }
 
@@ -188,6 +227,7 @@ impl World<'_> {
                 Outcome::Done => {}
                 Outcome::Died | Outcome::Refused => {
                     self.end_process();
+                    self.redis.server().heal(self.now());
                     return Ok(false);
                 }
             }

@@ -1,0 +1,499 @@
+//! A Redis that dies anywhere: it loses its connections, its tail or everything, is full, read-only, loading, deaf or
+//! slow, is replaced by a replica that lags, and is meddled with by a person and by another muster.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use muster::persist::change::Table;
+use muster::persist::redis::keys::Keys;
+use muster::persist::redis::mark::Mark;
+use redis::Value;
+
+use crate::chance::Chance;
+use crate::registry::redis::keyspace::{Command, Hash, Kept, Keyspace, error, text};
+use crate::registry::tally::Kind;
+use crate::trace::At;
+
+/// What every key begins with.
+pub const PREFIX: &str = "muster";
+
+/// States that a restart or a replica may go back to.
+const PAST_MAX: usize = 12;
+
+/// Questions of others, of which one lets through what is late.
+const LATE_ONE_IN: usize = 4;
+
+/// How long another muster's lock holds.
+const RIVAL_TERM: Duration = Duration::from_secs(10);
+
+/// What another muster writes into the lock.
+const RIVAL: &str = r#"{"owner":"another","fence":1000000,"host":"elsewhere","process":1}"#;
+
+/// A fault that waits for its question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection breaks before anything has arrived.
+    CutBefore,
+    /// It breaks when a part has arrived.
+    CutWithin,
+    /// It breaks when all is done and nothing is answered.
+    CutAfter,
+    /// No answer comes, and nothing is done.
+    Silent,
+    /// No answer comes in time, and all of it is done later.
+    Late,
+    /// The answer takes almost too long.
+    Slow,
+    /// The process of muster is killed before anything has arrived.
+    KillBefore,
+    /// It is killed when all is done.
+    KillAfter,
+}
+
+/// A state that lasts until it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// Nothing listens.
+    Down,
+    /// Connections are taken, and nothing is answered.
+    Deaf,
+    /// No memory for more.
+    Full,
+    /// It is a replica of something.
+    ReadOnly,
+    /// It reads its file.
+    Loading,
+    /// It drops rows when it is full.
+    Unfit,
+    /// Another muster takes the lock as soon as it is free.
+    Rival,
+}
+
+/// Something that happens to the server at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// It is killed and started, and has everything.
+    Died,
+    /// It is killed and started, and its last writes are gone.
+    LostTail,
+    /// It is killed and started, and has nothing.
+    Empty,
+    /// A replica takes its place that lacks the last writes.
+    Failover,
+    /// Everything is deleted.
+    Flush,
+    /// A row is deleted.
+    RowGone,
+    /// A row is added.
+    RowTooMany,
+    /// A row is given another value.
+    RowAltered,
+    /// A table is deleted.
+    TableGone,
+    /// A table is replaced by a text.
+    TableIsText,
+    /// The seal is deleted.
+    SealGone,
+    /// The lock is deleted.
+    LockGone,
+}
+
+/// What a connection knows of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// The life of the server that it is connected to.
+    life: u64,
+    /// Keys that must not be touched, and how often they had been.
+    watched: Vec<(String, u64)>,
+    /// Commands of the transaction that is open.
+    queue: Option<Vec<Command>>,
+    is_queue_spoilt: bool,
+}
+
+/// The server.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) chance: Chance,
+    keys: Keys,
+    held: Keyspace,
+    touches: BTreeMap<String, u64>,
+    /// Rises with every start: connections of earlier ones are broken.
+    life: u64,
+    run_id: u64,
+    past: VecDeque<Keyspace>,
+    conditions: BTreeMap<Condition, bool>,
+    armed: Option<(Fault, usize)>,
+    /// What was asked and is done later.
+    late: Vec<(Session, Vec<Command>)>,
+    /// Something has happened since it was last cleared: refusals are no wonder.
+    pub is_troubled: bool,
+    /// It has gone back to what it was before, and nobody has mended that yet.
+    pub has_gone_back: bool,
+    /// Somebody has altered rows, as only a watching transaction and a comparison row by row can notice.
+    pub is_altered: bool,
+    /// Muster has noticed, or is about to compare anyway: it must not be well before that is mended.
+    pub is_noticed: bool,
+    /// Transactions that were carried out.
+    pub transactions: u64,
+    /// Something that must never happen.
+    pub complaint: Option<String>,
+}
+
+impl Server {
+    /// An empty one.
+    pub fn new(seed: u64) -> Server {
+        Server {
+            chance: Chance::new(seed),
+            keys: Keys::new(PREFIX),
+            held: Keyspace::default(),
+            touches: BTreeMap::new(),
+            life: 1,
+            run_id: 1,
+            past: VecDeque::new(),
+            conditions: BTreeMap::new(),
+            armed: None,
+            late: Vec::new(),
+            is_troubled: false,
+            has_gone_back: false,
+            is_altered: false,
+            is_noticed: false,
+            transactions: 0,
+            complaint: None,
+        }
+    }
+
+    /// Whether a condition lasts.
+    pub fn is(&self, condition: Condition) -> bool {
+        self.conditions.get(&condition).copied().unwrap_or(false)
+    }
+
+    /// A condition begins or ends.
+    pub fn set(&mut self, now: At, condition: Condition, lasts: bool) {
+        self.conditions.insert(condition, lasts);
+        self.is_troubled |= lasts;
+        match (condition, lasts) {
+            (Condition::Down, true) => self.life += 1,
+            (Condition::Rival, false) => {
+                let is_rivals =
+                    matches!(self.held.get(&self.keys.lock), Some(Kept::Text(it)) if it == RIVAL.as_bytes());
+                if is_rivals {
+                    self.held.remove(&self.keys.lock.clone());
+                    self.touch(self.keys.lock.clone());
+                }
+            }
+            _ => self.tick(now),
+        }
+    }
+
+    /// Has `fault` strike after so many questions.
+    pub fn arm(&mut self, fault: Fault, questions: usize) {
+        self.armed = Some((fault, questions));
+    }
+
+    /// Everything is well from now on; only what was lost is lost.
+    pub fn heal(&mut self, now: At) {
+        for condition in self.conditions.clone().into_keys() {
+            self.set(now, condition, false);
+        }
+        (self.armed, self.is_troubled) = (None, false);
+        for table in Table::ALL {
+            let key = self.keys.of(table).to_owned();
+            if matches!(self.held.get(&key), Some(Kept::Text(_))) {
+                self.held.remove(&key);
+                self.touch(key);
+            }
+        }
+    }
+
+    /// Something happens to it.
+    pub fn suffer(&mut self, blow: Blow) {
+        self.is_troubled = true;
+        let before = self.held.clone();
+        match blow {
+            Blow::Died => self.restart(before.clone()),
+            Blow::LostTail | Blow::Failover => {
+                let back = self.chance.below(self.past.len().max(1));
+                let earlier = self.past.get(back).cloned().unwrap_or_default();
+                self.past.truncate(back);
+                self.has_gone_back = true;
+                self.restart(earlier);
+            }
+            Blow::Empty => self.restart(Keyspace::default()),
+            Blow::Flush => self.held = Keyspace::default(),
+            Blow::RowGone | Blow::RowTooMany | Blow::RowAltered => self.meddle(blow),
+            Blow::TableGone => {
+                let table = self.some_table();
+                self.held.remove(&table);
+            }
+            Blow::TableIsText => {
+                let table = self.some_table();
+                self.held.put_text(&table, "somebody's");
+            }
+            Blow::SealGone => self.held.remove(&self.keys.seal.clone()),
+            Blow::LockGone => self.held.remove(&self.keys.lock.clone()),
+        }
+        let names = before.names().into_iter().chain(self.held.names());
+        names.collect::<Vec<_>>().into_iter().for_each(|key| self.touch(key));
+        blow.kind().count();
+    }
+
+    fn restart(&mut self, held: Keyspace) {
+        self.held = held;
+        self.life += 1;
+        self.run_id += 1;
+        self.is_noticed = true;
+        self.late.clear();
+    }
+
+    fn meddle(&mut self, blow: Blow) {
+        let table = self.some_table();
+        let mut hash = self.hash(&table);
+        let row = hash.keys().next().cloned();
+        (self.is_altered, self.is_noticed) = (true, false);
+        match (blow, row) {
+            (Blow::RowGone, Some(row)) => drop(hash.remove(&row)),
+            (Blow::RowAltered, Some(row)) => drop(hash.insert(row, b"altered".to_vec())),
+            _ => drop(hash.insert(b"a row too many".to_vec(), b"{}".to_vec())),
+        }
+        self.held.put(&table, hash);
+    }
+
+    fn some_table(&mut self) -> String {
+        let table = self.chance.pick(&[Table::Nodes, Table::Services, Table::Checks, Table::History]);
+        self.keys.of(table).to_owned()
+    }
+
+    fn hash(&self, key: &str) -> Hash {
+        match self.held.get(key) {
+            Some(Kept::Hash(hash)) => Hash::clone(hash),
+            _ => Hash::new(),
+        }
+    }
+
+    /// Every row, by its name.
+    pub fn rows(&self) -> BTreeMap<String, Vec<u8>> {
+        let of = |table: Table| {
+            let rows = self.hash(self.keys.of(table)).into_iter();
+            rows.map(move |(key, value)| (format!("{}/{}", table.name(), text(&key)), value))
+        };
+        Table::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// The seal of the rows.
+    pub fn mark(&self) -> Option<Mark> {
+        match self.held.get(&self.keys.seal) {
+            Some(Kept::Text(text)) => Mark::decode(text).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether its rows are those of its seal, as far as the seal and their number tell.
+    pub fn is_whole(&self) -> bool {
+        let is_whole = |mark: Mark| mark.is_whole && mark.seal.rows == self.rows().len() as u64;
+        self.mark().is_some_and(is_whole) && !self.is_altered
+    }
+
+    /// A new connection; `None` when nothing listens.
+    pub fn connect(&mut self) -> Option<Session> {
+        if self.is(Condition::Down) {
+            Kind::RedisDown.count();
+            return None;
+        }
+        Some(Session { life: self.life, ..Session::default() })
+    }
+
+    /// Whether a connection is to the server as it runs now.
+    pub fn knows(&self, session: &Session) -> bool {
+        session.life == self.life && !self.is(Condition::Down)
+    }
+
+    /// The fault that strikes a question, if one does.
+    pub fn struck(&mut self) -> Option<Fault> {
+        match &mut self.armed {
+            Some((_, questions)) if *questions > 0 => *questions -= 1,
+            Some(_) => {
+                self.is_troubled = true;
+                return self.armed.take().map(|(fault, _)| fault);
+            }
+            None => {}
+        }
+        None
+    }
+
+    /// Commands that arrive later, on a connection that nobody reads from any more.
+    pub fn delay(&mut self, session: &Session, commands: &[Command]) {
+        self.late.push((session.clone(), commands.to_vec()));
+    }
+
+    /// Whether something may still be done that was asked by whoever has given up waiting.
+    pub fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// What was delayed arrives now, or does not yet.
+    pub fn catch_up(&mut self, now: At) {
+        if self.is(Condition::Deaf) || !self.chance.one_in(LATE_ONE_IN) {
+            return;
+        }
+        for (mut session, commands) in std::mem::take(&mut self.late) {
+            Kind::RedisLate.count();
+            if self.knows(&session) {
+                commands.iter().for_each(|command| drop(self.answer(now, &mut session, command)));
+            }
+        }
+    }
+
+    /// Answers a command.
+    pub fn answer(&mut self, now: At, session: &mut Session, command: &Command) -> Value {
+        self.tick(now);
+        let verb = text(&command[0]);
+        if self.is(Condition::Loading) {
+            Kind::RedisLoading.count();
+            session.is_queue_spoilt = true;
+            return error("LOADING Redis is loading the dataset in memory");
+        }
+        match verb.as_str() {
+            "INFO" | "CONFIG" => return self.said_of_itself(command),
+            "MULTI" => {
+                (session.queue, session.is_queue_spoilt) = (Some(Vec::new()), false);
+                return Value::Okay;
+            }
+            "EXEC" => return self.execute(now, session),
+            "WATCH" => {
+                let of = |key: &Vec<u8>| (text(key), self.touches.get(&text(key)).copied().unwrap_or(0));
+                session.watched.extend(command[1..].iter().map(of));
+                return Value::Okay;
+            }
+            "UNWATCH" => {
+                session.watched.clear();
+                return Value::Okay;
+            }
+            _ => {}
+        }
+        if let Some(refusal) = self.refusal(&verb) {
+            session.is_queue_spoilt = true;
+            return refusal;
+        }
+        match &mut session.queue {
+            Some(queue) => {
+                queue.push(command.clone());
+                Value::SimpleString("QUEUED".into())
+            }
+            None => self.carry_out(now, command),
+        }
+    }
+
+    fn execute(&mut self, now: At, session: &mut Session) -> Value {
+        let watched = std::mem::take(&mut session.watched);
+        let Some(queue) = session.queue.take() else { return error("ERR EXEC without MULTI") };
+        if std::mem::take(&mut session.is_queue_spoilt) {
+            return error("EXECABORT Transaction discarded because of previous errors.");
+        }
+        let is_touched =
+            |(key, touches): &(String, u64)| self.touches.get(key).copied().unwrap_or(0) != *touches;
+        if watched.iter().any(is_touched) {
+            return Value::Nil;
+        }
+        self.judge(&queue);
+        self.past.push_back(self.held.clone());
+        if self.past.len() > PAST_MAX {
+            self.past.pop_front();
+        }
+        self.transactions += 1;
+        Value::Array(queue.iter().map(|command| self.carry_out(now, command)).collect())
+    }
+
+    /// Rows must not be written while another has the lock.
+    fn judge(&mut self, queue: &[Command]) {
+        let is_of_rows = |command: &Command| matches!(command[0].as_slice(), b"HSET" | b"HDEL");
+        let lock = self.held.get(&self.keys.lock);
+        if queue.iter().any(is_of_rows) && matches!(lock, Some(Kept::Text(it)) if it == RIVAL.as_bytes()) {
+            self.complaint = Some("rows are written while another muster has the lock".into());
+        }
+    }
+
+    fn carry_out(&mut self, now: At, command: &Command) -> Value {
+        let mut touched = Vec::new();
+        let answer = self.held.carry_out(now, command, &mut touched);
+        touched.into_iter().for_each(|key| self.touch(key));
+        answer
+    }
+
+    fn touch(&mut self, key: String) {
+        *self.touches.entry(key).or_default() += 1;
+    }
+
+    /// Why a command is not taken, if it is not.
+    fn refusal(&self, verb: &str) -> Option<Value> {
+        let writes = matches!(verb, "SET" | "DEL" | "PEXPIRE" | "XADD" | "HSET" | "HDEL");
+        if writes && self.is(Condition::ReadOnly) {
+            Kind::RedisReadOnly.count();
+            return Some(error("READONLY You can't write against a read only replica."));
+        }
+        if matches!(verb, "SET" | "XADD" | "HSET") && self.is(Condition::Full) {
+            Kind::RedisFull.count();
+            return Some(error("OOM command not allowed when used memory > 'maxmemory'."));
+        }
+        None
+    }
+
+    /// INFO and CONFIG GET.
+    fn said_of_itself(&self, command: &Command) -> Value {
+        let bulk = |text: String| Value::BulkString(text.into_bytes());
+        let pair = |key: &str, value: &str| Value::Array(vec![bulk(key.into()), bulk(value.into())]);
+        let (role, policy) = (
+            if self.is(Condition::ReadOnly) { "slave" } else { "master" },
+            if self.is(Condition::Unfit) { "allkeys-lru" } else { "noeviction" },
+        );
+        if policy != "noeviction" {
+            Kind::RedisUnfit.count();
+        }
+        match text(command.last().expect("it has words")).as_str() {
+            "server" => bulk(format!("redis_version:7.0.15\r\nrun_id:{}\r\n", self.run_id)),
+            "replication" => bulk(format!("role:{role}\r\n")),
+            "persistence" => bulk("aof_enabled:1\r\n".into()),
+            "memory" => bulk(format!("maxmemory_policy:{policy}\r\n")),
+            "append*" => pair("appendfsync", "always"),
+            _ => pair("maxmemory-policy", policy),
+        }
+    }
+
+    /// What time alone brings about: locks that run out, and another muster that waits for one.
+    fn tick(&mut self, now: At) {
+        self.held.end_what_is_due(now).into_iter().for_each(|key| self.touch(key));
+        if self.is(Condition::Rival) {
+            let lock = self.keys.lock.clone();
+            let is_to_take = match self.held.get(&lock) {
+                None => true,
+                Some(Kept::Text(it)) => it == RIVAL.as_bytes(),
+                Some(_) => false,
+            };
+            if is_to_take {
+                let term = RIVAL_TERM.as_millis().to_string();
+                let words: [&[u8]; 5] = [b"SET", lock.as_bytes(), RIVAL.as_bytes(), b"PX", term.as_bytes()];
+                self.held.carry_out(now, &words.map(<[u8]>::to_vec), &mut Vec::new());
+                self.touch(lock);
+                Kind::RedisRival.count();
+            }
+        }
+    }
+}
+
+impl Blow {
+    fn kind(self) -> Kind {
+        match self {
+            Blow::Died => Kind::RedisDied,
+            Blow::LostTail => Kind::RedisLostTail,
+            Blow::Empty => Kind::RedisEmpty,
+            Blow::Failover => Kind::RedisFailover,
+            Blow::Flush => Kind::RedisFlushed,
+            Blow::RowGone => Kind::RedisRowGone,
+            Blow::RowTooMany => Kind::RedisRowTooMany,
+            Blow::RowAltered => Kind::RedisRowAltered,
+            Blow::TableGone => Kind::RedisTableGone,
+            Blow::TableIsText => Kind::RedisTableIsText,
+            Blow::SealGone => Kind::RedisSealGone,
+            Blow::LockGone => Kind::RedisLockGone,
+        }
+    }
+}
