@@ -157,6 +157,11 @@ const FAULTS: &[Fault] = &[
         redis.ask::<i64>(&["HSET", "scene:v1:services", "alien\tx", "{}"]);
         redis.ask::<i64>(&["DEL", "scene:v1:checks"]);
     }),
+    passing("its rows given other values", |redis, _| {
+        let mut connection = redis.connect_as("").expect("a connection");
+        let script = "for _, key in ipairs(redis.call('HKEYS', KEYS[1])) do redis.call('HSET', KEYS[1], key, '{}') end";
+        ask::<redis::Value>(&mut connection, &["EVAL", script, "1", "scene:v1:services"]);
+    }),
     lasting("refusing connections", |_, proxy| {
         proxy.set(Line::Reset);
         last();

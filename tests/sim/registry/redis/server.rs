@@ -120,7 +120,8 @@ pub struct Server {
     /// Rises with every start: connections of earlier ones are broken.
     life: u64,
     run_id: u64,
-    past: VecDeque<Keyspace>,
+    /// Earlier states, and whether somebody had altered them.
+    past: VecDeque<(Keyspace, bool)>,
     conditions: BTreeMap<Condition, bool>,
     armed: Option<(Fault, usize)>,
     /// What was asked and is done later.
@@ -213,9 +214,9 @@ impl Server {
             Blow::Died => self.restart(before.clone()),
             Blow::LostTail | Blow::Failover => {
                 let back = self.chance.below(self.past.len().max(1));
-                let earlier = self.past.get(back).cloned().unwrap_or_default();
+                let (earlier, is_altered) = self.past.get(back).cloned().unwrap_or_default();
                 self.past.truncate(back);
-                self.has_gone_back = true;
+                (self.has_gone_back, self.is_altered) = (true, is_altered);
                 self.restart(earlier);
             }
             Blow::Empty => self.restart(Keyspace::default()),
@@ -370,7 +371,7 @@ impl Server {
             }
             _ => {}
         }
-        if let Some(refusal) = self.refusal(&verb) {
+        if let Some(refusal) = self.refusal(&verb, session.queue.is_some()) {
             session.is_queue_spoilt = true;
             return refusal;
         }
@@ -395,7 +396,7 @@ impl Server {
             return Value::Nil;
         }
         self.judge(&queue);
-        self.past.push_back(self.held.clone());
+        self.past.push_back((self.held.clone(), self.is_altered));
         if self.past.len() > PAST_MAX {
             self.past.pop_front();
         }
@@ -424,13 +425,17 @@ impl Server {
     }
 
     /// Why a command is not taken, if it is not.
-    fn refusal(&self, verb: &str) -> Option<Value> {
+    fn refusal(&self, verb: &str, is_queueing: bool) -> Option<Value> {
         let writes = matches!(verb, "SET" | "DEL" | "PEXPIRE" | "XADD" | "HSET" | "HDEL");
-        if writes && self.is(Condition::ReadOnly) {
-            Kind::RedisReadOnly.count();
-            return Some(error("READONLY You can't write against a read only replica."));
+        if self.is(Condition::ReadOnly) {
+            // A replica leaves the memory to its master.
+            return writes.then(|| {
+                Kind::RedisReadOnly.count();
+                error("READONLY You can't write against a read only replica.")
+            });
         }
-        if matches!(verb, "SET" | "XADD" | "HSET") && self.is(Condition::Full) {
+        // A queue takes memory, whatever is in it.
+        if (is_queueing || matches!(verb, "SET" | "XADD" | "HSET")) && self.is(Condition::Full) {
             Kind::RedisFull.count();
             return Some(error("OOM command not allowed when used memory > 'maxmemory'."));
         }
