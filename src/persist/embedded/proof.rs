@@ -151,8 +151,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persist::embedded::ground::NamedRow;
-    use crate::persist::embedded::ground::{NewRow, Reader};
+    use crate::persist::embedded::ground::{NamedRow, NewRow, Reader};
 
     /// Rows in memory with the seal on them, and how many of them can be read.
     struct Rows {
@@ -188,6 +187,14 @@ mod tests {
                 row(name, value).map_err(Fault::Content)?;
             }
             Ok(())
+        }
+
+        fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Fault> {
+            unreachable!("a proof reads in order")
+        }
+
+        fn page(&self, _: &str, _: usize, _: usize) -> Result<Vec<NamedRow>, Fault> {
+            unreachable!("a proof reads in order")
         }
 
         fn sync(&self) -> Result<(), Fault> {

@@ -119,16 +119,16 @@ impl<G: Ground> Keeper<G> {
         }
         self.shared.reached(survey.durability, &survey.version, fence);
         self.looked = self.way.turns.now();
-        let is_same_server = self.run_id.as_ref() == Some(&survey.run_id);
         let known = found.mark.filter(|mark| {
-            mark.is_whole
+            self.run_id.as_ref() == Some(&survey.run_id)
+                && mark.is_whole
                 && mark.note == self.note
                 && mark.seal.rows == found.rows
                 && self.shared.knows(mark.seal)
         });
         match known {
-            Some(mark) if is_same_server => self.shared.confirm(mark.seal, true),
-            _ => self.compare(writer)?,
+            Some(mark) => self.shared.confirm(mark.seal, true),
+            None => self.compare(writer)?,
         }
         Ok(())
     }

@@ -137,9 +137,15 @@ pub fn judge(local: &Local, found: &Found) -> Verdict {
         );
     }
     if !mark.is_whole || mark.seal.rows != found.rows {
+        let remedy = if is_new {
+            "Start with the data directory they came from, or restore a backup."
+        } else {
+            "If the rows came from this directory, delete the keys of the prefix, and it goes on alone; otherwise \
+             start with the one they came from, or restore a backup."
+        };
         return Verdict::Neither(format!(
             "it is ahead of the data directory, but its {} rows are not the {} of its seal: it was interrupted while \
-             rows were put back, or altered. Start with the data directory they came from, or restore a backup.",
+             rows were put back, or altered. {remedy}",
             found.rows, mark.seal.rows
         ));
     }

@@ -66,8 +66,8 @@ impl RedisStore {
 }
 
 impl<G: Ground + 'static> RedisStore<G> {
-    /// Looks at Redis through `lines`, and fills the local store from it if Redis is ahead. `host` names this machine in
-    /// the lock; `latency` is told how long each transaction takes.
+    /// Looks at Redis through `lines`, and fills the local store from it if Redis is ahead. `host` names this machine
+    /// in the lock; `latency` is told how long each transaction takes.
     ///
     /// A Redis that is away does not keep muster from starting, unless the directory is new: it could not know then
     /// whether it begins anew or forgets.

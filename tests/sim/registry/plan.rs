@@ -10,7 +10,7 @@ use crate::registry::commands;
 use crate::registry::disk::Fault;
 use crate::registry::disk::engine::{JOURNAL, Slip, TABLE};
 use crate::registry::disk::ground::WITNESS;
-use crate::registry::redis::server::{self, Blow, Condition};
+use crate::registry::redis::faults::{self, Blow, Condition};
 
 /// Names that the agent's own node may have.
 pub const OWN_NAMES: [&str; 3] = ["own", "Own", "other-own"];
@@ -53,7 +53,7 @@ pub enum Action {
     /// The process ends and another one starts.
     Restart(Restart),
     /// The next but so many questions to Redis meets a fault.
-    ArmRedis(server::Fault, usize),
+    ArmRedis(faults::Fault, usize),
     /// A condition of Redis begins or ends.
     SetRedis(Condition, bool),
     /// Something happens to Redis.
@@ -204,14 +204,14 @@ fn action_of_redis(chance: &mut Chance) -> Action {
     match chance.below(20) {
         0..=6 => {
             let fault = chance.pick(&[
-                server::Fault::CutBefore,
-                server::Fault::CutWithin,
-                server::Fault::CutAfter,
-                server::Fault::Silent,
-                server::Fault::Late,
-                server::Fault::Slow,
-                server::Fault::KillBefore,
-                server::Fault::KillAfter,
+                faults::Fault::CutBefore,
+                faults::Fault::CutWithin,
+                faults::Fault::CutAfter,
+                faults::Fault::Silent,
+                faults::Fault::Late,
+                faults::Fault::Slow,
+                faults::Fault::KillBefore,
+                faults::Fault::KillAfter,
             ]);
             Action::ArmRedis(fault, chance.below(16))
         }

@@ -8,8 +8,9 @@ use redis::{Connection, Value};
 use tempfile::TempDir;
 
 use crate::chance::Chance;
+use crate::registry::redis::faults::Condition;
 use crate::registry::redis::keyspace::{Command, text};
-use crate::registry::redis::server::{Condition, Server, Session};
+use crate::registry::redis::server::{Server, Session};
 use crate::trace::At;
 
 /// Scripts, and commands in each.

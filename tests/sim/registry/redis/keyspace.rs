@@ -58,9 +58,12 @@ fn number(word: &[u8]) -> u64 {
     text(word).parse().expect("muster sends numbers here")
 }
 
+/// A field and its value.
+type Field<'a> = (&'a Vec<u8>, &'a Vec<u8>);
+
 /// The fields beyond a cursor and the cursor beyond them, in an order of Redis's own: a field that is there all the
 /// while is met, whatever happens to the others.
-fn scan(hash: &Hash, cursor: u64) -> (Vec<(&Vec<u8>, &Vec<u8>)>, u64) {
+fn scan(hash: &Hash, cursor: u64) -> (Vec<Field<'_>>, u64) {
     let place = |field: &[u8]| xxh3_64(field).max(1);
     let mut beyond: Vec<_> = hash.iter().filter(|(field, _)| place(field) > cursor).collect();
     beyond.sort_unstable_by_key(|(field, _)| place(field));

@@ -10,8 +10,9 @@ use redis::Value;
 
 use crate::registry::disk::engine::{SharedDisk, hold};
 use crate::registry::mutants::Mutant;
+use crate::registry::redis::faults::{Condition, Fault};
 use crate::registry::redis::keyspace::Command;
-use crate::registry::redis::server::{Condition, Fault, Server, Session};
+use crate::registry::redis::server::{Server, Session};
 use crate::registry::redis::turns::ModelTurns;
 use crate::registry::tally::Kind;
 

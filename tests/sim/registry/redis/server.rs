@@ -10,6 +10,7 @@ use muster::persist::redis::mark::Mark;
 use redis::Value;
 
 use crate::chance::Chance;
+use crate::registry::redis::faults::{Blow, Condition, Fault};
 use crate::registry::redis::keyspace::{Command, Hash, Kept, Keyspace, error, text};
 use crate::registry::tally::Kind;
 use crate::trace::At;
@@ -28,75 +29,6 @@ const RIVAL_TERM: Duration = Duration::from_secs(10);
 
 /// What another muster writes into the lock.
 const RIVAL: &str = r#"{"owner":"another","fence":1000000,"host":"elsewhere","process":1}"#;
-
-/// A fault that waits for its question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The connection breaks before anything has arrived.
-    CutBefore,
-    /// It breaks when a part has arrived.
-    CutWithin,
-    /// It breaks when all is done and nothing is answered.
-    CutAfter,
-    /// No answer comes, and nothing is done.
-    Silent,
-    /// No answer comes in time, and all of it is done later.
-    Late,
-    /// The answer takes almost too long.
-    Slow,
-    /// The process of muster is killed before anything has arrived.
-    KillBefore,
-    /// It is killed when all is done.
-    KillAfter,
-}
-
-/// A state that lasts until it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
-    /// Nothing listens.
-    Down,
-    /// Connections are taken, and nothing is answered.
-    Deaf,
-    /// No memory for more.
-    Full,
-    /// It is a replica of something.
-    ReadOnly,
-    /// It reads its file.
-    Loading,
-    /// It drops rows when it is full.
-    Unfit,
-    /// Another muster takes the lock as soon as it is free.
-    Rival,
-}
-
-/// Something that happens to the server at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blow {
-    /// It is killed and started, and has everything.
-    Died,
-    /// It is killed and started, and its last writes are gone.
-    LostTail,
-    /// It is killed and started, and has nothing.
-    Empty,
-    /// A replica takes its place that lacks the last writes.
-    Failover,
-    /// Everything is deleted.
-    Flush,
-    /// A row is deleted.
-    RowGone,
-    /// A row is added.
-    RowTooMany,
-    /// A row is given another value.
-    RowAltered,
-    /// A table is deleted.
-    TableGone,
-    /// A table is replaced by a text.
-    TableIsText,
-    /// The seal is deleted.
-    SealGone,
-    /// The lock is deleted.
-    LockGone,
-}
 
 /// What a connection knows of itself.
 #[derive(Clone, Debug, Default)]
@@ -480,25 +412,6 @@ impl Server {
                 self.touch(lock);
                 Kind::RedisRival.count();
             }
-        }
-    }
-}
-
-impl Blow {
-    fn kind(self) -> Kind {
-        match self {
-            Blow::Died => Kind::RedisDied,
-            Blow::LostTail => Kind::RedisLostTail,
-            Blow::Empty => Kind::RedisEmpty,
-            Blow::Failover => Kind::RedisFailover,
-            Blow::Flush => Kind::RedisFlushed,
-            Blow::RowGone => Kind::RedisRowGone,
-            Blow::RowTooMany => Kind::RedisRowTooMany,
-            Blow::RowAltered => Kind::RedisRowAltered,
-            Blow::TableGone => Kind::RedisTableGone,
-            Blow::TableIsText => Kind::RedisTableIsText,
-            Blow::SealGone => Kind::RedisSealGone,
-            Blow::LockGone => Kind::RedisLockGone,
         }
     }
 }

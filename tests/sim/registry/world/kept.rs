@@ -149,7 +149,7 @@ impl World<'_> {
         }
         let index = mark.map(|mark| mark.seal.index).unwrap_or_default();
         // Those of an attempt that told Redis of its leap and then died.
-        let known = self.known.range(..=index).next_back().filter(|(at, _)| (index - *at) % INDEX_LEAP == 0);
+        let known = self.known.range(..=index).rev().find(|(at, _)| (index - *at) % INDEX_LEAP == 0);
         let has_late = self.redis.server().has_late();
         let later = self.known.range(index + 1..).filter(|_| has_late);
         let known: Vec<Catalog> =

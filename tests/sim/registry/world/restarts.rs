@@ -13,7 +13,7 @@ use crate::registry::disk::engine::Slip;
 use crate::registry::oracle::{Catalog, compare};
 use crate::registry::plan::{End, Harm, OWN_NAMES, Restart};
 use crate::registry::process::{Process, Setting};
-use crate::registry::redis::server::Blow;
+use crate::registry::redis::faults::Blow;
 use crate::registry::tally::Kind;
 
 /// Starts that are tried one after the other; every fault strikes once, so that more are never needed.
