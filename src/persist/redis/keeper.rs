@@ -78,7 +78,7 @@ impl<G: Ground> Keeper<G> {
             Some(writer) => writer,
             None => {
                 let mut link = Link::open(&self.way)?;
-                let lease = lease::take(&mut link, &mut self.claimant, false)?;
+                let lease = lease::take(&mut link, &mut self.claimant)?;
                 Writer::new(link, lease)?
             }
         };

@@ -53,12 +53,12 @@ pub struct Lease {
     pub fence: u64,
 }
 
-/// Takes the lock, or finds it in hand. At a start a lock of the same directory is inherited: its process is dead, or
-/// this one could not use the directory.
+/// Takes the lock, or finds it in hand. One of the same directory is inherited: its process is dead, or this one could
+/// not use the directory. Only if it has a higher fence than the one held last has somebody gone on with a copy.
 ///
 /// # Errors
 /// [`Kind::Fenced`] while somebody else holds it; the connection's otherwise.
-pub fn take(link: &mut Link, claimant: &mut Claimant, is_start: bool) -> Result<Lease, Trouble> {
+pub fn take(link: &mut Link, claimant: &mut Claimant) -> Result<Lease, Trouble> {
     let keys = link.keys().clone();
     for _ in 0..ATTEMPTS {
         let mut watch = one("WATCH", &keys.lock);
@@ -81,7 +81,7 @@ pub fn take(link: &mut Link, claimant: &mut Claimant, is_start: bool) -> Result<
                         fence: held.fence,
                     });
                 }
-                Some(_) if is_own && is_start => {}
+                Some(held) if is_own && (claimant.fence == 0 || held.fence < claimant.fence) => {}
                 _ => return Err(held_by(&text, Some(left_ms))),
             }
         }

@@ -206,7 +206,7 @@ fn take_lock(link: &mut Link, claimant: &mut Claimant) -> Result<lease::Lease, U
     let deadline = turns.now() + LEASE_TERM + RETAKE_MARGIN;
     let mut left_ms = None;
     loop {
-        let trouble = match lease::take(link, claimant, true) {
+        let trouble = match lease::take(link, claimant) {
             Ok(lease) => return Ok(lease),
             Err(trouble) if trouble.kind != Kind::Fenced => return Err(sorted(trouble)),
             Err(trouble) => trouble,

@@ -44,6 +44,22 @@ fn muster_killed_in_an_outage_starts_with_and_without_redis() {
 }
 
 #[test]
+fn muster_killed_and_started_before_a_redis_that_takes_nothing_refuses_no_write() {
+    let what = "started before a full Redis";
+    let mut scene = Scene::start("spool", seed());
+    scene.live(|_, _| thread::sleep(CALM));
+    scene.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    // The lock of the one that was killed still holds.
+    scene.restart_muster();
+    let met = scene.live(|_, _| thread::sleep(CALM));
+    assert!(met.refused == 0 && met.acknowledged > 0, "{what}: {met:?}");
+    scene.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    scene.wait_until_well();
+    scene.check_answers(what);
+    scene.check_redis(&scene.redis, what);
+}
+
+#[test]
 fn a_new_directory_is_filled_from_redis() {
     let mut scene = Scene::start("spool", seed());
     for round in ["directory lost", "directory lost again"] {

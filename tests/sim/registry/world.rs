@@ -88,6 +88,7 @@ impl<'a> World<'a> {
         let disk = Arc::new(Mutex::new(Disk::new(!seed)));
         ModelGround::lay_out(&disk, 0);
         let redis = Arc::new(ModelRedis::new(seed, disk.clone(), mutant));
+        redis.server().owner = ModelGround::owner(0);
         disk.lock().expect("no holder panics").lies = mutant == Some(Mutant::NeverSyncs);
         let own_name = OWN_NAMES[0];
         World {
@@ -285,7 +286,14 @@ impl<'a> World<'a> {
     /// A refusal is of the whole batch, and has a reason.
     fn judge_refusal(&mut self, error: &WriteError, expected: &[Expected], answers: &[Reply]) -> Judged {
         if !self.is_troubled {
-            return Err(format!("refused on a disk without a fault: {error}"));
+            return Err(format!("refused without a fault: {error}"));
+        }
+        let is_away = matches!(error, WriteError::Unavailable { .. });
+        if is_away
+            && self.plan.on_outage == Some(OnOutage::Spool)
+            && !self.redis.server().is_fenced(self.now())
+        {
+            return Err(format!("refused, and not spooled: {error}"));
         }
         for (expected, answer) in expected.iter().zip(answers) {
             let is_right = match answer {

@@ -49,12 +49,17 @@ impl ModelGround {
         let identity = Identity {
             format: FORMAT,
             node_id: uuid::Uuid::from_u128(number.into()),
-            created_at: format!("directory {number}"),
+            created_at: ModelGround::owner(number),
             complete: true,
         };
         disk.write(IDENTITY, 0, &encode(&identity)).expect("nothing is armed yet");
         disk.sync(IDENTITY).expect("nothing is armed yet");
         disk.sync_names().expect("nothing is armed yet");
+    }
+
+    /// What names the directory of that number.
+    pub fn owner(number: u64) -> String {
+        format!("directory {number}")
     }
 
     /// The ground as a start finds it, with the last seal that its witness remembers.

@@ -27,6 +27,9 @@ const LATE_ONE_IN: usize = 4;
 /// How long another muster's lock holds.
 const RIVAL_TERM: Duration = Duration::from_secs(10);
 
+/// How long after the end of another's lock muster may not know of it yet: a pause, and an answer that does not come.
+const FENCED_FOR: Duration = Duration::from_secs(3);
+
 /// What another muster writes into the lock.
 const RIVAL: &str = r#"{"owner":"another","fence":1000000,"host":"elsewhere","process":1}"#;
 
@@ -68,6 +71,10 @@ pub struct Server {
     pub is_noticed: bool,
     /// Transactions that were carried out.
     pub transactions: u64,
+    /// The directory whose lock is no wonder.
+    pub owner: String,
+    /// When the lock was last seen in other hands.
+    fenced: Option<At>,
     /// Something that must never happen.
     pub complaint: Option<String>,
 }
@@ -91,6 +98,8 @@ impl Server {
             is_altered: false,
             is_noticed: false,
             transactions: 0,
+            owner: String::new(),
+            fenced: None,
             complaint: None,
         }
     }
@@ -218,6 +227,11 @@ impl Server {
             Some(Kept::Text(text)) => Mark::decode(text).ok(),
             _ => None,
         }
+    }
+
+    /// Whether another's lock may keep muster from writing.
+    pub fn is_fenced(&self, now: At) -> bool {
+        self.fenced.is_some_and(|seen| now < seen + FENCED_FOR)
     }
 
     /// Whether its rows are those of its seal, as far as the seal and their number tell.
@@ -398,6 +412,10 @@ impl Server {
     /// What time alone brings about: locks that run out, and another muster that waits for one.
     fn tick(&mut self, now: At) {
         self.held.end_what_is_due(now).into_iter().for_each(|key| self.touch(key));
+        let own = format!("\"owner\":{:?}", self.owner);
+        if matches!(self.held.get(&self.keys.lock), Some(Kept::Text(it)) if !text(it).contains(&own)) {
+            self.fenced = Some(now);
+        }
         if self.is(Condition::Rival) {
             let lock = self.keys.lock.clone();
             let is_to_take = match self.held.get(&lock) {

@@ -27,6 +27,7 @@ const HEALING_MAX: Duration = Duration::from_secs(60);
 
 /// What there was before a directory was lost.
 pub struct Lost {
+    owner: String,
     files: BTreeMap<String, Vec<u8>>,
     truth: Catalog,
     doubts: Vec<Catalog>,
@@ -156,6 +157,7 @@ impl World<'_> {
             known.into_iter().chain(later).flat_map(|(_, catalogs)| catalogs).cloned().collect();
         self.lost_directories += 1;
         let lost = Lost {
+            owner: self.redis.server().owner.clone(),
             files: self.with_disk(|disk| disk.picture()),
             truth: self.truth.clone(),
             doubts: self.doubts.clone(),
@@ -167,6 +169,7 @@ impl World<'_> {
         self.truth = self.doubts.pop().unwrap_or_default();
         self.with_disk(|disk| disk.put_back(&BTreeMap::new()));
         ModelGround::lay_out(&self.disk, self.lost_directories);
+        self.redis.server().owner = ModelGround::owner(self.lost_directories);
         Some(lost)
     }
 
@@ -174,6 +177,7 @@ impl World<'_> {
     pub(super) fn find_directory(&mut self, lost: Lost) {
         self.with_disk(|disk| disk.put_back(&lost.files));
         (self.truth, self.doubts) = (lost.truth, lost.doubts);
+        self.redis.server().owner = lost.owner;
     }
 }
 
