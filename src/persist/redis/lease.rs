@@ -37,11 +37,20 @@ struct Record {
 #[derive(Clone, Debug)]
 pub struct Claimant {
     /// Names the data directory, which one process uses at a time.
-    pub owner: String,
+    owner: String,
     /// The machine, for people.
-    pub host: String,
+    host: String,
     /// The fence of the lock held last; 0 before the first.
-    pub fence: u64,
+    fence: u64,
+    /// What was put into the lock by a transaction that was not answered: it may be in hand.
+    tried: Option<String>,
+}
+
+impl Claimant {
+    /// One who has held no lock yet.
+    pub fn new(owner: String, host: String) -> Self {
+        Self { owner, host, fence: 0, tried: None }
+    }
 }
 
 /// A lock that is held.
@@ -73,26 +82,28 @@ pub fn take(link: &mut Link, claimant: &mut Claimant) -> Result<Lease, Trouble> 
         if let Some(text) = lock {
             let record: Option<Record> = serde_json::from_slice(&text).ok();
             let is_own = record.as_ref().is_some_and(|it| it.owner == claimant.owner);
+            let is_tried = claimant.tried.as_ref().is_some_and(|tried| tried.as_bytes() == text);
             match record {
-                Some(held) if is_own && held.fence == claimant.fence => {
+                Some(held) if is_tried || is_own && held.fence == claimant.fence => {
                     link.ask(&[cmd("UNWATCH")])?;
-                    return Ok(Lease {
-                        text: String::from_utf8_lossy(&text).into_owned(),
-                        fence: held.fence,
-                    });
+                    let text = String::from_utf8_lossy(&text).into_owned();
+                    (claimant.fence, claimant.tried) = (held.fence, None);
+                    return Ok(Lease { text, fence: held.fence });
                 }
                 Some(held) if is_own && (claimant.fence == 0 || held.fence < claimant.fence) => {}
                 _ => return Err(held_by(&text, Some(left_ms))),
             }
         }
         let fence = fence.unwrap_or(0).max(claimant.fence) + 1;
-        let Claimant { owner, host, .. } = claimant.clone();
+        let (owner, host) = (claimant.owner.clone(), claimant.host.clone());
         let record = Record { owner, fence, host, process: std::process::id() };
         let text = serde_json::to_string(&record).expect("a struct of texts and numbers always encodes");
         let (mut set_fence, mut set_lock) = (one("SET", &keys.fence), one("SET", &keys.lock));
         set_fence.arg(fence);
         set_lock.arg(&text).arg("PX").arg(LEASE_TERM.as_millis() as u64);
+        claimant.tried = Some(text.clone());
         let answers = link.ask(&[cmd("MULTI"), set_fence, set_lock, cmd("EXEC")])?;
+        claimant.tried = None;
         if let Some(Value::ServerError(error)) = answers.iter().find(|it| matches!(it, Value::ServerError(_)))
         {
             return Err(Trouble::refused(error));

@@ -88,7 +88,7 @@ impl<G: Ground + 'static> RedisStore<G> {
         let way = Way { lines: lines.clone(), turns: turns.clone(), keys, patience: settings.timeout };
         // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
         let owner = local.identity().created_at.clone();
-        let mut claimant = Claimant { owner, host: host.to_owned(), fence: 0 };
+        let mut claimant = Claimant::new(owner, host.to_owned());
         let unfit = |detail: String| StoreError::Unfit { place: settings.to_string(), detail };
         let standing = standing(&local, note)?;
         let is_new = standing.seal.sequence == 0 || note.is_filling;

@@ -152,7 +152,7 @@ impl<'a> World<'a> {
             Action::Restart(restart) => self.restart(restart)?,
             Action::ArmRedis(fault, questions) => self.redis.server().arm(*fault, *questions),
             Action::SetRedis(condition, lasts) => self.redis.server().set(self.now(), *condition, *lasts),
-            Action::StrikeRedis(blow) => self.redis.server().suffer(*blow),
+            Action::StrikeRedis(blow) => self.redis.server().suffer(self.now(), *blow),
             Action::HealRedis => self.heal_redis()?,
             Action::Stall(time) => self.stall(*time),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use muster::persist::change::Table;
 use muster::persist::redis::keys::Keys;
+use muster::persist::redis::lease::LEASE_TERM;
 use muster::persist::redis::mark::Mark;
 use redis::Value;
 
@@ -73,8 +74,8 @@ pub struct Server {
     pub transactions: u64,
     /// The directory whose lock is no wonder.
     pub owner: String,
-    /// When the lock was last seen in other hands.
-    fenced: Option<At>,
+    /// Until when another's lock may keep muster from writing.
+    fenced_until: At,
     /// Something that must never happen.
     pub complaint: Option<String>,
 }
@@ -99,7 +100,7 @@ impl Server {
             is_noticed: false,
             transactions: 0,
             owner: String::new(),
-            fenced: None,
+            fenced_until: At::ZERO,
             complaint: None,
         }
     }
@@ -148,7 +149,7 @@ impl Server {
     }
 
     /// Something happens to it.
-    pub fn suffer(&mut self, blow: Blow) {
+    pub fn suffer(&mut self, now: At, blow: Blow) {
         self.is_troubled = true;
         let before = self.held.clone();
         match blow {
@@ -158,7 +159,12 @@ impl Server {
                 let (earlier, is_altered) = self.past.get(back).cloned().unwrap_or_default();
                 self.past.truncate(back);
                 (self.has_gone_back, self.is_altered) = (true, is_altered);
+                let fence_before = self.fence();
                 self.restart(earlier);
+                if self.fence() > fence_before {
+                    // Fences were lost and have come back: whoever holds the lock looks like a copy that has gone on.
+                    self.fenced_until = now + LEASE_TERM + FENCED_FOR;
+                }
             }
             Blow::Empty => self.restart(Keyspace::default()),
             Blow::Flush => self.held = Keyspace::default(),
@@ -205,6 +211,17 @@ impl Server {
         self.keys.of(table).to_owned()
     }
 
+    /// The number of the lock.
+    fn fence(&self) -> u64 {
+        match self.held.get(&self.keys.lock) {
+            Some(Kept::Text(text)) => serde_json::from_slice::<serde_json::Value>(text)
+                .ok()
+                .and_then(|lock| lock["fence"].as_u64())
+                .unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
     fn hash(&self, key: &str) -> Hash {
         match self.held.get(key) {
             Some(Kept::Hash(hash)) => Hash::clone(hash),
@@ -231,7 +248,7 @@ impl Server {
 
     /// Whether another's lock may keep muster from writing.
     pub fn is_fenced(&self, now: At) -> bool {
-        self.fenced.is_some_and(|seen| now < seen + FENCED_FOR)
+        now < self.fenced_until
     }
 
     /// Whether its rows are those of its seal, as far as the seal and their number tell.
@@ -414,7 +431,7 @@ impl Server {
         self.held.end_what_is_due(now).into_iter().for_each(|key| self.touch(key));
         let own = format!("\"owner\":{:?}", self.owner);
         if matches!(self.held.get(&self.keys.lock), Some(Kept::Text(it)) if !text(it).contains(&own)) {
-            self.fenced = Some(now);
+            self.fenced_until = now + FENCED_FOR;
         }
         if self.is(Condition::Rival) {
             let lock = self.keys.lock.clone();

@@ -155,7 +155,7 @@ impl World<'_> {
         }
         if is_open && was_well {
             // As the refusal says: this directory is the newest.
-            self.redis.server().suffer(Blow::Flush);
+            self.redis.server().suffer(self.now(), Blow::Flush);
         }
         self.with_disk(|disk| disk.is_full = false);
         self.redis.server().heal(self.now());
