@@ -451,3 +451,22 @@ fn a_full_disk_refuses_and_recovers_without_a_restart() {
     drop(store);
     assert_eq!(load(&mut open(&data).unwrap()).unwrap().1, history(index + 1));
 }
+
+#[test]
+fn a_store_that_is_given_up_before_it_is_proved_leaves_every_file_as_it_was() {
+    let _guard = PROCESSES.read();
+    let scratch = scratch();
+    let path = scratch.path().join("data");
+    commit_all(&mut open(&path).unwrap(), 1..=9);
+    // The newest batch is torn, which the engine mends in place when it opens.
+    let is_journal = |path: &PathBuf| path.extension().is_some_and(|it| it == "jnl");
+    let journal = files(&path.join(ROWS)).into_keys().rfind(is_journal).unwrap();
+    let bytes = fs::read(&journal).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    fs::write(&journal, &bytes[..end - 8]).unwrap();
+    let found = files(&path);
+    let store = open(&path).unwrap();
+    assert_ne!(files(&path.join(ROWS)).get(&journal), found.get(&journal), "the engine has changed it");
+    drop(store);
+    assert_eq!(files(&path), found);
+}
