@@ -12,7 +12,7 @@ use super::lease::{self, Claimant, RENEWAL};
 use super::link::{Link, Way, Writer, row_commands};
 use super::mark::{Mark, Note};
 use super::reconcile::{Local, reconcile};
-use super::shared::{Phase, Shared, Work};
+use super::shared::{Shared, Work};
 use super::trouble::{Kind, Trouble};
 use crate::persist::embedded::ground::Ground;
 use crate::telemetry::histogram::Histogram;
@@ -85,8 +85,7 @@ impl<G: Ground> Keeper<G> {
         self.meet(&mut writer)?;
         loop {
             // One that has everything and was slow counts as well with its next quick answer, so it is soon asked.
-            let is_well = self.shared.phase() == Phase::Well;
-            match self.shared.next(if is_well { RENEWAL } else { PAUSE_MAX }) {
+            match self.shared.next(RENEWAL, PAUSE_MAX) {
                 Work::Write(run) => self.write(&mut writer, &run)?,
                 Work::Compare => self.compare(&mut writer)?,
                 Work::Renew => {

@@ -35,13 +35,12 @@ use std::time::Duration;
 
 use self::keeper::Keeper;
 use self::line::Lines;
-use self::link::Writer;
+use self::link::{Way, Writer};
 use self::mark::NOTE_KEY;
 use self::reconcile::Local;
 use self::settings::{OnOutage, Settings};
 use self::shared::{Phase, Shared, Standing};
 use self::trouble::Trouble;
-use self::turns::Turns;
 use crate::persist::change::{Batch, Table};
 use crate::persist::embedded::ground::{DirectoryGround, Ground};
 use crate::persist::error::StoreError;
@@ -55,8 +54,7 @@ const END_WAIT_MAX: Duration = Duration::from_secs(2);
 pub struct RedisStore<G: Ground = DirectoryGround> {
     local: Local<G>,
     shared: Arc<Shared>,
-    lines: Arc<dyn Lines>,
-    turns: Arc<dyn Turns>,
+    way: Way,
     settings: Settings,
     path: PathBuf,
     node_id: uuid::Uuid,
@@ -72,7 +70,7 @@ impl<G: Ground + 'static> RedisStore<G> {
 
     /// For those who show how Redis is, and end it.
     pub fn handle(&self) -> Handle {
-        Handle { shared: self.shared.clone(), lines: self.lines.clone() }
+        Handle { shared: self.shared.clone(), lines: self.way.lines.clone() }
     }
 
     /// Acknowledges from the local disk; waits for Redis as well while that is well.
@@ -120,7 +118,7 @@ impl<G: Ground + 'static> Store for RedisStore<G> {
             if is_note { Ok(()) } else { row(table, key, value) }
         })?;
         if let Some((keeper, writer)) = self.keeper.take() {
-            let started = self.turns.start(Box::new(move || keeper.run(writer)));
+            let started = self.way.turns.start(Box::new(move || keeper.run(writer)));
             started.map_err(StoreError::io(&self.path, "start a thread for"))?;
             if self.settings.on_outage == OnOutage::Reject {
                 self.shared.wait_until_settled();

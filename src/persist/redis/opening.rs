@@ -85,7 +85,7 @@ impl<G: Ground + 'static> RedisStore<G> {
         let path = local.path().to_path_buf();
         let mut note = read_note(&local)?;
         let keys = Keys::new(&settings.prefix);
-        let way = Way { lines: lines.clone(), turns: turns.clone(), keys, patience: settings.timeout };
+        let way = Way { lines, turns, keys, patience: settings.timeout };
         // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
         let owner = local.identity().created_at.clone();
         let mut claimant = Claimant::new(owner, host.to_owned());
@@ -121,7 +121,7 @@ impl<G: Ground + 'static> RedisStore<G> {
             OnOutage::Spool => "kept in the spool",
             OnOutage::Reject => "refused",
         };
-        let shared = Shared::new(settings.to_string(), fate, local.sealed()?, phase, turns.clone());
+        let shared = Shared::new(settings.to_string(), fate, local.sealed()?, phase, way.turns.clone());
         let shared = Arc::new(shared);
         let node_id = local.identity().node_id;
         let local = Arc::new(Mutex::new(local));
@@ -134,11 +134,11 @@ impl<G: Ground + 'static> RedisStore<G> {
             run_id: None,
             latency,
             whole_from: 0,
-            looked: turns.now(),
-            way,
+            looked: way.turns.now(),
+            way: way.clone(),
         };
         let keeper = Some((keeper, writer));
-        Ok(Self { local, shared, lines, turns, settings, path, node_id, keeper })
+        Ok(Self { local, shared, way, settings, path, node_id, keeper })
     }
 }
 

@@ -170,10 +170,11 @@ impl Shared {
 
     // For the store's thread.
 
-    /// Waits for something to do, for `patience` at most.
-    pub fn next(&self, patience: Duration) -> Work {
-        let deadline = self.turns.now() + patience;
+    /// Waits for something to do: for `when_well` at most, or for `otherwise` while Redis is not well.
+    pub fn next(&self, when_well: Duration, otherwise: Duration) -> Work {
         let mut state = self.state.lock();
+        let patience = if state.phase == Phase::Well { when_well } else { otherwise };
+        let deadline = self.turns.now() + patience;
         loop {
             if state.is_ending && (state.backlog.is_empty() || state.phase != Phase::Well) {
                 return Work::End;

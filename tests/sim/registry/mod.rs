@@ -35,7 +35,6 @@ const STRIKES_MIN: u64 = 10;
 /// Where rows are kept, and what can go wrong there.
 trait Ground {
     const NAME: &'static str;
-    const SEEDS: u64;
     const MUTANTS: &'static [Mutant];
     /// Faults, each of which has to strike.
     const KINDS: &'static [Kind];
@@ -48,7 +47,7 @@ struct Lives<G>(PhantomData<G>);
 
 impl<G: Ground> Simulation for Lives<G> {
     const NAME: &'static str = G::NAME;
-    const SEEDS: u64 = G::SEEDS;
+    const SEEDS: u64 = 1_000;
     const SEEDS_PER_MUTANT: u64 = 300;
     const MUTANTS: &'static [Mutant] = G::MUTANTS;
 

@@ -10,7 +10,6 @@ struct OnDisk;
 
 impl Ground for OnDisk {
     const NAME: &'static str = "registry::on_disk";
-    const SEEDS: u64 = 1_000;
     const MUTANTS: &'static [Mutant] = Mutant::OF_DISK;
     const KINDS: &'static [Kind] = Kind::OF_DISK;
 

@@ -30,7 +30,7 @@ use crate::registry::disk::ground::ModelGround;
 use crate::registry::mutants::Mutant;
 use crate::registry::redis::line::{ModelLines, ModelRedis};
 use crate::registry::redis::server::PREFIX;
-use crate::registry::redis::turns::Shared;
+use crate::registry::redis::turns::{ModelTurns, Shared};
 use crate::registry::spoiled::Spoiled;
 
 /// Watchers at a time: more than there ever are.
@@ -90,7 +90,7 @@ impl Process {
                 let latency = Histogram::new(&[]);
                 let store =
                     RedisStore::on(store, lines, Arc::new(turns), settings(on_outage), "here", latency)?;
-                let attached = Attached { handle: store.handle(), redis: redis.clone() };
+                let attached = Attached { handle: store.handle(), turns: redis.turns.clone() };
                 (Box::new(store) as Box<dyn Store>, Some(attached))
             }
         };
@@ -156,14 +156,14 @@ impl Process {
 /// The store's own thread, which ends with the process, whatever it is about.
 struct Attached {
     handle: Handle,
-    redis: Arc<ModelRedis>,
+    turns: Arc<ModelTurns>,
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        self.redis.turns.cut_off();
+        self.turns.cut_off();
         self.handle.end();
-        self.redis.turns.bury();
+        self.turns.bury();
     }
 }
 

@@ -10,7 +10,6 @@ struct WithRedis;
 
 impl Ground for WithRedis {
     const NAME: &'static str = "registry::with_redis";
-    const SEEDS: u64 = 1_000;
     const MUTANTS: &'static [Mutant] = Mutant::OF_REDIS;
     const KINDS: &'static [Kind] = Kind::OF_REDIS;
 

@@ -163,6 +163,14 @@ impl Keyspace {
         self.keys.get(key).map(|held| &held.value)
     }
 
+    /// The text under a key, if it is one.
+    pub fn text(&self, key: &str) -> Option<&[u8]> {
+        match self.get(key) {
+            Some(Kept::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Puts a hash in place; one without fields is no key.
     pub fn put(&mut self, key: &str, hash: Hash) {
         if hash.is_empty() {

@@ -54,6 +54,12 @@ impl ModelRedis {
         if self.is_cut_off() { Err(broken()) } else { Ok(()) }
     }
 
+    /// An answer is waited for in vain.
+    fn stay_silent(&self, patience: Duration) -> Trouble {
+        self.turns.take(patience);
+        Trouble::new(TroubleKind::Slow, "it does not answer in time")
+    }
+
     fn kill(&self) -> Trouble {
         let mut disk = hold(&self.disk);
         disk.is_dead = true;
@@ -64,10 +70,6 @@ impl ModelRedis {
 
 fn broken() -> Trouble {
     Trouble::new(TroubleKind::Unreachable, "the connection is broken")
-}
-
-fn silent() -> Trouble {
-    Trouble::new(TroubleKind::Slow, "it does not answer in time")
 }
 
 /// The way to a server, for one process.
@@ -111,8 +113,7 @@ impl ModelLine {
         if redis.server().is(Condition::Deaf) {
             Kind::RedisDeaf.count();
             redis.server().delay(&self.session, &commands);
-            redis.turns.take(patience);
-            return Err(silent());
+            return Err(redis.stay_silent(patience));
         }
         let struck = redis.server().struck();
         match struck {
@@ -132,13 +133,11 @@ impl ModelLine {
             }
             Some(Fault::Silent) => {
                 Kind::RedisSilent.count();
-                redis.turns.take(patience);
-                return Err(silent());
+                return Err(redis.stay_silent(patience));
             }
             Some(Fault::Late) => {
                 redis.server().delay(&self.session, &commands);
-                redis.turns.take(patience);
-                return Err(silent());
+                return Err(redis.stay_silent(patience));
             }
             Some(Fault::Slow) => {
                 Kind::RedisSlow.count();

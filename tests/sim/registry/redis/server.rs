@@ -1,7 +1,7 @@
 //! A Redis that dies anywhere: it loses its connections, its tail or everything, is full, read-only, loading, deaf or
 //! slow, is replaced by a replica that lags, and is meddled with by a person and by another muster.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use muster::persist::change::Table;
@@ -24,9 +24,6 @@ const PAST_MAX: usize = 12;
 
 /// Questions of others, of which one lets through what is late.
 const LATE_ONE_IN: usize = 4;
-
-/// How long another muster's lock holds.
-const RIVAL_TERM: Duration = Duration::from_secs(10);
 
 /// How long after the end of another's lock muster may not know of it yet: a pause, and an answer that does not come.
 const FENCED_FOR: Duration = Duration::from_secs(3);
@@ -58,7 +55,7 @@ pub struct Server {
     run_id: u64,
     /// Earlier states, and whether somebody had altered them.
     past: VecDeque<(Keyspace, bool)>,
-    conditions: BTreeMap<Condition, bool>,
+    conditions: BTreeSet<Condition>,
     armed: Option<(Fault, usize)>,
     /// What was asked and is done later.
     late: Vec<(Session, Vec<Command>)>,
@@ -91,7 +88,7 @@ impl Server {
             life: 1,
             run_id: 1,
             past: VecDeque::new(),
-            conditions: BTreeMap::new(),
+            conditions: BTreeSet::new(),
             armed: None,
             late: Vec::new(),
             is_troubled: false,
@@ -107,23 +104,21 @@ impl Server {
 
     /// Whether a condition lasts.
     pub fn is(&self, condition: Condition) -> bool {
-        self.conditions.get(&condition).copied().unwrap_or(false)
+        self.conditions.contains(&condition)
     }
 
     /// A condition begins or ends.
     pub fn set(&mut self, now: At, condition: Condition, lasts: bool) {
-        self.conditions.insert(condition, lasts);
+        if lasts {
+            self.conditions.insert(condition);
+        } else {
+            self.conditions.remove(&condition);
+        }
         self.is_troubled |= lasts;
         match (condition, lasts) {
             (Condition::Down, true) => self.life += 1,
-            (Condition::Rival, false) => {
-                let is_rivals =
-                    matches!(self.held.get(&self.keys.lock), Some(Kept::Text(it)) if it == RIVAL.as_bytes());
-                if is_rivals {
-                    self.held.remove(&self.keys.lock.clone());
-                    self.touch(self.keys.lock.clone());
-                }
-            }
+            (Condition::Rival, false) if self.is_rivals() => self.remove(self.keys.lock.clone()),
+            (Condition::Rival, false) => {}
             _ => self.tick(now),
         }
     }
@@ -135,15 +130,14 @@ impl Server {
 
     /// Everything is well from now on; only what was lost is lost.
     pub fn heal(&mut self, now: At) {
-        for condition in self.conditions.clone().into_keys() {
+        for condition in self.conditions.clone() {
             self.set(now, condition, false);
         }
         (self.armed, self.is_troubled) = (None, false);
         for table in Table::ALL {
             let key = self.keys.of(table).to_owned();
-            if matches!(self.held.get(&key), Some(Kept::Text(_))) {
-                self.held.remove(&key);
-                self.touch(key);
+            if self.held.text(&key).is_some() {
+                self.remove(key);
             }
         }
     }
@@ -213,13 +207,14 @@ impl Server {
 
     /// The number of the lock.
     fn fence(&self) -> u64 {
-        match self.held.get(&self.keys.lock) {
-            Some(Kept::Text(text)) => serde_json::from_slice::<serde_json::Value>(text)
-                .ok()
-                .and_then(|lock| lock["fence"].as_u64())
-                .unwrap_or_default(),
-            _ => 0,
-        }
+        let lock = self.held.text(&self.keys.lock).unwrap_or_default();
+        let lock: serde_json::Value = serde_json::from_slice(lock).unwrap_or_default();
+        lock["fence"].as_u64().unwrap_or_default()
+    }
+
+    /// Whether another muster has the lock.
+    fn is_rivals(&self) -> bool {
+        self.held.text(&self.keys.lock) == Some(RIVAL.as_bytes())
     }
 
     fn hash(&self, key: &str) -> Hash {
@@ -240,10 +235,7 @@ impl Server {
 
     /// The seal of the rows.
     pub fn mark(&self) -> Option<Mark> {
-        match self.held.get(&self.keys.seal) {
-            Some(Kept::Text(text)) => Mark::decode(text).ok(),
-            _ => None,
-        }
+        self.held.text(&self.keys.seal).and_then(|text| Mark::decode(text).ok())
     }
 
     /// Whether another's lock may keep muster from writing.
@@ -324,7 +316,7 @@ impl Server {
             }
             "EXEC" => return self.execute(now, session),
             "WATCH" => {
-                let of = |key: &Vec<u8>| (text(key), self.touches.get(&text(key)).copied().unwrap_or(0));
+                let of = |key: &Vec<u8>| (text(key), self.touches(&text(key)));
                 session.watched.extend(command[1..].iter().map(of));
                 return Value::Okay;
             }
@@ -353,9 +345,7 @@ impl Server {
         if std::mem::take(&mut session.is_queue_spoilt) {
             return error("EXECABORT Transaction discarded because of previous errors.");
         }
-        let is_touched =
-            |(key, touches): &(String, u64)| self.touches.get(key).copied().unwrap_or(0) != *touches;
-        if watched.iter().any(is_touched) {
+        if watched.iter().any(|(key, touches)| self.touches(key) != *touches) {
             return Value::Nil;
         }
         self.judge(&queue);
@@ -370,8 +360,7 @@ impl Server {
     /// Rows must not be written while another has the lock.
     fn judge(&mut self, queue: &[Command]) {
         let is_of_rows = |command: &Command| matches!(command[0].as_slice(), b"HSET" | b"HDEL");
-        let lock = self.held.get(&self.keys.lock);
-        if queue.iter().any(is_of_rows) && matches!(lock, Some(Kept::Text(it)) if it == RIVAL.as_bytes()) {
+        if queue.iter().any(is_of_rows) && self.is_rivals() {
             self.complaint = Some("rows are written while another muster has the lock".into());
         }
     }
@@ -385,6 +374,16 @@ impl Server {
 
     fn touch(&mut self, key: String) {
         *self.touches.entry(key).or_default() += 1;
+    }
+
+    /// How often a key was touched.
+    fn touches(&self, key: &str) -> u64 {
+        self.touches.get(key).copied().unwrap_or_default()
+    }
+
+    fn remove(&mut self, key: String) {
+        self.held.remove(&key);
+        self.touch(key);
     }
 
     /// Why a command is not taken, if it is not.
@@ -430,18 +429,13 @@ impl Server {
     fn tick(&mut self, now: At) {
         self.held.end_what_is_due(now).into_iter().for_each(|key| self.touch(key));
         let own = format!("\"owner\":{:?}", self.owner);
-        if matches!(self.held.get(&self.keys.lock), Some(Kept::Text(it)) if !text(it).contains(&own)) {
+        if self.held.text(&self.keys.lock).is_some_and(|lock| !text(lock).contains(&own)) {
             self.fenced_until = now + FENCED_FOR;
         }
         if self.is(Condition::Rival) {
             let lock = self.keys.lock.clone();
-            let is_to_take = match self.held.get(&lock) {
-                None => true,
-                Some(Kept::Text(it)) => it == RIVAL.as_bytes(),
-                Some(_) => false,
-            };
-            if is_to_take {
-                let term = RIVAL_TERM.as_millis().to_string();
+            if self.held.get(&lock).is_none() || self.is_rivals() {
+                let term = LEASE_TERM.as_millis().to_string();
                 let words: [&[u8]; 5] = [b"SET", lock.as_bytes(), RIVAL.as_bytes(), b"PX", term.as_bytes()];
                 self.held.carry_out(now, &words.map(<[u8]>::to_vec), &mut Vec::new());
                 self.touch(lock);

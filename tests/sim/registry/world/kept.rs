@@ -136,28 +136,27 @@ impl World<'_> {
 
     /// The directory is lost. What the next one is filled with is what Redis holds, if it holds something.
     pub(super) fn lose_directory(&mut self) -> Option<Lost> {
-        let (mark, is_in_redis) = {
-            let server = self.redis.server();
-            if server.mark().is_none() && server.rows().is_empty() {
-                return None;
-            }
-            (server.mark(), server.is_whole() && !server.has_late())
-        };
+        let server = self.redis.server();
+        let (mark, has_late, has_gone_back) = (server.mark(), server.has_late(), server.has_gone_back);
+        if mark.is_none() && server.rows().is_empty() {
+            return None;
+        }
+        let (is_in_redis, owner) = (server.is_whole() && !has_late, server.owner.clone());
+        drop(server);
         Kind::DirectoryLost.count();
-        if self.redis.server().has_gone_back {
+        if has_gone_back {
             // Both have lost something: nobody remembers how far the index was.
             self.watchers = Watchers::new(&WATCHED, self.mutant);
         }
         let index = mark.map(|mark| mark.seal.index).unwrap_or_default();
         // Those of an attempt that told Redis of its leap and then died.
         let known = self.known.range(..=index).rev().find(|(at, _)| (index - *at) % INDEX_LEAP == 0);
-        let has_late = self.redis.server().has_late();
         let later = self.known.range(index + 1..).filter(|_| has_late);
         let known: Vec<Catalog> =
             known.into_iter().chain(later).flat_map(|(_, catalogs)| catalogs).cloned().collect();
         self.lost_directories += 1;
         let lost = Lost {
-            owner: self.redis.server().owner.clone(),
+            owner,
             files: self.with_disk(|disk| disk.picture()),
             truth: self.truth.clone(),
             doubts: self.doubts.clone(),

@@ -134,18 +134,19 @@ impl World<'_> {
         // Redis has a batch more, which was refused, and rows less: nobody can tell whether it is to be trusted.
         let is_open = trouble.lost.is_none() && !self.doubts.is_empty() && !self.redis.server().is_whole();
         let is_harmed = trouble.copy.is_some() || trouble.slip.is_some() || is_lost || is_open;
-        if !(is_harmed || has_struck || is_full || !was_well) {
+        let has_reason = is_harmed || has_struck || is_full || !was_well;
+        if !has_reason {
             return Err(format!("a start is refused for no reason: {error}"));
         }
         if matches!(error, StoreError::Damaged { .. }) && !has_struck {
             self.judge_untouched(&before)?;
         }
         // First whatever struck this start is over, and then there is only the damage itself.
-        if !has_struck && let Some(copy) = trouble.copy.take() {
-            self.with_disk(|disk| disk.put_back(&copy));
-        }
         if !has_struck {
             trouble.slip = None;
+            if let Some(copy) = trouble.copy.take() {
+                self.with_disk(|disk| disk.put_back(&copy));
+            }
         }
         if is_lost
             && was_well
@@ -179,7 +180,7 @@ impl World<'_> {
             catalog
         };
         let index = process.index_at_start;
-        let possible: Vec<Catalog> = [self.truth.clone()]
+        let mut possible: Vec<Catalog> = [self.truth.clone()]
             .into_iter()
             .chain(self.doubts.drain(..))
             // Taken from Redis before it was renamed, or after.
@@ -197,7 +198,6 @@ impl World<'_> {
         if found > 0 {
             self.note(|| "  the batch whose end nobody knew is there".into());
         }
-        let mut possible = possible;
         self.truth = possible.swap_remove(found);
         if self.plan.on_outage == Some(OnOutage::Reject) {
             // Redis may hold what was refused, and take it into a later start, until it is well again.
