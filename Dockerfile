@@ -6,10 +6,13 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     cargo build --release --locked --bin muster \
     && mkdir -p out/data \
     && cp "${CARGO_TARGET_DIR:-target}/release/muster" out/muster \
-    && strip out/muster
+    && strip out/muster \
+    && cp /etc/ssl/certs/ca-certificates.crt out/ca-certificates.crt
 
 FROM debian:bookworm-slim
 COPY --from=build /src/out/muster /usr/local/bin/muster
+# Whom HTTPS checks, webhooks and a Redis behind TLS trust; the base image has none.
+COPY --from=build /src/out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build --chown=65532:65532 /src/out/data /data
 ENV MUSTER_HTTP_ADDR=0.0.0.0:8500
 ENV MUSTER_DATA_DIR=/data

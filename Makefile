@@ -2,24 +2,24 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 
-HTTP_ADDR ?= 127.0.0.1:8500
-DATA_DIR ?= ./muster-data
+MUSTER_HTTP_ADDR ?= 127.0.0.1:8500
+MUSTER_DATA_DIR ?= ./muster-data
 
 SEEDS ?= 1000000
 
-.PHONY: help run dev test sim check fmt build bench loadtest instructions faults image image-check start stop smoke seed
+.PHONY: help run dev test long sim check fmt build bench loadtest instructions faults image image-check start stop smoke seed
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build a release and serve on :8500 with the embedded store, until Ctrl-C
-	@echo "muster listens on http://$(HTTP_ADDR) and keeps its registry in $(DATA_DIR). Try in another terminal:"
-	@echo "  curl -X PUT -d '{\"Name\":\"web\",\"Port\":8080}' http://$(HTTP_ADDR)/v1/agent/service/register"
-	@echo "  curl http://$(HTTP_ADDR)/v1/health/service/web"
-	@exec "$${CARGO_TARGET_DIR:-target}/release/muster" agent --http-addr $(HTTP_ADDR) --data-dir $(DATA_DIR)
+	@echo "muster listens on http://$(MUSTER_HTTP_ADDR) and keeps its registry in $(MUSTER_DATA_DIR). Try in another terminal:"
+	@echo "  curl -X PUT -d '{\"Name\":\"web\",\"Port\":8080}' http://$(MUSTER_HTTP_ADDR)/v1/agent/service/register"
+	@echo "  curl http://$(MUSTER_HTTP_ADDR)/v1/health/service/web"
+	@exec "$${CARGO_TARGET_DIR:-target}/release/muster" agent --http-addr $(MUSTER_HTTP_ADDR) --data-dir $(MUSTER_DATA_DIR)
 
 dev: ## Serve a debug build from memory, logging much
-	cargo run -- agent --dev --http-addr $(HTTP_ADDR)
+	cargo run -- agent --dev --http-addr $(MUSTER_HTTP_ADDR)
 
 build: ## Build the release binary
 	cargo build --release
@@ -31,9 +31,19 @@ test: ## Install what the tests need, then formatting, lints and every test; end
 sim: ## Live long simulations, of the health engine and of the registry: make sim SEEDS=1000000
 	SEEDS=$(SEEDS) cargo test --release --test sim
 
-check: ## Formatting and lints only
+long: build ## Every test that has a long form, in it: attacks, kills, faults, simulations (an hour)
+	MUSTER_ATTACK=long cargo test --release --test it -- --nocapture --test-threads=1 attack::
+	MUSTER_KILLS=1000 MUSTER_TAKEOVERS=100 MUSTER_FAULTS=all cargo test --release --test it -- --nocapture \
+	  restart::kills:: disk::boundaries:: takeover::
+	@scripts/faults
+	SEEDS=$(SEEDS) cargo test --release --test sim
+
+check: ## Formatting, lints, documentation, links, layers and the rules for dependencies only
 	cargo fmt --all --check
+	@scripts/deny
 	cargo clippy --workspace --all-targets -- -D warnings
+	@scripts/docs
+	cargo test --test tidy
 
 fmt: ## Format the sources
 	cargo fmt --all

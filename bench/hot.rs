@@ -31,7 +31,7 @@ const INSTANCES: usize = 20;
 const FILTER: &str = r#"Service.Meta.zone == "a" and "primary" in Service.Tags"#;
 
 fn agent() -> AgentNode {
-    AgentNode { name: "one".into() }
+    AgentNode { name: "one".into(), datacenter: "dc1".into() }
 }
 
 fn registration(instance: usize, change: u64) -> Command {

@@ -2,8 +2,9 @@
 //!
 //! Starts the built muster and, in this process, targets on loopback that answer every path at once: 100 ports, so that
 //! a hundred checks share one target and no two checks are identical. Each check has an interval of 10 s. Measured is
-//! muster's own processor time, how late its probes begin, and its memory, with connections kept and without; then the
-//! same with 500 targets more that accept connections and never answer. Everything that is started is ended.
+//! muster's own processor time, how late its probes begin, and its memory, with a connection to each address held and
+//! without; then the same with 500 targets more that accept connections and never answer. Everything that is started
+//! is ended.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -35,7 +36,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|");
     for (name, arguments) in
-        [("connections kept", &[][..]), ("no connections kept", &["--watch-connections=false"])]
+        [("connections held", &[][..]), ("no connections held", &["--watch-connections=false"])]
     {
         let mut muster = Muster::start(arguments);
         let empty_bytes = muster.resident_bytes();

@@ -1,30 +1,34 @@
 //! The `muster` program: what was typed, who does it, and how it ended.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use muster::cli::command::{self, Action, Exit};
-use muster::server;
+use muster::server::{self, Start};
+use muster::sys::output;
 
 fn main() -> ExitCode {
+    output::outlive_file_size_limit();
     let lossless = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     match command::run(std::env::args_os(), std::env::vars_os().filter_map(lossless).collect()) {
-        Action::Serve(config) => match server::run(*config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("muster: {error}");
-                ExitCode::FAILURE
+        Action::Serve { config, takes_over } => {
+            let start = if takes_over { Start::Takeover } else { Start::Alone };
+            match server::run(*config, start) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    output::complain(&format!("muster: {error}"));
+                    ExitCode::FAILURE
+                }
             }
-        },
+        }
         Action::End { exit: Exit::Success, message } => {
-            // A reader that has seen enough, such as `head`, is no failure.
-            let _ = writeln!(std::io::stdout(), "{message}");
-            ExitCode::SUCCESS
+            let Err(error) = output::say(&message) else { return ExitCode::SUCCESS };
+            output::complain(&format!("muster: what was asked for could not be written: {error}"));
+            ExitCode::FAILURE
         }
         Action::End { exit, message } => {
-            eprintln!("{message}");
+            output::complain(&message);
             ExitCode::from(exit as u8)
         }
     }

@@ -1,13 +1,18 @@
 //! The agent: config -> recover -> bind -> serve -> drain. The only file that sees every part.
 
+mod debug_config;
+mod definitions;
 pub mod error;
 mod exposed;
+mod reloading;
+mod sockets;
 mod store;
+mod successor;
+mod takeover;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,18 +21,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
+use crate::api::snapshot::Spooling;
 use crate::api::{Api, Host, StoreFacts, cache, warm};
 use crate::catalog::panic;
-use crate::catalog::state::Bounds;
-use crate::config;
-use crate::config::definitions::{Definition, DefinitionKind};
-use crate::config::load;
-use crate::config::reload::Reload;
+use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
-use crate::config::validated::{Config, LogFormat, StoreKind};
+use crate::config::validated::{Config, LogFormat};
 use crate::health::{self, Health};
-use crate::http::{ListenAddress, Server, ServerConfig};
-use crate::model::{Command, ExistingChecks, Registration};
+use crate::http::{Door, DoorRules, ListenAddress, Server, ServerConfig};
 use crate::notify::follower::Intake;
 use crate::notify::{self, Notifier};
 use crate::probe::{self, Prober, TargetRules};
@@ -35,70 +36,124 @@ use crate::registry::asked::Asked;
 use crate::registry::checking::lanes;
 use crate::registry::own_node::OwnNode;
 use crate::registry::snapshot::schedule::{self, Schedule};
+use crate::registry::snapshot::vet::Terms;
 use crate::registry::write;
 use crate::registry::{Parts, Registry};
-use crate::server::error::ServerError;
+use crate::server::error::{ServerError, log_lines};
 use crate::server::exposed::expose;
+use crate::server::reloading::Wishes;
+use crate::server::successor::Predecessor;
+use crate::server::takeover::Incumbent;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::signals::{self, Signal};
-use crate::sys::{limits, runtime};
+use crate::sys::supervision::Fault;
+use crate::sys::{budget, host, limits, runtime, supervision, systemd};
 use crate::telemetry::families;
 use crate::telemetry::line::Format;
 use crate::telemetry::logging::{self, Logging};
 use crate::telemetry::metrics::Metrics;
-use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Scripts, definitions};
 
 /// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
+
+/// How an agent starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// As the only one on its data directory.
+    Alone,
+    /// In the place of the agent that runs on its data directory, if one does.
+    Takeover,
+}
+
+/// The part of all memory that kept answers may take at most, whatever is configured, as one over this.
+const CACHE_PART: u64 = 8;
 
 /// Runs the agent until it is asked to end.
 ///
 /// # Errors
 /// Whatever keeps it from starting; nothing is served then.
-pub fn run(config: Config) -> Result<(), ServerError> {
+pub fn run(config: Config, start: Start) -> Result<(), ServerError> {
+    let of_supervisor = systemd::sockets().map_err(ServerError::System)?;
     let format = if config.log_format == LogFormat::Json { Format::Json } else { Format::Text };
     let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     limits::raise_open_files();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    budget::process().set_bytes_max(config.limits.transit_bytes_max);
+    let cores = host::cores();
     runtime::start(if config.workers == 0 { cores } else { config.workers });
-    let outcome = start_and_serve(config, &logging);
+    let outcome = start_as(start, config, &logging, of_supervisor);
     if let Err(error) = &outcome {
-        log::error!("{error}");
+        log_lines("", &error.to_string());
     }
     logging.flush();
     outcome
 }
 
-fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerError> {
+fn start_as(
+    start: Start,
+    config: Config,
+    logging: &Arc<Logging>,
+    of_supervisor: Vec<OwnedFd>,
+) -> Result<(), ServerError> {
+    let asked = if start == Start::Takeover { successor::ask(&config)? } else { None };
+    let (mut predecessor, of_predecessor) =
+        asked.map_or((None, Vec::new()), |(agent, sockets)| (Some(agent), sockets));
+    let outcome = start_and_serve(config, logging, (of_supervisor, of_predecessor), &mut predecessor);
+    if let (Some(predecessor), Err(error)) = (predecessor, &outcome) {
+        predecessor.fail(&error.to_string());
+    }
+    outcome
+}
+
+/// Starts, serves until the end, and ends. The predecessor is taken once this process serves in its place.
+fn start_and_serve(
+    mut config: Config,
+    logging: &Arc<Logging>,
+    (of_supervisor, of_predecessor): (Vec<OwnedFd>, Vec<OwnedFd>),
+    predecessor: &mut Option<Predecessor>,
+) -> Result<(), ServerError> {
+    if predecessor.is_none() && of_supervisor.is_empty() {
+        sockets::try_out(&config)?;
+    }
+    let (wishes, wished) = channel();
+    let lost = wishes.clone();
+    // If nobody receives any more, the process is ending already.
+    supervision::watch(move |fault| drop(lost.send(Wish::GiveUp(fault)))).map_err(ServerError::System)?;
     let metrics = Arc::new(Metrics::new().map_err(|error| ServerError::System(io::Error::other(error)))?);
     let probing = probing(&config);
     let prober = Prober::new(probing.clone()).map_err(ServerError::System)?;
-    let (http, (intake, inbox)) = (prober.sender(), notify::follower::intake());
+    let (http, (intake, inbox)) = (prober.sender().map_err(ServerError::System)?, notify::follower::intake());
     let (registry, store) = open_registry(&config, &metrics, prober, intake)?;
     let registry = Arc::new(registry);
+    let defined = definitions::take(&registry, &mut config).map_err(ServerError::Definition)?;
     let place = store::queue_place(&config);
     let webhooks = config.webhooks.clone();
     let notifier = Notifier::start(inbox, registry.clone(), metrics.clone(), http, place, webhooks);
     let notifier = Arc::new(notifier.map_err(ServerError::System)?);
-    let (wishes, wished) = channel();
     let agent = Arc::new(Agent {
+        shown_config: Mutex::new(Arc::new(debug_config::shown(&config, &registry.own_node().id))),
         config: Mutex::new(config.clone()),
         registry: registry.clone(),
         store: store.clone(),
         notifier: notifier.clone(),
         logging: logging.clone(),
         probing: probing.clone(),
+        door: Arc::new(Door::new(door_rules(&config))),
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
+        turn: Mutex::new(End::Asked),
+        reloads: Wishes::default(),
     });
     registry.set_panic_thresholds(panic_thresholds(&config));
-    agent.define(&config.definitions, &[], scripts(&config)).map_err(ServerError::Definition)?;
-    let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
-    let server = Server::bind(&addresses, server_config(&config)).map_err(ServerError::Serve)?;
-    probing.targets.set_own_listeners(tcp_addresses(&server.local_addresses()));
-    let bounds = cache::Bounds { entries_max: config.cache.entries_max, bytes_max: config.cache.bytes_max };
+    registry.define(defined).map_err(ServerError::Undefined)?;
+    let listeners = sockets::listeners(&config, of_supervisor, of_predecessor)?;
+    let mut serving = server_config(&config);
+    serving.door = agent.door.clone();
+    let server = Arc::new(Server::on(listeners, serving).map_err(ServerError::Serve)?);
+    probing.targets.set_own_listeners(sockets::tcp_addresses(&server.local_addresses()));
+    let bytes_max = config.cache.bytes_max.min(memory_part(CACHE_PART));
+    let bounds = cache::Bounds { entries_max: config.cache.entries_max, bytes_max };
     let streams_max = config.limits.streams_max;
     let (of_registry, of_notifier) = (registry.clone(), notifier.clone());
     let api = Api::new(of_registry, of_notifier, metrics.clone(), agent.clone(), Clock, bounds, streams_max)
@@ -108,21 +163,45 @@ fn start_and_serve(config: Config, logging: &Arc<Logging>) -> Result<(), ServerE
     let cache = api.cache().clone();
     expose(&metrics, &registry, &server, logging);
     let (directory, interval) = (config.snapshot_dir.clone(), config.snapshot_interval);
-    let schedule = Schedule { directory, interval, keep: config.snapshot_keep };
+    let schedule =
+        Schedule { directory, interval, keep: config.snapshot_keep, reserve: store::reserve(&config) };
     schedule::start(schedule, registry.clone(), &metrics).map_err(ServerError::System)?;
     // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
     listen_to_signals(&agent).map_err(ServerError::System)?;
-    server.serve(api).map_err(ServerError::Serve)?;
-    announce(&server, &config);
-    agent.wait_for_the_end(&wished);
-    registry.topics().wake_all();
+    runtime::thread("authorities", probe::look_for_authorities).map_err(ServerError::System)?;
+    systemd::keep_alive().map_err(ServerError::System)?;
+    let entrance = server.serve_shared(api.shared()).map_err(ServerError::Serve)?;
+    sockets::announce(&server, &config);
+    systemd::ready(predecessor.as_ref().map(|_| std::process::id()));
+    let incumbent = Incumbent {
+        agent: agent.clone(),
+        registry: registry.clone(),
+        notifier: notifier.clone(),
+        metrics,
+        store: store.clone(),
+        cache: cache.clone(),
+        server: server.clone(),
+    };
+    let socket = takeover::socket_path(&config);
+    let wait_for_successor = move || incumbent.wait_for_successor(socket);
+    match predecessor.take() {
+        // The socket is the predecessor's until it has ended.
+        Some(predecessor) => {
+            predecessor.take_connections(entrance, wait_for_successor).map_err(ServerError::System)?
+        }
+        None => wait_for_successor(),
+    }
+    if agent.wait_for_the_end(&wished)? == End::HandedOver {
+        return Ok(());
+    }
+    takeover::stop_waiting(&config);
     let cut_off = server.shutdown(DRAIN_MAX);
-    if let Err(error) = registry.carry_over() {
-        log::warn!("checks begin anew with the next start: {error}");
+    // Whoever waits for a thread that is not there any more would wait for ever.
+    if let Some(fault) = supervision::fault() {
+        return Err(ServerError::Lost(fault));
     }
-    if let Err(error) = registry.leave_asked(&warm::most_asked(&cache, config.cache.warm_most_asked)) {
-        log::warn!("the next start makes no answers ready but those of cache.warm_services: {error}");
-    }
+    supervision::end();
+    takeover::leave_notes(&registry, &cache, config.cache.warm_most_asked);
     notifier.end();
     store.end();
     log::info!(cut_off = cut_off; "ended");
@@ -139,21 +218,15 @@ fn most_asked_before<'r>(config: &Config, registry: &'r Registry) -> &'r [Asked]
 fn probing(config: &Config) -> probe::Settings {
     let targets = TargetRules::new(config.probe_allow_cidrs.clone());
     // As configured until they are bound: restored checks begin before that.
-    let addresses: Vec<ListenAddress> = config.http_addresses.iter().map(listen_address).collect();
-    targets.set_own_listeners(tcp_addresses(&addresses));
+    let addresses: Vec<ListenAddress> =
+        config.http_addresses.iter().chain(&config.admin_addresses).map(sockets::listen_address).collect();
+    targets.set_own_listeners(sockets::tcp_addresses(&addresses));
     probe::Settings { targets, scripts: Arc::new(AtomicBool::new(config.enable_local_script_checks)) }
 }
 
-fn scripts(config: &Config) -> Scripts {
-    if config.enable_local_script_checks { Scripts::Allowed } else { Scripts::Off }
-}
-
-fn tcp_addresses(addresses: &[ListenAddress]) -> Vec<SocketAddr> {
-    let tcp = addresses.iter().filter_map(|address| match address {
-        ListenAddress::Tcp(address) => Some(*address),
-        ListenAddress::Unix(_) => None,
-    });
-    tcp.collect()
+/// A part of the memory that this process may use, in bytes.
+fn memory_part(part: u64) -> usize {
+    usize::try_from(limits::memory_bytes_max() / part).unwrap_or(usize::MAX)
 }
 
 fn open_registry(
@@ -162,15 +235,23 @@ fn open_registry(
     prober: Prober,
     intake: Intake,
 ) -> Result<(Registry, Arc<store::View>), ServerError> {
-    let store::Opened { store, node_id, view } = store::open(config, metrics).map_err(ServerError::Store)?;
+    // Rows of Redis come before the registry is there.
+    let terms = Terms { programs: Some(definitions::programs(config)), ..Terms::of(config) };
+    let store::Opened { store, node_id, view } =
+        store::open(config, metrics, &terms).map_err(ServerError::Store)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
     let started = Clock.now();
     let (probes_max, watched_connections_max) = descriptors_of_probes(config);
     let registry = Registry::open(Parts {
         own_node: OwnNode {
             name: config.node.as_str().into(),
-            id: node_id,
+            id: config.node_id.as_deref().map_or(node_id, Text::from),
             address: config.advertise_address.to_string().into(),
+            meta: config
+                .node_meta
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .collect(),
             datacenter: config.datacenter.as_str().into(),
         },
         store,
@@ -180,7 +261,7 @@ fn open_registry(
         watched_connections_max,
         metrics: metrics.clone(),
         clock: Clock,
-        bounds: Bounds { nodes_max: config.limits.nodes_max, instances_max: config.limits.services_max },
+        bounds: terms.bounds,
         writes_waiting_max: writes_waiting_max(config),
         watchers_max: config.limits.blocking_queries_max,
         followers: vec![Box::new(intake)],
@@ -200,7 +281,8 @@ fn writes_waiting_max(config: &Config) -> usize {
 
 fn health_settings(config: &Config) -> health::Settings {
     health::Settings {
-        checks_max: config.limits.checks_max,
+        // The catalog takes no more than limits.checks_max, and what it holds is run: also what came in under another.
+        checks_max: usize::MAX,
         check_update_interval: config.check_update_interval,
         backoff_max: config.check_backoff_max,
         watch_connections: config.watch_connections,
@@ -217,13 +299,6 @@ fn panic_thresholds(config: &Config) -> HashMap<Text, panic::Settings> {
     configured.collect()
 }
 
-fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
-    match address {
-        config::address::ListenAddress::Tcp(address) => ListenAddress::Tcp(*address),
-        config::address::ListenAddress::Unix(path) => ListenAddress::Unix(path.clone()),
-    }
-}
-
 /// How many of the descriptors probes may have at a time, and how many their idle connections: an eighth and a quarter
 /// at most, for clients come first.
 fn descriptors_of_probes(config: &Config) -> (usize, usize) {
@@ -233,178 +308,122 @@ fn descriptors_of_probes(config: &Config) -> (usize, usize) {
 }
 
 fn server_config(config: &Config) -> ServerConfig {
-    let limits = &config.limits;
+    let bounds = &config.limits;
     let (probes_max, watched_max) = descriptors_of_probes(config);
     let descriptors = limits::open_files_max().saturating_sub(probes_max + watched_max);
     ServerConfig {
         // Never more than the descriptors allow: past them a client would get no answer instead of a 503.
-        connections_max: limits.connections_max.min(ServerConfig::connections_within(descriptors)),
-        connections_per_ip_max: limits.connections_per_ip_max,
-        head_bytes_max: limits.head_bytes_max,
-        body_bytes_max: limits.body_bytes_max,
-        head_timeout: limits.head_timeout,
-        body_timeout: limits.body_timeout,
-        idle_timeout: limits.idle_timeout,
-        write_timeout: limits.write_timeout,
+        // Nor more than the memory allows: past it all of them would be lost.
+        connections_max: bounds
+            .connections_max
+            .min(ServerConfig::connections_within(descriptors))
+            .min(ServerConfig::connections_within_memory(limits::memory_bytes_max())),
+        connections_per_ip_max: bounds.connections_per_ip_max,
+        head_bytes_max: bounds.head_bytes_max,
+        body_bytes_max: bounds.body_bytes_max,
+        head_timeout: bounds.head_timeout,
+        body_timeout: bounds.body_timeout,
+        idle_timeout: bounds.idle_timeout,
+        write_timeout: bounds.write_timeout,
+        rate_bytes_min: bounds.rate_bytes_min,
+        operators: config.admin_addresses.iter().map(sockets::listen_address).collect(),
         ..ServerConfig::default()
     }
 }
 
-/// Says where to reach the agent, on standard output for people and in the log for machines.
-fn announce(server: &Server, config: &Config) {
-    let addresses = server.local_addresses();
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    log::info!(addresses = shown.join(" "), version = env!("CARGO_PKG_VERSION"); "serving");
-    let store = store::shown(config);
-    println!("muster {} serves {} (store: {store})", env!("CARGO_PKG_VERSION"), shown.join(", "));
-    if let Some(ListenAddress::Tcp(address)) = addresses.first() {
-        println!("try:  curl http://{address}/v1/catalog/services");
-    }
+/// Whose requests are let in: those that name the agent, and no foreign page's writes.
+fn door_rules(config: &Config) -> DoorRules {
+    let own = std::iter::once(config.node.clone()).chain(own_names());
+    let hosts = own.chain(config.allowed_hosts.iter().cloned()).collect();
+    DoorRules { hosts: Some(hosts), origins: config.allowed_origins.clone() }
 }
 
+/// Nothing here may wait, for the next signal has to be heard.
 fn listen_to_signals(agent: &Arc<Agent>) -> io::Result<()> {
+    reloading::start(agent.clone())?;
     let agent = agent.clone();
     signals::listen(move |signal| match signal {
-        Signal::HangUp => {
-            if let Err(sentence) = agent.reload() {
-                log::error!("not reloaded: {sentence}");
-            }
-        }
+        Signal::HangUp => agent.reloads.signal(),
+        Signal::Renew => takeover::renew(),
         Signal::Terminate | Signal::Interrupt => agent.leave(),
     })
+}
+
+/// Why the process shall end.
+enum Wish {
+    /// It is to end in order.
+    End(End),
+    /// It cannot go on.
+    GiveUp(Fault),
 }
 
 /// The running process, as the API and signals see it.
 struct Agent {
     config: Mutex<Config>,
+    /// The same as clients are shown it: they ask far more often than it changes.
+    shown_config: Mutex<Arc<Map<String, Value>>>,
     registry: Arc<Registry>,
     store: Arc<store::View>,
     notifier: Arc<Notifier>,
     logging: Arc<Logging>,
     probing: probe::Settings,
-    /// Told once when the process shall end.
-    wishes: Mutex<Sender<()>>,
+    door: Arc<Door>,
+    /// Told when the process shall end.
+    wishes: Mutex<Sender<Wish>>,
     is_draining: AtomicBool,
+    /// Held by whoever is ending the process or handing it over, so that nobody does both.
+    turn: Mutex<End>,
+    reloads: Wishes,
+}
+
+/// Why a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was asked to.
+    Asked,
+    /// Another one has taken over, and there is nothing left to be done.
+    HandedOver,
 }
 
 impl Agent {
-    fn wait_for_the_end(&self, wished: &Receiver<()>) {
+    /// Waits until the process is asked to end, or is taken over from.
+    ///
+    /// # Errors
+    /// [`ServerError::Lost`] when it has to end at once.
+    fn wait_for_the_end(&self, wished: &Receiver<Wish>) -> Result<End, ServerError> {
         // The sender lives as long as this agent, so there is a wish or none yet.
-        let _ = wished.recv();
+        match wished.recv() {
+            Ok(Wish::GiveUp(fault)) => return Err(ServerError::Lost(fault)),
+            Ok(Wish::End(End::HandedOver)) => return Ok(End::HandedOver),
+            Ok(Wish::End(End::Asked)) | Err(_) => {}
+        }
+        // Somebody may be taking over at this moment, and then there is nothing to be ended.
+        if *self.turn.lock() == End::HandedOver {
+            return Ok(End::HandedOver);
+        }
         log::info!("ending: no new connections, requests under way have {DRAIN_MAX:?}");
+        Ok(End::Asked)
     }
 
-    /// Registers what is defined in files, and deregisters what no longer is.
-    fn define(
-        &self,
-        defined: &[Definition],
-        undefined: &[Definition],
-        scripts: Scripts,
-    ) -> Result<(), String> {
-        let own = &self.registry.own_node().name;
-        let mut commands = Vec::new();
-        for definition in undefined {
-            // What is to go was allowed once, whatever is allowed now and whatever has become of its instance: it is
-            // read for its id.
-            let any = |_: &Text| Some("standard".into());
-            let registrations = registrations(definition, own, Scripts::Allowed, any)?;
-            let removals = registrations.into_iter().filter_map(|registration| removal(registration, own));
-            commands.extend(removals.map(|removal| (definition, removal)));
-        }
-        commands.extend(self.commands(defined, scripts)?);
-        for (definition, command) in commands {
-            self.registry.write(command).map_err(|error| format!("{definition}: {error}"))?;
-        }
-        Ok(())
-    }
-
-    /// What registers all that is defined.
-    fn commands<'a>(
-        &self,
-        defined: &'a [Definition],
-        scripts: Scripts,
-    ) -> Result<Vec<(&'a Definition, Command)>, String> {
-        let registered = |service_id: &Text| self.registry.own_service_meta(service_id, CRITICALITY_META_KEY);
-        let mut commands = Vec::new();
-        for definition in defined {
-            let of_service = |service_id: &Text| criticality_among(&commands, service_id);
-            let criticality_of =
-                |service_id: &Text| of_service(service_id).or_else(|| registered(service_id));
-            let registrations =
-                registrations(definition, &self.registry.own_node().name, scripts, criticality_of)?;
-            let registered = registrations.into_iter().map(|it| Command::Register(Box::new(it)));
-            commands.extend(registered.map(|command| (definition, command)));
-        }
-        Ok(commands)
-    }
-}
-
-/// What the metadata of an instance say that is about to be registered.
-fn criticality_among(commands: &[(&Definition, Command)], service_id: &Text) -> Option<Text> {
-    commands.iter().rev().find_map(|(_, command)| match command {
-        Command::Register(registration) => {
-            let service = registration.service.as_ref().filter(|service| service.id == *service_id)?;
-            service.meta.as_ref()?.get(CRITICALITY_META_KEY).cloned()
-        }
-        _ => None,
-    })
-}
-
-fn registrations(
-    definition: &Definition,
-    own: &Text,
-    scripts: Scripts,
-    criticality_of: impl Fn(&Text) -> Option<Text>,
-) -> Result<Vec<Registration>, String> {
-    let key = match definition.kind {
-        DefinitionKind::Service => "service",
-        DefinitionKind::Check => "check",
-    };
-    let file = serde_json::json!({ key: definition.value });
-    let agent = AgentNode { name: own.clone() };
-    let read = definitions(&file, ExistingChecks::Replace, &agent, scripts, criticality_of);
-    read.map_err(|error| format!("{definition}: {error}"))
-}
-
-/// What takes back a registration that stood in a file.
-fn removal(registration: Registration, own: &Text) -> Option<Command> {
-    let (node, must_exist) = (own.clone(), false);
-    match (registration.service, registration.checks.into_iter().next()) {
-        (Some(service), _) => Some(Command::DeregisterService { node, service_id: service.id, must_exist }),
-        (None, Some(check)) => Some(Command::DeregisterCheck { node, check_id: check.id, must_exist }),
-        (None, None) => None,
+    fn end(&self, end: End) {
+        // If nobody receives any more, the process is ending already.
+        let _ = self.wishes.lock().send(Wish::End(end));
     }
 }
 
 impl Host for Agent {
     fn reload(&self) -> Result<(), String> {
-        let mut config = self.config.lock();
-        let new = load::reload(&config).map_err(|problems| problems.to_string())?;
-        let reload = Reload::between(&config, &new);
-        // What stays as it was must still be allowed; nothing is changed before that is known.
-        self.commands(&new.definitions, scripts(&new))?;
-        self.define(&reload.defined, &reload.undefined, scripts(&new))?;
-        self.registry.checking().set_settings(health_settings(&new));
-        if reload.webhooks {
-            self.notifier.configure(new.webhooks.clone()).map_err(|error| error.to_string())?;
-        }
-        self.logging.set_level(new.log_level);
-        self.registry.set_panic_thresholds(panic_thresholds(&new));
-        self.probing.targets.allow_only(new.probe_allow_cidrs.clone());
-        self.probing.scripts.store(new.enable_local_script_checks, Ordering::Relaxed);
-        for change in &reload.restart {
-            log::warn!("{} is now {:?}: this takes effect with the next start", change.key, change.after);
-        }
-        let (settings, definitions) = (reload.effective.len(), reload.defined.len() + reload.undefined.len());
-        log::info!(settings = settings, definitions = definitions; "reloaded");
-        *config = new;
-        Ok(())
+        self.reloads.ask()
+    }
+
+    fn may_leave(&self) -> bool {
+        self.config.lock().enable_leave
     }
 
     fn leave(&self) {
         if !self.is_draining.swap(true, Ordering::AcqRel) {
-            // If nobody receives any more, the process is ending already.
-            let _ = self.wishes.lock().send(());
+            systemd::stopping();
+            self.end(End::Asked);
         }
     }
 
@@ -416,21 +435,27 @@ impl Host for Agent {
         self.store.facts()
     }
 
-    fn debug_config(&self) -> Map<String, Value> {
-        let config = self.config.lock();
-        let mut shown: Map<String, Value> =
-            config.shown().map(|(key, value, _)| (key.to_owned(), Value::String(value))).collect();
-        shown.insert("Datacenter".into(), Value::String(config.datacenter.clone()));
-        shown.insert("NodeName".into(), Value::String(config.node.clone()));
-        shown
+    fn debug_config(&self) -> Arc<Map<String, Value>> {
+        self.shown_config.lock().clone()
     }
 
-    fn spool_directory(&self) -> PathBuf {
-        let config = self.config.lock();
-        if config.store == StoreKind::Memory { std::env::temp_dir() } else { config.data_dir.clone() }
+    fn spooling(&self) -> Spooling {
+        store::spooling(&self.config.lock())
+    }
+
+    fn spooled_bytes_max(&self) -> u64 {
+        store::spooled_bytes_max(&self.config.lock())
+    }
+
+    fn snapshot_time_max(&self) -> Duration {
+        self.config.lock().limits.snapshot_timeout
     }
 
     fn snapshot_bytes_max(&self) -> usize {
         self.config.lock().limits.snapshot_bytes_max
+    }
+
+    fn snapshot_terms(&self) -> Terms {
+        Terms::of(&self.config.lock())
     }
 }

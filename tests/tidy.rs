@@ -4,6 +4,10 @@
 //! and `every_rule_can_fail` feeds each one a file that breaks it. A new arrow between layers changes `LAYERS` in the
 //! same commit and says why.
 
+#[path = "tidy/deny.rs"]
+mod deny;
+#[path = "tidy/links.rs"]
+mod links;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -118,6 +122,10 @@ fn bad_files() -> Vec<(&'static str, &'static str, String)> {
         ("raw calls", "src/registry/mod.rs", "//! x\nuse std::thread::{self, sleep};\n".into()),
         ("raw calls", "src/registry/mod.rs", "//! x\nfn f() { thread::sleep(SECOND) }\n".into()),
         ("raw calls", "src/registry/mod.rs", "//! x\nuse may::sync::mpsc;\n".into()),
+        ("raw output", "src/cli/health.rs", "//! x\nfn f() { println!(\"{}\", 1); }\n".into()),
+        ("raw output", "src/main.rs", "//! x\nfn f() { eprint ! (\"x\"); }\n".into()),
+        ("raw output", "src/cli/health.rs", "//! x\nfn f() { write!(std::io::stdout(), \"x\"); }\n".into()),
+        ("raw output", "loadtest/src/main.rs", "fn f() { println!(\"x\"); }\n".into()),
         ("pure layers", "src/catalog/apply.rs", "//! x\nfn f() { let now = Instant::now(); }\n".into()),
         ("pure layers", "src/wire/node.rs", "//! x\nuse std::fs;\n".into()),
         ("pure layers", "src/health/due.rs", "//! x\nuse parking_lot::Mutex;\n".into()),
@@ -157,6 +165,8 @@ fn innocent_text_passes() {
         ("src/health/tests.rs", "//! x\nfn f() { Some(Instant::now()).unwrap(); }\n"),
         ("src/sys/runtime.rs", "//! x\nuse may::coroutine;\nfn f() { unsafe { coroutine::spawn(g) }; }\n"),
         ("src/main.rs", "//! x\nuse muster::cli;\nuse muster::server;\n"),
+        ("src/sys/output.rs", "//! x\nfn f() { write!(std::io::stdout(), \"x\"); }\n"),
+        ("src/cli/x.rs", "//! x\n#[cfg(test)]\nmod tests { fn f() { println!(\"x\"); } }\n"),
     ];
     for (path, text) in rows {
         let found = complaints(&SourceFile::new(path, text));

@@ -1,7 +1,9 @@
 //! The command line, shared by `loadtest` and `muster bench`.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io::{Write, stderr};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -17,6 +19,9 @@ use crate::seed;
 use crate::servers::{Kind, Programs};
 use crate::suite;
 use crate::watcher::How;
+
+/// How long a server may take to accept a connection before it counts as not there.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// What can be done.
 #[derive(Subcommand, Debug)]
@@ -188,6 +193,7 @@ pub fn run(command: Command) -> Result<String, String> {
         }
         Command::Growth(GrowthArguments { rounds, seconds, programs }) => {
             programs.with_directory(|programs, directory| {
+                rounds_wanted(rounds)?;
                 let sizes = memory::growth(programs, directory, rounds, seconds)?;
                 let sizes: Vec<String> = sizes.iter().map(|it| format!("{:.1}", *it as f64 / 1e6)).collect();
                 Ok(format!("RSS after each of {rounds} rounds of {seconds} s: {} MB", sizes.join(", ")))
@@ -197,7 +203,8 @@ pub fn run(command: Command) -> Result<String, String> {
 }
 
 impl Changes {
-    fn apply(&self, scenario: &mut Scenario) {
+    /// Changes a scenario, and looks whether it can be run and what comes of it be kept: before anything is measured.
+    fn apply(&self, scenario: &mut Scenario) -> Result<(), String> {
         scenario.connections = self.connections.unwrap_or(scenario.connections);
         scenario.seconds = self.seconds.unwrap_or(scenario.seconds);
         scenario.idle_connections = self.idle_connections.unwrap_or(scenario.idle_connections);
@@ -208,6 +215,19 @@ impl Changes {
             watch.watchers = self.watchers.unwrap_or(watch.watchers);
             watch.changes = self.changes.unwrap_or(watch.changes);
         }
+        scenario.validate()?;
+        if self.threads == Some(0) {
+            return Err("--threads is 1 at least".to_owned());
+        }
+        [&self.json, &self.html].into_iter().flatten().try_for_each(|path| {
+            let parent =
+                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            match (parent.is_dir(), path.is_dir()) {
+                (false, _) => Err(format!("{} cannot be written: make its directory first", path.display())),
+                (true, true) => Err(format!("{} is a directory: name a file in it", path.display())),
+                (true, false) => Ok(()),
+            }
+        })
     }
 
     fn keep(&self, title: &str, json: &serde_json::Value, runs: &[(String, Figures)]) -> Result<(), String> {
@@ -238,7 +258,9 @@ impl ProgramArguments {
         let directory = self.directory.join(process::unique_name());
         let made = std::fs::create_dir_all(&directory).and_then(|()| directory.canonicalize());
         // By its whole path: programs change theirs.
-        let directory = made.map_err(|error| format!("{}: {error}", directory.display()))?;
+        let directory = made.map_err(|error| {
+            format!("{} cannot be made ({error}): name another place with --directory", directory.display())
+        })?;
         let outcome = work(&self.programs(), &directory);
         let _ = std::fs::remove_dir_all(&directory);
         outcome
@@ -247,8 +269,16 @@ impl ProgramArguments {
 
 fn run_one(arguments: &RunArguments) -> Result<String, String> {
     let mut scenario = Scenario::find(&arguments.scenario)?;
-    arguments.changes.apply(&mut scenario);
+    arguments.changes.apply(&mut scenario)?;
     let address = resolve(&arguments.http_addr)?;
+    if let Err(error) = TcpStream::connect_timeout(&address, CONNECT_MAX) {
+        return Err(format!(
+            "{address} does not answer ({error}): start a server there, or name one with --http-addr"
+        ));
+    }
+    if let Some(pid) = arguments.server_pid.filter(|pid| Process(*pid).rss_bytes() == 0) {
+        return Err(format!("there is no process {pid} here: leave out --server-pid, or give the server's"));
+    }
     if !arguments.no_seed {
         seed::fill(address, &scenario.services)?;
     }
@@ -263,7 +293,8 @@ fn run_one(arguments: &RunArguments) -> Result<String, String> {
 fn compare(arguments: &CompareArguments) -> Result<String, String> {
     let CompareArguments { scenario: name, rounds, programs, changes } = arguments;
     let mut scenario = Scenario::find(name)?;
-    changes.apply(&mut scenario);
+    changes.apply(&mut scenario)?;
+    rounds_wanted(*rounds)?;
     let given = programs.programs();
     let able: &[Kind] = match scenario.watch.as_ref().map(|it| it.how) {
         None => &[Kind::Muster, Kind::Minihttp, Kind::Nginx, Kind::Consul],
@@ -280,6 +311,10 @@ fn compare(arguments: &CompareArguments) -> Result<String, String> {
     Ok(report::table::of(&all))
 }
 
+fn rounds_wanted(rounds: usize) -> Result<(), String> {
+    if rounds == 0 { Err("--rounds is 1 at least".to_owned()) } else { Ok(()) }
+}
+
 fn rounds_json(rounds: &Rounds) -> serde_json::Value {
     let figures: Vec<serde_json::Value> = rounds.figures.iter().map(report::json::of).collect();
     serde_json::json!({"server": rounds.kind.name(), "rounds": figures})
@@ -288,13 +323,20 @@ fn rounds_json(rounds: &Rounds) -> serde_json::Value {
 fn suite_of(arguments: &SuiteArguments) -> Result<String, String> {
     let entries: Vec<suite::Entry> =
         suite::SHORT.iter().copied().filter(|it| it.scenario.contains(&arguments.only)).collect();
+    if entries.is_empty() {
+        let names: Vec<&str> = suite::SHORT.iter().map(|it| it.scenario).collect();
+        return Err(format!("--only {:?} is in none of the names: {}", arguments.only, names.join(", ")));
+    }
+    if let Some(document) = arguments.write.as_ref().filter(|it| !it.is_file()) {
+        return Err(format!("{} is no file: name a document that has the marks", document.display()));
+    }
     let threads = threads(arguments.threads);
     arguments.programs.with_directory(|programs, directory| {
         let outcomes = suite::run(&entries, programs, directory, threads, |(entry, outcome)| {
             let said = outcome
                 .as_ref()
                 .map_or_else(|error| format!("failed: {error}"), |all| report::table::of(all));
-            eprintln!("\n{}\n{said}", entry.scenario);
+            let _ = writeln!(stderr(), "\n{}\n{said}", entry.scenario);
         })?;
         let page = suite::page(&outcomes, &arguments.circumstances);
         if let Some(document) = &arguments.write {
@@ -309,10 +351,15 @@ fn threads(given: Option<usize>) -> usize {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    std::fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, String> {
-    let mut found = address.to_socket_addrs().map_err(|error| format!("{address} is no address: {error}"))?;
-    found.next().ok_or_else(|| format!("{address} has no address"))
+    // As clients of Consul's are given it.
+    let bare = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
+    let refused = |error: &dyn std::fmt::Display| {
+        format!("{address} is no address ({error}): write HOST:PORT or http://HOST:PORT")
+    };
+    let mut found = bare.to_socket_addrs().map_err(|error| refused(&error))?;
+    found.next().ok_or_else(|| refused(&"the name has none"))
 }

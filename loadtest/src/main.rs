@@ -1,5 +1,6 @@
 //! The `loadtest` program: what was typed, and how it ended.
 
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,11 +17,14 @@ struct CommandLine {
 fn main() -> ExitCode {
     match command::run(CommandLine::parse().command) {
         Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
+            match writeln!(stdout(), "{text}") {
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                // A reader that has seen enough, such as `head`, is no failure.
+                _ => ExitCode::SUCCESS,
+            }
         }
         Err(error) => {
-            eprintln!("loadtest: {error}");
+            let _ = writeln!(stderr(), "loadtest: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,9 @@
 //! What a server is asked, how hard, and what its answers must look like: one TOML file each.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -31,6 +34,9 @@ pub const SHIPPED: &[(&str, &str)] = &[
 
 /// The largest crowd: two descriptors of 20,000 are left for each side's own needs.
 const CONNECTIONS_MAX: usize = 19_000;
+
+/// Bytes of a scenario's file. The longest that comes with the program has one thousand.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A scenario as its file states it.
 #[derive(Clone, Debug, Deserialize)]
@@ -149,7 +155,7 @@ impl Scenario {
         let shipped = SHIPPED.iter().find(|(it, _)| *it == name).map(|(_, text)| (*text).to_owned());
         let text = match shipped {
             Some(text) => text,
-            None => std::fs::read_to_string(name).map_err(|error| {
+            None => read_file(Path::new(name)).map_err(|error| {
                 let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
                 format!("{name} is neither a file ({error}) nor one of {}", names.join(", "))
             })?,
@@ -157,7 +163,11 @@ impl Scenario {
         Self::parse(&text).map_err(|error| format!("{name}: {error}"))
     }
 
-    fn validate(&self) -> Result<(), String> {
+    /// Whether it asks for what can be.
+    ///
+    /// # Errors
+    /// A sentence on what cannot.
+    pub fn validate(&self) -> Result<(), String> {
         if let Some(watch) = &self.watch {
             let possible = 1..=CONNECTIONS_MAX;
             if !possible.contains(&watch.watchers) || watch.changes == 0 || !self.requests.is_empty() {
@@ -167,15 +177,20 @@ impl Scenario {
             }
             return Ok(());
         }
-        let crowd = self.connections + self.idle_connections;
+        let crowd = self.connections.saturating_add(self.idle_connections);
         if self.connections == 0 || crowd > CONNECTIONS_MAX {
-            return Err(format!("{crowd} connections, 1 to {CONNECTIONS_MAX} are possible"));
+            return Err(format!(
+                "{} connections beside {} that are idle: 1 to {CONNECTIONS_MAX} are possible, one of them busy at \
+                 least",
+                self.connections, self.idle_connections
+            ));
         }
         if self.rate.is_some() && self.share_of_peak.is_some() {
             return Err("rate and share_of_peak exclude each other".into());
         }
-        if self.rate.into_iter().chain(self.share_of_peak).any(|it| it <= 0.0) || self.seconds <= 0.0 {
-            return Err("rate, share_of_peak and seconds are above 0".into());
+        let is_some = |it: f64| it.is_finite() && it > 0.0;
+        if !self.rate.into_iter().chain(self.share_of_peak).chain([self.seconds]).all(is_some) {
+            return Err("rate, share_of_peak and seconds are numbers above 0".into());
         }
         if self.requests.iter().map(|it| it.weight).sum::<u64>() == 0 {
             return Err("there is no request with a weight above 0".into());
@@ -185,6 +200,19 @@ impl Scenario {
             Template::parse(request.body.as_deref().unwrap_or_default(), &request.picks)?;
         }
         Ok(())
+    }
+}
+
+/// Reads an ordinary file of a reasonable length: anything else could be read for ever.
+fn read_file(path: &Path) -> io::Result<String> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is there and no ordinary file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > FILE_BYTES_MAX {
+        true => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is longer than a megabyte")),
+        false => Ok(text),
     }
 }
 

@@ -15,6 +15,10 @@ const CLIENTS: usize = 16;
 /// How long the catalog may take to show what its agent has taken. Consul's agent syncs in the background.
 const SHOWN_WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// How long the catalog may show as many instances as before, while others of them fail or there are more than wanted,
+/// until that is taken for what was registered earlier.
+const STALLED_MAX: Duration = Duration::from_secs(5);
+
 /// Instances of one service at most in the answer that is waited for; below it every instance is.
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
@@ -85,17 +89,73 @@ pub fn registration(name: &str, instance: usize, checks: usize, change: &str) ->
 fn wait_until_shown(address: SocketAddr, name: &str, instances: usize) -> Result<(), String> {
     let mut client = Client::new(address);
     let deadline = Instant::now() + SHOWN_WAIT_MAX;
-    let mut shown = 0;
+    let (mut shown, mut changed) = (0, Instant::now());
     while Instant::now() < deadline {
         let path = format!("/v1/health/service/{name}?passing");
         if let Ok(answer) = client.get(&path, "") {
             let elements: Result<Vec<serde::de::IgnoredAny>, _> = serde_json::from_slice(&answer.body);
+            let before = shown;
             shown = elements.map_or(0, |it| it.len());
             if shown == instances {
                 return Ok(());
+            }
+            if shown != before {
+                changed = Instant::now();
+            }
+            if changed.elapsed() >= STALLED_MAX {
+                changed = Instant::now();
+                let all = client.get(&format!("/v1/health/service/{name}"), "");
+                let all: Option<Vec<serde_json::Value>> =
+                    all.ok().and_then(|it| serde_json::from_slice(&it.body).ok());
+                if let Some(found) = in_the_way(&all.unwrap_or_default(), shown, instances) {
+                    return Err(format!(
+                        "service {name} has {shown} instances that pass, and {instances} are wanted: {found}. It was \
+                         registered before this run: deregister it (PUT /v1/agent/service/deregister/ID), or name an \
+                         empty registry with --http-addr (`muster agent -dev --http-addr 127.0.0.1:8599` is one)"
+                    ));
+                }
             }
         }
         std::thread::sleep(POLL_EVERY);
     }
     Err(format!("the catalog shows {shown} of {instances} instances of {name} after {SHOWN_WAIT_MAX:?}"))
+}
+
+/// What keeps a service from having just the instances wanted, by its whole health answer: a check that fails, or
+/// instances that are too many.
+fn in_the_way(all: &[serde_json::Value], shown: usize, wanted: usize) -> Option<String> {
+    let failing = all.iter().find_map(|entry| {
+        let checks = entry["Checks"].as_array()?;
+        let check = checks.iter().find(|check| check["Status"] != "passing")?;
+        Some(format!(
+            "check {} of instance {} is {}",
+            check["CheckID"], entry["Service"]["ID"], check["Status"]
+        ))
+    });
+    let too_many = all.last().filter(|_| shown > wanted);
+    let too_many =
+        too_many.map(|entry| format!("instance {} is there besides, for one", entry["Service"]["ID"]));
+    if shown < wanted { failing } else { too_many }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let entry = |id: &str, status: &str| {
+            json!({"Service": {"ID": id}, "Checks": [
+                {"CheckID": "serfHealth", "Status": "passing"}, {"CheckID": format!("service:{id}"), "Status": status},
+            ]})
+        };
+        let both = [entry("web-0", "passing"), entry("web-1", "critical")];
+        let said = in_the_way(&both, 1, 2).expect("one fails");
+        assert_eq!(said, "check \"service:web-1\" of instance \"web-1\" is \"critical\"");
+        let said =
+            in_the_way(&[entry("web-0", "passing"), entry("old", "passing")], 2, 1).expect("one too many");
+        assert_eq!(said, "instance \"old\" is there besides, for one");
+        // They may only not be shown yet.
+        assert_eq!(in_the_way(&both[..1], 1, 2), None);
+    }
 }

@@ -246,7 +246,12 @@ impl Server {
         while Instant::now() < deadline {
             if let Ok(Some(status)) = self.child.try_wait() {
                 let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-                return Err(format!("{} ended with {status} while starting:\n{log}", self.kind.name()));
+                let log = if log.trim().is_empty() {
+                    "it said nothing; is it that program?"
+                } else {
+                    log.trim_end()
+                };
+                return Err(format!("{} ended with {status} while starting: {log}", self.kind.name()));
             }
             let answer = Client::new(self.address).get(path, "");
             if answer.is_ok_and(|it| it.status == 200 && it.body.len() > 2) {
@@ -279,7 +284,7 @@ fn spawn(command: &[String], directory: &Path) -> Result<Child, String> {
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .map_err(|error| format!("{} cannot be started: {error}", command[0]))
+        .map_err(|error| format!("{} cannot be started ({error}): name the program's file", command[0]))
 }
 
 /// A port of loopback that nobody listens on now.

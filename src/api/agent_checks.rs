@@ -18,10 +18,12 @@ use crate::wire::show::HealthCheck;
 /// `PUT /v1/agent/check/register`
 pub fn register(call: &mut Call<'_, '_>) -> Outcome {
     let registry = &call.api.registry;
-    let agent = AgentNode { name: registry.own_node().name.clone() };
+    let own = registry.own_node();
+    let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
     let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, CRITICALITY_META_KEY);
     let registration = check_registration(call.request().body(), &agent, criticality_of)?;
-    match call.api.registry.write(Command::Register(Box::new(registration))) {
+    refuse_targets(call, &registration.checks)?;
+    match call.write(Command::Register(Box::new(registration))) {
         Err(WriteError::Refused(Refusal::CheckWithoutService { service_id, .. })) => {
             return Err(ApiError::bad_request(format!("ServiceID {:?} does not exist", service_id.as_str())));
         }
@@ -31,11 +33,20 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
     empty()
 }
 
+/// Refuses checks whose targets are never asked: they would fail at every run, and nobody be told why.
+pub fn refuse_targets(call: &Call<'_, '_>, checks: &[Check]) -> Result<(), ApiError> {
+    let probes = checks.iter().filter_map(|check| check.definition.probe.as_ref());
+    match probes.into_iter().find_map(|probe| call.api.registry.checking().refusal(probe)) {
+        Some(refusal) => Err(ApiError::bad_request(format!("Invalid check: {refusal}"))),
+        None => Ok(()),
+    }
+}
+
 /// `PUT /v1/agent/check/deregister/:check_id`
 pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
     let check_id = call.required("CheckID missing")?;
     let node = call.api.registry.own_node().name.clone();
-    call.api.registry.write(Command::DeregisterCheck { node, check_id, must_exist: true })?;
+    call.write(Command::DeregisterCheck { node, check_id, must_exist: true })?;
     call.api.counters.deregistrations_check.inc();
     empty()
 }
@@ -43,7 +54,8 @@ pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
 /// `GET /v1/agent/checks[?filter=…]`
 pub fn list(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
-    let filter = selection::filter(&params, &select::CHECK)?;
+    let filter = selection::filter(call, &params, &select::CHECK)?;
+    let meter = call.meter;
     let registry = &call.api.registry;
     let own = registry.own_node();
     let checks = registry.views().node(&own.name.folded(), |record| {
@@ -51,15 +63,15 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
         checks.collect::<Vec<CheckView>>()
     });
     let mut checks = checks.unwrap_or_default();
-    for view in &mut checks {
+    for view in checks.iter_mut().take_while(|_| meter.spend(1)) {
         freshen(call, view);
     }
     let shown = checks.iter().map(|view| {
         let shown = HealthCheck::of_agent(&view.check, &view.node.name, view.service.as_deref());
         (view.check.id.as_str(), shown)
     });
-    let wanted = shown.filter(|(_, check)| selection::passes(filter.as_ref(), check));
-    Ok(answer::json_bytes(200, json::map_to_vec(wanted, params.pretty)))
+    let wanted = shown.filter(|(_, check)| selection::passes(filter.as_deref(), check, meter));
+    Ok(answer::json_bytes(200, json::map_within(meter, wanted, params.pretty)))
 }
 
 /// Shows the output that is not yet in the catalog, since it alone is no reason to write.
@@ -106,7 +118,7 @@ fn report(call: &mut Call<'_, '_>, observation: Observation) -> Outcome {
         check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. })))
     });
     match is_ttl.flatten() {
-        Some(true) => registry.report(check_id, observation)?,
+        Some(true) => registry.report_for(|| call.caller(), check_id, observation)?,
         Some(false) => {
             let sentence = format!("CheckID {:?} does not have associated TTL", check_id.as_str());
             return Err(ApiError::bad_request(sentence));

@@ -5,14 +5,19 @@
 use crate::api::answer;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
+use crate::api::params::check_scope;
 use crate::catalog::instance::Instance;
 use crate::http::{Body, Response};
 use crate::model::Origin;
 use crate::wire::json;
 use crate::wire::show::{AgentHealth, aggregated_status};
 
+/// How the paths of this chapter begin, whose statuses say how an instance is.
+pub const PATHS: &str = "/v1/agent/health/";
+
 /// `GET /v1/agent/health/service/id/:service_id[?format=text]`
 pub fn by_id(call: &mut Call<'_, '_>) -> Outcome {
+    check_scope(call.request())?;
     let id = call.required("Bad request: Missing serviceID")?;
     let found = own_instances(call, |instance| instance.service.id == id);
     let Some(health) = found.first() else {
@@ -31,6 +36,7 @@ pub fn by_id(call: &mut Call<'_, '_>) -> Outcome {
 
 /// `GET /v1/agent/health/service/name/:service[?format=text]`: the worst instance decides.
 pub fn by_name(call: &mut Call<'_, '_>) -> Outcome {
+    check_scope(call.request())?;
     let name = call.required("Bad request: Missing service Name")?;
     let found = own_instances(call, |instance| instance.service.name.folded() == name.folded());
     let body = json::list_to_vec(found.iter().map(|found| shown(found, call)), call.query()?.has("pretty"));

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::api::StoreFacts;
@@ -11,35 +12,62 @@ use crate::api::answer::{self, empty};
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::api::operations;
-use crate::model::{Meta, Origin};
-use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERVER_PORT};
+use crate::api::params::check_scope;
+use crate::api::selection;
+use crate::model::{Caller, Meta, Origin};
+use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERF_LAN_PORT, SERF_WAN_PORT, SERVER_PORT};
 use crate::registry::standing::Standing;
 use crate::stdx::text::Text;
-use crate::sys::host::HostFacts;
+use crate::sys::host::{HostFacts, cores};
 use crate::sys::runtime;
+use crate::telemetry::metrics::Sample;
+use crate::wire::select;
 use crate::wire::show::Member;
+
+/// The word for all network segments.
+const ALL_SEGMENTS: &str = "_all";
+
+/// Why the process does not end on request.
+const LEAVE_NOT_ALLOWED: &str = "The agent may not be ended over HTTP: set enable_leave to allow it, or stop the \
+     service (systemctl stop muster, or SIGTERM).";
 
 /// `GET /v1/agent/self`. Every value is an object: Consul's own client decodes it as a map of maps.
 pub fn own(call: &mut Call<'_, '_>) -> Outcome {
     let own = call.api.registry.own_node();
-    let answer = json!({
-        "Config": {
+    let debug_config = call.api.host.debug_config();
+    let answer = Own {
+        config: json!({
             "Datacenter": own.datacenter,
             "NodeName": own.name,
             "NodeID": own.id,
             "Revision": "",
             "Server": true,
             "Version": CONSUL_API_VERSION,
-        },
-        "DebugConfig": call.api.host.debug_config(),
-        "Coord": { "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 },
-        "Member": member(own, false, |member| json!(member)),
-        "Stats": stats(call),
-        "Meta": { "consul-network-segment": "" },
-        "xDS": {},
-        "Muster": muster(call),
-    });
+        }),
+        debug_config: &debug_config,
+        coord: json!({ "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 }),
+        member: member(own, false, |member| json!(member)),
+        stats: stats(call),
+        meta: json!(own.shown_meta()),
+        xds: json!({}),
+        muster: muster(call),
+    };
     answer::json(call, &answer)
+}
+
+/// What the agent says of itself. The configuration is large and ready.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Own<'a> {
+    config: Value,
+    debug_config: &'a Map<String, Value>,
+    coord: Value,
+    member: Value,
+    stats: Value,
+    meta: Value,
+    #[serde(rename = "xDS")]
+    xds: Value,
+    muster: Value,
 }
 
 /// What Consul does not have: the versions, and how the store stands.
@@ -65,14 +93,24 @@ fn store(facts: &StoreFacts) -> Value {
     shown
 }
 
-/// `GET /v1/agent/members[?wan=1][&segment=…]`
+/// `GET /v1/agent/members[?wan=1][&segment=…][&filter=…]`
 pub fn members(call: &mut Call<'_, '_>) -> Outcome {
     let query = call.query()?;
     let wan = query.first("wan").is_some_and(|wan| !wan.is_empty());
-    if wan && query.first("segment").is_some_and(|segment| !segment.is_empty()) {
-        return Err(ApiError::bad_request("Cannot provide a segment with wan=true"));
+    // `_all` stands for every segment, and so for the one there is.
+    let is_of_segment = query.first("segment").is_some_and(|segment| !matches!(segment, "" | ALL_SEGMENTS));
+    if is_of_segment {
+        return Err(ApiError::bad_request(match wan {
+            true => "Cannot provide a segment with wan=true",
+            false => "Network segments are not supported in this version of Consul",
+        }));
     }
-    member(call.api.registry.own_node(), wan, |member| answer::json(call, &[member]))
+    check_scope(call.request())?;
+    let filter = selection::compiled(call, query.first("filter").unwrap_or_default(), &select::MEMBER)?;
+    member(call.api.registry.own_node(), wan, |member| {
+        let wanted = Some(member).filter(|member| selection::passes(filter.as_deref(), member, call.meter));
+        answer::json(call, &wanted.as_slice())
+    })
 }
 
 /// `GET /v1/agent/host`
@@ -116,10 +154,6 @@ fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole.max(1) as f64
 }
 
-fn cores() -> String {
-    std::thread::available_parallelism().map_or(1, usize::from).to_string()
-}
-
 /// `GET /v1/agent/version`, as Consul has it since 1.13.
 pub fn version(call: &mut Call<'_, '_>) -> Outcome {
     let answer = json!({
@@ -136,8 +170,9 @@ pub fn metrics(call: &mut Call<'_, '_>) -> Outcome {
     if wants_text {
         return operations::metrics(call);
     }
-    let samples = call.api.metrics.samples();
-    let shown = |(name, labels, value): &(String, BTreeMap<String, String>, f64), key: &str| {
+    let mut samples = call.api.metrics.samples();
+    samples.extend(runtime_gauges(&samples));
+    let shown = |(name, labels, value): &Sample, key: &str| {
         let mut sample = Map::new();
         sample.insert("Name".into(), json!(name));
         sample.insert(key.into(), json!(value));
@@ -156,6 +191,23 @@ pub fn metrics(call: &mut Call<'_, '_>) -> Outcome {
     answer::json(call, &answer)
 }
 
+/// What tools read of a Consul's Go runtime, as far as there is such a thing here: the memory it has, the memory it has
+/// asked for, what runs, and a garbage collector that never ran.
+fn runtime_gauges(samples: &[Sample]) -> Vec<Sample> {
+    let of_process = |wanted: &str| {
+        let found = samples.iter().find(|(name, ..)| name == wanted);
+        found.map_or(0.0, |(_, _, value)| *value)
+    };
+    let gauges = [
+        ("alloc_bytes", of_process("process_resident_memory_bytes")),
+        ("sys_bytes", of_process("process_virtual_memory_bytes")),
+        ("num_goroutines", runtime::coroutines_live() as f64),
+        ("total_gc_pause_ns", 0.0),
+        ("total_gc_runs", 0.0),
+    ];
+    gauges.map(|(name, value)| (format!("consul.runtime.{name}"), BTreeMap::new(), value)).into()
+}
+
 /// A time as Consul writes it here: `2026-01-02 15:04:05 +0000 UTC`.
 fn timestamp(unix_ms: u64) -> String {
     let at = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
@@ -164,12 +216,24 @@ fn timestamp(unix_ms: u64) -> String {
 
 /// `PUT /v1/agent/reload`
 pub fn reload(call: &mut Call<'_, '_>) -> Outcome {
+    let Caller { by, request_id } = call.caller();
+    log::info!(peer = by.as_str(), request_id = request_id.as_str(); "reloading on request");
     call.api.host.reload().map_err(|sentence| ApiError::new(500, sentence))?;
     empty()
 }
 
-/// `PUT /v1/agent/leave`
+/// `PUT /v1/agent/leave`: ends the process, where that is allowed.
+///
+/// # Errors
+/// 403 where it is not.
 pub fn leave(call: &mut Call<'_, '_>) -> Outcome {
+    let Caller { by, request_id } = call.caller();
+    let (by, request_id) = (by.as_str(), request_id.as_str());
+    if !call.api.host.may_leave() {
+        log::warn!(peer = by, request_id = request_id; "asked to end by /v1/agent/leave, which is not allowed");
+        return Err(ApiError::new(403, LEAVE_NOT_ALLOWED));
+    }
+    log::warn!(peer = by, request_id = request_id; "ending on request by /v1/agent/leave");
     call.api.host.leave();
     empty()
 }
@@ -230,7 +294,12 @@ fn member_tags(own: &OwnNode, wan: bool) -> Meta {
 /// The agent as a member of the cluster; among datacenters, its name carries its own.
 fn member<T>(own: &OwnNode, wan: bool, show: impl FnOnce(Member<'_>) -> T) -> T {
     let name = if wan { format!("{}.{}", own.name, own.datacenter) } else { own.name.to_string() };
-    show(Member::new(&name, &own.address, if wan { 8302 } else { 8301 }, &member_tags(own, wan)))
+    show(Member::new(
+        &name,
+        &own.address,
+        if wan { SERF_WAN_PORT } else { SERF_LAN_PORT },
+        &member_tags(own, wan),
+    ))
 }
 
 /// Figures by subsystem; Consul writes all of them as text.
@@ -267,9 +336,9 @@ fn stats(call: &Call<'_, '_>) -> Value {
         },
         "runtime": {
             "arch": std::env::consts::ARCH,
-            "cpu_count": cores(),
+            "cpu_count": cores().to_string(),
             "goroutines": runtime::coroutines_live().to_string(),
-            "max_procs": cores(),
+            "max_procs": cores().to_string(),
             "os": std::env::consts::OS,
             "version": concat!("muster ", env!("CARGO_PKG_VERSION")),
         },

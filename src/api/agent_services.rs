@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::api::agent_checks::refuse_targets;
 use crate::api::answer::{self, empty};
 use crate::api::await_health::{self, Patience};
 use crate::api::call::{Call, Outcome};
@@ -27,13 +28,15 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
         _ => ExistingChecks::KeepStatus,
     };
     let patience = Patience::read(call.query()?)?;
-    let agent = AgentNode { name: call.api.registry.own_node().name.clone() };
+    let own = call.api.registry.own_node();
+    let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
     let registration = service_registration(call.request().body(), existing, &agent)?;
+    refuse_targets(call, &registration.checks)?;
     let awaited = registration.service.as_ref().zip(patience);
     let awaited = awaited.map(|(service, patience)| (service.id.clone(), service.name.clone(), patience));
     // Before anything is stored: it may be refused, and nothing that happens after must be missed.
     let watch = awaited.as_ref().map(|(_, name, _)| await_health::watch(call, name)).transpose()?;
-    call.api.registry.write(Command::Register(Box::new(registration)))?;
+    call.write(Command::Register(Box::new(registration)))?;
     call.api.counters.registrations_service.inc();
     match awaited.zip(watch) {
         Some(((id, name, patience), watch)) => await_health::wait(call, &id, &name, patience, watch),
@@ -45,7 +48,7 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
 pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
     let service_id = call.required("ServiceID missing")?;
     let node = call.api.registry.own_node().name.clone();
-    call.api.registry.write(Command::DeregisterService { node, service_id, must_exist: true })?;
+    call.write(Command::DeregisterService { node, service_id, must_exist: true })?;
     call.api.counters.deregistrations_service.inc();
     empty()
 }
@@ -53,7 +56,8 @@ pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
 /// `GET /v1/agent/services[?filter=…]`
 pub fn list(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
-    let filter = selection::filter(&params, &select::SERVICE)?;
+    let filter = selection::filter(call, &params, &select::SERVICE)?;
+    let meter = call.meter;
     let own = call.api.registry.own_node();
     let services = call.api.registry.views().node(&own.name.folded(), |record| {
         let services = record.services().values().filter(|service| service.origin == Origin::Agent);
@@ -62,8 +66,8 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
     let services = services.unwrap_or_default();
     let shown =
         services.iter().map(|service| (service.id.as_str(), AgentService::new(service, &own.datacenter)));
-    let wanted = shown.filter(|(_, service)| selection::passes(filter.as_ref(), service));
-    Ok(answer::json_bytes(200, json::map_to_vec(wanted, params.pretty)))
+    let wanted = shown.filter(|(_, service)| selection::passes(filter.as_deref(), service, meter));
+    Ok(answer::json_bytes(200, json::map_within(meter, wanted, params.pretty)))
 }
 
 /// `GET /v1/agent/service/:service_id[?hash=…&wait=…]`: blocks on a hash of the definition instead of an index.
@@ -80,7 +84,7 @@ pub fn read(call: &mut Call<'_, '_>) -> Outcome {
             false => Some(registry.topics().watch(Topic::Health(name), call.exchange.waker())?),
         };
         let found = find(call).ok_or_else(|| unknown(&call.argument))?;
-        let hash = content_hash(&found.service, &found.checks);
+        let hash = content_hash(&found.service);
         let shown =
             AgentService::new(&found.service, &registry.own_node().datacenter).with_content_hash(&hash);
         let answer = answer::json_bytes(200, json::to_vec(&shown, params.pretty))

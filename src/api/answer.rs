@@ -17,6 +17,7 @@ use crate::catalog::instance::Instance;
 use crate::catalog::topic::Topic;
 use crate::http::percent::encode_into;
 use crate::http::{Body, Response, SharedBody, Wake};
+use crate::stdx::meter::Meter;
 use crate::wire::json;
 
 /// Whether a read tells `?cached` clients if its answer was.
@@ -60,6 +61,7 @@ impl From<Vec<u8>> for Rendered {
 /// A list of those instances that are wanted in this shape. What has not changed is taken over from the body that was
 /// kept before, so whether an instance is wanted must follow from itself and the question alone.
 pub fn list_of<'i, E: Serialize>(
+    meter: &Meter<'_>,
     instances: &'i [Arc<Instance>],
     pretty: bool,
     before: Option<&Kept>,
@@ -68,10 +70,11 @@ pub fn list_of<'i, E: Serialize>(
 ) -> Rendered {
     if pretty {
         let wanted = instances.iter().map(|instance| shape(instance)).filter(is_wanted);
-        return json::list_to_vec(wanted, pretty).into();
+        return json::list_within(meter, wanted, pretty).into();
     }
     let mut list = ListWriter::new(before.map(|kept| (kept.body.plain(), &*kept.pieces)));
     for instance in instances {
+        let length_before = list.body_bytes();
         list.push(instance, |body| {
             let shown = shape(instance);
             let is_wanted = is_wanted(&shown);
@@ -80,6 +83,9 @@ pub fn list_of<'i, E: Serialize>(
             }
             is_wanted
         });
+        if !meter.spend_bytes(list.body_bytes() - length_before, list.body_bytes()) {
+            break;
+        }
     }
     let (body, pieces) = list.finish();
     Rendered { body, pieces, ..Rendered::default() }
@@ -153,6 +159,9 @@ fn answer_now(
                 _ => None,
             };
             let Rendered { body, header, pieces, index: shown } = render(before.as_ref())?;
+            if call.meter.is_exhausted() {
+                return Err(ApiError::unfinished());
+            }
             if let Some(shown) = shown.filter(|shown| *shown > index) {
                 // A change is in it whose topic is about to move: it is the answer of that index, and of no earlier.
                 index = shown;
@@ -210,7 +219,7 @@ pub fn indexed_anew(
 /// An answer without an index: the agent's own affairs.
 pub fn json(call: &Call<'_, '_>, value: &impl Serialize) -> Outcome {
     let pretty = call.query()?.has("pretty");
-    Ok(json_bytes(200, json::to_vec(value, pretty)))
+    Ok(json_bytes(200, json::within(call.meter, value, pretty)))
 }
 
 /// JSON that is written already.

@@ -89,6 +89,8 @@ pub fn wait<'a>(
                 watch = self::watch(call, name).map_err(|error| stands(&ApiError::from(error)))?;
             }
             Wake::Deadline => return Err(too_late(call, &instance, patience)),
+            // Registering once more what is registered changes nothing.
+            Wake::Draining if call.exchange.leave_to_successor() => return empty(),
             Wake::Draining => {
                 return Err(stands(&ApiError::new(503, "muster is shutting down, nobody waits any longer")));
             }

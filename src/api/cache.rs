@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::api::large_bodies::LargeBodies;
 use crate::api::pieces::Piece;
 use crate::http::SharedBody;
 
@@ -36,6 +37,7 @@ pub struct BodyCache {
     shards: Box<[Shard]>,
     hasher: RandomState,
     bounds: Bounds,
+    large: Mutex<LargeBodies>,
     entries: AtomicUsize,
     bytes: AtomicUsize,
     evictions: AtomicU64,
@@ -78,6 +80,7 @@ impl BodyCache {
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
             hasher: RandomState::new(),
             bounds,
+            large: Mutex::default(),
             entries: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
@@ -88,10 +91,11 @@ impl BodyCache {
     pub fn get(&self, key: &str, index: u64) -> Found {
         let mut shard = self.shards[self.shard_of(key)].lock();
         match shard.get(key) {
-            Some(entry) if entry.index == index => Found::Valid(entry.kept.clone()),
-            Some(entry) => Found::Stale(entry.kept.clone()),
-            None => Found::Nothing,
+            Some(entry) if entry.index == index => return Found::Valid(entry.kept.clone()),
+            Some(entry) => return Found::Stale(entry.kept.clone()),
+            None => drop(shard),
         }
+        self.large.lock().get(key, index).map_or(Found::Nothing, Found::Valid)
     }
 
     /// Keeps what was made for `key` while its topic stood at `index`.
@@ -100,6 +104,7 @@ impl BodyCache {
         let body_bytes = kept.body.plain().len();
         let bytes = key.len() + body_bytes + body_bytes / 4 + kept.pieces.len() * size_of::<Piece>();
         if bytes > self.bounds.bytes_max / BODY_FRACTION_MAX {
+            self.large.lock().put(key, index, &kept);
             return;
         }
         let at = self.shard_of(key);

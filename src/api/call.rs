@@ -5,6 +5,10 @@ use crate::api::error::ApiError;
 use crate::api::params::{ReadParams, query_of};
 use crate::api::ready::Offer;
 use crate::http::{Exchange, Query, Request, Response};
+use crate::model::{Caller, Command};
+use crate::registry::error::WriteError;
+use crate::registry::write::Written;
+use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 
 /// What a handler comes to.
@@ -20,6 +24,8 @@ pub struct Call<'a, 'e> {
     pub row: usize,
     /// The rest of the path where the row's path ends in `/`.
     pub argument: Text,
+    /// What may be spent on the answer.
+    pub meter: &'a Meter<'a>,
     /// Set by a handler whose answer would be the same for the same target.
     pub offer: Option<Offer>,
 }
@@ -28,6 +34,19 @@ impl Call<'_, '_> {
     /// The request.
     pub fn request(&self) -> &Request {
         self.exchange.request()
+    }
+
+    /// Who asks, for the log, the history and webhooks.
+    pub fn caller(&self) -> Caller {
+        Caller { by: self.exchange.peer_text(), request_id: self.request().id().as_str().into() }
+    }
+
+    /// Has a command carried out for whoever asks; answers when it is durable and visible.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing was changed then.
+    pub fn write(&self, command: Command) -> Result<Written, WriteError> {
+        self.api.registry.write_for(self.caller(), command)
     }
 
     /// The query parameters.

@@ -2,19 +2,22 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/catalog>
 
+use std::sync::Arc;
+
 use crate::api::answer::{self, CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of, yes};
 use crate::api::call::{Call, Outcome};
 use crate::api::delta;
 use crate::api::difference::Viewpoint;
-use crate::api::error::ApiError;
-use crate::api::selection::{self, has_meta, has_tags, near_first, passes};
+use crate::api::params::ReadParams;
+use crate::api::selection::{self, has_meta, has_tags, near_first, passes, tags_units};
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::Panic;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
-use std::sync::Arc;
-
-use crate::model::{Command, NodePart, Service};
+use crate::filter::decision::Filter;
+use crate::model::{Command, Service};
+use crate::registry::Registry;
+use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::intake::{catalog_deregistration, catalog_registration};
 use crate::wire::json;
@@ -25,19 +28,13 @@ use crate::wire::show::{CatalogNode, CatalogService, NodeService, NodeServicesLi
 pub fn register(call: &mut Call<'_, '_>) -> Outcome {
     let registry = &call.api.registry;
     let registration = catalog_registration(call.request().body(), &registry.own_node().datacenter)?;
-    if let NodePart::Set { name, address, keep_existing: true, .. } = &registration.node
-        && address.is_empty()
-        && registry.views().node(&name.folded(), |_| ()).is_none()
-    {
-        return Err(ApiError::bad_request("Must provide address if SkipNodeUpdate is not set"));
-    }
     let counters = &call.api.counters;
     let counter = match (&registration.service, registration.checks.is_empty()) {
         (Some(_), _) => &counters.registrations_service,
         (None, false) => &counters.registrations_check,
         (None, true) => &counters.registrations_node,
     };
-    registry.write(Command::Register(Box::new(registration)))?;
+    call.write(Command::Register(Box::new(registration)))?;
     counter.inc();
     yes(call)
 }
@@ -52,7 +49,7 @@ pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
         Command::DeregisterCheck { .. } => &counters.deregistrations_check,
         _ => &counters.deregistrations_node,
     };
-    registry.write(command)?;
+    call.write(command)?;
     counter.inc();
     yes(call)
 }
@@ -65,57 +62,88 @@ pub fn datacenters(call: &mut Call<'_, '_>) -> Outcome {
 /// `GET /v1/catalog/nodes`
 pub fn nodes(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
-    let filter = selection::indexed_filter(&params, &select::NODE)?;
-    let registry = &*call.api.registry;
+    let filter = selection::indexed_filter(call, &params, &select::NODE)?;
+    let (registry, meter) = (&*call.api.registry, call.meter);
     let read = Read { topic: Topic::Nodes, params: params.clone(), cache_headers: CacheHeaders::Hidden };
     indexed(call, read, || {
+        meter.spend(registry.views().nodes_count() as u64 / 4);
         let mut nodes = registry.views().nodes();
-        nodes.retain(|node| has_meta(node.meta.as_ref(), &params.node_meta));
+        let units = 1 + params.node_meta.len() as u64 / 8;
+        nodes.retain(|node| meter.spend(units) && has_meta(node.meta.as_ref(), &params.node_meta));
         near_first(&mut nodes, &params, registry.own_node(), |node| node);
         let shown = nodes.iter().map(|node| CatalogNode::new(node, &registry.own_node().datacenter));
-        let wanted = shown.filter(|node| passes(filter.as_ref(), node));
-        Ok(json::list_to_vec(wanted, params.pretty))
+        let wanted = shown.filter(|node| passes(filter.as_deref(), node, meter));
+        Ok(json::list_within(meter, wanted, params.pretty))
     })
 }
 
-/// `GET /v1/catalog/services`: every service name with the union of its instances' tags.
+/// `GET /v1/catalog/services`: every service name with the union of its instances' tags. Of instances that neither the
+/// filter nor the node's metadata leave out, where either is given.
 pub fn services(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
-    let registry = &*call.api.registry;
-    let read = Read { topic: Topic::Services, params: params.clone(), cache_headers: CacheHeaders::Shown };
+    let filter = selection::indexed_filter(call, &params, &select::CATALOG_SERVICE)?;
+    let (registry, meter) = (&*call.api.registry, call.meter);
+    // A filter may ask for what the list of names and tags does not show, a port or a pair of metadata.
+    let topic = if filter.is_some() { Topic::Instances } else { Topic::Services };
+    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
     indexed(call, read, || {
-        let services = registry.views().services(|entry| {
-            if params.node_meta.is_empty() {
-                return Some(entry.tags().cloned().collect::<Vec<Text>>());
+        let services = match (filter.as_deref(), params.node_meta.is_empty()) {
+            (None, true) => {
+                registry.views().services(|entry| meter.spend(1).then(|| entry.tags().cloned().collect()))
             }
-            let wanted = |meta| has_meta(meta, &params.node_meta);
-            let mut instances =
-                entry.instances().filter(|instance| wanted(instance.node.meta.as_ref())).peekable();
-            instances.peek()?;
-            let mut tags: Vec<Text> = instances.flat_map(|instance| instance.service.tags.clone()).collect();
-            tags.sort_unstable();
-            tags.dedup();
-            Some(tags)
-        });
-        Ok(json::map_to_vec(services.iter().map(|(name, tags)| (name.as_str(), tags)), params.pretty))
+            (filter, _) => services_of(registry, &params, filter, meter),
+        };
+        let shown = services.iter().map(|(name, tags)| (name.as_str(), tags));
+        Ok(json::map_within(meter, shown, params.pretty))
     })
+}
+
+/// The names of the services that have an instance which is wanted, each with the tags of those.
+fn services_of(
+    registry: &Registry,
+    params: &ReadParams,
+    filter: Option<&Filter>,
+    meter: &Meter<'_>,
+) -> Vec<(Text, Vec<Text>)> {
+    let datacenter = &registry.own_node().datacenter;
+    let is_wanted = |instance: &Instance| {
+        meter.spend(1 + params.node_meta.len() as u64 / 8)
+            && has_meta(instance.node.meta.as_ref(), &params.node_meta)
+            && passes(filter, &CatalogService::new(&instance.node, &instance.service, datacenter), meter)
+    };
+    let services = registry.views().services(|entry| {
+        // Instances are copied as pointers, and looked at without the table's lock.
+        let instances: Vec<_> = entry.instances().cloned().collect();
+        meter.spend(1 + instances.len() as u64 / 4).then_some(instances)
+    });
+    let tags_of_wanted = |(name, mut instances): (Text, Vec<Arc<Instance>>)| {
+        instances.retain(|instance| is_wanted(instance));
+        let mut tags: Vec<Text> = instances.iter().flat_map(|it| it.service.tags.iter().cloned()).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        (!instances.is_empty()).then_some((name, tags))
+    };
+    services.into_iter().filter_map(tags_of_wanted).collect()
 }
 
 /// `GET /v1/catalog/service/:service`
 pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
-    let filter = selection::indexed_filter(&params, &select::CATALOG_SERVICE)?;
-    let tags: Vec<String> = call.query()?.all("tag").map(str::to_lowercase).collect();
+    let filter = selection::indexed_filter(call, &params, &select::CATALOG_SERVICE)?;
+    let tags = selection::values("tag", call.query()?.all("tag").map(str::to_lowercase))?;
+    let meter = call.meter;
     let wanted = |instance: &Instance| {
-        has_tags(instance, &tags) && has_meta(instance.node.meta.as_ref(), &params.node_meta)
+        meter.spend(tags_units(instance, tags.len()) + params.node_meta.len() as u64 / 8)
+            && has_tags(instance, &tags)
+            && has_meta(instance.node.meta.as_ref(), &params.node_meta)
     };
     if delta::is_asked(call.query()?)? {
         let registry = call.api.registry.clone();
         let wants = |instance: &Instance, _: Option<&Panic>| {
             let datacenter = &registry.own_node().datacenter;
             let shown = || CatalogService::new(&instance.node, &instance.service, datacenter);
-            wanted(instance) && passes(filter.as_ref(), &shown())
+            wanted(instance) && passes(filter.as_deref(), &shown(), meter)
         };
         let aspect = Aspect::Catalog;
         return delta::answer(
@@ -129,15 +157,17 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
     indexed_variant(call, read, "", |before| {
         let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Catalog);
+        meter.spend(instances.len() as u64 / 4);
         instances.retain(|instance| wanted(instance));
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
         let list = list_of(
+            meter,
             &instances,
             params.pretty,
             before,
             |found| CatalogService::new(&found.node, &found.service, datacenter),
-            |service| passes(filter.as_ref(), service),
+            |service| passes(filter.as_deref(), service, meter),
         );
         Ok(Rendered { index, ..list })
     })
@@ -165,8 +195,8 @@ enum NodeShape {
 fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
-    let filter = selection::indexed_filter(&params, &select::SERVICE)?;
-    let registry = &*call.api.registry;
+    let filter = selection::indexed_filter(call, &params, &select::SERVICE)?;
+    let (registry, meter) = (&*call.api.registry, call.meter);
     let key = registry.views().node_by_name_or_id(&name, |record| record.node().name.folded());
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Hidden };
@@ -182,11 +212,14 @@ fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> Outcome {
                 NodeShape::List => json::to_vec(&NodeServicesList::unknown(), params.pretty),
             });
         };
-        let wanted = |service: &&Service| passes(filter.as_ref(), &NodeService::new(service));
+        let wanted = |service: &&Service| passes(filter.as_deref(), &NodeService::new(service), meter);
         let services = services.iter().map(|service| &**service).filter(wanted);
         Ok(match shape {
-            NodeShape::Map => json::to_vec(&NodeServicesMap::new(node, services, datacenter), params.pretty),
-            NodeShape::List => json::to_vec(
+            NodeShape::Map => {
+                json::within(meter, &NodeServicesMap::new(node, services, datacenter), params.pretty)
+            }
+            NodeShape::List => json::within(
+                meter,
                 &NodeServicesList::new(node, services, datacenter, filter.is_some()),
                 params.pretty,
             ),

@@ -56,14 +56,17 @@ pub fn answer(call: &mut Call<'_, '_>, viewpoint: &Viewpoint<'_>, params: &ReadP
     let until = index();
     let variant = panic::variant(viewpoint.threshold);
     let variant = format!("delta {variant} {} {until}", since.unwrap_or_default());
-    let rendering = call.api.renderings.get_or_make(cache_key(call, &variant), || {
+    let meter = call.meter;
+    let rendering = call.api.renderings.get_or_try(cache_key(call, &variant), || {
         let difference = since.filter(|since| *since <= until);
         let difference = difference.and_then(|since| viewpoint.between(views, since, until));
-        match difference {
-            Some(difference) => render_difference(registry, viewpoint, params, difference, until),
-            None => render_whole(registry, viewpoint, params, until),
-        }
+        let rendering = match difference {
+            Some(difference) => render_difference(call, viewpoint, params, difference, until),
+            None => render_whole(call, viewpoint, params, until),
+        };
+        (!meter.is_exhausted()).then_some(rendering)
     });
+    let rendering = rendering.ok_or_else(ApiError::unfinished)?;
     let mut response = Response::new(200).with_body(Body::Shared(rendering.body));
     if let Some(panic) = &rendering.panic {
         response.headers.add(panic::HEADER, panic);
@@ -81,7 +84,7 @@ pub fn known_since(registry: &Registry, viewpoint: &Viewpoint<'_>, asked: u64) -
 }
 
 fn render_difference(
-    registry: &Registry,
+    call: &Call<'_, '_>,
     viewpoint: &Viewpoint<'_>,
     params: &ReadParams,
     difference: Difference,
@@ -89,36 +92,36 @@ fn render_difference(
 ) -> Rendering {
     let Difference { removed, changed, panic } = difference;
     let changed: Vec<Arc<Instance>> = changed.into_iter().map(|it| it.instance).collect();
-    render(registry, viewpoint, params, false, (changed, removed, panic), index)
+    render(call, viewpoint, params, false, (changed, removed, panic), index)
 }
 
 fn render_whole(
-    registry: &Registry,
+    call: &Call<'_, '_>,
     viewpoint: &Viewpoint<'_>,
     params: &ReadParams,
     until: u64,
 ) -> Rendering {
-    let (Whole { instances, panic }, changed) = viewpoint.now(registry.views());
+    let (Whole { instances, panic }, changed) = viewpoint.now(call.api.registry.views());
     let index = until.max(changed.unwrap_or_default());
-    render(registry, viewpoint, params, true, (instances, Vec::new(), panic), index)
+    render(call, viewpoint, params, true, (instances, Vec::new(), panic), index)
 }
 
 type Parts = (Vec<Arc<Instance>>, Vec<Arc<Instance>>, Option<Panic>);
 
 fn render(
-    registry: &Registry,
+    call: &Call<'_, '_>,
     viewpoint: &Viewpoint<'_>,
     params: &ReadParams,
     full: bool,
     (mut changed, removed, panic): Parts,
     index: u64,
 ) -> Rendering {
-    let own = registry.own_node();
+    let own = call.api.registry.own_node();
     near_first(&mut changed, params, own, |instance| &instance.node);
     let (aspect, datacenter) = (viewpoint.aspect, own.datacenter.as_str());
     let changed = changed.iter().map(|instance| Shown { instance, aspect, datacenter }).collect();
     let removed = removed.iter().map(|instance| key(instance)).collect();
-    let body = json::to_vec(&Delta { index, full, changed, removed }, params.pretty);
+    let body = json::within(call.meter, &Delta { index, full, changed, removed }, params.pretty);
     Rendering {
         body: SharedBody::new(body),
         index,

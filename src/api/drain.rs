@@ -40,12 +40,12 @@ pub fn one(call: &mut Call<'_, '_>) -> Outcome {
         return show(call, &node, &found);
     }
     if found.origin == Origin::Server {
-        let sentence = "this is muster itself, which does not drain: stop it with SIGTERM or /v1/agent/leave";
+        let sentence = "this is muster itself, which does not drain: stop it with SIGTERM";
         return Err(ApiError::bad_request(sentence));
     }
     let order = order(call.query()?)?;
     let is_end = order == DrainOrder::Cancel;
-    call.api.registry.write(Command::Drain { node: node.clone(), service_id: service_id.clone(), order })?;
+    call.write(Command::Drain { node: node.clone(), service_id: service_id.clone(), order })?;
     match is_end {
         true => answer::empty(),
         false => {

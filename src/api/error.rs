@@ -7,6 +7,7 @@ use crate::http::Response;
 use crate::model::Refusal;
 use crate::notify::Ended;
 use crate::registry::error::WriteError;
+use crate::registry::snapshot::image::{Reason, Unfit};
 use crate::registry::topics::TooManyWatchers;
 use crate::wire::intake::Invalid;
 
@@ -45,6 +46,12 @@ impl ApiError {
         ApiError::new(503, message).retry(5)
     }
 
+    /// What a handler says of an answer that its meter did not let it finish. No client sees it: the answer is made
+    /// elsewhere, or refused with a reason.
+    pub fn unfinished() -> ApiError {
+        ApiError::new(503, "this answer takes longer than it may")
+    }
+
     /// The same, with the headers of an indexed read that has nothing to show.
     pub fn on_indexed_read(self) -> ApiError {
         ApiError { of_indexed_read: true, ..self }
@@ -70,6 +77,19 @@ impl From<ApiError> for Response {
     }
 }
 
+impl From<Unfit> for ApiError {
+    fn from(unfit: Unfit) -> Self {
+        let message = format!("not restored: {unfit}");
+        match unfit.reason {
+            Reason::Senseless => ApiError::bad_request(message),
+            Reason::Size => ApiError::new(413, message),
+            Reason::Room => ApiError::new(507, message).retry(60),
+            Reason::Memory => ApiError::new(503, message).retry(60),
+            Reason::System => ApiError::new(500, message),
+        }
+    }
+}
+
 impl From<WriteError> for ApiError {
     fn from(error: WriteError) -> Self {
         let message = error.to_string();
@@ -77,11 +97,18 @@ impl From<WriteError> for ApiError {
             WriteError::Refused(refusal @ Refusal::Full { .. }) => {
                 ApiError::new(503, refusal.to_string()).retry(60)
             }
+            WriteError::Refused(refusal @ Refusal::TooLarge { .. }) => {
+                ApiError::new(507, refusal.to_string()).retry(60)
+            }
             WriteError::Refused(refusal) => ApiError::new(status_of(refusal), message),
             WriteError::Busy { .. } => ApiError::new(503, message).retry(1),
             WriteError::Full { .. } => ApiError::new(507, message).retry(10),
             WriteError::Unavailable { .. } => ApiError::new(503, message).retry(2),
-            WriteError::ReadOnly { .. } => ApiError::new(503, message).retry(60),
+            WriteError::ReadOnly { .. } | WriteError::Exhausted { .. } => {
+                ApiError::new(503, message).retry(60)
+            }
+            WriteError::InDoubt { is_full: true, .. } => ApiError::new(507, message).retry(10),
+            WriteError::InDoubt { is_full: false, .. } => ApiError::new(503, message).retry(60),
             WriteError::Oversize { .. } => ApiError::bad_request(message),
             WriteError::Closing => ApiError::new(503, message).retry(1),
         }
@@ -95,6 +122,8 @@ fn status_of(refusal: &Refusal) -> u16 {
         | Refusal::CheckWithoutService { .. }
         | Refusal::TooMany { .. }
         | Refusal::Full { .. }
+        | Refusal::Reserved { .. }
+        | Refusal::TooLarge { .. }
         | Refusal::NodeConflict { .. } => 400,
     }
 }
@@ -119,6 +148,9 @@ impl From<Ended> for ApiError {
 
 impl From<TooManyWatchers> for ApiError {
     fn from(error: TooManyWatchers) -> Self {
-        ApiError::busy(format!("{} blocking queries are waiting already: try again later", error.max))
+        ApiError::busy(format!(
+            "{} blocking queries are waiting already, as many as limits.blocking_queries_max allows: try again later",
+            error.max
+        ))
     }
 }

@@ -16,6 +16,7 @@ use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
 use crate::model::Status;
 use crate::registry::Registry;
+use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::select;
@@ -29,21 +30,25 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     if delta::is_asked(call.query()?)? {
         return changes(call, &params, &name, &question);
     }
-    let registry = &*call.api.registry;
+    let (registry, meter) = (&*call.api.registry, call.meter);
     let topic = Topic::Health(name.clone());
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
     let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
         let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Health);
+        meter.spend(instances.len() as u64 / 4);
         let panic = question.panic(&instances);
-        instances.retain(|instance| question.objection(instance, panic.as_ref()).is_none());
+        instances.retain(|instance| {
+            meter.spend(question.units(instance)) && question.objection(instance, panic.as_ref()).is_none()
+        });
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
         let list = list_of(
+            meter,
             &instances,
             params.pretty,
             before,
             |found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter),
-            |entry| question.filter_objection(entry).is_none(),
+            |entry| question.filter_objection(entry, meter).is_none(),
         );
         Ok(Rendered { header: panic.map(|panic| (panic::HEADER, panic.summary())), index, ..list })
     })?;
@@ -56,11 +61,13 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
 
 /// The same with `&delta=1`: what has changed of it.
 fn changes(call: &mut Call<'_, '_>, params: &ReadParams, name: &Text, question: &Question) -> Outcome {
-    let registry = call.api.registry.clone();
+    let (registry, meter) = (call.api.registry.clone(), call.meter);
     let wants = |instance: &Instance, panic: Option<&Panic>| {
         let Instance { node, service, checks } = instance;
         let entry = || HealthEntry::new(node, service, checks, &registry.own_node().datacenter);
-        question.objection(instance, panic).is_none() && question.filter_objection(&entry()).is_none()
+        meter.spend(question.units(instance))
+            && question.objection(instance, panic).is_none()
+            && question.filter_objection(&entry(), meter).is_none()
     };
     let threshold = question.threshold;
     delta::answer(call, &Viewpoint { name, aspect: Aspect::Health, threshold, wants: &wants }, params)
@@ -71,8 +78,12 @@ pub fn node(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
     let topic = Topic::NodeChecks(name.clone());
-    checks_of(call, params, topic, |registry| {
-        registry.views().node(&name, |record| record.check_views()).unwrap_or_default()
+    checks_of(call, params, topic, |registry, meter| {
+        let checks = registry.views().node(&name, |record| {
+            let is_affordable = meter.spend(picking_units(record.checks().len()));
+            is_affordable.then(|| record.check_views())
+        });
+        checks.flatten().unwrap_or_default()
     })
 }
 
@@ -81,9 +92,11 @@ pub fn checks(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
     let topic = Topic::ServiceChecks(name.clone());
-    checks_of(call, params, topic, |registry| {
+    checks_of(call, params, topic, |registry, meter| {
         let instances = registry.views().instances(&name);
-        let views = instances.iter().flat_map(|instance| instance.check_views());
+        let units = |instance: &Instance| 1 + picking_units(instance.checks.len());
+        let views = instances.iter().take_while(|instance| meter.spend(units(instance)));
+        let views = views.flat_map(|instance| instance.check_views());
         let mut checks: Vec<CheckView> = views.filter(|view| view.service.is_some()).collect();
         checks.sort_by_cached_key(CheckView::position);
         checks
@@ -100,29 +113,35 @@ pub fn state(call: &mut Call<'_, '_>) -> Outcome {
     };
     // No check is ever in a state that is none; such a question waits for nothing in particular.
     let topic = Topic::State(status.flatten());
-    checks_of(call, params, topic, |registry| match status {
-        Some(None) => Vec::new(),
-        Some(status) => registry.views().checks(status),
-        None => registry.views().checks(None),
+    checks_of(call, params, topic, |registry, meter| {
+        let Some(status) = status.map_or(Some(None), |status| status.map(Some)) else { return Vec::new() };
+        let is_affordable = meter.spend(picking_units(registry.views().checks_count(status)));
+        if is_affordable { registry.views().checks(status) } else { Vec::new() }
     })
+}
+
+/// What it costs to pick so many records of a table at once, in units: it cannot be stopped on the way.
+fn picking_units(records: usize) -> u64 {
+    records as u64
 }
 
 fn checks_of(
     call: &mut Call<'_, '_>,
     params: ReadParams,
     topic: Topic,
-    pick: impl FnOnce(&Registry) -> Vec<CheckView>,
+    pick: impl FnOnce(&Registry, &Meter<'_>) -> Vec<CheckView>,
 ) -> Outcome {
-    let filter = selection::indexed_filter(&params, &select::CHECK)?;
-    let registry = &*call.api.registry;
+    let filter = selection::indexed_filter(call, &params, &select::CHECK)?;
+    let (registry, meter) = (&*call.api.registry, call.meter);
     let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Hidden };
     indexed(call, read, || {
-        let mut checks = pick(registry);
-        checks.retain(|view| has_meta(view.node.meta.as_ref(), &params.node_meta));
+        let mut checks = pick(registry, meter);
+        let units = 1 + params.node_meta.len() as u64 / 8;
+        checks.retain(|view| meter.spend(units) && has_meta(view.node.meta.as_ref(), &params.node_meta));
         near_first(&mut checks, &params, registry.own_node(), |view| &view.node);
         let shown =
             checks.iter().map(|view| HealthCheck::new(&view.check, &view.node.name, view.service.as_deref()));
-        let wanted = shown.filter(|check| passes(filter.as_ref(), check));
-        Ok(json::list_to_vec(wanted, params.pretty))
+        let wanted = shown.filter(|check| passes(filter.as_deref(), check, meter));
+        Ok(json::list_within(meter, wanted, params.pretty))
     })
 }

@@ -61,6 +61,8 @@ enum Asked {
 #[serde(rename_all = "PascalCase")]
 pub struct Told<'a> {
     index: u64,
+    /// Key of the node.
+    node: &'a str,
     time: Option<String>,
     #[serde(rename = "ServiceID")]
     service_id: &'a str,
@@ -74,6 +76,10 @@ pub struct Told<'a> {
     /// `null` when the check, or the instance, was gone with this.
     to: Option<&'static str>,
     cause: &'static str,
+    /// Who asked for it; empty where that is not known.
+    by: &'a str,
+    #[serde(rename = "RequestID")]
+    request_id: &'a str,
     output: &'a str,
 }
 
@@ -82,6 +88,7 @@ impl<'a> Told<'a> {
     pub fn new(transition: &'a Transition) -> Told<'a> {
         Told {
             index: transition.index,
+            node: &transition.subject.node,
             time: rfc3339(transition.time_ms),
             service_id: &transition.subject.service_id,
             service_name: &transition.service_name,
@@ -91,6 +98,8 @@ impl<'a> Told<'a> {
             from_since: rfc3339(transition.from_since_ms),
             to: transition.to.map(Status::as_str),
             cause: transition.cause.as_str(),
+            by: &transition.caller.by,
+            request_id: &transition.caller.request_id,
             output: &transition.output,
         }
     }
@@ -134,6 +143,11 @@ fn history_of(call: &mut Call<'_, '_>, asked: Asked) -> Outcome {
     };
     let registry = &*call.api.registry;
     let now_ms = call.api.clock.unix_ms();
+    let names_node = call.query()?.first("node").is_some_and(|node| !node.is_empty());
+    let anywhere = match &asked {
+        Asked::Service(named) if !names_node => Some(named.clone()),
+        _ => None,
+    };
     answer::indexed_anew(call, Topic::NodeChecks(node.clone()), params.clone(), || {
         let of = match &asked {
             Asked::Check(check_id) => Of::Check(&node, check_id),
@@ -141,14 +155,22 @@ fn history_of(call: &mut Call<'_, '_>, asked: Asked) -> Outcome {
             Asked::Node => Of::Node(&node),
         };
         let present = present(registry, &node, &asked);
-        let newest = registry.history().newest(&of, 0, 1);
+        let mut newest = registry.history().newest(&of, 0, 1);
+        let mut transitions = registry.history().newest(&of, since, limit);
+        // Whoever looks for what is gone may know no more of it than what it was called.
+        if let (false, true, Some(named)) = (present.is_registered, newest.is_empty(), &anywhere) {
+            newest = registry.history().newest_named(named, 0, 1);
+            transitions = registry.history().newest_named(named, since, limit);
+        }
         if !present.is_registered && newest.is_empty() {
             return Err(unknown(&asked, &node));
         }
-        let transitions = registry.history().newest(&of, since, limit);
         let probed = present.check_ids.iter().filter_map(|id| registry.insight(&node, id)?.observed_ago);
         let history = History {
-            node: present.node_name.as_ref().unwrap_or(&node),
+            node: match newest.first().map(|newest| &newest.subject.node) {
+                Some(other) if *other != node => other,
+                _ => present.node_name.as_ref().unwrap_or(&node),
+            },
             service_id: if let Asked::Service(id) = &asked { Some(id) } else { None },
             check_id: if let Asked::Check(id) = &asked { Some(id) } else { None },
             registered: present.is_registered,

@@ -47,7 +47,7 @@ fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> Outcome {
             Command::DeregisterCheck { node: own_node.clone(), check_id: check.id, must_exist: false }
         }
     };
-    registry.write(command)?;
+    call.write(command)?;
     empty()
 }
 

@@ -18,6 +18,7 @@ pub mod ready;
 pub mod router;
 pub mod routes;
 
+pub mod absent;
 pub mod agent_checks;
 pub mod agent_health;
 pub mod agent_info;
@@ -30,6 +31,8 @@ pub mod etag;
 pub mod explain;
 pub mod health;
 pub mod history;
+pub mod lanes;
+pub mod large_bodies;
 pub mod maintenance;
 pub mod operations;
 pub mod panic;
@@ -38,29 +41,33 @@ pub mod selection;
 pub mod snapshot;
 pub mod stream;
 pub mod times;
+pub mod trust;
 pub mod warm;
 pub mod webhooks;
 
+use std::cell::Cell;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use crate::api::cache::{BodyCache, Bounds};
 use crate::api::cache_counts::CacheCounts;
 use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::api::etag::Tags;
+use crate::api::lanes::Lanes;
 use crate::api::ready::{Offer, ReadyAnswers};
 use crate::api::renderings::Renderings;
 use crate::api::router::{Router, Target};
 use crate::api::routes::{ROUTES, Route, Verb};
-use crate::api::snapshot::Snapshots;
+use crate::api::snapshot::{Snapshots, Spooling};
 use crate::api::stream::Streams;
 use crate::api::warm::Warmed;
-use crate::http::{Body, Exchange, Handler, Method, Request, Response};
+use crate::http::{Body, BodyBound, Exchange, Handler, Method, Request, Response, is_of_bound};
 use crate::notify::Notifier;
 use crate::registry::Registry;
+use crate::registry::snapshot::vet::Terms;
+use crate::stdx::meter::{Exhausted, Meter};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::offload::Offload;
@@ -69,11 +76,14 @@ use crate::telemetry::metrics::{IntCounter, Metrics, RouteMetrics};
 
 /// What the API may ask of the process it runs in.
 pub trait Host: Send + Sync {
-    /// Reads the configuration again, as SIGHUP does.
+    /// Reads the configuration again, as SIGHUP does, and waits for what comes of it; a coroutine parks meanwhile.
     ///
     /// # Errors
     /// A sentence that says what is wrong with it; everything stays as it was.
     fn reload(&self) -> Result<(), String>;
+
+    /// Whether a client may end the process.
+    fn may_leave(&self) -> bool;
 
     /// Ends the process in an orderly way, as SIGTERM does. Returns at once.
     fn leave(&self);
@@ -85,13 +95,22 @@ pub trait Host: Send + Sync {
     fn store(&self) -> StoreFacts;
 
     /// What the agent was configured with, for people.
-    fn debug_config(&self) -> serde_json::Map<String, serde_json::Value>;
+    fn debug_config(&self) -> Arc<serde_json::Map<String, serde_json::Value>>;
 
-    /// A directory in which a big body may wait.
-    fn spool_directory(&self) -> PathBuf;
+    /// Where a big body may wait.
+    fn spooling(&self) -> Spooling;
+
+    /// Bytes that all of those may have together. Looks at the system; for a start.
+    fn spooled_bytes_max(&self) -> u64;
 
     /// Bytes that a snapshot may have.
     fn snapshot_bytes_max(&self) -> usize;
+
+    /// How long a snapshot may be on its way, beside a second for so many bytes of it.
+    fn snapshot_time_max(&self) -> Duration;
+
+    /// What the rows of a snapshot are held against.
+    fn snapshot_terms(&self) -> Terms;
 }
 
 /// Where the registry is kept, for people.
@@ -112,6 +131,8 @@ pub struct RedisFacts {
     pub place: String,
     /// Whether it has everything that is acknowledged.
     pub is_well: bool,
+    /// Whether writes are refused until it is.
+    pub refuses_writes: bool,
     /// How it is, since when, and how much it lacks.
     pub standing: String,
     /// Its version, once it was reached.
@@ -166,6 +187,9 @@ pub struct Api {
     pub(crate) tags: Tags,
     pub(crate) clock: Clock,
     router: Router,
+    pub(crate) lanes: Lanes,
+    /// Itself, for what goes on without its caller; empty until it serves.
+    me: OnceLock<Weak<Api>>,
     pub(crate) offload: Offload,
     pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
@@ -205,9 +229,11 @@ impl Api {
         metrics.read(families::STREAMS, &[], move || counted.open() as f64);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
-            snapshots: Snapshots::new()?,
+            snapshots: Snapshots::new(host.spooled_bytes_max())?,
             counters: Counters::new(&metrics),
             router: Router::new(),
+            lanes: Lanes::new(&metrics)?,
+            me: OnceLock::new(),
             rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
             nowhere: metrics.route("GET", "none"),
             cache,
@@ -225,6 +251,13 @@ impl Api {
         })
     }
 
+    /// The same, ready to serve.
+    pub fn shared(self) -> Arc<Api> {
+        let api = Arc::new(self);
+        api.me.get_or_init(|| Arc::downgrade(&api));
+        api
+    }
+
     /// The cache of finished bodies.
     pub fn cache(&self) -> &Arc<BodyCache> {
         &self.cache
@@ -234,7 +267,12 @@ impl Api {
     ///
     /// What is answered goes down to the handler as a place to put it, and not up through a return value at each step:
     /// a response is the largest value of all, and a query that waits has every step's variables on its stack.
-    fn dispatch(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> Dispatched<'_> {
+    fn dispatch(
+        &self,
+        exchange: &mut Exchange<'_>,
+        response: &mut Response,
+        meter: &Meter<'_>,
+    ) -> Dispatched<'_> {
         let request = exchange.request();
         let (path_sent, query_sent) = request.path_and_query_sent();
         let nowhere = Dispatched { counters: &self.nowhere, offer: None };
@@ -247,6 +285,9 @@ impl Api {
             }
             Target::Nowhere => {
                 *response = Response::new(404);
+                if let Some(sentence) = absent::no_such_path(request.path()) {
+                    refuse(ApiError::not_found(sentence), response);
+                }
                 return nowhere;
             }
         };
@@ -254,8 +295,9 @@ impl Api {
         let mut offer = None;
         match request.method() {
             method if route.accepts(method) => {
-                let mut call = Call { api: self, exchange, row, argument, offer: None };
-                match check_path(&call).and_then(|()| (route.handler)(&mut call)) {
+                let mut call = Call { api: self, exchange, row, argument, meter, offer: None };
+                let checked = check_path(&call).and_then(|()| check_write(&call, route));
+                match checked.and_then(|()| (route.handler)(&mut call)) {
                     Ok(answer) => *response = answer,
                     Err(error) => refuse(error, response),
                 }
@@ -275,15 +317,39 @@ impl Api {
             return None;
         }
         let ready = self.ready.find(request)?;
-        *response = ready.response()?;
+        if !ready.answer(response) {
+            return None;
+        }
         self.cache_counts.hit(ready.row);
         Some(&self.rows[ready.row])
     }
 
-    /// The answer by the long way; what would be the same for the same target is ready from now on.
+    /// The answer by the long way; one that takes too long for a worker is made in a lane.
     #[inline(never)]
     fn answer(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> &RouteMetrics {
-        let Dispatched { counters, offer } = self.dispatch(exchange, response);
+        let began = Cell::new(None);
+        let goes_on = || lanes::has_time(&began);
+        let meter = lanes::worker_meter(&goes_on);
+        let counters = self.answer_within(exchange, response, &meter);
+        match (meter.exhausted(), self.me.get()) {
+            (Some(Exhausted::Work), Some(me)) => self.lanes.answer(me, exchange, response),
+            (Some(why), _) => refuse(lanes::refusal(why), response),
+            (None, _) => {}
+        }
+        counters
+    }
+
+    /// The answer as far as `meter` lets it come; what would be the same for the same target is ready from now on.
+    fn answer_within(
+        &self,
+        exchange: &mut Exchange<'_>,
+        response: &mut Response,
+        meter: &Meter<'_>,
+    ) -> &RouteMetrics {
+        let Dispatched { counters, offer } = self.dispatch(exchange, response, meter);
+        if meter.is_exhausted() {
+            return counters;
+        }
         let request = exchange.request();
         if request.path().starts_with("/v1/") {
             response.headers.add("X-Consul-Default-Acl-Policy", "allow");
@@ -308,17 +374,44 @@ impl Handler for Api {
             Some(counters) => counters,
             None => self.answer(exchange, response),
         };
-        counters.answered(response.status, started.elapsed());
+        counters.answered(response.status, started.elapsed(), exchange.has_waited());
         log_answer(exchange, response.status, started);
+        if is_of_bound(response.status) {
+            note_bound(exchange, response);
+        }
     }
 
-    fn body_bytes_max(&self, method: Method, path: &str) -> Option<usize> {
-        snapshot::takes_snapshot(method, path).then(|| self.host.snapshot_bytes_max())
+    fn body_bytes_max(&self, method: Method, path: &str) -> Option<BodyBound> {
+        let bound =
+            || BodyBound { bytes_max: self.host.snapshot_bytes_max(), setting: "limits.snapshot_bytes_max" };
+        snapshot::takes_snapshot(method, path).then(bound)
+    }
+
+    fn is_vital(&self, method: Method, path: &str) -> bool {
+        matches!(method, Method::Get | Method::Head) && operations::VITAL_PATHS.contains(&path)
     }
 
     fn reads_body(&self, method: Method, path: &str) -> bool {
         snapshot::takes_snapshot(method, path)
     }
+
+    fn needs_store(&self, path: &str) -> bool {
+        path == snapshot::PATH || path.starts_with("/v1/muster/webhooks")
+    }
+}
+
+/// Says that a bound was met, unless the status is what was asked for.
+#[inline(never)]
+fn note_bound(exchange: &Exchange<'_>, response: &Response) {
+    let path = exchange.request().path();
+    let is_told_by_status = operations::VITAL_PATHS.contains(&path) || path.starts_with(agent_health::PATHS);
+    // Who waits for an instance to be well is told by 408 that it was not, and no bound was met.
+    let is_of_wait = response.status == 408 && path != snapshot::PATH;
+    if is_told_by_status || is_of_wait {
+        return;
+    }
+    let sentence = response.body.bytes().unwrap_or_default();
+    exchange.note_bound(response.status, &String::from_utf8_lossy(sentence));
 }
 
 /// One line for each answer, at debug level; what went wrong here is a warning. The id is in `X-Request-Id` too.
@@ -329,8 +422,7 @@ fn log_answer(exchange: &Exchange<'_>, status: u16, started: Instant) {
         return;
     }
     let request = exchange.request();
-    // Not the query: it may carry a token.
-    let path = request.raw_target().split('?').next().unwrap_or_default();
+    let path = request.path_for_logs();
     let (method, id) = (request.method_name(), request.id());
     let (peer, micros) = (request.peer(), started.elapsed().as_micros() as u64);
     log::log!(level, request_id:% = id, peer:% = peer, status = status, micros = micros; "{method} {path}");
@@ -361,6 +453,19 @@ fn redirect(location: &str) -> Response {
         .with_header("Location", location)
         .with_header("Content-Type", "text/html; charset=utf-8")
         .with_body(Body::Owned(page.into_bytes()))
+}
+
+/// What is written is written here: into the one namespace, partition and datacenter there is.
+#[inline(never)]
+fn check_write(call: &Call<'_, '_>, route: &Route) -> Result<(), ApiError> {
+    let request = call.request();
+    let is_read = matches!(request.method(), Method::Get | Method::Head);
+    if is_read || !matches!(route.verb, Verb::Put | Verb::GetOrPut) {
+        return Ok(());
+    }
+    params::check_scope(request)?;
+    params::check_datacenter(call.query()?, &call.api.registry.own_node().datacenter)
+        .map_err(|error| ApiError { of_indexed_read: false, ..error })
 }
 
 /// Names hold no control characters, so a path with one is nobody's.

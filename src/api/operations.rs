@@ -4,20 +4,35 @@ use crate::api::StoreFacts;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::http::{Body, Response};
+use crate::sys::supervision;
 use crate::telemetry::metrics::CONTENT_TYPE;
 
-/// `GET /livez`: the process answers; restarting it would help nobody.
+/// What is answered also when no connection is left.
+pub const VITAL_PATHS: [&str; 3] = ["/livez", "/readyz", "/health"];
+
+/// `GET /livez`: the process answers and has all its threads; restarting it would help nobody. 503 with the name of a
+/// thread that has ended or stalled.
 pub fn live(_: &mut Call<'_, '_>) -> Outcome {
+    has_all_threads()?;
     Ok(Response::text(200, "ok"))
 }
 
-/// `GET /readyz[?verbose]`: every read is served from the complete registry, and no restart is needed for writes to be.
-/// 503 with the reason otherwise. A Redis that is away is no reason: reads go on, and so do writes unless they are to
-/// be refused then. With `verbose` a line for each part says how it is.
+fn has_all_threads() -> Result<(), ApiError> {
+    let Some(fault) = supervision::fault() else { return Ok(()) };
+    Err(ApiError::new(
+        503,
+        format!("{fault}; if it does not go on, this process ends itself to be started again"),
+    ))
+}
+
+/// `GET /readyz[?verbose]`: every read is served from the complete registry, no restart is needed for writes to be, and
+/// no thread is missing. 503 with the reason otherwise. A Redis that is away is no reason: reads go on, and writes do
+/// unless they are to be refused then. With `verbose` a line for each part says how it is.
 pub fn ready(call: &mut Call<'_, '_>) -> Outcome {
     if call.api.host.is_draining() {
         return Err(ApiError::new(503, "draining: this process is shutting down"));
     }
+    has_all_threads()?;
     let standing = call.api.registry.queue().stats().standing.now();
     if let Some(reason) = standing.reason() {
         return Err(ApiError::new(503, format!("{}: {reason}", standing.word())));
@@ -28,13 +43,19 @@ pub fn ready(call: &mut Call<'_, '_>) -> Outcome {
 
 /// A line for each part: `[+]` for what is as it should be, `[-]` for what is not.
 fn parts(store: &StoreFacts) -> String {
-    let mut lines =
-        vec!["[+] registry: complete".to_owned(), format!("[+] store {}: {}", store.kind, store.guarantee)];
-    lines.extend(store.redis.iter().map(|redis| {
-        let sign = if redis.is_well { '+' } else { '-' };
-        format!("[{sign}] {}: {}", redis.place, redis.standing)
-    }));
-    lines.push("ready".to_owned());
+    let sign = |is_well: bool| if is_well { '+' } else { '-' };
+    let refuses_writes = store.redis.as_ref().is_some_and(|redis| redis.refuses_writes);
+    let mut lines = vec![
+        "[+] registry: complete".to_owned(),
+        format!("[{}] store {}: {}", sign(!refuses_writes), store.kind, store.guarantee),
+    ];
+    lines.extend(
+        store
+            .redis
+            .iter()
+            .map(|redis| format!("[{}] {}: {}", sign(redis.is_well), redis.place, redis.standing)),
+    );
+    lines.push(if refuses_writes { "ready for reads, not for writes" } else { "ready" }.to_owned());
     lines.join("\n")
 }
 

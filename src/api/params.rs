@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::api::error::ApiError;
+use crate::api::selection;
 use crate::http::{Query, Request};
 use crate::stdx::duration;
 use crate::stdx::text::Text;
@@ -20,6 +21,16 @@ const JITTER_FRACTION: u32 = 16;
 
 /// Nodes belong to no namespace, so this read does not look at `?ns=`.
 const NAMESPACE_FREE_PATH: &str = "/v1/catalog/nodes";
+
+/// Parameters by which Consul is asked for a part of its data: the word for the only part there is here, and why there
+/// is no other. Consul 1.8.7 knows the first; later versions know all of them.
+const SCOPES: &[(&str, &str, &str)] = &[
+    ("ns", "default", "Namespaces are a Consul Enterprise feature"),
+    ("partition", "default", "Partitions are a Consul Enterprise feature"),
+    ("peer", "local", "muster has no peerings"),
+    ("sg", "", "Sameness groups are a Consul Enterprise feature"),
+    ("sameness-group", "", "Sameness groups are a Consul Enterprise feature"),
+];
 
 /// How fresh an answer must be. All are the same here, as there is one copy of the state; the header tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,17 +82,8 @@ impl ReadParams {
     /// 400 with Consul's texts.
     pub fn parse(request: &Request, datacenter: &str) -> Result<ReadParams, ApiError> {
         let query = query_of(request)?;
-        let namespace = query.first("ns").unwrap_or_default();
-        let knows_namespaces = request.path() != NAMESPACE_FREE_PATH;
-        if knows_namespaces && !namespace.is_empty() && namespace != "default" {
-            return Err(ApiError::bad_request(
-                "Bad request: Invalid query parameter: \"ns\" - Namespaces are a Consul Enterprise feature",
-            ));
-        }
-        let asked = query.first("dc").unwrap_or_default();
-        if !asked.is_empty() && !asked.eq_ignore_ascii_case(datacenter) {
-            return Err(ApiError::bad_request("No path to datacenter").on_indexed_read());
-        }
+        check_scope(request)?;
+        check_datacenter(query, datacenter)?;
         let consistency = consistency(query)?;
         check_cache_control(request)?;
         let (wait, index) = (wait(query)?, index(query)?);
@@ -92,10 +94,44 @@ impl ReadParams {
             cached: query.has("cached"),
             pretty: query.has("pretty"),
             filter: query.first("filter").unwrap_or_default().to_owned(),
-            node_meta: query.all("node-meta").map(pair).collect(),
+            node_meta: selection::values("node-meta", query.all("node-meta").map(pair))?,
             near: query.first("near").filter(|near| !near.is_empty()).map(Text::from),
         })
     }
+}
+
+/// Refuses to answer for others' data with ours: for a namespace, a partition, a peer or a group of peers that is not
+/// the one there is.
+///
+/// # Errors
+/// 400 with what is asked for.
+pub fn check_scope(request: &Request) -> Result<(), ApiError> {
+    let query = query_of(request)?;
+    if query.iter().next().is_none() {
+        return Ok(());
+    }
+    for (name, own, what) in SCOPES {
+        let is_free = *name == "ns" && request.path() == NAMESPACE_FREE_PATH;
+        let is_another = query.all(name).any(|asked| !asked.is_empty() && !asked.eq_ignore_ascii_case(own));
+        if is_another && !is_free {
+            return Err(ApiError::bad_request(format!(
+                "Bad request: Invalid query parameter: \"{name}\" - {what}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses any datacenter but ours.
+///
+/// # Errors
+/// 400 with Consul's text.
+pub fn check_datacenter(query: &Query, datacenter: &str) -> Result<(), ApiError> {
+    let asked = query.first("dc").unwrap_or_default();
+    if !asked.is_empty() && !asked.eq_ignore_ascii_case(datacenter) {
+        return Err(ApiError::bad_request("No path to datacenter").on_indexed_read());
+    }
+    Ok(())
 }
 
 /// The query, if its percent-encoding can be read.

@@ -60,6 +60,11 @@ impl<'a> ListWriter<'a> {
         self.pieces.push(Piece { instance: instance.clone(), end: self.body.len() });
     }
 
+    /// Bytes of the body by now.
+    pub fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// The body and its entries.
     pub fn finish(mut self) -> (Vec<u8>, Arc<[Piece]>) {
         self.body.push(b']');

@@ -11,6 +11,7 @@ use crate::catalog::instance::Instance;
 use crate::catalog::panic::{self, Panic};
 use crate::filter::decision::Filter;
 use crate::model::Status;
+use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::select;
 use crate::wire::show::HealthEntry;
@@ -25,7 +26,7 @@ pub struct Question {
     /// Only instances all of whose checks pass (`?passing`).
     pub passing: bool,
     /// What the entry must match (`?filter=`).
-    pub filter: Option<Filter>,
+    pub filter: Option<Arc<Filter>>,
     /// When the service is in panic, so that instances are kept that fail; `None` for never, and without `?passing`.
     pub threshold: Option<panic::Settings>,
 }
@@ -49,7 +50,7 @@ impl Question {
     /// # Errors
     /// 400 for a filter that is none, a `passing` that is no boolean, and a panic threshold out of its bounds.
     pub fn read(call: &Call<'_, '_>, params: &ReadParams, name: &Text) -> Result<Question, ApiError> {
-        let filter = selection::indexed_filter(params, &select::INSTANCE)?;
+        let filter = selection::indexed_filter(call, params, &select::INSTANCE)?;
         let passing = params::passing(call.query()?)?;
         let default = call.api.registry.panic_thresholds().of(name);
         // Without `?passing` nothing is left out that a panic could keep.
@@ -58,7 +59,7 @@ impl Question {
             filter,
             passing,
             threshold,
-            tags: call.query()?.all("tag").map(str::to_lowercase).collect(),
+            tags: selection::values("tag", call.query()?.all("tag").map(str::to_lowercase))?,
             node_meta: params.node_meta.clone(),
         })
     }
@@ -66,6 +67,11 @@ impl Question {
     /// The panic that the service is in, by all of its instances.
     pub fn panic(&self, instances: &[Arc<Instance>]) -> Option<Panic> {
         self.threshold.and_then(|settings| panic::judge(instances, settings))
+    }
+
+    /// What [`Question::objection`] costs, in units.
+    pub fn units(&self, instance: &Instance) -> u64 {
+        selection::tags_units(instance, self.tags.len()) + self.node_meta.len() as u64 / 8
     }
 
     /// What speaks against an instance, the filter apart, which is asked of the finished entry. `panic` is that of its
@@ -84,7 +90,7 @@ impl Question {
     }
 
     /// What speaks against an entry to which nothing else does.
-    pub fn filter_objection(&self, entry: &HealthEntry<'_>) -> Option<Objection<'_>> {
-        (!passes(self.filter.as_ref(), entry)).then_some(Objection::Filter)
+    pub fn filter_objection(&self, entry: &HealthEntry<'_>, meter: &Meter<'_>) -> Option<Objection<'_>> {
+        (!passes(self.filter.as_deref(), entry, meter)).then_some(Objection::Filter)
     }
 }

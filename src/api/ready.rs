@@ -22,9 +22,6 @@ const SHARDS: usize = 16;
 /// Every so many answers one goes the long way, so that the cache sees that the body is still asked for and keeps it.
 const LONG_WAY_EVERY: u64 = 64;
 
-/// Headers of a request that may make its answer another one than the same target had before.
-const DECISIVE_HEADERS: [&str; 2] = ["cache-control", "if-none-match"];
-
 type Shard = Mutex<LruCache<Box<str>, Arc<Ready>>>;
 
 /// The answers.
@@ -65,7 +62,7 @@ impl ReadyAnswers {
     /// The answer to `request`, unless it must go the long way.
     pub fn find(&self, request: &Request) -> Option<Arc<Ready>> {
         let target = request.raw_target();
-        if request.method() != Method::Get || is_decided_by_a_header(request) {
+        if !is_the_same_for_all(request) {
             return None;
         }
         self.shard(target).lock().get(target).cloned()
@@ -80,7 +77,7 @@ impl ReadyAnswers {
         row: usize,
         offer: Offer,
     ) {
-        if request.method() != Method::Get || is_decided_by_a_header(request) {
+        if !is_the_same_for_all(request) {
             return;
         }
         let Offer { topic, index, body, asked } = offer;
@@ -99,22 +96,25 @@ impl ReadyAnswers {
 }
 
 impl Ready {
-    /// The response, if it still holds.
-    pub fn response(&self) -> Option<Response> {
+    /// Answers into `response`, if the answer still holds; tells whether it does.
+    pub fn answer(&self, response: &mut Response) -> bool {
         // The index first: the body belongs to it or to a later one.
         if !self.topic.stands_at(self.index) {
-            return None;
+            return false;
         }
-        let body = self.body.upgrade()?;
+        let Some(body) = self.body.upgrade() else { return false };
         if self.asked.load(Ordering::Relaxed) % LONG_WAY_EVERY == LONG_WAY_EVERY - 1 {
-            return None;
+            return false;
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        Some(Response { status: 200, headers: self.headers.clone(), body: Body::Shared(body) })
+        response.status = 200;
+        response.headers.clone_from(&self.headers);
+        response.body = Body::Shared(body);
+        true
     }
 }
 
-fn is_decided_by_a_header(request: &Request) -> bool {
-    let is_decisive = |name: &str| DECISIVE_HEADERS.iter().any(|it| it.eq_ignore_ascii_case(name));
-    request.headers().any(|(name, _)| is_decisive(name))
+/// Whether the answer to `request` is that of every request for the same target: no header decides about it.
+fn is_the_same_for_all(request: &Request) -> bool {
+    request.method() == Method::Get && !request.is_conditional()
 }

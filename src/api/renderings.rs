@@ -59,12 +59,18 @@ impl Renderings {
 
     /// What is kept under `key`, or else what `render` makes, which is then kept.
     pub fn get_or_make(&self, key: String, render: impl FnOnce() -> Rendering) -> Rendering {
+        let made = self.get_or_try(key, || Some(render()));
+        made.expect("it was made, as it always is")
+    }
+
+    /// As [`Renderings::get_or_make`], where `render` may give up; then nothing is kept.
+    pub fn get_or_try(&self, key: String, render: impl FnOnce() -> Option<Rendering>) -> Option<Rendering> {
         let kept = self.kept.lock().entries.get(&key).cloned();
         // Two may render the same at once; that is cheaper than to have one wait for the other.
-        kept.unwrap_or_else(|| {
-            let rendering = render();
+        kept.or_else(|| {
+            let rendering = render()?;
             self.kept.lock().put(key, rendering.clone());
-            rendering
+            Some(rendering)
         })
     }
 }

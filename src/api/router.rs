@@ -6,13 +6,35 @@
 //! segment: percent-encoded dots and slashes are data, so whatever can be registered can be named.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::api::routes::{ROUTES, Route, Verb};
 use crate::http::Method;
 
 /// Finds rows by path.
 pub struct Router {
-    rows: HashMap<&'static str, usize>,
+    /// By the hash of the path: the table is ours, so nobody can choose paths that meet.
+    rows: HashMap<u64, usize, BuildHasherDefault<Hashed>>,
+}
+
+/// Takes keys that are hashes as they are.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 /// Where a path leads.
@@ -29,7 +51,13 @@ pub enum Target<'a> {
 impl Router {
     /// A router over [`ROUTES`].
     pub fn new() -> Router {
-        Router { rows: ROUTES.iter().enumerate().map(|(number, route)| (route.path, number)).collect() }
+        let hash = |path: &str| xxh3_64(path.as_bytes());
+        Router { rows: ROUTES.iter().enumerate().map(|(number, route)| (hash(route.path), number)).collect() }
+    }
+
+    fn row(&self, path: &str) -> Option<usize> {
+        let number = *self.rows.get(&xxh3_64(path.as_bytes()))?;
+        (ROUTES[number].path == path).then_some(number)
     }
 
     /// Finds the row for `path` (decoded); `path_sent` is the same as it was sent.
@@ -37,19 +65,19 @@ impl Router {
         if let Some(clean) = cleaned(path_sent) {
             return Target::Redirect(clean);
         }
-        if let Some(number) = self.rows.get(path) {
-            return Target::Route(*number, "");
+        if let Some(number) = self.row(path) {
+            return Target::Route(number, "");
         }
         // From the longest prefix that ends in a slash to the shortest; `/` alone is nobody's prefix.
         let mut rest = path;
         while let Some(slash) = rest.bytes().rposition(|byte| byte == b'/').filter(|slash| *slash > 0) {
-            if let Some(number) = self.rows.get(&path[..=slash]) {
-                return Target::Route(*number, &path[slash + 1..]);
+            if let Some(number) = self.row(&path[..=slash]) {
+                return Target::Route(number, &path[slash + 1..]);
             }
             rest = &path[..slash];
         }
         let with_slash = format!("{path}/");
-        match self.rows.get(with_slash.as_str()) {
+        match self.row(&with_slash) {
             Some(_) => Target::Redirect(with_slash),
             None => Target::Nowhere,
         }
@@ -109,7 +137,21 @@ fn cleaned(path: &str) -> Option<String> {
     if path.ends_with('/') && clean.len() > 1 {
         clean.push('/');
     }
-    Some(clean)
+    Some(local(&clean))
+}
+
+/// The path with everything encoded that a browser might take for another character: to many of them a backslash is a
+/// slash, and a path that begins with two leads to another host.
+fn local(path: &str) -> String {
+    let mut local = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_graphic() && byte != b'\\' {
+            local.push(char::from(byte));
+        } else {
+            local.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    local
 }
 
 #[cfg(test)]
@@ -123,6 +165,7 @@ mod tests {
     #[test]
     fn paths_lead_where_they_should() {
         let router = Router::new();
+        assert_eq!(router.rows.len(), ROUTES.len(), "no two paths have one hash");
         let rows = [
             ("/v1/agent/self", Target::Route(row("/v1/agent/self"), "")),
             ("/v1/agent/service/register", Target::Route(row("/v1/agent/service/register"), "")),
@@ -137,6 +180,9 @@ mod tests {
             ("/v1//agent/self", Target::Redirect("/v1/agent/self".into())),
             ("/v1/agent/x/../self", Target::Redirect("/v1/agent/self".into())),
             ("//evil.example/", Target::Redirect("/evil.example/".into())),
+            ("/./\\evil.example/", Target::Redirect("/%5Cevil.example/".into())),
+            ("//\\\\evil.example", Target::Redirect("/%5C%5Cevil.example".into())),
+            ("/../\t/evil.example", Target::Redirect("/%09/evil.example".into())),
             ("/", Target::Route(row("/"), "")),
             ("/v1/agent/self/more", Target::Nowhere),
             ("/v1/nothing", Target::Nowhere),

@@ -5,8 +5,8 @@
 
 use crate::api::call::{Call, Outcome};
 use crate::api::{
-    agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain, health,
-    history, maintenance, operations, snapshot, stream, webhooks,
+    absent, agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain,
+    health, history, maintenance, operations, snapshot, stream, webhooks,
 };
 
 /// One row.
@@ -17,6 +17,8 @@ pub struct Route {
     pub verb: Verb,
     /// Answers the request.
     pub handler: fn(&mut Call<'_, '_>) -> Outcome,
+    /// What Consul has at the path and muster does not, in a few words; `None` for what is served.
+    pub absent: Option<&'static str>,
 }
 
 /// What a route does with the registry, in Consul's methods. Where Consul takes PUT, POST is taken too.
@@ -33,19 +35,24 @@ pub enum Verb {
 }
 
 const fn get(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
-    Route { path, verb: Verb::Get, handler }
+    Route { path, verb: Verb::Get, handler, absent: None }
 }
 
 const fn put(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
-    Route { path, verb: Verb::Put, handler }
+    Route { path, verb: Verb::Put, handler, absent: None }
 }
 
 const fn any(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
-    Route { path, verb: Verb::Any, handler }
+    Route { path, verb: Verb::Any, handler, absent: None }
 }
 
 const fn get_or_put(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
-    Route { path, verb: Verb::GetOrPut, handler }
+    Route { path, verb: Verb::GetOrPut, handler, absent: None }
+}
+
+/// A path of Consul's that is not served: clients are told so, for they read 404 as "there is no such key".
+const fn absent(path: &'static str, what: &'static str) -> Route {
+    Route { path, verb: Verb::Any, handler: absent::answer, absent: Some(what) }
 }
 
 /// All routes, by chapter of Consul's API; muster's own last.
@@ -89,6 +96,32 @@ pub const ROUTES: &[Route] = &[
     get_or_put(snapshot::PATH, snapshot::save_or_restore),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
+    absent("/v1/kv/", "key/value store"),
+    absent("/v1/session/", "sessions"),
+    absent("/v1/txn", "transactions"),
+    absent("/v1/event/", "events"),
+    absent("/v1/query", "prepared queries"),
+    absent("/v1/query/", "prepared queries"),
+    absent("/v1/coordinate/", "network coordinates"),
+    absent("/v1/operator/", "Raft or gossip to operate"),
+    absent("/v1/config", "configuration entries"),
+    absent("/v1/config/", "configuration entries"),
+    absent("/v1/discovery-chain/", "mesh"),
+    absent("/v1/connect/", "mesh"),
+    absent("/v1/agent/connect/", "mesh"),
+    absent("/v1/catalog/connect/", "mesh"),
+    absent("/v1/catalog/gateway-services/", "mesh"),
+    absent("/v1/health/connect/", "mesh"),
+    absent("/v1/health/ingress/", "mesh"),
+    absent("/v1/exported-services", "mesh"),
+    absent("/v1/imported-services/", "mesh"),
+    absent("/v1/agent/join/", "cluster to join: it is one server"),
+    absent("/v1/agent/force-leave/", "cluster whose members could be made to leave: it is one server"),
+    absent("/v1/agent/monitor", "log over HTTP: read it where muster writes it"),
+    absent("/v1/internal/", "reads for Consul's user interface"),
+    absent("/v1/peering", "peerings"),
+    absent("/v1/peering/", "peerings"),
+    absent("/v1/peerings", "peerings"),
     get("/v1/muster/cache", cache_report::show),
     get("/v1/muster/drain", drain::list),
     get_or_put("/v1/muster/drain/", drain::one),

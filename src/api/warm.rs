@@ -11,6 +11,7 @@ use crate::api::cache::BodyCache;
 use crate::http::percent::encode_into;
 use crate::http::{Exchange, Request, Response};
 use crate::registry::asked::Asked;
+use crate::stdx::meter::Meter;
 
 /// Time that warming may take: clients wait meanwhile. A thousand answers of the usual size take a tenth of it.
 const TIME_MAX: Duration = Duration::from_millis(500);
@@ -36,11 +37,13 @@ pub fn warm(api: &Api, services: &[String], asked: &[Asked]) -> Warmed {
     });
     let wanted: Vec<Asked> = named.chain(asked.iter().cloned()).collect();
     let mut answers = 0;
+    let goes_on = || started.elapsed() < TIME_MAX;
     for question in wanted.iter().take_while(|_| started.elapsed() < TIME_MAX) {
         let Some(request) = Request::get(&question.target) else { continue };
         let mut response = Response::new(200);
-        api.dispatch(&mut Exchange::detached(&request), &mut response);
-        answers += usize::from(response.status == 200);
+        let meter = Meter::new(u64::MAX, usize::MAX, &goes_on);
+        api.dispatch(&mut Exchange::detached(&request), &mut response, &meter);
+        answers += usize::from(response.status == 200 && !meter.is_exhausted());
         // Half of it, so that what nobody asks for any more fades from the list with every restart.
         api.cache.credit(&question.target, question.count / 2);
     }

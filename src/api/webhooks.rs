@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::api::answer;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
+use crate::model::Caller;
 use crate::notify::event::time;
 use crate::notify::queue::Dead;
 use crate::notify::{Health, State};
@@ -28,6 +29,9 @@ pub fn retry(call: &mut Call<'_, '_>) -> Outcome {
     let name = call.required("Missing webhook name")?;
     let id = call.query()?.first("id").map(str::to_owned);
     let count = call.api.notifier.retry(&name, id)?.ok_or_else(|| unknown(&name))?;
+    let Caller { by, request_id } = call.caller();
+    log::info!(peer = by.as_str(), request_id = request_id.as_str(), webhook = name.as_str(), events = count;
+        "dead letters of a webhook are tried again on request");
     answer::json(call, &json!({ "Retried": count }))
 }
 
@@ -35,7 +39,9 @@ pub fn retry(call: &mut Call<'_, '_>) -> Outcome {
 pub fn discard(call: &mut Call<'_, '_>) -> Outcome {
     let name = call.required("Missing webhook name")?;
     let count = call.api.notifier.discard(&name)?.ok_or_else(|| unknown(&name))?;
-    log::info!(webhook = name.as_str(), events = count; "the queue of a webhook was discarded on request");
+    let Caller { by, request_id } = call.caller();
+    log::info!(peer = by.as_str(), request_id = request_id.as_str(), webhook = name.as_str(), events = count;
+        "the queue of a webhook was discarded on request");
     answer::json(call, &json!({ "Discarded": count }))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`state::State`] is the truth: nodes with their instances and checks. A command applied to it yields a
 //! list of [`change::Change`]s, and that one list feeds everything else: the store's rows, the undoing of a
-//! batch that could not be made durable, the health engine, and the views that answer reads. [`view::View`]
+//! batch that could not be made durable, the health engine, and the views that answer reads. [`update::Update`]
 //! says what a list of changes means for readers: which instances, nodes and checks look different now, and
 //! which [`topic::Topic`]s moved.
 //!
@@ -20,7 +20,9 @@ pub mod state;
 pub mod topic;
 pub mod transitions;
 pub mod update;
+pub mod weight;
 
+mod define;
 mod drain;
 mod registration;
 mod restore;

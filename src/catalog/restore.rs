@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::catalog::state::{Edit, State};
-use crate::model::{Check, Indexes, Node, Origin, Refusal, Restoration, Service, Status};
+use crate::model::{Check, Indexes, Node, Origin, Refusal, Restoration, Service, Status, hold};
 use crate::stdx::text::Text;
 
 /// What a node shall hold: its own record unless it is the agent's, and everything on it by id.
@@ -132,16 +132,22 @@ impl State {
         let mut wanted: BTreeMap<Text, Wanted<'a>> = BTreeMap::new();
         wanted.insert(self.own_node().clone(), Wanted::default());
         let own = self.node(self.own_node());
-        let mut ids: HashSet<&Text> = own.iter().map(|record| &record.node().id).collect();
+        let mut ids: HashSet<Text> = own.iter().map(|record| record.node().id.folded()).collect();
         let own_services: HashSet<&Text> = own
             .iter()
             .flat_map(|record| record.services().values())
             .filter(|service| service.origin == Origin::Server)
             .map(|service| &service.id)
             .collect();
+        let own_checks: HashSet<&Text> = own
+            .iter()
+            .flat_map(|record| record.checks().values())
+            .filter(|check| check.origin == Origin::Server)
+            .map(|check| &check.id)
+            .collect();
         for node in &restoration.nodes {
             let key = node.name.folded();
-            if !node.id.is_empty() && !ids.insert(&node.id) {
+            if !node.id.is_empty() && !ids.insert(node.id.folded()) {
                 return Err(conflict(format!("two nodes have the UUID {}, one of them is {key}", node.id)));
             }
             let (wanted_node, name) = (Wanted { node: Some(node), ..Wanted::default() }, key.clone());
@@ -151,6 +157,9 @@ impl State {
         }
         for (node, service) in &restoration.services {
             let on = wanted.get_mut(node).ok_or_else(|| unknown(node))?;
+            if *node == *self.own_node() && own_services.contains(&service.id) {
+                return Err(Refusal::Reserved { what: "service", id: service.id.clone() });
+            }
             on.services.insert(&service.id, service);
         }
         for (node, check) in &restoration.checks {
@@ -161,9 +170,13 @@ impl State {
                 let (node, service_id) = (node.clone(), check.service_id.clone());
                 return Err(Refusal::CheckWithoutService { node, service_id });
             }
+            if *node == *self.own_node() && own_checks.contains(&check.id) {
+                return Err(Refusal::Reserved { what: "check", id: check.id.clone() });
+            }
             on.checks.insert(&check.id, check);
         }
-        self.check_room(wanted.len(), restoration.services.len())?;
+        let checks = restoration.checks.iter().filter(|(_, check)| !hold::is_hold(check)).count();
+        self.check_room(wanted.len(), restoration.services.len(), checks)?;
         Ok(wanted)
     }
 }

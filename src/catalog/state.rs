@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::catalog::node_record::NodeRecord;
-use crate::model::{Cause, Check, Command, Indexes, Node, Origin, Refusal, Service, Status, hold};
+use crate::catalog::weight;
+use crate::model::{
+    Cause, Check, Command, Indexes, Node, Origin, RecordKind, Refusal, Service, Status, hold,
+};
 use crate::stdx::text::Text;
 
 /// Everything the registry knows, owned by the one writer.
@@ -20,7 +23,11 @@ pub struct State {
     nodes: BTreeMap<Text, NodeRecord>,
     /// Instances on all nodes.
     instances: usize,
-    /// Name of the node that holds each UUID.
+    /// Checks on all nodes.
+    checks: usize,
+    /// Bytes that all records take, as `weight` counts them.
+    bytes: usize,
+    /// Name of the node that holds each UUID, this in lower case: it is a number, however it is written.
     node_ids: HashMap<Text, Text>,
 }
 
@@ -31,11 +38,16 @@ pub struct Bounds {
     pub nodes_max: usize,
     /// Service instances.
     pub instances_max: usize,
+    /// Checks.
+    pub checks_max: usize,
+    /// Bytes of all records.
+    pub bytes_max: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { nodes_max: usize::MAX, instances_max: usize::MAX }
+        let max = usize::MAX;
+        Bounds { nodes_max: max, instances_max: max, checks_max: max, bytes_max: max }
     }
 }
 
@@ -60,17 +72,24 @@ impl State {
         let mut state = State::new(own_node, bounds);
         for run in changes.chunk_by(|left, right| left.node() == right.node()) {
             for change in run {
+                state.weigh(change);
                 if let Change::Node { key, before, after } = change {
                     state.absorb_node(key, before.as_deref(), after.as_ref());
                 }
             }
             if let Some(record) = state.nodes.get_mut(run[0].node()) {
-                let instances_before = record.services().len();
+                let before = (record.services().len(), record.checks().len());
                 record.fill(run);
-                state.instances = state.instances + record.services().len() - instances_before;
+                state.instances = state.instances + record.services().len() - before.0;
+                state.checks = state.checks + record.checks().len() - before.1;
             }
         }
         state
+    }
+
+    #[cfg(test)]
+    pub(super) fn bounds_for_tests(&mut self, bytes_max: usize) {
+        self.bounds.bytes_max = bytes_max;
     }
 
     /// The node filed under `key` (its name in lower case).
@@ -92,14 +111,32 @@ impl State {
         &self.own_node
     }
 
-    /// Whether so many nodes and instances in all would be within the bounds.
-    pub(super) fn check_room(&self, nodes: usize, instances: usize) -> Result<(), Refusal> {
-        let Bounds { nodes_max, instances_max } = self.bounds;
-        match (nodes > nodes_max, instances > instances_max) {
-            (true, _) => Err(Refusal::Full { what: "nodes", max: nodes_max }),
-            (_, true) => Err(Refusal::Full { what: "service instances", max: instances_max }),
-            _ => Ok(()),
+    /// Whether so many nodes, instances and checks in all would be within the bounds.
+    pub(super) fn check_room(&self, nodes: usize, instances: usize, checks: usize) -> Result<(), Refusal> {
+        let Bounds { nodes_max, instances_max, checks_max, .. } = self.bounds;
+        let counted = [
+            (nodes, nodes_max, RecordKind::Nodes),
+            (instances, instances_max, RecordKind::Instances),
+            (checks, checks_max, RecordKind::Checks),
+        ];
+        match counted.into_iter().find(|(count, max, _)| count > max) {
+            Some((_, max, of)) => Err(Refusal::Full { of, max }),
+            None => Ok(()),
         }
+    }
+
+    /// How much it holds beyond its bounds, in a sentence. It was written under larger ones then.
+    pub fn excess(&self) -> Option<String> {
+        let told = match self.check_room(self.nodes.len(), self.instances, self.checks) {
+            Err(refusal) => refusal,
+            Ok(()) if self.bytes > self.bounds.bytes_max => {
+                Refusal::TooLarge { bytes_max: self.bounds.bytes_max }
+            }
+            Ok(()) => return None,
+        };
+        let Self { instances, checks, bytes, .. } = self;
+        let nodes = self.nodes.len();
+        Some(format!("{nodes} nodes, {instances} instances and {checks} checks of {bytes} bytes: {told}"))
     }
 
     /// Carries out one command and tells what is different now; an empty list when nothing is.
@@ -107,9 +144,11 @@ impl State {
     /// # Errors
     /// A [`Refusal`] when the command makes no sense in this state; the state is then as before.
     pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Vec<Change>, Refusal> {
+        let bytes_before = self.bytes;
         let mut edit = Edit { state: self, moment, changes: Vec::new() };
         let outcome = match command {
             Command::Register(registration) => edit.register(registration),
+            Command::Define(definitions) => edit.define(definitions),
             Command::DeregisterNode { node } => {
                 edit.deregister_node(&node.folded());
                 Ok(())
@@ -132,6 +171,11 @@ impl State {
             Command::Restore(restoration) => edit.restore(restoration),
         };
         let changes = edit.changes;
+        let bytes_max = self.bounds.bytes_max;
+        // What muster finds out by itself is small, and must not be lost.
+        let is_of_a_client = matches!(command, Command::Register(_) | Command::Restore(_));
+        let is_too_much = is_of_a_client && self.bytes > bytes_max && self.bytes > bytes_before;
+        let outcome = outcome.and(if is_too_much { Err(Refusal::TooLarge { bytes_max }) } else { Ok(()) });
         match outcome {
             Ok(()) => Ok(changes),
             Err(refusal) => {
@@ -159,25 +203,34 @@ impl State {
     /// Puts a change's new face in place without asking whether it makes sense: for undoing. Records on a node that is
     /// not there are dropped.
     pub fn absorb(&mut self, change: &Change) {
+        self.weigh(change);
         if let Change::Node { key, before, after } = change {
             self.absorb_node(key, before.as_deref(), after.as_ref());
         } else if let Some(record) = self.nodes.get_mut(change.node()) {
-            let instances_before = record.services().len();
+            let before = (record.services().len(), record.checks().len());
             record.absorb(change);
-            self.instances = self.instances + record.services().len() - instances_before;
+            self.instances = self.instances + record.services().len() - before.0;
+            self.checks = self.checks + record.checks().len() - before.1;
         }
     }
 
+    fn weigh(&mut self, change: &Change) {
+        let (before, after) = weight::of(change);
+        self.bytes = (self.bytes + after).saturating_sub(before);
+    }
+
     fn absorb_node(&mut self, key: &Text, before: Option<&Node>, after: Option<&Arc<Node>>) {
-        if let Some(before) = before.filter(|node| self.node_ids.get(&node.id) == Some(key)) {
-            self.node_ids.remove(&before.id);
+        if let Some(before) =
+            before.map(|node| node.id.folded()).filter(|id| self.node_ids.get(id) == Some(key))
+        {
+            self.node_ids.remove(&before);
         }
         let Some(node) = after else {
             self.nodes.remove(key);
             return;
         };
         if !node.id.is_empty() {
-            self.node_ids.insert(node.id.clone(), key.clone());
+            self.node_ids.insert(node.id.folded(), key.clone());
         }
         match self.nodes.get_mut(key) {
             Some(record) => drop(record.set_node(node.clone())),
@@ -226,24 +279,19 @@ impl Edit<'_> {
         Err(Refusal::NodeConflict { message })
     }
 
-    /// Whether there is room for another node.
-    pub(super) fn check_room_for_node(&self) -> Result<(), Refusal> {
-        let max = self.state.bounds.nodes_max;
-        if self.state.nodes.len() < max { Ok(()) } else { Err(Refusal::Full { what: "nodes", max }) }
-    }
-
-    /// Whether there is room for another instance.
-    pub(super) fn check_room_for_instance(&self) -> Result<(), Refusal> {
-        let max = self.state.bounds.instances_max;
-        if self.state.instances < max {
-            Ok(())
-        } else {
-            Err(Refusal::Full { what: "service instances", max })
-        }
+    /// Whether there is room for another one.
+    pub(super) fn check_room_for(&self, of: RecordKind) -> Result<(), Refusal> {
+        let State { bounds, nodes, instances, checks, .. } = &*self.state;
+        let (count, max) = match of {
+            RecordKind::Nodes => (nodes.len(), bounds.nodes_max),
+            RecordKind::Instances => (*instances, bounds.instances_max),
+            RecordKind::Checks => (*checks, bounds.checks_max),
+        };
+        if count < max { Ok(()) } else { Err(Refusal::Full { of, max }) }
     }
 
     pub(super) fn holder_of_id(&self, id: &Text) -> Option<&Text> {
-        self.state.node_ids.get(id)
+        self.state.node_ids.get(&id.folded())
     }
 
     /// Puts the node unless it says nothing new.
@@ -338,7 +386,12 @@ impl Edit<'_> {
         }
     }
 
-    fn deregister_service(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {
+    pub(super) fn deregister_service(
+        &mut self,
+        node: &Text,
+        id: &Text,
+        must_exist: bool,
+    ) -> Result<(), Refusal> {
         let service = self.record(node).and_then(|record| record.services().get(id));
         match may_remove(service.map(|service| service.origin), must_exist) {
             Some(true) => self.remove_service(node, id),

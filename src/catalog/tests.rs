@@ -222,7 +222,7 @@ fn bounds_hold_at_the_bound() {
 
 #[test]
 fn the_registry_holds_as_much_as_it_may() {
-    let bounds = Bounds { nodes_max: 2, instances_max: 2 };
+    let bounds = Bounds { nodes_max: 2, instances_max: 2, ..Bounds::default() };
     let mut registry = Registry { state: State::new(&"self".into(), bounds), index: 0 };
     let command = |node_name: &str, id: &str| {
         Command::Register(Box::new(registration(node(node_name, ""), Some(service(id, id, &[])), vec![])))
@@ -235,6 +235,58 @@ fn the_registry_holds_as_much_as_it_may() {
     }
     registry.apply(Command::DeregisterNode { node: "n2".into() }).unwrap();
     registry.apply(command("n3", "c")).unwrap();
+}
+
+#[test]
+fn checks_are_bounded_apart_from_musters_own_and_holds() {
+    let bounds = Bounds { checks_max: 2, ..Bounds::default() };
+    let mut registry = Registry { state: State::new(&"self".into(), bounds), index: 0 };
+    let command = |check: Check| {
+        let checks = vec![Check { service_id: "web".into(), ..check }];
+        Command::Register(Box::new(registration(node("n1", ""), Some(service("web", "web", &[])), checks)))
+    };
+    let named = |id: &str| Check { id: id.into(), ..Check::default() };
+    let hold = hold::service_maintenance(&"web".into(), "why".into());
+    let own = Check { origin: Origin::Server, ..named("own") };
+    let rows = [
+        (named("a"), true),
+        (named("b"), true),
+        (named("c"), false),
+        (named("a"), true),
+        (hold, true),
+        (own, true),
+    ];
+    for (check, fits) in rows {
+        let id = check.id.clone();
+        let refused = registry.apply(command(check)).err();
+        let told = refused.map(|refusal| refusal.to_string());
+        assert_eq!(told.is_none(), fits, "{id}: {told:?}");
+        assert!(told.is_none_or(|told| told.contains("limits.checks_max")));
+    }
+}
+
+#[test]
+fn the_registry_takes_as_much_memory_as_it_may() {
+    let command = |id: &str, tag: &str| {
+        Command::Register(Box::new(registration(node("n1", ""), Some(service(id, "web", &[tag])), vec![])))
+    };
+    let registry_of = |bytes_max| {
+        let bounds = Bounds { bytes_max, ..Bounds::default() };
+        Registry { state: State::new(&"self".into(), bounds), index: 0 }
+    };
+    let (mut registry, large) = (registry_of(10_000), "x".repeat(4_000));
+    registry.apply(command("a", &large)).unwrap();
+    registry.apply(command("b", "small")).unwrap();
+    let before = format!("{:?}", registry.state);
+    let refused = registry.apply(command("c", &large));
+    assert!(matches!(refused, Err(Refusal::TooLarge { bytes_max: 10_000 })), "{refused:?}");
+    assert_eq!(format!("{:?}", registry.state), before, "it leaves no trace");
+    // What takes less is taken also by who has too much.
+    registry.state.bounds_for_tests(1);
+    registry.apply(command("a", "smaller")).unwrap();
+    assert!(registry.apply(command("a", "smaller, or so it was before")).is_err());
+    registry.apply(Command::DeregisterNode { node: "n1".into() }).unwrap();
+    assert!(format!("{:?}", registry.state).contains("bytes: 0"), "nothing is left to be counted");
 }
 
 /// Topics that moved, as `registry` finds them, for a change of each kind.
@@ -272,7 +324,8 @@ fn only_what_looks_different_moves() {
     let changes = registry.register(other);
     let moved = tables.publish(&registry.state, &changes);
     let db = || Text::from("db");
-    let mut expected = vec![Topic::Services, Topic::Node(n1()), Topic::Service(db()), Topic::Health(db())];
+    let mut expected =
+        vec![Topic::Services, Topic::Instances, Topic::Node(n1()), Topic::Service(db()), Topic::Health(db())];
     expected.sort();
     assert_eq!(moved, expected, "another service");
 

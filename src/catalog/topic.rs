@@ -13,6 +13,8 @@ pub enum Topic {
     Nodes,
     /// The list of service names with their tags.
     Services,
+    /// Every instance of every service and their nodes, whatever their health.
+    Instances,
     /// One node and the instances on it.
     Node(Text),
     /// The checks on one node.

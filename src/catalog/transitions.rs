@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::catalog::change::Change;
 use crate::catalog::state::{Moment, State};
 use crate::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
-use crate::model::{Cause, Check, Command, Service, Status, Subject, Transition, hold};
+use crate::model::{Caller, Cause, Check, Command, Service, Status, Subject, Transition, hold};
 use crate::stdx::text::Text;
 
 /// Finds the transitions among the `changes` that `command` made at `moment` and that led to `state`.
@@ -44,8 +44,8 @@ pub fn transitions(state: &State, moment: Moment, command: &Command, changes: &[
         let Some(transition) = transition else { continue };
         match places.get(&transition.subject) {
             Some(place) => {
-                let Transition { from, from_since_ms, .. } = found[*place];
-                found[*place] = Transition { from, from_since_ms, ..transition };
+                let Transition { from, from_since_ms, is_first, .. } = found[*place];
+                found[*place] = Transition { from, from_since_ms, is_first, ..transition };
             }
             None => {
                 places.insert(transition.subject.clone(), found.len());
@@ -92,6 +92,8 @@ impl Look<'_> {
             check_name: shown.name.clone(),
             from: before.map(|check| check.status),
             from_since_ms: before.map_or(0, |check| check.status_since_ms),
+            is_first: before
+                .is_some_and(|check| check.status_cause == Cause::Registration && !hold::is_hold(check)),
             to: after.map(|check| check.status),
             cause: self.cause_of_all.or(after.map(|check| check.status_cause)).unwrap_or(self.cause_of_end),
             output: output(shown),
@@ -120,8 +122,10 @@ impl Look<'_> {
             check_name: Text::default(),
             from: None,
             from_since_ms: 0,
+            is_first: false,
             to: None,
             cause: Cause::default(),
+            caller: Caller::default(),
             output: Text::default(),
         }
     }

@@ -49,6 +49,7 @@ impl Update {
 pub fn topics_of_instance(name: &Text, moved: Moved) -> impl Iterator<Item = Topic> {
     let topics = [
         moved.services.then_some(Topic::Services),
+        moved.service.then_some(Topic::Instances),
         moved.service.then(|| Topic::Service(name.clone())),
         moved.checks.then(|| Topic::ServiceChecks(name.clone())),
         moved.health.then(|| Topic::Health(name.clone())),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
+use crate::model::secrets;
 
 /// Fields that say when a record was written and not what it says.
 const UNTOLD: [&str; 3] = ["CreateIndex", "ModifyIndex", "Datacenter"];
@@ -95,7 +96,7 @@ fn list(remote: &Remote, path: &str, value: Value) -> Result<Vec<Value>, RemoteE
     match value {
         Value::Array(entries) => Ok(entries),
         Value::Null => Ok(Vec::new()),
-        _ => Err(RemoteError::Strange(format!("{}{path} does not answer with a list", remote.base()))),
+        _ => Err(RemoteError::Strange(format!("{}{path} does not answer with a list", remote.place()))),
     }
 }
 
@@ -156,11 +157,17 @@ fn compare(place: &str, one: Option<&Value>, other: Option<&Value>, found: &mut 
     for field in keys(&one, &other) {
         let (left, right) = (one.get(field), other.get(field));
         if left != right {
-            let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".to_owned());
+            let shown =
+                |value: Option<&String>| value.map_or_else(|| "nothing".to_owned(), |it| open(field, it));
             let place = format!("{place}: {field}");
             found.push(Difference { place, one: shown(left), other: shown(right) });
         }
     }
+}
+
+/// A field's value without what may be a key of a check.
+fn open(field: &str, value: &str) -> String {
+    serde_json::from_str(value).map_or_else(|_| String::new(), |it| secrets::said_at(field, &it).to_string())
 }
 
 /// Whether two records say the same, whenever they were written.
@@ -228,7 +235,7 @@ mod tests {
         let one = catalog(
             &json!([{"ID": "a", "Service": "web", "Port": 80, "Tags": ["x", "y"], "Meta": null, "CreateIndex": 1},
                     {"ID": "b", "Service": "web"}, {"ID": "consul", "Service": "consul"}]),
-            &json!([{"CheckID": "c", "Status": "passing", "Definition": {}}]),
+            &json!([{"CheckID": "c", "Status": "passing", "Definition": {"Header": {"X": ["key"]}, "HTTP": "http://h/?k=v"}}]),
         );
         let other = catalog(
             &json!([{"ID": "a", "Service": "web", "Port": 81, "Tags": ["x"], "Meta": {}, "CreateIndex": 2}]),
@@ -243,6 +250,8 @@ mod tests {
             "node n service a: Port | 80 | 81",
             "node n service a: Tags[1] | \"y\" | nothing",
             "node n service b | is there | is missing",
+            "node n check c: Definition.HTTP | \"http://h/?k=(redacted)\" | nothing",
+            "node n check c: Definition.Header.X[0] | \"(redacted)\" | nothing",
             "node n check c: Status | \"passing\" | \"critical\"",
             "node n check d | is missing | is there",
         ];

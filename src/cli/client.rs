@@ -8,6 +8,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use crate::stdx::shown;
+
 /// Bytes of an answer that are read. An agent's word about itself has a few hundred.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
@@ -37,6 +39,12 @@ pub enum ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ClientError::Address(address) if address.starts_with("https://") => {
+                write!(
+                    formatter,
+                    "`{address}` is no address here: muster speaks plain HTTP, so write http://HOST:PORT"
+                )
+            }
             ClientError::Address(address) => {
                 write!(
                     formatter,
@@ -71,7 +79,7 @@ impl std::error::Error for ClientError {
 /// See [`ClientError`].
 pub fn get(address: &str, path: &str, wait_max: Duration) -> Result<Answer, ClientError> {
     let deadline = Instant::now() + wait_max;
-    let unreachable = |error| ClientError::Unreachable(address.to_owned(), error);
+    let unreachable = |error| ClientError::Unreachable(shown::url(address), error);
     let mut bytes = Vec::new();
     if let Some(socket_path) = address.strip_prefix("unix://") {
         let mut socket = UnixStream::connect(socket_path).map_err(unreachable)?;
@@ -83,7 +91,7 @@ pub fn get(address: &str, path: &str, wait_max: Duration) -> Result<Answer, Clie
         })
         .map_err(unreachable)?;
     } else {
-        let host = connectable(address).ok_or_else(|| ClientError::Address(address.to_owned()))?;
+        let host = connectable(address).ok_or_else(|| ClientError::Address(shown::url(address)))?;
         let mut socket = connect(&host, wait_max).map_err(unreachable)?;
         socket.set_write_timeout(Some(wait_max)).map_err(unreachable)?;
         send(&mut socket, &host, path).map_err(unreachable)?;
@@ -93,7 +101,7 @@ pub fn get(address: &str, path: &str, wait_max: Duration) -> Result<Answer, Clie
         })
         .map_err(unreachable)?;
     }
-    parse(&bytes).ok_or_else(|| ClientError::NotHttp(address.to_owned()))
+    parse(&bytes).ok_or_else(|| ClientError::NotHttp(shown::url(address)))
 }
 
 /// `HOST:PORT` out of an address as a listener or a client writes it; a wildcard is reached over the

@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::cli::consul_flags::ConsulFlags;
 use crate::cli::health::{self, Health};
 use crate::cli::settings::{Places, Settings};
 use crate::cli::version::{self, Format};
-use crate::cli::{arguments, client, compare, import, snapshot, store};
-use crate::config::load::{self, Invocation};
+use crate::cli::{arguments, client, compare, help, hints, import, snapshot, store};
+use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
+use crate::stdx::counted::counted;
 
 /// How the process ends; the numbers are the documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +21,8 @@ pub enum Exit {
     Success = 0,
     /// It was understood and failed.
     Failure = 1,
-    /// The command line is wrong.
+    /// The command line is wrong: no such command or flag, or one without its value. A wrong value of a setting is a
+    /// failure, for it may as well stand in a file.
     Usage = 2,
     /// The agent could not be reached.
     NotReachable = 3,
@@ -32,7 +35,12 @@ pub type Said = Result<String, (Exit, String)>;
 #[derive(Debug)]
 pub enum Action {
     /// Serve, as configured.
-    Serve(Box<Config>),
+    Serve {
+        /// How.
+        config: Box<Config>,
+        /// Whether in the place of the agent that runs.
+        takes_over: bool,
+    },
     /// Nothing: say this and end.
     End {
         /// How.
@@ -45,6 +53,7 @@ pub enum Action {
 /// A Consul-compatible service registry.
 #[derive(Parser, Debug)]
 #[command(name = "muster", version, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, after_help = help::pages())]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -56,7 +65,7 @@ enum Command {
     Agent(AgentArguments),
     /// Ask an agent whether it is ready: exit 0 if it is, 1 if not, 3 if nobody answers
     Health {
-        /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
+        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
         #[arg(long, value_name = "ADDRESS")]
         http_addr: Option<String>,
     },
@@ -80,7 +89,7 @@ enum Command {
         /// A token for reading there [env: CONSUL_HTTP_TOKEN]
         #[arg(long, value_name = "TOKEN")]
         token: Option<String>,
-        /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
+        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
         #[arg(long, value_name = "ADDRESS")]
         http_addr: Option<String>,
     },
@@ -96,6 +105,12 @@ enum Command {
     },
     /// Check a configuration without starting anything: exit 0 if it is valid, 1 if not
     Validate(ValidateArguments),
+    /// Tell of a command, or print a page of the documentation
+    Help {
+        /// A command, or the name of a page
+        #[arg(value_name = "TOPIC")]
+        topic: Vec<String>,
+    },
     /// Print the version
     Version {
         /// How to print it
@@ -106,10 +121,19 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct AgentArguments {
+    /// Take over from the agent that runs on the same data directory, if one does: its sockets, its connections and its
+    /// store. Nobody notices, and that one ends
+    #[arg(long)]
+    takeover: bool,
+    /// Begin with what is in this snapshot, where the data directory is new; otherwise it is not looked at
+    #[arg(long, value_name = "FILE")]
+    restore: Option<PathBuf>,
     #[command(flatten)]
     places: Places,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    consul: ConsulFlags,
 }
 
 #[derive(Args, Debug)]
@@ -117,23 +141,38 @@ struct ValidateArguments {
     /// Further files and directories to check
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Taken, so that the arguments of `muster agent` can be checked as they are
+    #[arg(long, hide = true)]
+    takeover: bool,
+    /// As `takeover`
+    #[arg(long, hide = true)]
+    restore: Option<PathBuf>,
     #[command(flatten)]
-    agent: AgentArguments,
+    places: Places,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    consul: ConsulFlags,
 }
 
 /// Understands the command line and does what can be done without serving.
 pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, String)>) -> Action {
-    let parsed = match CommandLine::try_parse_from(arguments::with_double_dashes(arguments)) {
+    let typed = arguments::as_meant(arguments, &CommandLine::command());
+    let parsed = match CommandLine::try_parse_from(&typed) {
         Ok(parsed) => parsed,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
-            return Action::End { exit, message: error.render().to_string().trim_end().to_owned() };
+            return end(exit, hints::told(&error, &typed, CommandLine::command()));
         }
     };
     match parsed.command {
-        Command::Agent(AgentArguments { places, settings }) => {
-            match load::load(&settings.into_invocation(places, environment)) {
-                Ok(config) => Action::Serve(Box::new(config)),
+        Command::Agent(AgentArguments { takeover, restore, places, settings, consul }) => {
+            match load::load(&settings.into_invocation(places, consul, environment)) {
+                Ok(config) if restore.is_some() => match store::begin_with(restore, config) {
+                    Ok(config) => Action::Serve { config: Box::new(config), takes_over: takeover },
+                    Err(sentence) => end(Exit::Failure, sentence),
+                },
+                Ok(config) => Action::Serve { config: Box::new(config), takes_over: takeover },
                 Err(problems) => end(Exit::Failure, problems),
             }
         }
@@ -154,6 +193,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
             ended(compare::run(&one, &other, self::token(token, &environment)))
         }
         Command::Validate(arguments) => validate(arguments, environment),
+        Command::Help { topic } => ended(help::on(&topic, CommandLine::command())),
         Command::Version { format } => end(Exit::Success, version::shown(format)),
     }
 }
@@ -183,27 +223,31 @@ fn ask_health(address: &str) -> Action {
 }
 
 fn validate(arguments: ValidateArguments, environment: Vec<(String, String)>) -> Action {
-    let ValidateArguments { paths, agent: AgentArguments { mut places, settings } } = arguments;
+    let ValidateArguments { paths, mut places, settings, consul, .. } = arguments;
     let (directories, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
     places.config_dir.extend(directories);
     places.config_file.extend(files);
-    let invocation: Invocation = settings.into_invocation(places, environment);
-    match load::load(&invocation) {
+    let Examined { files, outcome } = load::examine(&settings.into_invocation(places, consul, environment));
+    let mut said: Vec<String> = files.iter().map(|file| format!("read {}", file.display())).collect();
+    match outcome {
         Ok(config) => {
-            let mut said: Vec<String> =
-                config.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
-            said.push(format!("the configuration is valid, with {} definitions", config.definitions.len()));
+            said.extend(config.warnings.iter().map(|warning| format!("warning: {warning}")));
+            said.push(format!(
+                "the configuration is valid, with {}",
+                counted(config.definitions.len(), "definition")
+            ));
             end(Exit::Success, said.join("\n"))
         }
-        Err(problems) => end(Exit::Failure, problems),
+        Err(problems) => {
+            said.push(problems.to_string());
+            end(Exit::Failure, said.join("\n"))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use clap::CommandFactory;
 
     use super::*;
     use crate::config::settings::SETTINGS;
@@ -215,7 +259,7 @@ mod tests {
     fn ends(line: &str) -> (Exit, String) {
         match typed(line) {
             Action::End { exit, message } => (exit, message),
-            Action::Serve(config) => panic!("`{line}` serves: {config:?}"),
+            Action::Serve { config, .. } => panic!("`{line}` serves: {config:?}"),
         }
     }
 
@@ -236,7 +280,7 @@ mod tests {
             "muster agent -dev -http-addr 127.0.0.1:1 -http-addr [::1]:1 -node=n1 -limits-idle-timeout 9s",
             "muster agent --dev=true --http-addr=127.0.0.1:1,[::1]:1 --node n1 --limits-idle-timeout=9s",
         ] {
-            let Action::Serve(config) = typed(line) else { panic!("`{line}` does not serve") };
+            let Action::Serve { config, .. } = typed(line) else { panic!("`{line}` does not serve") };
             assert!(config.dev && config.node == "n1" && config.limits.idle_timeout.as_secs() == 9);
             assert_eq!(config.http_addresses.len(), 2);
         }
@@ -248,12 +292,36 @@ mod tests {
             ("muster version", Exit::Success, "muster v"),
             ("muster version -format json", Exit::Success, "{\"name\":\"muster\",\"version\":"),
             ("muster --version", Exit::Success, "muster "),
+            ("muster help", Exit::Success, "configuration, death-detection"),
+            ("muster help configuration", Exit::Success, "# Configuration"),
+            ("muster help agent", Exit::Success, "--http-addr"),
+            ("muster help snapshot save", Exit::Success, "Usage: muster snapshot save"),
+            ("muster help confguration", Exit::Usage, "did you mean `configuration`?"),
             ("muster", Exit::Usage, "Usage:"),
             ("muster agnet", Exit::Usage, "agent"),
+            ("muster services", Exit::Usage, "/v1/catalog/services"),
+            ("muster reload", Exit::Usage, "SIGHUP"),
+            ("muster kv get x", Exit::Usage, "501"),
+            ("muster agent --clinet x", Exit::Usage, "did you mean --client?"),
+            ("muster validate -htpp-port 1", Exit::Usage, "did you mean --http-port?"),
+            ("muster help agent x", Exit::Usage, "tells of `muster agent`"),
+            ("muster help death detection", Exit::Success, "# "),
+            ("muster --help", Exit::Success, "configuration, death-detection"),
+            ("muster validate /nowhere/x.toml", Exit::Failure, "/nowhere/x.toml): No such file"),
             ("muster agent -htp-addr x", Exit::Usage, "--http-addr"),
             ("muster agent -http-addr x", Exit::Failure, "the port is missing"),
             ("muster agent -dev -log-level loud -datacenter -", Exit::Failure, "2 problems"),
-            ("muster health -http-addr https://h:1", Exit::Usage, "no address"),
+            ("muster agent -dev -http-port -1", Exit::Failure, "turns HTTP off"),
+            ("muster agent -workers -1", Exit::Failure, "no whole number"),
+            (
+                "muster validate -dev -dns-port -1 -log-level INFO -hcl node_name=\"n\"",
+                Exit::Success,
+                "is valid",
+            ),
+            ("muster validate -dev=1 -log-level WARNING -datacenter EU1", Exit::Success, "is valid"),
+            ("muster validate -hcl service{nam=\"a\"}", Exit::Failure, "flag --hcl"),
+            ("muster validate -hcl nod_name=\"a\"", Exit::Failure, "did you mean `node_name`?"),
+            ("muster health -http-addr https://h:1", Exit::Usage, "plain HTTP"),
             ("muster health -http-addr unix:///nowhere/s", Exit::NotReachable, "no agent answers"),
             ("muster validate -config-file /nowhere/x.toml", Exit::Failure, "/nowhere/x.toml"),
             ("muster bench -list", Exit::Usage, "unexpected argument"),
@@ -277,14 +345,34 @@ mod tests {
     }
 
     #[test]
+    fn validate_says_what_it_has_read_and_shows_its_own_flags() {
+        let (_, message) = ends("muster validate /nowhere/x.toml");
+        assert!(message.starts_with("the configuration has 1 problem"), "{message}");
+        let (_, help) = ends("muster validate --help");
+        assert!(
+            !help.contains("--takeover") && !help.contains("--restore") && help.contains("--hcl"),
+            "{help}"
+        );
+        let (exit, message) = ends("muster validate -dev -takeover -restore x.snap");
+        assert_eq!(exit, Exit::Success, "{message}");
+    }
+
+    #[test]
     fn validate_takes_files_and_directories_like_consul() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         fs::write(directory.path().join("web.json"), r#"{"service": {"name": "web"}}"#)
             .expect("it can be written");
         let (exit, message) = ends(&format!("muster validate {}", directory.path().display()));
-        assert_eq!(
-            (exit, message.as_str()),
-            (Exit::Success, "the configuration is valid, with 1 definitions")
+        let read = format!("read {}\n", directory.path().join("web.json").display());
+        assert_eq!((exit, message), (Exit::Success, read + "the configuration is valid, with 1 definition"));
+        // As operators of Consul have it: programs in files only, and what would keep others out.
+        let consuls = r#"{"check": {"name": "a", "args": ["true"], "interval": "1s"}, "verify_incoming": true,
+            "enable_script_checks": false, "enable_local_script_checks": true, "acl": {"default_policy": "deny"}}"#;
+        fs::write(directory.path().join("web.json"), consuls).expect("it can be written");
+        let (exit, message) = ends(&format!("muster validate {}", directory.path().display()));
+        assert!(
+            exit == Exit::Success && message.contains("warning: Consul closes something by acl ("),
+            "{message}"
         );
         fs::write(directory.path().join("bad.toml"), "nod = 'x'\nworkers = -1").expect("it can be written");
         let (exit, message) = ends(&format!("muster validate {}", directory.path().display()));

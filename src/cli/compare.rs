@@ -3,6 +3,8 @@
 use crate::cli::catalog;
 use crate::cli::command::{Exit, Said};
 use crate::cli::remote::Remote;
+use crate::stdx::counted::counted;
+use crate::stdx::shown;
 
 /// Differences that are written out; the rest is counted.
 const SHOWN_MAX: usize = 1_000;
@@ -14,7 +16,12 @@ pub fn run(one: &str, other: &str, token: Option<String>) -> Said {
     let found = catalog::differences(&first, &second);
     let (nodes, services, checks) = first.counts();
     if found.is_empty() {
-        return Ok(format!("no difference: {nodes} nodes, {services} instances and {checks} checks on both"));
+        return Ok(format!(
+            "no difference: {}, {} and {} on both",
+            counted(nodes, "node"),
+            counted(services, "instance"),
+            counted(checks, "check")
+        ));
     }
     let mut said = String::new();
     for difference in found.iter().take(SHOWN_MAX) {
@@ -25,6 +32,11 @@ pub fn run(one: &str, other: &str, token: Option<String>) -> Said {
     } else {
         String::new()
     };
-    said += &format!("{} differences between {one} and {other}{more}", found.len());
+    said += &format!(
+        "{} between {} and {}{more}",
+        counted(found.len(), "difference"),
+        shown::url(one),
+        shown::url(other)
+    );
     Err((Exit::Failure, said))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::client::{self, ADDRESS_DEFAULT, ClientError};
+use crate::config::load;
 
 /// How long an agent may take to say whether it is ready.
 const WAIT_MAX: Duration = Duration::from_secs(3);
@@ -27,14 +28,19 @@ pub fn ask(address: &str) -> Result<Health, ClientError> {
     let answer = client::get(address, "/readyz", WAIT_MAX)?;
     match answer.status {
         200 => Ok(Health::Ready),
+        status if answer.body.trim_start().starts_with('<') => Ok(Health::NotReady(format!(
+            "what answers there is no muster: it says {status} with a web page; name another address with --http-addr"
+        ))),
         status => Ok(Health::NotReady(format!("{status}: {}", answer.body.trim()))),
     }
 }
 
-/// The address to ask at: the flag's, or the environment's, or the default. Of a list, the first.
+/// The address to ask at: the flag's, or the environment's, or that of the agent's own files, or the default. Of a
+/// list, the first.
 pub fn address(flag: Option<String>, environment: &[(String, String)]) -> String {
     let value = |name: &&str| environment.iter().find(|(other, value)| other == name && !value.is_empty());
     let written = flag.or_else(|| ADDRESS_VARIABLES.iter().find_map(value).map(|(_, value)| value.clone()));
+    let written = written.or_else(|| load::http_address(environment));
     let written = written.unwrap_or_else(|| ADDRESS_DEFAULT.to_owned());
     written.split(',').next().unwrap_or(ADDRESS_DEFAULT).trim().to_owned()
 }
@@ -90,5 +96,18 @@ mod tests {
         assert_eq!(address(None, &environment), "m:1");
         assert_eq!(address(None, &environment[..1]), "c:1");
         assert_eq!(address(None, &[]), ADDRESS_DEFAULT);
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join("m.toml");
+        let named = [("MUSTER_CONFIG_FILE".to_owned(), file.display().to_string())];
+        for (text, expected) in [
+            ("http_addr = \"unix:///run/s\"", "unix:///run/s"),
+            ("http_addr = [\"unix:///run/s\", \"localhost:9\"]", "127.0.0.1:9"),
+            ("http_addr = \"{{ GetPrivateIP }}:1\"", ADDRESS_DEFAULT),
+            ("node = \"n\"", ADDRESS_DEFAULT),
+            ("no TOML", ADDRESS_DEFAULT),
+        ] {
+            std::fs::write(&file, text).expect("a file can be written");
+            assert_eq!(address(None, &named), expected, "{text}");
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! nothing the second time, and following is importing again whenever one of the source's lists has moved.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use crate::cli::catalog::{self, Catalog, Node, is_same, text, told};
 use crate::cli::command::{Exit, Said};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError};
-use crate::sys::runtime;
+use crate::stdx::counted::counted;
+use crate::sys::{output, runtime};
 
 /// The lists of the source that say that something has changed.
 const WATCHED: [&str; 3] = ["/v1/catalog/nodes", "/v1/catalog/services", "/v1/health/state/any"];
@@ -64,7 +64,9 @@ pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> S
 
 /// A line on standard output, at once. A reader that has gone is no reason to stop importing.
 fn tell(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush());
+    if let Err(error) = output::say(line) {
+        output::complain(&format!("{line} ({error})"));
+    }
 }
 
 /// Reads both sides and makes the target what the source is.
@@ -88,9 +90,13 @@ fn round(source: &Remote, target: &Remote, seen: &mut BTreeSet<String>) -> Said 
     let removed = steps.iter().filter(|step| matches!(step, Step::Deregister(_))).count();
     let (nodes, services, checks) = wanted.counts();
     Ok(format!(
-        "{nodes} nodes, {services} instances and {checks} checks are as in {}: {} registrations, {removed} removals",
-        source.base(),
-        steps.len() - removed
+        "{}, {} and {} are as in {}: {}, {}",
+        counted(nodes, "node"),
+        counted(services, "instance"),
+        counted(checks, "check"),
+        source.place(),
+        counted(steps.len() - removed, "registration"),
+        counted(removed, "removal")
     ))
 }
 

@@ -1,7 +1,9 @@
 //! A line that says how far something is: on a terminal, on standard error, and nowhere else.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
+
+use crate::sys::output;
 
 /// Time between two looks of the line: what nobody can read faster need not be written.
 const STEP: Duration = Duration::from_millis(100);
@@ -21,7 +23,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing of `total` is done; 0 when it is not known how much there is.
     pub fn new(what: &'static str, total: u64) -> Progress {
-        let next = io::stderr().is_terminal().then(Instant::now);
+        let next = output::is_watched().then(Instant::now);
         Progress { what, total, done: 0, next, is_drawn: false }
     }
 
@@ -32,8 +34,7 @@ impl Progress {
         if self.next.is_some_and(|next| next <= now) {
             self.next = Some(now + STEP);
             self.is_drawn = true;
-            // A terminal that takes nothing has nobody before it.
-            let _ = write!(io::stderr(), "\r{}\x1b[K", self.line());
+            output::draw(&self.line());
         }
     }
 
@@ -53,7 +54,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.is_drawn {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            output::draw("");
         }
     }
 }

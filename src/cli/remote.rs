@@ -12,6 +12,9 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
+use crate::stdx::shown;
+use crate::sys::file;
+
 /// How long a connection may take to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
@@ -63,10 +66,17 @@ impl fmt::Display for RemoteError {
                 )
             }
             RemoteError::Unreachable(base, error) => {
-                write!(formatter, "{base} does not answer ({error}): start it, or name another address")
+                write!(formatter, "{base} does not answer ({error}): {}", remedy(error))
             }
             RemoteError::Refused { status, sentence, path } => {
-                write!(formatter, "{path} was answered {status}: {sentence}")
+                write!(formatter, "{path} was answered {status}: {sentence}")?;
+                // Of a Consul with access control lists; muster has none, and says itself what else it refuses.
+                match status {
+                    401 | 403 if !path.starts_with("/v1/snapshot") => {
+                        formatter.write_str("; give a token that may read, by --token or CONSUL_HTTP_TOKEN")
+                    }
+                    _ => Ok(()),
+                }
             }
             RemoteError::Strange(sentence) => formatter.write_str(sentence),
         }
@@ -74,6 +84,21 @@ impl fmt::Display for RemoteError {
 }
 
 impl std::error::Error for RemoteError {}
+
+/// What there is to do about somebody who does not answer, by what was met.
+fn remedy(error: &str) -> &'static str {
+    let error = error.to_ascii_lowercase();
+    let met = |words: &[&str]| words.iter().any(|it| error.contains(it));
+    match () {
+        () if met(&["lookup", "host not found", "not known"]) => "name it as it is called, or by an address",
+        () if met(&["contenttype", "corrupt message"]) => "it speaks no TLS, so write http://",
+        () if met(&["certificate", "unknownissuer"]) => {
+            "set SSL_CERT_FILE to the certificates of the authority that it has its own from"
+        }
+        () if met(&["timeout", "timed out"]) => "look whether it is overloaded, or its network in the way",
+        () => "start it, or name another address",
+    }
+}
 
 impl Remote {
     /// Somebody at `address`, with the token that is sent along, if any. Nothing is asked yet.
@@ -85,7 +110,7 @@ impl Remote {
         let (scheme, host) = bare.split_once("://").unwrap_or(("http", bare));
         let is_host = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         if !matches!(scheme, "http" | "https") || host.contains('/') || !(is_host || scheme == "https") {
-            return Err(RemoteError::Address(address.to_owned()));
+            return Err(RemoteError::Address(shown::url(address)));
         }
         let host = match host.strip_prefix("0.0.0.0:").or(host.strip_prefix(':').filter(|_| host.len() > 1)) {
             Some(port) => format!("127.0.0.1:{port}"),
@@ -103,9 +128,9 @@ impl Remote {
         Ok(Remote { agent, base: format!("{scheme}://{host}"), token })
     }
 
-    /// Where it is.
-    pub fn base(&self) -> &str {
-        &self.base
+    /// Where it is, without user and password.
+    pub fn place(&self) -> String {
+        shown::url(&self.base)
     }
 
     /// Asks for `path`; the answer's status is a success.
@@ -130,7 +155,7 @@ impl Remote {
         let index = index.and_then(|index| index.parse().ok()).unwrap_or(0);
         let reader = answer.body_mut().with_config().limit(JSON_BYTES_MAX).reader();
         let value = serde_json::from_reader(io::BufReader::new(reader)).map_err(|error| {
-            RemoteError::Strange(format!("{}{path} does not answer in JSON: {error}", self.base))
+            RemoteError::Strange(format!("{}{path} does not answer in JSON: {error}", self.place()))
         })?;
         Ok((value, index))
     }
@@ -171,7 +196,10 @@ impl Remote {
         path: &str,
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Body>, RemoteError> {
-        let unreachable = |error: ureq::Error| RemoteError::Unreachable(self.base.clone(), error.to_string());
+        let unreachable = |error: ureq::Error| {
+            let text = shown::in_text(&error.to_string());
+            RemoteError::Unreachable(self.place(), text.strip_prefix("io: ").unwrap_or(&text).to_owned())
+        };
         let mut answer = answer.map_err(unreachable)?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -180,12 +208,19 @@ impl Remote {
         // Whatever of it can be read is shown.
         let _ = answer.body_mut().as_reader().take(REFUSAL_BYTES_MAX).read_to_string(&mut sentence);
         let (status, path) = (answer.status().as_u16(), path.to_owned());
+        if sentence.trim_start().starts_with('<') {
+            return Err(RemoteError::Strange(format!(
+                "what answers at {} is neither a muster nor a Consul: {path} was answered {status} with a web page; \
+                 name another address",
+                self.base
+            )));
+        }
         Err(RemoteError::Refused { status, sentence: sentence.trim().to_owned(), path })
     }
 }
 
 fn tls() -> TlsConfig {
-    let found = rustls_native_certs::load_native_certs();
+    let found = file::authorities();
     let certificates: Vec<Certificate<'static>> =
         found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
     TlsConfig::builder()
@@ -211,6 +246,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn remedies_fit_what_was_met() {
+        let rows = [
+            ("Connection refused (os error 111)", "start it"),
+            ("failed to lookup address information: Name or service not known", "as it is called"),
+            ("received corrupt message of type InvalidContentType", "http://"),
+            ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+            ("timeout: connect", "overloaded"),
+        ];
+        for (error, said) in rows {
+            assert!(remedy(error).contains(said), "{error}: {}", remedy(error));
+        }
+    }
+
+    #[test]
     fn addresses_are_understood_or_refused() {
         let rows = [
             ("127.0.0.1:8500", Some("http://127.0.0.1:8500")),
@@ -219,13 +268,14 @@ mod tests {
             ("0.0.0.0:8500", Some("http://127.0.0.1:8500")),
             ("[::]:8500", Some("http://[::1]:8500")),
             (":8500", Some("http://127.0.0.1:8500")),
+            ("http://user:key@h:1", Some("http://(redacted)@h:1")),
             ("unix:///run/muster.sock", None),
             ("localhost", None),
             ("http://h:1/path", None),
         ];
         for (address, expected) in rows {
             let remote = Remote::new(address, None);
-            assert_eq!(remote.ok().as_ref().map(Remote::base), expected, "{address}");
+            assert_eq!(remote.ok().as_ref().map(Remote::place).as_deref(), expected, "{address}");
         }
         assert_eq!(segment("a/b c.ä"), "a%2Fb%20c.%C3%A4");
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
+use crate::cli::consul_flags::ConsulFlags;
 use crate::config::kind::Kind;
 use crate::config::load::Invocation;
 use crate::config::settings::{SETTINGS, Setting};
@@ -12,12 +13,18 @@ use crate::config::settings::{SETTINGS, Setting};
 /// Where the configuration files are.
 #[derive(Args, Debug, Default)]
 pub struct Places {
-    /// A configuration file in TOML; several are read in order [env: MUSTER_CONFIG_FILE]
+    /// A configuration file in TOML, JSON or HCL; several are read in order [env: MUSTER_CONFIG_FILE]
     #[arg(long, value_name = "FILE")]
     pub config_file: Vec<PathBuf>,
-    /// A directory of *.toml settings and *.json service definitions [env: MUSTER_CONFIG_DIR]
+    /// A directory of such files: *.toml, *.json and *.hcl [env: MUSTER_CONFIG_DIR]
     #[arg(long, value_name = "DIR")]
     pub config_dir: Vec<PathBuf>,
+    /// How files are read whose names do not tell
+    #[arg(long, value_name = "FORMAT", value_parser = ["json", "hcl"])]
+    pub config_format: Option<String>,
+    /// Configuration as Consul's `-hcl` takes it: definitions and settings in HCL, read after all files
+    #[arg(long, value_name = "TEXT")]
+    pub hcl: Vec<String>,
 }
 
 /// The settings given as flags, as key and value.
@@ -26,10 +33,18 @@ pub struct Settings(pub Vec<(&'static str, String)>);
 
 impl Settings {
     /// Everything the configuration is loaded from.
-    pub fn into_invocation(self, places: Places, environment: Vec<(String, String)>) -> Invocation {
+    pub fn into_invocation(
+        self,
+        places: Places,
+        consul_flags: ConsulFlags,
+        environment: Vec<(String, String)>,
+    ) -> Invocation {
         Invocation {
             config_files: places.config_file,
             config_dirs: places.config_dir,
+            config_format: places.config_format,
+            texts: places.hcl,
+            consul_flags: consul_flags.0,
             flags: self.0,
             environment,
         }
@@ -49,12 +64,12 @@ impl Args for Settings {
 
 impl FromArgMatches for Settings {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let given = |setting: &Setting| {
-            matches.value_source(setting.key).filter(|source| *source == ValueSource::CommandLine)?;
-            let values: Vec<&str> = matches.get_many::<String>(setting.key)?.map(String::as_str).collect();
-            Some((setting.key, values.join(",")))
+        let given = |setting: &'static Setting| {
+            let is_typed = matches.value_source(setting.key) == Some(ValueSource::CommandLine);
+            let values = matches.get_many::<String>(setting.key).filter(|_| is_typed);
+            values.into_iter().flatten().map(|value| (setting.key, value.clone()))
         };
-        Ok(Settings(SETTINGS.iter().filter_map(given).collect()))
+        Ok(Settings(SETTINGS.iter().flat_map(given).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -85,12 +100,15 @@ fn value_name(kind: Kind) -> String {
         Kind::Bytes { .. } => "BYTES".to_owned(),
         Kind::Duration { .. } => "DURATION".to_owned(),
         Kind::Choice(words) => words.join("|"),
-        Kind::Label | Kind::Name { .. } | Kind::Names { .. } => "NAME".to_owned(),
+        Kind::Label | Kind::Name { .. } | Kind::Names { .. } | Kind::Hosts => "NAME".to_owned(),
+        Kind::Origins => "ORIGIN".to_owned(),
         Kind::Path | Kind::File => "PATH".to_owned(),
         Kind::Secret => "TEXT".to_owned(),
         Kind::Redis => "URL".to_owned(),
-        Kind::Addresses => "ADDRESS".to_owned(),
+        Kind::Addresses | Kind::AddressesOrNone => "ADDRESS".to_owned(),
         Kind::Ip => "IP".to_owned(),
         Kind::Networks => "CIDR".to_owned(),
+        Kind::Id => "UUID".to_owned(),
+        Kind::Pairs => "KEY:VALUE".to_owned(),
     }
 }

@@ -11,9 +11,13 @@ use serde_json::{Value, json};
 use crate::cli::command::{Exit, Said};
 use crate::cli::progress::{Progress, Watched};
 use crate::cli::remote::{Remote, RemoteError};
-use crate::persist::snapshot::decode::Contents;
+use crate::persist::snapshot::decode::{self, Contents, Decoder};
 use crate::persist::snapshot::files;
+use crate::persist::snapshot::format::LINE_BYTES_MAX;
 use crate::registry::snapshot::image;
+use crate::registry::snapshot::vet::Terms;
+use crate::stdx::counted::counted;
+use crate::sys::file;
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -22,7 +26,10 @@ pub enum Command {
     Save {
         /// Where to put it; what stands there is replaced only by a whole one
         file: PathBuf,
-        /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
+        /// Leave out the secrets of checks: to be looked at, not to be restored where a secret is missing
+        #[arg(long)]
+        redacted: bool,
+        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
         #[arg(long, value_name = "ADDRESS")]
         http_addr: Option<String>,
     },
@@ -33,7 +40,7 @@ pub enum Command {
         /// Only say what would change
         #[arg(long)]
         dry_run: bool,
-        /// The agent's address [default: 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
+        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
         #[arg(long, value_name = "ADDRESS")]
         http_addr: Option<String>,
     },
@@ -55,7 +62,7 @@ pub enum Command {
 /// Does it.
 pub fn run(command: Command, address: impl Fn(Option<String>) -> String) -> Said {
     match command {
-        Command::Save { file, http_addr } => save(&file, &address(http_addr)),
+        Command::Save { file, redacted, http_addr } => save(&file, &address(http_addr), redacted),
         Command::Restore { file, dry_run, http_addr } => restore(&file, &address(http_addr), dry_run),
         Command::Inspect { file, json } => inspect(&file, json),
         Command::Verify { file } => {
@@ -65,14 +72,18 @@ pub fn run(command: Command, address: impl Fn(Option<String>) -> String) -> Said
     }
 }
 
-fn save(path: &Path, address: &str) -> Said {
+fn save(path: &Path, address: &str, is_redacted: bool) -> Said {
     let (remote, started) = (Remote::new(address, None)?, Instant::now());
-    let mut answer = remote.get("/v1/snapshot")?;
+    let mut answer = remote.get(if is_redacted { "/v1/snapshot" } else { "/v1/snapshot?secrets" })?;
     let mut incoming = Watched::new(answer.body_mut().as_reader(), "receiving bytes", 0);
     let saved = files::write(
         path,
         |out| io::copy(&mut incoming, out).map(drop),
-        |file| read_back(file).map_err(io::Error::other),
+        |file| match is_redacted {
+            // It is no backup, and not judged as one.
+            true => whole(file).map_err(io::Error::other),
+            false => read_back(file).map_err(io::Error::other),
+        },
     );
     let contents =
         saved.map_err(|error| (Exit::Failure, format!("{} was not saved: {error}", path.display())))?;
@@ -86,7 +97,7 @@ fn restore(path: &Path, address: &str, is_dry_run: bool) -> Said {
     let contents = verified(path)?;
     let unreadable =
         |error: io::Error| (Exit::Failure, format!("{} cannot be read: {error}", path.display()));
-    let file = File::open(path).map_err(unreadable)?;
+    let file = file::open(path).map_err(|error| unreadable(error.into()))?;
     let length = file.metadata().map_err(unreadable)?.len();
     let target = if is_dry_run { "/v1/snapshot?dry-run" } else { "/v1/snapshot" };
     let started = Instant::now();
@@ -123,12 +134,12 @@ fn line_of(kind: &str, word: &str, told: &Value) -> String {
     }
     let first: Vec<&str> = told["First"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let more = if count > first.len() as u64 { ", …" } else { "" };
-    let (kind, word) = (kind.to_lowercase(), word.to_lowercase());
-    format!("\n  {count} {kind} {word}: {}{more}", first.join(", "))
+    let (what, word) = (of_table(count, &kind.to_lowercase()), word.to_lowercase());
+    format!("\n  {what} {word}: {}{more}", first.join(", "))
 }
 
 fn inspect(path: &Path, as_json: bool) -> Said {
-    let contents = verified(path)?;
+    let contents = looked_into(path)?;
     let Contents { header, bytes, sha256 } = &contents;
     if as_json {
         let mut told = json!(header);
@@ -136,7 +147,11 @@ fn inspect(path: &Path, as_json: bool) -> Said {
         told["sha256"] = json!(sha256);
         return Ok(told.to_string());
     }
-    let mut said = format!("{}: a snapshot, whole and restorable\n", path.display());
+    let state = match header.redacted {
+        true => "whole, without its secrets: to be looked at, not to be restored where one is missing",
+        false => "whole and restorable",
+    };
+    let mut said = format!("{}: a snapshot, {state}\n", path.display());
     let facts = [
         ("format", header.muster_snapshot.to_string()),
         ("written by", format!("muster {}", header.muster_version)),
@@ -148,27 +163,54 @@ fn inspect(path: &Path, as_json: bool) -> Said {
         ("sha256", sha256.clone()),
     ];
     facts.iter().for_each(|(name, value)| said += &format!("  {name:<11} {value}\n"));
-    header.rows.iter().for_each(|(table, count)| said += &format!("  {table:<11} {count} rows\n"));
+    header
+        .rows
+        .iter()
+        .for_each(|(table, count)| said += &format!("  {table:<11} {}\n", counted(*count, "row")));
     Ok(said.trim_end().to_owned())
 }
 
 /// Reads all of a file; what it is of.
 fn verified(path: &Path) -> Result<Contents, (Exit, String)> {
     let failed = |error: &dyn std::fmt::Display| (Exit::Failure, format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(|error| failed(&format!("it cannot be read: {error}")))?;
+    let file = file::open(path)
+        .map_err(|error| failed(&format!("it cannot be read: {error}; look at its path and permissions")))?;
     read_back(file).map_err(|error| failed(&error))
+}
+
+/// As [`verified`]; of one without secrets, that it is as it was written.
+fn looked_into(path: &Path) -> Result<Contents, (Exit, String)> {
+    match file::open(path).map(whole) {
+        Ok(Ok(contents)) if contents.header.redacted => Ok(contents),
+        _ => verified(path),
+    }
 }
 
 fn read_back(file: File) -> Result<Contents, crate::persist::snapshot::error::SnapshotError> {
     let mut progress = Progress::new("checking rows", 0);
-    image::verify(file, |rows| progress.at(rows))
+    image::verify(file, &Terms::default(), |rows| progress.at(rows))
+}
+
+/// Reads all of it, whatever its rows hold.
+fn whole(file: File) -> Result<Contents, crate::persist::snapshot::error::SnapshotError> {
+    let bounds = decode::Bounds { line_bytes_max: LINE_BYTES_MAX, bytes_max: u64::MAX };
+    Decoder::open(file, bounds)?.rows(&mut |_, _, _| Ok(()))
 }
 
 fn shown(contents: &Contents) -> String {
     let rows: Vec<String> =
-        contents.header.rows.iter().map(|(table, count)| format!("{count} {table}")).collect();
+        contents.header.rows.iter().map(|(table, count)| of_table(*count, table)).collect();
     let Contents { header, bytes, sha256 } = contents;
-    format!("index {}, {}, {bytes} bytes, sha256 {sha256}", header.index, rows.join(", "))
+    format!("index {}, {}, {}, sha256 {sha256}", header.index, rows.join(", "), counted(*bytes, "byte"))
+}
+
+/// `1 service`, `2 services`: the tables are named after what is in them.
+fn of_table(count: u64, table: &str) -> String {
+    match table.strip_suffix('s') {
+        Some(noun) => counted(count, noun),
+        None if table == "history" => counted(count, "transition"),
+        None => format!("{count} of {table}"),
+    }
 }
 
 impl From<RemoteError> for (Exit, String) {

@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use crate::cli::command::{Exit, Said};
+use crate::config::validated::{Config, StoreKind};
 use crate::persist::embedded::salvage::{self, Salvage};
 use crate::persist::error::StoreError;
+use crate::persist::identity;
 use crate::registry::snapshot::mend::mend;
+use crate::registry::snapshot::offline;
+use crate::registry::snapshot::vet::Terms;
+use crate::stdx::counted::counted;
 
 /// Rows left out that are named one by one.
 const NAMED_MAX: usize = 20;
@@ -21,7 +26,16 @@ pub enum Command {
         /// The data directory of an agent that is stopped
         directory: PathBuf,
     },
-    /// Say what would be lost; with --into, make a sound directory of the rest. The damaged one stays as it is
+    /// Make a data directory of a snapshot, for an agent to be started on
+    Restore {
+        /// The snapshot, plain or compressed with gzip
+        file: PathBuf,
+        /// A directory that is not there yet, or empty
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+    },
+    /// Say what would be lost; with --into, make a sound directory of the rest: exit 0 if nothing is lost, 1 if
+    /// anything is. The damaged one stays as it is
     Repair {
         /// The data directory of an agent that is stopped
         directory: PathBuf,
@@ -35,12 +49,42 @@ pub enum Command {
 pub fn run(command: Command) -> Said {
     match command {
         Command::Inspect { directory } => inspect(&directory),
+        Command::Restore { file, into } => restore(&file, &into),
         Command::Repair { directory, into } => repair(&directory, into.as_deref()),
     }
 }
 
+fn restore(file: &Path, into: &Path) -> Said {
+    let made = offline::make(file, into, &Terms::default(), jiff::Timestamp::now());
+    let contents = made.map_err(|sentence| (Exit::Failure, sentence))?;
+    Ok(format!(
+        "made {} of {}, of node {:?} at index {}; start muster with --data-dir {0}",
+        into.display(),
+        file.display(),
+        contents.header.node,
+        contents.header.index
+    ))
+}
+
+/// Makes the data directory that an agent is about to start on of the snapshot `file`, unless it has one already.
+/// Nothing is served before, so nobody sees less than all of it.
+pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, String> {
+    let Some(file) = file else { return Ok(config) };
+    if config.store == StoreKind::Memory {
+        return Err("--restore needs a data directory: leave out --dev and --store memory".to_owned());
+    }
+    if config.data_dir.join(identity::FILE_NAME).exists() {
+        let sentence =
+            format!("{} is there already, so {} is not restored", config.data_dir.display(), file.display());
+        config.warnings.push(sentence);
+        return Ok(config);
+    }
+    offline::make(&file, &config.data_dir, &Terms::of(&config), jiff::Timestamp::now())?;
+    Ok(config)
+}
+
 fn refused(error: &StoreError) -> (Exit, String) {
-    (Exit::Failure, error.to_string())
+    (Exit::Failure, error.offline())
 }
 
 fn inspect(directory: &Path) -> Said {
@@ -66,29 +110,31 @@ fn shown(directory: &Path, salvage: &Salvage) -> String {
     let mut said = format!("{}\n", directory.display());
     said += &format!("  of node     {}\n  since       {}\n", identity.node_id, identity.created_at);
     said += &format!("  format      {}\n  index       {}\n", identity.format, salvage.index);
-    counts.iter().for_each(|(table, count)| said += &format!("  {table:<11} {count} rows\n"));
+    counts.iter().for_each(|(table, count)| said += &format!("  {table:<11} {}\n", counted(*count, "row")));
     said
 }
 
 fn repair(directory: &Path, into: Option<&Path>) -> Said {
-    let Salvage { identity, rows, index, rows_acknowledged, problems } =
+    let Salvage { identity, rows, index, rows_acknowledged, problems, has_all } =
         salvage::read(directory).map_err(|error| refused(&error))?;
     let readable = rows.len() as u64;
     let (kept, left_out) = mend(rows);
+    let count = kept.len();
+    let is_whole = has_all && left_out.is_empty();
     let mut said = match problems.is_empty() {
         true => format!("{} is whole\n", directory.display()),
         false => format!("{} is damaged: {}\n", directory.display(), problems.join("; ")),
     };
     said += &match rows_acknowledged {
         Some(acknowledged) => format!(
-            "{} of {acknowledged} acknowledged rows can be kept: {} cannot be read, {} make no sense without those\n",
-            kept.len(),
+            "{count} of {} can be kept: {} cannot be read, {} make no sense without those\n",
+            counted(acknowledged, "acknowledged row"),
             acknowledged.saturating_sub(readable),
             left_out.len()
         ),
         None => format!(
-            "{} rows can be kept, {} make no sense; how many there were cannot be told\n",
-            kept.len(),
+            "{} can be kept, {} make no sense; how many there were cannot be told\n",
+            counted(count, "row"),
             left_out.len()
         ),
     };
@@ -96,12 +142,30 @@ fn repair(directory: &Path, into: Option<&Path>) -> Said {
     if left_out.len() > NAMED_MAX {
         said += &format!("  left out: {} more\n", left_out.len() - NAMED_MAX);
     }
-    if !problems.is_empty() {
+    if !has_all {
         said += "what was registered or changed last may be there as it was before, or not at all\n";
     }
+    if kept.is_empty() {
+        said += "nothing was written, for nothing can be kept: begin with a snapshot (muster agent --restore FILE), or \
+                 with an empty directory";
+        return Err((Exit::Failure, said));
+    }
     let Some(into) = into else {
-        return Ok(format!("{said}nothing was written; to make a sound directory of it, add --into DIR"));
+        said += "nothing was written; to make a sound directory of it, add --into DIR";
+        return if is_whole { Ok(said) } else { Err((Exit::Failure, said)) };
     };
-    salvage::write(into, &identity, index, kept).map_err(|error| refused(&error))?;
-    Ok(format!("{said}made {}; start muster with --data-dir {0}", into.display()))
+    let made = offline::whole(into, |unfinished| {
+        salvage::write(unfinished, &identity, index, kept).map_err(|error| offline::not_made(into, &error))
+    });
+    made.map_err(|sentence| (Exit::Failure, sentence))?;
+    said += &format!("made {} with {}", into.display(), counted(count, "row"));
+    if is_whole {
+        return Ok(format!("{said}; start muster with --data-dir {}", into.display()));
+    }
+    said += &format!(
+        ", which is not all there was: a snapshot may hold more (muster help backup). To go on without the rest, start \
+         muster with --data-dir {}",
+        into.display()
+    );
+    Err((Exit::Failure, said))
 }

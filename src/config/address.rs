@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::stdx::shown;
+
 /// Bytes in the path of a Unix socket: `sun_path` holds 108 with its closing zero.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -28,6 +30,15 @@ impl ListenAddress {
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix://") {
             return Self::parse_socket_path(path);
+        }
+        if text.starts_with("https://") {
+            return Err(
+                "muster speaks plain HTTP: write the address alone, and let a proxy before it speak TLS"
+                    .to_owned(),
+            );
+        }
+        if let Some(bare) = text.strip_prefix("http://") {
+            return Err(format!("an address is written without `http://`: `{}`", shown::url(bare)));
         }
         if let Ok(address) = text.parse() {
             return Ok(ListenAddress::Tcp(address));
@@ -98,6 +109,8 @@ mod tests {
         let too_long = format!("unix:///{}", "s".repeat(SOCKET_PATH_BYTES_MAX));
         let rows = [
             ("127.0.0.1", "the port is missing"),
+            ("https://127.0.0.1:8500", "plain HTTP"),
+            ("http://127.0.0.1:8500", "without `http://`"),
             ("127.0.0.1:http", "no port"),
             ("127.0.0.1:65536", "no port"),
             ("::1:8500x", "no port"),

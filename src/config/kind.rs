@@ -1,20 +1,24 @@
 //! What a setting accepts: one reader for each kind of value, with the sentence that says what it allows.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::ListenAddress;
+use crate::config::callers;
 use crate::config::redis_url::{RedisUrl, Secret};
+use crate::model::limits::{META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX};
 use crate::stdx::duration;
 use crate::stdx::network::Network;
+use crate::wire::intake::names;
 
 /// The kind of value a setting takes, with its range. Ranges are inclusive.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)] // `min`, `max` and `bytes_max` are what their names say.
 pub enum Kind {
-    /// `true` or `false`.
+    /// `true` or `false`, or as Go writes them: `1`, `t`, `T`, `TRUE`, `True` and their opposites.
     Boolean,
     /// A whole number.
     Integer { min: u64, max: u64 },
@@ -22,9 +26,9 @@ pub enum Kind {
     Bytes { min: u64, max: u64 },
     /// A Go duration such as `1m30s`; the range is in seconds.
     Duration { min_s: u64, max_s: u64 },
-    /// One of these words.
+    /// One of these words, in whatever case.
     Choice(&'static [&'static str]),
-    /// A DNS label as RFC 1035 has it, up to 63 bytes.
+    /// A DNS label as RFC 1035 has it, up to 63 bytes, in whatever case; it is used in lower case.
     Label,
     /// A name without blanks and control characters.
     Name { bytes_max: usize },
@@ -32,18 +36,28 @@ pub enum Kind {
     Path,
     /// One address or several to listen at.
     Addresses,
+    /// Addresses to listen at, or none.
+    AddressesOrNone,
     /// An IP address.
     Ip,
     /// Networks in CIDR notation, or none.
     Networks,
     /// Names without commas and control characters, or none.
     Names { bytes_max: usize },
+    /// Names of hosts without port, `*.` before one for all below it, `*` for all; or none.
+    Hosts,
+    /// Origins of web pages, `*` for all; or none.
+    Origins,
     /// The path of a file, or none.
     File,
     /// A text that is never shown, or none.
     Secret,
     /// Where a Redis is; shown without its password.
     Redis,
+    /// A UUID, or none.
+    Id,
+    /// Metadata of a node, or none.
+    Pairs,
 }
 
 /// A value that was accepted.
@@ -61,19 +75,26 @@ pub enum Value {
     Text(String),
     /// Of [`Kind::Path`] and [`Kind::File`]; empty for no file.
     Path(PathBuf),
-    /// Of [`Kind::Addresses`]; never empty.
+    /// Of [`Kind::Addresses`], then never empty, and of [`Kind::AddressesOrNone`].
     Addresses(Vec<ListenAddress>),
     /// Of [`Kind::Ip`].
     Ip(IpAddr),
     /// Of [`Kind::Networks`].
     Networks(Vec<Network>),
-    /// Of [`Kind::Names`].
+    /// Of [`Kind::Names`], [`Kind::Hosts`] and [`Kind::Origins`].
     Names(Vec<String>),
     /// Of [`Kind::Secret`]; empty for none.
     Secret(Secret),
     /// Of [`Kind::Redis`].
     Redis(RedisUrl),
+    /// Of [`Kind::Id`]; in lower case, empty for none.
+    Id(String),
+    /// Of [`Kind::Pairs`]; each key once, in their order.
+    Pairs(BTreeMap<String, String>),
 }
+
+/// Words of Consul's for those of muster's.
+const SYNONYMS: &[(&str, &str)] = &[("err", "error"), ("warning", "warn")];
 
 const UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
@@ -85,17 +106,27 @@ impl Kind {
     pub fn read(&self, written: &[String]) -> Result<Value, String> {
         match self {
             Kind::Addresses => return read_addresses(written),
+            // An empty text is how the environment writes an empty list.
+            Kind::AddressesOrNone if written.iter().all(String::is_empty) => {
+                return Ok(Value::Addresses(Vec::new()));
+            }
+            Kind::AddressesOrNone => return read_addresses(written),
             Kind::Networks => return read_networks(written),
             Kind::Names { bytes_max } => return read_names(written, *bytes_max),
+            Kind::Pairs => return read_pairs(written),
+            Kind::Hosts => return read_each(written, callers::check_host),
+            Kind::Origins => return read_each(written, callers::check_origin),
             _ => {}
         }
         let [text] = written else {
             return Err(format!("it takes one value, not a list of {}", written.len()));
         };
         match *self {
-            Kind::Boolean => {
-                text.parse().map(Value::Boolean).map_err(|_| "it is neither true nor false".to_owned())
-            }
+            Kind::Boolean => match text.as_str() {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Boolean(true)),
+                "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Boolean(false)),
+                _ => Err("it is neither true nor false".to_owned()),
+            },
             Kind::Integer { min, max } => {
                 let number = text.parse().map_err(|_| "it is no whole number".to_owned())?;
                 within(number, min, max).map(Value::Integer)
@@ -103,8 +134,10 @@ impl Kind {
             Kind::Bytes { min, max } => within(read_bytes(text)?, min, max).map(Value::Bytes),
             Kind::Duration { min_s, max_s } => read_duration(text, min_s, max_s),
             Kind::Choice(words) => {
-                let known = words.contains(&text.as_str());
-                known.then(|| Value::Text(text.clone())).ok_or("it is none of the words".to_owned())
+                let synonym = SYNONYMS.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(text));
+                let meant = synonym.map_or(text.as_str(), |(_, ours)| ours);
+                let known = words.iter().find(|word| word.eq_ignore_ascii_case(meant));
+                known.map(|word| Value::Text((*word).to_owned())).ok_or("it is none of the words".to_owned())
             }
             Kind::Label => read_label(text),
             Kind::Name { bytes_max } => read_name(text, bytes_max),
@@ -112,10 +145,14 @@ impl Kind {
             Kind::Path | Kind::File => Ok(Value::Path(PathBuf::from(text))),
             Kind::Secret => Ok(Value::Secret(Secret(text.clone()))),
             Kind::Redis => RedisUrl::parse(text).map(Value::Redis),
+            Kind::Id => read_id(text),
+            Kind::Pairs => read_pairs(written),
             Kind::Ip => text.parse().map(Value::Ip).map_err(|_| "it is no IP address".to_owned()),
-            Kind::Addresses => read_addresses(written),
+            Kind::Addresses | Kind::AddressesOrNone => read_addresses(written),
             Kind::Networks => read_networks(written),
             Kind::Names { bytes_max } => read_names(written, bytes_max),
+            Kind::Hosts => read_each(written, callers::check_host),
+            Kind::Origins => read_each(written, callers::check_origin),
         }
     }
 
@@ -143,12 +180,23 @@ impl Kind {
             }
             Kind::Path => "a path".to_owned(),
             Kind::Addresses => {
-                "`IP:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:///PATH`, or a list of these".to_owned()
+                "`IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, `:PORT` or `unix:///PATH`, or a list of these"
+                    .to_owned()
             }
+            Kind::AddressesOrNone => "as `http_addr`, or an empty list".to_owned(),
             Kind::Ip => "an IP address".to_owned(),
             Kind::Networks => "networks such as `10.0.0.0/8` or `fd00::/8`, or an empty list".to_owned(),
             Kind::Names { bytes_max } => format!("names up to {bytes_max} bytes each, or an empty list"),
+            Kind::Hosts => "names of hosts without port, `*.NAME` or `*`, or an empty list".to_owned(),
+            Kind::Origins => {
+                "origins such as `https://example.com:8443`, or `*`, or an empty list".to_owned()
+            }
             Kind::File => "the path of a file".to_owned(),
+            Kind::Id => "a UUID: 32 hexadecimal digits with four hyphens".to_owned(),
+            Kind::Pairs => format!(
+                "up to {META_PAIRS_MAX} pairs; keys of letters, digits, hyphens and underscores up to \
+                 {META_KEY_BYTES_MAX} bytes, values up to {META_VALUE_BYTES_MAX}"
+            ),
             Kind::Secret => "any text".to_owned(),
             Kind::Redis => "`redis://HOST[:PORT][/DATABASE]`, `rediss://…` with TLS, `unix:///PATH`, or \
                  `redis[s]+sentinel://HOST[:PORT],…/MASTER`"
@@ -163,7 +211,16 @@ impl Kind {
 
     /// Whether it takes several values; in text they are separated by commas.
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Networks | Kind::Names { .. })
+        matches!(
+            self,
+            Kind::Addresses
+                | Kind::AddressesOrNone
+                | Kind::Networks
+                | Kind::Names { .. }
+                | Kind::Pairs
+                | Kind::Hosts
+                | Kind::Origins
+        )
     }
 }
 
@@ -199,7 +256,7 @@ fn read_label(text: &str) -> Result<Value, String> {
         && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
         && bytes.len() <= 63;
-    well_formed.then(|| Value::Text(text.to_owned())).ok_or("it is no DNS label".to_owned())
+    well_formed.then(|| Value::Text(text.to_ascii_lowercase())).ok_or("it is no DNS label".to_owned())
 }
 
 fn read_name(text: &str, bytes_max: usize) -> Result<Value, String> {
@@ -209,7 +266,10 @@ fn read_name(text: &str, bytes_max: usize) -> Result<Value, String> {
         _ if text.contains(|it: char| it.is_whitespace() || it.is_control()) => {
             Err("it holds a blank or a control character".to_owned())
         }
-        _ => Ok(Value::Text(text.to_owned())),
+        _ => match names::check_seen("name", text) {
+            Ok(()) => Ok(Value::Text(text.to_owned())),
+            Err(refused) => Err(refused.to_string()),
+        },
     }
 }
 
@@ -244,6 +304,51 @@ fn read_names(written: &[String], bytes_max: usize) -> Result<Value, String> {
     texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Names)
 }
 
+fn read_id(text: &str) -> Result<Value, String> {
+    // The other forms that a UUID may have would be other texts in the catalog.
+    let is_hyphenated = text.is_empty() || (text.len() == 36 && uuid::Uuid::try_parse(text).is_ok());
+    is_hyphenated.then(|| Value::Id(text.to_ascii_lowercase())).ok_or("it is no UUID".to_owned())
+}
+
+/// The prefix of keys that say what muster itself tells of a node.
+const META_KEY_RESERVED: &str = "consul-";
+
+fn read_pairs(written: &[String]) -> Result<Value, String> {
+    // An empty text is how the environment writes an empty list.
+    let texts = written.iter().filter(|text| !text.is_empty());
+    let pairs = texts.map(|text| read_pair(text)).collect::<Result<BTreeMap<_, _>, _>>()?;
+    if pairs.len() > META_PAIRS_MAX {
+        return Err(format!("these are {} pairs", pairs.len()));
+    }
+    Ok(Value::Pairs(pairs))
+}
+
+fn read_pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once(['=', ':']).ok_or(format!("`{text}` has no `=`"))?;
+    let is_key = !key.is_empty()
+        && key.len() <= META_KEY_BYTES_MAX
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    match (key, value) {
+        _ if !is_key => Err(format!("`{key}` is no key")),
+        _ if key.starts_with(META_KEY_RESERVED) => {
+            Err(format!("`{key}`: keys with `{META_KEY_RESERVED}` are muster's own"))
+        }
+        _ if value.len() > META_VALUE_BYTES_MAX => Err(format!("the value of `{key}` is too long")),
+        _ => Ok((key.to_owned(), value.to_owned())),
+    }
+}
+
+/// Reads a list of texts that `check` has nothing against.
+fn read_each(written: &[String], check: impl Fn(&str) -> Result<(), &'static str>) -> Result<Value, String> {
+    // An empty text is how the environment writes an empty list.
+    let texts = written.iter().filter(|text| !text.is_empty());
+    let read = |text: &String| match check(text) {
+        Ok(()) => Ok(text.clone()),
+        Err(complaint) => Err(format!("`{text}`: {complaint}")),
+    };
+    texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Names)
+}
+
 /// A duration as an operator would write it.
 fn shown(length: Duration) -> String {
     duration::GoDuration::from(length).to_string()
@@ -274,101 +379,14 @@ impl fmt::Display for Value {
                 write!(formatter, "{}", all.join(","))
             }
             Value::Names(value) => write!(formatter, "{}", value.join(",")),
+            Value::Id(value) => formatter.write_str(value),
+            Value::Pairs(value) => {
+                let all: Vec<String> = value.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                formatter.write_str(&all.join(","))
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COUNT: Kind = Kind::Integer { min: 2, max: 9 };
-    const SIZE: Kind = Kind::Bytes { min: 1024, max: 1 << 20 };
-    const WAIT: Kind = Kind::Duration { min_s: 1, max_s: 3600 };
-    const NAME: Kind = Kind::Name { bytes_max: 4 };
-    const NAMES: Kind = Kind::Names { bytes_max: 4 };
-
-    #[test]
-    fn values_at_their_bounds_are_accepted() {
-        let label = "a".repeat(63);
-        let rows = [
-            (Kind::Boolean, "true", "true"),
-            (COUNT, "2", "2"),
-            (COUNT, "9", "9"),
-            (SIZE, "1024", "1KiB"),
-            (SIZE, "1025B", "1025B"),
-            (SIZE, "1 MiB", "1MiB"),
-            (WAIT, "1s", "1s"),
-            (WAIT, "1h", "1h0m0s"),
-            (Kind::Choice(&["text", "json"]), "json", "json"),
-            (Kind::Label, label.as_str(), label.as_str()),
-            (NAME, "node", "node"),
-            (Kind::Path, "./data", "./data"),
-            (Kind::Ip, "::1", "::1"),
-            (Kind::Addresses, "127.0.0.1:1", "127.0.0.1:1"),
-            (Kind::Networks, "10.0.0.0/8", "10.0.0.0/8"),
-            (Kind::Networks, "::1", "::1/128"),
-            (Kind::Networks, "", ""),
-            (NAMES, "four", "four"),
-            (NAMES, "", ""),
-        ];
-        for (kind, text, shown) in rows {
-            let value = kind.read(&[text.to_owned()]);
-            assert_eq!(value.map(|it| it.to_string()), Ok(shown.to_owned()), "{kind:?} {text}");
-        }
-    }
-
-    #[test]
-    fn values_past_their_bounds_are_refused() {
-        let label = "a".repeat(64);
-        let rows = [
-            (Kind::Boolean, "yes", "neither"),
-            (COUNT, "1", "too small"),
-            (COUNT, "10", "too large"),
-            (COUNT, "-3", "no whole number"),
-            (SIZE, "1023", "too small"),
-            (SIZE, "1048577", "too large"),
-            (SIZE, "99999999999GiB", "too large"),
-            (SIZE, "1MB", "no number of bytes"),
-            (WAIT, "999ms", "too short"),
-            (WAIT, "1h1ns", "too long"),
-            (WAIT, "-5s", "negative"),
-            (WAIT, "5", "missing unit"),
-            (Kind::Choice(&["text", "json"]), "xml", "none of the words"),
-            (Kind::Label, label.as_str(), "no DNS label"),
-            (Kind::Label, "-dc", "no DNS label"),
-            (Kind::Label, "1dc", "no DNS label"),
-            (Kind::Label, "dc-", "no DNS label"),
-            (Kind::Label, "", "no DNS label"),
-            (NAME, "nodes", "5 bytes"),
-            (NAME, "a b", "blank"),
-            (NAME, "", "empty"),
-            (Kind::Path, "", "empty"),
-            (Kind::Ip, "localhost", "no IP address"),
-            (Kind::Networks, "10.0.0.0/33", "no network"),
-            (Kind::Networks, "metadata", "no network"),
-            (NAMES, "nodes", "5 bytes"),
-            (NAMES, "a\tb", "control character"),
-        ];
-        for (kind, text, said) in rows {
-            let complaint = kind.read(&[text.to_owned()]).expect_err(text);
-            assert!(complaint.contains(said), "{kind:?} {text}: {complaint}");
-        }
-    }
-
-    #[test]
-    fn only_some_kinds_take_lists() {
-        let two = ["127.0.0.1:1".to_owned(), "[::1]:1".to_owned()];
-        assert_eq!(Kind::Addresses.read(&two).map(|it| it.to_string()), Ok("127.0.0.1:1,[::1]:1".to_owned()));
-        assert!(COUNT.read(&two).expect_err("a list").contains("list of 2"));
-        assert!(Kind::Addresses.read(&[]).expect_err("none").contains("empty"));
-        let networks = ["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()];
-        let shown = Kind::Networks.read(&networks).map(|it| it.to_string());
-        assert_eq!(shown, Ok("10.0.0.0/8,fd00::/8".to_owned()));
-        assert_eq!(Kind::Networks.read(&[]), Ok(Value::Networks(Vec::new())));
-        let names = ["web".to_owned(), "db".to_owned()];
-        assert_eq!(NAMES.read(&names), Ok(Value::Names(names.to_vec())));
-        let twice = [two[0].clone(), two[0].clone()];
-        assert!(Kind::Addresses.read(&twice).expect_err("twice").contains("twice"));
-    }
-}
+mod tests;

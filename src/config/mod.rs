@@ -9,10 +9,18 @@
 //! Start reading at [`load::load`].
 
 pub mod address;
+pub mod closing;
+pub mod consul;
+mod callers;
 pub mod definitions;
 pub mod files;
+pub mod hcl;
+pub mod json;
 pub mod kind;
+pub mod listening;
 pub mod load;
+mod place;
+pub mod plan;
 pub mod problem;
 pub mod raw;
 pub mod redis_url;

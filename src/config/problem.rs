@@ -4,8 +4,35 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::stdx::counted::counted;
+use crate::stdx::shown::{self, REDACTED};
+
 /// Bytes of a wrong value that are shown back. Longer ones are cut: a page of base64 helps nobody.
 const SHOWN_BYTES_MAX: usize = 120;
+
+/// A place in a text, in lines and characters from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// The line.
+    pub line: usize,
+    /// The character in it.
+    pub column: usize,
+}
+
+impl Spot {
+    /// That of the byte `at`.
+    pub fn of(text: &str, at: usize) -> Spot {
+        let before = &text[..text.floor_char_boundary(at)];
+        let begin = before.rfind('\n').map_or(0, |end| end + 1);
+        Spot { line: 1 + before.matches('\n').count(), column: 1 + before[begin..].chars().count() }
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {} column {}", self.line, self.column)
+    }
+}
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +41,8 @@ pub enum Origin {
     Default,
     /// A file, as it was named.
     File(PathBuf),
+    /// A place in a file.
+    Place(PathBuf, Spot),
     /// An environment variable.
     Environment(String),
     /// A flag of the command line.
@@ -25,6 +54,9 @@ impl fmt::Display for Origin {
         match self {
             Origin::Default => write!(formatter, "default"),
             Origin::File(path) => write!(formatter, "{}", path.display()),
+            Origin::Place(path, Spot { line, column }) => {
+                write!(formatter, "{}:{line}:{column}", path.display())
+            }
             Origin::Environment(name) => write!(formatter, "environment {name}"),
             Origin::Flag(name) => write!(formatter, "flag --{name}"),
         }
@@ -36,30 +68,51 @@ impl fmt::Display for Origin {
 pub struct Problem {
     /// The setting, as its key in the file; the place in the file where there is no key.
     pub key: String,
-    /// What was written; empty if nothing could be read.
+    /// What was written, as it is shown: see [`quoted`] and [`shortened`]. Empty if nothing could be read.
     pub value: String,
     /// Where it was written.
     pub origin: Origin,
     /// What is wrong with it.
     pub complaint: String,
-    /// What would have been accepted.
+    /// What would have been accepted; empty where the complaint says it.
     pub allowed: String,
-    /// What to do.
+    /// What to do; empty where the complaint says it.
     pub remedy: String,
+}
+
+impl Problem {
+    /// What was written, without what may be a key: where a secret is kept is none.
+    fn value_shown(&self) -> String {
+        let name = self.key.rsplit('.').next().unwrap_or_default();
+        let is_place = name.ends_with("_file") || name.ends_with("_env");
+        if shown::is_secret_name(name) && !is_place {
+            return format!("{REDACTED:?}");
+        }
+        shown::in_text(&self.value)
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.key)?;
         if !self.value.is_empty() {
-            write!(formatter, " = {:?}", shortened(&self.value))?;
+            write!(formatter, " = {}", self.value_shown())?;
         }
-        write!(formatter, " ({}): {}", self.origin, self.complaint)?;
-        write!(formatter, "; allowed: {}; {}", self.allowed, self.remedy)
+        write!(formatter, " ({}): {}", self.origin, shown::in_text(&self.complaint))?;
+        if !self.allowed.is_empty() {
+            write!(formatter, "; allowed: {}", self.allowed)?;
+        }
+        if self.remedy.is_empty() { Ok(()) } else { write!(formatter, "; {}", self.remedy) }
     }
 }
 
-fn shortened(value: &str) -> String {
+/// A text as it is shown as a value: in quotes, and on one line.
+pub fn quoted(text: &str) -> String {
+    format!("{:?}", shortened(text))
+}
+
+/// Any value as it is shown: as the language of its file has it, cut where it is long.
+pub fn shortened(value: &str) -> String {
     if value.len() <= SHOWN_BYTES_MAX {
         return value.to_owned();
     }
@@ -73,8 +126,7 @@ pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
-        write!(formatter, "the configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
+        write!(formatter, "the configuration has {}:", counted(self.0.len(), "problem"))?;
         self.0.iter().try_for_each(|problem| write!(formatter, "\n  {problem}"))
     }
 }
@@ -89,7 +141,7 @@ mod tests {
     fn a_problem_reads_as_one_line_with_everything_in_it() {
         let problem = Problem {
             key: "limits.idle_timeout".into(),
-            value: "x".repeat(SHOWN_BYTES_MAX + 1),
+            value: quoted(&"x".repeat(SHOWN_BYTES_MAX + 1)),
             origin: Origin::Flag("limits-idle-timeout".into()),
             complaint: "it is no duration".into(),
             allowed: "a duration".into(),
@@ -103,5 +155,27 @@ mod tests {
         let tail =
             "(flag --limits-idle-timeout): it is no duration; allowed: a duration; write for example 75s";
         assert!(shown.ends_with(&format!("x… (121 bytes)\" {tail}")), "{shown}");
+    }
+
+    #[test]
+    fn a_problem_shows_no_key() {
+        let rows = [
+            ("redis_password", "k", "(redacted)"),
+            ("acl.tokens.agent", "k", "k"),
+            ("acl.agent_token", "k", "(redacted)"),
+            ("webhooks[1].secret_env", "NAME", "NAME"),
+            ("http_addr", "http://u:p@h", "http://(redacted)@h"),
+        ];
+        for (key, value, expected) in rows {
+            let problem = Problem {
+                key: key.into(),
+                value: quoted(value),
+                origin: Origin::Default,
+                complaint: String::new(),
+                allowed: String::new(),
+                remedy: String::new(),
+            };
+            assert_eq!(problem.to_string(), format!("{key} = {expected:?} (default): "));
+        }
     }
 }

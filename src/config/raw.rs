@@ -7,10 +7,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::problem::{Origin, Problem};
+use crate::config::consul::Listening;
+use crate::config::kind::Kind;
+use crate::config::problem::{Origin, Problem, Spot, shortened};
 use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
 use crate::config::webhooks;
+use crate::stdx::nearest::nearest;
+use crate::stdx::shown;
 
 /// Variables that say where to read rather than what to set.
 pub const PLACE_VARIABLES: &[&str] = &["MUSTER_CONFIG_FILE", "MUSTER_CONFIG_DIR"];
@@ -32,6 +36,14 @@ pub struct Raw {
     pub service_defaults: Vec<(toml::Value, Origin)>,
     /// The tables `[[webhooks]]`, in the order in which they were read.
     pub webhooks: Vec<(toml::Table, Origin)>,
+    /// What Consul's settings say of addresses.
+    pub listening: Listening,
+    /// What Consul's `enable_script_checks` says.
+    pub scripts: Option<Written>,
+    /// Settings of Consul's that mean nothing here, each with where it was written.
+    pub foreign: Vec<String>,
+    /// Those of them by which Consul closes something that stays open here.
+    pub closing: Vec<String>,
     /// What cannot be a setting at all.
     pub problems: Vec<Problem>,
     /// What was probably meant to be a setting, but may be somebody else's.
@@ -50,9 +62,9 @@ impl Raw {
         match text.parse::<toml::Table>() {
             Ok(table) => self.add_table("", &table, &origin),
             Err(error) => {
-                let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+                let spot = Spot::of(text, error.span().map_or(0, |span| span.start));
                 self.problems.push(Problem {
-                    key: format!("line {line}"),
+                    key: spot.to_string(),
                     value: String::new(),
                     origin,
                     complaint: error.message().to_owned(),
@@ -75,6 +87,14 @@ impl Raw {
                     self.add_webhooks(elements, origin);
                 }
                 (toml::Value::Table(inner), _) if is_table_of_ours => self.add_table(&key, inner, origin),
+                (toml::Value::Table(inner), Some(setting)) if matches!(setting.kind, Kind::Pairs) => {
+                    let pair =
+                        |(key, value): (&String, &toml::Value)| Some(format!("{key}={}", scalar(value)?));
+                    match inner.iter().map(pair).collect() {
+                        Some(texts) => self.put(setting, texts, origin.clone()),
+                        None => self.problems.push(unfit(setting, value, origin)),
+                    }
+                }
                 (_, Some(setting)) => self.add_value(setting, value, origin),
                 _ => self.problems.push(unknown_key(&key, value, origin)),
             }
@@ -97,14 +117,7 @@ impl Raw {
         };
         match texts {
             Some(texts) => self.put(setting, texts, origin.clone()),
-            None => self.problems.push(Problem {
-                key: setting.key.to_owned(),
-                value: value.to_string(),
-                origin: origin.clone(),
-                complaint: format!("a {} cannot be its value", value.type_str()),
-                allowed: setting.kind.allowed(),
-                remedy: format!("write it as {} = {:?}", setting.key, setting.fallback_shown()),
-            }),
+            None => self.problems.push(unfit(setting, value, origin)),
         }
     }
 
@@ -124,25 +137,53 @@ impl Raw {
         }
     }
 
-    /// Adds what the command line sets, as pairs of key and value.
+    /// Adds what the command line sets, as pairs of key and value. A key of a list may come several times.
     pub fn add_flags(&mut self, flags: &[(&'static str, String)]) {
-        for (key, value) in flags {
-            if let Some(setting) = settings::by_key(key) {
-                self.put_text(setting, value, Origin::Flag(setting.flag()));
+        for setting in SETTINGS {
+            let given = flags.iter().filter(|(key, _)| *key == setting.key).map(|(_, value)| value.as_str());
+            let texts: Vec<String> = match setting.kind {
+                // Each is a pair of its own, whatever stands in it.
+                Kind::Pairs => given.map(str::to_owned).collect(),
+                _ => given.flat_map(|text| texts(setting, text)).collect(),
+            };
+            if !texts.is_empty() {
+                self.put(setting, texts, Origin::Flag(setting.flag()));
             }
         }
     }
 
     fn put_text(&mut self, setting: &'static Setting, text: &str, origin: Origin) {
-        let texts = match setting.kind.is_list() {
-            true => text.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect(),
-            false => vec![text.to_owned()],
-        };
-        self.put(setting, texts, origin);
+        self.put(setting, texts(setting, text), origin);
+    }
+
+    /// Takes a setting as written; a key that there is not is nothing.
+    pub(in crate::config) fn put_key(&mut self, key: &str, texts: Vec<String>, origin: &Origin) {
+        if let Some(setting) = settings::by_key(key) {
+            self.put(setting, texts, origin.clone());
+        }
     }
 
     fn put(&mut self, setting: &'static Setting, texts: Vec<String>, origin: Origin) {
         self.written.insert(setting.key, Written { texts, origin });
+    }
+}
+
+/// The elements of a text, where the setting is a list.
+fn texts(setting: &Setting, text: &str) -> Vec<String> {
+    match setting.kind.is_list() {
+        true => text.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect(),
+        false => vec![text.to_owned()],
+    }
+}
+
+fn unfit(setting: &Setting, value: &toml::Value, origin: &Origin) -> Problem {
+    Problem {
+        key: setting.key.to_owned(),
+        value: shortened(&value.to_string()),
+        origin: origin.clone(),
+        complaint: format!("a {} cannot be its value", value.type_str()),
+        allowed: setting.kind.allowed(),
+        remedy: format!("write it as {} = {:?}", setting.key, setting.fallback_shown()),
     }
 }
 
@@ -157,17 +198,31 @@ fn scalar(value: &toml::Value) -> Option<String> {
 }
 
 fn unknown_key(key: &str, value: &toml::Value, origin: &Origin) -> Problem {
-    let near = settings::nearest(key, SETTINGS.iter().map(|setting| setting.key));
-    let near = if key == webhooks::TABLES { Some("[[webhooks]]") } else { near };
-    let remedy = near.map_or("see docs/configuration.md for the keys there are".to_owned(), |near| {
-        format!("did you mean `{near}`?")
-    });
+    let keys = SETTINGS.iter().map(|setting| setting.key);
+    let tables = keys.clone().filter_map(|key| key.split_once('.')).map(|(table, _)| table);
+    let is_table = tables.clone().any(|table| table == key);
+    let near = nearest(key, keys.chain(tables).chain([service_defaults::TABLES, webhooks::TABLES]));
+    let near = if near == Some(webhooks::TABLES) { Some("[[webhooks]]") } else { near };
+    let remedy = match near {
+        _ if is_table => {
+            format!("write [{key}] and its keys below that: `muster help configuration` lists them")
+        }
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`muster help configuration` lists the keys there are".to_owned(),
+    };
     Problem {
         key: key.to_owned(),
-        value: scalar(value).unwrap_or_default(),
+        // It may be a password under a misspelt name.
+        value: match scalar(value) {
+            Some(_) if !near.is_some_and(shown::is_secret_name) => shortened(&value.to_string()),
+            _ => String::new(),
+        },
         origin: origin.clone(),
         complaint: "there is no such setting".to_owned(),
-        allowed: "the keys of docs/configuration.md".to_owned(),
+        allowed: match near {
+            Some(_) if !is_table => "the keys that `muster help configuration` lists".to_owned(),
+            _ => String::new(),
+        },
         remedy,
     }
 }
@@ -177,7 +232,7 @@ fn suspicion(name: &str) -> Option<String> {
     let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
     let known = variables.iter().map(String::as_str).chain(PLACE_VARIABLES.iter().copied());
     let stem = name.strip_prefix(VARIABLE_PREFIX)?;
-    let near = settings::nearest(stem, known.filter_map(|it| it.strip_prefix(VARIABLE_PREFIX)))?;
+    let near = nearest(stem, known.filter_map(|it| it.strip_prefix(VARIABLE_PREFIX)))?;
     Some(format!("environment {name} is no setting and is ignored; did you mean {VARIABLE_PREFIX}{near}?"))
 }
 
@@ -215,6 +270,12 @@ mod tests {
         );
         raw.add_environment(&[("MUSTER_HTTP_ADDR".into(), " c:3, d:4,".into())]);
         assert_eq!(texts(&raw, "http_addr"), ["c:3", "d:4"]);
+        raw.add_file(Path::new("b.toml"), "[node_meta]\nzone = 'a,b'\nrack = 7");
+        assert_eq!(texts(&raw, "node_meta"), ["rack=7", "zone=a,b"]);
+        raw.add_environment(&[("MUSTER_NODE_META".into(), "zone=c, rack=8".into())]);
+        assert_eq!(texts(&raw, "node_meta"), ["zone=c", "rack=8"]);
+        raw.add_flags(&[("node_meta", "zone:d,e".into()), ("node_meta", "rack:9".into())]);
+        assert_eq!(texts(&raw, "node_meta"), ["zone:d,e", "rack:9"]);
     }
 
     #[test]
@@ -222,17 +283,19 @@ mod tests {
         let rows = [
             ("htp_addr = 'x'", "htp_addr", "did you mean `http_addr`?"),
             ("[limits]\nidle_timout = '5s'", "limits.idle_timout", "did you mean `limits.idle_timeout`?"),
-            ("[limit]\nx = 1", "limit", "see docs/configuration.md"),
+            ("[limit]\nx = 1", "limit", "did you mean `limits`?"),
+            ("[[webhook]]\nname = 'x'", "webhook", "did you mean `[[webhooks]]`?"),
+            ("[service_default.web]\nx = 1", "service_default", "did you mean `service_defaults`?"),
             ("[node]\nname = 'x'", "node", "write it as"),
             ("node = 1.5", "node", "write it as"),
-            ("limits = 3", "limits", "see docs/configuration.md"),
+            ("limits = 3", "limits", "muster help configuration"),
             ("\nnode = ", "line 2", "mend the line"),
         ];
         for (text, key, remedy) in rows {
             let mut raw = Raw::default();
             raw.add_file(Path::new("muster.toml"), text);
             let [problem] = &raw.problems[..] else { panic!("{text}: {:?}", raw.problems) };
-            assert_eq!(problem.key, key, "{text}");
+            assert!(problem.key.starts_with(key), "{text}: {}", problem.key);
             assert!(problem.remedy.contains(remedy), "{text}: {}", problem.remedy);
         }
     }

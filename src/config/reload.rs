@@ -1,7 +1,9 @@
 //! What changes when the configuration is read again: what takes effect at once, and what waits for the next
 //! start.
 
-use crate::config::definitions::Definition;
+use std::collections::HashSet;
+
+use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::settings::{Effect, SETTINGS};
 use crate::config::validated::Config;
 
@@ -65,11 +67,12 @@ impl Reload {
     }
 }
 
-/// The definitions of `these` that `those` do not hold, wherever they stand.
+/// The definitions of `these` that `those` do not hold, wherever they stand. Cost: in proportion to both, for there may
+/// be ten thousand.
 fn missing_in(these: &[Definition], those: &[Definition]) -> Vec<Definition> {
-    let held =
-        |one: &Definition| those.iter().any(|other| other.kind == one.kind && other.value == one.value);
-    these.iter().filter(|one| !held(one)).cloned().collect()
+    let told = |one: &Definition| (one.kind == DefinitionKind::Check, one.value.to_string());
+    let held: HashSet<(bool, String)> = those.iter().map(told).collect();
+    these.iter().filter(|one| !held.contains(&told(one))).cloned().collect()
 }
 
 #[cfg(test)]
@@ -79,11 +82,13 @@ mod tests {
     use super::*;
     use crate::config::definitions;
     use crate::config::load::{Invocation, load};
+    use crate::wire::decode::audit::Form;
 
     fn config(flags: &[(&'static str, &str)], text: &str) -> Config {
         let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
         let mut config = load(&Invocation { flags, ..Invocation::default() }).expect("valid flags");
-        config.definitions = definitions::read(Path::new("web.json"), text).expect("valid definitions");
+        let mut object = serde_json::from_str(text).expect("JSON");
+        config.definitions = definitions::take(Path::new("web.json"), &mut object, Form::Json).definitions;
         config
     }
 

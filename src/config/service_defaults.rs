@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::kind::{Kind, Value};
-use crate::config::problem::{Origin, Problem};
-use crate::config::settings;
+use crate::config::problem::{Origin, Problem, quoted, shortened};
+use crate::stdx::nearest::nearest;
 
 /// The key of the tables in a file.
 pub const TABLES: &str = "service_defaults";
@@ -114,7 +114,7 @@ impl Written {
         match (percent, self.0.get(PANIC_WINDOW)) {
             (None, Some((window, origin))) => Err(Box::new(Problem {
                 key: key(name, PANIC_WINDOW),
-                value: window.to_string(),
+                value: quoted(&window.to_string()),
                 origin: origin.clone(),
                 complaint: "there is no threshold that it could be the window of".to_owned(),
                 allowed: format!("a window beside a {PANIC_THRESHOLD}"),
@@ -135,7 +135,7 @@ fn read_field(
     origin: &Origin,
 ) -> Result<(&'static str, Value), Box<Problem>> {
     let problem = |complaint: String, allowed: String, remedy: String| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = shortened(&value.to_string());
         Box::new(Problem {
             key: key(service, name),
             value,
@@ -147,7 +147,7 @@ fn read_field(
     };
     let Some(field) = FIELDS.iter().find(|field| field.name == name) else {
         let names = || FIELDS.iter().map(|field| field.name);
-        let near = settings::nearest(name, names())
+        let near = nearest(name, names())
             .map_or("leave it out".to_owned(), |near| format!("did you mean `{near}`?"));
         let allowed = names().collect::<Vec<_>>().join(", ");
         return Err(problem("services have no such default".to_owned(), allowed, near));
@@ -176,7 +176,7 @@ fn misshapen(key: &str, origin: &Origin) -> Problem {
         origin: origin.clone(),
         complaint: "it is no table".to_owned(),
         allowed: format!("tables `[{TABLES}.NAME]`, one for each service"),
-        remedy: "see docs/panic.md".to_owned(),
+        remedy: "`muster help panic` tells of them".to_owned(),
     }
 }
 
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
         let rows = [
-            ("service_defaults = 5", "service_defaults", "see docs/panic.md"),
-            ("[service_defaults]\nweb = 5", "service_defaults.web", "see docs/panic.md"),
+            ("service_defaults = 5", "service_defaults", "muster help panic"),
+            ("[service_defaults]\nweb = 5", "service_defaults.web", "muster help panic"),
             (
                 "[service_defaults.web]\npanic_treshold = 5",
                 "service_defaults.web.panic_treshold",

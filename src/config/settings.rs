@@ -85,9 +85,44 @@ pub const SETTINGS: &[Setting] = &[
         "Where the HTTP API listens. In text, several are separated by commas.",
     ),
     setting(
+        "allowed_hosts",
+        Kind::Hosts,
+        Derived("none"),
+        Reload,
+        "Names by which requests may call this agent, beside addresses, localhost, its node's and its host's name: \
+         others are answered 421. `*.example.com` is every name below that, `*` every name. In text, several are \
+         separated by commas.",
+    ),
+    setting(
+        "allowed_origins",
+        Kind::Origins,
+        Derived("none"),
+        Reload,
+        "Origins whose web pages may write beside those that this agent serves itself, as where a proxy has another \
+         name: the writes of others are answered 403. In text, several are separated by commas.",
+    ),
+    setting(
+        "admin_addr",
+        Kind::AddressesOrNone,
+        Derived("none"),
+        Restart,
+        "Where the HTTP API listens for operators besides: connections there find a place when all others are taken, \
+         as they do over a Unix socket.",
+    ),
+    setting(
+        "enable_leave",
+        Kind::Boolean,
+        Text("false"),
+        Reload,
+        "Whether `PUT /v1/agent/leave`, and with it `consul leave`, ends the process. Otherwise it is answered 403.",
+    ),
+    setting(
         "advertise_addr",
         Kind::Ip,
-        Derived("the first HTTP address that is neither loopback nor wildcard, else 127.0.0.1"),
+        Derived(
+            "the first HTTP address that is neither loopback nor wildcard; with a wildcard the one private IPv4 \
+             address of the machine, else 127.0.0.1",
+        ),
         Restart,
         "The address of this node in the catalog.",
     ),
@@ -97,6 +132,21 @@ pub const SETTINGS: &[Setting] = &[
         Derived("the host's name"),
         Restart,
         "The name of this node in the catalog.",
+    ),
+    setting(
+        "node_id",
+        Kind::Id,
+        Derived("the one in data_dir, drawn at its first start"),
+        Restart,
+        "The UUID of this node in the catalog.",
+    ),
+    setting(
+        "node_meta",
+        Kind::Pairs,
+        Derived("none"),
+        Restart,
+        "Metadata of this node in the catalog: in a file a table, in text KEY=VALUE or KEY:VALUE, several separated by \
+         commas; the flag is given once for each.",
     ),
     setting("datacenter", Kind::Label, Text("dc1"), Restart, "The datacenter that every answer speaks of."),
     setting(
@@ -241,7 +291,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Bytes { min: 1 << 20, max: 64 << 30 },
         Text("64MiB"),
         Restart,
-        "Memory for finished answers. One that would take more than a quarter of it is not kept.",
+        "Memory for finished answers, an eighth of all at most. One that takes more than a quarter of it is not kept.",
     ),
     setting(
         "cache.warm_services",
@@ -294,6 +344,13 @@ pub const SETTINGS: &[Setting] = &[
         "The longest snapshot that is taken in to be restored. Longer ones are answered 413.",
     ),
     setting(
+        "limits.snapshot_timeout",
+        Kind::Duration { min_s: 1, max_s: 86_400 },
+        Text("5m"),
+        Reload,
+        "How long a snapshot may be on its way in or out, beside a second for each 256 KiB of it.",
+    ),
+    setting(
         "limits.head_bytes_max",
         Kind::Bytes { min: 4 << 10, max: 1 << 20 },
         Text("32KiB"),
@@ -305,7 +362,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Integer { min: 16, max: CONNECTIONS_CEILING },
         Text("20000"),
         Reload,
-        "Connections open at once. The next one is answered 503.",
+        "Connections open at once, if descriptors and an eighth of the memory allow so many. The next one gets 503.",
     ),
     setting(
         "limits.connections_per_ip_max",
@@ -343,6 +400,21 @@ pub const SETTINGS: &[Setting] = &[
         "How long a client may leave an answer unread before the connection is closed.",
     ),
     setting(
+        "limits.rate_bytes_min",
+        Kind::Bytes { min: 0, max: 1 << 20 },
+        Text("4KiB"),
+        Restart,
+        "How much a second a client must send of a body, or read of an answer, once a timeout is over; 0 for any.",
+    ),
+    setting(
+        "limits.transit_bytes_max",
+        Kind::Bytes { min: 8 << 20, max: 1 << 40 },
+        Derived("a quarter of the memory this process may use, from 32MiB to 4GiB"),
+        Reload,
+        "Memory for what clients and stores make muster hold for a while: answers that are not read, requests that are \
+         not finished, what is being restored; half of it for each at most. What would pass it is answered 503.",
+    ),
+    setting(
         "limits.blocking_queries_max",
         Kind::Integer { min: 1, max: CONNECTIONS_CEILING },
         Text("16000"),
@@ -360,22 +432,29 @@ pub const SETTINGS: &[Setting] = &[
         "limits.nodes_max",
         Kind::Integer { min: 1, max: 10_000_000 },
         Text("100000"),
-        Reload,
+        Restart,
         "Nodes in the catalog, which is held in memory. A registration past it is refused.",
     ),
     setting(
         "limits.services_max",
         Kind::Integer { min: 1, max: 10_000_000 },
         Text("1000000"),
-        Reload,
+        Restart,
         "Service instances in the catalog. A registration past it is refused.",
     ),
     setting(
         "limits.checks_max",
         Kind::Integer { min: 1, max: 20_000_000 },
         Text("2000000"),
-        Reload,
+        Restart,
         "Checks in the catalog. A registration past it is refused.",
+    ),
+    setting(
+        "limits.catalog_bytes_max",
+        Kind::Bytes { min: 1 << 20, max: 1 << 40 },
+        Derived("a quarter of the memory this process may use, at least 64MiB"),
+        Restart,
+        "Memory for the records of the catalog. A registration past it is answered 507.",
     ),
     setting(
         "limits.watched_connections_max",
@@ -389,30 +468,6 @@ pub const SETTINGS: &[Setting] = &[
 /// The setting with this key.
 pub fn by_key(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
-}
-
-/// The one of `known` that `word` was probably meant to be, if any is near: at most a third of it differs.
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let measured = known.map(|candidate| (edits(word, candidate), candidate));
-    let (distance, candidate) = measured.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + word.len() / 4).then_some(candidate)
-}
-
-/// Letters to insert, delete or replace to make one word of the other (Levenshtein). Cost: the product of the
-/// lengths, so only the first 64 bytes count.
-fn edits(one: &str, other: &str) -> usize {
-    let (one, other) = (&one.as_bytes()[..one.len().min(64)], &other.as_bytes()[..other.len().min(64)]);
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, byte) in one.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for column in 0..other.len() {
-            let replaced = diagonal + usize::from(*byte != other[column]);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -435,22 +490,6 @@ mod tests {
                 let value = setting.kind.read(&[text.to_owned()]);
                 assert!(value.is_ok(), "{}: {value:?}", setting.key);
             }
-        }
-    }
-
-    #[test]
-    fn the_nearest_key_is_found_and_no_far_one() {
-        let keys = || SETTINGS.iter().map(|setting| setting.key);
-        let rows = [
-            ("htp_addr", Some("http_addr")),
-            ("http_address", Some("http_addr")),
-            ("limits.body_byte_max", Some("limits.body_bytes_max")),
-            ("datacentre", Some("datacenter")),
-            ("zzzzzzzz", None),
-            ("", None),
-        ];
-        for (word, expected) in rows {
-            assert_eq!(nearest(word, keys()), expected, "{word}");
         }
     }
 }

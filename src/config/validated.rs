@@ -8,14 +8,18 @@ use std::time::Duration;
 use crate::config::address::ListenAddress;
 use crate::config::definitions::Definition;
 use crate::config::kind::Value;
+use crate::config::listening::{self, Interface};
 use crate::config::load::Invocation;
-use crate::config::problem::{Origin, Problem};
+use crate::config::problem::{Origin, Problem, quoted};
 use crate::config::raw::Raw;
 use crate::config::redis_url::{RedisUrl, Secret};
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 use crate::config::webhooks::Webhook;
+use crate::model::Defined;
+use crate::stdx::counted::counted;
 use crate::stdx::network::Network;
+use crate::wire::intake::{AgentNode, Scripts};
 
 /// Where the registry is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,7 @@ pub enum LogFormat {
 pub struct Limits {
     pub body_bytes_max: usize,
     pub snapshot_bytes_max: usize,
+    pub snapshot_timeout: Duration,
     pub head_bytes_max: usize,
     pub connections_max: usize,
     pub connections_per_ip_max: usize,
@@ -63,11 +68,14 @@ pub struct Limits {
     pub body_timeout: Duration,
     pub idle_timeout: Duration,
     pub write_timeout: Duration,
+    pub rate_bytes_min: usize,
+    pub transit_bytes_max: usize,
     pub blocking_queries_max: usize,
     pub streams_max: usize,
     pub nodes_max: usize,
     pub services_max: usize,
     pub checks_max: usize,
+    pub catalog_bytes_max: usize,
     pub watched_connections_max: usize,
 }
 
@@ -86,10 +94,22 @@ pub struct Cache {
 pub struct Config {
     /// Where the HTTP API listens; never empty.
     pub http_addresses: Vec<ListenAddress>,
+    /// Names by which requests may call this agent.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may write.
+    pub allowed_origins: Vec<String>,
+    /// Where it listens for operators besides.
+    pub admin_addresses: Vec<ListenAddress>,
+    /// Whether `/v1/agent/leave` ends the process.
+    pub enable_leave: bool,
     /// This node's address in the catalog.
     pub advertise_address: IpAddr,
     /// This node's name in the catalog.
     pub node: String,
+    /// This node's UUID; `None` for that of the data directory.
+    pub node_id: Option<String>,
+    /// This node's metadata.
+    pub node_meta: BTreeMap<String, String>,
     /// The datacenter, an RFC 1035 label.
     pub datacenter: String,
     /// Where the embedded store lives.
@@ -128,6 +148,8 @@ pub struct Config {
     pub limits: Limits,
     /// Services and checks defined in files, in the order of the files.
     pub definitions: Vec<Definition>,
+    /// What these define, as far as it can be told without a registry; empty once it was taken.
+    pub defined: Vec<Defined>,
     /// What holds for all instances of a service, by its name.
     pub service_defaults: service_defaults::Defaults,
     /// Whom to tell of changes of statuses.
@@ -141,11 +163,55 @@ pub struct Config {
 }
 
 impl Config {
+    /// The node that files register things on.
+    pub fn agent_node(&self) -> AgentNode {
+        AgentNode { name: self.node.as_str().into(), datacenter: self.datacenter.as_str().into() }
+    }
+
+    /// Whether the setting with this key is written anywhere, rather than its default.
+    pub fn is_written(&self, key: &str) -> bool {
+        self.values.is_written(key)
+    }
+
+    /// Whether checks in definition files may run programs.
+    pub fn scripts(&self) -> Scripts {
+        if self.enable_local_script_checks { Scripts::Allowed } else { Scripts::Off }
+    }
+
+    /// The problem of files that define more instances than there may be.
+    pub(in crate::config) fn too_many_instances(&self, instances: usize) -> Option<Problem> {
+        let max = self.limits.services_max;
+        (instances > max).then(|| Problem {
+            key: "limits.services_max".to_owned(),
+            value: max.to_string(),
+            origin: self.values.0["limits.services_max"].1.clone(),
+            complaint: format!("the definition files define {}", counted(instances, "instance")),
+            allowed: "at least as many".to_owned(),
+            remedy: format!("set limits.services_max to {instances} or more"),
+        })
+    }
+
     /// Every setting with its value and where it was written, in the order of the table.
     pub fn shown(&self) -> impl Iterator<Item = (&'static str, String, &Origin)> {
         let held = |setting: &Setting| self.values.0.get_key_value(setting.key);
         SETTINGS.iter().filter_map(held).map(|(key, (value, origin))| (*key, value.to_string(), origin))
     }
+}
+
+/// What defaults depend on beside other settings.
+pub(in crate::config) struct Surroundings {
+    /// The host's name, if it has one.
+    pub host_name: Option<String>,
+    /// Bytes of memory this process may use.
+    pub memory_bytes: u64,
+    /// The machine's addresses.
+    pub interfaces: Vec<Interface>,
+}
+
+/// The default of `limits.transit_bytes_max`: a quarter, for the registry, its answers and the connections need the
+/// rest; never so little that a usual answer does not fit, nor more than anybody reads at a time.
+fn transit_bytes_max(memory_bytes: u64) -> u64 {
+    (memory_bytes / 4).clamp(32 << 20, 4 << 30)
 }
 
 /// Values by key, with their origin. Once [`Values::read`] has given it out, every key of the table is in it.
@@ -168,7 +234,7 @@ impl Values {
     ///
     /// # Errors
     /// A problem for every value that its kind does not accept.
-    pub fn read(raw: &Raw, host_name: Option<&str>) -> Result<Self, Vec<Problem>> {
+    pub fn read(raw: &Raw, surroundings: &Surroundings) -> Result<Self, Vec<Problem>> {
         let mut values = Values(BTreeMap::new());
         let mut problems = Vec::new();
         for setting in SETTINGS {
@@ -192,29 +258,49 @@ impl Values {
         if !problems.is_empty() {
             return Err(problems);
         }
-        values.derive(host_name)?;
+        values.derive(surroundings)?;
         Ok(values)
     }
 
     /// Fills in what depends on the surroundings or on other settings.
-    fn derive(&mut self, host_name: Option<&str>) -> Result<(), Vec<Problem>> {
+    fn derive(&mut self, surroundings: &Surroundings) -> Result<(), Vec<Problem>> {
         let dev = take!(self, Boolean, "dev");
         let addresses = take!(self, Addresses, "http_addr");
         let data_dir = take!(self, Path, "data_dir");
-        let reachable = addresses.iter().find_map(ListenAddress::reachable_ip);
+        let mut problems = Vec::new();
+        let advertised = listening::advertised(&addresses, &surroundings.interfaces, !dev);
+        if let Err(complaint) = &advertised
+            && !self.0.contains_key("advertise_addr")
+        {
+            problems.push(Problem {
+                key: "advertise_addr".to_owned(),
+                value: String::new(),
+                origin: Origin::Default,
+                complaint: format!("http_addr is every address, and {complaint}"),
+                allowed: "an IP address".to_owned(),
+                remedy: "set advertise_addr to the one that others reach this node at".to_owned(),
+            });
+        }
+        let advertised = advertised.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let derived = [
-            ("advertise_addr", reachable.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()),
-            ("node", host_name.unwrap_or("localhost").to_owned()),
+            ("advertise_addr", advertised.to_string()),
+            ("node_id", String::new()),
+            ("node_meta", String::new()),
+            ("admin_addr", String::new()),
+            ("node", surroundings.host_name.as_deref().unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
             ("snapshot_dir", data_dir.join("snapshots").display().to_string()),
             ("probe_allow_cidrs", String::new()),
             ("cache.warm_services", String::new()),
+            ("allowed_hosts", String::new()),
+            ("allowed_origins", String::new()),
             ("redis_password", String::new()),
             ("redis_password_file", String::new()),
             ("redis_ca_file", String::new()),
+            ("limits.catalog_bytes_max", (surroundings.memory_bytes / 4).max(64 << 20).to_string()),
+            ("limits.transit_bytes_max", transit_bytes_max(surroundings.memory_bytes).to_string()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
         ];
-        let mut problems = Vec::new();
         for (key, text) in derived {
             let setting =
                 SETTINGS.iter().find(|it| it.key == key).expect("derived settings are in the table");
@@ -261,8 +347,14 @@ impl Values {
             if take!(self, Text, "log_format") == "json" { LogFormat::Json } else { LogFormat::Text };
         Config {
             http_addresses: take!(self, Addresses, "http_addr"),
+            allowed_hosts: take!(self, Names, "allowed_hosts"),
+            allowed_origins: take!(self, Names, "allowed_origins"),
+            admin_addresses: take!(self, Addresses, "admin_addr"),
+            enable_leave: take!(self, Boolean, "enable_leave"),
             advertise_address: take!(self, Ip, "advertise_addr"),
             node: take!(self, Text, "node"),
+            node_id: Some(take!(self, Id, "node_id")).filter(|id| !id.is_empty()),
+            node_meta: take!(self, Pairs, "node_meta"),
             datacenter: take!(self, Text, "datacenter"),
             data_dir: take!(self, Path, "data_dir"),
             store,
@@ -282,6 +374,7 @@ impl Values {
             snapshot_keep: take!(self, Integer, "snapshot_keep") as usize,
             limits: self.limits(),
             definitions,
+            defined: Vec::new(),
             service_defaults: service_defaults::Defaults::default(),
             webhooks: Vec::new(),
             warnings,
@@ -316,6 +409,7 @@ impl Values {
         Limits {
             body_bytes_max: take!(self, Bytes, "limits.body_bytes_max") as usize,
             snapshot_bytes_max: take!(self, Bytes, "limits.snapshot_bytes_max") as usize,
+            snapshot_timeout: take!(self, Duration, "limits.snapshot_timeout"),
             head_bytes_max: take!(self, Bytes, "limits.head_bytes_max") as usize,
             connections_max: take!(self, Integer, "limits.connections_max") as usize,
             connections_per_ip_max: take!(self, Integer, "limits.connections_per_ip_max") as usize,
@@ -323,11 +417,14 @@ impl Values {
             body_timeout: take!(self, Duration, "limits.body_timeout"),
             idle_timeout: take!(self, Duration, "limits.idle_timeout"),
             write_timeout: take!(self, Duration, "limits.write_timeout"),
+            rate_bytes_min: take!(self, Bytes, "limits.rate_bytes_min") as usize,
+            transit_bytes_max: take!(self, Bytes, "limits.transit_bytes_max") as usize,
             blocking_queries_max: take!(self, Integer, "limits.blocking_queries_max") as usize,
             streams_max: take!(self, Integer, "limits.streams_max") as usize,
             nodes_max: take!(self, Integer, "limits.nodes_max") as usize,
             services_max: take!(self, Integer, "limits.services_max") as usize,
             checks_max: take!(self, Integer, "limits.checks_max") as usize,
+            catalog_bytes_max: take!(self, Bytes, "limits.catalog_bytes_max") as usize,
             watched_connections_max: take!(self, Integer, "limits.watched_connections_max") as usize,
         }
     }
@@ -341,7 +438,7 @@ fn refused(setting: &Setting, value: &str, origin: &Origin, complaint: String) -
     let shown = if setting.kind.is_confidential() { "(hidden)" } else { value };
     Problem {
         key: setting.key.to_owned(),
-        value: shown.to_owned(),
+        value: quoted(shown),
         origin: origin.clone(),
         complaint,
         allowed: setting.kind.allowed(),

@@ -2,13 +2,12 @@
 //! automata. Knows no syntax, and looks at no record: what is wrong with a filter is wrong whatever it would
 //! find.
 
-use regex::{Regex, RegexBuilder};
-
+use crate::filter::PATTERNS_MAX;
 use crate::filter::decision::{Filter, Question, Rule, Step, Test};
 use crate::filter::error::FilterError;
 use crate::filter::expression::{Comparison, Expression, Relation, Selector};
+use crate::filter::pattern::Pattern;
 use crate::filter::schema::{Kind, Schema};
-use crate::filter::{PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERNS_MAX};
 use crate::stdx::go_literal::{parse_boolean, parse_integer, quote};
 
 impl Expression {
@@ -18,6 +17,16 @@ impl Expression {
     /// The first comparison that the schema does not allow, or whose pattern does not compile within its
     /// bounds.
     pub fn bind(self, schema: &'static Schema) -> Result<Filter, FilterError> {
+        let filter = self.bind_untried(schema)?;
+        filter.try_patterns().map(|()| filter)
+    }
+
+    /// As [`Expression::bind`], but leaves the patterns for [`Filter::try_patterns`]: to compile what a stranger wrote
+    /// may take milliseconds.
+    ///
+    /// # Errors
+    /// The first comparison that the schema does not allow.
+    pub fn bind_untried(self, schema: &'static Schema) -> Result<Filter, FilterError> {
         match (Binder { schema, patterns: 0 }).rule(self) {
             Ok(rule) => Ok(Filter { rule }),
             Err(error) => Err(*error),
@@ -70,28 +79,13 @@ impl Binder {
         Ok(Test { path, question, is_negated: operator.is_negated })
     }
 
-    fn pattern(&mut self, pattern: String) -> Result<Regex, FilterError> {
+    fn pattern(&mut self, pattern: String) -> Result<Pattern, FilterError> {
         self.patterns += 1;
         if self.patterns > PATTERNS_MAX {
             return Err(FilterError::TooManyPatterns);
         }
-        let compiled = RegexBuilder::new(&pattern)
-            .size_limit(PATTERN_BYTES_MAX)
-            .dfa_size_limit(PATTERN_BYTES_MAX)
-            .nest_limit(PATTERN_DEPTH_MAX)
-            .build();
-        compiled.map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => FilterError::PatternTooBig { pattern },
-            error => FilterError::WrongPattern { pattern, reason: summary(&error) },
-        })
+        Ok(Pattern::new(pattern))
     }
-}
-
-/// The compiler of patterns explains itself with a drawing of several lines; the last one says it in words.
-fn summary(error: &regex::Error) -> String {
-    let drawing = error.to_string();
-    let last_line = drawing.lines().last().unwrap_or_default();
-    last_line.trim_start_matches("error: ").to_owned()
 }
 
 /// Follows a selector through the schema.

@@ -1,8 +1,12 @@
 //! A filter that is ready to decide on records. Built by `Expression::bind`; knows no syntax and cannot fail.
 
-use regex::Regex;
-
+use crate::filter::error::FilterError;
+use crate::filter::pattern::Pattern;
 use crate::filter::record::{Record, Value};
+use crate::stdx::meter::Meter;
+
+/// Patterns that a filter may have without being costly, if each of them is cheap.
+const CHEAP_PATTERNS_MAX: usize = 4;
 
 /// A filter whose selectors, operators and values have been checked against a schema.
 ///
@@ -17,7 +21,38 @@ impl Filter {
     /// Whether the record passes. It must show itself as the schema says that the filter was bound to; a
     /// field shown as another type counts as absent.
     pub fn matches(&self, record: &dyn Record) -> bool {
-        self.rule.holds(record)
+        self.matches_within(record, &Meter::boundless())
+    }
+
+    /// As [`Filter::matches`], spending what it costs. Once the meter is exhausted the answer is `false` and means
+    /// nothing.
+    pub fn matches_within(&self, record: &dyn Record, meter: &Meter<'_>) -> bool {
+        self.rule.holds(record, meter) && !meter.is_exhausted()
+    }
+
+    /// Whether it has patterns that a thread with other work should neither compile nor try: long ones, many, or such
+    /// as repeat.
+    pub fn is_costly(&self) -> bool {
+        let mut patterns = 0;
+        let has_costly = self.rule.any_pattern(&mut |pattern: &Pattern| {
+            patterns += 1;
+            pattern.is_costly()
+        });
+        has_costly || patterns > CHEAP_PATTERNS_MAX
+    }
+
+    /// Tries whether all patterns compile within their bounds, and keeps nothing of it: a compiled pattern takes up to
+    /// a quarter of a megabyte, and a filter may wait for hours.
+    ///
+    /// # Errors
+    /// The first pattern that does not.
+    pub fn try_patterns(&self) -> Result<(), FilterError> {
+        let mut outcome = Ok(());
+        self.rule.any_pattern(&mut |pattern: &Pattern| {
+            outcome = pattern.compile().map(drop);
+            outcome.is_err()
+        });
+        outcome
     }
 }
 
@@ -31,12 +66,23 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    fn holds(&self, record: &dyn Record) -> bool {
+    fn holds(&self, record: &dyn Record, meter: &Meter<'_>) -> bool {
         match self {
-            Rule::Any(rules) => rules.iter().any(|rule| rule.holds(record)),
-            Rule::All(rules) => rules.iter().all(|rule| rule.holds(record)),
-            Rule::None(rules) => !rules.iter().any(|rule| rule.holds(record)),
-            Rule::Test(test) => test.holds(Value::Struct(record), &test.path),
+            Rule::Any(rules) => rules.iter().any(|rule| rule.holds(record, meter)),
+            Rule::All(rules) => rules.iter().all(|rule| rule.holds(record, meter)),
+            Rule::None(rules) => !rules.iter().any(|rule| rule.holds(record, meter)),
+            Rule::Test(test) => test.holds(Value::Struct(record), &test.path, meter),
+        }
+    }
+
+    /// Whether `test` holds for a pattern in it. Recurses once per level of nesting.
+    fn any_pattern(&self, test: &mut dyn FnMut(&Pattern) -> bool) -> bool {
+        match self {
+            Rule::Any(rules) | Rule::All(rules) | Rule::None(rules) => {
+                rules.iter().any(|rule| rule.any_pattern(test))
+            }
+            Rule::Test(Test { question: Question::Matches(pattern), .. }) => test(pattern),
+            Rule::Test(_) => false,
         }
     }
 }
@@ -64,29 +110,31 @@ pub(super) enum Question {
     EqualsBoolean(bool),
     Contains(Box<str>),
     IsEmpty,
-    Matches(Regex),
+    Matches(Pattern),
 }
 
 impl Test {
     /// Recurses once per step, so no deeper than the schema.
-    fn holds(&self, value: Value<'_>, path: &[Step]) -> bool {
+    fn holds(&self, value: Value<'_>, path: &[Step], meter: &Meter<'_>) -> bool {
         match (value, path) {
-            (Value::Struct(record), [Step::Field(name), rest @ ..]) => self.holds(record.field(name), rest),
+            (Value::Struct(record), [Step::Field(name), rest @ ..]) => {
+                self.holds(record.field(name), rest, meter)
+            }
             (Value::Map(map), [Step::Key(key), rest @ ..]) => {
-                self.holds(map.get(key).unwrap_or(Value::Absent), rest)
+                self.holds(map.get(key).unwrap_or(Value::Absent), rest, meter)
             }
             (Value::StructList(records), [_, ..]) => {
-                records.any(&mut |record| self.holds(Value::Struct(record), path))
+                records.any(&mut |record| self.holds(Value::Struct(record), path, meter))
             }
-            (value, []) => self.question.ask(value) != self.is_negated,
-            _ => self.question.ask(Value::Absent) != self.is_negated,
+            (value, []) => self.question.ask(value, meter) != self.is_negated,
+            _ => self.question.ask(Value::Absent, meter) != self.is_negated,
         }
     }
 }
 
 impl Question {
     /// The answer before negation.
-    fn ask(&self, value: Value<'_>) -> bool {
+    fn ask(&self, value: Value<'_>, meter: &Meter<'_>) -> bool {
         match (self, value) {
             (Question::EqualsText(expected), Value::Text(text)) => text == &**expected,
             (Question::EqualsInteger(expected), Value::Integer(integer)) => integer == *expected,
@@ -98,7 +146,7 @@ impl Question {
             (Question::IsEmpty, Value::Map(map)) => map.is_empty(),
             (Question::IsEmpty, Value::StructList(records)) => records.is_empty(),
             (Question::IsEmpty, Value::Absent) => true,
-            (Question::Matches(pattern), Value::Text(text)) => pattern.is_match(text),
+            (Question::Matches(pattern), Value::Text(text)) => pattern.is_match(text, meter),
             _ => false,
         }
     }

@@ -37,6 +37,7 @@ pub mod record;
 pub mod decision;
 mod bind;
 mod parser;
+mod pattern;
 mod print;
 mod syntax_error;
 
@@ -60,8 +61,8 @@ pub const DEPTH_MAX: usize = 32;
 pub const PATTERNS_MAX: usize = 16;
 
 /// Largest compiled pattern in bytes, and again for what its matcher caches. A few bytes of pattern can ask
-/// for megabytes (`\w{500}`).
-pub const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+/// for megabytes (`\w{500}`), and trying it takes time by its size.
+pub const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
 /// Deepest nesting within one pattern: the compiler of patterns recurses too.
 pub const PATTERN_DEPTH_MAX: u32 = 16;

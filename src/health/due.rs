@@ -25,6 +25,8 @@ pub enum Due {
         output_bytes_max: usize,
         /// What becomes of connections.
         connection: ConnectionUse,
+        /// How the target took the last run.
+        last: Reply,
         /// Goes back with the result.
         run: Run,
     },
@@ -63,12 +65,24 @@ pub enum Due {
     },
 }
 
-/// How a run treats its connection to the target.
+/// How a target took the last run towards it, whatever that found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reply {
+    /// There was none yet.
+    #[default]
+    Unknown,
+    /// Something came back, be it a refusal, after so long.
+    After(Duration),
+    /// Nothing until the run's time was over.
+    Never,
+}
+
+/// How a run goes about with others and with its connection to the target. Every run is over a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionUse {
-    /// Ask over the connection that was kept, if there is one; otherwise over a new one, and the kept one is closed.
-    pub reuse: bool,
-    /// Keep the connection afterwards, if the target does, and watch it for its end.
+    /// The outcome of an equal run that is under way already will do; otherwise what is wanted is news.
+    pub joins: bool,
+    /// Keep the connection afterwards, if the target does and bears it, and watch it for its end.
     pub keep: bool,
     /// The last connection broke just now: that a new one is accepted does not show yet that the target lives.
     pub linger: bool,

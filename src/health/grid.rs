@@ -13,17 +13,12 @@ pub struct Grid {
     interval: Duration,
     /// The first point at or after the origin.
     first_at: Instant,
-    /// Which of ten neighbouring intervals begins a span.
-    span_shift: u64,
 }
-
-/// Intervals in a span (see [`Grid::span`]).
-const SPAN_INTERVALS: u64 = 10;
 
 impl Grid {
     /// The grid that `hash` stands for. `interval` must be above zero.
     pub fn new(origin: Instant, hash: u64, interval: Duration) -> Grid {
-        Grid { interval, first_at: origin + part(hash, interval), span_shift: hash % SPAN_INTERVALS }
+        Grid { interval, first_at: origin + part(hash, interval) }
     }
 
     /// Time between two points.
@@ -37,14 +32,6 @@ impl Grid {
         let into_interval_nanos = late.as_nanos() % self.interval.as_nanos();
         let into_interval = Duration::from_nanos(u64::try_from(into_interval_nanos).unwrap_or(0));
         now - into_interval + self.interval
-    }
-
-    /// Number of the span of ten intervals that `now` is in: what is to be done every tenth time is done once a span,
-    /// and equal grids agree on when.
-    pub fn span(&self, now: Instant) -> u64 {
-        let late = now.saturating_duration_since(self.first_at);
-        let points = u64::try_from(late.as_nanos() / self.interval.as_nanos()).unwrap_or(0);
-        (points + self.span_shift) / SPAN_INTERVALS
     }
 }
 
@@ -69,18 +56,6 @@ mod tests {
         let grid = Grid::new(origin, HALF, seconds(10.0));
         for (name, now, expected) in rows {
             assert_eq!(grid.next_after(origin + seconds(now)), origin + seconds(expected), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_span_is_ten_intervals() {
-        let origin = Instant::now();
-        let second = Duration::from_secs(1);
-        for hash in [0, 7, HALF] {
-            let grid = Grid::new(origin, hash, second);
-            let spans: Vec<u64> = (1..=100).map(|number| grid.span(origin + number * second)).collect();
-            let changes = spans.windows(2).filter(|pair| pair[0] != pair[1]).count();
-            assert!((9..=10).contains(&changes), "{spans:?}");
         }
     }
 }

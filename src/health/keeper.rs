@@ -1,14 +1,14 @@
 //! Health itself: all checks under watch, and the attended time they live in.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::health::settings::{DOUBT_MIN, HEARTBEAT, STALL_MIN};
 use crate::health::timers::Timers;
 use crate::health::tracked::{Moment, Tracked};
-use crate::health::{CheckKey, Due, Insight, Saved, Settings, Source, Verdict};
+use crate::health::{CheckKey, Due, Insight, Reply, Saved, Settings, Source, TtlNews, Verdict};
 use crate::model::{Check, Observation, Status};
 use crate::stdx::text::Text;
 
@@ -29,6 +29,8 @@ pub struct Health {
     settings: Settings,
     checks: HashMap<CheckKey, Box<Tracked>>,
     timers: Timers,
+    /// Checks whose TTL was set anew, or that had one, since [`Health::ttl_news`] was last asked for.
+    ttls_set_anew: HashSet<CheckKey>,
     runs_started: u64,
     /// The latest `now`; `None` before the first call.
     attended_at: Option<Instant>,
@@ -50,9 +52,10 @@ pub enum Arrival {
     Restored {
         /// How long its status had stood when it was restored, by the wall clock.
         status_age: Duration,
-        /// What `Health::save` gave before an orderly end: counters, TTL and penalty go on exactly there. `None` after
-        /// a crash, or if there was nothing to save: its instance gets a whole TTL, or as many runs as its threshold
-        /// says, to show that it is alive.
+        /// What `Health::save` gave before an orderly end: counters, TTL and penalty go on exactly there. After a crash
+        /// what [`Health::ttl_news`] told last, which is a TTL alone: that goes on there, and counters begin as if
+        /// nothing were known, with as many runs as its threshold says. `None` when not even that is known: its
+        /// instance gets a whole TTL to show that it is alive.
         saved: Option<Saved>,
     },
 }
@@ -82,7 +85,7 @@ pub struct Full {
 impl fmt::Display for Full {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let checks_max = self.checks_max;
-        write!(formatter, "{checks_max} checks are run already; deregister some or raise the limit")
+        write!(formatter, "{checks_max} checks are run already; deregister some or raise limits.checks_max")
     }
 }
 
@@ -95,6 +98,7 @@ impl Health {
             settings,
             checks: HashMap::new(),
             timers: Timers::default(),
+            ttls_set_anew: HashSet::new(),
             runs_started: 0,
             attended_at: None,
             origin: None,
@@ -140,6 +144,9 @@ impl Health {
     /// Ends the watch. A result that is still under way will be ignored.
     pub fn forget(&mut self, key: &CheckKey) {
         if let Some(tracked) = self.checks.remove(key) {
+            if tracked.reports() {
+                self.ttls_set_anew.insert(key.clone());
+            }
             tracked.disarm(&mut self.timers);
         }
     }
@@ -153,6 +160,9 @@ impl Health {
                 tracked.alarm_gone_off();
                 tracked.collect(at, &key, &mut self.runs_started, due);
                 tracked.rearm(&mut self.timers, &key);
+                if tracked.take_ttl_set_anew() {
+                    self.ttls_set_anew.insert(key);
+                }
             }
         }
     }
@@ -193,8 +203,7 @@ impl Health {
     /// started anew: it runs at once and quickly, as if it were new. It means nothing for any other.
     pub fn registered_again(&mut self, now: Instant, key: &CheckKey) {
         let now = self.attend(now);
-        if let Some(tracked) = self.checks.get_mut(key) {
-            tracked.registered_again(now);
+        if self.checks.get_mut(key).is_some_and(|tracked| tracked.registered_again(now)) {
             self.rearm(key);
         }
     }
@@ -206,6 +215,18 @@ impl Health {
         if let Some(tracked) = self.checks.get_mut(key) {
             tracked.connection_lost(now);
             self.rearm(key);
+        }
+    }
+
+    /// Whether a check is watched.
+    pub fn has(&self, key: &CheckKey) -> bool {
+        self.checks.contains_key(key)
+    }
+
+    /// How a check's target took a run. Told with the next one, so that whoever runs it knows what to expect.
+    pub fn replied(&mut self, key: &CheckKey, reply: Reply) {
+        if let Some(tracked) = self.checks.get_mut(key) {
+            tracked.replied(reply);
         }
     }
 
@@ -221,6 +242,24 @@ impl Health {
         let now = now - self.stalled;
         let saved = self.checks.iter().map(|(key, tracked)| (key.clone(), tracked.save(now)));
         saved.filter(|(_, saved)| !saved.is_empty()).collect()
+    }
+
+    /// Whether [`Health::ttl_news`] has any.
+    pub fn has_ttl_news(&self) -> bool {
+        !self.ttls_set_anew.is_empty()
+    }
+
+    /// What a crash from now on is to leave of the TTLs, as far as it has changed since this was last asked for.
+    /// Cost: O(changed).
+    pub fn ttl_news(&mut self, now: Instant) -> TtlNews {
+        let now = self.attend(now);
+        let left = |key: &CheckKey| self.checks.get(key).and_then(|tracked| tracked.ttl_left(now));
+        let ttls = std::mem::take(&mut self.ttls_set_anew).into_iter().map(|key| {
+            let left = left(&key);
+            (key, left)
+        });
+        let ttls = ttls.collect();
+        TtlNews { attended: now.saturating_duration_since(self.origin.unwrap_or(now)), ttls }
     }
 
     /// The newest output of a check, written to the catalog or not; `None` when it is not watched.
@@ -266,6 +305,9 @@ impl Health {
     fn rearm(&mut self, key: &CheckKey) {
         if let Some(tracked) = self.checks.get_mut(key) {
             tracked.rearm(&mut self.timers, key);
+            if tracked.take_ttl_set_anew() {
+                self.ttls_set_anew.insert(key.clone());
+            }
         }
     }
 }

@@ -26,11 +26,11 @@ mod watch;
 pub mod alias;
 pub mod output;
 
-pub use due::{ConnectionUse, Due, Run, Source, Verdict};
+pub use due::{ConnectionUse, Due, Reply, Run, Source, Verdict};
 pub use insight::{Insight, Phase};
 pub use keeper::{Arrival, Full, Health};
 pub use key::CheckKey;
-pub use saved::{Counters, Saved, SavedFlaps};
+pub use saved::{Counters, Saved, SavedFlaps, TtlLeft, TtlNews};
 pub use settings::Settings;
 
 #[cfg(test)]

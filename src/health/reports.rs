@@ -11,24 +11,26 @@ pub struct Reports {
     ttl: Duration,
     /// Until then it may be silent; `None` once it has been for too long.
     allowed_until: Option<Instant>,
+    /// Whether that was set since it was last asked.
+    is_set_anew: bool,
 }
 
 impl Reports {
     /// Reports that are expected every `ttl`, beginning now.
     pub fn new(now: Instant, ttl: Duration) -> Reports {
         let ttl = ttl.min(DURATION_MAX);
-        Reports { ttl, allowed_until: Some(now + ttl) }
+        Reports { ttl, allowed_until: Some(now + ttl), is_set_anew: true }
     }
 
     /// Reports of an instance that had been silent for all but `left` of its TTL when muster went away.
     pub fn resumed(now: Instant, ttl: Duration, left: Duration) -> Reports {
         let ttl = ttl.min(DURATION_MAX);
-        Reports { ttl, allowed_until: Some(now + left.min(ttl)) }
+        Reports { ttl, allowed_until: Some(now + left.min(ttl)), is_set_anew: true }
     }
 
     /// Reports of an instance whose catalog status is critical already: silence has nothing to add.
     pub fn already_silent(ttl: Duration) -> Reports {
-        Reports { ttl: ttl.min(DURATION_MAX), allowed_until: None }
+        Reports { ttl: ttl.min(DURATION_MAX), allowed_until: None, is_set_anew: true }
     }
 
     /// Longest silence that is not a failure.
@@ -49,6 +51,7 @@ impl Reports {
     /// The instance reported: it may be silent for a whole TTL again.
     pub fn restart(&mut self, now: Instant) {
         self.allowed_until = Some(now + self.ttl);
+        self.is_set_anew = true;
     }
 
     /// The catalog shows `status`. If it is not critical although the instance has been silent for too long, somebody
@@ -61,6 +64,13 @@ impl Reports {
 
     /// Whether the silence has just become too long; true once.
     pub fn take_expired(&mut self, now: Instant) -> bool {
-        self.allowed_until.take_if(|until| *until <= now).is_some()
+        let is_over = self.allowed_until.take_if(|until| *until <= now).is_some();
+        self.is_set_anew |= is_over;
+        is_over
+    }
+
+    /// Whether the end of the silence was set since this was last asked.
+    pub fn take_set_anew(&mut self) -> bool {
+        std::mem::take(&mut self.is_set_anew)
     }
 }

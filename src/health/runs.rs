@@ -9,7 +9,7 @@ use crate::health::settings::{
 };
 use crate::health::spread::{hash, part};
 use crate::health::threshold::Threshold;
-use crate::health::{ConnectionUse, Run, Settings, output};
+use crate::health::{ConnectionUse, Reply, Run, Settings, output};
 use crate::model::{CheckDefinition, Probe, Status};
 
 /// The runs of one check, at most one at a time.
@@ -28,13 +28,13 @@ pub struct Runs {
     pub threshold: Threshold,
     /// Time that a run may take.
     pub timeout: Duration,
+    /// How the target took the last run; of a check that a restart brought back, as its status lets one hope.
+    pub last_reply: Reply,
     /// The results add up to critical, as far as they are known.
     is_down: bool,
     under_way: Option<UnderWay>,
     /// The last result was not counted, since muster was stopped meanwhile. Never twice in a row.
     is_doubted: bool,
-    /// The span of the grid in which a run was last made over a new connection.
-    fresh_span: Option<u64>,
 }
 
 /// A run under way.
@@ -84,10 +84,10 @@ impl Runs {
             next_is_extra: false,
             threshold,
             timeout,
+            last_reply: Reply::Unknown,
             is_down: status == Status::Critical,
             under_way: None,
             is_doubted: false,
-            fresh_span: None,
         }
     }
 
@@ -163,16 +163,11 @@ impl Runs {
             return None;
         }
         let is_extra = std::mem::take(&mut self.next_is_extra);
-        let span = self.grid.span(now);
-        let is_ordinary = !is_extra && self.pace == Pace::Steady && self.under_way.is_none();
-        let reuse = is_ordinary && self.fresh_span == Some(span);
-        if !reuse {
-            self.fresh_span = Some(span);
-        }
+        let joins = !is_extra && self.pace == Pace::Steady && self.under_way.is_none();
         let give_up_at = now + self.timeout + RESULT_GRACE;
         self.under_way = Some(UnderWay { run, started_at: now, give_up_at, stalls });
         self.next_at = self.grid.next_after(now);
-        Some(ConnectionUse { reuse, keep: may_keep && !is_extra, linger: is_extra })
+        Some(ConnectionUse { joins, keep: may_keep && !is_extra, linger: is_extra })
     }
 
     /// Ends a run with what it found.

@@ -1,8 +1,11 @@
-//! What health knows of a check and the catalog does not: what an orderly restart takes along.
+//! What health knows of a check and the catalog does not: what an orderly restart takes along, and a crash.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::health::CheckKey;
+use crate::health::settings::DURATION_MAX;
 
 /// The part of a check's life that no catalog record shows. Spans are by attended time; the time until it is restored
 /// does not count.
@@ -37,7 +40,50 @@ pub struct SavedFlaps {
     pub suppressed_for: Duration,
 }
 
+/// The most results in a row that are read back: more than any threshold asks for within a life, and far from the end
+/// of what can be counted.
+const IN_A_ROW_MAX: u32 = 1 << 24;
+
+/// What a crash is to leave of the TTLs: those that were set anew since this was last asked for.
+#[derive(Clone, Debug, Default)]
+pub struct TtlNews {
+    /// Attended time since the first call, which all of this is said at.
+    pub attended: Duration,
+    /// Each check with its TTL and how much of it is left; `None` when it has none any more.
+    pub ttls: Vec<(CheckKey, Option<TtlLeft>)>,
+}
+
+/// A TTL that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TtlLeft {
+    /// All of it.
+    pub ttl: Duration,
+    /// Time that the instance may still be silent.
+    pub left: Duration,
+}
+
 impl Saved {
+    /// What is known after a crash, of a check whose instance may still be silent for `left`.
+    pub fn after_crash(left: Duration) -> Saved {
+        Saved { ttl_left: Some(left), ..Saved::default() }
+    }
+
+    /// The same with every number within what can be reckoned with, whoever has written it.
+    pub fn bounded(self) -> Saved {
+        let counters = self.counters.map(|Counters { failures, successes }| Counters {
+            failures: failures.min(IN_A_ROW_MAX),
+            successes: successes.min(IN_A_ROW_MAX),
+        });
+        Saved {
+            counters,
+            dead_runs: self.dead_runs.map(|runs| runs.min(IN_A_ROW_MAX)),
+            ttl_left: self.ttl_left.map(|left| left.min(DURATION_MAX)),
+            flaps: self
+                .flaps
+                .map(|flaps| SavedFlaps { suppressed_for: flaps.suppressed_for.min(DURATION_MAX), ..flaps }),
+        }
+    }
+
     /// Whether there is anything to save.
     pub fn is_empty(&self) -> bool {
         *self == Saved::default()

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use crate::model::limits;
+
 /// Shortest time between two runs of a check, as in Consul; shorter ones are raised to it. A check that runs more
 /// often loads its target more than it tells.
-pub const INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const INTERVAL_MIN: Duration = limits::CHECK_INTERVAL_MIN;
 
 /// Time that a run may take when its definition does not say, as in Consul.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Longest time a run may take, whatever its definition says: a run holds a coroutine and a place among those that
 /// may run at once.
-pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+pub const TIMEOUT_MAX: Duration = limits::CHECK_TIMEOUT_MAX;
 
 /// What a run may take beyond its timeout before its result is given up as lost. Covers the wait for a free place
 /// and for the processor; a result that comes later is ignored.

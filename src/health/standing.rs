@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::health::Verdict;
 use crate::health::settings::SETTLE_TIME;
-use crate::model::{Cause, Observation, Status};
+use crate::model::{Cause, Observation, Status, said};
 use crate::stdx::text::Text;
 
 /// Compares findings with what the catalog shows, so that only news is written to it.
@@ -67,7 +67,7 @@ impl Standing {
     }
 
     /// Compares a finding with what the catalog shows or is about to. An output without a change of status may wait
-    /// for `output_delay`.
+    /// for `output_delay`. Whatever was found comes through here, and is cut to what a record holds.
     pub fn judge(
         &mut self,
         now: Instant,
@@ -77,6 +77,7 @@ impl Standing {
     ) -> Verdict {
         // What counts as lost is not asked for again once there is something newer to say.
         self.asked.take_if(|asked| asked.until <= now);
+        let finding = said::finding(finding);
         let is_new_output = finding.output != self.freshest;
         self.freshest = finding.output.clone();
         let expected = self.expected(now);
@@ -145,6 +146,20 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::limits::SAID_BYTES_MAX;
+
+    #[test]
+    fn no_finding_is_longer_than_a_record_holds() {
+        let (now, long) = (Instant::now(), "x".repeat(SAID_BYTES_MAX + 1));
+        let mut standing = Standing::new(Status::Passing, &Text::default());
+        let found = Observation { status: Status::Critical, output: long.as_str().into() };
+        let cut = Observation { output: long[1..].into(), ..found.clone() };
+        let verdict = standing.judge(now, found.clone(), Cause::Alias, Duration::ZERO);
+        assert_eq!(verdict, Verdict::Changed(cut.clone()));
+        assert_eq!(standing.freshest(), &cut.output);
+        standing.settle(now, cut.status, &cut.output, Duration::ZERO);
+        assert_eq!(standing.judge(now, found, Cause::Alias, Duration::ZERO), Verdict::Unchanged);
+    }
 
     const DELAY: Duration = Duration::from_secs(300);
 

@@ -8,12 +8,12 @@ use crate::health::insight::{Insight, Phase};
 use crate::health::pace::Pace;
 use crate::health::reaping::Reaping;
 use crate::health::runs::{Ended, may_keep};
-use crate::health::saved::Saved;
+use crate::health::saved::{Saved, TtlLeft};
 use crate::health::spread::{hash, part};
 use crate::health::standing::Standing;
 use crate::health::timers::{Alarm, Timers};
 use crate::health::watch::Watch;
-use crate::health::{Arrival, CheckKey, Due, Run, Settings, Source, Verdict, output};
+use crate::health::{Arrival, CheckKey, Due, Reply, Run, Settings, Source, Verdict, output};
 use crate::model::{Cause, Check, CheckDefinition, Observation, Status};
 use crate::stdx::text::Text;
 
@@ -23,6 +23,8 @@ pub struct Tracked {
     definition: Arc<CheckDefinition>,
     service_id: Text,
     watch: Watch,
+    /// It had a TTL, by a definition that has changed since this was last asked.
+    lost_ttl: bool,
     standing: Standing,
     reaping: Reaping,
     /// Boxed, since few checks have it.
@@ -65,6 +67,7 @@ impl Tracked {
             definition: check.definition.clone(),
             service_id: check.service_id.clone(),
             watch,
+            lost_ttl: false,
             standing: Standing::new(check.status, &check.output),
             reaping: Reaping::new(at.now, check, status_age, not_before),
             flaps: flaps.map(Box::new),
@@ -86,6 +89,7 @@ impl Tracked {
     }
 
     fn redefine(&mut self, at: Moment<'_>, check: &Check) {
+        self.lost_ttl |= self.reports();
         self.watch = Watch::new(at.now, at.origin, check, &Arrival::Registered, at.settings);
         self.flaps = check.definition.damping.map(|rules| match &self.flaps {
             Some(flaps) => Box::new(flaps.redefined(at.now, rules)),
@@ -96,13 +100,15 @@ impl Tracked {
         self.reaping.redefine(check);
     }
 
-    /// Somebody registered the check again as it is. While it is critical that means a new try: it starts over.
-    pub fn registered_again(&mut self, now: Instant) {
-        if let Watch::Runs(runs) = &mut self.watch
-            && self.standing.expected(now).status == Status::Critical
-        {
+    /// Somebody registered the check again as it is. While it is critical that means a new try: it starts over. Tells
+    /// whether it does.
+    pub fn registered_again(&mut self, now: Instant) -> bool {
+        let Watch::Runs(runs) = &mut self.watch else { return false };
+        let is_critical = self.standing.expected(now).status == Status::Critical;
+        if is_critical {
             runs.start_over(now);
         }
+        is_critical
     }
 
     /// The catalog shows `status` and `output` now.
@@ -132,6 +138,13 @@ impl Tracked {
         }
     }
 
+    /// How the target took a run.
+    pub fn replied(&mut self, reply: Reply) {
+        if let Watch::Runs(runs) = &mut self.watch {
+            runs.last_reply = reply;
+        }
+    }
+
     /// What an orderly restart takes along.
     pub fn save(&self, now: Instant) -> Saved {
         let flaps = self.flaps.as_ref().and_then(|flaps| flaps.save(now));
@@ -143,6 +156,26 @@ impl Tracked {
             Watch::Reports(reports) => Saved { ttl_left: reports.left(now), flaps, ..Saved::default() },
             Watch::Alias | Watch::Elsewhere => Saved { flaps, ..Saved::default() },
         }
+    }
+
+    /// Whether its instance reports by itself.
+    pub fn reports(&self) -> bool {
+        matches!(self.watch, Watch::Reports(_))
+    }
+
+    /// Whether the time that its instance may be silent was set since this was last asked.
+    pub fn take_ttl_set_anew(&mut self) -> bool {
+        let is_set = match &mut self.watch {
+            Watch::Reports(reports) => reports.take_set_anew(),
+            _ => false,
+        };
+        std::mem::take(&mut self.lost_ttl) || is_set
+    }
+
+    /// The TTL that runs, if one does.
+    pub fn ttl_left(&self, now: Instant) -> Option<TtlLeft> {
+        let Watch::Reports(reports) = &self.watch else { return None };
+        Some(TtlLeft { ttl: reports.ttl(), left: reports.left(now)? })
     }
 
     /// What there is to tell people.
@@ -290,6 +323,7 @@ impl Tracked {
                 timeout: runs.timeout,
                 output_bytes_max: output::bytes_max(self.definition.output_max_size),
                 connection,
+                last: runs.last_reply,
                 run,
             });
         }

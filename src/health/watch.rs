@@ -1,11 +1,11 @@
 //! How news of a check arrives: by runs of ours, by the instance's own reports, or from elsewhere.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::health::reports::Reports;
 use crate::health::runs::Runs;
 use crate::health::threshold::Threshold;
-use crate::health::{Arrival, Settings};
+use crate::health::{Arrival, Reply, Settings};
 use crate::model::{Check, Origin, Probe, Status};
 
 /// How news of a check arrives.
@@ -81,6 +81,9 @@ fn runs(now: Instant, origin: Instant, check: &Check, arrival: &Arrival, setting
         runs.start_over(now);
     } else if let Some(dead_runs) = arrival.saved().and_then(|saved| saved.dead_runs) {
         runs.resume_dead(dead_runs);
+    }
+    if arrival.is_restored() && check.status != Status::Critical {
+        runs.last_reply = Reply::After(Duration::ZERO);
     }
     runs
 }

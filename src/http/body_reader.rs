@@ -1,11 +1,10 @@
 //! Reading a request body piece by piece, for a handler that does not want it in memory.
 
 use crate::http::chunked::ChunkedDecoder;
-use crate::http::config::ServerConfig;
 use crate::http::fault::{self, Fault};
 use crate::http::framing::{BodyLength, Framing};
-use crate::http::transport::{Awaiting, Stop, Transport};
-use crate::sys::clock::Deadline;
+use crate::http::pace::{Haste, Pace};
+use crate::http::transport::{Stop, Transport};
 
 /// A body of which some is still on its way.
 #[derive(Debug)]
@@ -13,6 +12,8 @@ pub(crate) struct UnreadBody {
     rest: Rest,
     /// The client waits for `100 Continue`; it is told once somebody begins to read.
     expects_continue: bool,
+    /// How slowly it comes.
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -47,7 +48,20 @@ impl UnreadBody {
             BodyLength::Known(left) => Rest::Known { left },
             BodyLength::Chunked => Rest::Chunked(ChunkedDecoder::new(body_bytes_max)),
         };
-        UnreadBody { rest, expects_continue: framing.expects_continue }
+        UnreadBody { rest, expects_continue: framing.expects_continue, pace: Pace::default() }
+    }
+
+    /// How many bytes are to come, where the client has announced that.
+    pub(crate) fn announced_bytes(&self) -> Option<u64> {
+        match &self.rest {
+            Rest::Known { left } => Some(*left),
+            Rest::Chunked(_) => None,
+        }
+    }
+
+    /// Demands that all of it comes in time.
+    pub(crate) fn hurry(&mut self, haste: Haste) {
+        self.pace.hurry(haste);
     }
 
     /// Whether all of it was read.
@@ -59,7 +73,7 @@ impl UnreadBody {
     }
 
     /// Waits for some of the body and appends it to `into`; nothing is appended when the body is over. Between two
-    /// pieces a client may take `ServerConfig::body_timeout`.
+    /// pieces a client may take `ServerConfig::body_timeout`, and it must keep to the least rate.
     pub(crate) fn read(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), BodyError> {
         let length_before = into.len();
         while into.len() == length_before && !self.is_done() {
@@ -67,11 +81,11 @@ impl UnreadBody {
                 if std::mem::take(&mut self.expects_continue) {
                     transport.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
-                let config: &ServerConfig = &transport.shared().config;
-                let deadline = Deadline::after(config.body_timeout);
-                transport.fill(Awaiting::Rest, deadline).map_err(|stop| match stop {
+                transport.fill_in_pace(&mut self.pace).map_err(|stop| match stop {
                     Stop::Timeout => fault::BODY_TIMEOUT.into(),
-                    Stop::Gone | Stop::Draining => BodyError::ClientGone,
+                    Stop::OverBudget => fault::REQUESTS_OVER_BUDGET.into(),
+                    Stop::Draining => fault::TAKEN_OVER.into(),
+                    Stop::Gone => BodyError::ClientGone,
                 })?;
             }
             self.take(transport, into)?;

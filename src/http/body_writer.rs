@@ -1,11 +1,14 @@
 //! Writing a response body piece by piece.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::http::exchange::Wake;
+use crate::http::pace::Haste;
 use crate::http::request::Version;
-use crate::http::transport::{Stop, Transport};
+use crate::http::response::SharedBody;
+use crate::http::transport::{Stop, Transport, Unsent};
 use crate::sys::park::Waker;
 
 /// Bytes gathered before they are sent as one chunk.
@@ -39,11 +42,29 @@ impl<'a> BodyWriter<'a> {
         }
     }
 
-    /// Sends what is gathered and then `bytes`, which others may send too, as a chunk of their own and without a copy.
+    /// Demands more of the client from now on: it holds a place that others wait for.
+    pub fn hurry(&mut self, haste: Haste) {
+        self.transport.hurry(haste);
+    }
+
+    /// Sends what is gathered and then `body`, which others may send too, as a chunk of its own and without a copy.
     ///
     /// # Errors
     /// `TimedOut` when the client reads nothing for too long, `BrokenPipe` when it has gone.
-    pub fn send_shared(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn send_shared(&mut self, body: &Arc<SharedBody>) -> io::Result<()> {
+        self.send_around(Unsent::Shared(body.plain(), body))
+    }
+
+    /// As [`BodyWriter::send_shared`], of bytes that are for this client alone.
+    ///
+    /// # Errors
+    /// As [`BodyWriter::send_shared`].
+    pub fn send_own(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.send_around(Unsent::Own(bytes))
+    }
+
+    fn send_around(&mut self, unsent: Unsent<'_>) -> io::Result<()> {
+        let bytes = unsent.bytes();
         if bytes.is_empty() {
             return self.flush();
         }
@@ -55,7 +76,7 @@ impl<'a> BodyWriter<'a> {
         } else {
             b""
         };
-        self.transport.flush_around(bytes, tail).map_err(io_error)
+        self.transport.flush_around(unsent, tail).map_err(io_error)
     }
 
     /// Sends the rest and the end.
@@ -91,7 +112,7 @@ impl<'a> BodyWriter<'a> {
             let _ = write!(self.transport.output(), "{:x}\r\n", self.gathered.len());
             self.gathered.extend_from_slice(b"\r\n");
         }
-        let sent = self.transport.flush_with(&self.gathered);
+        let sent = self.transport.flush_with(Unsent::Own(&self.gathered));
         self.gathered.clear();
         sent
     }
@@ -114,6 +135,6 @@ impl Write for BodyWriter<'_> {
 fn io_error(stop: Stop) -> io::Error {
     match stop {
         Stop::Timeout => io::ErrorKind::TimedOut.into(),
-        Stop::Gone | Stop::Draining => io::ErrorKind::BrokenPipe.into(),
+        Stop::Gone | Stop::Draining | Stop::OverBudget => io::ErrorKind::BrokenPipe.into(),
     }
 }

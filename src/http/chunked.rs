@@ -31,6 +31,10 @@ enum State {
         size: u64,
         digits: usize,
     },
+    /// In the blanks after a size, before its end or an extension.
+    Blanks {
+        size: u64,
+    },
     /// In an extension, up to the carriage return.
     Extension {
         size: u64,
@@ -113,13 +117,16 @@ impl ChunkedDecoder {
                 State::Size { size: size * 16 + u64::from(digit), digits: digits + 1 }
             }
             (State::Size { digits: 0, .. }, _) => return Err(MALFORMED_CHUNK),
-            (State::Size { size, .. } | State::Extension { size }, b'\r') => State::SizeLineFeed { size },
-            (State::Size { size, .. }, b';' | b' ' | b'\t') => State::Extension { size },
+            (State::Size { size, .. } | State::Blanks { size } | State::Extension { size }, b'\r') => {
+                State::SizeLineFeed { size }
+            }
+            (State::Size { size, .. } | State::Blanks { size }, b';') => State::Extension { size },
+            (State::Size { size, .. } | State::Blanks { size }, b' ' | b'\t') => {
+                self.count_extension_byte()?;
+                State::Blanks { size }
+            }
             (State::Extension { size }, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.extension_bytes += 1;
-                if self.extension_bytes > EXTENSION_BYTES_MAX {
-                    return Err(EXTENSIONS_TOO_LARGE);
-                }
+                self.count_extension_byte()?;
                 State::Extension { size }
             }
             (State::SizeLineFeed { size: 0 }, b'\n') => State::TrailerStart,
@@ -138,6 +145,11 @@ impl ChunkedDecoder {
             }
             _ => return Err(MALFORMED_CHUNK),
         })
+    }
+
+    fn count_extension_byte(&mut self) -> Result<(), Fault> {
+        self.extension_bytes += 1;
+        if self.extension_bytes > EXTENSION_BYTES_MAX { Err(EXTENSIONS_TOO_LARGE) } else { Ok(()) }
     }
 
     fn trailer_step(&mut self, byte: u8) -> Result<State, Fault> {
@@ -190,12 +202,13 @@ mod tests {
 
     #[test]
     fn bodies_are_decoded_wherever_they_are_split() {
-        let rows: [(&[u8], &[u8], usize); 6] = [
+        let rows: [(&[u8], &[u8], usize); 7] = [
             (b"0\r\n\r\n", b"", 5),
             (b"3\r\nabc\r\n0\r\n\r\nGET /", b"abc", 13),
             (b"3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\n", b"abc0123456789", 30),
             (b"1;ext=\"v\"\r\na\r\n0;x\r\n\r\n", b"a", 21),
             (b"1 \r\na\r\n0\r\n\r\n", b"a", 12),
+            (b"1 \t;x=y\r\na\r\n0 ;z\r\n\r\n", b"a", 20),
             (b"1\r\na\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n", b"a", 25),
         ];
         for (input, body, used) in rows {
@@ -205,7 +218,7 @@ mod tests {
 
     #[test]
     fn malformed_bodies_are_refused() {
-        let rows: [(&[u8], u16); 16] = [
+        let rows: [(&[u8], u16); 20] = [
             (b"\r\n", 400),
             (b"g\r\n", 400),
             (b"0x1\r\na\r\n", 400),
@@ -213,6 +226,10 @@ mod tests {
             (b"-1\r\n", 400),
             (b" 1\r\na\r\n", 400),
             (b"1_0\r\n", 400),
+            (b"3 junk\r\nabc\r\n0\r\n\r\n", 400),
+            (b"3 3\r\nabc\r\n0\r\n\r\n", 400),
+            (b"3\tjunk;x\r\nabc\r\n0\r\n\r\n", 400),
+            (b"0 junk\r\n\r\n", 400),
             (b"1\na\r\n0\r\n\r\n", 400),
             (b"1\r\nab\r\n0\r\n\r\n", 400),
             (b"1\r\na\n0\r\n\r\n", 400),
@@ -236,6 +253,9 @@ mod tests {
         let extension = |length: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(length));
         assert!(whole(extension(EXTENSION_BYTES_MAX).as_bytes()).is_ok());
         assert_eq!(whole(extension(EXTENSION_BYTES_MAX + 1).as_bytes()), Err(EXTENSIONS_TOO_LARGE));
+        let blanks = |length: usize| format!("1{}\r\na\r\n0\r\n\r\n", " ".repeat(length));
+        assert!(whole(blanks(EXTENSION_BYTES_MAX).as_bytes()).is_ok());
+        assert_eq!(whole(blanks(EXTENSION_BYTES_MAX + 1).as_bytes()), Err(EXTENSIONS_TOO_LARGE));
         let trailer = |length: usize| format!("0\r\nX:{}\r\n\r\n", "y".repeat(length - "X:\r\n".len()));
         assert!(whole(trailer(TRAILER_BYTES_MAX).as_bytes()).is_ok());
         assert_eq!(whole(trailer(TRAILER_BYTES_MAX + 1).as_bytes()), Err(TRAILERS_TOO_LARGE));

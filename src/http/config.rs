@@ -1,15 +1,25 @@
 //! The bounds of the server, each with its default and its reason.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::admission::Gate;
+use crate::http::door::Door;
+use crate::sys::budget::{self, Budget};
 use crate::sys::limits;
+use crate::sys::listen::ListenAddress;
 
-/// Descriptors kept back from connections: the store, logs, probes, the runtime's own.
+/// Descriptors kept back from connections: the store, logs, probes, the runtime's own, and the places of operators and
+/// of vital questions.
 const DESCRIPTORS_RESERVED: usize = 256;
 
 /// Connections of one process at most, however many descriptors there are: each takes a coroutine, and probes
 /// need some of `runtime::COROUTINES_MAX` too.
 const CONNECTIONS_CEILING: usize = 24_000;
+
+/// Bytes that a connection takes while it waits: mostly pages of its stack, and what the kernel keeps of it.
+const CONNECTION_BYTES: u64 = 16 * 1024;
 
 /// What a [`Server`](super::Server) allows. Every duration is kept to a tenth of a second, late rather than
 /// early.
@@ -38,6 +48,13 @@ pub struct ServerConfig {
     /// Without any progress of a write; then the connection is closed. A client that does not read holds its
     /// response.
     pub write_timeout: Duration,
+    /// Bytes a second that a client must read of an answer on average, and send of a body that a handler reads itself,
+    /// once the timeout of either is used up in waiting; 0 for any.
+    pub rate_bytes_min: usize,
+    /// The account of bytes that clients make the server hold.
+    pub budget: &'static Budget,
+    /// Addresses for operators, whose connections find a place when all others are taken.
+    pub operators: Vec<ListenAddress>,
     /// How long a refused request's remaining bytes are read and dropped, so that the refusal is not lost to
     /// a reset.
     pub linger_timeout: Duration,
@@ -48,12 +65,40 @@ pub struct ServerConfig {
     pub gzip_inline_bytes_max: usize,
     /// Threads for compression of large bodies.
     pub gzip_threads: usize,
+    /// Whose requests are let in.
+    pub door: Arc<Door>,
 }
 
 impl ServerConfig {
+    /// Whom an address is for: operators come by those that are set apart for them, and by Unix sockets, which only
+    /// this machine can reach.
+    pub(crate) fn gate_of(&self, address: &ListenAddress) -> Gate {
+        match address {
+            ListenAddress::Unix(_) => Gate::Operators,
+            address if self.operators.contains(address) => Gate::Operators,
+            ListenAddress::Tcp(_) => Gate::Common,
+        }
+    }
+
+    /// As [`ServerConfig::gate_of`], of the address at which a TCP client has reached this server.
+    pub(crate) fn gate_at(&self, local: Option<SocketAddr>) -> Gate {
+        let is_at = |address: &ListenAddress| match (address, local) {
+            (ListenAddress::Tcp(tcp), Some(local)) => {
+                tcp.port() == local.port() && (tcp.ip() == local.ip() || tcp.ip().is_unspecified())
+            }
+            _ => false,
+        };
+        if self.operators.iter().any(is_at) { Gate::Operators } else { Gate::Common }
+    }
+
     /// Most connections that fit into so many descriptors, with some of these kept back.
     pub fn connections_within(descriptors: usize) -> usize {
         descriptors.saturating_sub(DESCRIPTORS_RESERVED).clamp(16, CONNECTIONS_CEILING)
+    }
+
+    /// Most connections whose stacks and buffers fit into an eighth of so many bytes of memory.
+    pub fn connections_within_memory(memory_bytes: u64) -> usize {
+        usize::try_from(memory_bytes / 8 / CONNECTION_BYTES).unwrap_or(usize::MAX).max(16)
     }
 }
 
@@ -69,10 +114,14 @@ impl Default for ServerConfig {
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(20),
+            rate_bytes_min: 4 * 1024,
+            budget: budget::process(),
+            operators: Vec::new(),
             linger_timeout: Duration::from_secs(1),
             gzip_bytes_min: 512,
             gzip_inline_bytes_max: 32 * 1024,
             gzip_threads: 1,
+            door: Arc::default(),
         }
     }
 }

@@ -1,27 +1,34 @@
 //! The life of one connection: read a request, have it answered, send the response, until either side ends
 //! it.
 
+mod outline;
+mod vital;
+
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::http::body_reader::UnreadBody;
 use crate::http::body_writer::BodyWriter;
 use crate::http::chunked::ChunkedDecoder;
-use crate::http::compress::{Payload, compress};
+use crate::http::compress::Payload;
 use crate::http::config::ServerConfig;
+use crate::http::connection::outline::Outline;
 use crate::http::date::DateText;
-use crate::http::exchange::{Exchange, Handler};
+use crate::http::door::LetIn;
+use crate::http::exchange::{BodyBound, Exchange, Handler};
 use crate::http::fault::{self, Fault};
 use crate::http::framing::{BodyLength, Framing};
 use crate::http::head::HeadScanner;
 use crate::http::method::Method;
+use crate::http::pace::Haste;
 use crate::http::request::{Request, Version};
 use crate::http::request_id::RequestId;
-use crate::http::response::{Body, Response, StreamBody, reason};
+use crate::http::response::{Body, Response, StreamBody};
 use crate::http::server::Shared;
 use crate::http::spare;
 use crate::http::stats::count;
-use crate::http::transport::{Awaiting, Stop, Transport};
+use crate::http::transport::{Awaiting, Stop, Transport, Unsent};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::listen::Peer;
 use crate::sys::runtime;
@@ -31,18 +38,33 @@ use crate::sys::stream::Stream;
 /// of a pipelining client leave together; larger ones go out uncopied.
 const COPIED_BODY_BYTES_MAX: usize = 16 * 1024;
 
+/// Bodies beyond this are counted in the account of bytes before they are sent; smaller ones once their client is found
+/// not to read.
+const HELD_BODY_BYTES_MIN: usize = 64 * 1024;
+
+/// How long a body of those may be on its way, in write timeouts, ...
+const LARGE_ANSWER_TIMEOUTS: u32 = 15;
+
+/// ... and a second more for each so many bytes that are sent: a slow line takes them.
+const LARGE_ANSWER_BYTES_A_SECOND: usize = 64 * 1024;
+
 /// Body memory set aside at once on a client's word; more comes as its bytes do.
 const BODY_RESERVED_BYTES_MAX: usize = 64 * 1024;
 
 /// One connection, run to its end by [`Connection::run`].
 pub(crate) struct Connection {
-    transport: Transport,
+    pub(crate) transport: Transport,
     handler: Arc<dyn Handler>,
     peer: Peer,
+    let_in: LetIn,
     /// The connection's number in this process, and of its present request.
     number: u64,
     request_number: u64,
     date: DateText,
+    /// A request that was read here and is to be answered by another process, as its client sent it.
+    unanswered: Vec<u8>,
+    /// What anything but a vital question is told, when there is no place for more.
+    only_vital: Option<Fault>,
 }
 
 /// What comes after a response.
@@ -50,6 +72,8 @@ pub(crate) struct Connection {
 enum Next {
     Request,
     Close,
+    /// Another process goes on with the connection.
+    Move,
 }
 
 /// Why no request came: the client is refused with a sentence, or the connection just ends.
@@ -77,29 +101,51 @@ impl Connection {
         number: u64,
         shared: Arc<Shared>,
         handler: Arc<dyn Handler>,
+        only_vital: Option<Fault>,
     ) -> Connection {
         let transport = Transport::new(stream, shared);
         let date = DateText::new(clock::coarse_unix_seconds());
-        Connection { transport, handler, peer, number, request_number: 0, date }
+        let (let_in, unanswered) = (LetIn::default(), Vec::new());
+        let request_number = 0;
+        Connection { transport, handler, peer, let_in, number, request_number, date, unanswered, only_vital }
     }
 
     /// Serves the connection until it ends.
     pub(crate) fn run(mut self: Box<Self>) {
-        while self.await_request().is_ok() {
+        if let Some(fault) = self.only_vital {
+            // However it ends, it ends here.
+            let _ = self.serve_vital(fault);
+            return;
+        }
+        loop {
+            match self.await_request() {
+                Ok(()) => {}
+                Err(Stop::Draining) if self.transport.shared().is_moving() => break,
+                Err(_) => return,
+            }
             self.request_number += 1;
             let mut request = spare::take_request();
             request.begin(self.peer, RequestId::numbered(self.number, self.request_number));
             let next = self.serve_one(&mut request);
+            if let Err(stop) = next {
+                self.transport.shared().stats.refusals.note_end(stop, &request);
+            }
             spare::give_request(request);
-            if next != Ok(Next::Request) {
-                return;
+            match next {
+                Ok(Next::Request) => self.transport.end_write(),
+                Ok(Next::Move) => break,
+                Ok(Next::Close) | Err(_) => return,
             }
         }
+        self.transport.depart(std::mem::take(&mut self.unanswered));
     }
 
     /// Waits for the first byte of the next request, holding no memory for it.
     fn await_request(&mut self) -> Result<(), Stop> {
         self.transport.take_turns();
+        if self.transport.shared().is_moving() {
+            return Err(Stop::Draining);
+        }
         let config = &self.transport.shared().config;
         let timeout = if self.request_number == 0 { config.head_timeout } else { config.idle_timeout };
         let deadline = Deadline::after(timeout);
@@ -122,9 +168,19 @@ impl Connection {
         let (framing, unread) = match self.read_request(request) {
             Ok(read) => read,
             Err(NoRequest::Stopped(stop)) => return Err(stop),
-            Err(NoRequest::Refused(fault)) => return self.refuse(fault, request.id()),
+            Err(NoRequest::Refused(fault)) => return self.refuse(fault, request),
         };
+        let must_move = match &unread {
+            None => self.transport.must_move(request, &*self.handler)?,
+            // Its client may take its time; the handler says when it is about to change something.
+            Some(_) => self.transport.shared().is_moving(),
+        };
+        if must_move {
+            self.unanswered = request.as_sent(&framing, unread.is_some());
+            return Ok(Next::Move);
+        }
         count(&self.transport.shared().stats.requests);
+        self.transport.begin_answer();
         // The handler may wait for long, for a write to be durable or for a change.
         self.transport.input.release_if_empty();
         let mut response = Response::new(200);
@@ -135,6 +191,10 @@ impl Connection {
                 self.transport.linger();
                 Ok(Next::Close)
             }
+            Answer::Elsewhere => {
+                self.unanswered = request.as_sent(&framing, false);
+                Ok(Next::Move)
+            }
             Answer::ClientGone => Err(Stop::Gone),
             Answer::Panicked => {
                 put_fault(fault::HANDLER_PANICKED, &mut response);
@@ -143,14 +203,23 @@ impl Connection {
         }
     }
 
+    /// How many bytes the request's body may have.
+    fn body_bound(&self, request: &Request) -> BodyBound {
+        let of_all = BodyBound {
+            bytes_max: self.transport.shared().config.body_bytes_max,
+            setting: "limits.body_bytes_max",
+        };
+        self.handler.body_bytes_max(request.method(), request.path()).unwrap_or(of_all)
+    }
+
     /// Reads one request, head and body; or the head alone, where the handler reads the body.
     fn read_request(&mut self, request: &mut Request) -> Result<(Framing, Option<UnreadBody>), NoRequest> {
         let head_length = self.read_head()?;
         let framing = request.read_head(&self.transport.input.filled()[..head_length])?;
         self.transport.input.consume(head_length);
         let config = &self.transport.shared().config;
-        let body_bytes_max = self.handler.body_bytes_max(request.method(), request.path());
-        let body_bytes_max = body_bytes_max.unwrap_or(config.body_bytes_max);
+        config.door.check(request, &mut self.let_in)?;
+        let body_bytes_max = self.body_bound(request).bytes_max;
         match framing.body {
             BodyLength::Known(0) => return Ok((framing, None)),
             BodyLength::Known(length) if length > body_bytes_max as u64 => {
@@ -182,7 +251,7 @@ impl Connection {
             if let Some(length) = scanner.scan(self.transport.input.filled(), config)? {
                 return Ok(length);
             }
-            self.fill_rest(deadline, fault::HEAD_TIMEOUT)?;
+            self.fill_rest(deadline, fault::HEAD_TIMEOUT, 0)?;
         }
     }
 
@@ -201,7 +270,7 @@ impl Connection {
             if body.len() == length {
                 return Ok(());
             }
-            self.fill_rest(deadline, fault::BODY_TIMEOUT)?;
+            self.fill_rest(deadline, fault::BODY_TIMEOUT, body.capacity())?;
         }
     }
 
@@ -218,31 +287,47 @@ impl Connection {
             if decoder.is_done() {
                 return Ok(());
             }
-            self.fill_rest(deadline, fault::BODY_TIMEOUT)?;
+            self.fill_rest(deadline, fault::BODY_TIMEOUT, body.capacity())?;
         }
     }
 
     /// Waits for more of a request that has begun; its slowness is told to the client.
-    fn fill_rest(&mut self, deadline: Deadline, timeout: Fault) -> Result<(), NoRequest> {
-        self.transport.fill(Awaiting::Rest, deadline).map_err(|stop| match stop {
+    fn fill_rest(&mut self, deadline: Deadline, timeout: Fault, body_bytes: usize) -> Result<(), NoRequest> {
+        self.transport.fill_holding(Awaiting::Rest, deadline, body_bytes).map_err(|stop| match stop {
             Stop::Timeout => NoRequest::Refused(timeout),
+            Stop::OverBudget => NoRequest::Refused(fault::REQUESTS_OVER_BUDGET),
             Stop::Gone | Stop::Draining => NoRequest::Stopped(stop),
         })
     }
 
     /// Tells the client why its bytes were no request, and ends the connection: where the next request would
     /// begin is unknown.
-    fn refuse(&mut self, fault: Fault, id: RequestId) -> Result<Next, Stop> {
-        count(&self.transport.shared().stats.requests_refused);
+    #[inline(never)]
+    fn refuse(&mut self, fault: Fault, request: &mut Request) -> Result<Next, Stop> {
+        // What came of a body is of no use any more, and its client may take a second to leave.
+        request.body = Vec::new();
+        self.transport.forget_unread();
+        let (shared, id) = (self.transport.shared(), request.id());
+        let sentence = fault.text(&shared.config, self.body_bound(request));
+        count(&shared.stats.requests_refused);
+        // A head that was not understood is still where it came.
+        let wants_head =
+            request.method() == Method::Head || self.transport.input.filled().starts_with(b"HEAD ");
+        let misdirected = (fault.status == 421).then_some(request);
+        let host = misdirected.and_then(|it| it.target_authority().or(it.host()));
+        let of = host.map(|host| format!(" a request for {}", host.escape_ascii())).unwrap_or_default();
+        shared.stats.refusals.note(fault.status, &sentence, self.peer, &of);
         let outline = Outline {
             version: Version::Http11,
             id: &id,
-            length: BodyLength::Known(fault.sentence.len() as u64),
+            length: BodyLength::Known(sentence.len() as u64),
             is_gzip: false,
             connection: Some("close"),
         };
         self.put_head(&fault.into(), &outline);
-        self.transport.output().extend_from_slice(fault.sentence.as_bytes());
+        if !wants_head {
+            self.transport.output().extend_from_slice(sentence.as_bytes());
+        }
         self.transport.flush()?;
         self.transport.linger();
         Ok(Next::Close)
@@ -259,13 +344,18 @@ impl Connection {
         let handled = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&mut exchange, response)));
         match handled {
             Ok(()) if exchange.is_client_gone() => Answer::ClientGone,
+            Ok(()) if exchange.is_for_successor() => Answer::Elsewhere,
             Ok(()) if !exchange.has_read_all() => Answer::Unread,
             Ok(()) => Answer::Whole,
             Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
             Err(panic) => {
                 count(&self.transport.shared().stats.panics);
                 let text = runtime::panic_text(panic.as_ref());
-                log::error!("handler panicked on {} {}: {text}", request.method_name(), request.raw_target());
+                log::error!(
+                    "handler panicked on {} {}: {text}",
+                    request.method_name(),
+                    request.path_for_logs()
+                );
                 Answer::Panicked
             }
         }
@@ -287,13 +377,19 @@ impl Connection {
         let payload = match body {
             _ if !has_body => Payload::Plain(Body::Empty),
             body if framing.accepts_gzip => {
-                compress(body, &response.headers, &shared.config, &shared.offload)
+                shared.compressor.compress(body, &response.headers, &shared.config)
             }
             body => Payload::Plain(body),
         };
+        let is_large = payload.bytes().is_some_and(|bytes| bytes.len() > HELD_BODY_BYTES_MIN);
+        if is_large && request.method() != Method::Head && !self.has_room_for(&payload) {
+            put_fault(fault::ANSWERS_OVER_BUDGET, response);
+            return self.respond(request, framing, response);
+        }
+        let shared = self.transport.shared();
         let is_stream = payload.bytes().is_none();
         let keeps = framing.keep_alive
-            && !shared.is_draining()
+            && !shared.is_leaving()
             && !(is_stream && request.version() == Version::Http10 && request.method() != Method::Head);
         let outline = Outline {
             version: request.version(),
@@ -312,7 +408,10 @@ impl Connection {
         match payload {
             _ if request.method() == Method::Head => self.transport.flush_if_large()?,
             Payload::Plain(Body::Stream(stream)) => self.send_stream(stream, request)?,
-            payload => self.send_bytes(payload.bytes().unwrap_or_default())?,
+            payload => self.send_bytes(payload.unsent())?,
+        }
+        if is_large {
+            self.transport.end_answer();
         }
         if keeps {
             return Ok(Next::Request);
@@ -324,14 +423,27 @@ impl Connection {
         Ok(Next::Close)
     }
 
+    /// Counts a large body before its head is on the way: afterwards its client could only be cut off. As long as it is
+    /// held others may be refused, so all of it has a time. A body that a fault has replaced is not large.
+    #[inline(never)]
+    fn has_room_for(&mut self, payload: &Payload) -> bool {
+        let config = &self.transport.shared().config;
+        let time_max = config.write_timeout.saturating_mul(LARGE_ANSWER_TIMEOUTS);
+        let haste = Haste { rate_bytes_min: 0, time_max, bytes_a_second: LARGE_ANSWER_BYTES_A_SECOND };
+        if config.rate_bytes_min > 0 {
+            self.transport.hurry(haste);
+        }
+        self.transport.hold_unsent(0, payload.unsent()).is_ok()
+    }
+
     /// Sends a body behind its head: copied when small and another request waits, otherwise from where it is.
-    fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        let more_waits = !self.transport.input.is_empty();
+    fn send_bytes(&mut self, unsent: Unsent<'_>) -> Result<(), Stop> {
+        let (bytes, more_waits) = (unsent.bytes(), !self.transport.input.is_empty());
         if bytes.is_empty() || (more_waits && bytes.len() <= COPIED_BODY_BYTES_MAX) {
             self.transport.output().extend_from_slice(bytes);
             self.transport.flush_if_large()
         } else {
-            self.transport.flush_with(bytes)
+            self.transport.flush_with(unsent)
         }
     }
 
@@ -342,57 +454,20 @@ impl Connection {
         match catch_unwind(AssertUnwindSafe(|| stream(&mut writer))) {
             Ok(Ok(())) => writer.finish(),
             Ok(Err(error)) => {
-                log::debug!("streamed response to {} cut short: {error}", request.raw_target());
-                Err(Stop::Gone)
+                log::debug!("streamed response to {} cut short: {error}", request.path_for_logs());
+                Err(if error.kind() == io::ErrorKind::TimedOut { Stop::Timeout } else { Stop::Gone })
             }
             Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
             Err(panic) => {
                 count(&self.transport.shared().stats.panics);
                 log::error!(
                     "streaming {} panicked: {}",
-                    request.raw_target(),
+                    request.path_for_logs(),
                     runtime::panic_text(panic.as_ref())
                 );
                 Err(Stop::Gone)
             }
         }
-    }
-
-    /// Appends a response's head to the output.
-    fn put_head(&mut self, response: &Response, outline: &Outline<'_>) {
-        let mut digits = itoa::Buffer::new();
-        let date = self.date.at(clock::coarse_unix_seconds());
-        let output = self.transport.output();
-        output.extend_from_slice(if outline.version == Version::Http10 {
-            b"HTTP/1.0 "
-        } else {
-            b"HTTP/1.1 "
-        });
-        output.extend_from_slice(digits.format(response.status).as_bytes());
-        output.push(b' ');
-        output.extend_from_slice(reason(response.status).as_bytes());
-        output.extend_from_slice(b"\r\n");
-        response.headers.pieces().iter().for_each(|piece| output.extend_from_slice(piece));
-        match outline.length {
-            _ if matches!(response.status, 100..=199 | 204 | 304) => {}
-            BodyLength::Known(length) => {
-                put_header(output, b"Content-Length: ", digits.format(length).as_bytes())
-            }
-            BodyLength::Chunked if outline.version == Version::Http11 => {
-                put_header(output, b"Transfer-Encoding: ", b"chunked");
-            }
-            BodyLength::Chunked => {}
-        }
-        if outline.is_gzip {
-            put_header(output, b"Content-Encoding: ", b"gzip");
-        }
-        put_header(output, b"Vary: Accept-Encoding\r\nX-Request-Id: ", outline.id.as_bytes());
-        if let Some(connection) = outline.connection {
-            put_header(output, b"Connection: ", connection.as_bytes());
-        }
-        output.extend_from_slice(b"Date: ");
-        output.extend_from_slice(date);
-        output.extend_from_slice(b"\r\n\r\n");
     }
 }
 
@@ -408,21 +483,8 @@ enum Answer {
     Whole,
     /// A response, and some of the request's body was left where it is.
     Unread,
+    /// Another process is to answer.
+    Elsewhere,
     ClientGone,
     Panicked,
-}
-
-/// What the head of a response says beside the handler's own headers.
-struct Outline<'a> {
-    version: Version,
-    id: &'a RequestId,
-    length: BodyLength,
-    is_gzip: bool,
-    connection: Option<&'static str>,
-}
-
-fn put_header(output: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    output.extend_from_slice(name);
-    output.extend_from_slice(value);
-    output.extend_from_slice(b"\r\n");
 }

@@ -4,24 +4,27 @@ const WEEKDAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue",
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
-/// The text of one second, kept until the second changes: a connection formats it once a second at most.
+/// The header of one second, kept until the second changes: a connection formats it once a second at most.
 pub(crate) struct DateText {
     unix_seconds: u64,
-    /// Such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-    text: [u8; 29],
+    /// Such as `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its line end and that of the head.
+    line: [u8; 39],
 }
 
 impl DateText {
     pub(crate) fn new(unix_seconds: u64) -> DateText {
-        DateText { unix_seconds, text: format(unix_seconds) }
+        let mut line = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
+        line[6..35].copy_from_slice(&format(unix_seconds));
+        DateText { unix_seconds, line }
     }
 
-    /// The text of `unix_seconds`, formatted anew only when it is another second than last time.
-    pub(crate) fn at(&mut self, unix_seconds: u64) -> &[u8; 29] {
+    /// The last line of a head at `unix_seconds`, and the empty one behind it: formatted anew only when it is another
+    /// second than last time.
+    pub(crate) fn at(&mut self, unix_seconds: u64) -> &[u8; 39] {
         if self.unix_seconds != unix_seconds {
             *self = DateText::new(unix_seconds);
         }
-        &self.text
+        &self.line
     }
 }
 
@@ -75,7 +78,8 @@ mod tests {
         ];
         let mut date = DateText::new(1);
         for (unix_seconds, text) in rows {
-            assert_eq!(str::from_utf8(date.at(unix_seconds)).unwrap(), text);
+            let line = format!("Date: {text}\r\n\r\n");
+            assert_eq!(str::from_utf8(date.at(unix_seconds)).unwrap(), line);
         }
     }
 }

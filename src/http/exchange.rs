@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use crate::http::body_reader::{BodyError, UnreadBody};
 use crate::http::method::Method;
+use crate::http::pace::Haste;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::http::transport::Transport;
+use crate::stdx::text::Text;
 use crate::sys::park::Waker;
 
 /// Answers requests. Called from many coroutines at once.
@@ -23,8 +25,15 @@ pub trait Handler: Send + Sync + 'static {
     /// How many bytes the body of a request may have, where that is not `ServerConfig::body_bytes_max`.
     ///
     /// Asked before the body is read, with the method and the decoded path.
-    fn body_bytes_max(&self, _method: Method, _path: &str) -> Option<usize> {
+    fn body_bytes_max(&self, _method: Method, _path: &str) -> Option<BodyBound> {
         None
+    }
+
+    /// Whether a request only asks if the server lives: such are answered also when no connection is left.
+    ///
+    /// Asked with the method and the decoded path.
+    fn is_vital(&self, _method: Method, _path: &str) -> bool {
+        false
     }
 
     /// Whether the handler reads the body itself, with [`Exchange::read_body`], rather than have it in memory.
@@ -34,12 +43,27 @@ pub trait Handler: Send + Sync + 'static {
     fn reads_body(&self, _method: Method, _path: &str) -> bool {
         false
     }
+
+    /// Whether a read of this decoded path needs what one process alone can have: the store, or a thread that writes
+    /// to it. It waits while another process is about to take over. Whatever is no read always does.
+    fn needs_store(&self, _path: &str) -> bool {
+        false
+    }
 }
 
 impl<F: Fn(&mut Exchange<'_>) -> Response + Send + Sync + 'static> Handler for F {
     fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response) {
         *response = self(exchange);
     }
+}
+
+/// How many bytes a request's body may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyBound {
+    /// So many, and one more is answered 413.
+    pub bytes_max: usize,
+    /// The setting that says so, for the sentence.
+    pub setting: &'static str,
 }
 
 /// Why a parked request goes on.
@@ -51,7 +75,7 @@ pub enum Wake {
     Deadline,
     /// The client has closed its side. Whatever the handler returns is not sent.
     ClientGone,
-    /// The server shuts down; answer with what there is. Every later park returns this at once.
+    /// The server shuts down or is taken over; answer with what there is. Every later park returns this at once.
     Draining,
 }
 
@@ -63,6 +87,8 @@ pub struct Exchange<'a> {
     /// The body, where the handler reads it.
     unread: Option<UnreadBody>,
     client_gone: bool,
+    has_waited: bool,
+    is_for_successor: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -71,12 +97,14 @@ impl<'a> Exchange<'a> {
         transport: &'a mut Transport,
         unread: Option<UnreadBody>,
     ) -> Exchange<'a> {
-        Exchange { request, transport: Some(transport), unread, client_gone: false }
+        let (client_gone, has_waited, is_for_successor) = (false, false, false);
+        Exchange { request, transport: Some(transport), unread, client_gone, has_waited, is_for_successor }
     }
 
     /// A request without a client: what becomes of it is wanted for its own sake. It cannot wait.
     pub fn detached(request: &'a Request) -> Exchange<'a> {
-        Exchange { request, transport: None, unread: None, client_gone: false }
+        let (client_gone, has_waited, is_for_successor) = (false, false, false);
+        Exchange { request, transport: None, unread: None, client_gone, has_waited, is_for_successor }
     }
 
     /// Whether there is no client.
@@ -87,6 +115,18 @@ impl<'a> Exchange<'a> {
     /// The request. It does not borrow the exchange, so it can be held over a park.
     pub fn request(&self) -> &'a Request {
         self.request
+    }
+
+    /// Who sent the request, as text.
+    pub fn peer_text(&self) -> Text {
+        let peer = self.request.peer();
+        let formatted = || peer.to_string().into();
+        self.transport.as_ref().map_or_else(formatted, |transport| transport.peer_text(peer))
+    }
+
+    /// Whether the connection came in by the gate of the operators: a Unix socket, or an address that is set apart.
+    pub fn is_operators(&self) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.is_operators)
     }
 
     /// What wakes this connection. Register it where the awaited change will look, before checking the
@@ -112,9 +152,18 @@ impl<'a> Exchange<'a> {
             return Wake::ClientGone;
         }
         let Some(transport) = &mut self.transport else { return Wake::Draining };
+        self.has_waited = true;
         let wake = transport.park(deadline);
         self.client_gone = wake == Wake::ClientGone;
         wake
+    }
+
+    /// Leaves the request to the process that takes over, if there is one, where it begins anew; tells whether that is
+    /// so. Whatever the handler returns is not sent then. For requests that change nothing when they are repeated.
+    pub fn leave_to_successor(&mut self) -> bool {
+        let is_moving = self.transport.as_ref().is_some_and(|transport| transport.shared().is_moving());
+        self.is_for_successor = is_moving && self.unread.is_none();
+        self.is_for_successor
     }
 
     /// Waits for the next piece of a body that the handler reads itself, and appends it to `into`, some 16 KiB at a
@@ -124,14 +173,59 @@ impl<'a> Exchange<'a> {
     /// See [`BodyError`]; the body is then not whole.
     pub fn read_body(&mut self, into: &mut Vec<u8>) -> Result<(), BodyError> {
         let (Some(unread), Some(transport)) = (&mut self.unread, &mut self.transport) else { return Ok(()) };
+        self.has_waited = true;
         let read = unread.read(transport, into);
         self.client_gone |= read == Err(BodyError::ClientGone);
         read
     }
 
+    /// Whether the handler has waited for somebody: parked, or read the body piece by piece.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
+    /// How many bytes of the body are to come, where the client has announced that.
+    pub fn announced_bytes(&self) -> Option<u64> {
+        self.unread.as_ref().and_then(UnreadBody::announced_bytes)
+    }
+
+    /// Demands more of a client whose body the handler reads: it holds a place that others wait for.
+    pub fn hurry(&mut self, haste: Haste) {
+        if let (Some(transport), Some(unread)) = (&mut self.transport, &mut self.unread) {
+            transport.raise_rate(haste.rate_bytes_min);
+            unread.hurry(haste);
+        }
+    }
+
+    /// Waits until the waker is used, for work that goes on elsewhere whatever the server is about to do. False once
+    /// the client has left: nobody wants the work any more.
+    pub fn attend(&mut self) -> bool {
+        let Some(transport) = &mut self.transport else { return false };
+        self.has_waited = true;
+        self.client_gone = self.client_gone || !transport.attend();
+        !self.client_gone
+    }
+
+    /// Begins to change something for a request whose body the handler has read; waits while nothing may be changed.
+    /// False when another process has taken over meanwhile: nothing may be changed any more.
+    pub fn begin_write(&mut self) -> bool {
+        self.transport.as_mut().is_none_or(|transport| transport.begin_late_write())
+    }
+
+    /// Has it said in the log that the request was refused at a bound, if not too much is said already.
+    pub fn note_bound(&self, status: u16, sentence: &str) {
+        if let Some(transport) = &self.transport {
+            transport.shared().stats.refusals.note_bound(status, sentence, self.request);
+        }
+    }
+
     /// Whether the next request begins where the input does.
     pub(crate) fn has_read_all(&self) -> bool {
         self.unread.as_ref().is_none_or(UnreadBody::is_done)
+    }
+
+    pub(crate) fn is_for_successor(&self) -> bool {
+        self.is_for_successor
     }
 
     pub(crate) fn is_client_gone(&self) -> bool {

@@ -1,5 +1,11 @@
 //! A request that is refused before any handler sees it: the status and the sentence its client gets.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::http::config::ServerConfig;
+use crate::http::exchange::BodyBound;
+
 /// Why a request was refused. The connection closes after each, since what follows it can no longer be told
 /// apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +21,33 @@ impl Fault {
         Fault { status, sentence }
     }
 
+    /// The sentence as its client gets it: where a bound was passed, with the bound and how it is moved. `body` is that
+    /// of the request's body.
+    #[inline(never)]
+    pub(crate) fn text(self, config: &ServerConfig, body: BodyBound) -> Cow<'static, str> {
+        let bytes = |setting: &str, bytes: usize| format!("{setting} allows {bytes} bytes");
+        let time = |setting: &str, time: Duration| format!("{setting} allows {time:?}");
+        let count = |setting: &str, count: usize| format!("{setting} allows {count}");
+        let remedy = match self {
+            BODY_TOO_LARGE => bytes(body.setting, body.bytes_max),
+            HEAD_TOO_LARGE => bytes("limits.head_bytes_max", config.head_bytes_max),
+            LINE_TOO_LONG => format!("It may have {} bytes", config.request_line_bytes_max),
+            HEAD_TIMEOUT => time("limits.head_timeout", config.head_timeout),
+            BODY_TIMEOUT => time("limits.body_timeout", config.body_timeout),
+            CONNECTIONS_EXHAUSTED => {
+                format!(
+                    "limits.connections_max, the limit of open files and the memory allow {}",
+                    config.connections_max
+                )
+            }
+            CONNECTIONS_OF_CLIENT_EXHAUSTED => {
+                count("limits.connections_per_ip_max", config.connections_per_ip_max)
+            }
+            _ => return Cow::Borrowed(self.sentence),
+        };
+        Cow::Owned(format!("{} {remedy}.", self.sentence))
+    }
+
     pub(crate) const fn bad_request(sentence: &'static str) -> Fault {
         Fault::new(400, sentence)
     }
@@ -22,10 +55,25 @@ impl Fault {
 
 pub(crate) const BODY_TOO_LARGE: Fault =
     Fault::new(413, "The request body is larger than this server accepts.");
+pub(crate) const LINE_TOO_LONG: Fault = Fault::new(414, "The request line is longer than this server reads.");
+pub(crate) const HEAD_TOO_LARGE: Fault =
+    Fault::new(431, "The request head is larger than this server reads.");
 pub(crate) const HEAD_TIMEOUT: Fault = Fault::new(408, "The request head did not arrive in time.");
 pub(crate) const BODY_TIMEOUT: Fault = Fault::new(408, "The request body did not arrive in time.");
 pub(crate) const HANDLER_PANICKED: Fault =
     Fault::new(500, "The server failed on this request by its own fault; its log has the request id.");
+pub(crate) const REQUESTS_OVER_BUDGET: Fault = Fault::new(
+    503,
+    "The server holds as many bytes of unfinished requests as it may (half of limits.transit_bytes_max); try again \
+     later.",
+);
+pub(crate) const ANSWERS_OVER_BUDGET: Fault = Fault::new(
+    503,
+    "The server holds as many bytes of unread answers as it may (half of limits.transit_bytes_max); try again later, \
+     or ask for less at a time.",
+);
+pub(crate) const TAKEN_OVER: Fault =
+    Fault::new(503, "Another process has taken over while the request body came in; send it again.");
 pub(crate) const CONNECTIONS_EXHAUSTED: Fault =
     Fault::new(503, "The server holds as many connections as it may; try again later.");
 pub(crate) const CONNECTIONS_OF_CLIENT_EXHAUSTED: Fault =

@@ -29,7 +29,13 @@ pub(crate) struct Framing {
 
 /// Gathers the framing headers of one request as they come.
 #[derive(Default)]
-pub(crate) struct FramingReader {
+pub(crate) struct FramingReader<'h> {
+    /// The value of `Host`.
+    pub(crate) host: Option<&'h [u8]>,
+    /// Whether there is a header by which a browser says what its page sends.
+    pub(crate) is_marked: bool,
+    /// Whether there is one by which a client says what it has, or may have.
+    pub(crate) is_conditional: bool,
     content_length: Option<u64>,
     is_chunked: bool,
     hosts: usize,
@@ -39,21 +45,27 @@ pub(crate) struct FramingReader {
     accepts_gzip: bool,
 }
 
-impl FramingReader {
+impl<'h> FramingReader<'h> {
     /// Looks at one header.
     ///
     /// # Errors
     /// 400, 417 or 501, as the message would be read differently by others or not at all by us.
-    pub(crate) fn header(&mut self, name: &str, value: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn header(&mut self, name: &str, value: &'h [u8]) -> Result<(), Fault> {
         // Told apart by length first: most headers are none of these.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
                 self.hosts += 1;
                 check_host(value)?;
+                self.host = Some(value);
             }
             6 if name.eq_ignore_ascii_case("expect") => self.expect(value)?,
+            6 if name.eq_ignore_ascii_case("origin") => self.is_marked = true,
             10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
+            12 if name.eq_ignore_ascii_case("content-type") => self.is_marked = true,
+            13 if name.eq_ignore_ascii_case("cache-control") => self.is_conditional = true,
+            13 if name.eq_ignore_ascii_case("if-none-match") => self.is_conditional = true,
             14 if name.eq_ignore_ascii_case("content-length") => self.content_length(value)?,
+            14 if name.eq_ignore_ascii_case("sec-fetch-site") => self.is_marked = true,
             15 if name.eq_ignore_ascii_case("accept-encoding") => self.accepts_gzip |= accepts_gzip(value),
             17 if name.eq_ignore_ascii_case("transfer-encoding") => self.transfer_encoding(value)?,
             _ => {}

@@ -5,7 +5,8 @@
 //! the lines say is parsed afterwards, in one go.
 
 use crate::http::config::ServerConfig;
-use crate::http::fault::Fault;
+use crate::http::fault::{Fault, HEAD_TOO_LARGE, LINE_TOO_LONG};
+use crate::http::framing::is_token_byte;
 
 /// Looks for the empty line that ends a head. Feed it the same bytes, growing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct HeadScanner {
     scanned: usize,
     /// Where the present line starts; zero while it is the request line.
     line_start: usize,
+    /// Whether the request line was found to be one while the rest of the head was waited for.
+    is_http: bool,
 }
 
 impl HeadScanner {
@@ -41,6 +44,7 @@ impl HeadScanner {
             }
         }
         self.scanned = bytes.len();
+        self.look_at_request_line(bytes)?;
         if self.line_start == 0 && bytes.len() > config.request_line_bytes_max + "\r".len() {
             return Err(LINE_TOO_LONG);
         }
@@ -51,11 +55,47 @@ impl HeadScanner {
     }
 }
 
+/// What speaks another protocol is told so before its head has ended, which may be never. Of a head that is here as a
+/// whole nothing is asked: whoever parses it finds the same.
+impl HeadScanner {
+    fn look_at_request_line(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if self.is_http {
+            return Ok(());
+        }
+        if bytes.starts_with(TLS_RECORD) {
+            return Err(TLS_ON_PLAIN_PORT);
+        }
+        let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let is_word =
+            |byte: &u8| is_token_byte(*byte) || (self.line_start > 0 && matches!(byte, b'\r' | b'\n'));
+        if !method.iter().all(is_word) && !matches!(method, [.., b'\r']) {
+            return Err(NO_METHOD);
+        }
+        if self.line_start > 0 {
+            let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+            let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+            if line.len() == version.len() || !version.starts_with(b"HTTP/") {
+                return Err(NO_VERSION);
+            }
+            self.is_http = true;
+        }
+        Ok(())
+    }
+}
+
+/// How a TLS client begins: a record with its hello, of protocol 3.x.
+const TLS_RECORD: &[u8] = b"\x16\x03";
+
+const TLS_ON_PLAIN_PORT: Fault = Fault::bad_request(
+    "This port speaks plain HTTP and was sent a TLS hello: ask with http:// instead of https://.",
+);
+const NO_METHOD: Fault = Fault::bad_request("What came is no HTTP request: it does not begin with a method.");
+const NO_VERSION: Fault = Fault::bad_request(
+    "The request line ends without an HTTP version: HTTP/0.9 is not spoken here, ask with HTTP/1.1.",
+);
 const BARE_LINE_FEED: Fault =
     Fault::bad_request("A line of the request head ends without a carriage return.");
 const NO_REQUEST_LINE: Fault = Fault::bad_request("The request has no request line.");
-const LINE_TOO_LONG: Fault = Fault::new(414, "The request line is longer than this server reads.");
-const HEAD_TOO_LARGE: Fault = Fault::new(431, "The request head is larger than this server reads.");
 
 #[cfg(test)]
 mod tests {
@@ -98,14 +138,41 @@ mod tests {
     }
 
     #[test]
+    fn other_protocols_are_told_before_their_head_ends() {
+        let config = ServerConfig::default();
+        let rows: [(&[u8], Scanned); 9] = [
+            (b"\x16\x03\x01\x02\x00\x01", Err(TLS_ON_PLAIN_PORT)),
+            (b"\x16", Err(NO_METHOD)),
+            (b"\x00\x01\x02", Err(NO_METHOD)),
+            (b"{\"Name\":", Err(NO_METHOD)),
+            (b"GET /\r\n", Err(NO_VERSION)),
+            (b"GET / \r\n", Err(NO_VERSION)),
+            (b"GET\r\n", Err(NO_VERSION)),
+            (b"GET / HTTP/1.1\r\n", Ok(None)),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nX: y z\r\n", Ok(None)),
+        ];
+        for (bytes, expected) in rows {
+            let said = HeadScanner::default().scan(bytes, &config);
+            assert_eq!(said, expected, "{}", bytes.escape_ascii());
+        }
+        for split in 0.."GET / HTTP/1.1\r\n".len() {
+            assert_eq!(
+                HeadScanner::default().scan(&b"GET / HTTP/1.1\r\n"[..split], &config),
+                Ok(None),
+                "{split}"
+            );
+        }
+    }
+
+    #[test]
     fn both_bounds_hold_at_the_limit_and_one_past_it() {
         let config =
             ServerConfig { request_line_bytes_max: 20, head_bytes_max: 40, ..ServerConfig::default() };
-        let line = |length: usize| format!("{}\r\n\r\n", "x".repeat(length));
+        let line = |length: usize| format!("{} HTTP/1.1\r\n\r\n", "x".repeat(length - " HTTP/1.1".len()));
         assert_eq!(scan(line(20).as_bytes(), &config), Ok(Some(24)));
         assert_eq!(scan(line(21).as_bytes(), &config), Err(LINE_TOO_LONG));
         assert_eq!(scan("x".repeat(22).as_bytes(), &config), Err(LINE_TOO_LONG));
-        let head = |length: usize| format!("GET\r\n{}\r\n\r\n", "x".repeat(length - 9));
+        let head = |length: usize| format!("GET HTTP/1\r\n{}\r\n\r\n", "x".repeat(length - 16));
         assert_eq!(scan(head(40).as_bytes(), &config), Ok(Some(40)));
         assert_eq!(scan(head(41).as_bytes(), &config), Err(HEAD_TOO_LARGE));
     }

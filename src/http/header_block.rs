@@ -10,7 +10,6 @@ use std::io::Write;
 const INLINE_BYTES: usize = 256;
 
 /// Lines `Name: value CR LF`, in the order they were added.
-#[derive(Clone)]
 pub struct HeaderBlock {
     inline: [u8; INLINE_BYTES],
     inline_length: usize,
@@ -21,6 +20,21 @@ pub struct HeaderBlock {
 impl Default for HeaderBlock {
     fn default() -> HeaderBlock {
         HeaderBlock { inline: [0; INLINE_BYTES], inline_length: 0, spilled: Vec::new() }
+    }
+}
+
+impl Clone for HeaderBlock {
+    fn clone(&self) -> HeaderBlock {
+        let mut clone = HeaderBlock::default();
+        clone.clone_from(self);
+        clone
+    }
+
+    /// Only what there is is copied.
+    fn clone_from(&mut self, other: &HeaderBlock) {
+        self.inline[..other.inline_length].copy_from_slice(&other.inline[..other.inline_length]);
+        self.inline_length = other.inline_length;
+        self.spilled.clone_from(&other.spilled);
     }
 }
 

@@ -22,6 +22,11 @@ impl Input {
         self.start == self.end
     }
 
+    /// Bytes of memory it holds.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Drops the first `length` bytes, which were understood.
     pub(crate) fn consume(&mut self, length: usize) {
         self.start = self.start.saturating_add(length).min(self.end);

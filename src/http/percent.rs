@@ -22,8 +22,11 @@ pub(crate) enum DecodeError {
 
 /// Decodes `%XX` once, and `+` as told. Allocates only when there is something to decode.
 pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, DecodeError> {
-    let is_encoded = |byte: u8| byte == b'%' || (byte == b'+' && plus == Plus::Blank);
-    let Some(first) = text.bytes().position(is_encoded) else { return Ok(Cow::Borrowed(text)) };
+    let first = match plus {
+        Plus::Literal => memchr::memchr(b'%', text.as_bytes()),
+        Plus::Blank => memchr::memchr2(b'%', b'+', text.as_bytes()),
+    };
+    let Some(first) = first else { return Ok(Cow::Borrowed(text)) };
     let (plain, encoded) = text.as_bytes().split_at(first);
     let mut decoded = Vec::with_capacity(text.len());
     decoded.extend_from_slice(plain);

@@ -10,7 +10,7 @@ use crate::http::percent::{DecodeError, Plus, decode};
 /// `+` and `%20` are blanks; a name without `=` has the value `""`. A part that cannot be decoded, or
 /// contains `;`, is left out and kept as [`Query::error`], so that the caller may ignore it as Go's servers
 /// do, or refuse.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Query {
     /// All names and values, one after another.
     text: String,
@@ -37,10 +37,16 @@ impl Query {
     /// request line guarantees.
     pub(crate) fn refill(&mut self, raw: &str) {
         self.clear();
-        for part in raw.split('&').filter(|part| !part.is_empty()) {
-            if let Err(error) = self.push(part) {
+        let mut rest = raw;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'&', rest.as_bytes()).unwrap_or(rest.len());
+            let part = &rest[..end];
+            if !part.is_empty()
+                && let Err(error) = self.push(part)
+            {
                 self.error.get_or_insert(error);
             }
+            rest = rest.get(end + 1..).unwrap_or_default();
         }
     }
 
@@ -80,12 +86,23 @@ impl Query {
     }
 
     fn push(&mut self, part: &str) -> Result<(), QueryError> {
-        if part.contains(';') {
-            return Err(QueryError::Semicolon);
+        // One look at the bytes, for nearly every part is plain.
+        let (mut name_end, mut is_encoded) = (None, false);
+        for (at, byte) in part.bytes().enumerate() {
+            match byte {
+                b'=' if name_end.is_none() => name_end = Some(at),
+                b'%' | b'+' => is_encoded = true,
+                b';' => return Err(QueryError::Semicolon),
+                _ => {}
+            }
         }
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let (name, value) = (decode(name, Plus::Blank)?, decode(value, Plus::Blank)?);
-        let parameter = Parameter { name: self.push_text(&name)?, value: self.push_text(&value)? };
+        let (name, value) = name_end.map_or((part, ""), |end| (&part[..end], &part[end + 1..]));
+        let parameter = if is_encoded {
+            let (name, value) = (decode(name, Plus::Blank)?, decode(value, Plus::Blank)?);
+            Parameter { name: self.push_text(&name)?, value: self.push_text(&value)? }
+        } else {
+            Parameter { name: self.push_text(name)?, value: self.push_text(value)? }
+        };
         self.parameters.push(parameter);
         Ok(())
     }

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use crate::http::fault::Fault;
-use crate::http::framing::{Framing, FramingReader};
+use crate::http::framing::{BodyLength, Framing, FramingReader};
 use crate::http::method::Method;
 use crate::http::percent::{Plus, decode};
 use crate::http::query::{Query, QueryError};
 use crate::http::request_id::RequestId;
+use crate::stdx::shown;
 use crate::sys::listen::Peer;
 
 /// Headers of one request at most. A browser with cookies sends about 20, a chain of proxies twice that.
@@ -34,13 +35,18 @@ pub enum Version {
 /// A request as its client sent it, the body included.
 ///
 /// Its memory is kept for the connection's next request, so handlers borrow from it and copy what they keep.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The head's bytes, into which the ranges below point.
     head: Vec<u8>,
     method: Method,
     method_name: Range<u16>,
-    target: Range<u16>,
+    target: String,
+    /// The target is a whole URL, or `*`.
+    is_absolute: bool,
+    host: Option<Range<u16>>,
+    is_marked: bool,
+    is_conditional: bool,
     version: Version,
     headers: Vec<Header>,
     path: String,
@@ -64,7 +70,11 @@ impl Request {
             head: Vec::new(),
             method: Method::Other,
             method_name: 0..0,
-            target: 0..0,
+            target: String::new(),
+            is_absolute: false,
+            host: None,
+            is_marked: false,
+            is_conditional: false,
             version: Version::Http11,
             headers: Vec::new(),
             path: String::new(),
@@ -100,7 +110,39 @@ impl Request {
 
     /// The request target as it was sent.
     pub fn raw_target(&self) -> &str {
-        self.text(&self.target)
+        &self.target
+    }
+
+    /// What was asked for as the log may show it: the path, without what may be a key in it.
+    pub fn path_for_logs(&self) -> String {
+        shown::path_asked(self.raw_target())
+    }
+
+    /// The value of `Host`; HTTP/1.0 may be without.
+    pub fn host(&self) -> Option<&[u8]> {
+        self.host.as_ref().map(|range| self.bytes(range))
+    }
+
+    /// The host with its port, where the target is a whole URL; what stands before an `@` is left out.
+    pub fn target_authority(&self) -> Option<&[u8]> {
+        if !self.is_absolute {
+            return None;
+        }
+        let (_, rest) = self.raw_target().split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        Some(authority.rsplit('@').next().unwrap_or_default().as_bytes())
+    }
+
+    /// Whether there is a header by which a browser says what its page sends: `Origin`, `Sec-Fetch-Site` or
+    /// `Content-Type`.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.is_marked
+    }
+
+    /// Whether there is a header by which a client says what it has of the answer, or may have: `Cache-Control` or
+    /// `If-None-Match`.
+    pub fn is_conditional(&self) -> bool {
+        self.is_conditional
     }
 
     /// The path and the query as they were sent, not decoded; what a URL in the request line says before is left out.
@@ -134,6 +176,24 @@ impl Request {
         self.headers.iter().map(|header| (self.text(&header.name), self.bytes(&header.value)))
     }
 
+    /// The request as it was sent, without its body where that is unread. A body that came in chunks is one chunk now.
+    pub(crate) fn as_sent(&self, framing: &Framing, is_unread: bool) -> Vec<u8> {
+        let mut bytes = self.head.clone();
+        match framing.body {
+            _ if is_unread => {}
+            BodyLength::Known(_) => bytes.extend_from_slice(&self.body),
+            BodyLength::Chunked => {
+                if !self.body.is_empty() {
+                    bytes.extend_from_slice(format!("{:x}\r\n", self.body.len()).as_bytes());
+                    bytes.extend_from_slice(&self.body);
+                    bytes.extend_from_slice(b"\r\n");
+                }
+                bytes.extend_from_slice(b"0\r\n\r\n");
+            }
+        }
+        bytes
+    }
+
     /// The body, whole; empty if there was none.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -151,8 +211,11 @@ impl Request {
 
     /// Forgets the last request but not its memory. `id` stands unless the client brings one.
     pub(crate) fn begin(&mut self, peer: Peer, id: RequestId) {
-        (self.peer, self.id) = (peer, id);
+        (self.peer, self.id, self.method) = (peer, id, Method::Other);
         self.head.clear();
+        (self.method_name, self.host) = (0..0, None);
+        (self.is_absolute, self.is_marked, self.is_conditional) = (false, false, false);
+        self.target.clear();
         self.headers.clear();
         self.path.clear();
         self.query.clear();
@@ -187,7 +250,7 @@ impl Request {
         let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
         self.method = Method::parse(method);
         self.method_name = range_in(head, method.as_bytes());
-        self.target = range_in(head, target.as_bytes());
+        self.target.push_str(target);
         let mut framing = FramingReader::default();
         for header in parsed.headers.iter() {
             let value = header.value.trim_ascii();
@@ -199,6 +262,9 @@ impl Request {
                 Header { name: range_in(head, header.name.as_bytes()), value: range_in(head, value) };
             self.headers.push(header);
         }
+        self.is_absolute = !target.starts_with('/');
+        self.host = framing.host.map(|host| range_in(head, host));
+        (self.is_marked, self.is_conditional) = (framing.is_marked, framing.is_conditional);
         let (path, query) = split_target(target)?;
         self.path.push_str(&decode(path, Plus::Literal).map_err(|_| MALFORMED_PATH)?);
         self.query.refill(query);
@@ -227,9 +293,12 @@ fn split_target(target: &str) -> Result<(&str, &str), Fault> {
         [b'/', ..] | b"*" => target,
         _ => strip_authority(target).ok_or(MALFORMED_TARGET)?,
     };
-    let origin = origin.split_once('#').map_or(origin, |(before, _fragment)| before);
-    let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
-    Ok((if path.is_empty() { "/" } else { path }, query))
+    let bytes = origin.as_bytes();
+    let path_end = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
+    let (path, rest) = origin.split_at(path_end);
+    let query = rest.strip_prefix('?').unwrap_or_default();
+    let query_end = memchr::memchr(b'#', query.as_bytes()).unwrap_or(query.len());
+    Ok((if path.is_empty() { "/" } else { path }, &query[..query_end]))
 }
 
 fn strip_authority(target: &str) -> Option<&str> {

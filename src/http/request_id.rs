@@ -7,9 +7,14 @@ use std::sync::LazyLock;
 /// Longest id taken over from a client.
 const LENGTH_MAX: usize = 64;
 
-/// What tells this process's ids from those of another: 32 random bits, since ids meet in a log of many
-/// machines.
-static PROCESS: LazyLock<u32> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()) as u32);
+/// What this process's ids begin with, by which they are told from those of another: 32 random bits, since ids
+/// meet in a log of many machines.
+static PROCESS: LazyLock<[u8; 9]> = LazyLock::new(|| {
+    let mut start = RequestId { bytes: [0; LENGTH_MAX], length: 0 };
+    start.push_hex(RandomState::new().hash_one(std::process::id()) & u64::from(u32::MAX), 8);
+    start.push(b'-');
+    std::array::from_fn(|at| start.bytes[at])
+});
 
 /// 1 to 64 characters of `[A-Za-z0-9._-]`: the client's own `X-Request-Id`, or else
 /// `process-connection-request` in hexadecimal.
@@ -24,9 +29,8 @@ impl RequestId {
     pub(crate) fn numbered(connection: u64, request: u64) -> RequestId {
         // At most 8 + 16 + 16 digits and two dashes, which fit. Written by hand: formatting took an eighth of
         // the instructions of a small request.
-        let mut id = RequestId { bytes: [0; LENGTH_MAX], length: 0 };
-        id.push_hex(u64::from(*PROCESS), 8);
-        id.push(b'-');
+        let mut id = RequestId { bytes: [0; LENGTH_MAX], length: 9 };
+        id.bytes[..9].copy_from_slice(&*PROCESS);
         id.push_hex(connection, 1);
         id.push(b'-');
         id.push_hex(request, 1);

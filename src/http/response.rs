@@ -5,9 +5,12 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use crate::http::body_writer::BodyWriter;
 use crate::http::fault::Fault;
 use crate::http::header_block::HeaderBlock;
+use crate::sys::budget::{Budget, OverBudget, Purpose, Share};
 
 /// A response. The server adds what belongs to the connection and the exchange: `Content-Length` or the
 /// transfer coding, `Connection`, `Date`, `Vary`, `Content-Encoding`, `X-Request-Id`. A handler sets none of
@@ -61,6 +64,11 @@ impl From<Fault> for Response {
 /// The content type of a sentence.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
+/// Headers of every answer, up to where the request's id follows: a browser shall take none for something else than it
+/// says it is, and give none to a page of another origin.
+pub(crate) const ON_EVERY_ANSWER: &[u8] = b"X-Content-Type-Options: nosniff\r\n\
+    Cross-Origin-Resource-Policy: same-origin\r\nVary: Accept-Encoding\r\nX-Request-Id: ";
+
 /// What writes a streamed body; it runs once the head is on its way, and an error closes the connection so
 /// that the client sees the body cut.
 pub type StreamBody = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
@@ -108,6 +116,21 @@ pub struct SharedBody {
     /// Somebody makes the twin; everybody else sends the plain bytes meanwhile rather than wait or make it
     /// again.
     gzip_claimed: AtomicBool,
+    /// Readers in the middle of it, and what they hold of the account for answers together. Locked for a count.
+    lent: Mutex<(usize, Option<Share>)>,
+}
+
+/// A reader's part in the bytes of a shared body, until dropped.
+pub(crate) struct Loan(Arc<SharedBody>);
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let mut lent = self.0.lent.lock();
+        lent.0 -= 1;
+        if lent.0 == 0 {
+            lent.1 = None;
+        }
+    }
 }
 
 impl SharedBody {
@@ -117,7 +140,21 @@ impl SharedBody {
             plain: plain.into(),
             gzip: OnceLock::new(),
             gzip_claimed: AtomicBool::new(false),
+            lent: Mutex::default(),
         })
+    }
+
+    /// Counts a reader who takes long; however many there are, the bytes are counted once.
+    ///
+    /// # Errors
+    /// [`OverBudget`] when the account has no room for them.
+    pub(crate) fn lend(self: &Arc<SharedBody>, budget: &'static Budget) -> Result<Loan, OverBudget> {
+        let mut lent = self.lent.lock();
+        if lent.1.is_none() {
+            lent.1 = Some(budget.take(Purpose::Answers, self.memory_bytes())?);
+        }
+        lent.0 += 1;
+        Ok(Loan(self.clone()))
     }
 
     /// The bytes.

@@ -3,57 +3,94 @@
 use std::fmt;
 use std::io;
 use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::http::admission::{Admission, Permit};
+use crate::http::admission::{Admission, Gate, Permit};
+use crate::http::compress::Compressor;
 use crate::http::config::ServerConfig;
 use crate::http::connection::Connection;
-use crate::http::exchange::Handler;
+use crate::http::exchange::{BodyBound, Handler};
 use crate::http::fault::Fault;
+use crate::http::moving::{DEPARTURE_WAIT, Departure, Moving};
 use crate::http::request::HEAD_BYTES_CEILING;
 use crate::http::response::{TEXT, reason};
 use crate::http::stats::{ServerStats, count};
 use crate::sys::listen::{self, BindError, ListenAddress, Listener, Peer};
-use crate::sys::offload::Offload;
 use crate::sys::reaper;
 use crate::sys::runtime::{self, SpawnError};
 use crate::sys::stream::Stream;
+use crate::sys::supervision;
+use crate::sys::turnstile;
 
 /// Pause after descriptors or memory ran out: long enough not to spin, short enough that nobody gives up.
 const EXHAUSTION_PAUSE: Duration = Duration::from_millis(50);
 
-/// Bodies that may wait for a compressing thread; one more is sent as it is.
-const GZIP_QUEUE_MAX: usize = 64;
+/// Connections accepted before the workers look at their sockets, if they came so quickly that nobody else had a turn:
+/// a crowd that connects at once waits in the kernel rather than keep a worker.
+const ACCEPTED_AT_ONCE: usize = 128;
+const ACCEPTED_WITHIN: Duration = Duration::from_millis(10);
 
 /// How long connections are given after a drain's time to notice that they are being ended.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long an ending server goes on as before but for asking every client to come back on another connection.
+const LEAVE_MAX: Duration = Duration::from_millis(200);
 
 /// What the connections of a server have in common.
 pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
     pub(crate) stats: Arc<ServerStats>,
-    pub(crate) offload: Offload,
+    pub(crate) compressor: Compressor,
     phase: AtomicU8,
     connection_number: AtomicU64,
     admission: Arc<Admission>,
+    /// Where connections go while they are moved to another process.
+    pub(crate) moving: Moving,
 }
 
-/// Phases of a server; they only increase.
+/// Phases of a server; they only increase, but that it may go back from holding to serving.
 const SERVING: u8 = 0;
+/// Another process may take over: what needs the store waits, everything else goes on.
+const HOLDING: u8 = 1;
+/// Another process has taken over: parked requests answer, and connections go there.
+const MOVING: u8 = 2;
+/// No response keeps its connection.
+const LEAVING: u8 = 3;
 /// Idle connections close, parked requests answer, no response keeps its connection.
-const DRAINING: u8 = 1;
+const DRAINING: u8 = 4;
 /// Every wait on a socket fails.
-const ABORTING: u8 = 2;
+const ABORTING: u8 = 5;
 
 impl Shared {
-    pub(crate) fn is_draining(&self) -> bool {
-        self.phase.load(Ordering::Acquire) >= DRAINING
+    fn phase(&self) -> u8 {
+        self.phase.load(Ordering::Acquire)
+    }
+
+    /// Whether requests that wait for something are to be answered now, and connections between two are to end here.
+    pub(crate) fn is_releasing(&self) -> bool {
+        matches!(self.phase(), MOVING | DRAINING..)
+    }
+
+    /// Whether responses end their connection.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.phase() >= LEAVING
+    }
+
+    /// Whether what needs the store cannot be answered now.
+    pub(crate) fn is_holding(&self) -> bool {
+        matches!(self.phase(), HOLDING | MOVING)
+    }
+
+    /// Whether connections go to another process.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.phase() == MOVING
     }
 
     pub(crate) fn is_aborting(&self) -> bool {
-        self.phase.load(Ordering::Acquire) >= ABORTING
+        self.phase() >= ABORTING
     }
 
     /// Enters a phase, and makes every connection look.
@@ -79,19 +116,26 @@ impl Server {
     /// [`ServeError::Bind`] for the first address that cannot be bound, [`ServeError::Thread`] when the
     /// operating system gives no thread for compression.
     pub fn bind(addresses: &[ListenAddress], config: ServerConfig) -> Result<Server, ServeError> {
+        let bound: Result<Vec<_>, BindError> = addresses.iter().map(Listener::bind).collect();
+        Server::on(bound.map_err(ServeError::Bind)?, config)
+    }
+
+    /// A server on listeners that are bound already.
+    ///
+    /// # Errors
+    /// [`ServeError::Thread`] when the operating system gives no thread for compression.
+    pub fn on(listeners: Vec<Listener>, config: ServerConfig) -> Result<Server, ServeError> {
         let config = ServerConfig { head_bytes_max: config.head_bytes_max.min(HEAD_BYTES_CEILING), ..config };
-        let bound: Result<Vec<_>, BindError> =
-            addresses.iter().map(|address| Listener::bind(address).map(Arc::new)).collect();
-        let listeners = bound.map_err(ServeError::Bind)?;
-        let offload =
-            Offload::new("gzip", config.gzip_threads, GZIP_QUEUE_MAX).map_err(ServeError::Thread)?;
+        let listeners = listeners.into_iter().map(Arc::new).collect();
+        let compressor = Compressor::new(&config).map_err(ServeError::Thread)?;
         let shared = Shared {
             config,
             stats: Arc::default(),
-            offload,
+            compressor,
             phase: AtomicU8::new(SERVING),
             connection_number: AtomicU64::new(0),
             admission: Arc::new(Admission::new()),
+            moving: Moving::default(),
         };
         Ok(Server { listeners, shared: Arc::new(shared) })
     }
@@ -106,63 +150,158 @@ impl Server {
         self.shared.stats.clone()
     }
 
-    /// Starts answering with `handler`, and returns.
+    /// Starts answering with `handler`; returns the way in for connections that another process had.
     ///
     /// # Errors
     /// [`ServeError::Spawn`] when a coroutine for accepting is refused.
-    pub fn serve(&self, handler: impl Handler) -> Result<(), ServeError> {
-        let handler: Arc<dyn Handler> = Arc::new(handler);
-        for listener in &self.listeners {
-            let acceptor = Acceptor {
-                listener: listener.clone(),
-                shared: self.shared.clone(),
-                handler: handler.clone(),
-            };
-            runtime::spawn("accept", move || acceptor.run()).map_err(ServeError::Spawn)?;
-        }
-        Ok(())
+    pub fn serve(&self, handler: impl Handler) -> Result<Entrance, ServeError> {
+        self.serve_shared(Arc::new(handler))
     }
 
-    /// Ends the server: accepts no more, lets requests under way finish for `drain`, then cuts the rest off.
+    /// As [`Server::serve`], with a handler that others hold too.
+    ///
+    /// # Errors
+    /// As [`Server::serve`].
+    pub fn serve_shared(&self, handler: Arc<dyn Handler>) -> Result<Entrance, ServeError> {
+        let entrance = Entrance { shared: self.shared.clone(), handler };
+        for listener in &self.listeners {
+            let acceptor = Acceptor { listener: listener.clone(), entrance: entrance.clone() };
+            supervision::coroutine("accept", move || acceptor.run()).map_err(ServeError::Spawn)?;
+        }
+        Ok(entrance)
+    }
+
+    /// Ends the server: for a moment it goes on and asks every client to come back on another connection, then it
+    /// accepts no more, lets requests under way finish for `drain`, and cuts the rest off.
     /// Blocks this thread, so call it from none of the runtime's. Returns how many connections had to be cut
     /// off.
     pub fn shutdown(&self, drain: Duration) -> usize {
-        self.listeners.iter().for_each(|listener| listener.stop());
+        self.shared.enter(LEAVING);
+        self.shared.admission.wait_until_none_open(LEAVE_MAX.min(drain));
+        self.listeners.iter().for_each(|listener| listener.last_call());
         self.shared.enter(DRAINING);
         let left = self.shared.admission.wait_until_none_open(drain);
         if left > 0 {
-            self.shared.enter(ABORTING);
-            self.shared.admission.wait_until_none_open(ABORT_GRACE);
+            self.abort();
         }
         left
     }
+
+    fn abort(&self) {
+        self.shared.enter(ABORTING);
+        self.shared.admission.wait_until_none_open(ABORT_GRACE);
+    }
+
+    /// The sockets that it listens on, to be handed to another process. It goes on accepting from them.
+    pub fn share_listeners(&self) -> Vec<BorrowedFd<'_>> {
+        self.listeners.iter().map(|listener| listener.share()).collect()
+    }
+
+    /// Has every request that needs the store wait, and waits itself until those under way are done, for `patience` at
+    /// most; tells whether they are. Ended by [`Server::resume`] or [`Server::move_out`].
+    pub fn hold(&self, patience: Duration) -> bool {
+        self.shared.enter(HOLDING);
+        self.shared.moving.wait_until_none_writes(patience)
+    }
+
+    /// Goes on as before [`Server::hold`]: nobody takes over.
+    pub fn resume(&self) {
+        self.listeners.iter().for_each(|listener| listener.take_back());
+        // Nothing but this and the holder's own thread changes the phase of a server that is not ending.
+        let _ = self.shared.phase.compare_exchange(HOLDING, SERVING, Ordering::AcqRel, Ordering::Acquire);
+        reaper::nudge_all();
+    }
+
+    /// Gives everything away: accepts no more, has parked requests answered, and hands each connection to `take` once
+    /// it is between two requests. What is not there after `patience` is cut off; returns how many those were. Blocks
+    /// this thread.
+    pub fn move_out(&self, patience: Duration, mut take: impl FnMut(Departure)) -> usize {
+        let departures = self.shared.moving.begin();
+        self.listeners.iter().for_each(|listener| listener.stop());
+        self.shared.enter(MOVING);
+        let deadline = Instant::now() + patience;
+        while self.shared.admission.open() > 0 && Instant::now() < deadline {
+            if let Ok(departure) = departures.recv_timeout(DEPARTURE_WAIT) {
+                take(departure);
+            }
+        }
+        let left = self.shared.admission.open();
+        if left > 0 {
+            self.abort();
+        }
+        departures.try_iter().for_each(take);
+        left
+    }
+}
+
+/// The way in: who comes is counted, and served or turned away.
+#[derive(Clone)]
+pub struct Entrance {
+    shared: Arc<Shared>,
+    handler: Arc<dyn Handler>,
 }
 
 /// One listener's coroutine.
 struct Acceptor {
     listener: Arc<Listener>,
-    shared: Arc<Shared>,
-    handler: Arc<dyn Handler>,
+    entrance: Entrance,
 }
 
 impl Acceptor {
-    fn run(self) {
+    /// Accepts until the listener is stopped.
+    fn run(self) -> bool {
+        let gate = self.entrance.shared.config.gate_of(self.listener.address());
+        let (mut accepted, mut counted_from) = (0, Instant::now());
         loop {
             match self.listener.accept() {
-                Ok(Some((stream, peer))) => self.admit(stream, peer),
-                Ok(None) => return,
+                Ok(Some((stream, peer))) => {
+                    self.entrance.admit(stream, peer, gate, &[]);
+                    accepted += 1;
+                    if accepted == ACCEPTED_AT_ONCE {
+                        if counted_from.elapsed() < ACCEPTED_WITHIN {
+                            turnstile::wait_at_the_head();
+                        }
+                        (accepted, counted_from) = (0, Instant::now());
+                    }
+                }
+                Ok(None) => return true,
                 Err(error) => self.survive(&error),
             }
         }
     }
 
-    fn admit(&self, stream: Stream, peer: Peer) {
+    /// Goes on after a failed accept. Most are the failures of one connection; want of descriptors lasts a
+    /// while.
+    fn survive(&self, error: &io::Error) {
+        count(&self.entrance.shared.stats.accept_errors);
+        if listen::is_exhaustion(error) {
+            runtime::sleep(EXHAUSTION_PAUSE);
+        }
+    }
+}
+
+impl Entrance {
+    /// Goes on with a connection of another process.
+    ///
+    /// # Errors
+    /// The operating system's: the connection is broken.
+    pub fn take_over(&self, departure: Departure) -> io::Result<()> {
+        let (stream, peer) = listen::accepted(departure.socket)?;
+        let gate = match (peer, stream.local_address()) {
+            (Peer::Unix, _) => Gate::Operators,
+            (Peer::Tcp(_), local) => self.shared.config.gate_at(local),
+        };
+        self.admit(stream, peer, gate, &departure.unanswered);
+        Ok(())
+    }
+
+    fn admit(&self, stream: Stream, peer: Peer, gate: Gate, unanswered: &[u8]) {
         count(&self.shared.stats.connections_accepted);
-        let admitted = self.shared.admission.admit(peer, &self.shared.config);
+        let admitted = self.shared.admission.admit(peer, gate, &self.shared.config);
         let served = match admitted {
-            Ok(permit) => self.start(stream, peer, permit),
+            Ok(permit) => self.start(stream, (peer, gate), permit, unanswered),
             Err(fault) => {
-                turn_away(stream, fault);
+                self.turn_away(stream, peer, fault);
                 count(&self.shared.stats.connections_refused);
                 Ok(())
             }
@@ -173,39 +312,43 @@ impl Acceptor {
         }
     }
 
-    fn start(&self, stream: Stream, peer: Peer, permit: Permit) -> Result<(), SpawnError> {
+    fn start(
+        &self,
+        stream: Stream,
+        (peer, gate): (Peer, Gate),
+        permit: Permit,
+        unanswered: &[u8],
+    ) -> Result<(), SpawnError> {
         let number = self.shared.connection_number.fetch_add(1, Ordering::Relaxed);
         let (shared, handler) = (self.shared.clone(), self.handler.clone());
+        let only_vital = permit.only_vital();
         let open = Open::enter(shared.stats.clone(), permit);
         // On the heap: on its way to where it runs, the stack would hold it more than once.
-        let connection = Box::new(Connection::new(stream, peer, number, shared, handler));
+        let mut connection = Box::new(Connection::new(stream, peer, number, shared, handler, only_vital));
+        connection.transport.is_operators = gate == Gate::Operators;
+        connection.transport.begin_with(unanswered);
         runtime::spawn("connection", move || {
             let _open = open;
             connection.run();
         })
     }
 
-    /// Goes on after a failed accept. Most are the failures of one connection; want of descriptors lasts a
-    /// while.
-    fn survive(&self, error: &io::Error) {
-        count(&self.shared.stats.accept_errors);
-        if listen::is_exhaustion(error) {
-            runtime::sleep(EXHAUSTION_PAUSE);
-        }
+    /// Tells a client at the door why it is not let in. A fresh socket has room for this much, so nothing waits.
+    fn turn_away(&self, mut stream: Stream, peer: Peer, fault: Fault) {
+        let config = &self.shared.config;
+        let no_body = BodyBound { bytes_max: config.body_bytes_max, setting: "" };
+        let sentence = fault.text(config, no_body);
+        self.shared.stats.refusals.note(fault.status, &sentence, peer, " a connection");
+        let (status, length) = (fault.status, sentence.len());
+        let text = format!(
+            "HTTP/1.1 {status} {}\r\nContent-Type: {TEXT}\r\nContent-Length: {length}\r\n\
+             X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+             Connection: close\r\n\r\n{sentence}",
+            reason(status)
+        );
+        // A client that is gone already need not be told.
+        let _ = stream.write_vectored(&[IoSlice::new(text.as_bytes())]);
     }
-}
-
-/// Tells a client at the door why it is not let in. A fresh socket has room for this much, so nothing waits.
-fn turn_away(mut stream: Stream, fault: Fault) {
-    let Fault { status, sentence } = fault;
-    let length = sentence.len();
-    let text = format!(
-        "HTTP/1.1 {status} {}\r\nContent-Type: {TEXT}\r\nContent-Length: {length}\r\n\
-         Connection: close\r\n\r\n{sentence}",
-        reason(status)
-    );
-    // A client that is gone already need not be told.
-    let _ = stream.write_vectored(&[IoSlice::new(text.as_bytes())]);
 }
 
 /// Counts a connection as open while it lives, however it ends.

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::http::refusals::Refusals;
+
 /// What the server has done since it started. Read with [`ServerStats::snapshot`].
 #[derive(Debug, Default)]
 pub struct ServerStats {
@@ -11,6 +13,7 @@ pub struct ServerStats {
     pub(crate) accept_errors: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) requests_refused: AtomicU64,
+    pub(crate) refusals: Refusals,
     pub(crate) panics: AtomicU64,
     pub(crate) timeouts: AtomicU64,
     pub(crate) clients_gone: AtomicU64,
@@ -46,6 +49,11 @@ pub struct StatsSnapshot {
 }
 
 impl ServerStats {
+    /// Requests and connections refused before the handler with this status; 0 for one that no refusal has.
+    pub fn refused(&self, status: u16) -> u64 {
+        self.refusals.of_status(status)
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> StatsSnapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

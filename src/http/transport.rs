@@ -4,6 +4,7 @@
 //! It knows when to wait, and gives its buffers back before it does. What the bytes mean is left to
 //! `connection.rs`.
 
+use std::cell::OnceCell;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,22 +12,26 @@ use std::time::Instant;
 
 use crate::http::exchange::Wake;
 use crate::http::input::Input;
+use crate::http::moving::Departure;
+use crate::http::pace::{Haste, Pace};
+use crate::http::response::{Loan, SharedBody};
 use crate::http::server::Shared;
 use crate::http::spare;
 use crate::http::stats::count;
+use crate::stdx::text::Text;
+use crate::sys::budget::{Purpose, Share};
 use crate::sys::clock::Deadline;
+use crate::sys::listen::Peer;
 use crate::sys::park::Waker;
-use crate::sys::runtime;
 use crate::sys::stream::Stream;
+use crate::sys::turnstile::Turn;
 
 /// Unsent bytes at which responses are sent even though more requests wait in the input. A client that sends
 /// requests and does not read makes us hold this much and one response, then we stop reading.
 const FLUSH_BYTES: usize = 64 * 1024;
 
-/// Requests served to one client without a wait before others get a turn. Smaller, and pipelining would not
-/// pay; without it, one client that always has bytes under way would keep a worker, and every socket of it,
-/// to itself.
-const TURNS_MAX: u32 = 1024;
+/// Requests of a client that does not pipeline after which the time is looked at.
+const TURNS_BETWEEN_LOOKS: u32 = 16;
 
 /// Why a connection ends without a word, other than by a finished response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub(crate) enum Stop {
     Timeout,
     /// The server drains, and this connection is between requests.
     Draining,
+    /// The account of bytes has no room for what this client has sent.
+    OverBudget,
 }
 
 /// What a wait for more input is part of.
@@ -46,6 +53,8 @@ pub(crate) enum Awaiting {
     NextRequest,
     /// The rest of a request.
     Rest,
+    /// More of a body that its handler reads: another process that takes over does not wait for it.
+    Body,
 }
 
 /// A socket with its two buffers.
@@ -57,28 +66,141 @@ pub(crate) struct Transport {
     shared: Arc<Shared>,
     /// Requests begun since the last wait.
     turns: u32,
+    turn: Turn,
+    /// Whether the present request may still change something.
+    is_writing: bool,
+    /// What is held of a request that is not here as a whole.
+    unread: Share,
+    /// What is held of the account for the present answer.
+    held: Option<Held>,
+    /// How slowly the present answer is read.
+    pace: Pace,
+    /// Bytes a second that must be read of the present answer, or sent of its request.
+    rate_bytes_min: usize,
+    /// The peer as text, once somebody has asked for it.
+    peer_text: OnceCell<Text>,
+    /// Whether it came in by the gate of the operators.
+    pub(crate) is_operators: bool,
+}
+
+/// Bytes to be sent, and whose they are.
+#[derive(Clone, Copy)]
+pub(crate) enum Unsent<'a> {
+    /// This response's alone.
+    Own(&'a [u8]),
+    /// Of a body that others send too.
+    Shared(&'a [u8], &'a Arc<SharedBody>),
+}
+
+impl<'a> Unsent<'a> {
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Unsent::Own(bytes) | Unsent::Shared(bytes, _) => bytes,
+        }
+    }
+}
+
+/// What an answer holds of the account while its client is waited for.
+struct Held {
+    _own: Share,
+    _loan: Option<Loan>,
 }
 
 impl Transport {
     pub(crate) fn new(stream: Stream, shared: Arc<Shared>) -> Transport {
-        Transport { stream, input: Input::default(), output: Vec::new(), shared, turns: 0 }
+        let unread = shared.config.budget.empty(Purpose::Requests);
+        let rate_bytes_min = shared.config.rate_bytes_min;
+        Transport {
+            stream,
+            input: Input::default(),
+            output: Vec::new(),
+            shared,
+            turns: 0,
+            turn: Turn::default(),
+            is_writing: false,
+            unread,
+            held: None,
+            pace: Pace::default(),
+            rate_bytes_min,
+            peer_text: OnceCell::new(),
+            is_operators: false,
+        }
+    }
+
+    /// The peer as text: formatted once for all requests of the connection.
+    pub(crate) fn peer_text(&self, peer: Peer) -> Text {
+        self.peer_text.get_or_init(|| peer.to_string().into()).clone()
     }
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// Counts a request, and lets others run when this connection has had many without a wait between them.
+    /// Counts a request, and lets others run when sockets have waited for those that have much to do.
     pub(crate) fn take_turns(&mut self) {
         self.turns += 1;
-        if self.turns >= TURNS_MAX {
-            self.turns = 0;
-            runtime::pause();
+        if self.input.is_empty() && !self.turns.is_multiple_of(TURNS_BETWEEN_LOOKS) {
+            return;
         }
+        self.turn.pass();
+    }
+
+    fn end_turn(&mut self) {
+        self.turns = 0;
+        self.turn.end();
+    }
+
+    /// Forgets how slow the client was with what came before.
+    pub(crate) fn begin_answer(&mut self) {
+        self.held = None;
+        self.pace = Pace::default();
+        self.rate_bytes_min = self.shared.config.rate_bytes_min;
+    }
+
+    /// Gives back what was held for an answer that is on its way.
+    pub(crate) fn end_answer(&mut self) {
+        self.held = None;
+    }
+
+    /// Demands a higher rate of the client than the server does otherwise, if it demands any.
+    pub(crate) fn raise_rate(&mut self, rate_bytes_min: usize) {
+        if self.rate_bytes_min > 0 {
+            self.rate_bytes_min = self.rate_bytes_min.max(rate_bytes_min);
+        }
+    }
+
+    /// Demands more of who reads the present answer: it holds a place that others wait for.
+    pub(crate) fn hurry(&mut self, haste: Haste) {
+        self.raise_rate(haste.rate_bytes_min);
+        self.pace.hurry(haste);
+    }
+
+    /// Counts what is held of a request that is not here yet: the input, and so many bytes of a body.
+    fn hold_unread(&mut self, body_bytes: usize) -> Result<(), Stop> {
+        let bytes = self.input.memory_bytes() + body_bytes;
+        if bytes == self.unread.bytes() {
+            return Ok(());
+        }
+        self.unread.resize(bytes).map_err(|_| Stop::OverBudget)
+    }
+
+    /// Counts no more what was held of a request that is given up.
+    pub(crate) fn forget_unread(&mut self) {
+        self.unread = self.shared.config.budget.empty(Purpose::Requests);
     }
 
     /// Waits for input and adds it to `input`. Whatever is unsent is sent first.
     pub(crate) fn fill(&mut self, awaiting: Awaiting, deadline: Deadline) -> Result<(), Stop> {
+        self.fill_holding(awaiting, deadline, 0)
+    }
+
+    /// As [`Transport::fill`], while so many bytes of a body are held that was begun.
+    pub(crate) fn fill_holding(
+        &mut self,
+        awaiting: Awaiting,
+        deadline: Deadline,
+        body_bytes: usize,
+    ) -> Result<(), Stop> {
         self.flush()?;
         let mut has_looked_again = false;
         loop {
@@ -96,7 +218,7 @@ impl Transport {
             if self.shared.is_aborting() {
                 return Err(Stop::Gone);
             }
-            if awaiting == Awaiting::NextRequest && self.shared.is_draining() {
+            if awaiting == Awaiting::NextRequest && self.shared.is_releasing() {
                 if has_looked_again {
                     return Err(Stop::Draining);
                 }
@@ -105,14 +227,29 @@ impl Transport {
                 self.stream.look_again();
                 continue;
             }
+            if awaiting == Awaiting::Body && self.shared.is_moving() {
+                return Err(Stop::Draining);
+            }
             if deadline.is_past() {
                 count(&self.shared.stats.timeouts);
                 return Err(Stop::Timeout);
             }
             self.input.release_if_empty();
-            self.turns = 0;
+            self.hold_unread(body_bytes)?;
+            self.end_turn();
             self.stream.wait(deadline);
         }
+    }
+
+    /// Waits for more of a body that its handler reads, no longer than its client's pace allows.
+    pub(crate) fn fill_in_pace(&mut self, pace: &mut Pace) -> Result<(), Stop> {
+        let (timeout, rate) = (self.shared.config.body_timeout, self.rate_bytes_min);
+        let (mut outcome, before) = (Ok(()), self.input.filled().len());
+        pace.wait(timeout, rate, Deadline::after(timeout), |deadline| {
+            outcome = self.fill(Awaiting::Body, deadline);
+        });
+        pace.progress(self.input.filled().len() - before);
+        outcome
     }
 
     /// The buffer of unsent bytes, to be appended to.
@@ -130,24 +267,26 @@ impl Transport {
 
     /// Sends what is unsent.
     pub(crate) fn flush(&mut self) -> Result<(), Stop> {
-        if self.output.is_empty() { Ok(()) } else { self.flush_with(&[]) }
+        if self.output.is_empty() { Ok(()) } else { self.flush_with(Unsent::Own(&[])) }
     }
 
     /// Sends what is unsent and then `body`, in one call to the kernel if it takes them.
-    pub(crate) fn flush_with(&mut self, body: &[u8]) -> Result<(), Stop> {
+    pub(crate) fn flush_with(&mut self, body: Unsent<'_>) -> Result<(), Stop> {
         self.flush_around(body, &[])
     }
 
     /// Sends what is unsent, then `body`, then `tail`, in one call to the kernel if it takes them.
-    pub(crate) fn flush_around(&mut self, body: &[u8], tail: &[u8]) -> Result<(), Stop> {
+    pub(crate) fn flush_around(&mut self, body: Unsent<'_>, tail: &[u8]) -> Result<(), Stop> {
         let head = std::mem::take(&mut self.output);
         let sent = self.write_all(&head, body, tail);
         spare::give_output(head);
         sent
     }
 
-    fn write_all(&mut self, head: &[u8], body: &[u8], tail: &[u8]) -> Result<(), Stop> {
+    fn write_all(&mut self, head: &[u8], unsent: Unsent<'_>, tail: &[u8]) -> Result<(), Stop> {
+        let body = unsent.bytes();
         let (total, mut sent, mut deadline) = (head.len() + body.len() + tail.len(), 0, None);
+        let mut holds_itself = false;
         while sent < total {
             let mut done = sent;
             let slices = [head, body, tail].map(|slice| {
@@ -161,12 +300,36 @@ impl Transport {
                 Ok(Some(length)) => {
                     sent += length;
                     deadline = None;
+                    self.pace.progress(length);
                     self.shared.stats.bytes_out.fetch_add(length as u64, Ordering::Relaxed);
                 }
-                Ok(None) => self.wait_for_room(&mut deadline)?,
+                Ok(None) => {
+                    if self.held.is_none() {
+                        self.hold_unsent(head.len() + tail.len(), unsent)?;
+                        holds_itself = true;
+                    }
+                    self.wait_for_room(&mut deadline)?;
+                }
                 Err(_) => return Err(Stop::Gone),
             }
         }
+        if holds_itself {
+            self.held = None;
+        }
+        Ok(())
+    }
+
+    /// Counts what is held for a client that does not read, or may not, until the next answer: a connection for which
+    /// there is no room ends.
+    #[inline(never)]
+    pub(crate) fn hold_unsent(&mut self, around: usize, unsent: Unsent<'_>) -> Result<(), Stop> {
+        let budget = self.shared.config.budget;
+        let (own, loan) = match unsent {
+            Unsent::Own(bytes) => (around + bytes.len(), None),
+            Unsent::Shared(_, body) => (around, Some(body.lend(budget).map_err(|_| Stop::OverBudget)?)),
+        };
+        let own = budget.take(Purpose::Answers, own).map_err(|_| Stop::OverBudget)?;
+        self.held = Some(Held { _own: own, _loan: loan });
         Ok(())
     }
 
@@ -175,12 +338,15 @@ impl Transport {
         if self.shared.is_aborting() {
             return Err(Stop::Gone);
         }
-        let deadline = *deadline.get_or_insert_with(|| Deadline::after(self.shared.config.write_timeout));
-        if deadline.is_past() {
+        let timeout = self.shared.config.write_timeout;
+        let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
+        if deadline.is_past() || self.pace.is_over(timeout, self.rate_bytes_min) {
             count(&self.shared.stats.timeouts);
             return Err(Stop::Timeout);
         }
-        self.stream.wait(deadline);
+        let stream = &mut self.stream;
+        self.pace.wait(timeout, self.rate_bytes_min, deadline, |deadline| stream.wait(deadline));
+        self.end_turn();
         Ok(())
     }
 
@@ -189,6 +355,8 @@ impl Transport {
         if self.flush().is_err() {
             return self.client_gone();
         }
+        // Whoever waits for something has written what there was to write.
+        self.end_write();
         let deadline = Deadline::at(deadline);
         loop {
             if self.stream.has_hung_up() {
@@ -197,14 +365,68 @@ impl Transport {
             if self.stream.take_ring() {
                 return Wake::Signal;
             }
-            if self.shared.is_draining() {
+            if self.shared.is_releasing() {
                 return Wake::Draining;
             }
             if deadline.is_past() {
                 return Wake::Deadline;
             }
             self.input.release_if_empty();
+            self.end_turn();
             self.stream.wait(deadline);
+        }
+    }
+
+    /// Waits for a ring or for the client's leaving, and for nothing else: what is under way for it goes on whatever
+    /// the server is about to do. Whether the client is there.
+    pub(crate) fn attend(&mut self) -> bool {
+        if self.flush().is_err() {
+            return false;
+        }
+        while !self.stream.has_hung_up() && !self.shared.is_aborting() {
+            if self.stream.take_ring() {
+                return true;
+            }
+            self.input.release_if_empty();
+            self.end_turn();
+            self.stream.wait(Deadline::NEVER);
+        }
+        count(&self.shared.stats.clients_gone);
+        false
+    }
+
+    /// Begins a request that may change something; false while nothing may be changed.
+    pub(crate) fn begin_write(&mut self) -> bool {
+        self.shared.moving.begin_write();
+        self.is_writing = true;
+        // Looked at after it is counted, so that whoever holds writes up sees this one or is seen by it.
+        if self.shared.is_holding() {
+            self.end_write();
+        }
+        self.is_writing
+    }
+
+    /// The present request changes nothing any more.
+    pub(crate) fn end_write(&mut self) {
+        if std::mem::take(&mut self.is_writing) {
+            self.shared.moving.end_write();
+        }
+    }
+
+    /// Waits until the server may stand differently, or for nothing.
+    pub(crate) fn wait_for_phase(&mut self) {
+        self.stream.wait(Deadline::NEVER);
+    }
+
+    /// Gives the connection to another process, with `unanswered` and what has come after it.
+    pub(crate) fn depart(&mut self, mut unanswered: Vec<u8>) {
+        if self.flush().is_err() {
+            return;
+        }
+        unanswered.extend_from_slice(self.input.filled());
+        match self.stream.release() {
+            Ok(socket) => self.shared.moving.depart(Departure { socket, unanswered }),
+            Err(error) => log::warn!("a connection could not be handed over: {error}"),
         }
     }
 
@@ -223,12 +445,13 @@ impl Transport {
     /// Closing with unread bytes resets the connection, and a reset can overtake the response the peer is to
     /// read.
     pub(crate) fn linger(&mut self) {
-        /// Bytes dropped at most; who sends more after our end of file deserves the reset.
-        const DROPPED_BYTES_MAX: usize = 256 * 1024;
+        /// Bytes dropped at most: a body of the usual bound, whose client reads no refusal before it has sent it. Who
+        /// sends more after our end of file deserves the reset.
+        const DROPPED_BYTES_MAX: usize = 2 * 1024 * 1024;
         self.stream.finish();
         let deadline = Deadline::after(self.shared.config.linger_timeout);
         let mut dropped = 0;
-        while dropped < DROPPED_BYTES_MAX && !deadline.is_past() && !self.shared.is_draining() {
+        while dropped < DROPPED_BYTES_MAX && !deadline.is_past() && !self.shared.is_releasing() {
             self.input.consume(usize::MAX);
             match self.stream.read(self.input.room()) {
                 Ok(Some(0)) | Err(_) => return,
@@ -241,6 +464,7 @@ impl Transport {
 
 impl Drop for Transport {
     fn drop(&mut self) {
+        self.end_write();
         self.input.consume(usize::MAX);
         self.input.release_if_empty();
         spare::give_output(std::mem::take(&mut self.output));

@@ -189,6 +189,10 @@ pub struct CheckDefinition {
     /// Flap damping; `None` is off.
     #[serde(default, skip_serializing_if = "is_default")]
     pub damping: Option<Damping>,
+    /// What a check of the catalog was registered with beside its way of checking, by Consul's keys and in its values:
+    /// a second way, the id of a container. Told on as it is; nobody here acts on it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub told: BTreeMap<Text, serde_json::Value>,
 }
 
 /// Flap damping after the pattern of BGP (RFC 2439): each fall out of passing adds a penalty that decays by half in

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cause, Check, Meta, Restoration, Service, Status};
+use crate::model::{Cause, Check, Definitions, Meta, Node, Restoration, Service, Status};
 use crate::stdx::text::Text;
 
 /// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API
@@ -32,6 +32,8 @@ pub enum Origin {
 pub enum Command {
     /// Create or update a node, an instance on it and checks, all at once or not at all.
     Register(Box<Registration>),
+    /// Hold what definition files say, and no longer what they said before: all of it or nothing.
+    Define(Box<Definitions>),
     /// Remove a node with everything on it.
     DeregisterNode {
         /// Name of the node.
@@ -205,16 +207,71 @@ pub enum Refusal {
     },
     /// The registry holds as much as it may.
     Full {
-        /// Of what, in the plural.
-        what: &'static str,
+        /// Of what.
+        of: RecordKind,
         /// The bound.
         max: usize,
+    },
+    /// The id is that of a record by which muster shows itself.
+    Reserved {
+        /// Of what, in the singular.
+        what: &'static str,
+        /// The id.
+        id: Text,
+    },
+    /// The records of the registry would take more memory than they may.
+    TooLarge {
+        /// The bound, in bytes.
+        bytes_max: usize,
     },
     /// Another node, alive, holds the UUID or the name.
     NodeConflict {
         /// What to tell the client.
         message: String,
     },
+}
+
+/// Kinds of records of which there may be so many in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// Nodes.
+    Nodes,
+    /// Service instances.
+    Instances,
+    /// Checks.
+    Checks,
+}
+
+impl RecordKind {
+    /// What they are called.
+    pub fn word(self) -> &'static str {
+        match self {
+            RecordKind::Nodes => "nodes",
+            RecordKind::Instances => "service instances",
+            RecordKind::Checks => "checks",
+        }
+    }
+
+    /// The setting that bounds them.
+    pub fn setting(self) -> &'static str {
+        match self {
+            RecordKind::Nodes => "limits.nodes_max",
+            RecordKind::Instances => "limits.services_max",
+            RecordKind::Checks => "limits.checks_max",
+        }
+    }
+}
+
+impl Refusal {
+    /// Somebody claims `name` for the node of this `id` while `held` has it. The sentence is Consul's.
+    pub fn reserved(name: &Text, id: &Text, held: &Node) -> Refusal {
+        let (id, other_id, address) = (id.as_str(), &held.id, &held.address);
+        let message = format!(
+            "failed inserting node: Error while renaming Node ID: {id:?}: Node name {name} is reserved by node \
+             {other_id} with name {name} ({address})"
+        );
+        Refusal::NodeConflict { message }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -241,12 +298,22 @@ impl fmt::Display for Refusal {
                 check_id.as_str()
             ),
             Refusal::TooMany { what, max } => write!(formatter, "too many {what}: at most {max} are kept"),
-            Refusal::Full { what, max } => {
-                write!(
-                    formatter,
-                    "the registry is full: it holds {max} {what}; deregister some or raise the limit"
-                )
-            }
+            Refusal::Full { of, max } => write!(
+                formatter,
+                "the registry is full: it holds {max} {} ({}); deregister some or raise the limit",
+                of.word(),
+                of.setting()
+            ),
+            Refusal::Reserved { what, id } => write!(
+                formatter,
+                "the {what} {:?} is muster's own, by which it shows itself: register yours under another id",
+                id.as_str()
+            ),
+            Refusal::TooLarge { bytes_max } => write!(
+                formatter,
+                "the registry is full: its records take {bytes_max} bytes (limits.catalog_bytes_max); deregister some, \
+                 register smaller ones, or raise the limit"
+            ),
             Refusal::NodeConflict { message } => formatter.write_str(message),
         }
     }

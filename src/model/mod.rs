@@ -3,22 +3,29 @@
 //! Values only. Nothing here does I/O, reads a clock, takes a lock or knows the wire: how a record looks as Consul's
 //! JSON is `wire`'s business, what a command does to the catalog is `catalog`'s. Start at [`command::Command`].
 
+pub mod caller;
 pub mod check;
 pub mod command;
+pub mod definitions;
 pub mod drain;
+pub mod excess;
 pub mod hold;
 pub mod limits;
 pub mod node;
 pub mod restoration;
+pub mod said;
+pub mod secrets;
 pub mod service;
 pub mod transition;
 
+pub use caller::Caller;
 pub use check::{Cause, Check, CheckDefinition, Damping, Observation, Probe, ProbeTls, Status};
-pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, Refusal, Registration};
+pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, RecordKind, Refusal, Registration};
+pub use definitions::{Defined, Definitions};
 pub use drain::Drain;
 pub use node::Node;
 pub use restoration::Restoration;
-pub use service::{Connect, Proxy, Service, ServiceAddress, Weights};
+pub use service::{Connect, Locality, Proxy, Service, ServiceAddress, Weights};
 pub use transition::{Subject, Transition};
 
 use serde::{Deserialize, Serialize};

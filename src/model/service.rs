@@ -27,6 +27,9 @@ pub struct Service {
     /// TCP or UDP port; 0 when the instance has none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub port: u16,
+    /// Path of the Unix socket that it listens on instead; empty for none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub socket_path: Text,
     /// Further addresses by role (`lan_ipv4`, `wan`, a scheme, …).
     #[serde(default, skip_serializing_if = "is_default")]
     pub tagged_addresses: Pairs<ServiceAddress>,
@@ -45,6 +48,9 @@ pub struct Service {
     /// Whether the instance speaks the mesh protocol itself.
     #[serde(default, skip_serializing_if = "is_default")]
     pub connect: Connect,
+    /// Where the machine stands, for those who choose by it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub locality: Option<Box<Locality>>,
     /// The drain that is under way or over. A registration does not touch it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub drain: Option<Box<Drain>>,
@@ -59,6 +65,7 @@ impl Service {
     pub fn same_content(&self, other: &Service) -> bool {
         let Service { kind, id, name, tags, address, port, tagged_addresses, weights, meta, .. } = self;
         let Service { enable_tag_override, proxy, connect, drain, origin, indexes: _, .. } = self;
+        let Service { socket_path, locality, .. } = self;
         // What differs most often first.
         *port == other.port
             && *tags == other.tags
@@ -73,6 +80,8 @@ impl Service {
             && *proxy == other.proxy
             && *connect == other.connect
             && *drain == other.drain
+            && *socket_path == other.socket_path
+            && *locality == other.locality
             && *origin == other.origin
     }
 
@@ -132,6 +141,17 @@ pub struct Proxy {
     /// Everything else of the proxy definition (`Config`, `Upstreams`, `MeshGateway`, `Expose`), as written, by key.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rest: BTreeMap<Text, serde_json::Value>,
+}
+
+/// Where a machine stands. Kept and answered, not acted upon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locality {
+    /// The region, in the words of whoever runs the machine.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub region: Text,
+    /// The zone of the region.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub zone: Text,
 }
 
 /// Mesh properties of an instance.

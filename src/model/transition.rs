@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Cause, Status};
+use crate::model::{Caller, Cause, Status};
 use crate::stdx::text::Text;
 
 /// Bytes of a check's output kept with a transition. Enough for the line that says what is wrong; all of the
@@ -41,10 +41,14 @@ pub struct Transition {
     pub from: Option<Status>,
     /// Since when that status had stood, in milliseconds of Unix time; 0 when it was none or is not known.
     pub from_since_ms: u64,
+    /// Whether the status before is the one that the check was registered with: nobody was told of it.
+    pub is_first: bool,
     /// The status after; `None` when the check, or the instance, is gone with this.
     pub to: Option<Status>,
     /// What brought it about.
     pub cause: Cause,
+    /// Who asked for it; unknown in what was written before callers were.
+    pub caller: Caller,
     /// What the check said, cut to [`TRANSITION_OUTPUT_BYTES_MAX`] bytes; of maintenance and drain, the reason given.
     pub output: Text,
 }
@@ -65,6 +69,7 @@ impl Transition {
             (&mut self.service_name, &earlier.service_name),
             (&mut self.check_name, &earlier.check_name),
             (&mut self.output, &earlier.output),
+            (&mut self.caller.by, &earlier.caller.by),
         ];
         for (text, same) in pairs {
             if text == same {

@@ -28,6 +28,7 @@ use crate::registry::Registry;
 use crate::sys::clock::{self, Clock};
 use crate::sys::oneshot;
 use crate::sys::runtime;
+use crate::sys::supervision::{self, WAIT_MAX};
 use crate::telemetry::metrics::Metrics;
 
 /// Messages taken before a write.
@@ -62,8 +63,9 @@ pub enum Message {
     },
     /// A question, or an order.
     Ask(Box<dyn FnOnce(&mut Engine) + Send>),
-    /// The process is asked to end; answered when everything is written.
-    End(oneshot::Sender<()>),
+    /// The process ends, or another one may take over; answered when everything is written and the disk is closed. In
+    /// the second case the thread goes on once the channel says so.
+    End(oneshot::Sender<()>, Option<Receiver<()>>),
 }
 
 /// The thread's own.
@@ -82,6 +84,8 @@ pub struct Engine {
     /// When a position that has moved must be written.
     position_due_ms: Option<u64>,
     ending: Option<(oneshot::Sender<()>, u64)>,
+    /// What says to go on after a rest, once the thread may end.
+    goes_on: Option<Receiver<()>>,
     /// Seed of the spread of repetitions.
     chance: u64,
 }
@@ -112,6 +116,7 @@ impl Engine {
             sender,
             position_due_ms: None,
             ending: None,
+            goes_on: None,
             chance: Clock.unix_ms() | 1,
         }
     }
@@ -120,15 +125,16 @@ impl Engine {
     /// that is new hears of what comes after `newest`.
     pub fn run(mut self, webhooks: Vec<Webhook>, newest: u64) {
         if self.keeping.is_there() || !webhooks.is_empty() {
-            self.take_up(webhooks, newest);
+            supervision::patiently(|| self.take_up(webhooks, newest));
         }
         loop {
+            supervision::beat();
             self.step();
-            if self.has_ended() {
+            if self.has_ended() && !self.comes_back() {
                 return;
             }
-            let wait = self.wait();
-            match self.messages.recv_timeout(wait) {
+            let wait = self.wait().min(WAIT_MAX);
+            match supervision::waiting(|| self.messages.recv_timeout(wait)) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -267,15 +273,18 @@ impl Engine {
                     self.parked.settle(&name, now, number, outcome, chance);
                 }
             }
-            Message::Ask(question) => question(self),
-            Message::End(reply) => self.ending = Some((reply, now().monotonic_ms + END_WAIT_MS)),
+            // It may be a new configuration, which takes up the whole history.
+            Message::Ask(question) => supervision::patiently(|| question(self)),
+            Message::End(reply, goes_on) => {
+                (self.ending, self.goes_on) = (Some((reply, now().monotonic_ms + END_WAIT_MS)), goes_on);
+            }
         }
     }
 
     /// Everything that is due: what was missed, the disk, deliveries.
     fn step(&mut self) {
         if self.shared.has_missed.swap(false, Ordering::AcqRel) {
-            self.catch_up();
+            supervision::patiently(|| self.catch_up());
         }
         let now = now();
         self.write(now);
@@ -387,10 +396,21 @@ impl Engine {
         due_ms.map_or(Duration::from_secs(60), |due_ms| Duration::from_millis(due_ms.saturating_sub(now_ms)))
     }
 
+    /// Waits for the end of a rest; false when there is none. What was kept is known here still.
+    fn comes_back(&mut self) -> bool {
+        let goes_on = self.goes_on.take();
+        let goes_on = goes_on.is_some_and(|it| supervision::patiently(|| it.recv()).is_ok());
+        if goes_on && self.keeping.is_there() {
+            self.keeping.open();
+        }
+        goes_on
+    }
+
     fn has_ended(&mut self) -> bool {
         let in_flight: usize = self.hooks.values().map(Hook::in_flight).sum();
         match &self.ending {
             Some((_, at_ms)) if in_flight == 0 || clock::monotonic_ms() >= *at_ms => {
+                self.keeping.close();
                 if let Some((reply, _)) = self.ending.take() {
                     reply.send(());
                 }

@@ -37,6 +37,12 @@ pub struct Event {
     pub after: Option<After>,
     /// What brought it about: `probe`, `ttl`, `report`, …
     pub cause: String,
+    /// Who asked for it: a client's address, or the part of muster that found out; empty where that is not known.
+    #[serde(default)]
+    pub by: Text,
+    /// The id of the client's request; empty for muster itself.
+    #[serde(default)]
+    pub request_id: Text,
     /// The worst status of all checks that bear on the instance, its node's included, before and after; for an event of
     /// a node, of the node's checks. `None` after: it is gone.
     pub instance: Overall,
@@ -155,6 +161,8 @@ impl Event {
             before,
             after,
             cause: transition.cause.as_str().to_owned(),
+            by: transition.caller.by.clone(),
+            request_id: transition.caller.request_id.clone(),
             instance: happened.overall,
             services,
         }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::notify::engine::Message;
 use crate::notify::happened::{Happened, join};
-use crate::registry::write::{Follower, News};
+use crate::registry::publish::{Follower, News};
 
 /// Transitions that may be on their way. Each holds its instance alive, some 500 bytes; past this the thread is not
 /// keeping up with the disk or with a burst, and reads the rest from the history.

@@ -31,6 +31,8 @@ pub struct Hook {
     pub last_delivery_ms: Option<u64>,
     figures: Arc<Figures>,
     was_failing: bool,
+    /// Whether what was sent last was refused for good.
+    was_refused: bool,
     /// Dead letters when they were last told of, and when that was.
     deaths_told: (u64, u64),
 }
@@ -84,6 +86,7 @@ impl Hook {
             last_delivery_ms: None,
             figures: Arc::default(),
             was_failing: false,
+            was_refused: false,
             deaths_told: (0, 0),
         })
     }
@@ -129,6 +132,11 @@ impl Hook {
         }
     }
 
+    /// Whether its receiver refuses what it is sent. Refused events do not wait, but nobody is told of them either.
+    pub fn is_refused(&self) -> bool {
+        self.was_refused
+    }
+
     /// Attempts that run.
     pub fn in_flight(&self) -> usize {
         match &self.work {
@@ -147,6 +155,7 @@ impl Hook {
 
     /// Takes what became of an attempt; `number` is the event's.
     pub fn settle(&mut self, now: Now, number: u64, outcome: Outcome, chance: u64) {
+        self.was_refused = matches!(outcome, Outcome::Refused { .. });
         match &outcome {
             Outcome::Delivered => self.last_delivery_ms = Some(now.unix_ms),
             Outcome::Failed { reason, .. } | Outcome::Refused { reason } => {

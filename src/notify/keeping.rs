@@ -12,6 +12,7 @@ use crate::persist::change::{Batch, Change};
 use crate::persist::embedded::{EmbeddedStore, Limits};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
+use crate::sys::supervision;
 
 /// Where the queues are kept.
 #[derive(Clone, Debug)]
@@ -71,6 +72,11 @@ impl Keeping {
         }
     }
 
+    /// Closes the store, so that another process can have it. [`Keeping::open`] takes it up again.
+    pub fn close(&mut self) {
+        self.store = None;
+    }
+
     /// Adds rows to what is to be written.
     pub fn add(&mut self, rows: impl IntoIterator<Item = Change>) {
         if self.store.is_some() {
@@ -100,7 +106,7 @@ impl Keeping {
             return;
         }
         let batch = Batch { index: self.next, changes: std::mem::take(&mut self.unwritten) };
-        match store.commit(&batch) {
+        match supervision::patiently(|| store.commit(&batch)) {
             Ok(()) => {
                 self.next += 1;
                 self.retry_at_ms = None;

@@ -23,7 +23,7 @@ pub mod standing;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 
 use crate::config::webhooks::Webhook;
 use crate::notify::engine::{Engine, Message};
@@ -34,7 +34,7 @@ use crate::notify::queue::{Counts, Dead, Queue};
 use crate::probe::send::Sender as HttpSender;
 use crate::registry::Registry;
 use crate::sys::oneshot;
-use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit};
 use crate::telemetry::metrics::Metrics;
 
 /// Talks to the thread that tells others.
@@ -104,7 +104,7 @@ impl Notifier {
         let newest = registry.history().newest_index();
         let engine = Engine::new(inbox, registry, metrics, http, Keeping::new(place));
         let is_told = !webhooks.is_empty();
-        runtime::thread("webhooks", move || engine.run(webhooks, newest))?;
+        supervision::thread("webhooks", Habit::BEATS, move || engine.run(webhooks, newest))?;
         let notifier = Notifier { messages };
         if is_told {
             // It hears this only when it has taken up everything. If it has ended, so does the process.
@@ -187,10 +187,23 @@ impl Notifier {
     /// Ends the thread once everything is written; deliveries under way have a few seconds.
     pub fn end(&self) {
         let (sender, receiver) = oneshot::oneshot();
-        if self.messages.send(Message::End(sender)).is_ok() {
+        if self.messages.send(Message::End(sender, None)).is_ok() {
             // Lost with the thread, which is what is wanted.
             let _ = receiver.recv();
         }
+    }
+
+    /// Has everything written and the disk closed, with a few seconds for deliveries under way. Send to what is
+    /// returned to go on; dropped, the thread ends.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn rest(&self) -> Result<Sender<()>, Ended> {
+        let (sender, receiver) = oneshot::oneshot();
+        let (goes_on, resumed) = channel();
+        self.messages.send(Message::End(sender, Some(resumed))).map_err(|_| Ended)?;
+        receiver.recv().map_err(|_| Ended)?;
+        Ok(goes_on)
     }
 
     fn ask<T: Send + 'static>(
@@ -221,7 +234,7 @@ fn state(hook: &Hook) -> State {
     State {
         place: webhook.place(),
         format: webhook.format.as_str(),
-        health: if hook.is_failing() { Health::Failing } else { Health::Healthy },
+        health: if hook.is_failing() || hook.is_refused() { Health::Failing } else { Health::Healthy },
         last_error: hook.last_error.clone(),
         last_delivery_ms: hook.last_delivery_ms,
         ..base
@@ -255,3 +268,6 @@ impl fmt::Display for Ended {
 }
 
 impl std::error::Error for Ended {}
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::limits::INDEX_MAX;
 use crate::notify::event::Event;
 use crate::notify::queue::{Dead, Edit, Waiting};
 use crate::persist::change::{Change, Table};
@@ -91,7 +92,10 @@ pub fn load(store: &mut dyn Store) -> Result<(Rows, u64), StoreError> {
         }
         let (left, right) =
             key.split_once(SEPARATOR).ok_or_else(|| format!("row {key:?}: no tab in its key"))?;
-        let number = || right.parse().map_err(|_| format!("row {key:?}: no number in its key"));
+        let number = || {
+            let number = right.parse().ok().filter(|number| *number < INDEX_MAX);
+            number.ok_or_else(|| format!("row {key:?}: no number below {INDEX_MAX} in its key"))
+        };
         match table {
             Table::Meta if left == WEBHOOK => {
                 let known = serde_json::from_slice(value).map_err(fault)?;
@@ -113,7 +117,8 @@ pub fn load(store: &mut dyn Store) -> Result<(Rows, u64), StoreError> {
         }
         Ok(())
     })?;
-    Ok((rows, loaded.index))
+    // It only counts batches, so nothing is lost by a lower one.
+    Ok((rows, loaded.index.min(INDEX_MAX)))
 }
 
 /// The row that says how far the registry was followed.

@@ -4,22 +4,29 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::identity::{self, Identity};
+use super::private;
 
 /// Held locked for as long as a process uses the directory; holds that process's id as text.
-pub(super) const LOCK: &str = "LOCK";
+const LOCK: &str = "LOCK";
 
 /// The store's own entries. One of these without an identity file is a damaged directory.
 const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];
 
 /// Entries that mean nothing by themselves: left by a first start that got no further, made by `mkfs`, or the snapshots
 /// of a registry that was lost.
-const NEUTRAL: [&str; 5] =
-    [LOCK, identity::FILE_NAME_UNFINISHED, super::embedded::TRIAL, "lost+found", "snapshots"];
+const NEUTRAL: [&str; 6] = [
+    "takeover.sock",
+    LOCK,
+    identity::FILE_NAME_UNFINISHED,
+    super::embedded::TRIAL,
+    "lost+found",
+    "snapshots",
+];
 
 /// Only the owner may look in: the rows hold what services say about themselves.
 const MODE: u32 = 0o700;
@@ -87,19 +94,35 @@ fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(path).map_err(StoreError::io(path, "open"))?;
+/// Keeps every process from the data directory at `path` as long as the file is open, without writing to it; `None`
+/// where none has ever been in it.
+///
+/// # Errors
+/// [`StoreError::Locked`] when another process is in it, and the system's.
+pub fn hold(path: &Path) -> Result<Option<File>, StoreError> {
+    let path = path.join(LOCK);
+    match private::read(&path) {
+        Ok(file) => locked(&path, file).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io(&path, "open")(error)),
+    }
+}
+
+fn locked(path: &Path, mut file: File) -> Result<File, StoreError> {
     match file.try_lock() {
-        Ok(()) => {}
+        Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-            return Err(StoreError::Locked { path: path.to_path_buf(), holder });
+            Err(StoreError::Locked { path: path.to_path_buf(), holder })
         }
-        Err(TryLockError::Error(error)) => return Err(StoreError::io(path, "lock")(error)),
+        Err(TryLockError::Error(error)) => Err(StoreError::io(path, "lock")(error)),
     }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let file = private::write_or_make(path).map_err(StoreError::io(path, "open"))?;
+    let mut file = locked(path, file)?;
     let mut write = || -> std::io::Result<()> {
         file.set_len(0)?;
         file.rewind()?;

@@ -22,6 +22,17 @@ pub enum StoreError {
         /// What failed first.
         detail: String,
     },
+    /// The disk took the batch and then did not keep its word, or had no room after all: nobody can tell whether the
+    /// batch is there. The next start decides, or the store itself once there is room. Otherwise as `Failed` and
+    /// `Full`.
+    InDoubt {
+        /// The store's directory.
+        path: PathBuf,
+        /// What failed.
+        detail: String,
+        /// Whether it was for want of room, so that the store goes on when there is some.
+        is_full: bool,
+    },
     /// What the disk holds is not what was acknowledged. The files are left as they were found.
     Damaged {
         /// The file or directory at fault, as closely as known.
@@ -89,7 +100,43 @@ pub enum StoreError {
 impl StoreError {
     /// True when the same call may succeed later without a restart.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, StoreError::Full { .. } | StoreError::Unavailable { .. })
+        let is_in_doubt = matches!(self, StoreError::InDoubt { is_full: true, .. });
+        is_in_doubt || matches!(self, StoreError::Full { .. } | StoreError::Unavailable { .. })
+    }
+
+    /// The sentence for a start, which ends with it.
+    pub fn at_start(&self) -> String {
+        match self {
+            full @ StoreError::Full { .. } => format!("{full}. Free some space, then start muster again."),
+            error => error.to_string(),
+        }
+    }
+
+    /// The sentence for somebody who looks at a directory, or makes one, while no agent runs on it.
+    pub fn offline(&self) -> String {
+        match self {
+            StoreError::Full { .. } => format!("{self}. Free some space, then try again."),
+            StoreError::Locked { path, holder } => format!(
+                "{} is held by {}. Stop that agent first; of one that runs `muster snapshot save` tells everything.",
+                path.display(),
+                shown(*holder)
+            ),
+            StoreError::Damaged { path, detail } => format!("{} cannot be read: {detail}", path.display()),
+            StoreError::Io { path, action, source } => {
+                let remedy = match source.kind() {
+                    io::ErrorKind::PermissionDenied => "Be the user that muster runs as, or root.",
+                    io::ErrorKind::NotFound => {
+                        "A part of the path is not there: make it, or name another place."
+                    }
+                    io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                        "A part of the path is a file: name another place."
+                    }
+                    _ => remedy(source),
+                };
+                format!("cannot {action} {}: {source}. {remedy}", path.display())
+            }
+            error => error.to_string(),
+        }
     }
 
     /// For `map_err`: names the file and the attempt, and tells a full disk from other refusals.
@@ -104,11 +151,19 @@ impl StoreError {
         }
     }
 
+    /// The same as it concerns whoever comes later, whose write was not begun.
+    pub fn without_doubt(&self) -> Option<StoreError> {
+        let StoreError::InDoubt { path, detail, is_full } = self else { return None };
+        let (path, detail) = (path.clone(), detail.clone());
+        Some(if *is_full { StoreError::Full { path, detail } } else { StoreError::Failed { path, detail } })
+    }
+
     pub(super) fn damaged(path: &Path, detail: impl Into<String>) -> Self {
         StoreError::Damaged { path: path.to_path_buf(), detail: detail.into() }
     }
 
-    pub(super) fn failed(path: &Path, detail: impl Into<String>) -> Self {
+    /// The store is poisoned, for this reason.
+    pub(crate) fn failed(path: &Path, detail: impl Into<String>) -> Self {
         StoreError::Failed { path: path.to_path_buf(), detail: detail.into() }
     }
 }
@@ -121,15 +176,26 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 impl fmt::Display for StoreError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Full { path, detail } => write!(
-                out,
-                "no room to write in {}: {detail}. Nothing was applied; free some space and writes go on by \
-                 themselves.",
-                path.display()
-            ),
+            // What to do stands with whoever shows it: while it serves, writes go on by themselves.
+            StoreError::Full { path, detail } => {
+                write!(out, "no room to write in {}: {detail}", path.display())
+            }
             StoreError::Failed { path, detail } => write!(
                 out,
                 "the store in {} failed: {detail}. It accepts no more writes; look at the disk, then restart muster.",
+                path.display()
+            ),
+            StoreError::InDoubt { path, detail, is_full: false } => write!(
+                out,
+                "the store in {} failed: {detail}. Whether this write is on the disk is not known, and the next start \
+                 decides. It accepts no more writes; look at the disk, then restart muster.",
+                path.display()
+            ),
+            StoreError::InDoubt { path, detail, is_full: true } => write!(
+                out,
+                "no room to write in {}: {detail}. Whether this write is on the disk is not known: it is taken back \
+                 when there is room, and if muster ends before, the next start decides. Free some space and writes \
+                 go on by themselves.",
                 path.display()
             ),
             StoreError::Damaged { path, detail } => write!(
@@ -151,8 +217,7 @@ impl fmt::Display for StoreError {
                 path.display()
             ),
             StoreError::Locked { path, holder } => {
-                let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
-                let path = path.display();
+                let (path, holder) = (path.display(), shown(*holder));
                 write!(out, "{path} is held by {holder}. Stop it, or give this one its own --data-dir.")
             }
             StoreError::Oversize { key_bytes, key_bytes_max } => {
@@ -163,9 +228,36 @@ impl fmt::Display for StoreError {
             }
             StoreError::Unfit { place, detail } => write!(out, "{place} cannot be used: {detail}"),
             StoreError::Io { path, action, source } => {
-                write!(out, "cannot {action} {}: {source}. Check the path and its owner.", path.display())
+                write!(out, "cannot {action} {}: {source}. {}", path.display(), remedy(source))
             }
         }
+    }
+}
+
+/// Who holds a directory.
+fn shown(holder: Option<u32>) -> String {
+    holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
+}
+
+/// What there is to do about the system's refusal.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "Its file system is read-only: mount it for writing, or give --data-dir another place."
+        }
+        io::ErrorKind::PermissionDenied => {
+            "The user that muster runs as may not: make it the owner of the data directory and all that is in it."
+        }
+        io::ErrorKind::NotFound => {
+            "A part of the path is not there: make it, or give --data-dir another place."
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "A part of the path is a file: give --data-dir a directory."
+        }
+        _ if source.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+            "The process may open no more files: raise its limit (ulimit -n, or LimitNOFILE in the unit)."
+        }
+        _ => "Look at the disk and the system's log.",
     }
 }
 

@@ -2,13 +2,13 @@
 //! without ever being half there. Knows nothing of rows.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use super::private;
 
 /// Version of everything in the data directory. Raised whenever an older muster would misread it.
 pub const FORMAT: u32 = 1;
@@ -18,6 +18,9 @@ pub const FILE_NAME: &str = "identity.json";
 
 /// Name under which the file is written before it takes its place.
 pub const FILE_NAME_UNFINISHED: &str = "identity.json.unfinished";
+
+/// Bytes of the file that are read: a few hundred are in it.
+const BYTES_MAX: u64 = 64 << 10;
 
 /// What `identity.json` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,11 +72,13 @@ impl Identity {
     /// [`StoreError::Newer`] for a later format, [`StoreError::Damaged`] for a file that does not read.
     pub fn read(directory: &Path) -> Result<Option<Self>, StoreError> {
         let path = directory.join(FILE_NAME);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
+        let mut text = Vec::new();
+        let read = private::read(&path).and_then(|file| file.take(BYTES_MAX).read_to_end(&mut text));
+        match read {
+            Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io(&path, "read")(error)),
-        };
+        }
         let damaged = |error: serde_json::Error| StoreError::damaged(&path, error.to_string());
         let FormatOnly { format: found } = serde_json::from_slice(&text).map_err(damaged)?;
         if found > FORMAT {
@@ -97,8 +102,7 @@ impl Identity {
         let text = serde_json::to_string_pretty(&signed)
             .map_err(|error| StoreError::failed(&path, error.to_string()))?;
         let write = || -> std::io::Result<()> {
-            let mut options = File::options();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+            let mut file = private::replace(&unfinished)?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;

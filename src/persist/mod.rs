@@ -21,4 +21,5 @@ pub mod rescue;
 pub mod snapshot;
 pub mod witness;
 
+pub mod private;
 pub mod redis;

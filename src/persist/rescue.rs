@@ -12,6 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
+use crate::sys::file;
 
 /// Name of the second set in the data directory; it exists only during a start.
 pub const BEFORE: &str = "rows.before";
@@ -37,11 +38,8 @@ impl Rescue {
     /// Remembers `original`, a directory beside which `rows.before` may be made.
     pub fn prepare(original: &Path) -> Result<Self, StoreError> {
         let before = original.with_file_name(BEFORE);
-        let prepare = || -> io::Result<()> {
-            remove(&before)?;
-            duplicate(original, &before)
-        };
-        prepare().map_err(StoreError::io(&before, "set aside the store's files in"))?;
+        remove(&before).map_err(StoreError::io(&before, "remove"))?;
+        duplicate(original, &before)?;
         Ok(Self { original: original.to_path_buf(), before })
     }
 
@@ -71,16 +69,21 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The depth is the engine's own, three levels; a link is copied as what it points to, of which there are none.
-pub(super) fn duplicate(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
+///
+/// # Errors
+/// The file at fault: one that cannot be read is the original's, one that cannot be written the copy's.
+pub(super) fn duplicate(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::create_dir(to).map_err(StoreError::io(to, "create"))?;
     let written_once = from.file_name().is_some_and(|name| name == WRITTEN_ONCE);
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            duplicate(&entry.path(), &target)?;
-        } else if !written_once || fs::hard_link(entry.path(), &target).is_err() {
-            copy(&entry.path(), &target)?;
+    for entry in fs::read_dir(from).map_err(StoreError::io(from, "list"))? {
+        let entry = entry.map_err(StoreError::io(from, "list"))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let is_directory = entry.file_type().map_err(StoreError::io(&source, "examine"))?.is_dir();
+        if is_directory {
+            duplicate(&source, &target)?;
+        } else if !written_once || fs::hard_link(&source, &target).is_err() {
+            file::open(&source).map_err(|error| StoreError::io(&source, "read")(error.into()))?;
+            copy(&source, &target).map_err(StoreError::io(&target, "write"))?;
         }
     }
     Ok(())
@@ -88,7 +91,7 @@ pub(super) fn duplicate(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Copies one file, its holes included.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
+    let mut source = file::open(from)?;
     let mut target = File::create_new(to)?;
     let mut piece = vec![0; PIECE_BYTES];
     let mut length = 0;

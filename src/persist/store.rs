@@ -9,6 +9,13 @@ use super::error::StoreError;
 /// to the receiver; it stops the load.
 pub type RowSink<'a> = dyn FnMut(Table, &str, &[u8]) -> Result<(), String> + 'a;
 
+/// Judges rows of a registry at some index that somebody else may have written, table by table in the order of
+/// [`Table::ALL`]. A row that is refused, with a sentence, counts as not there.
+pub type Judge = Box<dyn FnMut(Table, &str, &[u8]) -> Result<(), String>>;
+
+/// Gives a [`Judge`] for the rows of a registry at an index.
+pub type Court<'c> = &'c dyn Fn(u64) -> Judge;
+
 /// Keeps rows over restarts.
 ///
 /// State lives in the registry's memory; a store is never asked for a single row. It loads everything once, then
@@ -27,7 +34,8 @@ pub trait Store: Send {
     /// # Errors
     ///
     /// [`StoreError::Full`] applied nothing and may be tried again. After any other error the store refuses every
-    /// later commit; whether the refused batch survives a restart is then open.
+    /// later commit. Whether the refused batch survives a restart is open after [`StoreError::InDoubt`], and after no
+    /// other.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
     /// What this store is, for people: `/v1/agent/self`, metrics, the log.

@@ -16,13 +16,14 @@
 //! older witness, which demands less. A killed process leaves it exact. Cost: one write of 48 bytes a batch.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::StoreError;
 use super::ledger::Seal;
+use super::private;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "witness";
@@ -44,8 +45,7 @@ impl Witness {
     pub fn create(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
         let create = || -> std::io::Result<File> {
-            let mut options = File::options();
-            let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            let file = private::replace(&path)?;
             let slot = encode(Seal::default());
             file.write_all_at(&[slot, slot].concat(), 0)?;
             file.sync_all()?;
@@ -62,7 +62,7 @@ impl Witness {
     /// [`StoreError::Damaged`] when the file is missing, has another length, or neither slot reads.
     pub fn open(directory: &Path) -> Result<(Self, Seal), StoreError> {
         let path = directory.join(FILE_NAME);
-        let file = match File::options().read(true).write(true).open(&path) {
+        let file = match private::write(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(StoreError::damaged(&path, "it is missing"));

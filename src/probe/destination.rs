@@ -1,12 +1,14 @@
 //! Whom a probe burdens, as far as its definition tells: for fair shares among targets, never for connecting.
 
+use std::net::Ipv6Addr;
+
 use crate::model::Probe;
 use crate::stdx::text::Text;
 
 /// The target of a probe, by name. Two names of one machine count as two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
-    /// Name or address of the host, in lower case.
+    /// Name or address of the host, in lower case; of an IPv6 address its network.
     pub host: Text,
     /// The host and the port on it.
     pub address: Text,
@@ -39,7 +41,19 @@ impl Destination {
             _ => (address, port_default),
         };
         let host = host.to_ascii_lowercase();
-        Destination { address: format!("{host}:{port}").into(), host: host.into() }
+        Destination { address: format!("{host}:{port}").into(), host: network_of(&host).into() }
+    }
+}
+
+/// The network that an IPv6 address belongs to, for whoever has one of its addresses has all of them; any other host is
+/// itself.
+fn network_of(host: &str) -> String {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.split('%').next().unwrap_or_default().parse::<Ipv6Addr>() {
+        Ok(address) if !address.is_loopback() && address.to_ipv4_mapped().is_none() => {
+            format!("{}/64", Ipv6Addr::from_bits(address.to_bits() >> 64 << 64))
+        }
+        _ => host.to_owned(),
     }
 }
 
@@ -69,6 +83,9 @@ mod tests {
             (http("http://[::1]:81/"), "[::1]", "[::1]:81"),
             (http("nonsense"), "nonsense", "nonsense:80"),
             (tcp("10.0.0.1:22"), "10.0.0.1", "10.0.0.1:22"),
+            (tcp("[2001:db8::1]:22"), "2001:db8::/64", "[2001:db8::1]:22"),
+            (tcp("[2001:db8::2:0:0:1%eth0]:22"), "2001:db8::/64", "[2001:db8::2:0:0:1%eth0]:22"),
+            (tcp("[::ffff:10.0.0.1]:22"), "[::ffff:10.0.0.1]", "[::ffff:10.0.0.1]:22"),
             (Probe::OsService { name: "sshd".into() }, "", "os_service"),
         ];
         for (probe, host, address) in rows {

@@ -1,20 +1,26 @@
 //! HTTP checks: a request whose status decides.
 
+mod hop;
+
+pub(super) use hop::basic;
+
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
 
 use ureq::config::{AutoHeaderValue, Config};
-use ureq::http::header::{ACCEPT, CONNECTION, HeaderName, HeaderValue, USER_AGENT};
-use ureq::http::{Method, Request, Response, StatusCode, request};
+use ureq::http::{Method, Response, StatusCode};
 use ureq::{Agent, Body, Error};
 
 use crate::model::{Observation, Probe, Status};
 use crate::probe::channel::Kept;
 use crate::probe::dial::{DialError, Dialer};
+use crate::probe::http::hop::Hop;
 use crate::probe::tls::{self, Trust};
-use crate::probe::transport::{Berth, Home, Line};
+use crate::probe::transport::{Berth, Line};
 use crate::probe::{Finding, critical, words};
+use crate::stdx::shown;
+use crate::stdx::target_url::TargetUrl;
+use crate::sys::patience::Patience;
 
 /// Redirects that are followed, as Go's client does.
 const REDIRECTS_MAX: u32 = 10;
@@ -41,34 +47,32 @@ pub struct Attempt<'a> {
     pub dialer: &'a Arc<Dialer>,
     /// Whom to trust.
     pub trust: &'a Arc<Trust>,
-    /// When everything must be over.
-    pub deadline: Instant,
+    /// How long it may take.
+    pub patience: &'a Patience,
 }
 
 impl Attempt<'_> {
-    /// Sends the request of `probe` and judges the answer. A probe of another kind is not run. The request goes over
-    /// `kept` where that is still open; if its end comes instead of an answer, once more over a new connection.
-    pub fn run(&self, probe: &Probe, output_bytes_max: usize, kept: Option<Kept>, keep: bool) -> Finding {
+    /// Sends the request of `probe` over a new connection and judges the answer. A probe of another kind is not run.
+    pub fn run(&self, probe: &Probe, output_bytes_max: usize, keep: bool) -> Finding {
         let Probe::Http { url, method, .. } = probe else {
             return critical("not an HTTP check").into();
         };
         let method = if method.is_empty() { "GET" } else { method.as_str() };
-        let shown_url = words::url_without_password(url);
-        let idle = kept.and_then(|kept| kept.resume(&self.dialer.rules, self.deadline));
-        let mut berth = Arc::new(Berth::new(idle));
-        let mut answer = self.exchange(probe, url, method, keep, &berth);
-        if answer.is_err() && berth.was_reused_in_vain() && Instant::now() < self.deadline {
-            berth = Arc::default();
-            answer = self.exchange(probe, url, method, keep, &berth);
-        }
+        let shown_url = shown::url(url);
+        let berth = Arc::<Berth>::default();
+        let answer = self.follow(probe, url, method, keep, &berth);
         let observation = match answer {
             Ok(response) => judge(response, method, &shown_url, output_bytes_max),
-            Err(fault) => critical(format!("{} {shown_url:?}: {fault}", words::method(method))),
+            Err(fault) => {
+                let fault = shown::in_text(&fault);
+                critical(format!("{} {shown_url:?}: {fault}", words::method(method)))
+            }
         };
-        Finding { observation, kept: berth.take().filter(|_| keep).map(Kept) }
+        Finding { kept: berth.take().filter(|_| keep).map(Kept), ..Finding::from(observation) }
     }
 
-    fn exchange(
+    /// The answer at the end of all redirects. The connection to the check's own target is left in `berth`.
+    fn follow(
         &self,
         probe: &Probe,
         url: &str,
@@ -76,79 +80,72 @@ impl Attempt<'_> {
         keep: bool,
         berth: &Arc<Berth>,
     ) -> Result<Response<Body>, String> {
-        let Probe::Http { body, tls_skip_verify, tls_server_name, disable_redirects, .. } = probe else {
+        let Probe::Http { disable_redirects, .. } = probe else { return Err("not an HTTP check".to_owned()) };
+        let home = TargetUrl::parse(url).map_err(|error| error.to_string())?;
+        let mut hop = Hop::first(home.clone(), method)?;
+        for redirects in 0..=REDIRECTS_MAX {
+            let own = (redirects == 0 && keep).then(|| berth.clone());
+            let response = self.exchange(probe, &hop, &home, own)?;
+            if *disable_redirects {
+                return Ok(response);
+            }
+            let Some(next) = hop.next(&response)? else { return Ok(response) };
+            // Read, so that the connection can be kept. No more than a page that says where to go.
+            drop(last_bytes(response.into_body().into_reader(), 0));
+            hop = next;
+        }
+        Err(format!("stopped after {REDIRECTS_MAX} redirects"))
+    }
+
+    fn exchange(
+        &self,
+        probe: &Probe,
+        hop: &Hop,
+        home: &TargetUrl,
+        berth: Option<Arc<Berth>>,
+    ) -> Result<Response<Body>, String> {
+        let Probe::Http { body, tls_skip_verify, tls_server_name, .. } = probe else {
             return Err("not an HTTP check".to_owned());
         };
-        let request = head(probe, url, method, keep)?;
+        let request = hop.head(probe, home, berth.is_some())?;
         let line = Line {
             dialer: self.dialer.clone(),
             trust: self.trust.clone(),
             tls_skip_verify: *tls_skip_verify,
             tls_server_name: tls_server_name.clone(),
-            deadline: self.deadline,
-            home: request.uri_ref().map(|url| Home { url: url.clone(), berth: berth.clone() }),
+            patience: self.patience.clone(),
+            url: hop.url.clone(),
+            berth,
         };
-        let agent = agent(line, *disable_redirects);
-        let response = if body.is_empty() {
-            let request = request.body(()).map_err(|error| error.to_string())?;
-            agent.run(request)
+        let agent = agent(line);
+        let body = if hop.has_body { body.as_str() } else { "" };
+        // Without a body these say so (RFC 9110, section 8.6); the others say nothing.
+        let says_length = matches!(hop.method, Method::POST | Method::PUT | Method::PATCH);
+        let response = if body.is_empty() && !says_length {
+            agent.run(request.body(()).map_err(|error| error.to_string())?)
         } else {
-            let request = request.body(body.as_str()).map_err(|error| error.to_string())?;
-            agent.run(request)
+            agent.run(request.body(body).map_err(|error| error.to_string())?)
         };
         response.map_err(|error| fault(&error))
     }
 }
 
-/// An agent for one run. Its state is thrown away with it, so runs share no lock and no connection.
-fn agent(line: Line, disable_redirects: bool) -> Agent {
+/// An agent for one request. Its state is thrown away with it, so runs share no lock and no connection.
+fn agent(line: Line) -> Agent {
     // Made once: to make one looks for a proxy in the environment, even where none is wanted.
-    static FOLLOWING: LazyLock<Config> = LazyLock::new(|| config(REDIRECTS_MAX));
-    static STAYING: LazyLock<Config> = LazyLock::new(|| config(0));
-    let config = if disable_redirects { &STAYING } else { &FOLLOWING };
-    Agent::with_parts(Config::clone(config), line.clone(), line)
-}
-
-fn config(redirects_max: u32) -> Config {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .allow_non_standard_methods(true)
-        .proxy(None)
-        .max_redirects(redirects_max)
-        .max_redirects_will_error(redirects_max > 0)
-        .max_response_header_size(HEAD_BYTES_MAX)
-        .input_buffer_size(INPUT_BYTES_MAX)
-        .accept_encoding(AutoHeaderValue::None)
-        .build()
-}
-
-/// The request line and headers. Those of the check win over ours. A connection that is not to be kept is said to be
-/// closed afterwards, so that the target holds nothing open for us.
-fn head(probe: &Probe, url: &str, method: &str, keep: bool) -> Result<request::Builder, String> {
-    let method =
-        Method::from_bytes(method.as_bytes()).map_err(|_| format!("net/http: invalid method {method:?}"))?;
-    let mut request = Request::builder().method(method).uri(url);
-    let Some(headers) = request.headers_mut() else {
-        return Err("unsupported protocol scheme or URL".to_owned());
-    };
-    headers.insert(USER_AGENT, HeaderValue::from_static("Consul Health Check"));
-    headers.insert(ACCEPT, HeaderValue::from_static("text/plain, text/*, */*"));
-    if !keep {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    let Probe::Http { header, .. } = probe else { return Ok(request) };
-    for (name, values) in header {
-        let name_bytes = name.as_bytes();
-        let known = HeaderName::from_bytes(name_bytes)
-            .map_err(|_| format!("net/http: invalid header field name {:?}", name.as_str()))?;
-        headers.remove(&known);
-        for value in values {
-            let value = HeaderValue::from_str(value)
-                .map_err(|_| format!("net/http: invalid header field value for {:?}", name.as_str()))?;
-            headers.append(known.clone(), value);
-        }
-    }
-    Ok(request)
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+        Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_response_header_size(HEAD_BYTES_MAX)
+            .input_buffer_size(INPUT_BYTES_MAX)
+            .accept_encoding(AutoHeaderValue::None)
+            .build()
+    });
+    Agent::with_parts(Config::clone(&CONFIG), line.clone(), line)
 }
 
 /// What an answer means. A body that breaks off is no fault: the status has been given.
@@ -193,7 +190,6 @@ pub(super) fn fault(error: &Error) -> String {
         Error::Io(error) if error.kind() == ErrorKind::TimedOut => TIMED_OUT.to_owned(),
         Error::Io(error) => words::io("read", error),
         Error::Timeout(_) => TIMED_OUT.to_owned(),
-        Error::TooManyRedirects => format!("stopped after {REDIRECTS_MAX} redirects"),
         Error::Rustls(error) => tls::words(error),
         Error::Protocol(error) => {
             format!("net/http: HTTP/1.x transport connection broken: malformed HTTP response: {error}")

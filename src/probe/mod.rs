@@ -26,21 +26,29 @@ mod udp;
 mod words;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::model::{Observation, Probe, Status};
+use crate::model::{Observation, Probe, Status, secrets};
 use crate::probe::dial::Dialer;
 use crate::probe::names::Names;
 use crate::probe::programs::Programs;
 use crate::probe::reach::Reach;
 use crate::probe::send::Sender;
 use crate::probe::tls::Trust;
+use crate::sys::patience::{Courtesy, Patience, Recall};
+use crate::sys::runtime;
 
 pub use channel::Kept;
 pub use destination::Destination;
 pub use target::{Refusal, TargetRules};
+
+/// Warns when this machine trusts no certificate authority. Reads files, so it is for a thread of its own.
+pub fn look_for_authorities() {
+    tls::look_for_authorities();
+}
 
 /// What an operator may set about probes. A handle: a change to one of its clones holds for all of them, from the next
 /// run on.
@@ -77,25 +85,49 @@ impl Prober {
         })
     }
 
-    /// What sends requests of muster's own under the same rules as checks.
-    pub fn sender(&self) -> Sender {
-        Sender { dialer: self.dialer.clone(), trust: self.trust.clone() }
+    /// See [`TargetRules::refusal`].
+    pub fn refusal(&self, probe: &Probe) -> Option<String> {
+        self.dialer.rules.refusal(probe)
+    }
+
+    /// What sends requests of muster's own under the same rules as checks. It looks names up on threads of its own, so
+    /// that whoever registers checks does not hold up what an operator set up.
+    ///
+    /// # Errors
+    /// The operating system's, when it gives no thread.
+    pub fn sender(&self) -> io::Result<Sender> {
+        let dialer = Dialer { rules: self.dialer.rules.clone(), names: Names::new()? };
+        Ok(Sender { dialer: Arc::new(dialer), trust: self.trust.clone() })
     }
 
     /// Runs a task once.
     ///
-    /// TTL and alias checks cannot be run: nothing is asked of the world for them. They come back critical.
+    /// TTL and alias checks cannot be run: nothing is asked of the world for them. They come back critical, as does
+    /// what is larger than any run takes, and a run that ends by a panic.
     pub fn run(&self, task: Task<'_>) -> Finding {
-        let Task { probe, timeout, output_bytes_max, kept, keep, linger } = task;
-        let deadline = Instant::now() + timeout;
-        let reach = Reach { dialer: &self.dialer, trust: &self.trust, deadline };
-        match probe {
+        let probe = task.probe;
+        match probe.excess() {
+            Some(excess) => critical(format!("did not run: {excess}; register it with less")).into(),
+            None => contained(probe, || self.look(task)),
+        }
+    }
+
+    fn look(&self, task: Task<'_>) -> Finding {
+        let Task { probe, timeout, output_bytes_max, keep, linger, recall, courtesy } = task;
+        let patience = Patience { deadline: Instant::now() + timeout, recall, courtesy };
+        let reach = Reach { dialer: &self.dialer, trust: &self.trust, patience: &patience };
+        let mut has_replied = true;
+        let finding = match probe {
             Probe::Tcp { address, tls } => {
                 // Whether the target still accepts is the question, so an open connection is no answer.
                 let (observation, opened) = tcp::run(&reach, address, tls.as_ref(), linger);
-                Finding { observation, kept: opened.filter(|_| keep).map(Kept) }
+                Finding { kept: opened.filter(|_| keep).map(Kept), ..Finding::from(observation) }
             }
-            Probe::Udp { address } => udp::run(&self.dialer, address, deadline).into(),
+            Probe::Udp { address } => {
+                let (observation, replied) = udp::run(&self.dialer, address, &patience);
+                has_replied = replied;
+                observation.into()
+            }
             #[cfg(feature = "grpc")]
             Probe::Grpc { address, service, tls } => {
                 http2::grpc::run(&reach, address, service, tls.as_ref()).into()
@@ -113,11 +145,19 @@ impl Prober {
             }
             Probe::Script { args } => script::run(&self.programs, args, timeout, output_bytes_max).into(),
             Probe::Http { .. } => {
-                let attempt = http::Attempt { dialer: &self.dialer, trust: &self.trust, deadline };
-                attempt.run(probe, output_bytes_max, kept, keep)
+                let attempt = http::Attempt { dialer: &self.dialer, trust: &self.trust, patience: &patience };
+                attempt.run(probe, output_bytes_max, keep)
             }
             Probe::Ttl { .. } | Probe::Alias { .. } => critical("not a check that can be run").into(),
+        };
+        let mut finding: Finding = finding;
+        if let Some(output) = secrets::without_echo(probe, &finding.observation.output) {
+            finding.observation.output = output;
         }
+        let is_in_time = Instant::now() < patience.deadline;
+        let found_nothing = !has_replied || finding.observation.status == Status::Critical;
+        let is_recalled = is_in_time && found_nothing && patience.recall.is_asked();
+        Finding { has_replied: has_replied && is_in_time && !is_recalled, is_recalled, ..finding }
     }
 }
 
@@ -130,12 +170,14 @@ pub struct Task<'a> {
     pub timeout: Duration,
     /// Most bytes of what the target says that are kept.
     pub output_bytes_max: usize,
-    /// The connection that the last run of the same probe kept, to be used again.
-    pub kept: Option<Kept>,
     /// Keep the connection afterwards, if the target does.
     pub keep: bool,
     /// A connection to the target broke just now, and it may be about to end.
     pub linger: bool,
+    /// Ends the run before its time. Programs are not ended by it.
+    pub recall: Recall,
+    /// Done if the target is slow to answer.
+    pub courtesy: Option<Courtesy>,
 }
 
 /// What one run found out.
@@ -145,11 +187,29 @@ pub struct Finding {
     pub observation: Observation,
     /// The connection, when it was to be kept and both sides left it open.
     pub kept: Option<Kept>,
+    /// The run was over before its time: something came back, be it a refusal.
+    pub has_replied: bool,
+    /// The run was ended from here before it found anything: what was observed says nothing.
+    pub is_recalled: bool,
 }
 
 impl From<Observation> for Finding {
     fn from(observation: Observation) -> Finding {
-        Finding { observation, kept: None }
+        Finding { observation, kept: None, has_replied: true, is_recalled: false }
+    }
+}
+
+/// What `look` finds. A panic of it is a fault of muster, and a failed run: the check goes on.
+fn contained(probe: &Probe, look: impl FnOnce() -> Finding) -> Finding {
+    match catch_unwind(AssertUnwindSafe(look)) {
+        Ok(finding) => finding,
+        Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
+        Err(panic) => {
+            let target = Destination::of(probe).address;
+            log::error!(kind = probe.kind(), target = target.as_str();
+                "the run of a check panicked: {}", runtime::panic_text(panic.as_ref()));
+            critical("the run of this check ended by a fault of muster; the log says which").into()
+        }
     }
 }
 

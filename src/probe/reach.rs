@@ -3,16 +3,16 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::model::ProbeTls;
 use crate::probe::channel::Channel;
-use crate::probe::dial::{DialError, Dialer, split};
+use crate::probe::dial::{DialError, Dialer};
 use crate::probe::tls::{self, Trust};
 use crate::probe::words;
+use crate::sys::patience::Patience;
 
 /// How a run reaches its target.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,8 @@ pub struct Reach<'a> {
     pub dialer: &'a Dialer,
     /// Whom to trust.
     pub trust: &'a Trust,
-    /// When everything must be over.
-    pub deadline: Instant,
+    /// How long it may take.
+    pub patience: &'a Patience,
 }
 
 impl Reach<'_> {
@@ -37,17 +37,17 @@ impl Reach<'_> {
         security: Option<&ProbeTls>,
         protocol: Option<&'static str>,
     ) -> Result<Channel, ReachError> {
-        let Some((host, port)) = split(address) else {
+        let Some((host, port)) = self.dialer.names.split(address) else {
             return Err(ReachError::Address { address: address.to_owned() });
         };
-        let addresses = self.dialer.names.resolve(host, port, self.deadline).map_err(ReachError::Dial)?;
-        let (dialed, _) = self.dialer.connect(&addresses, self.deadline).map_err(ReachError::Dial)?;
+        let addresses = self.dialer.names.resolve(host, port, self.patience).map_err(ReachError::Dial)?;
+        let (dialed, _) = self.dialer.connect(&addresses, self.patience).map_err(ReachError::Dial)?;
         let Some(security) = security else { return Ok(Channel::Plain(dialed)) };
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let bare = host.trim_start_matches('[').trim_end_matches(']').split('%').next().unwrap_or_default();
         let name = if security.server_name.is_empty() { bare } else { &*security.server_name };
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| ReachError::ServerName { name: name.to_owned() })?;
-        let config = self.trust.config(security.skip_verify, self.dialer.names.pool());
+        let config = self.trust.config(security.skip_verify, self.dialer.names.files());
         let config = with_protocol(config.ok_or(ReachError::Busy)?, protocol);
         let stream = tls::shake_hands(config, name, dialed).map_err(ReachError::Handshake)?;
         Ok(Channel::Tls(Box::new(stream)))
@@ -97,7 +97,7 @@ impl fmt::Display for ReachError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReachError::Address { address } => {
-                write!(formatter, "dial tcp: address {address}: write it as host:port")
+                write!(formatter, "dial tcp: address {address}: write it as host:port, the port up to 65535")
             }
             ReachError::Dial(error) => error.fmt(formatter),
             ReachError::ServerName { name } => {

@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::config::AutoHeaderValue;
+use ureq::http::header::AUTHORIZATION;
 use ureq::http::{Method, Request};
 
+use crate::model::secrets;
 use crate::probe::dial::Dialer;
-use crate::probe::http::fault;
+use crate::probe::http::{self, fault};
 use crate::probe::tls::Trust;
 use crate::probe::transport::Line;
+use crate::stdx::target_url::TargetUrl;
 use crate::stdx::text::Text;
+use crate::sys::patience::Patience;
 
 /// Bytes of an answer that are kept: the line that says what was wrong.
 pub const ANSWER_BYTES_MAX: u64 = 512;
@@ -64,13 +68,15 @@ impl Sender {
     /// # Errors
     /// A sentence that says why there is no answer. It holds neither headers nor the URL's path.
     pub fn post(&self, post: &Post) -> Result<Answer, String> {
+        let url = TargetUrl::parse(&post.url).map_err(|error| error.to_string())?;
         let line = Line {
             dialer: self.dialer.clone(),
             trust: self.trust.clone(),
             tls_skip_verify: post.tls_skip_verify,
             tls_server_name: Text::from(post.tls_server_name.as_str()),
-            deadline: Instant::now() + post.timeout,
-            home: None,
+            patience: Patience::until(Instant::now() + post.timeout),
+            url: url.clone(),
+            berth: None,
         };
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -82,7 +88,10 @@ impl Sender {
             .user_agent(concat!("muster/", env!("CARGO_PKG_VERSION")))
             .build();
         let agent = Agent::with_parts(config, line.clone(), line);
-        let mut request = Request::builder().method(Method::POST).uri(&post.url);
+        let mut request = Request::builder().method(Method::POST).uri(url.request_uri());
+        if let Some(credentials) = http::basic(&url) {
+            request = request.header(AUTHORIZATION, credentials);
+        }
         for (name, value) in &post.headers {
             request = request.header(name, value);
         }
@@ -94,7 +103,7 @@ impl Sender {
         let (status, mut body) = (response.status().as_u16(), Vec::new());
         // The status has been given: a body that breaks off or takes too long is shown as far as it came.
         let _ = response.into_body().into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut body);
-        let body = String::from_utf8_lossy(&body).into_owned();
+        let body = secrets::without_post(&url, &post.headers, String::from_utf8_lossy(&body).into_owned());
         Ok(Answer { status, retry_after: seconds.map(Duration::from_secs), body })
     }
 }

@@ -10,24 +10,90 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::stdx::network::Network;
+use crate::model::Probe;
+use crate::probe::dial;
+use crate::stdx::network::{self, Network};
+use crate::stdx::target_url::TargetUrl;
 use crate::sys::host;
 
-/// Networks that are refused unless they are named: "this" network, link-local with the clouds' metadata services,
-/// multicast and broadcast; the same in IPv6, and the one metadata service there.
-const REFUSED: [Network; 8] = [
-    Network::new(IpAddr::V4(Ipv4Addr::new(0, 0, 0, 0)), 8),
-    Network::new(IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16),
-    Network::new(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
-    Network::new(IpAddr::V4(Ipv4Addr::BROADCAST), 32),
-    Network::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
-    Network::new(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
-    Network::new(IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
-    Network::new(IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)), 128),
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix_bits: u8) -> Network {
+    Network::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix_bits)
+}
+
+const fn v6(segments: [u16; 8], prefix_bits: u8) -> Network {
+    let [a, b, c, d, e, f, g, h] = segments;
+    Network::new(IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), prefix_bits)
+}
+
+/// Networks that are refused unless they are named: those that reach nobody in particular, and those where clouds tell
+/// a machine its secrets.
+const REFUSED: [Network; 16] = [
+    // "This" network, link-local with most clouds' metadata services, multicast, broadcast.
+    v4(0, 0, 0, 0, 8),
+    v4(169, 254, 0, 0, 16),
+    v4(224, 0, 0, 0, 4),
+    v4(255, 255, 255, 255, 32),
+    // Alibaba Cloud's metadata service; Azure's wire server; the addresses of protocols, with Oracle Cloud's.
+    v4(100, 100, 100, 200, 32),
+    v4(168, 63, 129, 16, 32),
+    v4(192, 0, 0, 0, 24),
+    // Unspecified, link-local, multicast.
+    v6([0; 8], 128),
+    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
+    // Amazon's services on the machine (metadata, credentials, names, time); Google's; Scaleway's; Oracle's; Akamai's.
+    v6([0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0], 32),
+    v6([0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0], 32),
+    v6([0xfd00, 0x0042, 0, 0, 0, 0, 0, 0], 32),
+    v6([0xfd00, 0x00c1, 0, 0, 0, 0, 0, 0], 32),
+    v6([0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 0], 48),
+    // Teredo: a tunnel whose address hides that of whom it leads to.
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32),
 ];
 
-/// Where a network address translator of IPv6 finds the IPv4 address in its last 32 bits (RFC 6052).
-const TRANSLATED: Network = Network::new(IpAddr::V6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0)), 96);
+/// Where an IPv6 address holds the IPv4 address that it leads to: in which of its bytes. In the addresses for
+/// translators (RFC 6052) the four may be interrupted by an empty one.
+const TRANSLATED: [(Network, &[u8]); 9] = [
+    // Translators of everybody, and of one's own network in its lengths (RFC 8215).
+    (v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), &[12, 13, 14, 15]),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), &[12, 13, 14, 15]),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), &[6, 7, 9, 10]),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), &[7, 9, 10, 11]),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), &[9, 10, 11, 12]),
+    // Mapped, translated and compatible addresses (RFC 4291, RFC 2765).
+    (v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), &[12, 13, 14, 15]),
+    (v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96), &[12, 13, 14, 15]),
+    (v6([0; 8], 96), &[12, 13, 14, 15]),
+    // 6to4 (RFC 3056).
+    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), &[2, 3, 4, 5]),
+];
+
+/// What stands before the IPv4 address in the lower half of an ISATAP address, but for the bit that says whether that
+/// is unique (RFC 5214). The upper half may be any network.
+const ISATAP: [u8; 4] = [0, 0, 0x5e, 0xfe];
+const ISATAP_UNIQUE: u8 = 2;
+
+/// Where clouds tell a machine its secrets: of the refused networks the addresses that somebody is known to answer at.
+/// None of them stands by chance in an IPv6 address, so they are looked for at every place of one: a network may have a
+/// translator at any prefix of its own (RFC 6052), and a provider's tunnels too (RFC 5969).
+const METADATA: [Ipv4Addr; 10] = [
+    // Nearly everybody's, and Amazon's names and time beside it.
+    Ipv4Addr::new(169, 254, 169, 254),
+    Ipv4Addr::new(169, 254, 169, 253),
+    Ipv4Addr::new(169, 254, 169, 123),
+    // Amazon's credentials of containers; Tencent's and Scaleway's metadata.
+    Ipv4Addr::new(169, 254, 170, 2),
+    Ipv4Addr::new(169, 254, 170, 23),
+    Ipv4Addr::new(169, 254, 0, 23),
+    Ipv4Addr::new(169, 254, 42, 42),
+    // Alibaba's, Azure's and Oracle's.
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
+
+/// The byte of an IPv6 address that translators leave empty within an IPv4 address (RFC 6052).
+const TRANSLATORS_GAP: usize = 8;
 
 /// Decides on addresses, after names were looked up and just before connecting. A handle: its clones are one set of
 /// rules, and a change holds for all of them from the next connection on.
@@ -63,6 +129,28 @@ impl TargetRules {
         self.rules.write().own_listeners = listeners;
     }
 
+    /// Why a probe cannot be run whatever its target does, as far as its definition tells: an address is written in it
+    /// that may not be probed. For whoever takes a definition in, from wherever.
+    pub fn refusal(&self, probe: &Probe) -> Option<String> {
+        match probe {
+            Probe::Http { url, .. } => self.refusal_of(&TargetUrl::parse(url).ok()?.host),
+            Probe::Tcp { address, .. }
+            | Probe::Udp { address }
+            | Probe::Grpc { address, .. }
+            | Probe::H2Ping { address, .. } => self.refusal_of(dial::split(address)?.0),
+            _ => None,
+        }
+    }
+
+    fn refusal_of(&self, host: &str) -> Option<String> {
+        let address = network::literal(host)?;
+        // Whether muster listens there, or the operator allows it, may be otherwise when the check is run.
+        match self.check_network(address) {
+            Err(refusal @ Refusal::Special) => Some(format!("{address} is {refusal}")),
+            _ => None,
+        }
+    }
+
     /// Whether a connection to `address` may be opened.
     ///
     /// # Errors
@@ -85,25 +173,64 @@ impl TargetRules {
     /// # Errors
     /// Why it may not.
     pub fn check_network(&self, address: IpAddr) -> Result<(), Refusal> {
-        let address = meant(address);
         let rules = self.rules.read();
-        if let Some(refused) = REFUSED.iter().find(|network| network.contains(address)) {
-            let opens = |allowed: &Network| allowed.is_within(refused) && allowed.contains(address);
-            return if rules.allowed.iter().any(opens) { Ok(()) } else { Err(Refusal::Special) };
+        for meant in meanings(address) {
+            if let Some(refused) = REFUSED.iter().find(|network| network.contains(meant)) {
+                let opens = |allowed: &Network| allowed.is_within(refused) && allowed.contains(meant);
+                if !rules.allowed.iter().any(opens) {
+                    return Err(Refusal::Special);
+                }
+                return Ok(());
+            }
         }
-        let is_allowed = rules.allowed.is_empty() || rules.allowed.iter().any(|it| it.contains(address));
+        let meant = canonical(address);
+        let is_allowed = rules.allowed.is_empty() || rules.allowed.iter().any(|it| it.contains(meant));
         if is_allowed { Ok(()) } else { Err(Refusal::NotAllowed) }
     }
 }
 
-/// The address that is reached by way of `address`: an IPv4 address in IPv6 clothes is judged as what it is.
-fn meant(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(translated) if TRANSLATED.contains(address) => {
-            IpAddr::V4(Ipv4Addr::from_bits(translated.to_bits() as u32))
-        }
-        canonical => canonical,
-    }
+/// Every address that may be reached by way of `address`: itself, and IPv4 addresses in IPv6 clothes.
+fn meanings(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let translated = TRANSLATED.iter().filter_map(move |(network, bytes)| embedded(address, network, bytes));
+    // Where the address stands elsewhere, what is read is mostly zeros: an address of "this" network leads nowhere.
+    let leads_somewhere = |meant: &IpAddr| !matches!(meant, IpAddr::V4(v4) if v4.octets()[0] == 0);
+    let embedded = translated.chain(tunnelled(address)).filter(leads_somewhere);
+    std::iter::once(address.to_canonical()).chain(embedded).chain(metadata_within(address))
+}
+
+/// The IPv4 address at the end of an ISATAP address.
+fn tunnelled(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(v6) = address else { return None };
+    let [.., flags, b, c, d, w, x, y, z] = v6.octets();
+    ([flags & !ISATAP_UNIQUE, b, c, d] == ISATAP).then(|| IpAddr::V4(Ipv4Addr::new(w, x, y, z)))
+}
+
+/// The metadata services whose addresses stand anywhere in an IPv6 address, in one piece or around the gap.
+fn metadata_within(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let octets = match address {
+        IpAddr::V6(v6) => v6.octets(),
+        IpAddr::V4(_) => [0; 16],
+    };
+    let closed: [u8; 15] =
+        std::array::from_fn(|at| if at < TRANSLATORS_GAP { octets[at] } else { octets[at + 1] });
+    let stands = move |it: &&Ipv4Addr| {
+        let within = |bytes: &[u8]| bytes.windows(4).any(|window| window == it.octets());
+        within(&octets) || within(&closed)
+    };
+    METADATA.iter().filter(stands).map(|it| IpAddr::V4(*it))
+}
+
+/// The address that `address` is another way to write for.
+fn canonical(address: IpAddr) -> IpAddr {
+    let (network, bytes) = TRANSLATED[0];
+    embedded(address, &network, bytes).unwrap_or(address.to_canonical())
+}
+
+fn embedded(address: IpAddr, network: &Network, bytes: &[u8]) -> Option<IpAddr> {
+    let IpAddr::V6(v6) = address else { return None };
+    let octets = v6.octets();
+    let found: [u8; 4] = std::array::from_fn(|at| octets[usize::from(bytes[at])]);
+    network.contains(address).then(|| IpAddr::V4(Ipv4Addr::from(found)))
 }
 
 /// Why an address is not connected to.
@@ -121,8 +248,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Refusal::Special => {
-                "refused: link-local, multicast and unspecified addresses are targets only where \
-                 probe_allow_cidrs names them"
+                "refused: link-local, multicast and unspecified addresses, and those of clouds' metadata services, are \
+                 targets only where probe_allow_cidrs names them"
             }
             Refusal::NotAllowed => "refused: it is in none of the networks of probe_allow_cidrs",
             Refusal::OwnListener => {
@@ -149,7 +276,49 @@ mod tests {
             ("8.8.8.8", true),
             ("::1", true),
             ("fd00::1", true),
-            ("fd00:ec2::253", true),
+            ("fd00:ec3::253", true),
+            ("fd00:ec2::253", false),
+            ("fd00:ec2::23", false),
+            ("fd20:ce::254", false),
+            ("fd20:cf::254", true),
+            ("fd00:42::42", false),
+            ("100.100.100.200", false),
+            ("100.100.100.199", true),
+            ("168.63.129.16", false),
+            ("168.63.129.17", true),
+            ("192.0.0.192", false),
+            ("192.0.0.255", false),
+            ("192.0.1.0", true),
+            ("192.0.2.1", true),
+            ("::ffff:100.100.100.200", false),
+            ("::ffff:0:168.63.129.16", false),
+            ("::168.63.129.16", false),
+            ("::10.0.0.1", true),
+            ("64:ff9b::168.63.129.16", false),
+            ("64:ff9b::c000:c0", false),
+            ("64:ff9b:1::169.254.169.254", false),
+            ("64:ff9b:1:a9fe:a9:fe00::", false),
+            ("64:ff9b:1:7:a9:fea9:fe00:0", false),
+            ("64:ff9b:1::10.0.0.1", true),
+            ("2002:a9fe:a9fe::1", false),
+            ("2002:a00:1::1", true),
+            ("fd00:c1::a9fe:a9fe", false),
+            ("fd00:a9fe:a9fe::1", false),
+            ("fd00:c2::a9fe:a9fe", false),
+            ("2001:db8:64::100.100.100.200", false),
+            ("2001:db8:a9fe:a9fe::", false),
+            ("2001:db8:a9:fea9:fe::", false),
+            ("2001:db8:1:a83f:81:1000::", false),
+            ("2001:db8:1:2:c0:0:c000::", false),
+            ("2001:db8::5efe:169.254.1.1", false),
+            ("2001:db8::200:5efe:224.0.0.1", false),
+            ("2001:db8::200:5efe:10.0.0.1", true),
+            ("2001:db8::169.254.1.1", true),
+            ("2001:db8::a9fe:a9ff", true),
+            ("2002:a9fe:101::1", false),
+            ("::ffff:0:169.254.1.1", false),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", false),
+            ("2001:db8::1", true),
             ("169.253.255.255", true),
             ("169.254.169.254", false),
             ("169.255.0.0", true),
@@ -179,7 +348,7 @@ mod tests {
     #[test]
     fn allowed_networks_narrow_and_open() {
         let (open, special, elsewhere) = (Ok(()), Err(Refusal::Special), Err(Refusal::NotAllowed));
-        let rows: [(&[&str], &str, Result<(), Refusal>); 13] = [
+        let rows: [(&[&str], &str, Result<(), Refusal>); 15] = [
             (&["10.0.0.0/8"], "10.1.2.3", open),
             (&["10.0.0.0/8"], "::ffff:10.1.2.3", open),
             (&["10.0.0.0/8"], "127.0.0.1", elsewhere),
@@ -193,6 +362,8 @@ mod tests {
             (&["169.254.1.0/24"], "169.254.2.9", special),
             (&["169.254.1.0/24"], "10.1.2.3", elsewhere),
             (&["fe80::1"], "fe80::1", open),
+            (&["169.254.169.254"], "2001:db8::a9fe:a9fe", open),
+            (&["2001:db8::/32"], "2001:db8::a9fe:a9fe", special),
         ];
         for (allowed, address, expected) in rows {
             let outcome = rules(allowed).check_network(address.parse().unwrap());

@@ -1,11 +1,12 @@
 //! TCP checks: a connection that must be accepted, and, if wanted, a TLS handshake that must succeed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::model::{Observation, ProbeTls, Status};
 use crate::probe::channel::Channel;
 use crate::probe::critical;
 use crate::probe::reach::Reach;
+use crate::stdx::shown;
 
 /// How long a new connection must last where the former one broke. Until the last thread of a killed process is gone
 /// the kernel accepts on its behalf: milliseconds, and some tens of them on a busy machine.
@@ -28,7 +29,7 @@ pub fn run(
     let opened = loop {
         match reach.open(address, security, None) {
             Ok(mut channel) if count < connections_max => {
-                if channel.is_open_until(reach.deadline.min(Instant::now() + LINGER)) {
+                if channel.is_open_for(&reach.patience.at_most(LINGER)) {
                     break Ok(channel);
                 }
                 count += 1;
@@ -39,7 +40,7 @@ pub fn run(
     match opened {
         Ok(channel) => {
             let kind = if security.is_some() { "TCP+TLS" } else { "TCP" };
-            let output = format!("{kind} connect {address}: Success").into();
+            let output = format!("{kind} connect {}: Success", shown::url(address)).into();
             (Observation { status: Status::Passing, output }, Some(channel))
         }
         Err(error) => (critical(error.to_string()), None),

@@ -15,8 +15,10 @@ use crate::model::{Observation, Probe, Status};
 use crate::probe::tls::Trust;
 use crate::probe::{Finding, Kept, Prober, Settings, Task};
 use crate::stdx::text::Text;
+use crate::sys::patience::{Courtesy, Recall};
 use crate::sys::runtime;
 
+mod failing;
 mod kept;
 mod lingering;
 
@@ -35,23 +37,25 @@ fn start(probe: Probe, timeout: Duration) -> Receiver<Observation> {
 
 fn start_with(prober: Arc<Prober>, probe: Probe, timeout: Duration) -> Receiver<Observation> {
     let (sender, receiver) = mpsc::channel();
-    spawn(prober, probe, timeout, (None, false, false), move |finding| {
+    spawn(prober, probe, timeout, (false, false), move |finding| {
         let _receiver_gone = sender.send(finding.observation);
     });
     receiver
 }
 
-/// Runs a probe in a coroutine with the connection given, whether to keep it, and whether to linger.
+/// Runs a probe in a coroutine: whether to keep its connection, and whether to linger.
 fn spawn(
     prober: Arc<Prober>,
     probe: Probe,
     timeout: Duration,
-    (kept, keep, linger): (Option<Kept>, bool, bool),
+    (keep, linger): (bool, bool),
     done: impl FnOnce(Finding) + Send + 'static,
 ) {
     runtime::start(1);
     runtime::spawn("probe", move || {
-        let task = Task { probe: &probe, timeout, output_bytes_max: OUTPUT_MAX, kept, keep, linger };
+        let (recall, courtesy) = (Recall::default(), None);
+        let output_bytes_max = OUTPUT_MAX;
+        let task = Task { probe: &probe, timeout, output_bytes_max, keep, linger, recall, courtesy };
         done(prober.run(task));
     })
     .unwrap();
@@ -158,7 +162,7 @@ fn a_tcp_check_wants_to_be_accepted() {
         (
             "nonsense".to_owned(),
             Status::Critical,
-            "dial tcp: address nonsense: write it as host:port".to_owned(),
+            "dial tcp: address nonsense: write it as host:port, the port up to 65535".to_owned(),
         ),
     ];
     for (address, status, output) in rows {
@@ -207,8 +211,9 @@ fn the_status_of_an_answer_decides() {
     ];
     for (code, status) in rows {
         let address = answering(format!("HTTP/1.1 {code}\r\nContent-Length: 0\r\n\r\n"));
-        let url = format!("http://{address}/health?q=1");
-        let expected = (status, format!("HTTP GET {url}: {code} Output: "));
+        let url = format!("http://user:key@{address}/health?q=1");
+        let shown = format!("http://(redacted)@{address}/health?q=(redacted)");
+        let expected = (status, format!("HTTP GET {shown}: {code} Output: "));
         assert_eq!(run(get(&url), PATIENT), expected);
     }
 }
@@ -337,7 +342,7 @@ fn failures_are_told_in_words_that_people_know() {
         (format!("https://{}/", answering("not TLS at all")), "tls: ".to_owned()),
         ("gopher://127.0.0.1/".to_owned(), "scheme".to_owned()),
         ("file:///etc/passwd".to_owned(), "".to_owned()),
-        ("no url".to_owned(), "unsupported protocol scheme or URL".to_owned()),
+        ("no url".to_owned(), "unsupported protocol scheme \"\"".to_owned()),
     ];
     for (url, fault) in rows {
         let timeout = if fault == timed_out { HASTY } else { PATIENT };

@@ -1,17 +1,22 @@
 //! TLS towards checked targets: whom to trust, and how to talk.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, RootCertStore,
-    SignatureScheme, StreamOwned, WantsVerifier,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct,
+    RootCertStore, SignatureScheme, StreamOwned, WantsVerifier,
 };
 
+use crate::stdx::counted::counted;
 use crate::sys::dial::Dialed;
+use crate::sys::file;
 use crate::sys::offload::Offload;
 
 /// The two ways to trust a target's certificate.
@@ -36,9 +41,7 @@ impl Trust {
     #[cfg(test)]
     pub fn only(root: CertificateDer<'_>) -> Trust {
         let trust = Trust::new();
-        let mut roots = RootCertStore::empty();
-        roots.add(root.into_owned()).unwrap();
-        trust.authorities.set(trusting(roots)).unwrap();
+        trust.authorities.set(trusting(vec![root.into_owned()])).unwrap();
         trust
     }
 
@@ -63,21 +66,50 @@ fn builder(provider: Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, WantsVe
 }
 
 fn trusting_authorities() -> Arc<ClientConfig> {
-    let found = rustls_native_certs::load_native_certs();
+    let found = file::authorities();
     for error in &found.errors {
         log::warn!(
             "certificate authorities for HTTPS checks: {error}; set SSL_CERT_FILE to a readable bundle"
         );
     }
-    let mut roots = RootCertStore::empty();
-    let (good, unreadable) = roots.add_parsable_certificates(found.certs);
-    log::info!("HTTPS checks trust {good} certificate authorities ({unreadable} were unreadable)");
-    trusting(roots)
+    trusting(found.certs)
 }
 
-fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
+/// Says at the start what would else be met by each HTTPS check alone. Reads files, so it is for a thread of its own.
+pub fn look_for_authorities() {
+    let mut roots = RootCertStore::empty();
+    let (good, _) = roots.add_parsable_certificates(file::authorities().certs);
+    warn_if_none(good);
+}
+
+fn warn_if_none(good: usize) {
+    if good == 0 {
+        log::warn!(
+            "no certificate authority is trusted: HTTPS checks and webhooks, and a Redis behind TLS, will fail; \
+             install the system's (the package ca-certificates), or set SSL_CERT_FILE to a bundle"
+        );
+    }
+}
+
+fn trusting(certificates: Vec<CertificateDer<'static>>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let (good, unreadable) = roots.add_parsable_certificates(certificates.iter().cloned());
+    log::info!(
+        "HTTPS checks trust {} ({unreadable} more cannot be read)",
+        counted(good, "certificate authority")
+    );
+    warn_if_none(good);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Arc::new(builder(provider).with_root_certificates(roots).with_no_client_auth())
+    let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+    let config = match usual {
+        Ok(usual) => {
+            let verifier = Authorities { usual, trusted: certificates.into_iter().collect() };
+            builder(provider).dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
+        // There are none, so nobody is trusted.
+        Err(_) => builder(provider).with_root_certificates(RootCertStore::empty()),
+    };
+    Arc::new(config.with_no_client_auth())
 }
 
 /// Makes `dialed` a connection through TLS to whom `name` names.
@@ -103,7 +135,18 @@ pub fn fault(error: &io::Error) -> Option<&rustls::Error> {
 
 /// What went wrong in a handshake, in the words Consul has where it has any.
 pub fn words(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(fault) = error else { return format!("tls: {error}") };
+    let fault = match error {
+        rustls::Error::InvalidCertificate(fault) => fault,
+        // Whoever speaks nothing newer than TLS 1.1 says so, or answers in it.
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(_) => {
+            return format!(
+                "tls: protocol version not supported: muster speaks TLS 1.2 and 1.3, the target neither in a way \
+                 that is safe ({error}); TLSSkipVerify leaves out the certificate only"
+            );
+        }
+        error => return format!("tls: {error}"),
+    };
     let fault = match fault {
         // A bad signature is that of an authority which calls itself like one that is trusted.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
@@ -117,7 +160,77 @@ pub fn words(error: &rustls::Error) -> String {
     format!("x509: {fault}")
 }
 
-/// Takes any certificate, for checks that say `TLSSkipVerify`. The handshake's signatures must still be right.
+/// A signature that cannot be checked is taken as it is where no certificate is: with keys of less than 2048 bits,
+/// which old devices have. Nobody is known by his key here, so it proves nothing either way.
+fn unless_short(
+    checked: Result<HandshakeSignatureValid, rustls::Error>,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    match checked {
+        Err(rustls::Error::InvalidCertificate(_)) => Ok(HandshakeSignatureValid::assertion()),
+        checked => checked,
+    }
+}
+
+/// Trusts the authorities, and a certificate that is itself among them: `openssl req -x509` makes certificates that are
+/// an authority's by their letter, and are shown by servers all the same.
+#[derive(Debug)]
+struct Authorities {
+    usual: Arc<WebPkiServerVerifier>,
+    /// The authorities' certificates themselves.
+    trusted: HashSet<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Authorities {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let usual = self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        // What is found wrong before this is no matter of trust: its time, its form.
+        let is_authority = |error: &CertificateError| {
+            let CertificateError::Other(other) = error else { return false };
+            format!("{other:?}").contains("CaUsedAsEndEntity")
+        };
+        match usual {
+            Err(rustls::Error::InvalidCertificate(error))
+                if is_authority(&error) && self.trusted.contains(end_entity) =>
+            {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                verify_server_name(&parsed, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            usual => usual,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// Takes any certificate, for checks that say `TLSSkipVerify`.
 #[derive(Debug)]
 struct Anyone {
     algorithms: WebPkiSupportedAlgorithms,
@@ -141,7 +254,7 @@ impl ServerCertVerifier for Anyone {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        unless_short(rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.algorithms))
     }
 
     fn verify_tls13_signature(
@@ -150,7 +263,7 @@ impl ServerCertVerifier for Anyone {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        unless_short(rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

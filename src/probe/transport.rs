@@ -6,8 +6,6 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
@@ -22,13 +20,15 @@ use crate::probe::buffers::ExchangeBuffers;
 use crate::probe::channel::Channel;
 use crate::probe::dial::Dialer;
 use crate::probe::tls::Trust;
+use crate::stdx::target_url::TargetUrl;
 use crate::stdx::text::Text;
 use crate::sys::dial::Dialed;
+use crate::sys::patience::Patience;
 
 /// Addresses of one name that are tried; as many as `ureq` can hand over.
 const ADDRESSES_MAX: usize = 16;
 
-/// What one run of a check needs for its connections, redirects included.
+/// What one request needs for its connection.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// Opens connections.
@@ -39,36 +39,18 @@ pub struct Line {
     pub tls_skip_verify: bool,
     /// Name to ask for and verify in the handshake; empty means the URL's host.
     pub tls_server_name: Text,
-    /// When everything must be over.
-    pub deadline: Instant,
-    /// The target whose connection outlives the run; `None`: none does.
-    pub home: Option<Home>,
-}
-
-/// The target that a check names itself. Redirects may lead elsewhere; only the connection to this one is kept.
-#[derive(Clone, Debug)]
-pub struct Home {
-    /// The check's URL.
-    pub url: Uri,
-    /// Where the connection lies before, between and after requests.
-    pub berth: Arc<Berth>,
-}
-
-impl Home {
-    /// Whether `uri` is served by it.
-    fn serves(&self, uri: &Uri) -> bool {
-        (uri.scheme(), uri.authority()) == (self.url.scheme(), self.url.authority())
-    }
+    /// How long it may take.
+    pub patience: Patience,
+    /// Whom the request is for.
+    pub url: TargetUrl,
+    /// Where the connection is left, if it is to outlive the run.
+    pub berth: Option<Arc<Berth>>,
 }
 
 impl Resolver for Line {
-    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
-        if self.home_of(uri).is_some_and(|home| home.berth.is_taken()) {
-            return Ok(self.empty());
-        }
-        let host = uri.host().ok_or_else(|| Error::BadUri(uri.to_string()))?;
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-        let found = self.dialer.names.resolve(host, port, self.deadline).map_err(other)?;
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let (host, port) = (&self.url.host, self.url.port());
+        let found = self.dialer.names.resolve(host, port, &self.patience).map_err(other)?;
         let mut addresses = self.empty();
         found.into_iter().take(ADDRESSES_MAX).for_each(|address| addresses.push(address));
         Ok(addresses)
@@ -79,40 +61,30 @@ impl Connector for Line {
     type Out = Connection;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Connection>, Error> {
-        let berth = self.home_of(details.uri).map(|home| home.berth.clone());
-        let idle = berth.as_deref().and_then(Berth::take);
-        let channel = idle.map_or_else(|| self.open(details), Ok)?;
+        let (berth, channel) = (self.berth.clone(), self.open(details)?);
         let buffers = ExchangeBuffers::new(details.config.input_buffer_size());
         Ok(Some(Connection { channel: Some(channel), buffers, is_done: false, berth }))
     }
 }
 
 impl Line {
-    fn home_of(&self, uri: &Uri) -> Option<&Home> {
-        self.home.as_ref().filter(|home| home.serves(uri))
-    }
-
     fn open(&self, details: &ConnectionDetails) -> Result<Channel, Error> {
-        let (dialed, _) = self.dialer.connect(&details.addrs, self.deadline).map_err(other)?;
+        let (dialed, _) = self.dialer.connect(&details.addrs, &self.patience).map_err(other)?;
         Ok(if details.needs_tls() {
-            Channel::Tls(Box::new(self.shake_hands(dialed, details.uri)?))
+            Channel::Tls(Box::new(self.shake_hands(dialed)?))
         } else {
             Channel::Plain(dialed)
         })
     }
 
-    fn shake_hands(
-        &self,
-        mut dialed: Dialed,
-        uri: &Uri,
-    ) -> Result<StreamOwned<ClientConnection, Dialed>, Error> {
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    fn shake_hands(&self, mut dialed: Dialed) -> Result<StreamOwned<ClientConnection, Dialed>, Error> {
+        let host = self.url.host.split('%').next().unwrap_or_default();
         let name = if self.tls_server_name.is_empty() { host } else { &*self.tls_server_name };
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| Error::Tls("the name to verify is neither a DNS name nor an address"))?;
         let config = self
             .trust
-            .config(self.tls_skip_verify, self.dialer.names.pool())
+            .config(self.tls_skip_verify, self.dialer.names.files())
             .ok_or(Error::Tls("too much is waiting to read the certificate authorities"))?;
         let mut session = ClientConnection::new(config, name)?;
         while session.is_handshaking() {
@@ -122,35 +94,17 @@ impl Line {
     }
 }
 
-/// The place where a run's connection to the check's own target lies while no request is on it.
+/// The place where a connection to the check's own target is left after its request.
 #[derive(Debug, Default)]
 pub struct Berth {
     /// Locked to put in and to take out; nothing waits under it.
     idle: Mutex<Option<Channel>>,
-    /// A request was begun over the connection of an earlier run.
-    was_reused: AtomicBool,
-    /// Some bytes of an answer came over it.
-    was_heard: AtomicBool,
 }
 
 impl Berth {
-    /// A berth with the connection that an earlier run left, if there is one.
-    pub fn new(idle: Option<Channel>) -> Berth {
-        Berth { was_reused: AtomicBool::new(idle.is_some()), idle: Mutex::new(idle), ..Berth::default() }
-    }
-
     /// The connection that lies here.
     pub fn take(&self) -> Option<Channel> {
         self.idle.lock().take()
-    }
-
-    fn is_taken(&self) -> bool {
-        self.idle.lock().is_some()
-    }
-
-    /// Whether the connection of an earlier run was tried and gave not one byte: it had ended just then, most likely.
-    pub fn was_reused_in_vain(&self) -> bool {
-        self.was_reused.load(Ordering::Relaxed) && !self.was_heard.load(Ordering::Relaxed)
     }
 }
 
@@ -181,9 +135,6 @@ impl Transport for Connection {
         let channel = self.channel.as_mut().ok_or(Error::ConnectionFailed)?;
         let amount = channel.read(self.buffers.input_append_buf()).map_err(tls_fault)?;
         self.buffers.input_appended(amount);
-        if let (1.., Some(berth)) = (amount, &self.berth) {
-            berth.was_heard.store(true, Ordering::Relaxed);
-        }
         Ok(amount > 0)
     }
 

@@ -2,32 +2,36 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use crate::model::{Observation, Status};
-use crate::probe::dial::{DialError, Dialer, split};
+use crate::probe::dial::{DialError, Dialer};
 use crate::probe::{critical, words};
-use crate::sys::datagram;
+use crate::stdx::shown;
+use crate::sys::datagram::{self, Echo};
+use crate::sys::patience::Patience;
 
-/// Sends an empty datagram to `address` (`host:port`), as Consul does. A reply passes at once, silence until `deadline`
-/// passes as well: few protocols answer nothing with something. Only a refusal fails.
-pub fn run(dialer: &Dialer, address: &str, deadline: Instant) -> Observation {
-    let Some((host, port)) = split(address) else {
-        return critical(format!("dial udp: address {address}: write it as host:port"));
+/// Sends an empty datagram to `address` (`host:port`), as Consul does. A reply passes at once, silence for as
+/// long as `patience` lasts passes as well: few protocols answer nothing with something. Only a refusal fails.
+///
+/// Also whether anything came back.
+pub fn run(dialer: &Dialer, address: &str, patience: &Patience) -> (Observation, bool) {
+    let Some((host, port)) = dialer.names.split(address) else {
+        return (critical(format!("dial udp: address {}: write it as host:port", shown::url(address))), true);
     };
-    let resolved = dialer.names.resolve(host, port, deadline);
+    let resolved = dialer.names.resolve(host, port, patience);
     let target = match resolved.map(|addresses| addresses[0]) {
         Ok(target) => target,
-        Err(error) => return critical(error.over("udp")),
+        Err(error) => return (critical(error.over("udp")), !error.is_timeout()),
     };
     if let Err(refusal) = dialer.rules.check_network(target.ip()) {
-        return critical(DialError::Refused { address: target, refusal }.over("udp"));
+        return (critical(DialError::Refused { address: target, refusal }.over("udp")), true);
     }
-    match datagram::exchange(target, &[], deadline) {
-        Ok(_) => {
-            Observation { status: Status::Passing, output: format!("UDP connect {address}: Success").into() }
+    match datagram::exchange(target, &[], patience) {
+        Ok(echo) => {
+            let output = format!("UDP connect {}: Success", shown::url(address)).into();
+            (Observation { status: Status::Passing, output }, echo == Echo::Reply)
         }
-        Err(error) => critical(fault(target, &error)),
+        Err(error) => (critical(fault(target, &error)), true),
     }
 }
 

@@ -43,9 +43,20 @@ impl Carried {
         }
         let entries: Vec<Entry> =
             serde_json::from_slice(value).map_err(|error| format!("row {key:?}: {error}"))?;
-        self.saved.extend(entries.into_iter().map(|it| (CheckKey::new(it.node, it.check), it.saved)));
+        let entries = entries.into_iter().map(|it| (CheckKey::new(it.node, it.check), it.saved.bounded()));
+        self.saved.extend(entries);
         self.keys.push(key.to_owned());
         Ok(())
+    }
+
+    /// Whether the end was an orderly one, as far as it left anything.
+    pub fn is_there(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// The keys of the rows that it stood in.
+    pub fn keys(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().cloned()
     }
 
     /// What was carried over of one check.

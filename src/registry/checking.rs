@@ -2,12 +2,15 @@
 //!
 //! `health` decides and `probe` looks; this joins them to the clock and the write path. One thread waits for the next
 //! due time; every probe is a coroutine of its own. Identical probes that are due together are run once ([`joint`]),
-//! each target waits in a line of its own ([`lanes`]), and connections that probes keep are watched for their end
+//! each target waits in a line of its own ([`lanes`]), and connections that probes leave are watched for their end
 //! ([`watched`]), which makes the check due at once.
 
+mod bearing;
 pub mod follower;
+mod holding;
 pub mod joint;
 pub mod lanes;
+pub mod programs;
 pub mod stats;
 pub mod watched;
 
@@ -18,29 +21,37 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::health::{self, Arrival, CheckKey, Due, Health, Insight, Saved, Source, Verdict};
-use crate::model::{Cause, Check, Command, Observation, Origin};
-use crate::probe::{Finding, Prober, Task};
-use crate::registry::carried::Carried;
+use crate::health::{self, Arrival, CheckKey, Due, Health, Insight, Reply, Saved, Source, Verdict};
+use crate::model::{Caller, Cause, Check, Command, Observation, Origin, Probe};
+use crate::persist::change::Change as RowChange;
+use crate::probe::{Destination, Finding, Prober, Task};
+use crate::registry::carried::{self, Carried};
+use crate::registry::checking::bearing::Bearing;
+use crate::registry::checking::holding::Seen;
 use crate::registry::checking::joint::{Asker, Errand, JointRuns, Request, Start};
-use crate::registry::checking::lanes::{Bounds, Ticket};
+use crate::registry::checking::lanes::{Bounds, Class, Ticket};
+use crate::registry::checking::programs::{Armed, Candidate, Programs, Rearmed};
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::checking::watched::Watched;
 use crate::registry::error::WriteError;
+use crate::registry::silences::{self, Silences, TURN_EVERY};
 use crate::registry::write::Queue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
-
-/// Longest sleep of the thread when nothing is due: a heartbeat, so that a stall of the machine is noticed.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
+use crate::sys::supervision::{self, WAIT_MAX};
 
 /// Shortest sleep, unless somebody rings: what falls due meanwhile is begun together. With a thousand probes a second,
 /// waking for each was half of their cost; a hundredth of a second later is early enough for what has a time.
 const SLEEP_MIN: Duration = Duration::from_millis(10);
 
+/// A run that has waited for longer is overdue: the check says less than its interval promises.
+pub const OVERDUE_AFTER: Duration = Duration::from_secs(1);
+
 /// What checks are run with.
 pub struct Tools {
+    /// Key of the agent's own node: the checks that it keeps are on no other.
+    pub own_node: Text,
     /// Decides what is due.
     pub health: Health,
     /// Runs it.
@@ -59,14 +70,19 @@ pub struct Tools {
 
 /// The health engine with its clock, its prober and its way to the writer.
 ///
-/// Locks, in the order in which they may be held together: `health`, then those inside `watched`. `runs` is never held
-/// with another, and none over a wait.
+/// Locks, in the order in which they may be held together: `silences`, `programs`, `health`, then those inside
+/// `watched`. `runs` and `bearing` are never held with another, and none over a wait.
 pub struct Checking {
+    own_node: Text,
+    /// Which checks may run a program.
+    programs: Mutex<Programs>,
     health: Mutex<Health>,
     /// Rung when something may be due earlier than thought.
     bell: Condvar,
     runs: Mutex<JointRuns>,
     watched: Watched,
+    silences: Mutex<Silences>,
+    bearing: Mutex<Bearing>,
     prober: Prober,
     queue: Queue,
     clock: Clock,
@@ -80,12 +96,17 @@ impl Checking {
     /// # Errors
     /// The operating system's: it gives no descriptor to watch connections with.
     pub fn new(tools: Tools) -> io::Result<Checking> {
-        let Tools { health, prober, queue, clock, probes_max, watched_connections_max, stats } = tools;
+        let Tools { own_node, health, prober, queue, clock, probes_max, watched_connections_max, stats } =
+            tools;
         Ok(Checking {
+            own_node,
+            programs: Mutex::default(),
             health: Mutex::new(health),
             bell: Condvar::new(),
             runs: Mutex::new(JointRuns::new(Bounds::within(probes_max))),
             watched: Watched::new(watched_connections_max)?,
+            silences: Mutex::default(),
+            bearing: Mutex::default(),
             prober,
             queue,
             clock,
@@ -98,8 +119,12 @@ impl Checking {
         let mut due = Vec::new();
         loop {
             let due_at = self.wait_for_due(&mut due);
-            due.drain(..).for_each(|due| self.act(due, due_at));
+            for due in due.drain(..) {
+                self.act(due, due_at);
+                supervision::beat();
+            }
             self.start_probes();
+            self.silences.lock().turn(self.clock.now(), &self.health, &self.queue);
         }
     }
 
@@ -113,12 +138,22 @@ impl Checking {
     ///
     /// # Errors
     /// When the status changes and the write fails.
-    pub fn report(&self, key: &CheckKey, observation: Observation) -> Result<(), WriteError> {
+    pub fn report(
+        &self,
+        key: &CheckKey,
+        observation: Observation,
+        caller: impl FnOnce() -> Caller,
+    ) -> Result<(), WriteError> {
         self.stats.reports.fetch_add(1, Ordering::Relaxed);
-        let verdict = self.observe(key, observation, Source::Report);
+        let mut verdict = self.observe(key, observation.clone(), Source::Report);
+        if verdict == Verdict::Ignored {
+            // Readers see a new check a moment before the engine hears of it.
+            self.queue.catch_up()?;
+            verdict = self.observe(key, observation, Source::Report);
+        }
         match verdict {
             Verdict::Changed(observation) => {
-                self.queue.write(update(key, observation, Cause::Report)).map(|_| ())
+                self.queue.write_for(caller(), update(key, observation, Cause::Report)).map(|_| ())
             }
             Verdict::OutputOnly | Verdict::Unchanged | Verdict::Ignored => Ok(()),
         }
@@ -136,10 +171,12 @@ impl Checking {
             return;
         }
         let now = self.clock.now();
-        let mut health = self.health.lock();
-        keys.iter().for_each(|key| health.registered_again(now, key));
-        drop(health);
-        self.bell.notify_one();
+        self.change(|health| keys.iter().for_each(|key| health.registered_again(now, key)));
+    }
+
+    /// Why the target of a probe is never asked, as far as its definition tells.
+    pub fn refusal(&self, probe: &Probe) -> Option<String> {
+        self.prober.refusal(probe)
     }
 
     /// The freshest output of a check, where it is fresher than the catalog's.
@@ -153,28 +190,93 @@ impl Checking {
         health.insight(self.clock.now(), key)
     }
 
-    /// What an orderly restart takes along of the checks' lives.
-    pub fn save(&self) -> Vec<(CheckKey, Saved)> {
-        let health = self.health.lock();
-        health.save(self.clock.now())
+    /// Rows with what an orderly restart takes along of the checks' lives.
+    pub fn save(&self) -> Vec<RowChange> {
+        let (now, mut silences, mut health) = (self.clock.now(), self.silences.lock(), self.health.lock());
+        let saved = carried::rows(health.save(now));
+        saved.into_iter().chain(silences.last(now, &mut health)).collect()
     }
 
-    /// Starts the watch over checks that a restart brought back, with what was carried over of them.
-    pub fn restore<'a>(&self, checks: impl Iterator<Item = (&'a Text, &'a Arc<Check>)>, carried: &Carried) {
+    /// Has rows of the store removed when there is room for it.
+    pub fn remove_later(&self, keys: impl Iterator<Item = String>) {
+        self.silences.lock().remove(keys);
+    }
+
+    /// Starts the watch over checks that a restart brought back, with what was carried over of them. Only after a
+    /// crash, when nothing was, the time instances may be silent goes by what was `left` of it. Checks that run a
+    /// program wait for [`Checking::arm`].
+    pub fn restore<'a>(
+        &self,
+        checks: impl Iterator<Item = (&'a Text, &'a Arc<Check>)>,
+        carried: &Carried,
+        left: &silences::Left,
+    ) {
+        *self.silences.lock() = Silences::resumed(left);
         let (now, now_ms) = (self.clock.now(), self.clock.unix_ms());
+        let mut programs = self.programs.lock();
         let mut health = self.health.lock();
-        for (node, check) in checks.filter(|(_, check)| is_ours(check)) {
-            let status_age = Duration::from_millis(now_ms.saturating_sub(check.status_since_ms));
+        for (node, check) in checks.filter(|(node, check)| self.is_ours(node, check)) {
             let key = CheckKey::new(node.clone(), check.id.clone());
-            let saved = carried.of(&key);
-            if let Err(full) = health.track(now, key, check, Arrival::Restored { status_age, saved }) {
-                log::warn!(check = check.id.as_str(); "a restored check is not run: {full}");
+            let saved = if carried.is_there() { carried.of(&key) } else { left.of(&key) };
+            if check.origin != Origin::Agent || programs.take(check, saved) {
+                track_restored(&mut health, (now, now_ms), key, check, saved);
             }
         }
     }
 
+    /// For how long the next run of a check has been waiting for its turn, and among whom; `None` when it is not
+    /// overdue.
+    pub fn overdue(&self, key: &CheckKey) -> Option<(Duration, Class)> {
+        self.runs.lock().waits(key, self.clock.now()).filter(|(waits, _)| *waits >= OVERDUE_AFTER)
+    }
+
+    /// Of the runs that are overdue, how many there are of each class, and the longest wait of all.
+    pub fn overdue_runs(&self) -> ([u64; Class::ALL.len()], Duration) {
+        self.runs.lock().overdue(self.clock.now(), OVERDUE_AFTER)
+    }
+
+    /// Lets checks run these programs and no others; what was restored goes on where it was.
+    pub fn arm(&self, armed: Armed) {
+        let (now, now_ms) = (self.clock.now(), self.clock.unix_ms());
+        let mut programs = self.programs.lock();
+        let Rearmed { begin, end } = programs.arm(armed);
+        self.change(|health| {
+            for Candidate { check, saved } in &begin {
+                let key = CheckKey::new(self.own_node.clone(), check.id.clone());
+                track_restored(health, (now, now_ms), key, check, *saved);
+            }
+            end.into_iter().for_each(|id| health.forget(&CheckKey::new(self.own_node.clone(), id)));
+        });
+    }
+
+    /// Logs which checks are not run because their programs are not armed.
+    pub fn tell_of_programs_kept(&self) {
+        let kept = self.programs.lock().kept();
+        for id in kept {
+            log::warn!(check = id.as_str();
+                "this check runs a program, and no definition file holds it like that: it is kept as it stands and not \
+                 run; add it to a file and reload, or deregister it");
+        }
+    }
+
+    /// The programs that checks may run now.
+    pub fn armed(&self) -> Armed {
+        self.programs.lock().armed()
+    }
+
+    /// Whether muster keeps time for a check: it runs it or hears its reports, or it reaps the instance, whoever says
+    /// how the instance is. What an agent keeps is on its own node; on another it is what somebody has made up.
+    fn is_ours(&self, node: &Text, check: &Check) -> bool {
+        let definition = &check.definition;
+        let is_reaping = !definition.deregister_critical_service_after.is_zero();
+        match check.origin {
+            Origin::Agent => *node == self.own_node && (definition.probe.is_some() || is_reaping),
+            Origin::Catalog | Origin::Server => is_reaping,
+        }
+    }
+
     fn end(&self, ticket: Ticket) -> Vec<Asker> {
-        self.runs.lock().end(ticket, self.clock.now())
+        self.runs.lock().end(ticket)
     }
 
     /// The numbers of probes that wait, are under way, and were fulfilled by the run of another.
@@ -188,19 +290,29 @@ impl Checking {
         &self.watched
     }
 
-    /// Waits until something is due; since when, at the earliest.
+    /// Waits until something is due, or until it is time to look at what is under way; since when it is due, at the
+    /// earliest.
     fn wait_for_due(&self, due: &mut Vec<Due>) -> Instant {
+        let begun = self.clock.now();
+        let look_at = self.look_at(begun);
         let mut health = self.health.lock();
         loop {
             let now = self.clock.now();
+            let look_at = if health.has_ttl_news() { look_at.min(begun + TURN_EVERY) } else { look_at };
             let due_at = health.next_due().map_or(now, |at| at.min(now));
             health.tick(now, due);
-            if !due.is_empty() {
+            if !due.is_empty() || look_at <= now {
                 return due_at;
             }
-            let until = health.next_due().map_or(SLEEP_MAX, |at| at.saturating_duration_since(now));
-            self.bell.wait_for(&mut health, until.clamp(SLEEP_MIN, SLEEP_MAX));
+            let next = health.next_due().map_or(look_at, |at| at.min(look_at));
+            let until = next.saturating_duration_since(now).clamp(SLEEP_MIN, WAIT_MAX);
+            supervision::waiting(|| self.bell.wait_for(&mut health, until));
         }
+    }
+
+    fn look_at(&self, now: Instant) -> Instant {
+        let looks = [self.runs.lock().look_at(now), self.silences.lock().look_at(now)];
+        looks.into_iter().flatten().min().unwrap_or(now + WAIT_MAX)
     }
 
     /// Tells the engine what was found, and sees to it that what follows from it is in time.
@@ -211,11 +323,10 @@ impl Checking {
     /// Changes what the engine knows, and wakes the thread if something falls due sooner for it.
     fn change<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
         let mut health = self.health.lock();
-        let due_before = health.next_due();
+        let (due_before, had_news) = (health.next_due(), health.has_ttl_news());
         let outcome = change(&mut health);
-        if let Some(due_at) = health.next_due()
-            && due_before.is_none_or(|before| due_at < before)
-        {
+        let is_sooner = |at: Instant| due_before.is_none_or(|before| at < before);
+        if health.next_due().is_some_and(is_sooner) || (health.has_ttl_news() && !had_news) {
             self.bell.notify_one();
         }
         outcome
@@ -223,9 +334,14 @@ impl Checking {
 
     fn act(&self, due: Due, due_at: Instant) {
         let posted = match due {
-            Due::Probe { key, probe, timeout, output_bytes_max, connection, run } => {
+            Due::Probe { key, probe, .. } if !self.programs.lock().may_run(&key, &probe) => {
+                // It is asked for again when this run counts as lost.
+                log::debug!(check = key.check_id.as_str(); "a program that is not armed is not run");
+                return;
+            }
+            Due::Probe { key, probe, timeout, output_bytes_max, connection, last, run } => {
                 let errand = Errand { probe, timeout, output_bytes_max };
-                self.runs.lock().request(Request { key, errand, connection, run, due_at });
+                self.runs.lock().request(Request { key, errand, connection, last, run, due_at });
                 return;
             }
             Due::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
@@ -248,7 +364,13 @@ impl Checking {
     /// Starts waiting probes as far as the bounds allow.
     fn start_probes(self: &Arc<Self>) {
         loop {
-            let Some(start) = self.runs.lock().start(self.clock.now()) else { return };
+            let start = {
+                let mut runs = self.runs.lock();
+                let start = runs.start(self.clock.now());
+                runs.call_back();
+                start
+            };
+            let Some(start) = start else { return };
             let checking = self.clone();
             let under_way = UnderWay { checking: self.clone(), ticket: start.ticket };
             if let Err(error) = runtime::spawn("probe", move || checking.probe(start, under_way)) {
@@ -260,58 +382,58 @@ impl Checking {
 
     fn probe(self: &Arc<Self>, start: Start, under_way: UnderWay) {
         let begun_at = self.clock.now();
-        let delays = if start.is_slow { &self.stats.start_delay_slow } else { &self.stats.start_delay };
-        delays.observe(begun_at.saturating_duration_since(start.due_at));
+        self.stats.start_delay(start.class).observe(begun_at.saturating_duration_since(start.due_at));
         let Errand { probe, timeout, output_bytes_max } = &*start.errand;
-        // A run that wants a new connection has the former one closed.
-        let kept = self.watched.take(&start.errand).filter(|_| start.connection.reuse);
+        if !self.programs.lock().may_run_at_all(probe) {
+            return;
+        }
+        let address = Destination::of(probe).address;
+        let courtesy = self.courtesy(&address);
         let task = Task {
             probe,
             timeout: *timeout,
             output_bytes_max: *output_bytes_max,
-            kept,
             keep: start.connection.keep,
             linger: start.connection.linger,
+            recall: start.recall.clone(),
+            courtesy: courtesy.as_ref().map(|(courtesy, _)| courtesy.clone()),
         };
-        let finding = self.prober.run(task);
-        self.stats.duration.observe(self.clock.now().saturating_duration_since(begun_at));
-        self.stats.probed(probe, finding.observation.status);
-        self.conclude(&start.errand, finding, under_way.end());
+        let mut finding = self.prober.run(task);
+        if finding.is_recalled {
+            under_way.again();
+        } else {
+            let took = self.clock.now().saturating_duration_since(begun_at);
+            self.stats.duration.observe(took);
+            self.stats.probed(probe, finding.observation.status);
+            let reply = if finding.has_replied { Reply::After(took) } else { Reply::Never };
+            let (status, kept) = (finding.observation.status, finding.kept.take());
+            let keepers = self.conclude(finding, reply, under_way.end());
+            let seen = Seen { errand: &start.errand, address: &address, status, took, courtesy };
+            self.hold(&seen, kept, keepers);
+        }
         self.start_probes();
     }
 
-    /// Tells everybody who asked what was found, and holds the connection for those who want it.
-    fn conclude(&self, errand: &Arc<Errand>, finding: Finding, askers: Vec<Asker>) {
-        let Finding { observation, kept } = finding;
+    /// Tells everybody who asked what was found; who of them wants the connection held.
+    fn conclude(&self, finding: Finding, reply: Reply, askers: Vec<Asker>) -> Vec<CheckKey> {
+        let observation = finding.observation;
         let mut verdicts = Vec::with_capacity(askers.len());
         let mut keepers = Vec::new();
-        // Under one lock: a check that is deregistered now is told before, or its connection is closed after. A failure
-        // is confirmed sooner than anything else is due.
+        // Under one lock. A failure is confirmed sooner than anything else is due.
         self.change(|health| {
-            for Asker { key, run, keep } in askers {
+            for Asker { key, run, connection } in askers {
                 let verdict = health.observe(self.clock.now(), &key, observation.clone(), Source::Probe(run));
-                if keep && verdict != Verdict::Ignored {
+                health.replied(&key, reply);
+                if connection.keep && verdict != Verdict::Ignored {
                     keepers.push(key.clone());
+                } else if !connection.keep && !connection.linger {
+                    self.watched.forget(&key);
                 }
                 verdicts.push((key, verdict));
             }
-            self.watched.put(errand, kept, keepers.into_iter());
         });
         verdicts.into_iter().for_each(|(key, verdict)| self.record(&key, verdict, Cause::Probe));
-    }
-
-    /// Has the checks run at once whose connections have ended.
-    fn connections_ended(&self, tokens: &[u64]) {
-        let ended: Vec<_> = tokens.iter().filter_map(|token| self.watched.take_ended(*token)).collect();
-        self.stats.connections_lost.fetch_add(ended.len() as u64, Ordering::Relaxed);
-        let now = self.clock.now();
-        let mut health = self.health.lock();
-        for key in ended.into_iter().flatten() {
-            self.stats.extra_runs.fetch_add(1, Ordering::Relaxed);
-            health.connection_lost(now, &key);
-        }
-        drop(health);
-        self.bell.notify_one();
+        keepers
     }
 
     /// Has a change of status written. If the queue is full, `health` hands it out again later.
@@ -340,6 +462,11 @@ impl UnderWay {
     fn end(self) -> Vec<Asker> {
         self.checking.end(self.ticket)
     }
+
+    /// It was called back before it found anything: who wants to know the outcome waits for another run.
+    fn again(self) {
+        self.checking.runs.lock().again(self.ticket);
+    }
 }
 
 impl Drop for UnderWay {
@@ -349,10 +476,19 @@ impl Drop for UnderWay {
     }
 }
 
-/// Whether muster keeps time for a check: it runs it or hears its reports, or it reaps the instance, whoever says how
-/// the instance is.
-fn is_ours(check: &Check) -> bool {
-    let definition = &check.definition;
-    let is_run = check.origin == Origin::Agent && definition.probe.is_some();
-    is_run || !definition.deregister_critical_service_after.is_zero()
+/// Goes on with the watch over a check that a restart brought back.
+fn track_restored(
+    health: &mut Health,
+    (now, now_ms): (Instant, u64),
+    key: CheckKey,
+    check: &Check,
+    saved: Option<Saved>,
+) {
+    let status_age = Duration::from_millis(now_ms.saturating_sub(check.status_since_ms));
+    if let Err(full) = health.track(now, key, check, Arrival::Restored { status_age, saved }) {
+        log::warn!(check = check.id.as_str(); "a restored check is not run: {full}");
+    }
 }
+
+#[cfg(test)]
+mod tests;

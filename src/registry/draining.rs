@@ -11,9 +11,11 @@ use parking_lot::{Condvar, Mutex};
 use crate::catalog::change::Change;
 use crate::model::{Command, DrainOrder, Service};
 use crate::registry::drain_plan::{DrainPlan, Place};
-use crate::registry::write::{Follower, News, Queue};
+use crate::registry::publish::{Follower, News};
+use crate::registry::write::Queue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
+use crate::sys::supervision::{self, WAIT_MAX};
 
 /// Longest sleep of the thread while something drains, so that a clock that was set is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -78,13 +80,9 @@ impl Draining {
             if !due.is_empty() {
                 return due;
             }
-            match plan.next_ms() {
-                Some(at_ms) => {
-                    let left = Duration::from_millis(at_ms.saturating_sub(now_ms)).min(SLEEP_MAX);
-                    self.bell.wait_for(&mut plan, left);
-                }
-                None => self.bell.wait(&mut plan),
-            }
+            let left = plan.next_ms().map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms)));
+            let wait = left.map_or(WAIT_MAX, |left| left.min(SLEEP_MAX));
+            supervision::waiting(|| self.bell.wait_for(&mut plan, wait));
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::model::Refusal;
+use crate::model::limits::INDEX_MAX;
 use crate::persist::error::StoreError;
 
-/// A write that did not happen. Whatever the variant, nothing of it was kept.
+/// A write that did not happen. Nothing of it was kept, but for [`WriteError::InDoubt`].
 #[derive(Clone, Debug)]
 pub enum WriteError {
     /// The command makes no sense in the present state: the client's doing.
@@ -30,13 +31,33 @@ pub enum WriteError {
         /// What the store said.
         message: String,
     },
+    /// It was begun, and nobody can tell whether it is on the disk: it is not shown, and the next start decides.
+    InDoubt {
+        /// What happened.
+        message: String,
+        /// Whether writes go on by themselves once there is room.
+        is_full: bool,
+    },
     /// A name is longer than the store can keep: the client's doing.
     Oversize {
         /// What the store said.
         message: String,
     },
+    /// There is no index left for another change.
+    Exhausted {
+        /// The index that the change would have had.
+        index: u64,
+    },
     /// The registry is shutting down.
     Closing,
+}
+
+impl WriteError {
+    /// The writer has ended before it answered.
+    pub fn unanswered() -> WriteError {
+        let message = "the thread that writes ended before it answered, and the next start decides";
+        WriteError::InDoubt { message: message.to_owned(), is_full: false }
+    }
 }
 
 impl From<&StoreError> for WriteError {
@@ -44,9 +65,20 @@ impl From<&StoreError> for WriteError {
         let message = error.to_string();
         match error {
             StoreError::Full { .. } => WriteError::Full { message },
+            StoreError::InDoubt { is_full, .. } => WriteError::InDoubt { message, is_full: *is_full },
             StoreError::Oversize { .. } => WriteError::Oversize { message },
             StoreError::Unavailable { .. } => WriteError::Unavailable { message },
             _ => WriteError::ReadOnly { message },
+        }
+    }
+}
+
+impl WriteError {
+    /// The sentence for a start, which ends with it: nothing goes on by itself then.
+    pub fn at_start(&self) -> String {
+        match self {
+            WriteError::Full { message } => format!("{message}. Free some space, then start muster again"),
+            error => error.to_string(),
         }
     }
 }
@@ -58,12 +90,20 @@ impl fmt::Display for WriteError {
             WriteError::Busy { waiting_max } => {
                 write!(formatter, "{waiting_max} writes are waiting already: try again in a moment")
             }
-            WriteError::Full { message } => write!(formatter, "not written: {message}"),
+            WriteError::Full { message } => {
+                write!(formatter, "not written: {message}. Free some space, and writes go on by themselves")
+            }
             WriteError::ReadOnly { message } => {
                 write!(formatter, "not written, muster is read-only: {message}")
             }
+            WriteError::InDoubt { message, .. } => write!(formatter, "the outcome is unknown: {message}"),
             WriteError::Oversize { message } => write!(formatter, "not written: {message}"),
             WriteError::Unavailable { message } => write!(formatter, "not written: {message}"),
+            WriteError::Exhausted { index } => write!(
+                formatter,
+                "not written: index {index} is above {INDEX_MAX}, the highest there is; stop muster, and have `muster \
+                 store repair` make a directory that begins below"
+            ),
             WriteError::Closing => formatter.write_str("muster is shutting down: ask another or try again"),
         }
     }

@@ -1,11 +1,12 @@
 //! The history of transitions: what became of each check, when and why, also of those that are gone by now.
 //!
-//! Bounded in two ways, by the newest [`PER_CHECK_MAX`] transitions of each check and the newest [`TRANSITIONS_MAX`] of
-//! all. Every transition is a row of the store, written in the batch that makes the change itself durable; a check's
-//! rows are [`PER_CHECK_MAX`] slots that are written round and round, so one more transition writes one row however
-//! long the check's history is. Registrations write none.
+//! Bounded in three ways: the newest [`PER_CHECK_MAX`] transitions of each check, the newest [`TRANSITIONS_MAX`] of
+//! all, and no more than take [`BYTES_MAX`] of memory. Every transition is a row of the store, written in the batch
+//! that makes the change itself durable; a check's rows are [`PER_CHECK_MAX`] slots that are written round and round,
+//! so one more transition writes one row however long the check's history is. Registrations write none.
 //!
-//! Memory: some 300 bytes a transition, 500 at worst, so at most 50 MB.
+//! Memory: some 300 bytes a transition, and as much again for each check that has any, so that a hundred thousand
+//! instances that came and went once take more than as many transitions of a thousand checks.
 
 mod graft;
 
@@ -26,6 +27,17 @@ pub const PER_CHECK_MAX: u8 = 64;
 
 /// Transitions kept in all; the oldest go first. Room for each of ten thousand checks to fail and recover five times.
 pub const TRANSITIONS_MAX: usize = 100_000;
+
+/// Transitions looked at under the lock at a time: some tens of microseconds.
+const SLICE: usize = 2_048;
+
+/// Bytes of memory that all of them may take, about; the oldest go first.
+pub const BYTES_MAX: usize = 50_000_000;
+
+/// What a transition takes without its output, and what a check does that has one: the records themselves, their
+/// places in two trees, and what an allocation costs beyond what was asked for. Measured with 77,000 of them.
+const TRANSITION_BYTES: usize = 300;
+const SUBJECT_BYTES: usize = 480;
 
 /// A transition in its slot.
 #[derive(Clone, Debug)]
@@ -58,6 +70,9 @@ pub struct History {
 #[derive(Clone, Debug)]
 struct Book {
     transitions_max: usize,
+    bytes_max: usize,
+    /// Bytes that all of it takes, about.
+    bytes: usize,
     /// Each check's transitions, the oldest first. No ring is empty.
     rings: BTreeMap<Arc<Subject>, VecDeque<Entry>>,
     /// All of them in the order in which they happened.
@@ -69,13 +84,13 @@ struct Book {
 impl History {
     /// A history of `entries`, as they were stored, in any order.
     pub fn restored(entries: Vec<Entry>) -> History {
-        History::bounded(entries, TRANSITIONS_MAX)
+        History::bounded(entries, (TRANSITIONS_MAX, BYTES_MAX))
     }
 
-    fn bounded(mut entries: Vec<Entry>, transitions_max: usize) -> History {
+    fn bounded(mut entries: Vec<Entry>, (transitions_max, bytes_max): (usize, usize)) -> History {
         entries.sort_by_key(|entry| entry.transition.place());
         let (rings, order, stale) = Default::default();
-        let mut book = Book { transitions_max, rings, order, stale };
+        let mut book = Book { transitions_max, bytes_max, bytes: 0, rings, order, stale };
         entries.into_iter().for_each(|entry| book.insert(entry));
         History { book: RwLock::new(book) }
     }
@@ -100,6 +115,40 @@ impl History {
         }
         drop(book);
         newest.into_values().rev().collect()
+    }
+
+    /// The newest transitions with an index above `since` of every instance, on whatever node, that has this id or
+    /// whose service has this name (in any case); the newest first, at most `limit`.
+    ///
+    /// Cost: a look at everything that is remembered, [`SLICE`] transitions at a time, so that the writer waits for no
+    /// more than a slice.
+    pub fn newest_named(&self, named: &str, since: u64, limit: usize) -> Vec<Arc<Transition>> {
+        let is_meant = |transition: &Transition| {
+            !transition.subject.service_id.is_empty()
+                && (transition.subject.service_id == *named
+                    || transition.service_name.eq_ignore_ascii_case(named))
+        };
+        let (mut found, mut below) = (Vec::new(), (u64::MAX, u32::MAX));
+        loop {
+            let book = self.book.read();
+            let older = (Bound::Excluded((since, u32::MAX)), Bound::Excluded(below));
+            if (since, u32::MAX) >= below {
+                return found;
+            }
+            let mut looked = 0;
+            for (place, entry) in book.order.range(older).rev().take(SLICE) {
+                (below, looked) = (*place, looked + 1);
+                if is_meant(&entry.transition) {
+                    found.push(entry.transition.clone());
+                }
+                if found.len() >= limit {
+                    return found;
+                }
+            }
+            if looked < SLICE {
+                return found;
+            }
+        }
     }
 
     /// Every transition with an index above `index` that is kept, in the order in which they happened, those of checks
@@ -171,14 +220,21 @@ impl History {
 impl Book {
     /// Puts a transition, the newest so far, in the place of what was in its slot.
     fn insert(&mut self, entry: Entry) {
-        let ring = self.rings.entry(entry.transition.subject.clone()).or_default();
-        if let Some(at) = ring.iter().position(|other| other.slot == entry.slot) {
-            let gone = ring.remove(at);
-            gone.map(|gone| self.order.remove(&gone.transition.place()));
+        let subject = &entry.transition.subject;
+        self.bytes += entry.bytes();
+        if !self.rings.contains_key(subject) {
+            self.bytes += subject_bytes(subject);
+        }
+        let ring = self.rings.entry(subject.clone()).or_default();
+        if let Some(at) = ring.iter().position(|other| other.slot == entry.slot)
+            && let Some(gone) = ring.remove(at)
+        {
+            self.order.remove(&gone.transition.place());
+            self.bytes -= gone.bytes();
         }
         ring.push_back(entry.clone());
         self.order.insert(entry.transition.place(), entry);
-        if self.order.len() > self.transitions_max
+        while self.is_too_much()
             && let Some((_, oldest)) = self.order.pop_first()
         {
             self.forget(&oldest);
@@ -186,12 +242,25 @@ impl Book {
         }
     }
 
+    fn is_too_much(&self) -> bool {
+        self.order.len() > self.transitions_max || self.bytes > self.bytes_max
+    }
+
+    /// What all of it takes of memory, about, counted anew.
+    fn weight(&self) -> usize {
+        let transitions: usize = self.order.values().map(Entry::bytes).sum();
+        transitions + self.rings.keys().map(|subject| subject_bytes(subject)).sum::<usize>()
+    }
+
+    /// Takes out one that is not among the `order` any more.
     fn forget(&mut self, entry: &Entry) {
+        self.bytes -= entry.bytes();
         let subject = &entry.transition.subject;
         let Some(ring) = self.rings.get_mut(subject) else { return };
         ring.retain(|other| other.transition.place() != entry.transition.place());
         if ring.is_empty() {
             self.rings.remove(subject);
+            self.bytes -= subject_bytes(subject);
         }
     }
 
@@ -218,6 +287,19 @@ impl Book {
     }
 }
 
+impl Entry {
+    /// What it takes of memory, about.
+    pub fn bytes(&self) -> usize {
+        let Transition { output, caller, .. } = &*self.transition;
+        TRANSITION_BYTES + output.len() + caller.by.len() + caller.request_id.len()
+    }
+}
+
+/// What a check takes of memory that has any transition, about: its ids, and its names, which are about as long.
+pub fn subject_bytes(subject: &Subject) -> usize {
+    SUBJECT_BYTES + 2 * (subject.service_id.len() + subject.check_id.len())
+}
+
 /// The slot after that of a check's newest transition.
 fn after(newest: &Entry) -> u8 {
     (newest.slot + 1) % PER_CHECK_MAX
@@ -226,7 +308,7 @@ fn after(newest: &Entry) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cause, Status};
+    use crate::model::{Caller, Cause, Status};
 
     fn transition(index: u64, service_id: &str, check_id: &str) -> Transition {
         let subject = Subject { node: "n1".into(), service_id: service_id.into(), check_id: check_id.into() };
@@ -239,8 +321,10 @@ mod tests {
             check_name: "alive".into(),
             from: Some(Status::Passing),
             from_since_ms: 0,
+            is_first: false,
             to: Some(Status::Critical),
             cause: Cause::Probe,
+            caller: Caller::default(),
             output: format!("finding {index}").as_str().into(),
         }
     }
@@ -284,16 +368,39 @@ mod tests {
 
     #[test]
     fn the_oldest_of_all_go_first_and_their_rows_with_the_next_batch() {
-        let (history, mut stored) = (History::bounded(Vec::new(), 3), BTreeMap::new());
+        let (history, mut stored) = (History::bounded(Vec::new(), (3, BYTES_MAX)), BTreeMap::new());
         for index in 1..=5 {
             write(&history, &mut stored, vec![transition(index, "s", &format!("c{}", index % 2))]);
         }
         assert_eq!(indexes(&history.since(0, 10)), [3, 4, 5]);
         assert_eq!(stored.len(), 4, "the row of 2 goes with the next batch");
-        let history = History::bounded(loaded(&stored), 3);
+        let history = History::bounded(loaded(&stored), (3, BYTES_MAX));
         assert_eq!(indexes(&history.since(0, 10)), [3, 4, 5], "after a restart as well");
         write(&history, &mut stored, vec![transition(6, "s", "c0")]);
-        assert_eq!(indexes(&History::bounded(loaded(&stored), 10).since(0, 10)), [3, 4, 5, 6]);
+        assert_eq!(indexes(&History::bounded(loaded(&stored), (10, BYTES_MAX)).since(0, 10)), [3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_came_and_went_once_is_bounded_by_its_memory() {
+        let once = |index: u64| transition(index, &format!("one-shot-{index:03}"), "");
+        let sample = once(100);
+        let one = TRANSITION_BYTES + sample.output.len() + subject_bytes(&sample.subject);
+        // Room for three; then for three less a byte.
+        for (bytes_max, kept) in [(3 * one, 3), (3 * one - 1, 2)] {
+            let (history, mut stored) = (History::bounded(Vec::new(), (100, bytes_max)), BTreeMap::new());
+            for index in 100..110 {
+                write(&history, &mut stored, vec![once(index)]);
+                assert!(history.book.read().bytes <= bytes_max);
+            }
+            assert_eq!(history.len(), kept, "{bytes_max}");
+            assert_eq!(stored.len(), kept + 1, "the row of the last one that went goes with the next batch");
+            // What is gone is not counted.
+            for index in 200..300 {
+                write(&history, &mut stored, vec![transition(index, "s", "c")]);
+            }
+            let book = history.book.read();
+            assert_eq!(book.bytes, book.weight());
+        }
     }
 
     #[test]
@@ -325,6 +432,41 @@ mod tests {
     }
 
     #[test]
+    fn instances_are_found_by_id_and_by_name_wherever_they_were() {
+        let (history, mut stored) = (History::restored(Vec::new()), BTreeMap::new());
+        let on = |node: &str, index, service_id: &str, name: &str| Transition {
+            subject: Arc::new(Subject {
+                node: node.into(),
+                service_id: service_id.into(),
+                check_id: format!("c{index}").as_str().into(),
+            }),
+            service_name: name.into(),
+            ..transition(index, service_id, "")
+        };
+        let others = (10..10 + 2 * SLICE as u64).map(|index| on("n9", index, "other", "other"));
+        let meant = [on("n1", 1, "web-1", "web"), on("n2", 2, "web-2", "WEB"), on("n3", 3, "web", "x")];
+        write(
+            &history,
+            &mut stored,
+            meant.into_iter().chain(others).chain([on("n4", 9_999, "", "web")]).collect(),
+        );
+        for (named, since, limit, expected) in [
+            ("web", 0, 10, &[3, 2, 1][..]),
+            ("web", 1, 10, &[3, 2]),
+            ("web", 0, 1, &[3]),
+            ("web-1", 0, 10, &[1]),
+            ("Web-1", 0, 10, &[]),
+            ("nobody", 0, 10, &[]),
+        ] {
+            assert_eq!(
+                indexes(&history.newest_named(named, since, limit)),
+                expected,
+                "{named} {since} {limit}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_absorbed_leaves_no_trace() {
         let (history, mut stored) = (History::restored(Vec::new()), BTreeMap::new());
         write(&history, &mut stored, vec![transition(1, "s", "c")]);
@@ -339,13 +481,18 @@ mod tests {
     #[test]
     fn a_row_is_read_as_it_was_written() {
         let silent = Transition { from: None, to: None, output: "".into(), ..transition(7, "", "c d") };
-        for transition in [transition(1 << 50, "a/b", "ä"), silent] {
+        let caller = Caller { by: "[::1]:4".into(), request_id: "mine-1".into() };
+        let asked = Transition { caller, ..transition(8, "s", "c") };
+        for transition in [transition(1 << 50, "a/b", "ä"), silent, asked] {
             let entry =
                 Entry { transition: Arc::new(transition), slot: PER_CHECK_MAX - 1, is_restored: false };
             let row = rows::transition_row(&entry);
             let read = rows::transition(&row.key, &row.value.unwrap()).unwrap();
             assert_eq!((read.transition, read.slot), (entry.transition, entry.slot));
         }
+        let older = br#"{"index":1,"time_ms":1,"service_name":"s","check_name":"c","from":null,"to":null,
+            "cause":"probe","output":""}"#;
+        assert_eq!(rows::transition("n\ts\tc\t0", older).unwrap().transition.caller, Caller::default());
         for key in ["n\ts\tc", "n\ts\tc\t64", "n\ts\tc\tx"] {
             assert!(rows::transition(key, b"{}").is_err(), "{key:?}");
         }

@@ -1,23 +1,29 @@
 //! The registry at work: joins the catalog, the health engine, the store and the prober.
 //!
-//! Writes go one way: a [`Command`] into the queue, and back comes what it did, durable ([`write`]). Reads look at
+//! Writes go one way: a [`Command`] into the queue, and back comes what it did, durable ([`mod@write`]). Reads look at
 //! [`views::Views`] and never wait for a write. Blocking queries wait on [`topics::Topics`]. This layer knows no HTTP
 //! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`Registry::open`].
 
 pub mod aliases;
 pub mod asked;
+mod audit;
 pub mod carried;
 pub mod checking;
+pub mod defined;
 pub mod drain_plan;
 pub mod draining;
 pub mod error;
 pub mod history;
+pub mod mended;
 pub mod own_node;
 pub mod panics;
+pub mod publish;
 pub mod recover;
+pub mod rest;
 pub mod rows;
 pub mod sharing;
 pub mod shown;
+pub mod silences;
 pub mod snapshot;
 pub mod standing;
 pub mod topics;
@@ -26,22 +32,24 @@ pub mod waking;
 pub mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::catalog::change::Change;
 use crate::catalog::panic;
 use crate::catalog::state::Bounds;
 use crate::health::{CheckKey, Health, Insight};
-use crate::model::{Check, Command, Observation};
+use crate::model::{Caller, Check, Command, Observation, Refusal, Service};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
 use crate::registry::asked::Asked;
 use crate::registry::checking::follower::CheckingFollower;
+use crate::registry::checking::lanes::Class;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::checking::{Checking, Tools};
 use crate::registry::draining::{Draining, DrainingFollower};
@@ -49,16 +57,17 @@ use crate::registry::error::WriteError;
 use crate::registry::history::History;
 use crate::registry::own_node::OwnNode;
 use crate::registry::panics::PanicThresholds;
-use crate::registry::recover::recover;
+use crate::registry::publish::Follower;
+use crate::registry::recover::{RecoverError, recover};
 use crate::registry::sharing::Sharing;
 use crate::registry::shown::Shown;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::registry::waking::Waking;
-use crate::registry::write::{Follower, Queue, Writer, Written, queue};
+use crate::registry::write::{Queue, Writer, Written, queue};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
-use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit};
 use crate::telemetry::metrics::Metrics;
 
 /// Everything a registry is made of.
@@ -101,6 +110,7 @@ pub struct Registry {
     draining: Arc<Draining>,
     panic_thresholds: PanicThresholds,
     asked_before: Vec<Asked>,
+    defined: defined::Known,
 }
 
 impl Registry {
@@ -110,11 +120,11 @@ impl Registry {
     /// # Errors
     /// What the store finds wrong, or that it took not even the first write.
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
-        let recovered =
-            recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::Store)?;
+        let recovered = recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::from)?;
         let shown = Shown::restored(&recovered, parts.watchers_max).map_err(OpenError::Thread)?;
         let (queue, jobs) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
+            own_node: parts.own_node.name.folded(),
             health: parts.health,
             prober: parts.prober,
             queue: queue.clone(),
@@ -124,7 +134,7 @@ impl Registry {
             stats: CheckingStats::new(parts.metrics),
         });
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
-        checking.restore(checks(&recovered.changes), &recovered.carried);
+        checking.restore(checks(&recovered.changes), &recovered.carried, &recovered.silences);
         let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
@@ -133,17 +143,26 @@ impl Registry {
         let waking = Waking::start().map_err(OpenError::Thread)?;
         let truth = (recovered.state, recovered.index);
         let writer = Writer::new(truth, parts.store, &shown, waking, followers, parts.on_commit);
-        runtime::thread("writer", move || writer.run(jobs, parts.clock)).map_err(OpenError::Thread)?;
-        let engine = checking.clone();
-        runtime::thread("health", move || engine.run()).map_err(OpenError::Thread)?;
-        let sentinel = checking.clone();
-        runtime::thread("sentinel", move || sentinel.run_watch()).map_err(OpenError::Thread)?;
+        let stats = queue.stats().clone();
+        let has_work = move || stats.waiting.load(Ordering::Relaxed) > 0;
+        supervision::thread_fed("writer", Habit::BEATS, has_work, move || writer.run(jobs, parts.clock))
+            .map_err(OpenError::Thread)?;
+        // Before anything else is written: it changes nothing, so a full disk takes it, but nothing after a refusal.
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;
+        let engine = checking.clone();
+        supervision::thread("health", Habit::BEATS, move || engine.run()).map_err(OpenError::Thread)?;
+        let sentinel = checking.clone();
+        supervision::thread("sentinel", Habit::BEATS, move || sentinel.run_watch())
+            .map_err(OpenError::Thread)?;
         // Good for this start alone: by the next one it would be old.
-        queue.write_rows(recovered.carried.removals()).map_err(OpenError::OwnNode)?;
+        match queue.write_rows(recovered.carried.removals()) {
+            Ok(()) => {}
+            Err(WriteError::Full { .. }) => checking.remove_later(recovered.carried.keys()),
+            Err(error) => return Err(OpenError::OwnNode(error)),
+        }
         draining.catch_up();
         let keeper = draining.clone();
-        runtime::thread("drains", move || keeper.run()).map_err(OpenError::Thread)?;
+        supervision::thread("drains", Habit::BEATS, move || keeper.run()).map_err(OpenError::Thread)?;
         let panic_thresholds = PanicThresholds::default();
         Ok(Registry {
             own_node: parts.own_node,
@@ -154,6 +173,7 @@ impl Registry {
             draining,
             panic_thresholds,
             asked_before: recovered.asked,
+            defined: recovered.defined.into(),
         })
     }
 
@@ -197,6 +217,12 @@ impl Registry {
         self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
     }
 
+    /// For how long the next run of a check has been waiting for a place, by its node's key and its id, and among whom;
+    /// `None` while that is no long time.
+    pub fn overdue(&self, node: &Text, check_id: &Text) -> Option<(Duration, Class)> {
+        self.checking.overdue(&CheckKey::new(node.clone(), check_id.clone()))
+    }
+
     /// When each service is in panic.
     pub fn panic_thresholds(&self) -> &PanicThresholds {
         &self.panic_thresholds
@@ -207,14 +233,14 @@ impl Registry {
         self.panic_thresholds.set(thresholds, self.shown.views.complete());
     }
 
-    /// Has a command carried out; answers when it is durable and visible.
+    /// Has a command carried out for somebody; answers when it is durable and visible.
     ///
     /// # Errors
     /// See [`WriteError`]; nothing was changed then.
-    pub fn write(&self, mut command: Command) -> Result<Written, WriteError> {
+    pub fn write_for(&self, caller: Caller, mut command: Command) -> Result<Written, WriteError> {
         self.sharing.pare(&mut command);
         let registered = registered_checks(&command);
-        let written = self.queue.write(command)?;
+        let written = self.queue.write_for(caller, command)?;
         self.checking.registered_again(&registered);
         Ok(written)
     }
@@ -225,7 +251,7 @@ impl Registry {
     /// # Errors
     /// See [`WriteError`]; the next start is then like one after a crash.
     pub fn carry_over(&self) -> Result<(), WriteError> {
-        self.queue.write_rows(carried::rows(self.checking.save()))
+        self.queue.write_rows(self.checking.save())
     }
 
     /// What was asked for most before this start, as far as it is known.
@@ -245,8 +271,25 @@ impl Registry {
     ///
     /// # Errors
     /// When that is a new status which could not be written.
+    pub fn report_for(
+        &self,
+        caller: impl FnOnce() -> Caller,
+        check_id: &Text,
+        observation: Observation,
+    ) -> Result<(), WriteError> {
+        self.checking.report(&self.own_check(check_id), observation, caller)
+    }
+
+    /// As [`Registry::write_for`], for a test.
+    #[cfg(test)]
+    pub fn write(&self, command: Command) -> Result<Written, WriteError> {
+        self.write_for(Caller::own("test"), command)
+    }
+
+    /// As [`Registry::report_for`], for a test.
+    #[cfg(test)]
     pub fn report(&self, check_id: &Text, observation: Observation) -> Result<(), WriteError> {
-        self.checking.report(&self.own_check(check_id), observation)
+        self.report_for(|| Caller::own("test"), check_id, observation)
     }
 
     /// The freshest output of a check of the agent, where it is fresher than the catalog's.
@@ -254,10 +297,15 @@ impl Registry {
         self.checking.output(&self.own_check(check_id))
     }
 
+    /// An instance of the agent.
+    pub fn own_service(&self, service_id: &Text) -> Option<Arc<Service>> {
+        let own = self.own_node.name.folded();
+        self.shown.views.node(&own, |record| record.services().get(service_id).cloned())?
+    }
+
     /// What stands under `key` in the metadata of an instance of the agent.
     pub fn own_service_meta(&self, service_id: &Text, key: &str) -> Option<Text> {
-        let own = self.own_node.name.folded();
-        let service = self.shown.views.node(&own, |record| record.services().get(service_id).cloned())??;
+        let service = self.own_service(service_id)?;
         service.meta.as_ref().and_then(|meta| meta.get(key).cloned())
     }
 
@@ -285,6 +333,8 @@ fn checks(changes: &[Change]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {
 pub enum OpenError {
     /// The store could not be read.
     Store(StoreError),
+    /// Somebody else's node has the agent's name: what the catalog says to that.
+    NameTaken(Refusal),
     /// The agent's own node could not be written.
     OwnNode(WriteError),
     /// The system gave no thread, or no descriptor.
@@ -294,9 +344,14 @@ pub enum OpenError {
 impl std::fmt::Display for OpenError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            OpenError::Store(error) => error.fmt(formatter),
+            OpenError::Store(error) => formatter.write_str(&error.at_start()),
+            OpenError::NameTaken(refusal) => write!(
+                formatter,
+                "{refusal}. That is a node somebody registered; start under another name (--node), then this one can \
+                 be deregistered"
+            ),
             OpenError::OwnNode(error) => {
-                write!(formatter, "the agent's own node could not be registered: {error}")
+                write!(formatter, "the agent's own node could not be registered: {}", error.at_start())
             }
             OpenError::Thread(error) => {
                 write!(
@@ -304,6 +359,15 @@ impl std::fmt::Display for OpenError {
                     "no thread or descriptor to be had: {error}; raise the limits of the process"
                 )
             }
+        }
+    }
+}
+
+impl From<RecoverError> for OpenError {
+    fn from(error: RecoverError) -> OpenError {
+        match error {
+            RecoverError::Store(error) => OpenError::Store(error),
+            RecoverError::NameTaken(refusal) => OpenError::NameTaken(refusal),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The agent's own node: how muster itself appears in its catalog.
 
 use crate::model::{Check, Command, ExistingChecks, Meta, NodePart, Origin, Registration, Service, Status};
+use crate::stdx::network::{self, Family};
 use crate::stdx::text::Text;
 
 /// The version of Consul's API that muster answers as.
@@ -8,6 +9,11 @@ pub const CONSUL_API_VERSION: &str = "1.8.7";
 
 /// Port that the `consul` service shows: that of Consul servers' own protocol, which muster does not speak.
 pub const SERVER_PORT: u16 = 8300;
+
+/// Ports of Consul's gossip, within a datacenter and among several, which muster does not speak either.
+pub const SERF_LAN_PORT: u16 = 8301;
+/// See [`SERF_LAN_PORT`].
+pub const SERF_WAN_PORT: u16 = 8302;
 
 /// Who this agent is.
 #[derive(Clone, Debug)]
@@ -18,21 +24,33 @@ pub struct OwnNode {
     pub id: Text,
     /// Where others reach it.
     pub address: Text,
+    /// What its operator says of it.
+    pub meta: Meta,
     /// The one datacenter of the catalog.
     pub datacenter: Text,
 }
 
 impl OwnNode {
+    /// Its metadata as answers show it: the operator's, and what Consul adds.
+    pub fn shown_meta(&self) -> Meta {
+        self.meta.iter().cloned().chain([("consul-network-segment".into(), Text::default())]).collect()
+    }
+
     /// Puts the node into the catalog with what clients look for there: the `serfHealth` check, by which they tell a
     /// living node, and the `consul` service.
     pub fn registration(&self) -> Command {
-        let tags = ["lan", "lan_ipv4", "wan", "wan_ipv4"].map(|tag| (Text::from(tag), self.address.clone()));
+        let roles = match network::family(&self.address) {
+            Some(Family::V4) => ["lan", "lan_ipv4", "wan", "wan_ipv4"].as_slice(),
+            Some(Family::V6) => ["lan", "lan_ipv6", "wan", "wan_ipv6"].as_slice(),
+            None => ["lan", "wan"].as_slice(),
+        };
+        let tagged_addresses = roles.iter().map(|role| (Text::from(*role), self.address.clone()));
         let node = NodePart::Set {
             name: self.name.clone(),
             id: self.id.clone(),
             address: self.address.clone(),
-            tagged_addresses: Some(Meta::from(tags)),
-            meta: Some(pairs(&[("consul-network-segment", "")])),
+            tagged_addresses: Some(tagged_addresses.collect()),
+            meta: Some(self.shown_meta()),
             keep_existing: false,
         };
         let service = Service {

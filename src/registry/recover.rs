@@ -5,16 +5,24 @@ use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::catalog::state::{Bounds, State};
-use crate::model::{Check, Indexes, Node, Service, Subject, Transition};
+use crate::model::limits::INDEX_MAX;
+use crate::model::{Check, Indexes, Node, Origin, Refusal, Service, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::registry::asked::{self, Asked};
 use crate::registry::carried::Carried;
+use crate::registry::defined::{self, DefinedIds};
 use crate::registry::history::Entry;
+use crate::registry::mended::Mending;
 use crate::registry::own_node::OwnNode;
 use crate::registry::rows;
+use crate::registry::silences;
 use crate::stdx::text::Text;
+
+/// Where the index stands while nothing was ever stored. Consul's own is about there once it serves, and its clients'
+/// tools wait for more than 1 to take a server for ready.
+pub const INDEX_OF_NOTHING: u64 = 10;
 
 /// A state as it was stored, and the changes that lead to it from nothing.
 pub struct Recovered {
@@ -28,31 +36,48 @@ pub struct Recovered {
     pub history: Vec<Entry>,
     /// What the last end left of the checks' lives, if it was an orderly one.
     pub carried: Carried,
+    /// What a crash left of the TTLs.
+    pub silences: silences::Left,
     /// What was asked for most before.
     pub asked: Vec<Asked>,
+    /// What definition files defined before.
+    pub defined: DefinedIds,
 }
 
 /// Loads everything from `store`. If the agent's own node was stored under another name, it is renamed first, in one
-/// commit with an index of its own: what is registered on it stays registered, and so does what another node of that
-/// name has, where the agent has nothing of the same id.
+/// commit with an index of its own: what is registered on it stays registered.
 ///
 /// # Errors
-/// Whatever the store finds; a row that cannot be read counts as damage.
-pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, StoreError> {
+/// Whatever the store finds; a row that cannot be read counts as damage. [`RecoverError::NameTaken`] when somebody
+/// else's node has the agent's name; nothing is written then.
+pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, RecoverError> {
     let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), Carried::default());
     let (mut asked, mut reader) = (Vec::new(), rows::Reader::default());
+    let mut silences = silences::Left::default();
+    let mut from_files = DefinedIds::default();
+    // What rows say of indexes is bounded here by what there can be, since the index of all comes after them.
+    let mut mending = Mending::new(INDEX_MAX);
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
         match table {
             Table::Meta => {
                 carried.absorb(key, value)?;
+                silences.absorb(key, value)?;
                 asked.extend(asked::read(key, value)?.into_iter().flatten());
+                defined::read(key, value)?.into_iter().for_each(|ids| from_files = ids);
             }
-            Table::History => history.push(rows::transition(key, value)?),
-            _ => changes.extend(reader.change(table, key, value)?),
+            Table::History => history.extend(mending.transition(key, value)),
+            _ => changes.extend(reader.change(table, key, value)?.map(|record| mending.record(record))),
         }
         Ok(())
     })?;
-    let mut index = loaded.index;
+    mending.end();
+    if let Some(held) = holder_of_own_name(&changes, own) {
+        return Err(RecoverError::NameTaken(Refusal::reserved(&own.name, &own.id, held)));
+    }
+    let mut index = loaded.index.max(INDEX_OF_NOTHING);
+    if index >= INDEX_MAX {
+        return Err(exhausted(index, store).into());
+    }
     if let Some(old_key) = stored_name(&changes, own) {
         log::info!(before = old_key.as_str(), now = own.name.as_str(); "the agent's own node is renamed");
         // Whoever knows the old name asks with the index it was seen at, and must hear of the new one.
@@ -77,14 +102,66 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         history = [retold, of_others].concat();
     }
     let state = State::restored(&own.name, bounds, &changes);
-    Ok(Recovered { state, index, changes, history, carried, asked })
+    if let Some(excess) = state.excess() {
+        log::warn!(
+            "more is stored than would be taken now, and all of it is kept, shown and checked: {excess}"
+        );
+    }
+    Ok(Recovered { state, index, changes, history, carried, silences, asked, defined: from_files })
+}
+
+/// The refusal of a store whose index leaves room for no change. It came with a made-up snapshot, or through a Redis
+/// that somebody else has written to.
+fn exhausted(index: u64, store: &dyn Store) -> StoreError {
+    let path = store.describe().path.unwrap_or_default();
+    let detail = format!(
+        "its index {index} leaves room for no further change; `muster store repair {} --into NEW` makes a directory \
+         of it that begins below",
+        path.display()
+    );
+    StoreError::Damaged { path, detail }
+}
+
+/// Why there is no registry to go on with.
+#[derive(Debug)]
+pub enum RecoverError {
+    /// The store could not be read.
+    Store(StoreError),
+    /// Somebody else's node has the agent's name: what the catalog says to that.
+    NameTaken(Refusal),
+}
+
+impl From<StoreError> for RecoverError {
+    fn from(error: StoreError) -> RecoverError {
+        RecoverError::Store(error)
+    }
+}
+
+/// The node that has the agent's name and is not the agent's: it has another id, and not what only an agent's own node
+/// has, which stays the agent's also when that is given another id.
+fn holder_of_own_name<'c>(changes: &'c [Change], own: &OwnNode) -> Option<&'c Node> {
+    let key = own.name.folded();
+    let is_of_agent = |change: &Change| match change {
+        Change::Check { node, after: Some(check), .. } => *node == key && check.origin == Origin::Server,
+        Change::Service { node, after: Some(service), .. } => {
+            *node == key && service.origin == Origin::Server
+        }
+        _ => false,
+    };
+    let held = changes.iter().find_map(|change| match change {
+        Change::Node { key: stored, after: Some(node), .. } if *stored == key => Some(&**node),
+        _ => None,
+    })?;
+    (held.id != own.id && !changes.iter().any(is_of_agent)).then_some(held)
 }
 
 /// The key under which the agent's own node was stored, if that is not its name's.
 fn stored_name(changes: &[Change], own: &OwnNode) -> Option<Text> {
     let key = own.name.folded();
     changes.iter().find_map(|change| match change {
-        Change::Node { key: stored, after: Some(node), .. } if node.id == own.id && *stored != key => {
+        Change::Node { key: stored, after: Some(node), .. }
+            if node.id.folded() == own.id.folded() && *stored != key =>
+        {
             Some(stored.clone())
         }
         _ => None,

@@ -3,6 +3,9 @@
 //! A node's row is filed under its name in lower case; an instance's and a check's under that, a tab and
 //! their id. Names and ids hold no control characters, so the tab is unambiguous. A transition's row is filed under
 //! node, instance, check and its slot, with tabs between them.
+//!
+//! Whatever reads rows reads them here, be they of a data directory, a snapshot or a Redis. What a
+//! check's row says at greater length than a record may is cut: it may be older than the bound.
 
 use std::sync::Arc;
 
@@ -10,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::change::Change;
-use crate::model::{Cause, Check, Node, Service, Status, Subject, Transition};
+use crate::model::{Caller, Cause, Node, Service, Status, Subject, Transition, said};
 use crate::persist::change::{Change as RowChange, Table};
 use crate::registry::history::{Entry, PER_CHECK_MAX};
 use crate::stdx::text::Text;
@@ -70,7 +73,7 @@ impl Reader {
             }
             Table::Checks => {
                 let (node, id) = self.split(key)?;
-                let check: Arc<Check> = read(key, value)?;
+                let check = said::check(read(key, value)?);
                 Change::Check { node, id: shared(&check.id, id), before: None, after: Some(check) }
             }
         }))
@@ -101,11 +104,21 @@ struct TransitionRow {
     from: Option<Status>,
     #[serde(default)]
     from_since_ms: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_first: bool,
     to: Option<Status>,
     cause: Cause,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    by: Text,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    request_id: Text,
     output: Text,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     restored: bool,
+}
+
+fn is_empty(text: &Text) -> bool {
+    text.is_empty()
 }
 
 /// The row of a transition.
@@ -119,8 +132,11 @@ pub fn transition_row(entry: &Entry) -> RowChange {
         check_name: transition.check_name.clone(),
         from: transition.from,
         from_since_ms: transition.from_since_ms,
+        is_first: transition.is_first,
         to: transition.to,
         cause: transition.cause,
+        by: transition.caller.by.clone(),
+        request_id: transition.caller.request_id.clone(),
         output: transition.output.clone(),
         restored: entry.is_restored,
     };
@@ -153,14 +169,17 @@ pub fn transition(key: &str, value: &[u8]) -> Result<Entry, String> {
         check_name: row.check_name,
         from: row.from,
         from_since_ms: row.from_since_ms,
+        is_first: row.is_first,
         to: row.to,
         cause: row.cause,
+        caller: Caller { by: row.by, request_id: row.request_id },
         output: row.output,
     };
     Ok(Entry { transition: Arc::new(transition), slot, is_restored: row.restored })
 }
 
-fn transition_key(entry: &Entry) -> String {
+/// What a transition is filed under.
+pub fn transition_key(entry: &Entry) -> String {
     let Subject { node, service_id, check_id } = &*entry.transition.subject;
     format!("{node}{SEPARATOR}{service_id}{SEPARATOR}{check_id}{SEPARATOR}{}", entry.slot)
 }
@@ -192,6 +211,8 @@ fn join(node: &Text, id: &Text) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Check;
+    use crate::model::limits::SAID_BYTES_MAX;
 
     fn stored(name: &str, ids: &[&str]) -> Vec<RowChange> {
         let node = Node { name: name.into(), ..Node::default() };
@@ -225,6 +246,18 @@ mod tests {
             }
             last = Some(read);
         }
+    }
+
+    #[test]
+    fn what_a_row_says_at_too_great_length_is_cut() {
+        let long = Text::from("x".repeat(SAID_BYTES_MAX + 1).as_str());
+        let check = Check { id: "c".into(), output: long.clone(), notes: long.clone(), ..Check::default() };
+        let value = encode(&check);
+        let Some(Change::Check { after: Some(read), .. }) = change(Table::Checks, "n\tc", &value).unwrap()
+        else {
+            panic!("it is a check");
+        };
+        assert_eq!((read.output.len(), read.notes.len()), (SAID_BYTES_MAX, SAID_BYTES_MAX));
     }
 
     #[test]

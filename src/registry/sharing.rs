@@ -43,9 +43,26 @@ impl Default for Sharing {
 impl Sharing {
     /// Has a registration share what it has in common with earlier ones. It says the same as before.
     pub fn pare(&self, command: &mut Command) {
-        let Command::Register(registration) = command else { return };
-        registration.service.iter_mut().for_each(|service| self.pare_service(service));
-        registration.checks.iter_mut().for_each(|check| self.pare_check(check));
+        match command {
+            Command::Register(registration) => {
+                self.pare_all(registration.service.iter_mut(), registration.checks.iter_mut());
+            }
+            Command::Define(definitions) => {
+                for defined in &mut definitions.defined {
+                    self.pare_all(defined.service.iter_mut(), defined.checks.iter_mut());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn pare_all<'r>(
+        &self,
+        services: impl Iterator<Item = &'r mut Service>,
+        checks: impl Iterator<Item = &'r mut Check>,
+    ) {
+        services.for_each(|service| self.pare_service(service));
+        checks.for_each(|check| self.pare_check(check));
     }
 
     fn pare_service(&self, service: &mut Service) {

@@ -83,9 +83,13 @@ impl StandingBoard {
 
     /// A commit failed.
     pub(super) fn failed(&self, error: &StoreError) {
+        let for_later = error.without_doubt();
+        let error = for_later.as_ref().unwrap_or(error);
         let message = error.to_string();
         let after = match error {
-            StoreError::Full { .. } => Standing::Full { message },
+            StoreError::Full { .. } => Standing::Full {
+                message: format!("{message}. Free some space, and writes go on by themselves."),
+            },
             // A fault of the caller says nothing about the store, and of a server that is away the store tells itself.
             StoreError::Oversize { .. } | StoreError::Unavailable { .. } => return,
             _ => Standing::ReadOnly { message },
@@ -112,6 +116,10 @@ mod tests {
         StoreError::Failed { path: "data".into(), detail: "EIO".into() }
     }
 
+    fn in_doubt(is_full: bool) -> StoreError {
+        StoreError::InDoubt { path: "data".into(), detail: "EIO".into(), is_full }
+    }
+
     #[test]
     fn a_full_disk_passes_and_a_failed_one_does_not() {
         enum Event {
@@ -129,6 +137,9 @@ mod tests {
             (vec![Error(full()), Error(failed())], "read-only"),
             (vec![Error(failed()), Error(full())], "read-only"),
             (vec![Error(failed()), Done], "read-only"),
+            (vec![Error(in_doubt(false)), Done], "read-only"),
+            (vec![Error(in_doubt(true))], "full"),
+            (vec![Error(in_doubt(true)), Done], "writable"),
         ];
         for (events, expected) in rows {
             let board = StandingBoard::default();
@@ -141,6 +152,10 @@ mod tests {
             assert_eq!(board.now().word(), expected);
             assert_eq!(board.refusal().is_some(), expected == "read-only");
             assert_eq!(board.now().reason().is_some(), expected != "writable");
+            assert!(
+                !board.now().reason().is_some_and(|it| it.contains("not known")),
+                "no doubt about later ones"
+            );
         }
     }
 }

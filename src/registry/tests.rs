@@ -1,6 +1,6 @@
 //! The registry on a store in memory: writes, refusals, a store that fails, and coming back.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -21,6 +21,7 @@ use crate::probe::{self, Prober};
 use crate::registry::error::WriteError;
 use crate::registry::history::Of;
 use crate::registry::own_node::OwnNode;
+use crate::registry::publish::{Follower, News};
 use crate::registry::{Parts, Registry};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
@@ -66,12 +67,28 @@ pub(super) fn open(store: &Shared) -> Registry {
     open_as(store, "Own")
 }
 
+const NODE_ID: &str = "40e4a748-2192-161a-0510-9bf59fe950b5";
+
 pub(super) fn open_as(store: &Shared, name: &str) -> Registry {
-    Registry::open(Parts {
+    open_with_id(store, name, NODE_ID)
+}
+
+fn open_with_id(store: &Shared, name: &str, id: &str) -> Registry {
+    Registry::open(parts(store, name, id)).unwrap()
+}
+
+/// A registry with followers of its own.
+pub(crate) fn open_followed(followers: Vec<Box<dyn Follower>>) -> Registry {
+    Registry::open(Parts { followers, ..parts(&shared(), "Own", NODE_ID) }).unwrap()
+}
+
+fn parts(store: &Shared, name: &str, id: &str) -> Parts {
+    Parts {
         own_node: OwnNode {
             name: name.into(),
-            id: "40e4a748-2192-161a-0510-9bf59fe950b5".into(),
+            id: id.into(),
             address: "127.0.0.1".into(),
+            meta: Default::default(),
             datacenter: "dc1".into(),
         },
         store: Box::new(store.clone()),
@@ -86,11 +103,10 @@ pub(super) fn open_as(store: &Shared, name: &str) -> Registry {
         watchers_max: 10,
         followers: Vec::new(),
         on_commit: Box::new(|_| {}),
-    })
-    .unwrap()
+    }
 }
 
-pub(super) fn register(id: &str, check: Option<Check>) -> Command {
+pub(crate) fn register(id: &str, check: Option<Check>) -> Command {
     let service = Service { id: id.into(), name: "Web".into(), origin: Origin::Agent, ..Service::default() };
     Command::Register(Box::new(Registration {
         node: NodePart::Existing { name: "own".into() },
@@ -100,7 +116,7 @@ pub(super) fn register(id: &str, check: Option<Check>) -> Command {
     }))
 }
 
-pub(super) fn ttl_check(id: &str) -> Check {
+pub(crate) fn ttl_check(id: &str) -> Check {
     let probe = Some(Probe::Ttl { ttl: std::time::Duration::from_secs(3600) });
     Check {
         id: format!("service:{id}").into(),
@@ -265,20 +281,7 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
     let passing = Observation { status: Status::Passing, output: "".into() };
     registry.report(&"service:web-1".into(), passing).unwrap();
-    // Another node of the name keeps what is its own.
-    let service = Service { id: "db-1".into(), name: "Db".into(), ..Service::default() };
-    let node = NodePart::Set {
-        name: "other".into(),
-        id: "9b1d6a4e-2f0c-4c6b-8a77-0d5b2f9c1e33".into(),
-        address: "10.0.0.9".into(),
-        tagged_addresses: None,
-        meta: None,
-        keep_existing: false,
-    };
-    let (service, checks) = (Some(service), Vec::new());
-    let existing_checks = ExistingChecks::Overwrite;
-    let other = Registration { node, service, checks, existing_checks };
-    let seen = registry.write(Command::Register(Box::new(other))).unwrap().index;
+    let seen = registry.topics().index(&Topic::Nodes);
     drop(registry);
     for _ in 0..2 {
         let registry = open_as(&store, "Other");
@@ -287,8 +290,81 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
         let of = Of::Check(&"other".into(), &"service:web-1".into());
         assert_eq!(registry.history().newest(&of, 0, 10).len(), 1, "and its history");
         assert!(registry.views().node("own", |_| ()).is_none());
-        assert_eq!(registry.views().instances("db")[0].node.address, "127.0.0.1");
         assert_eq!(registry.views().nodes().len(), 1);
         assert!(registry.topics().index(&Topic::Nodes) > seen, "whoever watches hears of the new name");
     }
+}
+
+#[test]
+fn a_node_that_is_renamed_to_one_of_another_life_takes_its_place() {
+    let store = shared();
+    let registry = open(&store);
+    registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
+    drop(registry);
+    // A life with a name and an id of its own, after which the first id comes back.
+    drop(open_with_id(&store, "Other", "5f1c8c0e-0d3f-4e0e-9c3b-0a4d7d1c2b3a"));
+    for _ in 0..2 {
+        let registry = open_as(&store, "Other");
+        let nodes = registry.views().nodes();
+        assert_eq!(
+            nodes.iter().map(|node| (&*node.name, &*node.id)).collect::<Vec<_>>(),
+            [("Other", NODE_ID)]
+        );
+        assert_eq!(registry.views().instances("web").len(), 1);
+        assert_eq!(registry.views().checks_count(None), 2, "one of the instance and one of the node");
+    }
+}
+
+/// Keeps of every batch where the views and the topic of the nodes' list stood when it heard of it, and what readers saw
+/// of the service "web".
+struct Reader {
+    registry: Arc<OnceLock<Arc<Registry>>>,
+    seen: Arc<Mutex<Vec<Heard>>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Heard {
+    index: u64,
+    views_at: u64,
+    topic_at: u64,
+    statuses: Vec<Status>,
+    transitions: usize,
+}
+
+impl Follower for Reader {
+    fn follow(&mut self, news: &News<'_>) {
+        // What is published while the registry opens has no reader yet.
+        let Some(registry) = self.registry.get() else { return };
+        self.seen.lock().push(Heard {
+            index: news.index,
+            views_at: registry.views().complete(),
+            topic_at: registry.topics().index(&Topic::Health("web".into())),
+            statuses: health_of(registry),
+            transitions: told(registry, "service:web-1").len(),
+        });
+    }
+}
+
+#[test]
+fn followers_hear_of_what_readers_see() {
+    let (known, seen) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
+    let follower = Reader { registry: known.clone(), seen: seen.clone() };
+    let registry = Arc::new(open_followed(vec![Box::new(follower)]));
+    assert!(known.set(registry.clone()).is_ok());
+    let register = register("web-1", Some(ttl_check("web-1")));
+    let gone =
+        Command::DeregisterService { node: "own".into(), service_id: "web-1".into(), must_exist: true };
+    let mut expected = Vec::new();
+    let mut expect = |index: u64, statuses: &[Status], transitions| {
+        let statuses = statuses.to_vec();
+        expected.push(Heard { index, views_at: index, topic_at: index, statuses, transitions });
+    };
+    expect(registry.write(register).unwrap().index, &[Status::Critical], 0);
+    for (status, transitions) in [(Status::Passing, 1), (Status::Critical, 2)] {
+        registry.report(&"service:web-1".into(), Observation { status, output: "".into() }).unwrap();
+        expect(registry.views().complete(), &[status], transitions);
+    }
+    // The end of something critical is a transition too.
+    expect(registry.write(gone).unwrap().index, &[], 3);
+    assert_eq!(*seen.lock(), expected);
 }

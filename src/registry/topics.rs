@@ -18,8 +18,9 @@ use crate::sys::park::Waker;
 const SHARDS: usize = 64;
 
 /// Topics remembered per shard. A forgotten topic answers the floor, which costs its watchers one needless answer and
-/// nobody a missed one; fewer would make that common, more is memory for names that are gone.
-const TOPICS_PER_SHARD_MAX: usize = 8_192;
+/// nobody a missed one; fewer would make that common where forty thousand services are, more is memory for names that
+/// are gone: some 120 bytes a topic, so 16 MB.
+const TOPICS_PER_SHARD_MAX: usize = 2_048;
 
 type Shard = RwLock<HashMap<Topic, Arc<Entry>>>;
 
@@ -31,6 +32,8 @@ pub struct Topics {
     floor: AtomicU64,
     /// Whether data is newer than the indexes say.
     is_moving: AtomicBool,
+    /// The number of the next watch.
+    next_watch: AtomicU64,
     watching: AtomicUsize,
     watching_max: usize,
 }
@@ -39,12 +42,12 @@ pub struct Topics {
 struct Entry {
     /// 0 until the topic moves for the first time.
     index: AtomicU64,
-    watchers: Mutex<Watchers>,
+    /// Wakers by the number of their watch. Boxed, since few topics are watched and none of those that are gone.
+    watchers: Mutex<Option<Box<Watchers>>>,
 }
 
 #[derive(Default)]
 struct Watchers {
-    next_id: u64,
     wakers: HashMap<u64, Waker>,
 }
 
@@ -78,7 +81,8 @@ impl Topics {
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
         let (floor, watching) = (AtomicU64::new(floor.max(1)), AtomicUsize::new(0));
         let is_moving = AtomicBool::new(false);
-        Topics { shards, hasher: RandomState::new(), floor, is_moving, watching, watching_max }
+        let next_watch = AtomicU64::new(0);
+        Topics { shards, hasher: RandomState::new(), floor, is_moving, next_watch, watching, watching_max }
     }
 
     /// The index of a topic, at least 1. It never goes back.
@@ -144,11 +148,8 @@ impl Topics {
     /// As [`Topics::watch`], for those whose number is bounded elsewhere.
     pub fn listen(&self, topic: Topic, waker: Waker) -> Watch<'_> {
         let entry = self.entry(&topic);
-        let mut watchers = entry.watchers.lock();
-        let id = watchers.next_id;
-        watchers.next_id += 1;
-        watchers.wakers.insert(id, waker);
-        drop(watchers);
+        let id = self.next_watch.fetch_add(1, Ordering::Relaxed);
+        entry.watchers.lock().get_or_insert_default().wakers.insert(id, waker);
         Watch { topics: self, topic, entry, id, is_counted: false }
     }
 
@@ -162,7 +163,7 @@ impl Topics {
         for shard in &self.shards {
             let entries: Vec<_> = shard.read().values().cloned().collect();
             for entry in entries {
-                entry.watchers.lock().wakers.values().for_each(Waker::wake);
+                entry.watchers.lock().iter().flat_map(|it| it.wakers.values()).for_each(Waker::wake);
             }
         }
     }
@@ -212,13 +213,18 @@ impl Entry {
     fn advance(&self, index: u64) -> HashMap<u64, Waker> {
         let mut watchers = self.watchers.lock();
         self.index.fetch_max(index, Ordering::AcqRel);
-        std::mem::take(&mut watchers.wakers)
+        watchers.take().map(|watchers| watchers.wakers).unwrap_or_default()
     }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.entry.watchers.lock().wakers.remove(&self.id);
+        let mut watchers = self.entry.watchers.lock();
+        if let Some(watchers) = &mut *watchers {
+            watchers.wakers.remove(&self.id);
+        }
+        watchers.take_if(|watchers| watchers.wakers.is_empty());
+        drop(watchers);
         self.topics.watching.fetch_sub(usize::from(self.is_counted), Ordering::AcqRel);
         self.topics.let_go(&self.topic, &self.entry);
     }
@@ -283,7 +289,8 @@ mod tests {
             while seen < MOVES {
                 seen = topics.index(&topic);
                 let watch = topics.watch(topic.clone(), Waker::without_socket()).unwrap();
-                let is_held = watch.entry.watchers.lock().wakers.contains_key(&watch.id);
+                let is_held =
+                    watch.entry.watchers.lock().as_ref().is_some_and(|it| it.wakers.contains_key(&watch.id));
                 assert!(
                     is_held || topics.index(&topic) > seen,
                     "taken by the move to {seen}, which it had seen"

@@ -184,6 +184,18 @@ impl Views {
         }
     }
 
+    /// How many checks are in one status, or in all.
+    pub fn checks_count(&self, status: Option<Status>) -> usize {
+        let table = self.checks.read();
+        let of = |status| table.by_status(status).len();
+        status.map_or_else(|| [Status::Passing, Status::Warning, Status::Critical].map(of).iter().sum(), of)
+    }
+
+    /// How many nodes there are.
+    pub fn nodes_count(&self) -> usize {
+        self.nodes.read().records().len()
+    }
+
     /// How much there is of everything.
     pub fn sizes(&self) -> Sizes {
         let services = self.services.iter().map(|shard| shard.read().len()).sum();

@@ -4,10 +4,10 @@
 //! answers to the very batch that moved the topic included.
 
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use crate::registry::topics::Crowd;
-use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit, WAIT_MAX};
 
 /// Watchers that the writer wakes by itself: about as long as handing them over takes.
 const ON_THE_SPOT_MAX: usize = 32;
@@ -25,7 +25,7 @@ impl Waking {
     /// The system's, when it gives none.
     pub fn start() -> io::Result<Waking> {
         let (crowds, waiting) = channel();
-        runtime::thread("waking", move || wake_all(&waiting))?;
+        supervision::thread("waking", Habit::BEATS, move || wake_all(&waiting))?;
         Ok(Waking { crowds: Some(crowds) })
     }
 
@@ -47,7 +47,11 @@ impl Waking {
 }
 
 fn wake_all(waiting: &Receiver<Crowd>) {
-    while let Ok(crowd) = waiting.recv() {
-        crowd.wake();
+    loop {
+        match supervision::waiting(|| waiting.recv_timeout(WAIT_MAX)) {
+            Ok(crowd) => crowd.wake(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }

@@ -12,25 +12,25 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::change::Change;
 use crate::catalog::state::{Moment, State};
-use crate::catalog::transitions::transitions;
-use crate::catalog::update::Update;
-use crate::model::{Command, Transition};
+use crate::model::limits::INDEX_MAX;
+use crate::model::{Caller, Command, Transition};
 use crate::persist::change::{Batch, Change as RowChange};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
+use crate::registry::audit::{Audit, Line, transitions_for};
 use crate::registry::error::WriteError;
-use crate::registry::history::{Entry, History};
+use crate::registry::history::Entry;
+use crate::registry::publish::{Follower, Publisher, Remembered};
 use crate::registry::rows;
 use crate::registry::shown::Shown;
 use crate::registry::snapshot::orders::Whole;
 use crate::registry::standing::StandingBoard;
-use crate::registry::topics::Topics;
-use crate::registry::views::Views;
 use crate::registry::waking::Waking;
 use crate::sys::clock::Clock;
 use crate::sys::oneshot;
+use crate::sys::supervision::{self, WAIT_MAX};
 
-/// Writes that may wait for the writer, unless the connections are so few that these would take most of them. At 64
+/// Writes that may wait for the writer, unless the connections are so few that these would take most of them. At 100
 /// bytes each the queue itself is small; the bound keeps a stalled disk from piling up requests nobody waits for any
 /// more.
 pub const WAITING_MAX: usize = 8_192;
@@ -62,8 +62,8 @@ pub type Reply = Result<Written, WriteError>;
 
 /// What the writer is asked for.
 pub(super) enum Order {
-    /// A change of the registry's state.
-    Command(Command),
+    /// A change of the registry's state, and who asks for it; the part of muster whose finding it is, if nobody.
+    Command(Command, Option<Caller>),
     /// Rows beside the registry's records. They have no index and no reader.
     Rows(Vec<RowChange>),
     /// Something about the registry as a whole, between two batches.
@@ -100,9 +100,17 @@ impl Queue {
     /// Has a command carried out and waits for the outcome.
     ///
     /// # Errors
-    /// See [`WriteError`]; nothing was changed then.
+    /// See [`WriteError`]; nothing was changed then, as far as readers see.
     pub fn write(&self, command: Command) -> Reply {
-        self.order(Order::Command(command))
+        self.order(Order::Command(command, None))
+    }
+
+    /// As [`Queue::write`], for somebody.
+    ///
+    /// # Errors
+    /// As [`Queue::write`].
+    pub fn write_for(&self, caller: Caller, command: Command) -> Reply {
+        self.order(Order::Command(command, Some(caller)))
     }
 
     /// Has rows beside the registry's records made durable, and waits for it.
@@ -113,13 +121,21 @@ impl Queue {
         if rows.is_empty() { Ok(()) } else { self.order(Order::Rows(rows)).map(|_| ()) }
     }
 
+    /// Waits until everything that was handed in before is published, and every follower has heard of it.
+    ///
+    /// # Errors
+    /// When the queue is full or closed, or the store has failed.
+    pub(super) fn catch_up(&self) -> Result<(), WriteError> {
+        self.order(Order::Rows(Vec::new())).map(|_| ())
+    }
+
     /// Has a command carried out some time, without waiting. For muster's own findings: what is lost here is
     /// found again by the next probe.
     ///
     /// # Errors
     /// When the queue is full or closed.
     pub fn post(&self, command: Command) -> Result<(), WriteError> {
-        self.put(Order::Command(command))
+        self.put(Order::Command(command, None))
     }
 
     /// The writer's counters.
@@ -132,7 +148,7 @@ impl Queue {
     /// # Errors
     /// When the queue is full or closed.
     pub fn submit(&self, command: Command) -> Result<oneshot::Receiver<Reply>, WriteError> {
-        self.hand_in(Order::Command(command))
+        self.hand_in(Order::Command(command, None))
     }
 
     /// Hands in rows beside the registry's records, like [`Queue::submit`].
@@ -144,7 +160,7 @@ impl Queue {
     }
 
     fn order(&self, order: Order) -> Reply {
-        self.hand_in(order)?.recv().unwrap_or(Err(WriteError::Closing))
+        self.hand_in(order)?.recv().unwrap_or_else(|_lost| Err(WriteError::unanswered()))
     }
 
     fn hand_in(&self, order: Order) -> Result<oneshot::Receiver<Reply>, WriteError> {
@@ -170,37 +186,19 @@ impl Queue {
     }
 }
 
-/// What a batch has changed, durable and published.
-pub struct News<'a> {
-    /// The state after it.
-    pub state: &'a State,
-    /// The changes in their order; each record carries the index of its own.
-    pub changes: &'a [Change],
-    /// The transitions among them, with what brought each about; in the history already.
-    pub transitions: &'a [Entry],
-}
-
-/// Whoever wants to know of changes when they are durable and published: the health engine above all.
-pub trait Follower: Send {
-    /// The changes are in force now. Called on the writer's thread, so it must be quick and must not wait for a
-    /// write.
-    fn follow(&mut self, news: &News<'_>);
-}
-
 /// The writer: owner of the state and the store.
 pub struct Writer {
     pub(super) state: State,
     /// The index of the last change.
     pub(super) index: u64,
     pub(super) store: Box<dyn Store>,
-    pub(super) views: Arc<Views>,
-    pub(super) topics: Arc<Topics>,
-    pub(super) waking: Waking,
-    pub(super) followers: Vec<Box<dyn Follower>>,
-    pub(super) history: Arc<History>,
+    pub(super) publisher: Publisher,
     pub(super) on_commit: Box<dyn Fn(Duration) + Send>,
     /// Orders in the last batch.
     pub(super) last_batch: usize,
+    /// Whether another process has the store for good.
+    pub(super) has_given_up: bool,
+    audit: Audit,
 }
 
 /// A queue in which `waiting_max` writes may wait, and the end the writer takes from.
@@ -219,10 +217,14 @@ pub struct Jobs {
 impl Jobs {
     /// The next job; `Timeout` when a full disk is to be tried again.
     fn next(&self) -> Result<Job, RecvTimeoutError> {
-        if self.stats.standing.is_full() {
-            return self.receiver.recv_timeout(ROOM_SOUGHT_EVERY);
+        let is_full = self.stats.standing.is_full();
+        let wait = if is_full { ROOM_SOUGHT_EVERY } else { WAIT_MAX };
+        loop {
+            match supervision::waiting(|| self.receiver.recv_timeout(wait)) {
+                Err(RecvTimeoutError::Timeout) if !is_full => {}
+                outcome => return outcome,
+            }
         }
-        self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
     }
 }
 
@@ -231,6 +233,7 @@ impl Jobs {
 struct Work {
     changes: Vec<Change>,
     transitions: Vec<Transition>,
+    lines: Vec<Line>,
     rows: Vec<RowChange>,
     outcomes: Vec<(Option<oneshot::Sender<Reply>>, Reply)>,
 }
@@ -245,13 +248,16 @@ impl Writer {
         followers: Vec<Box<dyn Follower>>,
         on_commit: Box<dyn Fn(Duration) + Send>,
     ) -> Writer {
-        let Shown { views, topics, history } = shown.clone();
-        Writer { state, index, store, views, topics, waking, followers, history, on_commit, last_batch: 0 }
+        let publisher = Publisher::new(shown.clone(), waking, followers);
+        let (last_batch, has_given_up, audit) = (0, false, Audit::default());
+        Writer { state, index, store, publisher, on_commit, last_batch, has_given_up, audit }
     }
 
-    /// Works until every [`Queue`] is dropped.
+    /// Works until every [`Queue`] is dropped, or the store is another's.
     pub(super) fn run(mut self, jobs: Jobs, clock: Clock) {
-        loop {
+        // How the disk stands is known before anybody asks: a start by itself may have nothing to write.
+        self.seek_room(&jobs.stats.standing);
+        while !self.has_given_up {
             match jobs.next() {
                 Ok(first) => self.work_off(first, &jobs, PATIENCE_MAX, clock.unix_ms()),
                 Err(RecvTimeoutError::Timeout) => self.seek_room(&jobs.stats.standing),
@@ -281,9 +287,12 @@ impl Writer {
             self.index = index_before;
             work.fail(&error);
         }
+        let lines = std::mem::take(&mut work.lines);
         work.answer();
+        self.audit.say(lines, now_ms);
         if let Some(order) = whole {
-            self.carry_out(order, now_ms, &jobs.stats);
+            // A restoration is as long as what is restored.
+            supervision::patiently(|| self.carry_out(order, now_ms, &jobs.stats));
         }
     }
 
@@ -314,9 +323,10 @@ impl Writer {
 
     /// Takes one order into the batch; gives back one that ends it.
     fn take(&mut self, job: Job, now_ms: u64, work: &mut Work) -> Option<Whole> {
+        supervision::beat();
         let outcome = match job.order {
             Order::Whole(order) => return Some(order),
-            Order::Command(command) => self.apply(&command, now_ms, work),
+            Order::Command(command, caller) => self.apply(&command, caller, now_ms, work),
             Order::Rows(rows) => {
                 work.rows.extend(rows);
                 Ok(Written { index: self.index, changed: false })
@@ -327,13 +337,15 @@ impl Writer {
     }
 
     /// Applies one command to the state that only the writer sees.
-    fn apply(&mut self, command: &Command, now_ms: u64, work: &mut Work) -> Reply {
-        let moment = Moment { index: self.index + 1, now_ms };
+    fn apply(&mut self, command: &Command, caller: Option<Caller>, now_ms: u64, work: &mut Work) -> Reply {
+        let moment = Moment { index: next_index(self.index)?, now_ms };
         match self.state.apply(moment, command) {
             Ok(changes) if changes.is_empty() => Ok(Written { index: self.index, changed: false }),
             Ok(changes) => {
                 self.index = moment.index;
-                work.transitions.extend(transitions(&self.state, moment, command, &changes));
+                let caller = caller.unwrap_or_else(|| Caller::of(command));
+                work.transitions.extend(transitions_for(&caller, &self.state, moment, command, &changes));
+                work.lines.extend(Line::new(&caller, self.index, &changes));
                 work.changes.extend(changes);
                 Ok(Written { index: self.index, changed: true })
             }
@@ -346,7 +358,7 @@ impl Writer {
         if let Some(refusal) = stats.standing.refusal() {
             return Err(refusal);
         }
-        let entries = self.history.place(std::mem::take(&mut work.transitions));
+        let entries = self.publisher.history().place(std::mem::take(&mut work.transitions));
         let rows = std::mem::take(&mut work.rows);
         self.commit(&work.changes, entries, rows, stats).map_err(|error| WriteError::from(&error))
     }
@@ -362,9 +374,9 @@ impl Writer {
         if changes.is_empty() && rows.is_empty() {
             return Ok(());
         }
-        let rows = changes.iter().map(rows::row).chain(self.history.rows(&entries)).chain(rows);
+        let rows = changes.iter().map(rows::row).chain(self.publisher.history().rows(&entries)).chain(rows);
         self.make_durable(rows.collect(), stats)?;
-        self.publish(changes, entries);
+        self.publish(changes, Remembered { transitions: entries, ..Remembered::default() });
         Ok(())
     }
 
@@ -376,7 +388,9 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let batch = Batch { index: self.index, changes: rows };
         let started = Instant::now();
-        self.store.commit(&batch).inspect_err(|error| stats.standing.failed(error))?;
+        // A slow disk is the store's to tell; see `Standing`.
+        supervision::patiently(|| self.store.commit(&batch))
+            .inspect_err(|error| stats.standing.failed(error))?;
         stats.standing.committed();
         (self.on_commit)(started.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
@@ -385,22 +399,26 @@ impl Writer {
 
     /// Tries a full disk again with a commit that changes nothing.
     fn seek_room(&mut self, standing: &StandingBoard) {
-        match self.store.commit(&Batch { index: self.index, changes: Vec::new() }) {
+        let nothing = Batch { index: self.index, changes: Vec::new() };
+        match supervision::patiently(|| self.store.commit(&nothing)) {
             Ok(()) => standing.committed(),
             Err(error) => standing.failed(&error),
         }
     }
 
-    /// Tells the followers, shows changes to readers, and moves the topics, which wakes the watchers.
-    pub(super) fn publish(&mut self, changes: &[Change], entries: Vec<Entry>) {
-        self.history.absorb(&entries);
-        let news = News { state: &self.state, changes, transitions: &entries };
-        self.followers.iter_mut().for_each(|follower| follower.follow(&news));
-        let update = Update::plan(&self.state, changes);
-        self.topics.begin_move();
-        let topics = self.views.publish(changes, update, self.index);
-        self.waking.wake(self.topics.advance(&topics, self.index));
+    /// Makes durable changes visible.
+    pub(super) fn publish(&mut self, changes: &[Change], remembered: Remembered) {
+        self.publisher.publish((&self.state, self.index), changes, remembered);
     }
+}
+
+/// The index of the change after `index`.
+///
+/// # Errors
+/// [`WriteError::Exhausted`] when there is none.
+pub(super) fn next_index(index: u64) -> Result<u64, WriteError> {
+    let next = index.saturating_add(1);
+    if next <= INDEX_MAX { Ok(next) } else { Err(WriteError::Exhausted { index: next }) }
 }
 
 impl Work {
@@ -411,6 +429,7 @@ impl Work {
                 *outcome = Err(error.clone());
             }
         }
+        self.lines.clear();
     }
 
     fn answer(self) {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::http::Server;
+use crate::http::{REFUSAL_STATUSES, Server};
 use crate::registry::Registry;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::standing::Standing;
+use crate::sys::budget::{self, Purpose};
 use crate::telemetry::families;
 use crate::telemetry::logging::Logging;
 use crate::telemetry::metrics::Metrics;
@@ -22,6 +23,10 @@ pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Serve
     read(families::HTTP_CONNECTIONS_ACCEPTED, |stats| stats.connections_accepted);
     read(families::HTTP_CONNECTIONS_REFUSED, |stats| stats.connections_refused);
     read(families::HTTP_PANICS, |stats| stats.panics);
+    for status in REFUSAL_STATUSES {
+        let (stats, label) = (server.stats(), status.to_string());
+        metrics.read(families::HTTP_REFUSALS, &[&label], move || stats.refused(*status) as f64);
+    }
     let of = |read: fn(&Registry) -> f64| {
         let registry = registry.clone();
         move || read(&registry)
@@ -46,6 +51,12 @@ pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Serve
         let read = move || f64::from(registry.queue().stats().standing.now().word() == word);
         metrics.read(families::STORE_STANDING, &[word], read);
     }
+    for purpose in Purpose::ALL {
+        let budget = budget::process();
+        metrics.read(families::TRANSIT_BYTES, &[purpose.word()], move || budget.held(purpose) as f64);
+        metrics.read(families::TRANSIT_REFUSED, &[purpose.word()], move || budget.refused(purpose) as f64);
+    }
+    metrics.read(families::TRANSIT_BYTES_MAX, &[], || budget::process().bytes_max() as f64);
     CheckingStats::expose(registry.checking());
     let logging = logging.clone();
     metrics.read(families::LOG_LINES_DROPPED, &[], move || logging.lines_dropped() as f64);

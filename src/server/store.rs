@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
+use crate::api::snapshot::Spooling;
 use crate::api::{RedisFacts, StoreFacts};
 use crate::config::redis_url::{RedisPlace, Secret};
 use crate::config::validated::{Config, Redis, StoreKind};
 use crate::notify::keeping::Place as QueuePlace;
+use crate::persist::directory;
 use crate::persist::embedded::{EmbeddedStore, Limits};
 use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
@@ -13,14 +17,21 @@ use crate::persist::redis::settings::{OnOutage, Place, Settings};
 use crate::persist::redis::shared::Phase;
 use crate::persist::redis::{Handle, RedisStore};
 use crate::persist::store::Store;
+use crate::registry::snapshot::schedule::Reserve;
+use crate::registry::snapshot::vet::{self, Terms};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
+use crate::sys::disk;
 use crate::sys::host::HostFacts;
+use crate::sys::limits;
 use crate::telemetry::families;
 use crate::telemetry::metrics::Metrics;
 
 /// The directory within `data_dir` that holds the queues of webhooks.
 const WEBHOOKS_DIRECTORY: &str = "webhooks";
+
+/// The part of the memory that long bodies may take where their files are in memory, as one over this.
+const SPOOLED_PART: u64 = 8;
 
 /// A store that is open, and the node's UUID, which is kept with it.
 pub(super) struct Opened {
@@ -34,36 +45,44 @@ pub(super) struct View {
     kind: &'static str,
     /// What an acknowledged write survives, where that never changes.
     guarantee: &'static str,
-    redis: Option<Handle>,
+    redis: Mutex<Option<Handle>>,
 }
 
 impl View {
     /// How the store is, for people.
     pub fn facts(&self) -> StoreFacts {
-        let redis = self.redis.as_ref().map(|handle| {
+        let handle = self.redis.lock().clone();
+        let redis = handle.as_ref().map(|handle| {
             let standing = handle.standing();
             RedisFacts {
                 place: handle.place().to_owned(),
                 is_well: standing.phase == Phase::Well,
+                refuses_writes: handle.refuses_writes(),
                 standing: standing.to_string(),
                 version: standing.version,
             }
         });
-        let guarantee = self.redis.as_ref().map_or(self.guarantee, Handle::guarantee);
+        let guarantee = handle.as_ref().map_or(self.guarantee, Handle::guarantee);
         StoreFacts { kind: self.kind, guarantee, redis }
     }
 
     /// The process ends, and nothing is written any more.
     pub fn end(&self) {
-        self.redis.iter().for_each(Handle::end);
+        let handle = self.redis.lock().clone();
+        handle.iter().for_each(Handle::end);
+    }
+
+    /// The same store was opened anew, and `opened` sees it.
+    pub fn become_that_of(&self, opened: &View) {
+        *self.redis.lock() = opened.redis.lock().clone();
     }
 }
 
-/// Opens the store. Blocks on disks and, for Redis, on the network.
+/// Opens the store. Blocks on disks and, for Redis, on the network. Rows that come from Redis are held against `terms`.
 ///
 /// # Errors
 /// Why the store cannot be used.
-pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Opened, StoreError> {
+pub(super) fn open(config: &Config, metrics: &Metrics, terms: &Terms) -> Result<Opened, StoreError> {
     let now = jiff::Timestamp::now();
     let (store, node_id, redis): (Box<dyn Store>, _, _) = match config.store {
         StoreKind::Memory => {
@@ -80,15 +99,52 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Opened, StoreEr
             let latency = metrics.histogram(families::REDIS_TRANSACTION_DURATION, &[]);
             let host = HostFacts::read().host_name;
             let settings = settings(&config.redis);
-            let store = RedisStore::open(&config.data_dir, now, Limits::default(), settings, &host, latency)?;
+            let (terms, limits) = (terms.clone(), Limits::default());
+            let court = move |index| vet::judge(terms.clone(), index);
+            let store = RedisStore::open(&config.data_dir, now, limits, settings, &host, latency, &court)?;
             let (node_id, handle) = (store.node_id(), store.handle());
             handle.expose(metrics);
             (Box::new(store), node_id, Some(handle))
         }
     };
+    if config.store != StoreKind::Memory
+        && let Err(error) = disk::sweep(&config.data_dir)
+    {
+        log::warn!("what a crash may have left of snapshots that came in was not removed: {error}");
+    }
     let description = store.describe();
-    let view = View { kind: description.kind, guarantee: description.guarantee, redis };
+    let view = View { kind: description.kind, guarantee: description.guarantee, redis: Mutex::new(redis) };
     Ok(Opened { store, node_id: node_id.to_string().into(), view: Arc::new(view) })
+}
+
+/// Whether another process has the data directory.
+pub(super) fn is_in_use(config: &Config) -> bool {
+    config.store != StoreKind::Memory
+        && matches!(directory::hold(&config.data_dir), Err(StoreError::Locked { .. }))
+}
+
+/// What of the disk is kept for the rows; nothing where they are in memory.
+pub(super) fn reserve(config: &Config) -> Reserve {
+    let bytes = if config.store == StoreKind::Memory { 0 } else { Limits::default().room_bytes_min };
+    Reserve { directory: config.data_dir.clone(), bytes }
+}
+
+/// Where bodies wait that are long: beside the rows.
+pub(super) fn spooling(config: &Config) -> Spooling {
+    let directory = match config.store {
+        StoreKind::Memory => std::env::temp_dir(),
+        StoreKind::Embedded | StoreKind::Redis => config.data_dir.clone(),
+    };
+    Spooling { directory, room_bytes_min: Limits::default().room_bytes_min }
+}
+
+/// Bytes that all of them may have together: twice the longest snapshot, of which one client has half; and no more than
+/// an eighth of the memory where their files take that and no disk.
+pub(super) fn spooled_bytes_max(config: &Config) -> u64 {
+    let of_longest = (config.limits.snapshot_bytes_max as u64).saturating_mul(2);
+    let is_in_memory = disk::is_in_memory(&spooling(config).directory);
+    let of_memory = is_in_memory.then(|| limits::memory_bytes_max() / SPOOLED_PART);
+    of_memory.map_or(of_longest, |bytes| bytes.min(of_longest))
 }
 
 /// Where the queues of webhooks are kept: beside the rows, on this machine's disk.

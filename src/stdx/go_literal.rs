@@ -64,8 +64,8 @@ pub fn unquote(literal: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Decodes one escape whose backslash has been read, and returns what follows it.
-fn unescape<'a>(rest: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
+/// Decodes one escape whose backslash has been read, and returns what follows it. `None` when there is no such escape.
+pub fn unescape<'a>(rest: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
     let kind = rest.chars().next()?;
     let after = &rest[kind.len_utf8()..];
     let single = match kind {

@@ -1,8 +1,16 @@
 //! Small things the standard library lacks. Knows nothing of muster: any program could use them.
 
+pub mod counted;
 pub mod duration;
 pub mod go_literal;
 pub mod lately;
+pub mod meter;
+pub mod nearest;
 pub mod network;
 pub mod pairs;
+pub mod shown;
+pub mod stop;
+pub mod target_url;
 pub mod text;
+pub mod tree;
+pub mod turns;

@@ -1,8 +1,60 @@
 //! Networks of IP addresses in CIDR notation.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
+
+/// A family of IP addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Version 4, and those of it that are written within version 6 (`::ffff:192.0.2.1`).
+    V4,
+    /// Version 6.
+    V6,
+}
+
+/// The family of the address that `text` is; `None` when it is none.
+pub fn family(text: &str) -> Option<Family> {
+    let address: IpAddr = text.parse().ok()?;
+    Some(if address.to_canonical().is_ipv4() { Family::V4 } else { Family::V6 })
+}
+
+/// The address that `host` is, however it is written, as resolvers and browsers read it: with dots at its end, in
+/// brackets and with a zone, as one to four numbers in decimal, octal (`0251`) or hexadecimal (`0xa9`). `None` for a
+/// name.
+///
+/// <https://url.spec.whatwg.org/#concept-ipv4-parser>
+pub fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').map_or(host, |rest| rest.strip_suffix(']').unwrap_or(rest));
+    let bare = bare.split('%').next().unwrap_or_default().trim_end_matches('.');
+    bare.parse().ok().or_else(|| in_numbers(bare).map(IpAddr::V4))
+}
+
+/// `a`, `a.b`, `a.b.c` or `a.b.c.d`: the last number fills what is left of the address.
+fn in_numbers(text: &str) -> Option<Ipv4Addr> {
+    let numbers: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
+    let (last, leading) = numbers.split_last()?;
+    if leading.len() > 3 || leading.iter().any(|number| *number > 255) {
+        return None;
+    }
+    let high = leading.iter().zip([24, 16, 8]).fold(0, |sum, (number, shift)| sum | number << shift);
+    let low_bits = 32 - 8 * leading.len();
+    (*last < 1 << low_bits).then(|| Ipv4Addr::from((high | last) as u32))
+}
+
+fn number(text: &str) -> Option<u64> {
+    let (digits, radix) = match text.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (&text[2..], 16),
+        [b'0', _, ..] => (&text[1..], 8),
+        _ => (text, 10),
+    };
+    match digits {
+        // As the standard has it, `0x` is nothing.
+        "" if radix == 16 => Some(0),
+        digits if digits.starts_with('+') => None,
+        digits => u64::from_str_radix(digits, radix).ok(),
+    }
+}
 
 /// A network in CIDR notation, such as `169.254.0.0/16`. A bare address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +130,65 @@ mod tests {
 
     fn network(text: &str) -> Network {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn families_are_told_by_the_address_that_is_meant() {
+        let rows = [
+            ("10.0.0.1", Some(Family::V4)),
+            ("::ffff:10.0.0.1", Some(Family::V4)),
+            ("::FFFF:a00:1", Some(Family::V4)),
+            ("fd00::5", Some(Family::V6)),
+            ("::1", Some(Family::V6)),
+            ("::", Some(Family::V6)),
+            ("localhost", None),
+            ("[fd00::5]", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(family(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_however_they_are_written() {
+        let metadata = Some("169.254.169.254");
+        let rows = [
+            ("169.254.169.254", metadata),
+            ("169.254.169.254.", metadata),
+            ("2852039166", metadata),
+            ("0xa9fea9fe", metadata),
+            ("0XA9FEA9FE", metadata),
+            ("0xa9.0xfe.0xa9.0xfe", metadata),
+            ("0251.0376.0251.0376", metadata),
+            ("025177524776", metadata),
+            ("00000251.254.0xA9.254", metadata),
+            ("169.254.43518", metadata),
+            ("169.16689662", metadata),
+            ("0xa9.254.0xa9fe.", metadata),
+            ("[::ffff:a9fe:a9fe]", Some("::ffff:169.254.169.254")),
+            ("::FFFF:169.254.169.254", Some("::ffff:169.254.169.254")),
+            ("[fe80::1%eth0]", Some("fe80::1")),
+            ("1", Some("0.0.0.1")),
+            ("0x", Some("0.0.0.0")),
+            ("256.1.1.1", None),
+            ("1.2.3.256", None),
+            ("1.2.65536", None),
+            ("4294967296", None),
+            ("1.2.3.4.5", None),
+            ("1..2", None),
+            ("08", None),
+            ("+1", None),
+            ("0x+1", None),
+            ("", None),
+            (".", None),
+            ("web", None),
+            ("10.web", None),
+            ("169.254.169.254.nip.example", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(literal(text), expected.map(|it| it.parse().unwrap()), "{text}");
+        }
     }
 
     #[test]

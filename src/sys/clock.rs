@@ -56,10 +56,27 @@ impl Deadline {
         Deadline(u64::try_from(since.as_millis()).unwrap_or(u64::MAX - 1).saturating_add(1))
     }
 
+    /// The same so many milliseconds later.
+    pub(crate) fn later_by(self, milliseconds: u64) -> Deadline {
+        Deadline(self.0.saturating_add(milliseconds))
+    }
+
+    /// The earlier of two.
+    pub fn or_earlier(self, other: Deadline) -> Deadline {
+        Deadline(self.0.min(other.0))
+    }
+
     /// Whether the coarse clock has reached it.
     pub fn is_past(self) -> bool {
         coarse_ms() >= self.0
     }
+}
+
+/// Processor time that the calling thread has had: goes on only while it runs, so work is measured by it and not what
+/// else the machine does. Costs a system call.
+pub fn thread_processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Exact milliseconds since the process's epoch.

@@ -1,21 +1,42 @@
-//! Outgoing connections that keep a deadline over everything done with them.
+//! Outgoing connections that keep a deadline over everything done with them, and a bound over what the peer sends.
 //!
-//! Waits as a coroutine waits, so no worker is blocked by a peer that says nothing. Names are not looked up here: that
-//! would block; addresses come from above.
+//! Waits as a coroutine waits, so no worker is blocked by a peer that says nothing, and none by a peer that never
+//! stops: whoever always has another byte is read in turns. Names are not looked up here: that would block; addresses
+//! come from above.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::clock::Deadline;
+use crate::sys::patience::{Courtesy, Patience};
 use crate::sys::stream::Stream;
+use crate::sys::{runtime, turnstile};
 
 /// Linux's `EINPROGRESS`: what `connect` says on a socket that does not block, when it has only begun.
 const IN_PROGRESS: i32 = 115;
+
+/// How long a connection may go on without a wait. Others on the worker wait for so long at most; shorter turns would
+/// cost more than they take.
+const TURN: Duration = Duration::from_millis(1);
+
+/// Bytes after which the clock is looked at in the middle of a turn: some microseconds of copying.
+const TURN_BYTES: usize = 16 * 1024;
+
+/// How long it rests after a turn: the timers' finest step, so a peer that floods has a tenth of a worker at most. Then
+/// it waits at the [`turnstile`], since many that rest by turns would still keep the worker from its sockets.
+const REST: Duration = Duration::from_millis(10);
+
+/// Bytes that are taken of a peer in one use of a connection: the largest body and head that any check reads, four
+/// times. What comes past it is no answer to a check.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Reads that find something, in one use of a connection. A megabyte in pieces of a hundred bytes fits.
+const STEPS_MAX: usize = 16 * 1024;
 
 /// A TCP connection that was opened from here. Every read and write ends by the deadline, however the peer drips.
 ///
@@ -25,14 +46,33 @@ const IN_PROGRESS: i32 = 115;
 pub struct Dialed {
     stream: Stream,
     deadline: Deadline,
+    patience: Patience,
+    taken: Taken,
+}
+
+/// What was taken of the peer since the connection's use began.
+#[derive(Debug)]
+struct Taken {
+    bytes: usize,
+    steps: usize,
+    /// Bytes in and out since the clock was last looked at.
+    bytes_of_turn: usize,
+    /// When the last wait or rest ended.
+    turn_since: Instant,
+}
+
+impl Taken {
+    fn nothing() -> Taken {
+        Taken { bytes: 0, steps: 0, bytes_of_turn: 0, turn_since: Instant::now() }
+    }
 }
 
 impl Dialed {
-    /// Connects to `address` by `connected_by`; from then on everything ends by `deadline`.
+    /// Connects to `address` by `connected_by`; from then on everything ends with `patience`.
     ///
     /// # Errors
     /// The operating system's, and `TimedOut`.
-    pub fn connect(address: SocketAddr, connected_by: Instant, deadline: Instant) -> io::Result<Dialed> {
+    pub fn connect(address: SocketAddr, connected_by: Instant, patience: &Patience) -> io::Result<Dialed> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -40,38 +80,83 @@ impl Dialed {
             Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error),
             _ => {}
         }
-        let mut dialed = Dialed { stream: Stream::new(socket)?, deadline: Deadline::at(connected_by) };
+        let (stream, patience) = (Stream::new(socket)?, patience.clone());
+        let mut dialed =
+            Dialed { stream, deadline: Deadline::at(connected_by), patience, taken: Taken::nothing() };
+        dialed.hear_recall();
+        if let Some(courtesy) = &dialed.patience.courtesy {
+            courtesy.begin();
+        }
         while !dialed.stream.has_connected()? {
             dialed.check_deadline()?;
-            dialed.stream.wait(dialed.deadline);
+            dialed.wait();
         }
-        dialed.deadline = Deadline::at(deadline);
+        dialed.deadline = Deadline::at(dialed.patience.deadline);
         Ok(dialed)
     }
 
-    /// Has everything from now on end by `deadline`. For a connection that has rested since its last use, so the next
+    /// Has everything from now on end with `patience`. For a connection that has rested since its last use, so the next
     /// read looks for what came meanwhile.
-    pub fn resume(&mut self, deadline: Instant) {
-        self.deadline = Deadline::at(deadline);
+    pub fn resume(&mut self, patience: &Patience) {
+        self.deadline = Deadline::at(patience.deadline);
+        self.patience = patience.clone();
+        self.taken = Taken::nothing();
+        self.hear_recall();
         self.stream.look_again();
     }
 
-    /// Whether the peer has neither sent anything that is not read yet nor ended the connection.
-    pub fn is_quiet(&self) -> bool {
-        self.stream.is_quiet()
-    }
-
-    /// The other end.
-    ///
-    /// # Errors
-    /// The operating system's, when the connection is broken.
-    pub fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_address()
+    fn hear_recall(&self) {
+        let waker = self.stream.waker();
+        self.patience.recall.on_ask(move || waker.wake());
     }
 
     /// Gives up once the deadline is past, also with a peer that always has another byte.
     fn check_deadline(&self) -> io::Result<()> {
-        if self.deadline.is_past() { Err(ErrorKind::TimedOut.into()) } else { Ok(()) }
+        let is_over = self.deadline.is_past() || self.patience.recall.is_asked();
+        if is_over { Err(ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+
+    fn wait(&mut self) {
+        let courtesy = self.patience.courtesy.as_ref();
+        let due_at = courtesy.and_then(Courtesy::due_at).map_or(Deadline::NEVER, Deadline::at);
+        self.stream.wait(self.deadline.min(due_at));
+        if let Some(courtesy) = &self.patience.courtesy {
+            courtesy.look();
+        }
+        self.begin_turn();
+    }
+
+    fn begin_turn(&mut self) {
+        self.taken.bytes_of_turn = 0;
+        self.taken.turn_since = Instant::now();
+    }
+
+    /// Notes bytes that went over the connection, and rests when a turn is over.
+    fn passed(&mut self, bytes: usize) {
+        self.taken.bytes_of_turn += bytes.max(TURN_BYTES / 64);
+        if self.taken.bytes_of_turn < TURN_BYTES {
+            return;
+        }
+        self.taken.bytes_of_turn = 0;
+        if self.taken.turn_since.elapsed() >= TURN {
+            runtime::sleep(REST);
+            turnstile::wait();
+            self.begin_turn();
+        }
+    }
+
+    /// Notes what the peer sent.
+    ///
+    /// # Errors
+    /// `FileTooLarge` when it is more than any answer.
+    fn took(&mut self, bytes: usize) -> io::Result<()> {
+        self.taken.bytes += bytes;
+        self.taken.steps += 1;
+        if self.taken.bytes > BYTES_MAX || self.taken.steps > STEPS_MAX {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.passed(bytes);
+        Ok(())
     }
 }
 
@@ -80,8 +165,11 @@ impl Read for Dialed {
         loop {
             self.check_deadline()?;
             match self.stream.read(buffer)? {
-                Some(length) => return Ok(length),
-                None => self.stream.wait(self.deadline),
+                Some(length) => {
+                    self.took(length)?;
+                    return Ok(length);
+                }
+                None => self.wait(),
             }
         }
     }
@@ -92,8 +180,11 @@ impl Write for Dialed {
         loop {
             self.check_deadline()?;
             match self.stream.write_vectored(&[IoSlice::new(bytes)])? {
-                Some(length) => return Ok(length),
-                None => self.stream.wait(self.deadline),
+                Some(length) => {
+                    self.passed(length);
+                    return Ok(length);
+                }
+                None => self.wait(),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, UdpSocket};
+use std::sync::OnceLock;
 
 /// Where a file system is looked at.
 const DISK_PATH: &str = "/";
@@ -52,6 +53,12 @@ impl HostFacts {
             uptime_seconds: uptime_seconds(&file("/proc/uptime")),
         }
     }
+}
+
+/// The processors that this process may use. Files tell it, which are read once: call it before there are workers.
+pub fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Whether `address` is one of this machine's own, loopback included: the system lets nobody bind another's.

@@ -6,10 +6,11 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use may::io::WaitIoWaker;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -72,8 +73,19 @@ impl fmt::Display for Peer {
 pub struct Listener {
     socket: Arc<Registered>,
     address: ListenAddress,
-    stopped: AtomicBool,
+    phase: AtomicU8,
+    /// Whether another process had it before, and holds it still.
+    is_inherited: bool,
+    /// Whether it was handed to another process.
+    is_handed: AtomicBool,
 }
+
+/// It accepts whoever comes.
+const OPEN: u8 = 0;
+/// It accepts whoever is there, and then no more.
+const LAST_CALL: u8 = 1;
+/// It accepts nobody.
+const STOPPED: u8 = 2;
 
 impl Listener {
     /// Binds `address`, without sharing its port with another process.
@@ -87,8 +99,58 @@ impl Listener {
         };
         let failed = |cause| BindError { address: address.clone(), cause };
         let (socket, address) = bound.map_err(failed)?;
-        let socket = Arc::new(Registered::new(socket).map_err(failed)?);
-        Ok(Listener { socket, address, stopped: AtomicBool::new(false) })
+        Listener::on(socket, address, false).map_err(failed)
+    }
+
+    /// Whether `address` can be bound now. Nobody is let in, and it is free again afterwards.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`].
+    pub fn try_out(address: &ListenAddress) -> Result<(), BindError> {
+        let tried = match address {
+            ListenAddress::Tcp(tcp) => bound_tcp(*tcp).map(drop),
+            ListenAddress::Unix(path) => SockAddr::unix(path).and_then(|at| match is_live(path, &at)? {
+                true => Err(io::ErrorKind::AddrInUse.into()),
+                false => Ok(()),
+            }),
+        };
+        tried.map_err(|cause| BindError { address: address.clone(), cause })
+    }
+
+    /// Goes on with a socket that listens already and that another process holds as well.
+    ///
+    /// # Errors
+    /// The operating system's; `InvalidInput` when it is no TCP or Unix socket, or does not listen.
+    pub fn adopt(socket: OwnedFd) -> io::Result<Listener> {
+        let socket = Socket::from(socket);
+        if !rustix::net::sockopt::socket_acceptconn(&socket)? {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let address = bound_address(&socket)?;
+        Listener::on(socket, address, true)
+    }
+
+    fn on(socket: Socket, address: ListenAddress, is_inherited: bool) -> io::Result<Listener> {
+        let socket = Arc::new(Registered::new(socket)?);
+        let (phase, is_handed) = (AtomicU8::new(OPEN), AtomicBool::new(false));
+        Ok(Listener { socket, address, phase, is_inherited, is_handed })
+    }
+
+    /// Its socket, to be handed to another process; from now on it counts as shared.
+    pub fn share(&self) -> BorrowedFd<'_> {
+        self.is_handed.store(true, Ordering::Release);
+        self.socket.as_fd()
+    }
+
+    /// It is this process's own again: whoever it was handed to has ended.
+    pub fn take_back(&self) {
+        self.is_handed.store(false, Ordering::Release);
+    }
+
+    /// Whether another process holds the socket as well: a supervisor, or whoever it was handed to. Then it is never
+    /// shut down, for that would end it for all, and its file stays.
+    fn is_shared(&self) -> bool {
+        self.is_inherited || self.is_handed.load(Ordering::Acquire)
     }
 
     /// Where it listens, with the port the kernel chose.
@@ -96,25 +158,25 @@ impl Listener {
         &self.address
     }
 
-    /// Waits for the next connection; `None` once [`Listener::stop`] was called. Call it from a coroutine.
+    /// Waits for the next connection; `None` once [`Listener::stop`] was called, or nobody is left after
+    /// [`Listener::last_call`]. Call it from a coroutine.
     ///
     /// # Errors
     /// The operating system's: out of descriptors or memory, or a connection that broke while it was
     /// accepted.
     pub fn accept(&self) -> io::Result<Option<(Stream, Peer)>> {
         loop {
-            if self.stopped.load(Ordering::Acquire) {
+            let phase = self.phase.load(Ordering::Acquire);
+            if phase == STOPPED {
                 return Ok(None);
             }
             match self.socket.accept() {
-                Ok((socket, from)) => {
-                    let peer = from.as_socket().map_or(Peer::Unix, Peer::Tcp);
-                    if matches!(peer, Peer::Tcp(_)) {
-                        socket.set_tcp_nodelay(true)?;
-                    }
-                    return Stream::new(socket).map(|stream| Some((stream, peer)));
-                }
+                Ok((socket, from)) => return connected(socket, &from).map(Some),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if phase == LAST_CALL {
+                        self.stop();
+                        return Ok(None);
+                    }
                     self.socket.wait_io();
                 }
                 Err(error) => return Err(error),
@@ -122,12 +184,24 @@ impl Listener {
         }
     }
 
+    /// Has [`Listener::accept`] give those who are there already, and then end as after [`Listener::stop`]: who was
+    /// let into the kernel's queue would be reset otherwise. A shared socket ends at once, for others serve its queue.
+    pub fn last_call(&self) {
+        self.enter(if self.is_shared() { STOPPED } else { LAST_CALL });
+    }
+
     /// Ends the present and every later [`Listener::accept`], from any thread. New clients are refused from
-    /// now on, and the address is free.
+    /// now on and the address is free, unless the socket is shared.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
-        // Fails only when it was shut down before.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        if !self.is_shared() {
+            // Fails only when it was shut down before.
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
+        self.enter(STOPPED);
+    }
+
+    fn enter(&self, phase: u8) {
+        self.phase.fetch_max(phase, Ordering::AcqRel);
         let waker: WaitIoWaker = self.socket.waker();
         waker.wakeup();
     }
@@ -137,11 +211,31 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.stop();
         reaper::bury(self.socket.clone());
-        if let ListenAddress::Unix(path) = &self.address {
+        if let ListenAddress::Unix(path) = &self.address
+            && !self.is_shared()
+        {
             // Best effort: a stale file is replaced at the next start anyway.
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// A connection that was accepted elsewhere.
+///
+/// # Errors
+/// The operating system's: it is broken by now.
+pub fn accepted(socket: OwnedFd) -> io::Result<(Stream, Peer)> {
+    let socket = Socket::from(socket);
+    let from = socket.peer_addr()?;
+    connected(socket, &from)
+}
+
+fn connected(socket: Socket, from: &SockAddr) -> io::Result<(Stream, Peer)> {
+    let peer = from.as_socket().map_or(Peer::Unix, Peer::Tcp);
+    if matches!(peer, Peer::Tcp(_)) {
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok((Stream::new(socket)?, peer))
 }
 
 /// Whether an error of [`Listener::accept`] means that descriptors or memory have run out, so that trying
@@ -155,7 +249,24 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOSPC | ENOBUFS))
 }
 
+/// Where a socket that listens already does so.
+fn bound_address(socket: &Socket) -> io::Result<ListenAddress> {
+    let address = socket.local_addr()?;
+    if let Some(tcp) = address.as_socket() {
+        return Ok(ListenAddress::Tcp(tcp));
+    }
+    let path = address.as_pathname().map(|path| ListenAddress::Unix(path.to_owned()));
+    path.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
 fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, ListenAddress)> {
+    let socket = bound_tcp(address)?;
+    socket.listen(BACKLOG)?;
+    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((socket, ListenAddress::Tcp(bound)))
+}
+
+fn bound_tcp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -164,9 +275,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, ListenAddress)> {
     // second server on the port would start and take half of the connections.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-    Ok((socket, ListenAddress::Tcp(bound)))
+    Ok(socket)
 }
 
 fn bind_unix(path: &Path) -> io::Result<(Socket, ListenAddress)> {
@@ -181,14 +290,24 @@ fn bind_unix(path: &Path) -> io::Result<(Socket, ListenAddress)> {
 /// Removes the socket file of a server that is gone. A file of another kind is left alone, and the bind then
 /// fails.
 fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => {}
-        _ => return Ok(()),
+    match is_live(path, address)? {
+        true => Err(io::ErrorKind::AddrInUse.into()),
+        false if is_socket(path) => fs::remove_file(path),
+        false => Ok(()),
     }
-    match Socket::new(Domain::UNIX, Type::STREAM, None)?.connect(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(_) | Ok(()) => Err(io::ErrorKind::AddrInUse.into()),
+}
+
+/// Whether there is a socket file behind which somebody listens, or may.
+fn is_live(path: &Path, address: &SockAddr) -> io::Result<bool> {
+    if !is_socket(path) {
+        return Ok(false);
     }
+    let connected = Socket::new(Domain::UNIX, Type::STREAM, None)?.connect(address);
+    Ok(connected.map_or_else(|error| error.kind() != io::ErrorKind::ConnectionRefused, |()| true))
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
 /// An address that could not be bound.
@@ -205,6 +324,7 @@ impl fmt::Display for BindError {
         let remedy = match self.cause.kind() {
             io::ErrorKind::AddrInUse => "another process listens there; stop it or choose another address",
             io::ErrorKind::AddrNotAvailable => "this machine has no such address; check the configured host",
+            io::ErrorKind::NotFound => "the directory of the socket is not there; make it",
             io::ErrorKind::PermissionDenied => "ports below 1024 and foreign directories need more rights",
             _ => "check the address",
         };

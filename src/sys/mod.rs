@@ -5,20 +5,31 @@
 //! [`stream`], what another thread may do to a waiting coroutine is [`park`], and whatever blocks a thread
 //! goes to [`offload`]. This layer knows neither HTTP nor the registry. Start reading at [`runtime`].
 
+pub mod budget;
 pub mod clock;
 pub mod datagram;
 pub mod dial;
+pub mod disk;
+pub mod file;
+pub mod handing;
 pub mod host;
+pub mod lane;
 pub mod limits;
 pub mod listen;
 pub mod memory;
 pub mod offload;
 pub mod oneshot;
+pub mod output;
 pub mod park;
+pub mod patience;
 pub mod program;
+mod pulse;
 pub mod reaper;
 mod registered;
 pub mod runtime;
 pub mod sentinel;
 pub mod signals;
 pub mod stream;
+pub mod supervision;
+pub mod systemd;
+pub mod turnstile;

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::sys::oneshot::{Receiver, RecvError, oneshot};
 use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -29,11 +30,16 @@ impl Offload {
     /// # Errors
     /// The operating system's, when it gives no thread.
     pub fn new(name: &str, threads: usize, queue_max: usize) -> io::Result<Offload> {
+        Offload::begun_with(name, threads, queue_max, || {})
+    }
+
+    fn begun_with(name: &str, threads: usize, queue_max: usize, begin: fn()) -> io::Result<Offload> {
         let (queue, jobs) = mpsc::sync_channel::<Job>(queue_max);
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..threads.max(1) {
             let jobs = jobs.clone();
-            runtime::thread(&format!("{name}-{number}"), move || {
+            supervision::thread(&format!("{name}-{number}"), Habit::Lives, move || {
+                begin();
                 // The lock is held over the wait for a job, by threads of this pool alone.
                 loop {
                     let Ok(job) = jobs.lock().recv() else { return };
@@ -42,6 +48,14 @@ impl Offload {
             })?;
         }
         Ok(Offload { queue })
+    }
+
+    /// As [`Offload::new`], with threads that let every other one go first: for work that may take long.
+    ///
+    /// # Errors
+    /// As [`Offload::new`].
+    pub fn humble(name: &str, threads: usize, queue_max: usize) -> io::Result<Offload> {
+        Offload::begun_with(name, threads, queue_max, runtime::be_humble)
     }
 
     /// Runs `work` on one of the threads and waits for its value; a coroutine parks meanwhile.
@@ -69,6 +83,14 @@ impl Offload {
             RecvError::Lost => OffloadError::Panicked,
             RecvError::Timeout => OffloadError::Timeout,
         })
+    }
+
+    /// Has `work` run on one of the threads; nobody waits for it.
+    ///
+    /// # Errors
+    /// [`OffloadError::Full`] when the queue is full.
+    pub fn post(&self, work: impl FnOnce() + Send + 'static) -> Result<(), OffloadError> {
+        self.start(work).map(drop)
     }
 
     fn start<T: Send + 'static>(

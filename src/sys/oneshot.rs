@@ -76,6 +76,14 @@ impl<T> Receiver<T> {
         self.recv_before(Some(Instant::now() + timeout))
     }
 
+    /// The value or its loss, if decided.
+    ///
+    /// # Errors
+    /// The receiver again, when it is not.
+    pub fn try_recv(self) -> Result<Result<T, RecvError>, Receiver<T>> {
+        self.take(None).ok_or(self)
+    }
+
     fn recv_before(self, deadline: Option<Instant>) -> Result<T, RecvError> {
         if let Some(outcome) = self.take(None) {
             return outcome;
@@ -155,8 +163,12 @@ mod tests {
             let (done, outcome) = mpsc::channel();
             run(in_coroutine, move || {
                 let (sender, receiver) = oneshot::<()>();
+                let receiver = receiver.try_recv().expect_err("the sender is there");
                 drop(sender);
                 done.send(receiver.recv()).unwrap();
+                let (sender, receiver) = oneshot();
+                sender.send(());
+                assert_eq!(receiver.try_recv().ok(), Some(Ok(())));
                 let (_sender, receiver) = oneshot::<()>();
                 done.send(receiver.recv_timeout(Duration::from_millis(5))).unwrap();
             });

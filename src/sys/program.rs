@@ -5,7 +5,7 @@
 //! has the group: a check that forgets its children every ten seconds would fill the machine by tomorrow. A child that
 //! leaves the group (`setsid`) is its own master.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, PipeReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
@@ -16,6 +16,20 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 /// Bytes of output read at a time.
 const READ_BYTES: usize = 8 * 1024;
+
+/// Variables that are for this process alone. With those of its supervisor a program could report that muster is ready
+/// or ends, or take its sockets to be its own; the others are how muster reaches its Redis.
+pub const NOT_INHERITED: [&str; 9] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "MUSTER_REDIS_PASSWORD",
+    "MUSTER_REDIS_URL",
+];
 
 /// How a program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +53,37 @@ pub struct Report {
     pub output_bytes_total: u64,
 }
 
+/// Starts this very program again, as it is on disk by now, with `arguments` and `flag` and without the variables that
+/// are `removed`, and waits until it ends. How it fares is logged.
+///
+/// # Errors
+/// The operating system's: the program is gone, or no process is to be had.
+pub fn start_again(arguments: &[OsString], flag: &str, removed: &[&str]) -> io::Result<()> {
+    // What Linux calls a program whose file was replaced since.
+    const REPLACED: &str = " (deleted)";
+    let program = std::env::current_exe()?;
+    let program = program.to_string_lossy();
+    let mut command = Command::new(program.strip_suffix(REPLACED).unwrap_or(&program));
+    command.args(arguments).arg(flag).stdin(Stdio::null());
+    for name in removed {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn()?;
+    let process = child.id();
+    log::info!(process = process; "started the program anew, to take over");
+    match child.wait() {
+        Ok(status) if status.success() => {}
+        Ok(status) => {
+            log::error!(process = process; "the program that was started anew has failed: {status}")
+        }
+        Err(error) => log::error!(process = process; "the program that was started anew is lost: {error}"),
+    }
+    Ok(())
+}
+
 /// Runs `program` with `arguments` until it ends, at most until `deadline`, and keeps the last `output_bytes_max`
-/// bytes of its output. It inherits muster's environment and working directory, and reads nothing.
+/// bytes of its output. It inherits muster's working directory and its environment but for [`NOT_INHERITED`], and reads
+/// nothing.
 ///
 /// # Errors
 /// The operating system's, when the program cannot be started; nothing of it runs then.
@@ -52,14 +95,19 @@ pub fn run<S: AsRef<OsStr>>(
 ) -> io::Result<Report> {
     let (reader, writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&reader, true)?;
-    // The command holds our copies of the writing end and goes with this statement: the program's are the last.
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    for name in NOT_INHERITED {
+        command.env_remove(name);
+    }
+    let child = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .process_group(0)
         .spawn()?;
+    // Its copies of the pipe's end are open until it is dropped.
+    drop(command);
     let mut group = Group { child };
     let mut output = Tail { bytes: Vec::new(), bytes_max: output_bytes_max, bytes_total: 0 };
     let has_ended = watch(&group, reader, &mut output, deadline)?;

@@ -15,11 +15,16 @@ use parking_lot::Mutex;
 use crate::sys::clock::{self, Deadline, TICK_MS};
 use crate::sys::park::Bell;
 use crate::sys::registered::Registered;
-use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit};
 
 /// The longest time between two looks at every deadline, in milliseconds. It bounds how late a deadline can
 /// be noticed whose arming raced with a look, and how long an ended connection stays in the list.
 const LOOK_AT_LEAST_EVERY_MS: u64 = 500;
+
+/// Connections woken, or sockets closed, between two pauses of [`SLICE_PAUSE`]: a crowd whose time comes at once must
+/// not keep the workers from everybody else. Ten thousand take a third of a second.
+const SLICE: usize = 32;
+const SLICE_PAUSE: Duration = Duration::from_millis(1);
 
 static REAPER: Reaper = Reaper {
     bells: Mutex::new(Vec::new()),
@@ -36,10 +41,10 @@ struct Reaper {
     ended: Mutex<Vec<Arc<Registered>>>,
 }
 
-/// Starts the thread; [`runtime::start`] calls this once.
+/// Starts the thread; [`crate::sys::runtime::start`] calls this once.
 pub(crate) fn start() -> io::Result<()> {
     clock::tick();
-    runtime::thread("reaper", run).map(drop)
+    supervision::thread("reaper", Habit::BEATS, run)
 }
 
 /// Adds a connection to those whose deadline is watched, until its bell is closed.
@@ -67,16 +72,22 @@ pub fn nudge_all() {
 
 fn run() {
     let mut resting = Vec::new();
-    let mut looked_ms = 0;
+    let (mut looked_ms, mut looked_after_ms) = (0, 0);
     loop {
         std::thread::sleep(Duration::from_millis(TICK_MS));
         let now_ms = clock::tick();
+        supervision::beat();
+        if now_ms >= looked_after_ms + supervision::LOOK_EVERY.as_millis() as u64 {
+            supervision::look_at_supervisor();
+            looked_after_ms = now_ms;
+        }
         let due = REAPER.next_due_ms.load(Ordering::Acquire) <= now_ms;
         if due || now_ms >= looked_ms + LOOK_AT_LEAST_EVERY_MS {
             REAPER.look(now_ms);
             looked_ms = now_ms;
         }
-        drop(std::mem::replace(&mut resting, std::mem::take(&mut *REAPER.ended.lock())));
+        let rested = std::mem::replace(&mut resting, std::mem::take(&mut *REAPER.ended.lock()));
+        in_slices(rested, drop::<Arc<Registered>>);
     }
 }
 
@@ -84,16 +95,28 @@ impl Reaper {
     /// Wakes what is due, forgets what is closed, and learns when the next deadline is.
     fn look(&self, now_ms: u64) {
         self.next_due_ms.store(u64::MAX, Ordering::Release);
-        let mut next_due_ms = u64::MAX;
+        let (mut next_due_ms, mut due) = (u64::MAX, Vec::new());
         self.bells.lock().retain(|bell| {
             let Deadline(deadline_ms) = bell.deadline();
             if deadline_ms <= now_ms {
-                bell.nudge();
+                due.push(bell.clone());
             } else {
                 next_due_ms = next_due_ms.min(deadline_ms);
             }
             !bell.is_closed()
         });
         self.next_due_ms.fetch_min(next_due_ms, Ordering::AcqRel);
+        in_slices(due, |bell| bell.nudge());
+    }
+}
+
+/// Does it to each, a few at a time; the coarse clock goes on meanwhile.
+fn in_slices<T>(all: Vec<T>, mut each: impl FnMut(T)) {
+    for (at, one) in all.into_iter().enumerate() {
+        if at > 0 && at % SLICE == 0 {
+            std::thread::sleep(SLICE_PAUSE);
+            clock::tick();
+        }
+        each(one);
     }
 }

@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sys::{clock, memory, reaper};
+use crate::sys::{clock, memory, pulse, reaper, turnstile};
+
+/// The niceness of threads for long work: about a third of the processor beside a worker that wants all of it.
+const HUMBLE_NICENESS: i32 = 5;
 
 /// Coroutines that may live at once. Each stack takes two memory maps, and Linux allows 65,530 to a process
 /// (`vm.max_map_count`), so the runtime dies near 32,700; the rest is left to threads, files and the
@@ -48,6 +51,12 @@ pub fn start(workers: usize) {
         spawn("first", || {}).expect("the first coroutine needs one stack");
         config.set_pool_capacity(STACKS_POOLED);
         reaper::start().expect("the operating system must give one thread for the reaper at start");
+        if let Err(error) = turnstile::start(workers.max(1)) {
+            log::error!("coroutines that have much work rest by the clock: {error}");
+        }
+        if let Err(error) = pulse::start(workers.max(1)) {
+            log::error!("the runtime's workers are not supervised: {error}");
+        }
     });
 }
 
@@ -92,6 +101,14 @@ pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Jo
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
+/// Has the calling thread let every other one go first: for long work that somebody waits for less than for the rest.
+pub fn be_humble() {
+    // Of nobody in particular is of the calling thread, as Linux has it.
+    if let Err(error) = rustix::process::setpriority_process(None, HUMBLE_NICENESS) {
+        log::debug!("a thread for long work keeps its priority: {error}");
+    }
+}
+
 /// Runs `aside` on a thread of its own named `name` while `here` runs on this one, and gives what both came to. For
 /// long work that is to keep two cores busy; like all of that, for threads and not for coroutines. A panic in either
 /// goes on in the caller, once both have ended.
@@ -120,10 +137,8 @@ pub fn sleep(duration: Duration) {
     may::coroutine::yield_now();
 }
 
-/// Lets other coroutines of this thread run, and its sockets be looked at, for about a millisecond.
-///
-/// For a coroutine that always has work: yielding alone would put it at the end of a queue that is emptied
-/// before the thread looks at any socket.
+/// Rests for about a millisecond: for whoever looks again and again. A coroutine that always has work waits at the
+/// [`turnstile`] between its turns.
 pub fn pause() {
     may::coroutine::sleep(Duration::from_millis(1));
     may::coroutine::yield_now();

@@ -8,8 +8,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
+
+use crate::sys::supervision::{self, WAIT_MAX};
 
 /// Ends that are taken up at a time. When a host dies all its connections end at once; fewer would lock and ring more
 /// often, more would keep the first ones waiting for the last.
@@ -34,10 +37,13 @@ impl Sentinel {
     /// connections that have ended, each once. A token can come although its connection has left meanwhile, so tokens
     /// must not be used again.
     pub fn run(&self, on_ends: impl Fn(&[u64])) {
+        let wait = Timespec::try_from(WAIT_MAX).expect("a few seconds fit");
         let mut events = Vec::with_capacity(ENDS_AT_A_TIME);
         let mut tokens = Vec::with_capacity(ENDS_AT_A_TIME);
         loop {
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+            let room = spare_capacity(&mut events);
+            match supervision::waiting(|| epoll::wait(&self.epoll, room, Some(&wait))) {
+                Ok(0) => {}
                 Ok(_) => {
                     tokens.clear();
                     tokens.extend(events.drain(..).map(|event: epoll::Event| event.data.u64()));

@@ -4,10 +4,10 @@
 
 use std::io;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
-use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit};
 
 /// A signal that concerns a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Signal {
     Interrupt,
     /// SIGHUP: read the configuration again.
     HangUp,
+    /// SIGUSR2: have the program, as it is on disk now, take over.
+    Renew,
 }
 
 /// Calls `callback` for each signal from now on, for the life of the process.
@@ -25,17 +27,17 @@ pub enum Signal {
 /// # Errors
 /// The operating system's, when the handlers or the thread are refused.
 pub fn listen(callback: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    runtime::thread("signals", move || {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2])?;
+    supervision::thread("signals", Habit::Lives, move || {
         for number in signals.forever() {
             callback(match number {
                 SIGTERM => Signal::Terminate,
                 SIGINT => Signal::Interrupt,
+                SIGUSR2 => Signal::Renew,
                 _ => Signal::HangUp,
             });
         }
     })
-    .map(drop)
 }
 
 #[cfg(test)]
@@ -47,9 +49,12 @@ mod tests {
     fn a_raised_signal_reaches_the_callback() {
         let (sender, receiver) = mpsc::channel();
         listen(move |signal| sender.send(signal).unwrap()).unwrap();
-        for (number, signal) in
-            [(SIGHUP, Signal::HangUp), (SIGTERM, Signal::Terminate), (SIGINT, Signal::Interrupt)]
-        {
+        for (number, signal) in [
+            (SIGHUP, Signal::HangUp),
+            (SIGTERM, Signal::Terminate),
+            (SIGINT, Signal::Interrupt),
+            (SIGUSR2, Signal::Renew),
+        ] {
             signal_hook::low_level::raise(number).unwrap();
             assert_eq!(receiver.recv().unwrap(), signal);
         }

@@ -5,9 +5,8 @@
 //! sometimes for nothing.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use socket2::Socket;
@@ -37,6 +36,8 @@ pub struct Stream {
     readable: bool,
     /// The peer has shut down its sending side, or the connection broke.
     hung_up: bool,
+    /// Another process goes on with the connection, so its end here says nothing to the peer.
+    is_released: bool,
 }
 
 impl Stream {
@@ -48,7 +49,7 @@ impl Stream {
         let socket = Arc::new(Registered::new(socket)?);
         let bell = Arc::new(Bell::new(socket.waker()));
         reaper::watch(bell.clone());
-        Ok(Stream { socket, bell, readable: true, hung_up: false })
+        Ok(Stream { socket, bell, readable: true, hung_up: false, is_released: false })
     }
 
     /// Whether a connection that was begun has come about. `false`: not yet, wait first.
@@ -64,6 +65,11 @@ impl Stream {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// The address of this end; none of a Unix socket.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()?.as_socket()
     }
 
     /// Whether a read may find something without a wait before it.
@@ -136,24 +142,20 @@ impl Stream {
         Waker::new(self.bell.clone())
     }
 
-    /// The other end.
-    ///
-    /// # Errors
-    /// The operating system's, when the connection is broken or is no network connection.
-    pub(crate) fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
-    }
-
-    /// Whether the peer has neither sent anything that is not read yet nor ended the connection. Asks the operating
-    /// system and takes nothing away.
-    pub(crate) fn is_quiet(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        matches!(self.socket.peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
-
     /// Has the next read look, whatever is known: something may have come while nobody waited.
     pub(crate) fn look_again(&mut self) {
         self.readable = true;
+    }
+
+    /// Gives the connection away: what is returned is a descriptor of it, and dropping this stream no longer ends what
+    /// is sent.
+    ///
+    /// # Errors
+    /// The operating system's, for want of a descriptor; the connection is then this stream's as before.
+    pub(crate) fn release(&mut self) -> io::Result<OwnedFd> {
+        let given = self.socket.as_fd().try_clone_to_owned()?;
+        self.is_released = true;
+        Ok(given)
     }
 
     /// Takes a ring of the waker, if there was one since the last time.
@@ -176,7 +178,9 @@ impl AsFd for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.finish();
+        if !self.is_released {
+            self.finish();
+        }
         self.bell.close();
         reaper::bury(self.socket.clone());
     }

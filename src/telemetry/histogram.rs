@@ -37,6 +37,11 @@ impl Histogram {
         self.0.sum_ns.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
+    /// Whether nothing is counted so far.
+    pub fn is_empty(&self) -> bool {
+        self.0.buckets.iter().all(|bucket| bucket.load(Ordering::Relaxed) == 0)
+    }
+
     /// What is counted so far, in the exporter's form. Cost: one load a bucket.
     pub fn collected(&self) -> proto::Histogram {
         let mut cumulated = 0;
@@ -64,9 +69,11 @@ mod tests {
     #[test]
     fn durations_fall_at_or_below_their_bound() {
         let histogram = Histogram::new(&[0.001, 0.1]);
+        assert!(histogram.is_empty());
         for microseconds in [0, 1000, 1001, 100_000, 100_001] {
             histogram.observe(Duration::from_micros(microseconds));
         }
+        assert!(!histogram.is_empty());
         let collected = histogram.collected();
         let counts: Vec<u64> = collected.get_bucket().iter().map(proto::Bucket::cumulative_count).collect();
         assert_eq!(counts, [2, 4]);

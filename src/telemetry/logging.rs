@@ -12,12 +12,15 @@ use jiff::Timestamp;
 use log::LevelFilter;
 
 use crate::sys::clock::Clock;
-use crate::sys::runtime;
+use crate::sys::{output, runtime};
 use crate::telemetry::line::Format;
 use crate::telemetry::sink::Sink;
 
 /// Crates whose records are about their own inside: from them, only warnings.
-const NOISY_CRATES: &[&str] = &["fjall", "lsm_tree", "may", "rustls", "ureq", "ureq_proto"];
+const NOISY_CRATES: &[&str] = &["fjall", "may", "rustls", "ureq", "ureq_proto"];
+
+/// The inside of the storage engine. What it meets it gives back, and that is told in words of ours with the remedy.
+const SILENT_CRATE: &str = "lsm_tree";
 
 /// How long the end of the process waits for the last lines.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -32,12 +35,13 @@ pub struct Logging {
 /// # Errors
 /// The system's, when it has no thread to give, or when logging was started before.
 pub fn start(level: LevelFilter, format: Format) -> io::Result<Logging> {
-    let sink = Sink::start(io::stderr())?;
+    let sink = Sink::start(output::log())?;
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Trace).target(Target::Pipe(Box::new(sink.clone())));
     for name in NOISY_CRATES {
         builder.filter_module(name, LevelFilter::Warn);
     }
+    builder.filter_module(SILENT_CRATE, LevelFilter::Off);
     builder.format(move |out, record| {
         let now = Timestamp::from_millisecond(Clock.unix_ms() as i64).unwrap_or_default();
         io::Write::write_all(out, format.line(now, record).as_bytes())

@@ -32,6 +32,7 @@ const COUNTED: &[Family] = &[
     families::REGISTRATIONS,
     families::DEREGISTRATIONS,
     families::PANIC_ANSWERS,
+    families::COSTLY_READS,
     families::STREAM_STARTS,
     families::STREAM_EVENTS,
     families::STREAMS_CUT,
@@ -104,11 +105,13 @@ impl Metrics {
             requests: self.counted[families::HTTP_REQUESTS.name].clone(),
             by_status: Arc::new([const { OnceLock::new() }; STATUSES.len() + 1]),
             duration: self.histogram(families::HTTP_REQUEST_DURATION, &[method, route]),
+            waiting: self.readings[families::HTTP_WAITING_DURATION.name].clone(),
+            waiting_duration: Arc::default(),
         }
     }
 
-    /// The counters and gauges as `(name, labels, value)`, for answers in another format than Prometheus's.
-    pub fn samples(&self) -> Vec<(String, BTreeMap<String, String>, f64)> {
+    /// The counters and gauges, for answers in another format than Prometheus's.
+    pub fn samples(&self) -> Vec<Sample> {
         let mut samples = Vec::new();
         for family in self.registry.gather() {
             let is_counter = family.get_field_type() == MetricType::COUNTER;
@@ -140,6 +143,9 @@ impl Metrics {
     }
 }
 
+/// The value of one series: its name, its labels, and how much.
+pub type Sample = (String, BTreeMap<String, String>, f64);
+
 /// The handles of one route. Clones share the counts.
 #[derive(Clone)]
 pub struct RouteMetrics {
@@ -150,14 +156,23 @@ pub struct RouteMetrics {
     /// that a scrape shows no series for what never happened.
     by_status: Arc<[OnceLock<IntCounter>; STATUSES.len() + 1]>,
     duration: Histogram,
+    /// The family of requests that waited, and the histogram of this route once one has.
+    waiting: Readings,
+    waiting_duration: Arc<OnceLock<Histogram>>,
 }
 
 impl RouteMetrics {
-    /// Counts one answer.
-    pub fn answered(&self, status: u16, elapsed: Duration) {
+    /// Counts one answer. What waited for a change or for its client says nothing of how quick muster is, so it is
+    /// timed apart.
+    pub fn answered(&self, status: u16, elapsed: Duration, has_waited: bool) {
         let at = STATUSES.iter().position(|it| *it == status).unwrap_or(STATUSES.len());
         self.by_status[at].get_or_init(|| self.resolve(at)).inc();
-        self.duration.observe(elapsed);
+        if has_waited {
+            let begun = || self.waiting.histogram(&[self.method, self.route]);
+            self.waiting_duration.get_or_init(begun).observe(elapsed);
+        } else {
+            self.duration.observe(elapsed);
+        }
     }
 
     fn resolve(&self, at: usize) -> IntCounter {
@@ -193,18 +208,23 @@ mod tests {
     fn answers_are_counted_by_route_and_status() {
         let metrics = Metrics::new().expect("the table is well formed");
         let route = metrics.route("GET", "/v1/catalog/services");
-        route.answered(200, Duration::from_micros(40));
-        route.clone().answered(200, Duration::from_millis(3));
-        route.answered(599, Duration::from_secs(700));
+        assert!(!text(&metrics).contains("route="), "none was asked for");
+        route.answered(200, Duration::from_micros(40), false);
+        route.clone().answered(200, Duration::from_millis(3), false);
+        assert!(!text(&metrics).contains("waiting"), "none has waited");
+        route.answered(599, Duration::from_secs(700), false);
+        route.clone().answered(200, Duration::from_secs(300), true);
         let text = text(&metrics);
         let labels = "method=\"GET\",route=\"/v1/catalog/services\"";
         for line in [
-            format!("muster_http_requests_total{{{labels},status=\"200\"}} 2"),
+            format!("muster_http_requests_total{{{labels},status=\"200\"}} 3"),
             format!("muster_http_requests_total{{{labels},status=\"other\"}} 1"),
             format!("muster_http_request_duration_seconds_bucket{{{labels},le=\"0.00005\"}} 1"),
             format!("muster_http_request_duration_seconds_bucket{{{labels},le=\"600\"}} 2"),
             format!("muster_http_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} 3"),
             format!("muster_http_request_duration_seconds_count{{{labels}}} 3"),
+            format!("muster_http_waiting_request_duration_seconds_bucket{{{labels},le=\"60\"}} 0"),
+            format!("muster_http_waiting_request_duration_seconds_count{{{labels}}} 1"),
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is missing in:\n{text}");
         }

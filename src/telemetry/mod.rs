@@ -13,3 +13,4 @@ pub mod logging;
 pub mod metrics;
 pub mod readings;
 pub mod sink;
+pub mod sparing;

@@ -79,7 +79,13 @@ impl Collector for Readings {
 
     fn collect(&self) -> Vec<proto::MetricFamily> {
         let (series, kind) = (self.series.read(), self.family.kind);
-        let collected = series.iter().map(|(labels, source)| metric(labels, source, kind)).collect();
+        // What never happened has no series: there is one a route, and most are never asked for.
+        let is_unused = |(labels, source): &&Series| match source {
+            Source::Histogram(histogram) => !labels.is_empty() && histogram.is_empty(),
+            Source::Read(_) => false,
+        };
+        let shown = series.iter().filter(|series| !is_unused(series));
+        let collected = shown.map(|(labels, source)| metric(labels, source, kind)).collect();
         let mut family = proto::MetricFamily::default();
         family.set_name(self.family.name.to_owned());
         family.set_help(self.family.help.to_owned());

@@ -6,11 +6,11 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit, WAIT_MAX};
 
 /// Lines that may wait. Twice this many kilobytes are held at worst, and a burst of a second at a line for
 /// every tenth request still fits.
@@ -46,7 +46,7 @@ impl Sink {
         let (lines, queue) = sync_channel(QUEUE_LINES_MAX);
         let progress = Arc::new(Progress::default());
         let shared = Arc::clone(&progress);
-        runtime::thread("log", move || write_all_lines(&queue, out, &shared))?;
+        supervision::thread("log", Habit::BEATS, move || write_all_lines(&queue, out, &shared))?;
         Ok(Sink { lines, progress })
     }
 
@@ -85,10 +85,16 @@ impl Write for Sink {
     }
 }
 
-/// Writes until the last sender is gone. A writer that fails loses its lines: there is nobody left to tell.
+/// Writes until the last sender is gone. A writer that fails loses its lines, which are counted with the dropped ones:
+/// a disk may have room again, and a pipe that nobody reads any more is no reason to end.
 fn write_all_lines(queue: &Receiver<Vec<u8>>, mut out: impl Write, progress: &Progress) {
     let mut dropped_told = 0;
-    while let Ok(mut batch) = queue.recv() {
+    loop {
+        let mut batch = match supervision::waiting(|| queue.recv_timeout(WAIT_MAX)) {
+            Ok(batch) => batch,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let mut lines = 1;
         while batch.len() < BATCH_BYTES_MAX
             && let Ok(line) = queue.try_recv()
@@ -102,7 +108,9 @@ fn write_all_lines(queue: &Receiver<Vec<u8>>, mut out: impl Write, progress: &Pr
             batch.extend_from_slice(format!("({count} log lines dropped: stderr is slow)\n").as_bytes());
             dropped_told = dropped;
         }
-        let _ = out.write_all(&batch).and_then(|()| out.flush());
+        if supervision::patiently(|| out.write_all(&batch).and_then(|()| out.flush())).is_err() {
+            progress.dropped.fetch_add(lines, Ordering::Relaxed);
+        }
         *progress.written.lock().unwrap_or_else(PoisonError::into_inner) += lines;
         progress.written_more.notify_all();
     }

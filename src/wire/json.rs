@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use serde::ser::{Serialize, Serializer as _};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
+use crate::stdx::meter::Meter;
+
 /// Indentation of `?pretty`.
 const INDENT: &[u8] = b"    ";
 
@@ -22,7 +24,7 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T, pretty: bool) -> Vec<u8> {
 /// Appends one value as JSON.
 pub fn write_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T, pretty: bool) {
     let written = if pretty {
-        value.serialize(&mut indenting(out))
+        value.serialize(&mut indenting(&mut *out))
     } else {
         value.serialize(&mut Serializer::with_formatter(&mut *out, Go(CompactFormatter)))
     };
@@ -62,7 +64,103 @@ where
     out
 }
 
-fn indenting(out: &mut Vec<u8>) -> Serializer<&mut Vec<u8>, Go<PrettyFormatter<'static>>> {
+/// As [`to_vec`], spending what it costs. What is written once the meter is exhausted is no JSON, and for nobody.
+pub fn within<T: Serialize + ?Sized>(meter: &Meter<'_>, value: &T, pretty: bool) -> Vec<u8> {
+    let mut out = Metered::new(meter, LIST_ENTRY_BYTES);
+    let written = if pretty {
+        value.serialize(&mut indenting(&mut out))
+    } else {
+        value.serialize(&mut Serializer::with_formatter(&mut out, Go(CompactFormatter)))
+    };
+    out.finish(written, pretty)
+}
+
+/// As [`list_to_vec`], spending what it costs; see [`within`].
+pub fn list_within<I>(meter: &Meter<'_>, entries: I, pretty: bool) -> Vec<u8>
+where
+    I: IntoIterator<Item: Serialize>,
+{
+    let entries = entries.into_iter();
+    let mut out = Metered::new(meter, LIST_ENTRY_BYTES * entries.size_hint().0);
+    let written = if pretty {
+        indenting(&mut out).collect_seq(entries)
+    } else {
+        Serializer::with_formatter(&mut out, Go(CompactFormatter)).collect_seq(entries)
+    };
+    out.finish(written, pretty)
+}
+
+/// As [`map_to_vec`], spending what it costs; see [`within`].
+pub fn map_within<'k, I, V>(meter: &Meter<'_>, entries: I, pretty: bool) -> Vec<u8>
+where
+    I: IntoIterator<Item = (&'k str, V)>,
+    V: Serialize,
+{
+    let entries = entries.into_iter();
+    let mut out = Metered::new(meter, LIST_ENTRY_BYTES * entries.size_hint().0);
+    let written = if pretty {
+        indenting(&mut out).collect_map(entries)
+    } else {
+        Serializer::with_formatter(&mut out, Go(CompactFormatter)).collect_map(entries)
+    };
+    out.finish(written, pretty)
+}
+
+/// A buffer that refuses bytes once its meter is exhausted.
+struct Metered<'a> {
+    out: Vec<u8>,
+    meter: &'a Meter<'a>,
+    /// Bytes that are spent already, and how many there are when the next are: most writes are a few bytes.
+    spent: usize,
+    spend_at: usize,
+}
+
+impl<'a> Metered<'a> {
+    /// Bytes after which they are spent.
+    const SPENT_AT_ONCE: usize = 4096;
+
+    fn new(meter: &'a Meter<'a>, bytes_expected: usize) -> Metered<'a> {
+        let out = Vec::with_capacity(bytes_expected.min(1 << 20));
+        Metered { out, meter, spent: 0, spend_at: Metered::SPENT_AT_ONCE }
+    }
+
+    fn finish(mut self, written: serde_json::Result<()>, pretty: bool) -> Vec<u8> {
+        self.spend();
+        if !self.meter.is_exhausted() {
+            finish(&mut self.out, written, pretty);
+        }
+        self.out
+    }
+
+    /// Spends what was written since the last time.
+    #[inline(never)]
+    fn spend(&mut self) -> bool {
+        let (total, before) = (self.out.len(), self.spent);
+        (self.spent, self.spend_at) = (total, total + Metered::SPENT_AT_ONCE);
+        self.meter.spend_bytes(total - before, total)
+    }
+}
+
+impl Write for Metered<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.extend_from_slice(bytes);
+        if self.out.len() >= self.spend_at && !self.spend() {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn indenting<W: Write>(out: W) -> Serializer<W, Go<PrettyFormatter<'static>>> {
     Serializer::with_formatter(out, Go(PrettyFormatter::with_indent(INDENT)))
 }
 
@@ -73,14 +171,41 @@ fn finish(out: &mut Vec<u8>, written: serde_json::Result<()>, pretty: bool) {
     }
 }
 
-/// Bytes with which something begins that Go escapes and JSON need not. Nearly no text has one, so a look at each byte
-/// is what most texts cost.
+/// Bytes with which something begins that Go escapes and JSON need not.
 const MAY_NEED_ESCAPE: [bool; 256] = {
     let mut table = [false; 256];
     (table[b'<' as usize], table[b'>' as usize], table[b'&' as usize]) = (true, true, true);
     table["\u{2028}".as_bytes()[0] as usize] = true;
     table
 };
+
+/// Whether something may be in `bytes` that Go escapes and JSON need not. Nearly no text has it, so this look is what
+/// most texts cost: eight bytes at a time, the last eight once more, and only what is suspect byte by byte.
+fn may_need_escape(bytes: &[u8]) -> bool {
+    let is_suspect = match (bytes.last_chunk(), bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(last), ..) => {
+            let (words, rest) = bytes.as_chunks();
+            words.iter().any(|word| is_suspect(u64::from_ne_bytes(*word)))
+                || (!rest.is_empty() && is_suspect(u64::from_ne_bytes(*last)))
+        }
+        (None, Some(first), Some(last)) => {
+            let (first, last) = (u32::from_ne_bytes(*first), u32::from_ne_bytes(*last));
+            is_suspect(u64::from(first) << u32::BITS | u64::from(last))
+        }
+        _ => true,
+    };
+    is_suspect && bytes.iter().any(|byte| MAY_NEED_ESCAPE[usize::from(*byte)])
+}
+
+/// Whether one of eight bytes is `<`, `>`, `&` or none of ASCII.
+fn is_suspect(word: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // `<` and `>` differ in one bit.
+    let (angle, ampersand) = ((word & !(0x02 * EACH)) ^ (0x3c * EACH), word ^ (0x26 * EACH));
+    // The highest bit of a byte that is zero, or of one above it (Hacker's Delight, section 6-1).
+    let zero = |word: u64| word.wrapping_sub(EACH) & !word;
+    (zero(angle) | zero(ampersand) | word) & (0x80 * EACH) != 0
+}
 
 /// Go's manner of writing text and numbers, laid over a layout.
 struct Go<F>(F);
@@ -89,7 +214,7 @@ impl<F: Formatter> Formatter for Go<F> {
     /// Besides what JSON demands, Go escapes what could end a script element or a JavaScript line.
     fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let bytes = fragment.as_bytes();
-        if !bytes.iter().any(|byte| MAY_NEED_ESCAPE[usize::from(*byte)]) {
+        if !may_need_escape(bytes) {
             return writer.write_all(bytes);
         }
         let mut from = 0;
@@ -188,6 +313,19 @@ mod tests {
             ("", r#""""#),
         ] {
             assert_eq!(compact(text), written, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_go_escapes_is_found_wherever_it_stands() {
+        for (length, suspect) in (0..20).flat_map(|length| (0..=255).map(move |byte| (length, byte))) {
+            let plain = vec![b'=' - (length % 2) as u8 * 20; length];
+            assert!(!may_need_escape(&plain), "{plain:?}");
+            for at in 0..length {
+                let mut text = plain.clone();
+                text[at] = suspect;
+                assert_eq!(may_need_escape(&text), MAY_NEED_ESCAPE[usize::from(suspect)], "{text:?}");
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::kills::calls_of_the_script;
-use crate::script::{LAST, acknowledged, data, judge, output, refusal, run};
+use crate::script::{IN_DOUBT, LAST, acknowledged, data, judge, output, refusal, run};
 use crate::trial::{scratch, side_by_side, trials};
 
 /// Kind, and whether every call from the n-th on fails.
@@ -53,6 +53,14 @@ fn failing_at(call: u64, kind: &str, is_sticky: bool) -> Result<bool, String> {
     if refusal.is_none() && acknowledged != LAST {
         return Err(format!("the script ended at {acknowledged} without a word"));
     }
-    judge(&data(&directory), acknowledged).map_err(|sentence| format!("{sentence} (after {refusal:?})"))?;
-    Ok(refusal.is_none())
+    let found = judge(&data(&directory), acknowledged);
+    let found = found.map_err(|sentence| format!("{sentence} (after {refusal:?})"))?;
+    // Three outcomes: done, not done, and not known; that last one is said.
+    match refusal {
+        None => Ok(true),
+        Some(sentence) if found > acknowledged && !sentence.contains(IN_DOUBT) => {
+            Err(format!("{found} is there, which was refused: {sentence}"))
+        }
+        Some(_) => Ok(false),
+    }
 }

@@ -137,6 +137,9 @@ pub fn run_watching(directory: &Path, watched: &Path, variables: &[(&str, &str)]
     command.status().expect("the script can be run")
 }
 
+/// What it says of a batch of which nobody can tell whether it is on the disk.
+pub const IN_DOUBT: &str = "Whether this write is on the disk is not known";
+
 /// What the store said when it refused to go on with the script.
 pub fn refusal(directory: &Path) -> Option<String> {
     fs::read_to_string(directory.join("refused")).ok()
@@ -174,11 +177,22 @@ fn perform(directory: &Path) -> Result<(), StoreError> {
 }
 
 fn commit(store: &mut EmbeddedStore, index: u64) -> Result<(), StoreError> {
-    let mut tries = 1;
-    loop {
-        match store.commit(&batch(index)) {
-            Err(StoreError::Full { .. }) if tries < TRIES_MAX => tries += 1,
-            outcome => return outcome,
+    let mut doubt = None;
+    for tries in 1.. {
+        let error = match store.commit(&batch(index)) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let is_full = matches!(error, StoreError::Full { .. } | StoreError::InDoubt { is_full: true, .. });
+        // A try that was certainly not begun says nothing of an earlier one of the same batch.
+        let error = match error {
+            StoreError::InDoubt { .. } => error,
+            error => doubt.take().unwrap_or(error),
+        };
+        if !is_full || tries == TRIES_MAX {
+            return Err(error);
         }
+        doubt = matches!(error, StoreError::InDoubt { .. }).then_some(error);
     }
+    unreachable!("the last try returns")
 }

@@ -5,6 +5,8 @@
 //! `scripts/test-deps` installs the clients. One that is not there fails the test in CI and is skipped elsewhere.
 //! `MUSTER_CLIENTS_SERVER=consul` runs the same clients against a real Consul, which shows that they ask for nothing more.
 
+mod go;
+
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

@@ -41,6 +41,22 @@ fn figures(server: &Process, scenario: &str, further: &[&str]) -> Value {
     serde_json::from_str(&text).expect("they are JSON")
 }
 
+/// What was registered before and fails is named within seconds, in place of a wait for what will not come.
+#[test]
+fn what_was_registered_before_is_named() {
+    let server = Process::muster(&[]).expect("muster starts");
+    let check = serde_json::json!({"TTL": "1h", "Status": "critical"});
+    let body = serde_json::json!({"ID": "web-1", "Name": "web", "Check": check}).to_string();
+    let answer = server.client().put("/v1/agent/service/register", &body).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (succeeded, said) = bench(&["run", "discovery", "--http-addr", &server.address.to_string()]);
+    assert!(
+        !succeeded && said.contains("check \"service:web-1\" of instance \"web-1\" is \"critical\""),
+        "{said}"
+    );
+    assert!(said.contains("deregister it"), "{said}");
+}
+
 #[test]
 fn every_scenario_finds_every_answer_right() {
     let names = scenarios();

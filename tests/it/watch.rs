@@ -30,7 +30,7 @@ fn instance() {
     let Some(idle_ms) = std::env::var(IDLE_MS).ok().and_then(|text| text.parse().ok()) else { return };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     println!("\nport {}", listener.local_addr().expect("an address").port());
-    for stream in listener.incoming().map_while(Result::ok) {
+    for stream in listener.incoming().flatten() {
         std::thread::spawn(move || serve(stream, Duration::from_millis(idle_ms)));
     }
 }
@@ -170,9 +170,8 @@ fn a_server_that_hangs_up_on_idle_clients_loses_nothing() {
 fn connections_are_bounded() {
     let server = Process::muster(&["--limits-watched-connections-max", "1"]).expect("muster starts");
     let mut client = server.client();
-    let instance = Instance::start(Duration::from_secs(600));
-    for id in 0..3 {
-        // A path each, or they would be one errand.
+    let instances = [(); 3].map(|()| Instance::start(Duration::from_secs(600)));
+    for (id, instance) in instances.iter().enumerate() {
         let check = json!({"HTTP": format!("http://{}/{id}", instance.address), "Interval": INTERVAL});
         let body = json!({"Name": "web", "ID": format!("web-{id}"), "Check": check});
         put(&mut client, "/v1/agent/service/register", &body);
@@ -199,6 +198,24 @@ fn identical_checks_share_a_probe_and_a_connection() {
     waiting.send(&Request::new("GET", &format!("{PASSING}&index={index}&wait=20s"))).expect("it is sent");
     instance.kill();
     waiting.receive().expect("an answer");
+    wait_for_passing(&mut client, 0);
+}
+
+#[test]
+fn checks_of_one_address_share_a_connection_and_hear_of_its_end() {
+    let server = Process::muster(&[]).expect("muster starts");
+    let mut client = server.client();
+    let instance = Instance::start(Duration::from_secs(600));
+    for id in 0..5 {
+        // A path each, or they would be one errand.
+        let check = json!({"HTTP": format!("http://{}/{id}", instance.address), "Interval": INTERVAL});
+        let body = json!({"Name": "web", "ID": format!("web-{id}"), "Check": check});
+        put(&mut client, "/v1/agent/service/register", &body);
+        // A check joins what is held when its run ends: who ran before anything was held joins with its next run.
+        wait_for_metrics(&mut client, "one connection", |of| of("muster_watched_connections") == 1.0);
+    }
+    wait_for_passing(&mut client, 5);
+    instance.kill();
     wait_for_passing(&mut client, 0);
 }
 

@@ -15,7 +15,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("filter", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
     // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
-    ("config", &["stdx", "model", "filter", "wire"]),
+    // The default of a bound on memory follows from what the machine has.
+    ("config", &["stdx", "sys", "model", "filter", "wire"]),
     ("catalog", &["stdx", "model", "filter"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
@@ -75,8 +76,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
-    // start go by (`registry`, `persist`); following a source takes threads (`sys`).
-    ("cli", &["sys", "model", "config", "wire", "http", "persist", "registry"]),
+    // start go by (`registry`, `persist`); following a source takes threads (`sys`). A misspelt page is told its nearest
+    // (`stdx`).
+    ("cli", &["stdx", "sys", "model", "config", "wire", "http", "persist", "registry"]),
     (
         "server",
         &[
@@ -97,7 +99,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "api",
         ],
     ),
-    ("main", &["cli", "server", "config"]),
+    // What a command says goes out through the one door there is (`sys`).
+    ("main", &["cli", "server", "config", "sys"]),
 ];
 
 /// Layers that do no I/O, read no clock and take no lock.
@@ -105,7 +108,7 @@ const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "health"];
 
 /// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
 /// memory.
-const MEMORY_WRITERS: &[&str] = &["src/wire/json.rs"];
+const MEMORY_WRITERS: &[&str] = &["src/wire/json.rs", "src/catalog/weight.rs"];
 
 /// Layers that may name the coroutine runtime.
 const RUNTIME_LAYERS: &[&str] = &["sys", "http", "probe"];
@@ -122,6 +125,9 @@ const LINE_WIDTH_MAX: usize = 120;
 
 /// The files that may say `unsafe`, each with SAFETY comments and a test that runs it.
 const UNSAFE_FILES: &[&str] = &["src/sys/memory.rs", "src/sys/runtime.rs"];
+
+/// The file through which everything is printed.
+const OUTPUT_FILE: &str = "src/sys/output.rs";
 
 /// What a rule found: where, and what to do about it.
 pub struct Complaint {
@@ -142,6 +148,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("unwrap", unwrap),
     ("unsafe", unsafe_code),
     ("raw calls", raw_calls),
+    ("raw output", raw_output),
     ("pure layers", pure_layers),
     ("foreign words", foreign_words),
 ];
@@ -281,6 +288,21 @@ fn raw_calls(file: &SourceFile) -> Vec<Complaint> {
     }
     if !RUNTIME_LAYERS.contains(&layer) {
         found.extend(matches(file, &file.code, r"\bmay\s*::", "the runtime is used through `sys`"));
+    }
+    found
+}
+
+/// What is printed goes through one file, where a closed pipe and a full disk are no panic.
+fn raw_output(file: &SourceFile) -> Vec<Complaint> {
+    let is_shipped = file.is_product() || file.path.starts_with("loadtest/src/");
+    if !is_shipped || file.path == OUTPUT_FILE {
+        return Vec::new();
+    }
+    let sentence = "it panics when nobody reads or the disk is full: print through `sys::output`";
+    let mut found = matches(file, &file.shipped, r"\b(e?println|e?print)\s*!", sentence);
+    if file.is_product() {
+        let sentence = "print through `sys::output`";
+        found.extend(matches(file, &file.shipped, r"\b(stdout|stderr)\s*\(\s*\)", sentence));
     }
     found
 }

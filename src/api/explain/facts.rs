@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::panic::Panic;
 use crate::health::Insight;
 use crate::model::{Check, Node, Service, Status, Transition, hold};
+use crate::registry::checking::lanes::Class;
 use crate::stdx::text::Text;
 
 /// Everything that bears on one instance.
@@ -30,6 +32,8 @@ pub struct CheckFacts {
     pub check: Arc<Check>,
     /// What the health engine knows; `None` when muster keeps no time for it.
     pub insight: Option<Insight>,
+    /// For how long its next run has been waiting for a place, and among whom; `None` while that is no long time.
+    pub overdue: Option<(Duration, Class)>,
     /// Its newest transition.
     pub last: Option<Arc<Transition>>,
 }
@@ -41,6 +45,8 @@ pub struct Departed {
     pub last: Option<Arc<Transition>>,
     /// A node on which an instance has the same id.
     pub elsewhere: Option<Text>,
+    /// How others ended that had this id on another node, or whose service has this name; the newest first.
+    pub others: Vec<Arc<Transition>>,
 }
 
 impl Facts {
@@ -79,8 +85,8 @@ impl Facts {
 }
 
 /// The check that keeps an instance out of `?passing`, among all that bear on it.
-pub fn deciding(checks: &[Arc<Check>]) -> Option<&Check> {
-    let failing = checks.iter().map(|check| &**check).filter(|check| check.status != Status::Passing);
+pub fn deciding(checks: &[Arc<Check>]) -> Option<&Arc<Check>> {
+    let failing = checks.iter().filter(|check| check.status != Status::Passing);
     failing.max_by_key(|check| weight(check))
 }
 

@@ -1,8 +1,8 @@
 //! Why an instance is in `?passing` or not: for one instance with everything that bears on it, and for one query with
 //! every instance of its service.
 //!
-//! [`facts`] are what the registry knows at one moment; [`sentences`] and [`shapes`] turn them into words and JSON and
-//! know nothing else, so a table of facts tests them.
+//! [`mod@facts`] are what the registry knows at one moment; [`sentences`] and [`shapes`] turn them into words and JSON
+//! and know nothing else, so a table of facts tests them.
 
 pub mod facts;
 pub mod sentences;
@@ -15,14 +15,14 @@ use std::sync::Arc;
 use crate::api::answer;
 use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
-use crate::api::explain::facts::{CheckFacts, Departed, Facts};
+use crate::api::explain::facts::{CheckFacts, Departed, Facts, deciding};
 use crate::api::explain::shapes::{Explained, ExplainedQuery};
 use crate::api::history::node_asked;
 use crate::api::question::{Objection, Question};
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::{self, Panic};
 use crate::model::limits::CHECKS_PER_SERVICE_MAX;
-use crate::model::{Check, Origin};
+use crate::model::{Check, Origin, Transition};
 use crate::registry::Registry;
 use crate::registry::history::Of;
 use crate::stdx::text::Text;
@@ -32,6 +32,12 @@ use crate::wire::show::HealthEntry;
 /// Transitions looked at for the one that tells of an instance's end: one of each check it may have had.
 const REMEMBERED_MAX: usize = CHECKS_PER_SERVICE_MAX;
 
+/// What finding out about one check costs, in units: a look at its timers, at its history and at its output.
+const FACTS_UNITS: u64 = 4;
+
+/// Ends of instances that one answer tells of: a service of hundreds is told by its newest few.
+const OTHERS_MAX: usize = 5;
+
 /// `GET /v1/muster/explain/:service_id[?node=]`
 pub fn instance(call: &mut Call<'_, '_>) -> Outcome {
     let service_id = call.required("ServiceID missing: ask for /v1/muster/explain/SERVICE_ID")?;
@@ -40,7 +46,11 @@ pub fn instance(call: &mut Call<'_, '_>) -> Outcome {
     let registry = &*call.api.registry;
     let now_ms = call.api.clock.unix_ms();
     let Some(facts) = facts(registry, &node, &service_id, now_ms) else {
-        let departed = departed(registry, &node, &service_id);
+        let names_node = call.query()?.first("node").is_some_and(|node| !node.is_empty());
+        let mut departed = departed(registry, &node, &service_id);
+        if departed.is_none() && !names_node {
+            departed = departed_anywhere(registry, &service_id);
+        }
         return Err(ApiError::not_found(sentences::unknown(&service_id, &node, departed.as_ref())));
     };
     Ok(answer::json_bytes(200, json::to_vec(&Explained::new(&facts), params.pretty)))
@@ -56,32 +66,41 @@ pub fn query(call: &mut Call<'_, '_>) -> Outcome {
         return Err(ApiError::bad_request(sentence));
     }
     let question = Question::read(call, &params, &name.folded())?;
-    let registry = &*call.api.registry;
+    let (registry, meter) = (&*call.api.registry, call.meter);
     let datacenter = &registry.own_node().datacenter;
     let instances = registry.views().instances(&name.folded());
     let panic = question.panic(&instances);
-    let judged = instances.iter().map(|found| {
+    let affordable = instances.iter().take_while(|found| meter.spend(2 + question.units(found)));
+    let judged = affordable.map(|found| {
         let entry = || HealthEntry::new(&found.node, &found.service, &found.checks, datacenter);
         let objection =
-            question.objection(found, panic.as_ref()).or_else(|| question.filter_objection(&entry()));
-        (with_fresh_outputs(registry, found), objection)
+            question.objection(found, panic.as_ref()).or_else(|| question.filter_objection(&entry(), meter));
+        let failing = deciding(&found.checks).filter(|_| objection == Some(Objection::Failing));
+        let failing = failing.filter(|_| meter.spend(FACTS_UNITS));
+        let failing = failing.map(|check| check_facts(registry, &found.node.name.folded(), check));
+        (Instance::clone(found), objection, failing)
     });
-    let judged: Vec<(Instance, Option<Objection<'_>>)> = judged.collect();
+    let judged: Vec<(Instance, Option<Objection<'_>>, Option<CheckFacts>)> = judged.collect();
     let answer = ExplainedQuery::new(&name, &question, panic.as_ref(), &judged);
-    Ok(answer::json_bytes(200, json::to_vec(&answer, params.pretty)))
+    Ok(answer::json_bytes(200, json::within(meter, &answer, params.pretty)))
 }
 
 /// What is known of an instance now; `None` when it is not registered.
 fn facts(registry: &Registry, node: &Text, service_id: &Text, now_ms: u64) -> Option<Facts> {
     let instance = registry.views().node(node, |record| record.instance(service_id))??;
-    let checks = instance.checks.iter().map(|check| CheckFacts {
-        insight: registry.insight(node, &check.id),
-        last: registry.history().newest(&Of::Check(node, &check.id), 0, 1).pop(),
-        check: freshened(registry, node, check),
-    });
-    let checks = checks.collect();
+    let checks = instance.checks.iter().map(|check| check_facts(registry, node, check)).collect();
     let kept_by = panic_by_default(registry, &instance);
     Some(Facts { now_ms, checks, kept_by, node: instance.node, service: instance.service })
+}
+
+/// What is known of one check now, in the catalog and beside it.
+fn check_facts(registry: &Registry, node: &Text, check: &Arc<Check>) -> CheckFacts {
+    CheckFacts {
+        insight: registry.insight(node, &check.id),
+        overdue: registry.overdue(node, &check.id),
+        last: registry.history().newest(&Of::Check(node, &check.id), 0, 1).pop(),
+        check: freshened(registry, node, check),
+    }
 }
 
 /// The panic that keeps the instance though it fails, by the threshold that is configured for its service.
@@ -89,12 +108,6 @@ fn panic_by_default(registry: &Registry, instance: &Instance) -> Option<Panic> {
     let name = instance.service.name.folded();
     let settings = registry.panic_thresholds().of(&name)?;
     panic::judge(&registry.views().instances(&name), settings).filter(|panic| panic.keeps(instance))
-}
-
-fn with_fresh_outputs(registry: &Registry, instance: &Instance) -> Instance {
-    let node = instance.node.name.folded();
-    let checks = instance.checks.iter().map(|check| freshened(registry, &node, check)).collect();
-    Instance { checks, ..instance.clone() }
 }
 
 /// The check with its freshest output, which may not be in the catalog yet.
@@ -105,6 +118,22 @@ fn freshened(registry: &Registry, node: &Text, check: &Arc<Check>) -> Arc<Check>
         Some(output) => Check { output, ..Check::clone(check) }.into(),
         None => check.clone(),
     }
+}
+
+/// What is remembered of instances on whatever node that had this id, or whose service has this name.
+fn departed_anywhere(registry: &Registry, named: &Text) -> Option<Departed> {
+    let mut others: Vec<Arc<Transition>> = Vec::new();
+    for ended in registry.history().newest_named(named, 0, REMEMBERED_MAX) {
+        let is_new = |other: &Arc<Transition>| {
+            (&other.subject.node, &other.subject.service_id)
+                != (&ended.subject.node, &ended.subject.service_id)
+        };
+        if ended.to.is_none() && others.len() < OTHERS_MAX && others.iter().all(is_new) {
+            others.push(ended);
+        }
+    }
+    let is_any = !others.is_empty();
+    is_any.then_some(Departed { last: None, elsewhere: None, others })
 }
 
 /// What is remembered of an instance that is not registered on the node, and where else its id is.
@@ -121,6 +150,7 @@ fn departed(registry: &Registry, node: &Text, service_id: &Text) -> Option<Depar
         let together = of.iter().filter(|it| it.index == last.index && it.to.is_none());
         together.max_by_key(|it| (it.from, std::cmp::Reverse(it.from_since_ms))).unwrap_or(last).clone()
     });
-    let departed = Departed { last: worst, elsewhere: elsewhere.map(|node| node.name.clone()) };
+    let departed =
+        Departed { last: worst, elsewhere: elsewhere.map(|node| node.name.clone()), others: Vec::new() };
     (departed.last.is_some() || departed.elsewhere.is_some()).then_some(departed)
 }

@@ -1,12 +1,15 @@
 //! Facts in words. Whole sentences that name what they speak of, so that each can be read, and sent on, alone.
 
+use std::time::Duration;
+
 use crate::api::drain;
-use crate::api::explain::facts::{CheckFacts, Departed, Facts, deciding};
+use crate::api::explain::facts::{CheckFacts, Departed, Facts};
 use crate::api::question::Objection;
 use crate::api::times::{between, span, told};
 use crate::catalog::instance::Instance;
 use crate::health::Phase;
-use crate::model::{Cause, Check, Origin, Probe, Status, Transition, hold};
+use crate::model::{Caller, Cause, Check, Origin, Probe, Status, Transition, hold};
+use crate::registry::checking::lanes::Class;
 
 /// Bytes of an output that a sentence quotes; the whole of it stands beside.
 const QUOTED_BYTES_MAX: usize = 200;
@@ -86,6 +89,7 @@ pub fn next(facts: &CheckFacts, now_ms: u64) -> Vec<String> {
     };
     let needed = if check.status == Status::Passing { String::new() } else { needed };
     match insight.next_run_in {
+        _ if facts.overdue.is_some() => next.extend(facts.overdue.map(|overdue| waiting(id, overdue))),
         _ if insight.is_running => next.push(format!("Check {id:?} is being run at this moment{needed}.")),
         Some(next_run_in) => {
             let pace = insight.phase.map_or("", pace);
@@ -117,11 +121,18 @@ pub fn next(facts: &CheckFacts, now_ms: u64) -> Vec<String> {
 /// That there is no such instance on the node, and how it ended if that is remembered.
 pub fn unknown(service_id: &str, node: &str, departed: Option<&Departed>) -> String {
     let mut sentence = format!("no instance {service_id:?} is registered on node {node}");
-    let Some(Departed { last, elsewhere }) = departed else {
+    let Some(Departed { last, elsewhere, others }) = departed else {
         return format!("{sentence}, and none is remembered");
     };
     if let Some(last) = last {
         sentence = format!("{sentence}: {}", ended(last));
+    }
+    for other in others {
+        let (id, name) = (other.subject.service_id.as_str(), other.service_name.as_str());
+        let ended = ended(other);
+        let ended = ended.strip_prefix("it ").unwrap_or(&ended);
+        sentence =
+            format!("{sentence}; instance {id:?} of service {name:?} on node {} {ended}", other.subject.node);
     }
     match elsewhere {
         Some(other) => format!("{sentence}; one of that id is on node {other}: add ?node={other}"),
@@ -142,16 +153,35 @@ fn ended(last: &Transition) -> String {
         Cause::Restore => "a snapshot was restored that it is not in".to_owned(),
         Cause::Registration => "a new registration left it out".to_owned(),
         _ => match last.from {
-            _ if check.is_empty() => "somebody asked for that".to_owned(),
-            Some(from) => format!("somebody asked for that, while check {check:?} had been {from}{stood}"),
-            None => "somebody asked for that".to_owned(),
+            Some(from) if !check.is_empty() => {
+                format!(
+                    "{} asked for that, while check {check:?} had been {from}{stood}",
+                    asker(&last.caller)
+                )
+            }
+            _ => format!("{} asked for that", asker(&last.caller)),
         },
     };
     format!("it was deregistered at {}, because {why}{}", told(last.time_ms), quoted(&last.output))
 }
 
-/// Why an instance is not in the answer to a query.
-pub fn objection(objection: Objection<'_>, instance: &Instance) -> String {
+/// `, switched on by SOMEBODY`, where that is remembered.
+fn switched_by(facts: &CheckFacts) -> String {
+    let caller = facts.last.as_ref().map(|last| &last.caller).filter(|caller| !caller.by.is_empty());
+    caller.map(|caller| format!(", switched on by {}", asker(caller))).unwrap_or_default()
+}
+
+/// Who asked, as far as that is known.
+fn asker(caller: &Caller) -> String {
+    match (caller.by.as_str(), caller.request_id.as_str()) {
+        ("", _) => "somebody".to_owned(),
+        (by, "") => by.to_owned(),
+        (by, id) => format!("{by} (request {id})"),
+    }
+}
+
+/// Why an instance is not in the answer to a query; `deciding` is the check that keeps it out of `?passing`.
+pub fn objection(objection: Objection<'_>, instance: &Instance, deciding: Option<&CheckFacts>) -> String {
     match objection {
         Objection::Tag(tag) => format!("it does not have the tag {tag:?}"),
         Objection::NodeMeta(key, value) => match instance.node.meta.as_ref().and_then(|meta| meta.get(key)) {
@@ -160,13 +190,7 @@ pub fn objection(objection: Objection<'_>, instance: &Instance) -> String {
             }
             None => format!("the metadata of its node has no {key:?}, which should be {value:?}"),
         },
-        Objection::Failing => match deciding(&instance.checks) {
-            Some(check) => {
-                let said = quoted(said(check));
-                format!("check {:?} is {}, {}{said}", &*check.id, check.status, cause(check, true))
-            }
-            None => "one of its checks fails".to_owned(),
-        },
+        Objection::Failing => deciding.map_or("one of its checks fails".to_owned(), failing),
         Objection::Filter => "the filter does not match it".to_owned(),
     }
 }
@@ -202,11 +226,14 @@ fn failing(facts: &CheckFacts) -> String {
             format!("{of} {:?} is {}, {}", &*check.id, check.status, cause(check, has_run))
         }
     };
-    format!("{what}{}", quoted(said(check)))
+    let by = if hold::is_maintenance(check) { switched_by(facts) } else { String::new() };
+    format!("{what}{}{by}", quoted(said(check)))
 }
 
-/// What brought a check's status about. `has_run`: it has had a result or a report since muster knows it.
+/// What brought a check's status about. `has_run`: it has had a result or a report since this start.
 fn cause(check: &Check, has_run: bool) -> &'static str {
+    // What it said outlives a restart, and a restoration before one.
+    let has_run = has_run || !check.output.is_empty();
     match (check.status_cause, &check.definition.probe) {
         (Cause::Registration, Some(Probe::Ttl { .. })) if check.origin == Origin::Agent => {
             if has_run {
@@ -258,6 +285,22 @@ fn pace(phase: Phase) -> &'static str {
         Phase::Confirming => ", at once to confirm its failure",
         Phase::BackingOff => ", more rarely the longer it is critical",
     }
+}
+
+/// That a check's run is late, and what it waits for.
+fn waiting(id: &str, (waits, class): (Duration, Class)) -> String {
+    let why = match class {
+        Class::Silent => {
+            "its target did not answer the last time, and those share a quarter of the places for probes"
+        }
+        Class::New => "too many targets are asked for the first time now",
+        Class::Quick | Class::Slow => "too many targets that answer are asked now",
+        Class::Program => "too many programs of checks are running",
+    };
+    let waits = span(waits);
+    format!(
+        "Check {id:?} has been waiting for its turn for {waits}: {why} (muster_probes_overdue says how many wait)."
+    )
 }
 
 fn times(count: u32) -> String {

@@ -68,6 +68,8 @@ struct ExplainedCheck<'a> {
     last_probe: Option<String>,
     next_probe: Option<String>,
     running: bool,
+    /// Since when its next run waits for a place.
+    overdue_since: Option<String>,
     /// What its runs are about: `starting`, `steady`, `confirming`, `dead` or `backing-off`.
     phase: Option<&'static str>,
     #[serde(rename = "TTLOver")]
@@ -120,7 +122,7 @@ impl<'a> Switched<'a> {
 
 impl<'a> ExplainedCheck<'a> {
     fn new(facts: &'a CheckFacts, now_ms: u64) -> ExplainedCheck<'a> {
-        let CheckFacts { check, insight, last } = facts;
+        let CheckFacts { check, insight, overdue, last } = facts;
         let insight = insight.as_ref();
         let in_future = |left: Option<Duration>| {
             let left_ms = u64::try_from(left?.as_millis()).unwrap_or(u64::MAX);
@@ -139,7 +141,8 @@ impl<'a> ExplainedCheck<'a> {
             output: &check.output,
             last_probe: insight.and_then(|it| rfc3339(ago_ms(now_ms, it.observed_ago?))),
             next_probe: in_future(insight.and_then(|it| it.next_run_in)),
-            running: insight.is_some_and(|it| it.is_running),
+            running: insight.is_some_and(|it| it.is_running) && overdue.is_none(),
+            overdue_since: overdue.and_then(|(waits, _)| rfc3339(ago_ms(now_ms, waits))),
             phase: insight.and_then(|it| it.phase).map(Phase::as_str),
             ttl_over: in_future(insight.and_then(|it| it.ttl_over_in)),
             failures_in_a_row: counted.map(|it| it.failures_in_a_row),
@@ -184,15 +187,18 @@ struct Judged<'a> {
 }
 
 impl<'a> ExplainedQuery<'a> {
-    /// What the query comes to; `judged` are the instances of the service, each with what speaks against it.
+    /// What the query comes to; `judged` are the instances of the service, each with what speaks against it, and with
+    /// the check that does.
     pub fn new(
         service: &'a str,
         question: &Question,
         panic: Option<&'a Panic>,
-        judged: &'a [(Instance, Option<Objection<'a>>)],
+        judged: &'a [(Instance, Option<Objection<'a>>, Option<CheckFacts>)],
     ) -> ExplainedQuery<'a> {
-        let instances: Vec<Judged> =
-            judged.iter().map(|(instance, objection)| Judged::new(instance, *objection, panic)).collect();
+        let instances: Vec<Judged> = judged
+            .iter()
+            .map(|(instance, objection, failing)| Judged::new(instance, *objection, failing.as_ref(), panic))
+            .collect();
         let included = instances.iter().filter(|judged| judged.included).count();
         ExplainedQuery {
             sentence: sentences::query(service, question.passing, included, instances.len()),
@@ -205,7 +211,12 @@ impl<'a> ExplainedQuery<'a> {
 }
 
 impl<'a> Judged<'a> {
-    fn new(instance: &'a Instance, objection: Option<Objection<'a>>, panic: Option<&Panic>) -> Judged<'a> {
+    fn new(
+        instance: &'a Instance,
+        objection: Option<Objection<'a>>,
+        failing: Option<&CheckFacts>,
+        panic: Option<&Panic>,
+    ) -> Judged<'a> {
         let kept_by = panic.filter(|panic| objection.is_none() && panic.keeps(instance));
         Judged {
             node: &instance.node.name,
@@ -213,7 +224,7 @@ impl<'a> Judged<'a> {
             status: instance.status().as_str(),
             included: objection.is_none(),
             reason: match objection {
-                Some(objection) => Some(sentences::objection(objection, instance)),
+                Some(objection) => Some(sentences::objection(objection, instance, failing)),
                 None => kept_by.map(Panic::sentence),
             },
             because: match objection {

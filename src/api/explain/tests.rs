@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use crate::api::explain::facts::{CheckFacts, Departed, Facts};
 use crate::api::explain::sentences;
+use crate::api::question::Objection;
+use crate::catalog::instance::Instance;
 use crate::health::Insight;
 use crate::model::{
     Cause, Check, CheckDefinition, Node, Origin, Probe, Service, Status, Subject, Transition, hold,
 };
+use crate::registry::checking::lanes::Class;
 
 /// 2026-01-02T15:04:05Z.
 const NOW_MS: u64 = 1_767_366_245_000;
@@ -38,7 +41,7 @@ fn probed(probe: Probe, check: Check) -> Check {
 }
 
 fn known(check: Check) -> CheckFacts {
-    CheckFacts { check: Arc::new(check), insight: None, last: None }
+    CheckFacts { check: Arc::new(check), insight: None, overdue: None, last: None }
 }
 
 fn run(check: Check, insight: Insight) -> CheckFacts {
@@ -103,6 +106,11 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
         (
             vec![run(tcp(check("a", Critical, Registration, "")), never_run.clone())],
             "out of ?passing SINCE: check \"a\" is critical, as it was registered: it has not been run yet. \
+             Check \"a\" is run next in 3s.",
+        ),
+        (
+            vec![run(tcp(check("a", Critical, Registration, "no")), never_run.clone())],
+            "out of ?passing SINCE: check \"a\" is critical, as it has been since it was registered: \"no\". \
              Check \"a\" is run next in 3s.",
         ),
         (
@@ -175,7 +183,18 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
 fn what_comes_next_is_said_of_checks_that_pass_too() {
     let ttl = Probe::Ttl { ttl: Duration::from_secs(30) };
     let passing = check("a", Status::Passing, Cause::Probe, "");
-    let rows: [(CheckFacts, &[&str]); 5] = [
+    let waiting = Some((Duration::from_secs(12), Class::Silent));
+    let rows: [(CheckFacts, &[&str]); 6] = [
+        (
+            CheckFacts {
+                overdue: waiting,
+                ..run(passing.clone(), Insight { is_running: true, ..insight() })
+            },
+            &[
+                "Check \"a\" has been waiting for its turn for 12s: its target did not answer the last time, and those \
+               share a quarter of the places for probes (muster_probes_overdue says how many wait).",
+            ],
+        ),
         (known(passing.clone()), &[]),
         (run(passing.clone(), insight()), &["Check \"a\" is run next in 3s."]),
         (
@@ -220,11 +239,14 @@ fn what_is_gone_is_said_with_how_it_went() {
             from_since_ms: if check_id.is_empty() { 0 } else { NOW_MS - 63_000 },
             to: None,
             cause,
+            is_first: false,
+            caller: Default::default(),
             output: if check_id.is_empty() { "".into() } else { "refused".into() },
         }))
     };
-    let departed =
-        |last, elsewhere: Option<&str>| Some(Departed { last, elsewhere: elsewhere.map(Into::into) });
+    let departed = |last, elsewhere: Option<&str>| {
+        Some(Departed { last, elsewhere: elsewhere.map(Into::into), others: Vec::new() })
+    };
     let begin = "no instance \"web-1\" is registered on node n1";
     let at = "it was deregistered at 2026-01-02T15:04:05.000Z, because";
     let rows = [
@@ -272,5 +294,31 @@ fn an_answer_is_counted_in_words() {
     ];
     for (passing, included, all, expected) in rows {
         assert_eq!(sentences::query("web", passing, included, all), expected);
+    }
+}
+
+#[test]
+fn a_query_says_of_a_check_what_is_said_of_its_instance() {
+    let ttl = Probe::Ttl { ttl: Duration::from_secs(30) };
+    let silent = probed(ttl, check("beat", Status::Critical, Cause::Registration, ""));
+    let insight = Insight { observed_ago: None, next_run_in: None, ..insight() };
+    let maintenance = hold::service_maintenance(&"web-1".into(), "upgrade".into());
+    let rows = [
+        (run(silent, insight), "as it was registered: the instance has not reported yet"),
+        (known(maintenance), "maintenance mode is on: \"upgrade\""),
+        (known(check("a", Status::Critical, Cause::Probe, "refused")), "as its last runs found: \"refused\""),
+    ];
+    for (facts, expected) in rows {
+        let instance = Instance {
+            node: Arc::new(Node::default()),
+            service: Arc::new(Service::default()),
+            checks: Box::new([facts.check.clone()]),
+        };
+        let reason = sentences::objection(Objection::Failing, &instance, Some(&facts));
+        assert!(reason.contains(expected), "{reason}");
+        assert!(
+            said(vec![facts]).contains(&format!(": {reason}.")),
+            "the instance's has the same words: {reason}"
+        );
     }
 }

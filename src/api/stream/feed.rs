@@ -17,6 +17,7 @@ use crate::catalog::panic::{Panic, Settings};
 use crate::catalog::service_log::Aspect;
 use crate::http::{Query, SharedBody};
 use crate::registry::Registry;
+use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::show::{HealthEntry, OneEntry, Removal, Snapshot};
 
@@ -131,7 +132,7 @@ impl Feed {
         let datacenter = &self.registry.own_node().datacenter;
         let entry = || HealthEntry::new(&instance.node, &instance.service, &instance.checks, datacenter);
         self.question.objection(instance, panic).is_none()
-            && self.question.filter_objection(&entry()).is_none()
+            && self.question.filter_objection(&entry(), &Meter::boundless()).is_none()
     }
 
     fn snapshot(&self, service: &str, instances: &[Arc<Instance>], index: u64, id: Option<u64>) -> Rendering {

@@ -41,6 +41,10 @@ const BOOKMARK_INTERVAL_MAX: Duration = Duration::from_secs(300);
 /// of them in one instant.
 const RETRY_MS: u64 = 500;
 
+/// A stream asks its filter at every change, beside everything else.
+const COSTLY_FILTER: &str = "this filter is too costly for a stream: its patterns may have 64 bytes, no {repetitions} \
+                             and few classes, or ask with a blocking query";
+
 /// `GET /v1/muster/stream?service=a&service=b[&passing][&tag=][&node-meta=][&filter=]`
 pub fn open(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
@@ -49,6 +53,9 @@ pub fn open(call: &mut Call<'_, '_>) -> Outcome {
     let resumed_at = last_event_id(call.request()).unwrap_or(params.index);
     // The same for all services, but for the threshold.
     let question = Question::read(call, &params, &names[0].folded())?;
+    if question.filter.as_ref().is_some_and(|filter| filter.is_costly()) {
+        return Err(ApiError::bad_request(COSTLY_FILTER));
+    }
     let place = call.api.streams.enter()?;
     let registry = call.api.registry.clone();
     let known = registry.views().complete();
@@ -181,7 +188,7 @@ impl Stream {
     fn send(&self, writer: &mut BodyWriter<'_>, round: &Round) -> io::Result<usize> {
         let mut sent = 0;
         for part in &round.parts {
-            writer.send_shared(part.body.plain())?;
+            writer.send_shared(&part.body)?;
             self.place.count_events(&part.events);
             sent += part.body.plain().len();
         }
@@ -191,7 +198,7 @@ impl Stream {
     fn bookmark(&self, writer: &mut BodyWriter<'_>, index: u64) -> io::Result<()> {
         let mut text = Vec::new();
         event::put(&mut text, "bookmark", Some(index), &Bookmark { index });
-        writer.send_shared(&text)?;
+        writer.send_own(&text)?;
         self.place.count_bookmark();
         Ok(())
     }

@@ -63,7 +63,10 @@ impl Streams {
         // Given back when it is dropped, on a refusal too.
         let place = Place { streams: self.clone() };
         if self.open.fetch_add(1, Ordering::AcqRel) >= self.max {
-            return Err(ApiError::busy(format!("{} streams are open already: try again later", self.max)));
+            let max = self.max;
+            return Err(ApiError::busy(format!(
+                "{max} streams are open already, as many as limits.streams_max allows: try again later"
+            )));
         }
         Ok(place)
     }

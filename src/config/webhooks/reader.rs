@@ -9,10 +9,10 @@ use ureq::http::{HeaderName, HeaderValue, Uri};
 use super::{FIELDS, Hidden, LIST_MAX, Shape, TABLES, Webhook, WebhookFormat};
 use crate::config::files;
 use crate::config::kind::Value;
-use crate::config::problem::{Origin, Problem};
-use crate::config::settings;
+use crate::config::problem::{Origin, Problem, quoted};
 use crate::filter;
 use crate::model::Status;
+use crate::stdx::nearest::nearest;
 use crate::wire::select::INSTANCE;
 
 /// Webhooks there may be. Each has its own queue on disk and its own connections.
@@ -87,8 +87,8 @@ impl Reader<'_> {
 
     fn refuse_unknown_keys(&mut self) {
         for key in self.table.keys().filter(|key| FIELDS.iter().all(|field| field.key != *key)) {
-            let near = settings::nearest(key, FIELDS.iter().map(|field| field.key));
-            let remedy = near.map_or("see docs/webhooks.md for the keys there are".to_owned(), |near| {
+            let near = nearest(key, FIELDS.iter().map(|field| field.key));
+            let remedy = near.map_or("`muster help webhooks` lists the keys there are".to_owned(), |near| {
                 format!("did you mean `{near}`?")
             });
             self.problems.push(Problem {
@@ -96,7 +96,8 @@ impl Reader<'_> {
                 value: String::new(),
                 origin: self.origin.clone(),
                 complaint: "a webhook has no such key".to_owned(),
-                allowed: "the keys of docs/webhooks.md".to_owned(),
+                allowed: near
+                    .map_or(String::new(), |_| "the keys that `muster help webhooks` lists".to_owned()),
                 remedy,
             });
         }
@@ -107,7 +108,7 @@ impl Reader<'_> {
         let field = FIELDS.iter().find(|field| field.key == key).expect("only keys of the table are read");
         self.problems.push(Problem {
             key: format!("{TABLES}[{}].{key}", self.position + 1),
-            value: value.to_owned(),
+            value: if value.is_empty() { String::new() } else { quoted(value) },
             origin: self.origin.clone(),
             complaint: complaint.into(),
             allowed: field.shape.allowed(),
@@ -134,7 +135,7 @@ impl Reader<'_> {
             Ok(value) => Some(value),
             Err(complaint) => {
                 let remedy = match field.fallback {
-                    "required" | "none" => "see docs/webhooks.md".to_owned(),
+                    "required" | "none" => "`muster help webhooks` tells of it".to_owned(),
                     fallback => format!("the default is {fallback}"),
                 };
                 self.complain(key, &text, complaint, &remedy);

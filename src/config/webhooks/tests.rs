@@ -72,7 +72,7 @@ fn what_is_wrong_is_told_with_the_remedy() {
     let rows = [
         ("url = 'http://h'", "webhooks[1].name", "give the webhook a name"),
         ("name = 'a/b'\nurl = 'http://h'", "webhooks[1].name", "hyphen"),
-        ("name = 'a b'\nurl = 'http://h'", "webhooks[1].name", "see docs/webhooks.md"),
+        ("name = 'a b'\nurl = 'http://h'", "webhooks[1].name", "muster help webhooks"),
         ("name = 'a'", "webhooks[1].url", "https://receiver.example"),
         ("name = 'a'\nurl = 'receiver'", "webhooks[1].url", "https://receiver.example"),
         ("name = 'a'\nurl = 'ftp://h/x'", "webhooks[1].url", "https://receiver.example"),

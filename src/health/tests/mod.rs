@@ -47,11 +47,11 @@ enum Seen {
 }
 
 /// A steady run.
-const USUAL: Seen = Seen::Run(ConnectionUse { reuse: true, keep: true, linger: false });
+const USUAL: Seen = Seen::Run(ConnectionUse { joins: true, keep: true, linger: false });
 /// A run over a new connection.
-const FRESH: Seen = Seen::Run(ConnectionUse { reuse: false, keep: true, linger: false });
+const FRESH: Seen = Seen::Run(ConnectionUse { joins: false, keep: true, linger: false });
 /// A run out of turn.
-const EXTRA: Seen = Seen::Run(ConnectionUse { reuse: false, keep: false, linger: true });
+const EXTRA: Seen = Seen::Run(ConnectionUse { joins: false, keep: false, linger: true });
 
 impl World {
     fn new(settings: Settings) -> World {

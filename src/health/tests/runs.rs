@@ -77,30 +77,12 @@ fn identical_checks_are_due_at_the_same_instant_and_use_connections_alike() {
 }
 
 #[test]
-fn every_tenth_run_is_over_a_new_connection() {
+fn steady_runs_may_join_one_that_is_under_way() {
     let mut world = World::new(Settings::default());
     world.track(&http("web"), Arrival::Restored { status_age: SECOND, saved: None });
     let seen = world.serve(1000 * SECOND, |_| WELL);
-    let fresh = times(&seen, |seen| seen == FRESH);
     assert_eq!(times(&seen, is_run).len(), 100);
-    assert!((10..=11).contains(&fresh.len()), "{fresh:?}");
-    assert!(fresh[1..].windows(2).all(|pair| pair[1] - pair[0] == 100_000), "{fresh:?}");
-    // Runs that take longer than the interval are no exception.
-    let mut busy = Check { status: Status::Passing, ..http("busy") };
-    Arc::make_mut(&mut busy.definition).interval = SECOND;
-    let mut world = World::new(Settings::default());
-    let key = world.track(&busy, Arrival::Restored { status_age: SECOND, saved: None });
-    let mut fresh_runs = 0;
-    for _ in 0..100 {
-        let events = world.live(1_500 * Duration::from_millis(1));
-        for (_, event) in events {
-            let Due::Probe { run, connection, .. } = event else { continue };
-            fresh_runs += u32::from(!connection.reuse);
-            world.live(1_500 * Duration::from_millis(1));
-            world.observe(&key, Status::Passing, "", Source::Probe(run));
-        }
-    }
-    assert!((25..=31).contains(&fresh_runs), "{fresh_runs}");
+    assert_eq!(times(&seen, |seen| seen == USUAL).len(), 100);
 }
 
 #[test]
@@ -110,7 +92,7 @@ fn connections_are_kept_where_that_is_wanted() {
         let definition = CheckDefinition { watch, ..CheckDefinition::clone(&check.definition) };
         world.track(&Check { definition: definition.into(), ..check }, Arrival::Registered);
         let first = world.serve(SECOND, |_| WELL)[0].1;
-        let unkept = Seen::Run(ConnectionUse { reuse: false, keep: false, linger: false });
+        let unkept = Seen::Run(ConnectionUse { joins: false, keep: false, linger: false });
         assert!(first == FRESH || first == unkept, "{first:?}");
         first == FRESH
     };

@@ -156,11 +156,11 @@ fn a_stream_sends_shared_bytes_behind_what_it_has_gathered() {
     let server = TestServer::start(move |_: &mut Exchange<'_>| {
         Response::new(200).with_body(Body::Stream(Box::new(|writer: &mut BodyWriter<'_>| {
             use std::io::Write;
-            writer.send_shared(b"first")?;
+            writer.send_own(b"first")?;
             write!(writer, "ab")?;
-            writer.send_shared(b"")?;
+            writer.send_own(b"")?;
             write!(writer, "c")?;
-            writer.send_shared(&[b'x'; 100_000])?;
+            writer.send_shared(&crate::http::SharedBody::new([b'x'; 100_000]))?;
             write!(writer, "end")
         })))
     });

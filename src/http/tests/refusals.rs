@@ -89,8 +89,9 @@ fn a_handler_may_allow_larger_bodies_by_path() {
         fn handle(&self, exchange: &mut crate::http::Exchange<'_>, response: &mut crate::http::Response) {
             *response = crate::http::Response::text(200, exchange.request().body().len().to_string());
         }
-        fn body_bytes_max(&self, method: crate::http::Method, path: &str) -> Option<usize> {
-            (method == crate::http::Method::Put && path == "/restore").then_some(2000)
+        fn body_bytes_max(&self, method: crate::http::Method, path: &str) -> Option<crate::http::BodyBound> {
+            let bound = crate::http::BodyBound { bytes_max: 2000, setting: "restore_bytes_max" };
+            (method == crate::http::Method::Put && path == "/restore").then_some(bound)
         }
     }
     let server =
@@ -101,5 +102,43 @@ fn a_handler_may_allow_larger_bodies_by_path() {
             "PUT {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
         ));
         assert_eq!(replies[0].status, status, "{path} {length}");
+        if status == 413 {
+            let remedy =
+                if path == "/other" { "body_bytes_max allows 10" } else { "restore_bytes_max allows 2000" };
+            assert!(replies[0].text().contains(remedy), "{}", replies[0].text());
+        }
+    }
+}
+
+#[test]
+fn every_answer_tells_browsers_to_keep_it_to_themselves() {
+    let config = ServerConfig { body_bytes_max: 1, connections_max: 1, ..ServerConfig::default() };
+    let server = TestServer::start_with(config, |exchange: &mut crate::http::Exchange<'_>| {
+        let status = exchange.request().path().trim_start_matches('/').parse().unwrap_or(200);
+        crate::http::Response::new(status)
+    });
+    let first = server.connect();
+    let mut turned_away = server.connect();
+    let mut replies = turned_away.replies_until_close();
+    assert_eq!(replies.first().map(|reply| reply.status), Some(503));
+    drop((first, turned_away));
+    let rows = [
+        ("GET /200 HTTP/1.1\r\nHost: a\r\n", 200),
+        ("GET /304 HTTP/1.1\r\nHost: a\r\n", 304),
+        ("HEAD /404 HTTP/1.0\r\n", 404),
+        ("PUT /200 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n", 413),
+        ("GET /%zz HTTP/1.1\r\nHost: a\r\n", 400),
+    ];
+    for (head, status) in rows {
+        while server.stats().connections_open > 0 {
+            std::thread::yield_now();
+        }
+        let of_row = server.exchange(format!("{head}Connection: close\r\n\r\n"));
+        assert_eq!(of_row.first().map(|reply| reply.status), Some(status), "{head}");
+        replies.extend(of_row);
+    }
+    for reply in replies {
+        assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"), "{}", reply.head);
+        assert_eq!(reply.header("Cross-Origin-Resource-Policy"), Some("same-origin"), "{}", reply.head);
     }
 }

@@ -1,7 +1,7 @@
 //! Bodies that a handler reads itself, piece by piece.
 
 use super::client::TestServer;
-use crate::http::{BodyError, Exchange, Handler, Method, Response};
+use crate::http::{BodyBound, BodyError, Exchange, Handler, Method, Response};
 
 /// Counts the body's bytes, and never holds more than a piece; `/half` stops at the first piece.
 struct Counting;
@@ -13,8 +13,8 @@ impl Handler for Counting {
         *response = counted(exchange);
     }
 
-    fn body_bytes_max(&self, _: Method, _: &str) -> Option<usize> {
-        Some(BODY_BYTES_MAX)
+    fn body_bytes_max(&self, _: Method, _: &str) -> Option<BodyBound> {
+        Some(BodyBound { bytes_max: BODY_BYTES_MAX, setting: "counted_bytes_max" })
     }
 
     fn reads_body(&self, method: Method, _: &str) -> bool {

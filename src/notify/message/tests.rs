@@ -25,6 +25,8 @@ fn event() -> Event {
         check: CheckPart { id: "service:web-1".into(), name: "alive".into() },
         before: Some(Before { status: Status::Passing, since_ms: 5 }),
         after: Some(After { status: Status::Critical, output: "connection <refused>\nagain".into() }),
+        by: "".into(),
+        request_id: "".into(),
         cause: "probe".to_owned(),
         instance: Overall { before: Some(Status::Passing), after: Some(Status::Critical) },
         services: Vec::new(),

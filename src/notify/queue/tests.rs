@@ -27,6 +27,8 @@ fn event(index: u64, service_id: &str) -> Arc<Event> {
         check: CheckPart { id: "c".into(), name: "".into() },
         before: None,
         after: Some(After { status: Status::Critical, output: "".into() }),
+        by: "".into(),
+        request_id: "".into(),
         cause: "probe".into(),
         instance: Overall::default(),
         services: Vec::new(),

@@ -44,6 +44,8 @@ fn happened(service_id: &str, from: Option<Status>, to: Option<Status>) -> Happe
             from_since_ms: 0,
             to,
             cause: Cause::Probe,
+            is_first: false,
+            caller: Default::default(),
             output: "".into(),
         }),
         node: Some(node),

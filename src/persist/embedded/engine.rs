@@ -75,6 +75,29 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Hands over the rows with a prefix from the last one on, until the first that cannot be read, or is not after
+    /// `last`: what stands behind a damage.
+    pub fn each_backwards(
+        &self,
+        prefix: &str,
+        last: Option<&str>,
+        row: &mut Reader<'_>,
+    ) -> Result<(), Fault> {
+        guarded(|| {
+            for guard in self.rows.prefix(prefix).rev() {
+                let (name, value) = guard.into_inner().map_err(content)?;
+                let name = std::str::from_utf8(&name).map_err(|error| Fault::Content(error.to_string()))?;
+                if last.is_some_and(|last| name <= last) {
+                    return Ok(());
+                }
+                row(name, &value).map_err(Fault::Content)?;
+            }
+            Ok(())
+        })
+    }
+}
+
 impl RowEngine for Engine {
     fn write(&self, rows: &[NewRow<'_>]) -> Result<(), Fault> {
         guarded(|| {
@@ -131,7 +154,8 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let text =
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(Fault::Content(format!("the engine gave up: {}", text.unwrap_or("without a word"))))
+        log::debug!("the storage engine gave up: {}", text.unwrap_or("without a word"));
+        Err(Fault::Content("its files contradict each other".to_owned()))
     })
 }
 
@@ -153,7 +177,28 @@ fn fault(error: fjall::Error, otherwise: fn(String) -> Fault) -> Fault {
             None => cause = inner.source(),
         }
     }
-    otherwise(error.to_string())
+    log::debug!("the storage engine says: {error}");
+    otherwise(in_words(&error).to_owned())
+}
+
+/// What an engine's error without a cause by the system says, for people.
+fn in_words(error: &fjall::Error) -> &'static str {
+    use fjall::{Error, LsmError};
+    match error {
+        Error::Storage(LsmError::ChecksumMismatch { .. }) => {
+            "a part of it is not as it was written: its checksum differs"
+        }
+        Error::Storage(LsmError::Decompress(_)) | Error::Decompress(_) => "a part of it does not unpack",
+        Error::Storage(LsmError::InvalidVersion(_)) | Error::InvalidVersion(_) => {
+            "it is in a format that is not known here"
+        }
+        Error::Storage(LsmError::Unrecoverable) | Error::Unrecoverable => {
+            "files of it are missing or do not read"
+        }
+        Error::JournalRecovery(_) => "its journal does not read",
+        Error::Locked => "something else has it open",
+        _ => "a part of it does not read",
+    }
 }
 
 /// True when the error would be the same with perfect files. The rest (not found, exists, a short read, an offset that

@@ -135,6 +135,22 @@ impl<G: Ground> EmbeddedStore<G> {
         StoreError::Failed { path, detail }
     }
 
+    /// The same while a batch is under way that may have reached the disk.
+    fn fail_in_doubt(&mut self, detail: String) -> StoreError {
+        let error = self.fail(detail);
+        self.in_doubt(&error)
+    }
+
+    /// What `error`, which kept the store from taking a batch back, means to the batch's callers.
+    fn in_doubt(&self, error: &StoreError) -> StoreError {
+        let (path, is_full) = (self.ground.path().to_path_buf(), matches!(error, StoreError::Full { .. }));
+        let detail = match error {
+            StoreError::Full { detail, .. } | StoreError::Failed { detail, .. } => detail.clone(),
+            other => other.to_string(),
+        };
+        StoreError::InDoubt { path, detail, is_full }
+    }
+
     /// An engine that takes writes, opened and proved first if need be.
     fn serve(&mut self) -> Result<(), StoreError> {
         match &self.state {
@@ -289,17 +305,19 @@ impl<G: Ground> Store for EmbeddedStore<G> {
         if let Err(Fault::Stopped) = outcome {
             log::warn!("the storage engine stopped; opening it again");
             self.state = State::Closed;
-            self.reopen()?;
+            self.reopen().map_err(|error| self.in_doubt(&error))?;
             outcome = self.attempt(&rows, batch.index);
         }
         match outcome {
             Ok(()) => Ok(()),
             Err(Fault::Room(detail)) => {
                 self.state = State::Closed;
+                // What has reached the disk after all is taken back at once, if there is room for that.
+                self.reopen().map_err(|error| self.in_doubt(&error))?;
                 Err(StoreError::Full { path: self.ground.path().to_path_buf(), detail })
             }
-            Err(Fault::Disk(detail) | Fault::Content(detail)) => Err(self.fail(detail)),
-            Err(Fault::Stopped) => Err(self.fail("the engine stops again and again".into())),
+            Err(Fault::Disk(detail) | Fault::Content(detail)) => Err(self.fail_in_doubt(detail)),
+            Err(Fault::Stopped) => Err(self.fail_in_doubt("the engine stops again and again".into())),
         }
     }
 

@@ -9,9 +9,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use super::engine::Fault;
 use super::ground::RowEngine;
 use super::{SEAL_MISSING, SEAL_ROW};
+use crate::model::limits::INDEX_MAX;
 use crate::persist::change::Table;
 use crate::persist::ledger::{Ledger, Seal};
 use crate::persist::store::RowSink;
+use crate::stdx::counted::counted;
 use crate::sys::runtime;
 
 /// Bytes of rows handed over at a time. A thread may have to be woken for each piece, which costs as much as some
@@ -67,20 +69,48 @@ pub(super) fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink<'_>) 
         Ok(())
     })?;
     let sealed = sealed.ok_or_else(|| Fault::Content(SEAL_MISSING.into()))?;
+    if sealed.sequence > INDEX_MAX {
+        return Err(Fault::Content(format!(
+            "it counts {} batches, which no muster comes to",
+            sealed.sequence
+        )));
+    }
     let Seal { rows, digest, .. } = ledger.seal();
     if (Seal { rows, digest, ..sealed }) != sealed {
-        let detail = format!("it holds {rows} rows that do not add up to the {} committed", sealed.rows);
+        let detail =
+            format!("it holds {} that do not add up to the {} committed", counted(rows, "row"), sealed.rows);
         return Err(Fault::Content(detail));
     }
     if sealed.sequence < seen.sequence || (sealed.sequence == seen.sequence && sealed != seen) {
-        let (found, acknowledged) = (sealed.index, seen.index);
-        let batches = seen.sequence - sealed.sequence;
-        return Err(Fault::Content(format!(
-            "it ends at index {found}, but index {acknowledged} was acknowledged; {batches} batches are missing"
-        )));
+        return Err(Fault::Content(missing(sealed, seen)));
     }
     ledger.settle(sealed);
     Ok(ledger)
+}
+
+/// What is missing of what was acknowledged, by the record of that. Not every batch moves the index: muster's own notes
+/// do not.
+pub(super) fn missing(sealed: Seal, witnessed: Seal) -> String {
+    let batches = witnessed.sequence - sealed.sequence;
+    let acknowledged = witnessed.index;
+    match batches {
+        0 => format!("it says something else than was acknowledged at index {acknowledged}"),
+        _ if sealed.index == acknowledged => {
+            format!("of what was acknowledged at index {acknowledged}, the last {}", are_missing(batches))
+        }
+        _ => format!(
+            "it ends at index {}, but writes up to index {acknowledged} were acknowledged: the last {}",
+            sealed.index,
+            are_missing(batches)
+        ),
+    }
+}
+
+fn are_missing(batches: u64) -> String {
+    match batches {
+        1 => "batch is missing".to_owned(),
+        batches => format!("{batches} batches are missing"),
+    }
 }
 
 /// Hands every row that comes to `row`, and gives the pieces back. Returning early hangs up, which ends the reading.

@@ -1,11 +1,12 @@
 //! Whether there is room on the disk: as the file system says, and as a write tells that tries it. Knows no rows.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::persist::error::StoreError;
+use crate::persist::private;
+use crate::sys::disk;
 
 /// Name of the file by which room is tried out. It exists for a moment; a crash may leave it, and it means nothing.
 pub const TRIAL: &str = "room.trial";
@@ -18,13 +19,13 @@ const TRIAL_BYTES: usize = 64 * 1024;
 /// # Errors
 /// [`StoreError::Full`]; [`StoreError::Io`] when the file system does not say.
 pub(super) fn require(directory: &Path, needed: u64) -> Result<(), StoreError> {
-    let space =
-        rustix::fs::statvfs(directory).map_err(|error| StoreError::io(directory, "examine")(error.into()))?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let free = disk::free_bytes(directory).map_err(StoreError::io(directory, "examine"))?;
     if free >= needed {
         return Ok(());
     }
-    let detail = format!("{free} bytes are free, and {needed} are needed");
+    // Rounded down and up: nobody is to free a megabyte less than is needed.
+    let (free, needed) = (free >> 20, needed.div_ceil(1 << 20));
+    let detail = format!("{free} MiB are free, and {needed} MiB have to be");
     Err(StoreError::Full { path: directory.to_path_buf(), detail })
 }
 
@@ -35,8 +36,7 @@ pub(super) fn require(directory: &Path, needed: u64) -> Result<(), StoreError> {
 pub(super) fn try_out(directory: &Path) -> Result<(), StoreError> {
     let path = directory.join(TRIAL);
     let write = || -> io::Result<()> {
-        let mut options = File::options();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        let mut file = private::replace(&path)?;
         // Not zeros, which some file systems do not store.
         file.write_all(&[1; TRIAL_BYTES])?;
         file.sync_all()

@@ -440,7 +440,7 @@ fn a_full_disk_refuses_and_recovers_without_a_restart() {
         while refusals < 3 {
             match store.commit(&batch(index + 1)) {
                 Ok(()) => index += 1,
-                Err(StoreError::Full { .. }) => refusals += 1,
+                Err(StoreError::Full { .. } | StoreError::InDoubt { is_full: true, .. }) => refusals += 1,
                 Err(other) => panic!("round {round}: {other}"),
             }
         }

@@ -7,12 +7,14 @@
 //!   of the contents (16 bytes), their position (8), their length (8). The engine reads all of the contents and looks
 //!   at the checksum then.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::sys::file::{self, LIST_BYTES_MAX};
 
 /// The folder of the engine's trees, one a folder.
 const TREES: &str = "keyspaces";
@@ -48,11 +50,11 @@ pub fn check(path: &Path) -> Result<(), String> {
 }
 
 fn check_list(tree: &Path) -> Result<(), String> {
-    let Ok(current) = fs::read(tree.join(CURRENT)) else { return Ok(()) };
+    let Ok(current) = file::read(&tree.join(CURRENT), LIST_BYTES_MAX) else { return Ok(()) };
     let (number, checksum) = read(&current)
         .ok_or_else(|| format!("{} has {} bytes", tree.join(CURRENT).display(), current.len()))?;
     let list = tree.join(format!("v{number}"));
-    match fs::read(&list) {
+    match file::read(&list, LIST_BYTES_MAX) {
         Ok(bytes) if xxh3_128(&bytes) != checksum => Err(format!(
             "{} or {} is not as it was written: their checksums differ",
             list.display(),
@@ -74,7 +76,7 @@ fn check_contents(table: &Path) -> Result<(), String> {
 
 /// A table's table of contents and its checksum.
 fn contents(table: &Path) -> io::Result<Option<(Vec<u8>, u128)>> {
-    let file = File::open(table)?;
+    let file = file::open(table)?;
     let Some(end) = file.metadata()?.len().checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
     let mut trailer = [0; TRAILER_BYTES];
     file.read_exact_at(&mut trailer, end)?;

@@ -1,51 +1,61 @@
 //! Connections: where the server is at this moment, as whom to speak to it, and a small pool of them. Everything here
 //! blocks, so it runs on the pool's threads and on the store's own, never on a coroutine's.
 
-use std::fs;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use r2d2::{HandleError, ManageConnection, Pool, PooledConnection};
-use redis::{
-    Client, Connection, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-    TlsCertificates, Value,
-};
+use redis::{Cmd, ErrorKind, RedisError, Value};
 
+use super::dial::{Address, Stream};
 use super::line::{Line, Lines};
+use super::link::typed;
+use super::reply::{Patience, Replies};
 use super::settings::{Place, Settings};
 use super::trouble::{Kind, Trouble};
+use crate::sys::{budget, file};
 
 /// Connections at most: the one that writes, and one that is being opened while the other is given up.
 const CONNECTIONS_MAX: u32 = 2;
+
+/// Bytes of a file with a password. Redis takes none that is longer.
+const PASSWORD_BYTES_MAX: u64 = 64 << 10;
 
 /// Longest wait for one sentinel. The next one is asked then.
 const SENTINEL_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// An open connection. One that broke does not go back into the pool.
 pub struct Wire {
-    connection: Connection,
+    replies: Replies<Stream>,
     /// True from a request on until all of its answers are read: what would come next is not known then.
     is_spoilt: bool,
 }
 
-impl Line for PooledConnection<Manager> {
+impl Wire {
     fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, Trouble> {
         self.is_spoilt = true;
-        let deadline = Instant::now() + patience;
-        self.connection.send_packed_command(packed)?;
-        let mut read = Vec::with_capacity(answers);
-        while read.len() < answers {
-            if Instant::now() > deadline {
-                return Err(Trouble::new(
-                    Kind::Slow,
-                    format!("its answer is not complete after {patience:?}"),
-                ));
-            }
-            read.push(self.connection.recv_response()?);
+        let mut patience = Patience::new(Instant::now() + patience, budget::process());
+        let stream = self.replies.stream();
+        stream.write_all(packed).and_then(|()| stream.flush()).map_err(RedisError::from)?;
+        let read: Result<_, _> = (0..answers).map(|_| self.replies.next(&mut patience)).collect();
+        self.is_spoilt = read.is_err();
+        read
+    }
+
+    fn query(&mut self, command: &Cmd, patience: Duration) -> Result<Value, Trouble> {
+        let mut answers = self.ask(&command.get_packed_command(), 1, patience)?;
+        match answers.swap_remove(0) {
+            Value::ServerError(error) => Err(Trouble::refused(&error)),
+            answer => Ok(answer),
         }
-        self.is_spoilt = false;
-        Ok(read)
+    }
+}
+
+impl Line for PooledConnection<Manager> {
+    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, Trouble> {
+        Wire::ask(self, packed, answers, patience)
     }
 }
 
@@ -57,60 +67,46 @@ pub struct Manager {
 }
 
 impl Manager {
-    fn open(&self) -> Result<Wire, RedisError> {
+    fn open(&self) -> Result<Wire, Trouble> {
         let settings = &self.settings;
         let address = match &settings.place {
-            Place::Socket(path) => ConnectionAddr::Unix(path.clone()),
+            Place::Socket(path) => Address::Unix(path.clone()),
             Place::Server(host, port) => self.address(host, *port),
             Place::Sentinels(sentinels, master) => {
                 let (host, port) = self.ask_sentinels(sentinels, master)?;
                 self.address(&host, port)
             }
         };
-        let mut access = RedisConnectionInfo::default().set_db(settings.database).set_skip_set_lib_name();
-        if let Some(user) = &settings.user {
-            access = access.set_username(user);
-        }
+        let mut wire = self.dial(&address, settings.timeout)?;
         if let Some(password) = self.password()? {
-            access = access.set_password(password);
+            authenticate(&mut wire, settings.user.as_deref(), &password, settings.timeout)?;
         }
-        self.dial(address.into_connection_info()?.set_redis_settings(access), settings.timeout)
+        if settings.database != 0 {
+            wire.query(redis::cmd("SELECT").arg(settings.database), settings.timeout)?;
+        }
+        Ok(wire)
     }
 
-    fn address(&self, host: &str, port: u16) -> ConnectionAddr {
+    fn address(&self, host: &str, port: u16) -> Address {
         let host = host.to_owned();
-        if self.settings.tls {
-            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        }
+        if self.settings.tls { Address::Tls(host, port) } else { Address::Tcp(host, port) }
     }
 
-    fn password(&self) -> Result<Option<String>, RedisError> {
+    fn password(&self) -> Result<Option<String>, Trouble> {
         let Some(path) = &self.settings.password_file else { return Ok(self.settings.password.clone()) };
-        let read = fs::read_to_string(path);
+        let read = file::read_text(path, PASSWORD_BYTES_MAX);
         let text = read.map_err(|error| broken(format!("cannot read {}: {error}", path.display())))?;
         Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
-    fn dial(&self, info: ConnectionInfo, patience: Duration) -> Result<Wire, RedisError> {
-        let client = match (&self.settings.ca_file, info.addr()) {
-            (Some(path), ConnectionAddr::TcpTls { .. }) => {
-                let read = fs::read(path);
-                let root =
-                    read.map_err(|error| broken(format!("cannot read {}: {error}", path.display())))?;
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(root) })?
-            }
-            _ => Client::open(info)?,
-        };
-        let connection = client.get_connection_with_timeout(patience)?;
-        connection.set_read_timeout(Some(patience))?;
-        connection.set_write_timeout(Some(patience))?;
-        Ok(Wire { connection, is_spoilt: false })
+    fn dial(&self, address: &Address, patience: Duration) -> Result<Wire, Trouble> {
+        let opened = Stream::open(address, self.settings.ca_file.as_deref(), patience);
+        let stream = opened.map_err(RedisError::from)?;
+        Ok(Wire { replies: Replies::new(stream), is_spoilt: false })
     }
 
     /// The address of the master, from the first sentinel that knows one.
-    fn ask_sentinels(&self, sentinels: &[(String, u16)], master: &str) -> Result<(String, u16), RedisError> {
+    fn ask_sentinels(&self, sentinels: &[(String, u16)], master: &str) -> Result<(String, u16), Trouble> {
         let mut failures = Vec::new();
         for (host, port) in sentinels {
             match self.ask_sentinel(host, *port, master) {
@@ -121,39 +117,56 @@ impl Manager {
         Err(broken(format!("no sentinel names a master {master:?}: {}", failures.join("; "))))
     }
 
-    fn ask_sentinel(&self, host: &str, port: u16, master: &str) -> Result<(String, u16), RedisError> {
+    fn ask_sentinel(&self, host: &str, port: u16, master: &str) -> Result<(String, u16), Trouble> {
         let patience = SENTINEL_WAIT_MAX.min(self.settings.timeout);
-        let access = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let info = self.address(host, port).into_connection_info()?.set_redis_settings(access);
-        let mut wire = self.dial(info, patience)?;
-        let mut asked = redis::cmd("SENTINEL");
-        asked.arg("get-master-addr-by-name").arg(master);
-        let named: Option<(String, u16)> = asked.query(&mut wire.connection)?;
+        let mut wire = self.dial(&self.address(host, port), patience)?;
+        let answer =
+            wire.query(redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(master), patience)?;
+        let named: Option<(String, u16)> = typed(answer)?;
         named.ok_or_else(|| broken("it knows no such master".into()))
     }
 }
 
-fn broken(sentence: String) -> RedisError {
-    std::io::Error::other(sentence).into()
+/// Says who asks. A Redis before version 6 knows no users, and says so.
+fn authenticate(
+    wire: &mut Wire,
+    user: Option<&str>,
+    password: &str,
+    patience: Duration,
+) -> Result<(), Trouble> {
+    let answer = wire.query(redis::cmd("AUTH").arg(user).arg(password), patience);
+    match answer {
+        Ok(_) => Ok(()),
+        Err(trouble) if trouble.kind != Kind::Refused => Err(trouble),
+        Err(trouble) if user.is_some() && trouble.detail.contains("wrong number of arguments") => {
+            authenticate(wire, None, password, patience)
+        }
+        Err(_) => {
+            Err(RedisError::from((ErrorKind::AuthenticationFailed, "Password authentication failed")).into())
+        }
+    }
+}
+
+fn broken(sentence: String) -> Trouble {
+    RedisError::from(std::io::Error::other(sentence)).into()
 }
 
 impl ManageConnection for Manager {
     type Connection = Wire;
-    type Error = RedisError;
+    type Error = Trouble;
 
-    fn connect(&self) -> Result<Wire, RedisError> {
+    fn connect(&self) -> Result<Wire, Trouble> {
         let opened = self.open();
-        *self.failure.lock() = opened.as_ref().err().map(|error| Trouble::from(error.clone()));
+        *self.failure.lock() = opened.as_ref().err().cloned();
         opened
     }
 
-    fn is_valid(&self, wire: &mut Wire) -> Result<(), RedisError> {
-        redis::cmd("PING").query(&mut wire.connection)
+    fn is_valid(&self, wire: &mut Wire) -> Result<(), Trouble> {
+        wire.query(&redis::cmd("PING"), self.settings.timeout).map(drop)
     }
 
     fn has_broken(&self, wire: &mut Wire) -> bool {
-        use redis::ConnectionLike;
-        wire.is_spoilt || !wire.connection.is_open()
+        wire.is_spoilt
     }
 }
 
@@ -161,8 +174,8 @@ impl ManageConnection for Manager {
 #[derive(Debug)]
 struct Silent;
 
-impl HandleError<RedisError> for Silent {
-    fn handle_error(&self, _: RedisError) {}
+impl HandleError<Trouble> for Silent {
+    fn handle_error(&self, _: Trouble) {}
 }
 
 /// The pool, and how to ask it.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use super::link::Writer;
-use super::mark::{Mark, NOTE_KEY, Note};
+use super::mark::{INDEX_LEAP, Mark, NOTE_KEY, Note};
 use super::reconcile::Progress;
 use super::trouble::{Kind, Trouble};
 use crate::persist::change::{Batch, Change, Table};
@@ -12,20 +12,20 @@ use crate::persist::embedded::EmbeddedStore;
 use crate::persist::embedded::ground::Ground;
 use crate::persist::error::StoreError;
 use crate::persist::ledger::{Ledger, Seal};
-use crate::persist::store::Store;
+use crate::persist::store::{Court, Store};
 
-/// Rows in one local batch.
+/// Rows in one local batch, and bytes of them.
 const BATCH_ROWS: usize = 2_000;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Rows read at a time when strangers are looked for.
 const PAGE_ROWS: usize = 2_000;
 
+/// Rows that are refused and named one by one.
+const NAMED_MAX: u64 = 20;
+
 /// Bytes read at a time, likewise.
 const PAGE_BYTES: usize = 1 << 20;
-
-/// How far the index leaps when rows are taken from Redis. It may lack the newest batches, which the lost directory had
-/// and watchers saw; with a leap no client ever sees an index twice. Far above what one outage could have counted.
-const INDEX_LEAP: u64 = 1 << 24;
 
 /// Why a directory was not filled.
 pub enum Unfilled {
@@ -47,8 +47,10 @@ impl From<StoreError> for Unfilled {
     }
 }
 
-/// Proves that the rows in Redis are those of `mark`, then makes the local rows the same. A process that dies half-way
-/// leaves a directory that says so and is filled again. The lock is held all the while, so nobody else writes to Redis.
+/// Proves that the rows in Redis are those of `mark`, then makes the local rows the same, without those that `court`
+/// refuses: others may have written them, and Redis loses them when it is held against the local rows. A process that
+/// dies half-way leaves a directory that says so and is filled again. The lock is held all the while, so nobody else
+/// writes to Redis.
 ///
 /// # Errors
 /// When rows are missing or altered in Redis: the local ones are as they were then.
@@ -56,6 +58,7 @@ pub fn fill<G: Ground>(
     local: &mut EmbeddedStore<G>,
     writer: &mut Writer,
     mark: &Mark,
+    court: Court<'_>,
 ) -> Result<Note, Unfilled> {
     let (node_id, old) = (mark.node_id, mark.note);
     log::info!(rows = mark.seal.rows, index = mark.seal.index; "Redis is ahead: its rows are taken over");
@@ -76,16 +79,30 @@ pub fn fill<G: Ground>(
     let short = |name: &str| naming.each_ref().map(|naming| naming.hash_one(name));
     let mut seen: HashSet<[u64; 2]> = HashSet::new();
     let mut progress = Progress::begin(mark.seal.rows);
-    let mut waiting = Vec::new();
+    let (mut waiting, mut waiting_bytes) = (Vec::new(), 0);
+    let (mut judge, mut refused) = (court(mark.seal.index), 0);
     each_row(writer, |table, key, value| {
         progress.advance(1);
+        let name = Change::delete(table, &*key).name();
+        // A row that a scan meets twice counts once.
+        if seen.contains(&short(&name)) {
+            return Ok(());
+        }
+        if let Err(fault) = judge(table, &key, &value) {
+            refused += 1;
+            if refused <= NAMED_MAX {
+                log::error!(row = format!("{} {key:?}", table.name()); "a row in Redis is not taken over: {fault}");
+            }
+            return Ok(());
+        }
         let change = Change::put(table, key, value);
-        let name = change.name();
         seen.insert(short(&name));
         if (table, change.key.as_str()) != (Table::Meta, NOTE_KEY) && local.row(&name)? != change.value {
+            waiting_bytes += change.value.as_ref().map_or(0, Vec::len);
             waiting.push(change);
         }
-        if waiting.len() >= BATCH_ROWS {
+        if waiting.len() >= BATCH_ROWS || waiting_bytes >= BATCH_BYTES {
+            waiting_bytes = 0;
             put(local, mark, std::mem::take(&mut waiting))?;
         }
         Ok(())
@@ -94,7 +111,7 @@ pub fn fill<G: Ground>(
     remove_strangers(local, mark, |name| seen.contains(&short(name)))?;
     let note = Note { epoch: old.epoch + 1, after: mark.seal.sequence, is_filling: false };
     local.commit(&Batch { index, changes: vec![note_row(note)] })?;
-    log::info!(rows = progress.seen; "the local directory holds everything that Redis does");
+    log::info!(rows = progress.seen - refused, refused = refused; "the local directory holds what Redis does");
     Ok(note)
 }
 

@@ -25,8 +25,9 @@ use super::trouble::{Kind, Trouble, shown};
 use super::turns::Turns;
 use crate::persist::change::{Change, Table};
 
-/// Fields asked for in one `HSCAN`. More would keep Redis from its other clients; each is some hundred bytes.
-pub const SCAN_ROWS: usize = 500;
+/// Fields asked for in one `HSCAN`. More would keep Redis from its other clients; each is some hundred bytes as a rule,
+/// and where they are as long as a request may be, this many fit into the memory for an answer of a large machine.
+pub const SCAN_ROWS: usize = 100;
 
 /// How the servers are reached and asked.
 #[derive(Clone)]

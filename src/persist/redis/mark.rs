@@ -4,10 +4,15 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::limits::INDEX_MAX;
 use crate::persist::ledger::Seal;
 
 /// Key of the row, in the table of facts about the registry, that says how these rows are related to those in Redis.
 pub const NOTE_KEY: &str = "redis";
+
+/// How far the index leaps when rows are taken from Redis. It may lack the newest batches, which the lost directory had
+/// and watchers saw; with a leap no client ever sees an index twice. Far above what one outage could have counted.
+pub const INDEX_LEAP: u64 = 1 << 24;
 
 /// Version of the mark and of what it counts.
 const FORMAT: u32 = 1;
@@ -67,7 +72,16 @@ impl Mark {
         if mark.format != FORMAT {
             return Err(format!("its seal is of format {}, and this muster reads {FORMAT}", mark.format));
         }
-        Ok(mark)
+        let Mark { note, seal, .. } = mark;
+        // A filling leaps ahead of the index.
+        let numbers =
+            [note.epoch, note.after, seal.sequence, seal.rows, seal.index.saturating_add(INDEX_LEAP)];
+        match numbers.into_iter().find(|number| *number > INDEX_MAX) {
+            Some(number) => {
+                Err(format!("its seal counts to {number}, above {INDEX_MAX}, which no muster comes to"))
+            }
+            None => Ok(mark),
+        }
     }
 }
 
@@ -180,7 +194,11 @@ mod tests {
         );
         assert_eq!(mark.encode(), golden);
         let other = golden.replace("\"format\":1", "\"format\":2");
-        for text in ["", "{}", &other] {
+        let counted = |number: u64| golden.replace("\"index\":4", &format!("\"index\":{number}"));
+        assert!(Mark::decode(counted(INDEX_MAX - INDEX_LEAP).as_bytes()).is_ok());
+        let (past, last) = (counted(INDEX_MAX - INDEX_LEAP + 1), counted(u64::MAX));
+        let epoch = golden.replace("\"epoch\":2", "\"epoch\":18446744073709551615");
+        for text in ["", "{}", &other, &past, &last, &epoch] {
             assert!(Mark::decode(text.as_bytes()).is_err(), "{text}");
         }
     }

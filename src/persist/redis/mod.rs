@@ -9,10 +9,11 @@
 //! by the guard that every transaction stands under, and one mechanism mends it: [`reconcile`]. The other way, a
 //! directory that is new is filled from Redis: [`fill`]. Start reading at [`keeper`], the thread that does all of it;
 //! [`link`] draws the transaction, [`keys`] the layout, [`mark`] who has the truth at a start. What lies beneath are
-//! three borders: the local rows ([`Ground`]), the servers ([`line`]), and time ([`turns`]).
+//! three borders: the local rows ([`Ground`]), the servers ([`mod@line`]), and time ([`turns`]).
 
 pub mod backlog;
 pub mod connect;
+pub mod dial;
 pub mod expose;
 pub mod fill;
 pub mod keeper;
@@ -23,6 +24,7 @@ pub mod link;
 pub mod mark;
 pub mod opening;
 pub mod reconcile;
+pub mod reply;
 pub mod settings;
 pub mod shared;
 pub mod survey;
@@ -70,7 +72,8 @@ impl<G: Ground + 'static> RedisStore<G> {
 
     /// For those who show how Redis is, and end it.
     pub fn handle(&self) -> Handle {
-        Handle { shared: self.shared.clone(), lines: self.way.lines.clone() }
+        let on_outage = self.settings.on_outage;
+        Handle { shared: self.shared.clone(), lines: self.way.lines.clone(), on_outage }
     }
 
     /// Acknowledges from the local disk; waits for Redis as well while that is well.
@@ -143,15 +146,26 @@ impl<G: Ground + 'static> Store for RedisStore<G> {
 
     fn describe(&self) -> Description {
         let local = self.local.lock().describe();
-        Description { kind: "redis", guarantee: guarantee(&self.shared.standing()), ..local }
+        Description {
+            kind: "redis",
+            guarantee: guarantee(&self.shared.standing(), self.settings.on_outage),
+            ..local
+        }
     }
 }
 
 /// What an acknowledged write survives, as things stand.
-fn guarantee(standing: &Standing) -> &'static str {
-    match standing.durability {
-        Some(durability) => durability.sentence(),
-        None => {
+fn guarantee(standing: &Standing, on_outage: OnOutage) -> &'static str {
+    match (&standing.phase, on_outage, standing.durability) {
+        (Phase::Well, _, Some(durability)) => durability.sentence(),
+        (_, OnOutage::Reject, _) => {
+            "Writes are refused until Redis has everything (on_outage is reject). What was acknowledged is synced to \
+             the local disk."
+        }
+        (_, OnOutage::Spool, Some(_)) => {
+            "Acknowledged writes are synced to the local disk. Redis lacks some of them or may, and gets them later."
+        }
+        (_, OnOutage::Spool, None) => {
             "Acknowledged writes are synced to the local disk. Redis has not been reached yet and gets them later."
         }
     }
@@ -162,6 +176,7 @@ fn guarantee(standing: &Standing) -> &'static str {
 pub struct Handle {
     shared: Arc<Shared>,
     lines: Arc<dyn Lines>,
+    on_outage: OnOutage,
 }
 
 impl Handle {
@@ -177,7 +192,16 @@ impl Handle {
 
     /// What an acknowledged write survives, as things stand.
     pub fn guarantee(&self) -> &'static str {
-        guarantee(&self.shared.standing())
+        guarantee(&self.shared.standing(), self.on_outage)
+    }
+
+    /// Whether writes are refused, as Redis does not have everything or another muster holds its lock.
+    pub fn refuses_writes(&self) -> bool {
+        match self.shared.phase() {
+            Phase::Well => false,
+            Phase::Away(trouble) if trouble.kind.is_rivalry() => true,
+            _ => self.on_outage == OnOutage::Reject,
+        }
     }
 
     /// The process ends: gives Redis what waits, if it is well, and gives back the lock.

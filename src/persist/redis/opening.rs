@@ -19,9 +19,11 @@ use super::settings::{OnOutage, Settings};
 use super::shared::{Phase, Shared};
 use super::trouble::{Kind, Trouble};
 use super::turns::{Threads, Turns};
+use crate::model::limits::INDEX_MAX;
 use crate::persist::embedded::ground::Ground;
 use crate::persist::embedded::{EmbeddedStore, Limits};
 use crate::persist::error::StoreError;
+use crate::persist::store::Court;
 use crate::telemetry::histogram::Histogram;
 
 /// How long a new directory waits for Redis, which may hold an earlier registry: composed services start together, and
@@ -58,16 +60,17 @@ impl RedisStore {
         settings: Settings,
         host: &str,
         latency: Histogram,
+        court: Court<'_>,
     ) -> Result<Self, StoreError> {
         let local = EmbeddedStore::open(path, now, limits)?;
         let lines = Arc::new(Connections::new(&settings));
-        RedisStore::on(local, lines, Threads::shared(), settings, host, latency)
+        RedisStore::on(local, lines, Threads::shared(), settings, host, latency, court)
     }
 }
 
 impl<G: Ground + 'static> RedisStore<G> {
     /// Looks at Redis through `lines`, and fills the local store from it if Redis is ahead. `host` names this machine
-    /// in the lock; `latency` is told how long each transaction takes.
+    /// in the lock; `latency` is told how long each transaction takes; `court` judges the rows that Redis gives.
     ///
     /// A Redis that is away does not keep muster from starting, unless the directory is new: it could not know then
     /// whether it begins anew or forgets.
@@ -81,6 +84,7 @@ impl<G: Ground + 'static> RedisStore<G> {
         settings: Settings,
         host: &str,
         latency: Histogram,
+        court: Court<'_>,
     ) -> Result<Self, StoreError> {
         let path = local.path().to_path_buf();
         let mut note = read_note(&local)?;
@@ -97,14 +101,24 @@ impl<G: Ground + 'static> RedisStore<G> {
         let (writer, phase) = match met {
             Ok(Met { mut writer, ahead }) => {
                 if let Some(mark) = ahead {
-                    note = fill(&mut local, &mut writer, &mark).map_err(|unfilled| match unfilled {
-                        Unfilled::Local(error) => error,
-                        Unfilled::Redis(trouble) => unfit(trouble.detail),
-                    })?;
+                    note =
+                        fill(&mut local, &mut writer, &mark, court).map_err(|unfilled| match unfilled {
+                            Unfilled::Local(error) => error,
+                            Unfilled::Redis(trouble) => unfit(trouble.detail),
+                        })?;
                 }
                 (Some(writer), Phase::CatchingUp)
             }
             Err(Unmet::Refused(sentence)) => return Err(unfit(sentence)),
+            Err(Unmet::Away(trouble)) if is_new && trouble.is_of_password() => {
+                return Err(unfit(format!(
+                    "it wants another user or password: {trouble}. Set redis_password_file or redis_password, and the \
+                     user in redis_url."
+                )));
+            }
+            Err(Unmet::Away(trouble)) if is_new && trouble.kind == Kind::TooLong => {
+                return Err(unfit(trouble.detail));
+            }
             Err(Unmet::Away(trouble)) if is_new => {
                 return Err(unfit(format!(
                     "the data directory {} is new, and whether there is an earlier registry in Redis cannot be asked: \
@@ -147,7 +161,12 @@ fn read_note<G: Ground>(local: &EmbeddedStore<G>) -> Result<Note, StoreError> {
     let broken = |error: serde_json::Error| {
         StoreError::damaged("the note of the Redis store".as_ref(), error.to_string())
     };
-    serde_json::from_slice(&text).map_err(broken)
+    let note: Note = serde_json::from_slice(&text).map_err(broken)?;
+    if note.epoch.max(note.after) > INDEX_MAX {
+        let detail = format!("it counts above {INDEX_MAX}, which no muster comes to");
+        return Err(StoreError::damaged("the note of the Redis store".as_ref(), detail));
+    }
+    Ok(note)
 }
 
 fn standing<G: Ground>(local: &EmbeddedStore<G>, note: Note) -> Result<mark::Local, StoreError> {
@@ -172,7 +191,7 @@ fn meet(
             })
             .and_then(|link| meet_once(link, claimant, local));
         match met {
-            Err(Unmet::Away(trouble)) if way.turns.now() < deadline => {
+            Err(Unmet::Away(trouble)) if way.turns.now() < deadline && !trouble.is_to_stay() => {
                 if !is_told {
                     log::warn!(kind = trouble.kind.word(); "waiting for {settings}, up to {patience:?}: {trouble}");
                     is_told = true;

@@ -17,6 +17,7 @@ use super::trouble::{Kind, Trouble};
 use super::turns::{Bell, Turns};
 use crate::persist::change::Change;
 use crate::persist::ledger::Seal;
+use crate::stdx::counted::counted;
 
 /// Most bytes of batches in one transaction. More would keep Redis from its other clients for milliseconds.
 const RUN_BYTES_MAX: usize = 1 << 20;
@@ -388,15 +389,13 @@ pub struct Standing {
 impl fmt::Display for Standing {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.for_long.as_secs();
+        let behind = format!("{} behind", counted(self.depth, "batch"));
         match &self.phase {
             Phase::Well => write!(out, "well for {seconds}s"),
-            Phase::CatchingUp => write!(out, "catching up for {seconds}s, {} batches behind", self.depth),
-            Phase::Away(trouble) => write!(
-                out,
-                "away for {seconds}s, {} batches behind: {}: {trouble}",
-                self.depth,
-                trouble.kind.word()
-            ),
+            Phase::CatchingUp => write!(out, "catching up for {seconds}s, {behind}"),
+            Phase::Away(trouble) => {
+                write!(out, "away for {seconds}s, {behind}: {}: {trouble}", trouble.kind.word())
+            }
         }
     }
 }

@@ -23,11 +23,13 @@ pub enum Kind {
     Foreign,
     /// The local rows cannot be read.
     Local,
+    /// It answers with more than there is memory for.
+    TooLong,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Unreachable,
         Kind::Slow,
         Kind::Refused,
@@ -36,6 +38,7 @@ impl Kind {
         Kind::Fenced,
         Kind::Foreign,
         Kind::Local,
+        Kind::TooLong,
     ];
 
     /// One word for it, for metrics and the log.
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Fenced => "fenced",
             Kind::Foreign => "foreign",
             Kind::Local => "local",
+            Kind::TooLong => "too_long",
         }
     }
 
@@ -71,6 +75,19 @@ impl Trouble {
     /// A trouble of a kind.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
+    }
+
+    /// Whether Redis wants another user or password than it was given: waiting mends nothing.
+    pub fn is_of_password(&self) -> bool {
+        // The second is what the client makes of WRONGPASS, and of a password where none is set.
+        let codes =
+            ["NOAUTH", "AuthenticationFailed", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR Client sent AUTH"];
+        self.kind == Kind::Refused && codes.iter().any(|code| self.detail.contains(code))
+    }
+
+    /// Whether waiting mends nothing: an operator has to.
+    pub fn is_to_stay(&self) -> bool {
+        self.is_of_password() || self.kind == Kind::TooLong
     }
 
     /// What an error answer of Redis means.
@@ -107,3 +124,5 @@ impl fmt::Display for Trouble {
         out.write_str(&self.detail)
     }
 }
+
+impl std::error::Error for Trouble {}

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit, WAIT_MAX};
 
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,12 @@ impl Turns for Threads {
     }
 
     fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        runtime::thread("redis", work).map(drop)
+        // What it says to Redis takes as long as that does; what it waits for by itself is counted.
+        supervision::thread("redis", Habit::BEATS, || {
+            supervision::patiently(work);
+            // It was told to stop, with the process or before its store is opened anew.
+            supervision::retire();
+        })
     }
 
     fn ring(&self, bell: Bell) {
@@ -99,12 +105,13 @@ impl Turns for Threads {
     fn wait(&self, bell: Bell, heard: u64, deadline: Instant) -> bool {
         let rings = self.of(bell);
         let mut count = rings.count.lock();
-        while *count <= heard {
-            if rings.rung.wait_until(&mut count, deadline).timed_out() {
-                return *count > heard;
+        supervision::attentively(|| {
+            while *count <= heard && self.now() < deadline {
+                let until = deadline.min(self.now() + WAIT_MAX);
+                supervision::waiting(|| rings.rung.wait_until(&mut count, until));
             }
-        }
-        true
+        });
+        *count > heard
     }
 }
 

@@ -1,29 +1,47 @@
 //! From a snapshot's bytes back to rows, believing nothing: only what is whole, unaltered and in order comes through.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
+use std::rc::Rc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::model::limits::INDEX_RESTORED_MAX;
 use crate::persist::change::{KEY_BYTES_MAX, Table};
 use crate::persist::snapshot::error::SnapshotError;
-use crate::persist::snapshot::format::{
-    FORMAT, Header, LINE_BYTES_MAX, OPENING, SEAL_OPENING, TABLES, seal_line,
-};
+use crate::persist::snapshot::format::{FORMAT, Header, OPENING, SEAL_OPENING, TABLES, seal_line};
 use crate::persist::store::RowSink;
 
 /// How gzip streams begin. A snapshot that somebody has compressed is read as it is.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What the archive that Consul's snapshots are begins with: the name of its first file.
-const CONSUL_OPENING: &[u8] = b"meta.json\0";
+pub(super) const CONSUL_OPENING: &[u8] = b"meta.json\0";
 
 /// Memory for reading ahead.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How many times its packed bytes a snapshot may have. A hundred thousand instances that differ in nothing but a
+/// number come to 22 times, twenty thousand of three kilobytes each to 107; bytes that say nothing come to a thousand,
+/// and cost whoever sends them nothing.
+const RATIO_MAX: u64 = 300;
+
+/// Bytes that may come out of few packed ones all the same: less than a moment's work.
+const UNPACKED_BYTES_FREE: u64 = 4 << 20;
+
+/// How much is read of what somebody else has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The longest line, in bytes. It is held in memory as a whole.
+    pub line_bytes_max: usize,
+    /// The most that all lines together may have, in bytes: a small compressed stream may become a large one.
+    pub bytes_max: u64,
+}
 
 /// A snapshot being read: the header is known, the rows are to come.
 pub struct Decoder<'a> {
@@ -64,14 +82,17 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// See [`SnapshotError`].
-    pub fn open(input: impl Read + 'a) -> Result<Decoder<'a>, SnapshotError> {
-        let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
+    pub fn open(input: impl Read + 'a, bounds: Bounds) -> Result<Decoder<'a>, SnapshotError> {
+        let packed = Rc::new(Cell::new(0));
+        let counted = Counted { input, count: packed.clone() };
+        let mut input = BufReader::with_capacity(BUFFER_BYTES, counted);
         let is_gzip = input.fill_buf().map_err(SnapshotError::Io)?.starts_with(&GZIP_MAGIC);
         let input: Box<dyn BufRead + 'a> = match is_gzip {
             true => Box::new(BufReader::with_capacity(BUFFER_BYTES, GzDecoder::new(input))),
             false => Box::new(input),
         };
-        let mut lines = Lines { input, line: Vec::new(), number: 0, bytes: 0, digest: Context::new(&SHA256) };
+        let digest = Context::new(&SHA256);
+        let mut lines = Lines { input, packed, bounds, line: Vec::new(), number: 0, bytes: 0, digest };
         lines.refuse_strangers()?;
         if !lines.next()? {
             return Err(SnapshotError::Cut { lines: 0 });
@@ -85,6 +106,12 @@ impl<'a> Decoder<'a> {
             return Err(SnapshotError::damaged(1, format!("there is no format {found}")));
         }
         let header: Header = serde_json::from_slice(&lines.line).map_err(damaged)?;
+        if header.index > INDEX_RESTORED_MAX {
+            return Err(SnapshotError::Senseless(format!(
+                "its index {} is above {INDEX_RESTORED_MAX}, which no registry comes to",
+                header.index
+            )));
+        }
         if let Some(name) = header.rows.keys().find(|name| table(name).is_none()) {
             return Err(SnapshotError::damaged(1, format!("there is no table {name:?}")));
         }
@@ -161,9 +188,26 @@ fn take_one(left: &mut BTreeMap<String, u64>, name: &str, number: u64) -> Result
     }
 }
 
+/// Counts the bytes that are read.
+struct Counted<R> {
+    input: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.input.read(buffer)?;
+        self.count.set(self.count.get() + length as u64);
+        Ok(length)
+    }
+}
+
 /// The lines of a stream, summed up as they are taken for good.
 struct Lines<'a> {
     input: Box<dyn BufRead + 'a>,
+    /// Bytes read so far as they came, packed or not.
+    packed: Rc<Cell<u64>>,
+    bounds: Bounds,
     /// The line at hand, its line feed included.
     line: Vec<u8>,
     /// Its number, from 1.
@@ -191,16 +235,24 @@ impl Lines<'_> {
     /// Reads the next line; false at the end.
     fn next(&mut self) -> Result<bool, SnapshotError> {
         self.line.clear();
-        let mut bounded = (&mut self.input).take(LINE_BYTES_MAX as u64);
+        let Bounds { line_bytes_max, bytes_max } = self.bounds;
+        let mut bounded = (&mut self.input).take(line_bytes_max as u64);
         let length = bounded.read_until(b'\n', &mut self.line).map_err(unreadable)?;
         if length == 0 {
             return Ok(false);
         }
         self.number += 1;
+        let unpacked = self.bytes.saturating_add(length as u64);
+        if unpacked > bytes_max {
+            return Err(SnapshotError::TooLarge { bytes_max });
+        }
+        if unpacked > self.packed.get().saturating_mul(RATIO_MAX).max(UNPACKED_BYTES_FREE) {
+            return Err(SnapshotError::TooDense { ratio_max: RATIO_MAX });
+        }
         match self.line.last() {
             Some(b'\n') => Ok(true),
-            _ if length == LINE_BYTES_MAX => {
-                Err(SnapshotError::damaged(self.number, format!("it is longer than {LINE_BYTES_MAX} bytes")))
+            _ if length == line_bytes_max => {
+                Err(SnapshotError::TooLong { line: self.number, line_bytes_max })
             }
             _ => Err(SnapshotError::Cut { lines: self.number - 1 }),
         }

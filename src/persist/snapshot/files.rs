@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+use crate::persist::private;
 
 /// How the names of snapshots begin; a time and an index follow, so that they sort by age.
 const PREFIX: &str = "muster-";
@@ -13,9 +15,6 @@ const SUFFIX: &str = ".snapshot";
 
 /// What is added to the name until the file is whole.
 const UNFINISHED: &str = ".unfinished";
-
-/// Only the owner may look in: a snapshot holds what services say about themselves.
-const MODE: u32 = 0o600;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -35,12 +34,23 @@ pub fn write<T>(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     check: impl FnOnce(File) -> io::Result<T>,
 ) -> io::Result<T> {
+    // A device or a directory would be replaced by a file, or refuse it once all was fetched.
+    match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is there and no file: name a file"));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if !directory_of(path).is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "its directory is not there: make it first"));
+    }
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED);
     let unfinished = PathBuf::from(unfinished);
     let attempt = || -> io::Result<T> {
-        let mut options = File::options();
-        let file = options.write(true).create(true).truncate(true).mode(MODE).open(&unfinished)?;
+        // For its owner alone, as a snapshot holds what services say about themselves.
+        let file = private::replace(&unfinished)?;
         let mut writer = BufWriter::with_capacity(BUFFER_BYTES, file);
         fill(&mut writer)?;
         writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;

@@ -48,6 +48,9 @@ pub struct Header {
     pub created_at: String,
     /// The registry's index: every change up to it is in, none after it.
     pub index: u64,
+    /// Whether secrets are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
     /// Rows by table.
     pub rows: BTreeMap<String, u64>,
 }
@@ -55,7 +58,7 @@ pub struct Header {
 impl Header {
     /// Rows of all tables.
     pub fn rows_total(&self) -> u64 {
-        self.rows.values().sum()
+        self.rows.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 

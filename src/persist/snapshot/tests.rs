@@ -6,10 +6,10 @@ use std::io::Write;
 use flate2::write::GzEncoder;
 
 use crate::persist::change::Table;
-use crate::persist::snapshot::decode::{Contents, Decoder};
+use crate::persist::snapshot::decode::{Bounds, Contents, Decoder};
 use crate::persist::snapshot::encode::Encoder;
 use crate::persist::snapshot::error::SnapshotError;
-use crate::persist::snapshot::format::{FORMAT, Header};
+use crate::persist::snapshot::format::{FORMAT, Header, LINE_BYTES_MAX, OPENING};
 
 const ROWS: [(Table, &str, &str); 4] = [
     (Table::Nodes, "n1", r#"{"name":"n1"}"#),
@@ -29,6 +29,7 @@ fn header(rows: &[(Table, &str, &str)]) -> Header {
         datacenter: "dc1".to_owned(),
         created_at: "2026-01-01T00:00:00Z".to_owned(),
         index: 7,
+        redacted: false,
         rows: counts,
     }
 }
@@ -45,11 +46,14 @@ fn whole() -> Vec<u8> {
     encoded(&header(&ROWS), &ROWS)
 }
 
+/// As much as may come.
+const ANY: Bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, bytes_max: u64::MAX };
+
 type Decoded = (Contents, Vec<(Table, String, String)>);
 
 fn decoded(bytes: &[u8]) -> Result<Decoded, SnapshotError> {
     let mut rows = Vec::new();
-    let contents = Decoder::open(bytes)?.rows(&mut |table, key, value| {
+    let contents = Decoder::open(bytes, ANY)?.rows(&mut |table, key, value| {
         rows.push((table, key.to_owned(), String::from_utf8(value.to_vec()).unwrap()));
         Ok(())
     })?;
@@ -166,7 +170,7 @@ fn what_is_no_snapshot_is_refused_with_a_remedy() {
 #[test]
 fn a_row_that_its_receiver_refuses_is_named_by_its_line() {
     let bytes = whole();
-    let refusal = Decoder::open(&bytes[..]).unwrap().rows(&mut |table, _, _| match table {
+    let refusal = Decoder::open(&bytes[..], ANY).unwrap().rows(&mut |table, _, _| match table {
         Table::Checks => Err("no such status".to_owned()),
         _ => Ok(()),
     });
@@ -174,4 +178,50 @@ fn a_row_that_its_receiver_refuses_is_named_by_its_line() {
         refusal.unwrap_err().to_string(),
         "the snapshot is damaged at line 4: no such status; use another copy"
     );
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut compressed = GzEncoder::new(Vec::new(), flate2::Compression::best());
+    compressed.write_all(bytes).unwrap();
+    compressed.finish().unwrap()
+}
+
+/// Rows of a registry of many instances that are nearly the same.
+fn alike(count: usize) -> Vec<u8> {
+    let rows: Vec<(String, String)> = (0..count)
+        .map(|at| {
+            let tags = "\"traefik.http.routers.web.rule=Host(`web.example`)\",".repeat(20);
+            (format!("n\tweb-{at:06}"), format!(r#"{{"id":"web-{at:06}","name":"web","tags":[{tags}"x"]}}"#))
+        })
+        .collect();
+    let rows: Vec<_> = rows.iter().map(|(key, value)| (Table::Services, &**key, &**value)).collect();
+    encoded(&header(&rows), &rows)
+}
+
+#[test]
+fn a_small_stream_does_not_become_a_large_one() {
+    let real = alike(8_000);
+    assert!(real.len() > 8 << 20);
+    assert_eq!(decoded(&compressed(&real)).unwrap().1.len(), 8_000, "one that is packed well is taken");
+    let row = format!("{{{}\"a\":1}}", " ".repeat(1 << 20));
+    let rows: Vec<(String, &str)> = (0..64).map(|at| (format!("n\t{at:02}"), &*row)).collect();
+    let rows: Vec<_> = rows.iter().map(|(key, value)| (Table::Services, &**key, *value)).collect();
+    let bomb = compressed(&encoded(&header(&rows), &rows));
+    assert!(bomb.len() < 200_000, "{}", bomb.len());
+    let refused = decoded(&bomb).unwrap_err();
+    assert!(matches!(refused, SnapshotError::TooDense { .. }), "{refused}");
+    assert_eq!(decoded(&encoded(&header(&rows), &rows)).unwrap().1.len(), 64, "unpacked it is as it is");
+}
+
+#[test]
+fn a_line_without_end_is_not_gathered() {
+    let line = [&whole()[..], &vec![b'x'; 1 << 20]].concat();
+    let bounds = Bounds { line_bytes_max: 4_096, ..ANY };
+    let read = |bytes: &[u8]| Decoder::open(bytes, bounds)?.rows(&mut |_, _, _| Ok(()));
+    assert!(matches!(read(&line), Err(SnapshotError::Damaged { .. } | SnapshotError::TooLong { .. })));
+    let endless = [OPENING.as_bytes(), &vec![b'x'; 1 << 20]].concat();
+    for bytes in [endless.clone(), compressed(&endless)] {
+        let refused = read(&bytes).unwrap_err();
+        assert!(matches!(refused, SnapshotError::TooLong { line: 1, line_bytes_max: 4_096 }), "{refused}");
+    }
 }

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::time::Instant;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -17,6 +16,8 @@ use crate::probe::critical;
 use crate::probe::http2::drive::converse;
 use crate::probe::http2::{Http2Error, PROTOCOL};
 use crate::probe::reach::{Reach, ReachError};
+use crate::stdx::shown;
+use crate::sys::patience::Patience;
 
 /// Where the question goes.
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -39,7 +40,7 @@ pub fn run(reach: &Reach<'_>, address: &str, service: &str, security: Option<&Pr
     match ask(reach, address, service, security) {
         Ok(SERVING) => {
             let target = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
-            let output = format!("gRPC check {target}: success").into();
+            let output = format!("gRPC check {}: success", shown::url(&target)).into();
             Observation { status: Status::Passing, output }
         }
         Ok(_) => critical("gRPC application didn't report service healthy"),
@@ -50,15 +51,15 @@ pub fn run(reach: &Reach<'_>, address: &str, service: &str, security: Option<&Pr
 /// The status that the server tells.
 fn ask(reach: &Reach<'_>, address: &str, service: &str, security: Option<&ProbeTls>) -> Result<u64, Fault> {
     let mut channel = reach.open(address, security, Some(PROTOCOL)).map_err(Fault::unreached)?;
-    let request = request(address, security.is_some(), reach.deadline)?;
+    let request = request(address, security.is_some(), reach.patience)?;
     let question = question(service);
     let answer = converse(&mut channel, |requests, _| exchange(requests, request, question));
     answer.map_err(Fault::broken)?.status()
 }
 
-fn request(address: &str, is_tls: bool, deadline: Instant) -> Result<Request<()>, Fault> {
+fn request(address: &str, is_tls: bool, patience: &Patience) -> Result<Request<()>, Fault> {
     let scheme = if is_tls { "https" } else { "http" };
-    let left_ms = deadline.saturating_duration_since(Instant::now()).as_millis();
+    let left_ms = patience.left().as_millis();
     Request::builder()
         .method(Method::POST)
         .version(Version::HTTP_2)
@@ -233,7 +234,7 @@ fn readable(message: &str) -> String {
     percent::decode(message, Plus::Literal).unwrap_or(Cow::Borrowed(message)).into_owned()
 }
 
-/// gRPC's name for the number of a status (`doc/statuscodes.md`).
+/// gRPC's name for the number of a status (its documentation's list of status codes).
 fn code_name(number: &str) -> &'static str {
     const NAMES: [&str; 17] = [
         "OK",

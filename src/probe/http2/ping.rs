@@ -7,12 +7,13 @@ use crate::probe::critical;
 use crate::probe::http2::PROTOCOL;
 use crate::probe::http2::drive::converse;
 use crate::probe::reach::Reach;
+use crate::stdx::shown;
 
 /// Connects to `address` (`host:port`), pings once, and hangs up.
 pub fn run(reach: &Reach<'_>, address: &str, security: Option<&ProbeTls>) -> Observation {
     let mut channel = match reach.open(address, security, Some(PROTOCOL)) {
         Ok(channel) => channel,
-        Err(error) => return critical(format!("Failed to dial to {address}: {error}")),
+        Err(error) => return critical(format!("Failed to dial to {}: {error}", shown::url(address))),
     };
     // The library keeps the connection open for as long as somebody could ask something.
     let ponged = converse(&mut channel, |requests, pings| async move {

@@ -6,7 +6,7 @@ use super::*;
 
 fn run_lingering(address: SocketAddr, linger: bool) -> (Status, String) {
     let (sender, receiver) = mpsc::channel();
-    spawn(PROBER.clone(), tcp(address), PATIENT, (None, false, linger), move |finding| {
+    spawn(PROBER.clone(), tcp(address), PATIENT, (false, linger), move |finding| {
         sender.send(finding.observation).unwrap();
     });
     let observation = receiver.recv().unwrap();

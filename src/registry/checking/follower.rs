@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::catalog::change::Change;
 use crate::catalog::state::State;
 use crate::health::{Arrival, CheckKey, Source};
-use crate::model::Cause;
+use crate::model::{Cause, Check, Origin};
 use crate::registry::aliases::Aliases;
-use crate::registry::checking::{Checking, is_ours};
-use crate::registry::write::{Follower, News};
+use crate::registry::checking::Checking;
+use crate::registry::publish::{Follower, News};
 
 /// Tells the engine what the writer has done.
 pub struct CheckingFollower {
@@ -30,12 +30,19 @@ impl CheckingFollower {
             return;
         }
         let now = checking.clock.now();
+        let mut programs = checking.programs.lock();
         checking.change(|health| {
             for change in changes {
                 let Change::Check { node, id, before, after } = change else { continue };
                 let key = CheckKey::new(node.clone(), id.clone());
-                let was_ours = before.as_deref().is_some_and(is_ours);
-                match after.as_deref().filter(|check| is_ours(check)) {
+                let is_ours = |check: &&Arc<Check>| checking.is_ours(node, check);
+                let was_ours = before.as_ref().filter(is_ours).is_some();
+                if *node == checking.own_node {
+                    programs.forget(id);
+                }
+                let may_be =
+                    |check: &&Arc<Check>| check.origin != Origin::Agent || programs.take(check, None);
+                match after.as_ref().filter(is_ours).filter(may_be) {
                     Some(check) => {
                         if before.as_deref().is_some_and(|before| before.definition != check.definition) {
                             checking.watched.forget(&key);

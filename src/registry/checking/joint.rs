@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::health::{CheckKey, ConnectionUse, Run};
+use crate::health::{CheckKey, ConnectionUse, Reply, Run};
 use crate::model::Probe;
 use crate::probe::Destination;
-use crate::registry::checking::lanes::{Bounds, Lanes, Ticket};
+use crate::registry::checking::lanes::{Bounds, Class, Lanes, Ticket};
+use crate::registry::silences::TURN_EVERY;
+use crate::sys::patience::Recall;
 
 /// What is to be found out. Equal errands have the same outcome, whichever check they are for.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -32,6 +34,8 @@ pub struct Request {
     pub errand: Errand,
     /// What becomes of connections.
     pub connection: ConnectionUse,
+    /// How the target took the last run.
+    pub last: Reply,
     /// Goes back with the result.
     pub run: Run,
     /// When it was due.
@@ -47,8 +51,10 @@ pub struct Start {
     pub connection: ConnectionUse,
     /// When the first of the checks was due.
     pub due_at: Instant,
-    /// Whether it goes to a target that is slow, and so had to wait for the others of that sort.
-    pub is_slow: bool,
+    /// Among whom it had to wait.
+    pub class: Class,
+    /// Ends the run before its time.
+    pub recall: Recall,
     /// Goes back at the end.
     pub ticket: Ticket,
 }
@@ -60,11 +66,11 @@ pub struct Asker {
     pub key: CheckKey,
     /// Its name for this run.
     pub run: Run,
-    /// Whether it wants the connection kept.
-    pub keep: bool,
+    /// What it wants of connections.
+    pub connection: ConnectionUse,
 }
 
-/// One errand on one way: over the connection that is kept, or surely over a new one.
+/// One errand, for those who take any outcome of it (`true`) or for those who want news.
 type Way = (Arc<Errand>, bool);
 
 /// Who waits for an outcome: each check with its name for the run, and what it wants of connections.
@@ -75,7 +81,7 @@ type Askers = HashMap<CheckKey, (Run, ConnectionUse)>;
 pub struct JointRuns {
     lanes: Lanes<Way>,
     trips: HashMap<Way, Trip>,
-    under_way: HashMap<Ticket, Way>,
+    under_way: HashMap<Ticket, (Way, Recall)>,
     /// Requests that were fulfilled by the run of another.
     shared: u64,
 }
@@ -84,6 +90,7 @@ pub struct JointRuns {
 #[derive(Debug)]
 struct Trip {
     due_at: Instant,
+    class: Class,
     is_under_way: bool,
     askers: Askers,
     /// Those who want to know what is after the present run began, and when they were due.
@@ -96,21 +103,22 @@ impl JointRuns {
         JointRuns { lanes: Lanes::new(bounds), trips: HashMap::new(), under_way: HashMap::new(), shared: 0 }
     }
 
-    /// Puts a request in line, or with an equal one. A request on the way of the kept connection also joins the run
-    /// under way; one that wants a new connection wants news, and waits for the run after it.
+    /// Puts a request in line, or with an equal one. A request that takes any outcome also joins the run
+    /// under way; one that wants news waits for the run after it.
     ///
     /// A check that asks again before it was answered has given up its last run: the new one takes its place.
     pub fn request(&mut self, request: Request) {
-        let Request { key, errand, connection, run, due_at } = request;
+        let Request { key, errand, connection, last, run, due_at } = request;
         let asker = (run, connection);
-        let way = (Arc::new(errand), connection.reuse);
+        let way = (Arc::new(errand), connection.joins);
         let Some(trip) = self.trips.get_mut(&way) else {
             let askers = HashMap::from([(key, asker)]);
-            self.trips.insert(way.clone(), Trip { due_at, is_under_way: false, askers, next: None });
-            self.lanes.push(Destination::of(&way.0.probe), way);
+            let class = Class::of(&way.0.probe, last);
+            self.trips.insert(way.clone(), Trip { due_at, class, is_under_way: false, askers, next: None });
+            self.lanes.push(class, Destination::of(&way.0.probe), way);
             return;
         };
-        let (askers, is_shared) = if trip.is_under_way && !connection.reuse {
+        let (askers, is_shared) = if trip.is_under_way && !connection.joins {
             let (_, askers) = trip.next.get_or_insert_with(|| (due_at, Askers::new()));
             let is_shared = !askers.is_empty();
             (askers, is_shared)
@@ -125,30 +133,76 @@ impl JointRuns {
     /// The next run that may begin; it is under way from now on.
     pub fn start(&mut self, now: Instant) -> Option<Start> {
         let (ticket, way) = self.lanes.next(now)?;
-        let (errand, reuse) = (way.0.clone(), way.1);
+        let (errand, joins) = (way.0.clone(), way.1);
         let trip = self.trips.get_mut(&way).expect("what stands in line has its askers");
         trip.is_under_way = true;
         let wanted_by_any = |what: fn(&ConnectionUse) -> bool| trip.askers.values().any(|(_, it)| what(it));
         let (keep, linger) = (wanted_by_any(|it| it.keep), wanted_by_any(|it| it.linger));
         let due_at = trip.due_at;
-        self.under_way.insert(ticket, way);
-        let (connection, is_slow) = (ConnectionUse { reuse, keep, linger }, self.lanes.is_slow(ticket));
-        Some(Start { errand, connection, due_at, is_slow, ticket })
+        let recall = Recall::default();
+        self.under_way.insert(ticket, (way, recall.clone()));
+        let connection = ConnectionUse { joins, keep, linger };
+        let class = self.lanes.class(ticket);
+        Some(Start { errand, connection, due_at, class, recall, ticket })
+    }
+
+    /// Asks the runs to end that have been under way for too long while others wait.
+    pub fn call_back(&mut self) {
+        for ticket in self.lanes.take_recalls() {
+            if let Some((_, recall)) = self.under_way.get(&ticket) {
+                recall.ask();
+            }
+        }
+    }
+
+    /// When [`JointRuns::start`] may find something though nothing has ended.
+    pub fn look_at(&self, now: Instant) -> Option<Instant> {
+        let is_busy = self.waiting() + self.running() > 0;
+        let soon = is_busy.then_some(now + TURN_EVERY);
+        soon.into_iter().chain(self.lanes.look_at()).min()
+    }
+
+    /// Puts a run that was called back in line once more. Who waits for its outcome goes on waiting.
+    pub fn again(&mut self, ticket: Ticket) {
+        let class = self.lanes.class_again(ticket);
+        self.lanes.end(ticket);
+        let Some((way, _)) = self.under_way.remove(&ticket) else { return };
+        if let Some(trip) = self.trips.get_mut(&way) {
+            (trip.is_under_way, trip.class) = (false, class);
+            self.lanes.push(class, Destination::of(&way.0.probe), way);
+        }
     }
 
     /// Ends a run: who wanted to know its outcome.
-    pub fn end(&mut self, ticket: Ticket, now: Instant) -> Vec<Asker> {
-        self.lanes.end(ticket, now);
-        let trip = self.under_way.remove(&ticket).and_then(|way| self.trips.remove_entry(&way));
+    pub fn end(&mut self, ticket: Ticket) -> Vec<Asker> {
+        self.lanes.end(ticket);
+        let trip = self.under_way.remove(&ticket).and_then(|(way, _)| self.trips.remove_entry(&way));
         let Some((way, trip)) = trip else { return Vec::new() };
         if let Some((due_at, askers)) = trip.next {
-            self.trips.insert(way.clone(), Trip { due_at, is_under_way: false, askers, next: None });
-            self.lanes.push(Destination::of(&way.0.probe), way);
+            let class = trip.class;
+            self.trips.insert(way.clone(), Trip { due_at, class, is_under_way: false, askers, next: None });
+            self.lanes.push(class, Destination::of(&way.0.probe), way);
         }
-        trip.askers
-            .into_iter()
-            .map(|(key, (run, connection))| Asker { key, run, keep: connection.keep })
-            .collect()
+        trip.askers.into_iter().map(|(key, (run, connection))| Asker { key, run, connection }).collect()
+    }
+
+    /// For how long the run that a check asked for has been waiting for its turn, and among whom; `None` when it is
+    /// under way, or none was asked for. Cost: O(runs that wait), for those who ask about one check.
+    pub fn waits(&self, key: &CheckKey, now: Instant) -> Option<(Duration, Class)> {
+        let trip = self.trips.values().find(|trip| !trip.is_under_way && trip.askers.contains_key(key))?;
+        Some((now.saturating_duration_since(trip.due_at), trip.class))
+    }
+
+    /// Of the runs that have been waiting for longer than `span`, how many there are of each class, and the longest
+    /// time. Cost: O(runs that wait).
+    pub fn overdue(&self, now: Instant, span: Duration) -> ([u64; Class::ALL.len()], Duration) {
+        let (mut counts, mut longest) = ([0; Class::ALL.len()], Duration::ZERO);
+        for trip in self.trips.values().filter(|trip| !trip.is_under_way) {
+            let waits = now.saturating_duration_since(trip.due_at);
+            counts[trip.class as usize] += u64::from(waits >= span);
+            longest = longest.max(waits);
+        }
+        (counts, longest)
     }
 
     /// Runs that wait for their turn.
@@ -200,7 +254,7 @@ mod tests {
             Desk { runs: JointRuns::new(Bounds::default()), now: Instant::now(), numbers: numbers() }
         }
 
-        fn request(&mut self, check: &str, port: u16, reuse: bool, keep: bool) -> Run {
+        fn request(&mut self, check: &str, port: u16, joins: bool, keep: bool) -> Run {
             let run = self.numbers.pop().unwrap();
             self.runs.request(Request {
                 key: CheckKey::new("n", check),
@@ -209,7 +263,8 @@ mod tests {
                     timeout: Duration::from_secs(1),
                     output_bytes_max: 100,
                 },
-                connection: ConnectionUse { reuse, keep, linger: false },
+                connection: ConnectionUse { joins, keep, linger: false },
+                last: Reply::After(Duration::ZERO),
                 run,
                 due_at: self.now,
             });
@@ -221,7 +276,7 @@ mod tests {
         }
 
         fn end(&mut self, start: &Start) -> Vec<(String, Run)> {
-            let askers = self.runs.end(start.ticket, self.now);
+            let askers = self.runs.end(start.ticket);
             let mut askers: Vec<_> =
                 askers.into_iter().map(|it| (it.key.check_id.to_string(), it.run)).collect();
             askers.sort();
@@ -237,7 +292,7 @@ mod tests {
         let other = desk.request("c", 2, true, false);
         let starts = desk.start();
         assert_eq!(starts.len(), 2);
-        assert_eq!(starts[0].connection, ConnectionUse { reuse: true, keep: true, linger: false });
+        assert_eq!(starts[0].connection, ConnectionUse { joins: true, keep: true, linger: false });
         let late = desk.request("d", 1, true, false);
         assert!(desk.start().is_empty(), "it joins the run under way");
         assert_eq!(desk.end(&starts[0]), [("a".into(), a), ("b".into(), b), ("d".into(), late)]);
@@ -252,7 +307,7 @@ mod tests {
         desk.request("a", 1, true, true);
         let fresh = desk.request("b", 1, false, false);
         let starts = desk.start();
-        assert_eq!(starts.len(), 2, "a new connection is another way");
+        assert_eq!(starts.len(), 2, "who wants news goes another way");
         let next = desk.request("c", 1, false, false);
         let shared = desk.request("d", 1, false, false);
         assert!(desk.start().is_empty());

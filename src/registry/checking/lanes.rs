@@ -1,65 +1,107 @@
 //! Who may go next: work waits in line for its target, and no target takes the places of the others.
 //!
-//! Pure: `now` is an argument, and what the work is does not matter here. Each address (`host:port`) has a line of its
-//! own, first come, first served. An address that has kept somebody waiting for [`SLOW_AFTER`] counts as slow, until it
-//! is quick again: slow addresses have places of their own, so that however many of them hang, the quick ones find
-//! theirs free. One host never has more than half of either.
+//! Pure: `now` is an argument, and what the work is does not matter here. Work is of a [`Class`], by how its target
+//! took it the last time, and each class has places of its own: however much of what hangs there is, what answers finds
+//! its places free. Within a class each address (`host:port`) has a line of its own, first come, first served, the
+//! addresses take turns, and one host never has more than half of the places.
+//!
+//! What is let go in good faith and then hangs loses its place after a while: it becomes *overdue*. Where too many are,
+//! the oldest is called back, to be tried again among those that hang.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod bounds;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::time::{Duration, Instant};
 
+use crate::health::Reply;
+use crate::model::Probe;
 use crate::probe::Destination;
 use crate::stdx::text::Text;
 
-/// From then on a run is slow. A healthy target answers in a hundredth of it; with longer, a burst of targets that
-/// begin to hang would hold the places of the quick for that long.
-pub const SLOW_AFTER: Duration = Duration::from_secs(1);
+pub use bounds::Bounds;
 
-/// The bounds. Each run holds a coroutine and a descriptor.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Runs under way of quick addresses. They take milliseconds, so this is some ten thousand a second.
-    pub quick_max: usize,
-    /// Runs that are begun towards slow addresses. With 10 s timeouts this still tries a hundred a second.
-    pub slow_max: usize,
-    /// All runs under way. Above the other two together, since runs turn slow while they are under way.
-    pub total_max: usize,
-    /// Runs of either sort towards one address: what a target that is in trouble can bear, beside its own clients.
-    pub address_max: usize,
+/// From then on an answer is slow. A healthy target nearby answers in a tenth of it.
+pub const SLOW_AFTER: Duration = Duration::from_millis(100);
+
+/// What is to be expected of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The target answered the last time, within [`SLOW_AFTER`].
+    Quick,
+    /// It answered, but took longer.
+    Slow,
+    /// It has not been asked yet.
+    New,
+    /// It did not answer the last time.
+    Silent,
+    /// No target but a program of this machine. Another bound decides how many run.
+    Program,
 }
 
-impl Bounds {
-    /// The usual bounds, or less in proportion where fewer runs may be under way.
-    pub fn within(total_max: usize) -> Bounds {
-        let total_max = total_max.clamp(6, Bounds::default().total_max);
-        Bounds { quick_max: total_max / 3, slow_max: total_max / 3, total_max, ..Bounds::default() }
+impl Class {
+    /// All of them, in the order in which they are served.
+    pub const ALL: [Class; 5] = [Class::Quick, Class::Slow, Class::New, Class::Program, Class::Silent];
+
+    /// What is to be expected of a run of `probe`, if its target took the last one like this.
+    pub fn of(probe: &Probe, last: Reply) -> Class {
+        match (probe, last) {
+            (Probe::Script { .. } | Probe::OsService { .. }, _) => Class::Program,
+            (_, Reply::Unknown) => Class::New,
+            (_, Reply::After(span)) if span < SLOW_AFTER => Class::Quick,
+            (_, Reply::After(_)) => Class::Slow,
+            (_, Reply::Never) => Class::Silent,
+        }
+    }
+
+    /// The word for it in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Quick => "quick",
+            Class::Slow => "slow",
+            Class::New => "new",
+            Class::Silent => "silent",
+            Class::Program => "program",
+        }
+    }
+
+    /// How long a run keeps its place, while nobody waits for one, and while somebody does. `None`: to its end.
+    fn patience(self) -> Option<(Duration, Duration)> {
+        let seconds = Duration::from_secs;
+        match self {
+            Class::Quick => Some((seconds(1), SLOW_AFTER)),
+            Class::Slow => Some((seconds(30), seconds(5))),
+            Class::New => Some((seconds(1), Duration::from_millis(250))),
+            Class::Silent | Class::Program => None,
+        }
+    }
+
+    /// Among whom a run is tried again that was called back.
+    fn demoted(self) -> Class {
+        match self {
+            Class::Quick => Class::New,
+            Class::Program => Class::Program,
+            Class::Slow | Class::New | Class::Silent => Class::Silent,
+        }
     }
 }
-
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds { quick_max: 1_024, slow_max: 1_024, total_max: 3_072, address_max: 256 }
-    }
-}
-
-/// Addresses that are remembered as slow. At the bound all are forgotten, and the slow ones found out anew within
-/// [`SLOW_AFTER`]; the memory is for speed only.
-const SLOW_REMEMBERED_MAX: usize = 50_000;
 
 /// The lines before all targets.
 #[derive(Debug)]
 pub struct Lanes<T> {
     bounds: Bounds,
-    lanes: HashMap<Text, Lane<T>>,
-    hosts: HashMap<Text, Host>,
-    /// Addresses, by their pace, whose next in line may go as far as the address is concerned.
-    ready: ByPace<VecDeque<Text>>,
-    load: ByPace<usize>,
+    lanes: HashMap<(Class, Text), Lane<T>>,
+    hosts: HashMap<(Class, Text), Host>,
+    desks: [Desk; Class::ALL.len()],
     running: HashMap<Ticket, Running>,
-    /// Who was let go when, for those who may yet turn slow.
-    begun: VecDeque<(Instant, Ticket)>,
+    /// Runs that have lost their place and were not called back, the oldest first; with some that have ended.
+    overdue: VecDeque<Ticket>,
+    overdue_load: usize,
+    /// Runs to be called back.
+    recalls: Vec<Ticket>,
     tickets: u64,
-    slow: HashSet<Text>,
     waiting: usize,
 }
 
@@ -67,26 +109,19 @@ pub struct Lanes<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
-    Quick,
-    Slow,
-}
-
-/// One of something for each pace.
+/// What one class has in hand.
 #[derive(Debug, Default)]
-struct ByPace<V> {
-    quick: V,
-    slow: V,
-}
-
-impl<V> ByPace<V> {
-    fn of(&mut self, pace: Pace) -> &mut V {
-        match pace {
-            Pace::Quick => &mut self.quick,
-            Pace::Slow => &mut self.slow,
-        }
-    }
+struct Desk {
+    /// Addresses whose next in line may go as far as the address is concerned.
+    ready: VecDeque<Text>,
+    /// How many more stand back for the bound of their host.
+    held_back: usize,
+    /// Runs that hold a place.
+    load: usize,
+    /// Who was let go when, for those who may yet lose their place.
+    begun: VecDeque<(Instant, Ticket)>,
+    /// Whether the newest address goes next, instead of the oldest.
+    newest_is_next: bool,
 }
 
 /// The line before one address. It exists while somebody waits or runs.
@@ -94,26 +129,33 @@ impl<V> ByPace<V> {
 struct Lane<T> {
     host: Text,
     line: VecDeque<T>,
+    /// Runs that hold a place.
     running: usize,
-    pace: Pace,
     /// Whether the address stands in `ready` or is held back by its host. It stands in one place at most.
     is_listed: bool,
 }
 
-/// What a host's addresses take up together. It exists while anything of it runs.
+/// What a host's addresses take up together in one class. It exists while anything of it runs.
 #[derive(Debug, Default)]
 struct Host {
-    load: ByPace<usize>,
+    load: usize,
     /// Addresses that are ready but for the bound of their host.
-    held_back: ByPace<VecDeque<Text>>,
+    held_back: VecDeque<Text>,
 }
 
 #[derive(Debug)]
 struct Running {
-    address: Text,
-    host: Text,
-    pace: Pace,
-    begun_at: Instant,
+    class: Class,
+    destination: Destination,
+    place: Place,
+}
+
+/// What a run counts among.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    OfItsClass,
+    Overdue,
+    CalledBack,
 }
 
 impl<T> Lanes<T> {
@@ -123,60 +165,66 @@ impl<T> Lanes<T> {
             bounds,
             lanes: HashMap::new(),
             hosts: HashMap::new(),
-            ready: ByPace::default(),
-            load: ByPace::default(),
+            desks: Default::default(),
             running: HashMap::new(),
-            begun: VecDeque::new(),
+            overdue: VecDeque::new(),
+            overdue_load: 0,
+            recalls: Vec::new(),
             tickets: 0,
-            slow: HashSet::new(),
             waiting: 0,
         }
     }
 
     /// Puts work at the end of the line before its target.
-    pub fn push(&mut self, destination: Destination, work: T) {
+    pub fn push(&mut self, class: Class, destination: Destination, work: T) {
         let Destination { host, address } = destination;
-        let slow = &self.slow;
-        let lane = self.lanes.entry(address.clone()).or_insert_with(|| {
-            let pace = if slow.contains(&address) { Pace::Slow } else { Pace::Quick };
-            Lane { host, line: VecDeque::new(), running: 0, pace, is_listed: false }
-        });
+        let lane = self.lanes.entry((class, address.clone()));
+        let lane = lane.or_insert_with(|| Lane { host, line: VecDeque::new(), running: 0, is_listed: false });
         lane.line.push_back(work);
         self.waiting += 1;
-        self.list(&address);
+        self.list(class, address);
     }
 
     /// The next that may go, if any; it runs from now on.
     pub fn next(&mut self, now: Instant) -> Option<(Ticket, T)> {
-        self.turn_slow(now);
-        self.next_of(Pace::Quick, now).or_else(|| self.next_of(Pace::Slow, now))
+        for class in Class::ALL {
+            self.turn_overdue(class, now);
+        }
+        Class::ALL.into_iter().find_map(|class| self.next_of(class, now))
+    }
+
+    /// Runs that are to end before their time, so that others can begin. Each is named once.
+    pub fn take_recalls(&mut self) -> Vec<Ticket> {
+        mem::take(&mut self.recalls)
+    }
+
+    /// When [`Lanes::next`] may find something though nothing has ended; `None` while nobody waits in vain.
+    pub fn look_at(&self) -> Option<Instant> {
+        let due = Class::ALL.into_iter().filter(|class| self.is_pressed(*class)).filter_map(|class| {
+            let (_, patience) = class.patience()?;
+            self.desks[class as usize].begun.front().map(|(begun_at, _)| *begun_at + patience)
+        });
+        due.min()
     }
 
     /// Ends a run.
-    pub fn end(&mut self, ticket: Ticket, now: Instant) {
-        let Some(Running { address, host, pace, begun_at }) = self.running.remove(&ticket) else { return };
-        *self.load.of(pace) -= 1;
-        let is_quick = now.saturating_duration_since(begun_at) < SLOW_AFTER;
-        if is_quick {
-            self.slow.remove(&address);
+    pub fn end(&mut self, ticket: Ticket) {
+        let Some(Running { class, destination, place }) = self.running.remove(&ticket) else { return };
+        match place {
+            Place::OfItsClass => self.leave_place(class, &destination),
+            Place::Overdue => self.overdue_load -= 1,
+            Place::CalledBack => {}
         }
-        if let Some(lane) = self.lanes.get_mut(&address) {
-            lane.running -= 1;
-            if is_quick {
-                lane.pace = Pace::Quick;
-            }
-            if lane.running == 0 && lane.line.is_empty() && !lane.is_listed {
-                self.lanes.remove(&address);
-            } else {
-                self.list(&address);
-            }
-        }
-        self.leave_host(&host, pace);
     }
 
-    /// Whether a run counts as one towards a slow address.
-    pub fn is_slow(&self, ticket: Ticket) -> bool {
-        self.running.get(&ticket).is_some_and(|running| running.pace == Pace::Slow)
+    /// The class that a run is to be tried in again after it was called back.
+    pub fn class_again(&self, ticket: Ticket) -> Class {
+        self.running.get(&ticket).map_or(Class::Silent, |running| running.class.demoted())
+    }
+
+    /// The class of a run.
+    pub fn class(&self, ticket: Ticket) -> Class {
+        self.running.get(&ticket).map_or(Class::New, |running| running.class)
     }
 
     /// How much waits.
@@ -189,244 +237,128 @@ impl<T> Lanes<T> {
         self.running.len()
     }
 
-    fn next_of(&mut self, pace: Pace, now: Instant) -> Option<(Ticket, T)> {
-        let (load_max, host_max) = match pace {
-            Pace::Quick => (self.bounds.quick_max, self.bounds.quick_max / 2),
-            Pace::Slow => (self.bounds.slow_max, self.bounds.slow_max / 2),
-        };
-        while *self.load.of(pace) < load_max && self.running.len() < self.bounds.total_max {
-            let address = self.ready.of(pace).pop_front()?;
-            let Some(lane) = self.lanes.get_mut(&address) else { continue };
+    fn next_of(&mut self, class: Class, now: Instant) -> Option<(Ticket, T)> {
+        let (load_max, address_max) = (self.bounds.places(class), self.bounds.address_max(class));
+        while self.desks[class as usize].load < load_max && self.running.len() < self.bounds.total_max {
+            let address = self.desks[class as usize].take_ready(class)?;
+            let Some(lane) = self.lanes.get_mut(&(class, address.clone())) else { continue };
             lane.is_listed = false;
-            if lane.pace != pace {
-                self.list(&address);
+            if lane.running >= address_max {
                 continue;
             }
-            if lane.running >= self.bounds.address_max {
-                continue;
-            }
-            let host = self.hosts.entry(lane.host.clone()).or_default();
-            if *host.load.of(pace) >= host_max.max(1) {
+            let host = self.hosts.entry((class, lane.host.clone())).or_default();
+            if class != Class::Program && host.load >= (load_max / 2).max(1) {
                 lane.is_listed = true;
-                host.held_back.of(pace).push_back(address);
+                host.held_back.push_back(address);
+                self.desks[class as usize].held_back += 1;
                 continue;
             }
             let Some(work) = lane.line.pop_front() else { continue };
             lane.running += 1;
-            *host.load.of(pace) += 1;
-            *self.load.of(pace) += 1;
+            host.load += 1;
             self.waiting -= 1;
             let ticket = Ticket(self.tickets);
             self.tickets += 1;
-            let running = Running { address: address.clone(), host: lane.host.clone(), pace, begun_at: now };
-            self.running.insert(ticket, running);
-            self.begun.push_back((now, ticket));
-            self.list(&address);
+            let destination = Destination { host: lane.host.clone(), address: address.clone() };
+            self.running.insert(ticket, Running { class, destination, place: Place::OfItsClass });
+            let desk = &mut self.desks[class as usize];
+            desk.load += 1;
+            if class.patience().is_some() {
+                desk.begun.push_back((now, ticket));
+            }
+            self.list(class, address);
             return Some((ticket, work));
         }
         None
     }
 
-    /// Moves runs that have been under way for long, and their addresses, over to the slow.
-    fn turn_slow(&mut self, now: Instant) {
-        while let Some(&(begun_at, ticket)) = self.begun.front()
-            && now.saturating_duration_since(begun_at) >= SLOW_AFTER
+    /// Whether somebody waits for a place of this class that others hold.
+    fn is_pressed(&self, class: Class) -> bool {
+        let desk = &self.desks[class as usize];
+        let is_full = desk.load >= self.bounds.places(class);
+        // A host's own bound presses as well: what hangs of it keeps out what does not.
+        (is_full && !desk.ready.is_empty()) || desk.held_back > 0
+    }
+
+    /// Takes the places of runs that have been under way for too long, and calls back those that are overdue for
+    /// longest where they are too many.
+    fn turn_overdue(&mut self, class: Class, now: Instant) {
+        let Some((patience, under_pressure)) = class.patience() else { return };
+        let patience = if self.is_pressed(class) { under_pressure } else { patience };
+        while let Some(&(begun_at, ticket)) = self.desks[class as usize].begun.front()
+            && now.saturating_duration_since(begun_at) >= patience
         {
-            self.begun.pop_front();
-            let Some(running) = self.running.get_mut(&ticket).filter(|it| it.pace == Pace::Quick) else {
-                continue;
-            };
-            running.pace = Pace::Slow;
-            let (address, host) = (running.address.clone(), running.host.clone());
-            self.load.quick -= 1;
-            self.load.slow += 1;
-            if let Some(host) = self.hosts.get_mut(&host) {
-                host.load.slow += 1;
-            }
-            if let Some(lane) = self.lanes.get_mut(&address) {
-                lane.pace = Pace::Slow;
-            }
-            if self.slow.len() >= SLOW_REMEMBERED_MAX {
-                self.slow.clear();
-            }
-            self.slow.insert(address);
-            self.leave_host(&host, Pace::Quick);
+            self.desks[class as usize].begun.pop_front();
+            let Some(running) = self.running.get_mut(&ticket) else { continue };
+            running.place = Place::Overdue;
+            let destination = running.destination.clone();
+            self.leave_place(class, &destination);
+            self.overdue.push_back(ticket);
+            self.overdue_load += 1;
+        }
+        while self.overdue_load > self.bounds.overdue_max
+            && let Some(ticket) = self.overdue.pop_front()
+        {
+            let Some(running) = self.running.get_mut(&ticket) else { continue };
+            running.place = Place::CalledBack;
+            self.overdue_load -= 1;
+            self.recalls.push(ticket);
+        }
+        // Those that ended by themselves are forgotten before they are many.
+        if self.overdue.len() > 2 * (self.overdue_load + self.bounds.overdue_max) {
+            let running = &self.running;
+            self.overdue.retain(|ticket| running.contains_key(ticket));
         }
     }
 
     /// Lists an address among the ready, if somebody waits before it and it is not listed yet.
-    fn list(&mut self, address: &Text) {
-        if let Some(lane) = self.lanes.get_mut(address)
+    fn list(&mut self, class: Class, address: Text) {
+        let key = (class, address);
+        if let Some(lane) = self.lanes.get_mut(&key)
             && !lane.is_listed
             && !lane.line.is_empty()
         {
             lane.is_listed = true;
-            self.ready.of(lane.pace).push_back(address.clone());
+            self.desks[class as usize].ready.push_back(key.1);
         }
     }
 
-    /// Gives back a place of a host, to the first that it holds back.
-    fn leave_host(&mut self, name: &Text, pace: Pace) {
-        let Some(host) = self.hosts.get_mut(name) else { return };
-        *host.load.of(pace) -= 1;
-        while let Some(address) = host.held_back.of(pace).pop_front() {
-            // One that has changed its pace meanwhile has no use for the place: it finds its own line.
-            let fits = self.lanes.get(&address).is_some_and(|lane| lane.pace == pace);
-            self.ready.of(pace).push_back(address);
-            if fits {
-                return;
+    /// Gives back a place: of the class, of the address, and of the host to the first that it holds back.
+    fn leave_place(&mut self, class: Class, destination: &Destination) {
+        let desk = &mut self.desks[class as usize];
+        desk.load -= 1;
+        let host_key = (class, destination.host.clone());
+        if let Some(host) = self.hosts.get_mut(&host_key) {
+            host.load -= 1;
+            if let Some(address) = host.held_back.pop_front() {
+                desk.held_back -= 1;
+                desk.ready.push_back(address);
+            } else if host.load == 0 {
+                self.hosts.remove(&host_key);
             }
         }
-        let is_idle = host.load.quick + host.load.slow == 0;
-        if is_idle && host.held_back.quick.is_empty() && host.held_back.slow.is_empty() {
-            self.hosts.remove(name);
+        let key = (class, destination.address.clone());
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.running -= 1;
+            if lane.running == 0 && lane.line.is_empty() && !lane.is_listed {
+                self.lanes.remove(&key);
+            } else {
+                self.list(class, key.1);
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUNDS: Bounds = Bounds { quick_max: 8, slow_max: 4, total_max: 14, address_max: 3 };
-
-    fn to(host: &str, port: usize) -> Destination {
-        Destination { host: host.into(), address: format!("{host}:{port}").as_str().into() }
-    }
-
-    /// Lets everybody go who may, and tells who.
-    fn go<T>(lanes: &mut Lanes<T>, now: Instant) -> Vec<(Ticket, T)> {
-        std::iter::from_fn(|| lanes.next(now)).collect()
-    }
-
-    fn works<T: Copy>(gone: &[(Ticket, T)]) -> Vec<T> {
-        gone.iter().map(|(_, work)| *work).collect()
-    }
-
-    #[test]
-    fn each_target_is_served_in_turn_and_its_line_in_order() {
-        let now = Instant::now();
-        let mut lanes = Lanes::new(BOUNDS);
-        for work in [1, 2, 3, 4] {
-            lanes.push(to("a", 1), work);
-        }
-        lanes.push(to("b", 1), 10);
-        let gone = go(&mut lanes, now);
-        assert_eq!(works(&gone), [1, 10, 2, 3], "three at a time towards one address");
-        assert_eq!((lanes.waiting(), lanes.running()), (1, 4));
-        lanes.end(gone[1].0, now);
-        assert!(lanes.next(now).is_none());
-        lanes.end(gone[0].0, now);
-        assert_eq!(works(&go(&mut lanes, now)), [4]);
-    }
-
-    #[test]
-    fn one_host_has_half_of_the_places() {
-        let now = Instant::now();
-        let mut lanes = Lanes::new(BOUNDS);
-        for port in 0..10 {
-            lanes.push(to("a", port), port);
-        }
-        lanes.push(to("b", 0), 100);
-        let gone = go(&mut lanes, now);
-        assert_eq!(works(&gone), [0, 1, 2, 3, 100]);
-        lanes.end(gone[4].0, now);
-        assert!(lanes.next(now).is_none(), "a place of another host is not theirs");
-        for (at, next) in [(0, 4), (1, 5)] {
-            lanes.end(gone[at].0, now);
-            assert_eq!(works(&go(&mut lanes, now)), [next]);
-        }
-    }
-
-    #[test]
-    fn the_slow_do_not_take_the_places_of_the_quick() {
-        let mut now = Instant::now();
-        let mut lanes = Lanes::new(BOUNDS);
-        for port in 0..8 {
-            lanes.push(to("hanging", port), port);
-        }
-        assert_eq!(go(&mut lanes, now).len(), 4);
-        now += SLOW_AFTER;
-        // The four that hang are slow now, so that the next four are tried.
-        assert_eq!(go(&mut lanes, now).len(), 4);
-        now += SLOW_AFTER;
-        for port in 0..8 {
-            lanes.push(to("hanging", port), port);
-            lanes.push(to("hanging", port + 100), port + 100);
-        }
-        // Two slow ones a host are the bound, and eight run: only those that are not known to be slow go.
-        let mut gone = works(&go(&mut lanes, now));
-        gone.sort_unstable();
-        assert_eq!(gone, [100, 101, 102, 103]);
-    }
-
-    #[test]
-    fn an_address_that_answers_is_quick_again() {
-        let mut now = Instant::now();
-        let mut lanes = Lanes::new(BOUNDS);
-        lanes.push(to("a", 1), 0);
-        let (first, _) = lanes.next(now).unwrap();
-        now += SLOW_AFTER;
-        assert!(lanes.next(now).is_none());
-        assert!(lanes.slow.contains("a:1"));
-        lanes.end(first, now);
-        lanes.push(to("a", 1), 1);
-        let (second, _) = lanes.next(now).unwrap();
-        assert_eq!(lanes.load.slow, 1);
-        lanes.end(second, now);
-        lanes.push(to("a", 1), 2);
-        let (third, _) = lanes.next(now).unwrap();
-        assert_eq!(lanes.load.quick, 1);
-        lanes.end(third, now);
-        assert!(lanes.lanes.is_empty() && lanes.hosts.is_empty() && lanes.slow.is_empty());
-    }
-
-    /// Whatever comes and goes, everything is served once, nothing is left behind, and no bound is passed.
-    #[test]
-    fn nothing_is_lost() {
-        for seed in 0..200_u64 {
-            let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-            let mut dice = |sides: u64| {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                random % sides
-            };
-            let mut now = Instant::now();
-            let mut lanes = Lanes::new(BOUNDS);
-            let (mut pushed, mut served) = (0_u32, Vec::new());
-            let mut under_way = Vec::new();
-            for step in 0..600 {
-                match dice(4) {
-                    0 | 1 if step < 400 => {
-                        let host = ["a", "b", "c"][dice(3) as usize];
-                        lanes.push(to(host, dice(4) as usize), pushed);
-                        pushed += 1;
-                    }
-                    2 => now += Duration::from_millis(dice(1500)),
-                    _ if !under_way.is_empty() => {
-                        let at = dice(under_way.len() as u64) as usize;
-                        lanes.end(under_way.swap_remove(at), now);
-                    }
-                    _ => {}
-                }
-                for (ticket, work) in go(&mut lanes, now) {
-                    under_way.push(ticket);
-                    served.push(work);
-                }
-                assert!(lanes.running() <= BOUNDS.total_max && lanes.load.quick <= BOUNDS.quick_max);
+impl Desk {
+    /// The address whose turn it is. Of new ones every other time the one that came last: a healthy target that is
+    /// registered now does not wait for all that were registered before and hang.
+    fn take_ready(&mut self, class: Class) -> Option<Text> {
+        if class == Class::New {
+            self.newest_is_next = !self.newest_is_next;
+            if self.newest_is_next {
+                return self.ready.pop_back();
             }
-            while let Some(ticket) = under_way.pop() {
-                lanes.end(ticket, now);
-                for (ticket, work) in go(&mut lanes, now) {
-                    under_way.push(ticket);
-                    served.push(work);
-                }
-            }
-            served.sort_unstable();
-            assert_eq!(served, (0..pushed).collect::<Vec<_>>(), "seed {seed}");
-            assert_eq!((lanes.waiting(), lanes.running()), (0, 0), "seed {seed}");
-            assert!(lanes.lanes.is_empty() && lanes.hosts.is_empty(), "seed {seed}");
         }
+        self.ready.pop_front()
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::model::{Probe, Status};
 use crate::registry::checking::Checking;
+use crate::registry::checking::lanes::Class;
 use crate::telemetry::families;
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::metrics::Metrics;
@@ -14,10 +16,8 @@ pub struct CheckingStats {
     metrics: Arc<Metrics>,
     /// Time a probe took.
     pub duration: Histogram,
-    /// Time from when a probe was due to when it began, of targets that answer.
-    pub start_delay: Histogram,
-    /// The same of targets that hang.
-    pub start_delay_slow: Histogram,
+    /// Time from when a probe was due to when it began, by what was to be expected of its target.
+    start_delays: [Histogram; Class::ALL.len()],
     /// Probes finished.
     pub probes: AtomicU64,
     /// Reports taken through the API.
@@ -35,8 +35,8 @@ impl CheckingStats {
     pub fn new(metrics: Arc<Metrics>) -> CheckingStats {
         CheckingStats {
             duration: metrics.histogram(families::PROBE_DURATION, &[]),
-            start_delay: metrics.histogram(families::PROBE_START_DELAY, &["quick"]),
-            start_delay_slow: metrics.histogram(families::PROBE_START_DELAY, &["slow"]),
+            start_delays: Class::ALL
+                .map(|class| metrics.histogram(families::PROBE_START_DELAY, &[class.as_str()])),
             metrics,
             probes: AtomicU64::new(0),
             reports: AtomicU64::new(0),
@@ -56,6 +56,16 @@ impl CheckingStats {
         };
         read(families::PROBES_WAITING, |checking| checking.runs().0 as u64);
         read(families::PROBES_RUNNING, |checking| checking.runs().1 as u64);
+        for class in Class::ALL {
+            let weak = Arc::downgrade(checking);
+            checking.stats.metrics.read(families::PROBES_OVERDUE, &[class.as_str()], move || {
+                weak.upgrade().map_or(0, |it| it.overdue_runs().0[class as usize]) as f64
+            });
+        }
+        let weak = Arc::downgrade(checking);
+        checking.stats.metrics.read(families::PROBE_WAIT_LONGEST, &[], move || {
+            weak.upgrade().map_or(Duration::ZERO, |it| it.overdue_runs().1).as_secs_f64()
+        });
         read(families::PROBES_SHARED, |checking| checking.runs().2);
         read(families::WATCHED_CONNECTIONS, |checking| checking.watched().held() as u64);
         read(families::WATCHED_CONNECTIONS_REFUSED, |checking| checking.watched().refused());
@@ -63,6 +73,12 @@ impl CheckingStats {
             checking.stats.connections_lost.load(Ordering::Relaxed)
         });
         read(families::EXTRA_PROBES, |checking| checking.stats.extra_runs.load(Ordering::Relaxed));
+    }
+
+    /// Where the delays of a class's probes go.
+    pub fn start_delay(&self, class: Class) -> &Histogram {
+        let at = Class::ALL.iter().position(|it| *it == class).unwrap_or_default();
+        &self.start_delays[at]
     }
 
     /// Counts one run of a probe and its verdict.

@@ -1,19 +1,23 @@
-//! The connections that probes keep to their targets between runs, watched for their end.
+//! The connections that are held to the targets of checks between runs, watched for their end.
 //!
-//! A target that dies ends its connections, and that is known within a millisecond, long before its next probe. Held by
-//! errand: checks that share their runs share the connection. It knows nothing of what an end means.
+//! A target that dies ends its connections, and that is known within a millisecond, long before its next probe. There
+//! is one for each address, however many checks it has: all of them hear of its end. Nothing is ever sent over it. It
+//! knows nothing of what an end means.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::health::CheckKey;
 use crate::probe::Kept;
-use crate::registry::checking::joint::Errand;
+use crate::stdx::text::Text;
 use crate::sys::sentinel::Sentinel;
+
+/// Ends remembered for checks whose run is just over. If more have come meanwhile, one waits for its next turn.
+const ENDS_REMEMBERED: usize = 1_024;
 
 /// Idle connections, each with the checks that are to hear of its end.
 ///
@@ -30,17 +34,20 @@ pub struct Watched {
 
 #[derive(Debug, Default)]
 struct Places {
-    by_errand: HashMap<Arc<Errand>, Place>,
+    by_address: HashMap<Text, Place>,
     /// Whose connection stands under a token in the sentinel. Tokens are used once.
-    by_token: HashMap<u64, Arc<Errand>>,
-    by_check: HashMap<CheckKey, Arc<Errand>>,
+    by_token: HashMap<u64, Text>,
+    by_check: HashMap<CheckKey, Text>,
     tokens: u64,
+    /// Whose connections have ended last, and when.
+    ends: VecDeque<(Text, Instant)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Place {
-    /// With its token in the sentinel; `None` while a run uses it.
-    idle: Option<(Kept, u64)>,
+    idle: Kept,
+    /// Its token in the sentinel.
+    token: u64,
     /// Never empty.
     checks: HashSet<CheckKey>,
 }
@@ -61,57 +68,72 @@ impl Watched {
         self.sentinel.run(on_ends);
     }
 
-    /// Gives out the connection of an errand for its next run. Its end is the run's to notice from now on.
-    pub fn take(&self, errand: &Errand) -> Option<Kept> {
-        let mut places = self.places.lock();
-        let (kept, token) = places.by_errand.get_mut(errand)?.idle.take()?;
-        places.by_token.remove(&token);
-        self.sentinel.leave(&kept);
-        Some(kept)
+    /// Whether a connection to `address` is held.
+    pub fn holds(&self, address: &Text) -> bool {
+        self.places.lock().by_address.contains_key(address)
     }
 
-    /// Holds what a run has left, on behalf of `checks` and those that held it before. Without a connection, or without
-    /// room for one, nothing is held for any of them. Only for checks that are watched at this moment.
-    pub fn put(&self, errand: &Arc<Errand>, kept: Option<Kept>, checks: impl Iterator<Item = CheckKey>) {
+    /// Holds a connection to `address` on behalf of `checks` and of those that held the former one, which is closed.
+    /// Only for checks that are watched at this moment; without any, or without room, nothing is held.
+    pub fn put(&self, address: &Text, kept: Kept, checks: impl Iterator<Item = CheckKey>) {
         let mut places = self.places.lock();
-        let kept = kept.filter(|_| {
-            let has_room = places.by_token.len() < self.connections_max;
-            self.refused.fetch_add(u64::from(!has_room), Ordering::Relaxed);
-            has_room
-        });
-        let watched = kept.and_then(|kept| {
-            let token = places.tokens;
-            places.tokens += 1;
-            match self.sentinel.watch(&kept, token) {
-                Ok(()) => Some((kept, token)),
-                Err(error) => {
-                    log::debug!("a connection is not kept, since it cannot be watched: {error}");
-                    self.refused.fetch_add(1, Ordering::Relaxed);
-                    None
-                }
-            }
-        });
-        let Some((kept, token)) = watched else {
-            self.drop_errand(&mut places, errand);
+        let mut checks: HashSet<CheckKey> = checks.collect();
+        checks
+            .iter()
+            .filter(|key| places.by_check.get(key) != Some(address))
+            .cloned()
+            .collect::<Vec<_>>()
+            .iter()
+            .for_each(|key| self.drop_check(&mut places, key));
+        if let Some(former) = self.drop_address(&mut places, address) {
+            checks.extend(former.checks);
+        }
+        if checks.is_empty() {
             return;
-        };
+        }
+        if places.by_token.len() >= self.connections_max {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let token = places.tokens;
+        places.tokens += 1;
+        if let Err(error) = self.sentinel.watch(&kept, token) {
+            log::debug!("a connection is not kept, since it cannot be watched: {error}");
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        places.by_token.insert(token, address.clone());
+        places.by_check.extend(checks.iter().map(|key| (key.clone(), address.clone())));
+        places.by_address.insert(address.clone(), Place { idle: kept, token, checks });
+    }
+
+    /// Has these checks hear of the end as well of a connection that is held already. Gives those that come too late:
+    /// a connection to their target has ended `since` then.
+    pub fn join(
+        &self,
+        address: &Text,
+        checks: impl Iterator<Item = CheckKey>,
+        since: Instant,
+    ) -> Vec<CheckKey> {
+        let mut late = Vec::new();
+        let mut places = self.places.lock();
         for key in checks {
-            if places.by_check.get(&key) != Some(errand) {
+            if places.by_check.get(&key) != Some(address) {
                 self.drop_check(&mut places, &key);
-                places.by_check.insert(key.clone(), errand.clone());
             }
-            places.by_errand.entry(errand.clone()).or_default().checks.insert(key);
-        }
-        match places.by_errand.get_mut(errand) {
-            Some(place) => {
-                // Another run may have left one meanwhile.
-                let former = place.idle.replace((kept, token));
-                places.by_token.insert(token, errand.clone());
-                former.into_iter().for_each(|(kept, token)| self.close(&mut places, &kept, token));
+            if let Some(place) = places.by_address.get_mut(address) {
+                place.checks.insert(key.clone());
+                places.by_check.insert(key, address.clone());
+            } else if places.ends.iter().any(|(ended, at)| ended == address && *at >= since) {
+                late.push(key);
             }
-            // Nobody wants it any more.
-            None => self.sentinel.leave(&kept),
         }
+        late
+    }
+
+    /// Closes the connection to `address`, if one is held.
+    pub fn let_go(&self, address: &Text) {
+        drop(self.drop_address(&mut self.places.lock(), address));
     }
 
     /// Forgets a check, and closes its connection unless others share it.
@@ -119,12 +141,15 @@ impl Watched {
         self.drop_check(&mut self.places.lock(), key);
     }
 
-    /// Removes the connection that ended under this token: who is to hear of it. `None` when it was given out or closed
-    /// meanwhile.
+    /// Removes the connection that ended under this token: who is to hear of it. `None` when it was closed meanwhile.
     pub fn take_ended(&self, token: u64) -> Option<impl Iterator<Item = CheckKey> + use<>> {
         let mut places = self.places.lock();
-        let errand = places.by_token.get(&token)?.clone();
-        self.drop_errand(&mut places, &errand).map(|place| place.checks.into_iter())
+        let address = places.by_token.get(&token)?.clone();
+        if places.ends.len() >= ENDS_REMEMBERED {
+            places.ends.pop_front();
+        }
+        places.ends.push_back((address.clone(), Instant::now()));
+        self.drop_address(&mut places, &address).map(|place| place.checks.into_iter())
     }
 
     /// Connections held now.
@@ -138,41 +163,36 @@ impl Watched {
     }
 
     fn drop_check(&self, places: &mut Places, key: &CheckKey) {
-        let Some(errand) = places.by_check.remove(key) else { return };
-        let Some(place) = places.by_errand.get_mut(&errand) else { return };
+        let Some(address) = places.by_check.remove(key) else { return };
+        let Some(place) = places.by_address.get_mut(&address) else { return };
         place.checks.remove(key);
         if place.checks.is_empty() {
-            self.drop_errand(places, &errand);
+            drop(self.drop_address(places, &address));
         }
     }
 
-    fn drop_errand(&self, places: &mut Places, errand: &Errand) -> Option<Place> {
-        let place = places.by_errand.remove(errand)?;
+    /// Takes a connection out; it is closed with what comes back.
+    fn drop_address(&self, places: &mut Places, address: &Text) -> Option<Place> {
+        let place = places.by_address.remove(address)?;
         for key in &place.checks {
             places.by_check.remove(key);
         }
-        if let Some((kept, token)) = &place.idle {
-            self.close(places, kept, *token);
-        }
+        places.by_token.remove(&place.token);
+        self.sentinel.leave(&place.idle);
         Some(place)
-    }
-
-    /// Takes it out of the sentinel; the caller drops it.
-    fn close(&self, places: &mut Places, kept: &Kept, token: u64) {
-        places.by_token.remove(&token);
-        self.sentinel.leave(kept);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{SocketAddr, TcpListener, TcpStream};
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
     use super::*;
     use crate::model::Probe;
     use crate::probe::{self, Prober, Task};
+    use crate::sys::patience::Recall;
     use crate::sys::runtime;
 
     /// A listener, and what there is to be found out of it.
@@ -187,20 +207,25 @@ mod tests {
             Target { address: listener.local_addr().unwrap(), listener }
         }
 
-        fn errand(&self, seconds: u64) -> Arc<Errand> {
-            let probe = Probe::Tcp { address: self.address.to_string().as_str().into(), tls: None };
-            Arc::new(Errand { probe, timeout: Duration::from_secs(seconds), output_bytes_max: 10 })
+        fn text(&self) -> Text {
+            self.address.to_string().as_str().into()
         }
 
         /// What a probe keeps, and the other end of it.
         fn kept(&self) -> (Kept, TcpStream) {
             runtime::start(2);
-            let (errand, (sender, receiver)) = (self.errand(30), mpsc::channel());
+            let (address, (sender, receiver)) = (self.text(), mpsc::channel());
             runtime::spawn("test", move || {
                 let prober = Prober::new(probe::Settings::default()).unwrap();
-                let Errand { probe, timeout, output_bytes_max } = &*errand;
-                let (timeout, output_bytes_max) = (*timeout, *output_bytes_max);
-                let task = Task { probe, timeout, output_bytes_max, kept: None, keep: true, linger: false };
+                let task = Task {
+                    probe: &Probe::Tcp { address, tls: None },
+                    timeout: Duration::from_secs(30),
+                    output_bytes_max: 10,
+                    keep: true,
+                    linger: false,
+                    recall: Recall::default(),
+                    courtesy: None,
+                };
                 sender.send(prober.run(task).kept.unwrap()).unwrap();
             })
             .unwrap();
@@ -222,47 +247,49 @@ mod tests {
     #[test]
     fn all_who_share_a_connection_hear_of_its_end_once() {
         let (watched, target) = (Watched::new(10).unwrap(), Target::new());
-        let errand = target.errand(1);
-        watched.put(&errand, Some(target.kept().0), keys(&["a", "b"]));
-        // A run of another rhythm takes it and brings it back.
-        let kept = watched.take(&errand);
-        assert!(kept.is_some() && watched.held() == 0);
+        let address = target.text();
+        watched.put(&address, target.kept().0, keys(&["a", "b"]));
+        // A later run of another check puts its own in its place.
+        watched.put(&address, target.kept().0, keys(&["c"]));
+        assert!(watched.held() == 1 && watched.holds(&address));
         assert!(told(&watched, 0).is_none(), "its token went with it");
-        watched.put(&errand, kept, keys(&["c"]));
-        assert_eq!(watched.held(), 1);
-        assert_eq!(told(&watched, 1), Some(vec!["a".into(), "b".into(), "c".into()]));
+        let begun = Instant::now();
+        assert!(watched.join(&address, keys(&["d"]), begun).is_empty());
+        let all = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        assert_eq!(told(&watched, 1), Some(all));
         assert!(told(&watched, 1).is_none());
         assert_eq!(watched.held(), 0);
+        assert_eq!(watched.join(&address, keys(&["d"]), begun), keys(&["d"]).collect::<Vec<_>>(), "too late");
+        assert!(watched.join(&address, keys(&["d"]), Instant::now()).is_empty());
+        assert!(watched.places.lock().by_check.is_empty(), "there is nothing to hear of");
     }
 
     #[test]
     fn a_connection_is_closed_with_the_last_check_that_wants_it() {
-        let (watched, target) = (Watched::new(10).unwrap(), Target::new());
-        let (errand, other) = (target.errand(1), target.errand(2));
-        watched.put(&errand, Some(target.kept().0), keys(&["a", "b"]));
+        let (watched, target, other) = (Watched::new(10).unwrap(), Target::new(), Target::new());
+        watched.put(&target.text(), target.kept().0, keys(&["a", "b"]));
         keys(&["a", "unknown"]).for_each(|key| watched.forget(&key));
         assert_eq!(watched.held(), 1);
-        // The other has a new definition, and with it another errand.
-        watched.put(&other, Some(target.kept().0), keys(&["b"]));
+        // The other has a new definition, and with it another target.
+        watched.put(&other.text(), other.kept().0, keys(&["b"]));
         assert_eq!(watched.held(), 1);
-        assert!(watched.take(&errand).is_none() && told(&watched, 0).is_none());
-        watched.put(&other, None, keys(&["b"]));
-        watched.put(&errand, Some(target.kept().0), keys(&[]));
+        assert!(!watched.holds(&target.text()) && told(&watched, 0).is_none());
+        watched.let_go(&other.text());
+        watched.put(&target.text(), target.kept().0, keys(&[]));
         assert_eq!(watched.held(), 0, "nobody wants it");
-        assert!(watched.places.lock().by_check.is_empty() && watched.places.lock().by_errand.is_empty());
+        assert!(watched.places.lock().by_check.is_empty() && watched.places.lock().by_address.is_empty());
     }
 
     #[test]
     fn no_more_are_held_than_may_be() {
-        let (watched, target) = (Watched::new(2).unwrap(), Target::new());
-        for seconds in 1..=3 {
-            watched.put(&target.errand(seconds), Some(target.kept().0), keys(&["a", "b", "c"][..1]));
-        }
-        assert_eq!((watched.held(), watched.refused()), (1, 0), "a check holds one");
-        for (seconds, name) in [(4, "b"), (5, "c")] {
-            watched.put(&target.errand(seconds), Some(target.kept().0), keys(&[name]));
+        let watched = Watched::new(2).unwrap();
+        let targets = [Target::new(), Target::new(), Target::new()];
+        for (target, name) in targets.iter().zip(["a", "b", "c"]) {
+            watched.put(&target.text(), target.kept().0, keys(&[name]));
         }
         assert_eq!((watched.held(), watched.refused()), (2, 1));
+        watched.put(&targets[1].text(), targets[1].kept().0, keys(&["b", "d"]));
+        assert_eq!((watched.held(), watched.refused()), (2, 1), "a newer one takes the former's place");
     }
 
     #[test]
@@ -274,7 +301,7 @@ mod tests {
             .unwrap();
         let (kept, theirs) = target.kept();
         drop(theirs);
-        watched.put(&target.errand(1), Some(kept), keys(&["a"]));
+        watched.put(&target.text(), kept, keys(&["a"]));
         assert_eq!(receiver.recv_timeout(Duration::from_secs(30)), Ok(vec![0]));
         assert_eq!(told(&watched, 0), Some(vec!["a".into()]));
     }

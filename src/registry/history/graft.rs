@@ -44,7 +44,8 @@ impl History {
             book.order.extend(ring.iter().map(|entry| (entry.transition.place(), entry.clone())));
             book.rings.insert(subject, ring);
         }
-        while book.order.len() > book.transitions_max
+        book.bytes = book.weight();
+        while book.is_too_much()
             && let Some((_, oldest)) = book.order.pop_first()
         {
             book.forget(&oldest);
@@ -77,7 +78,8 @@ fn merged(before: VecDeque<Entry>, restored: Vec<Entry>) -> VecDeque<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cause, Status, Transition};
+    use crate::model::{Caller, Cause, Status, Transition};
+    use crate::registry::history::BYTES_MAX;
 
     fn entry(index: u64, check: &str) -> Entry {
         let subject = Subject { node: "n".into(), service_id: "s".into(), check_id: check.into() };
@@ -90,8 +92,10 @@ mod tests {
             check_name: check.into(),
             from: Some(Status::Passing),
             from_since_ms: 0,
+            is_first: false,
             to: Some(Status::Critical),
             cause: Cause::Probe,
+            caller: Caller::default(),
             output: "".into(),
         };
         Entry { transition: Arc::new(transition), slot: 0, is_restored: false }
@@ -133,7 +137,7 @@ mod tests {
 
     #[test]
     fn bounds_hold() {
-        let history = History::bounded(vec![entry(1_000, "a")], 100);
+        let history = History::bounded(vec![entry(1_000, "a")], (100, BYTES_MAX));
         let many: Vec<Entry> = (0..200).map(|index| entry(index, "a")).collect();
         let graft = history.graft(&many);
         assert_eq!(graft.history.len(), usize::from(PER_CHECK_MAX));

@@ -1,7 +1,7 @@
 //! What a snapshot says the registry shall be, read and understood before anything is touched.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use crate::catalog::change::Change;
@@ -9,61 +9,91 @@ use crate::model::{Node, Origin, Restoration};
 use crate::persist::change::Table;
 use crate::persist::snapshot::decode::{Contents, Decoder};
 use crate::persist::snapshot::error::SnapshotError;
-use crate::registry::history::Entry;
+use crate::persist::snapshot::format::Header;
+use crate::registry::history::{Entry, subject_bytes};
 use crate::registry::own_node::OwnNode;
 use crate::registry::recover::{renamed, retold};
 use crate::registry::rows;
+use crate::registry::snapshot::vet::{Fault, Terms, Vet};
 use crate::stdx::text::Text;
+use crate::sys::budget::{OverBudget, Purpose, Share};
+use crate::wire::intake::record;
 
 /// A snapshot's records and transitions.
 #[derive(Debug)]
-pub struct Image {
-    /// What it is of.
-    pub contents: Contents,
+struct Image {
+    contents: Contents,
     records: Vec<Change>,
     history: Vec<Entry>,
 }
 
-/// Reads a whole snapshot and every record in it. `progress` is told how many rows are read.
+/// Whether a snapshot could be restored under these terms, in constant memory: nothing of it is kept. `progress` is
+/// told how many rows are read.
 ///
 /// # Errors
 /// See [`SnapshotError`].
-pub fn read(input: impl Read, progress: impl FnMut(u64)) -> Result<Image, SnapshotError> {
-    let (mut records, mut history) = (Vec::new(), Vec::new());
-    let contents = walk(input, progress, |item| match item {
-        Item::Record(record) => records.push(record),
-        Item::Transition(entry) => history.push(entry),
-    })?;
-    Ok(Image { contents, records, history })
+pub fn verify(input: impl Read, terms: &Terms, progress: impl FnMut(u64)) -> Result<Contents, SnapshotError> {
+    walk(input, terms, progress, |_, _, _| Ok(()))
 }
 
-/// Reads as [`read`] does and keeps nothing: whether it could be restored, in constant memory.
-///
-/// # Errors
-/// See [`SnapshotError`].
-pub fn verify(input: impl Read, progress: impl FnMut(u64)) -> Result<Contents, SnapshotError> {
-    walk(input, progress, drop)
-}
-
-enum Item {
+/// One row of a snapshot.
+pub(super) enum Item {
+    /// Of the catalog.
     Record(Change),
+    /// Of the history.
     Transition(Entry),
 }
 
-fn walk(
+/// Why the rest of a snapshot is not read.
+pub(super) enum Stop {
+    /// A row breaks a rule, in a sentence.
+    Ruled(String),
+    /// There is more than the registry may hold.
+    Full(String),
+    /// There is more than may be held until it is in the registry.
+    OverBudget(OverBudget),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        match fault {
+            Fault::Rule(sentence) => Stop::Ruled(sentence),
+            Fault::Full(refusal) => Stop::Full(refusal.to_string()),
+        }
+    }
+}
+
+/// Reads a whole snapshot row by row. `keep` gets the first line, each row as it is understood, and the bytes that it
+/// takes until it is in a registry: its record, and the row of it that is written.
+pub(super) fn walk(
     input: impl Read,
+    terms: &Terms,
     mut progress: impl FnMut(u64),
-    mut keep: impl FnMut(Item),
+    mut keep: impl FnMut(&Header, Item, usize) -> Result<(), Stop>,
 ) -> Result<Contents, SnapshotError> {
-    let decoder = Decoder::open(input)?;
+    let decoder = Decoder::open(input, terms.decoded())?;
+    let header = decoder.header().clone();
+    record::node_name(&header.node).map_err(|it| SnapshotError::Senseless(it.to_string()))?;
+    let own = Text::from(header.node.as_str()).folded();
+    let mut vet = Vet::new(terms.clone(), Some(own), header.index);
     let (mut last_table, mut last_key, mut count) = (Table::Meta, String::new(), 0);
-    let mut reader = rows::Reader::default();
-    decoder.rows(&mut |table, key, value| {
+    let (mut reader, mut stopped) = (rows::Reader::default(), None);
+    let read = decoder.rows(&mut |table, key, value| {
         count += 1;
         progress(count);
+        if terms.stop.is_asked() {
+            return Err("nobody waits for it any more".to_owned());
+        }
+        // Named as it stands there; whether it is damage or a rule is told apart below.
+        let mut stop = |stop: Stop| {
+            stopped = Some(stop);
+            format!("{} {key:?}", table.name())
+        };
         if table == Table::History {
-            keep(Item::Transition(rows::transition(key, value)?));
-            return Ok(());
+            let entry = rows::transition(key, value)?;
+            vet.transition(key, &entry).map_err(|fault| stop(Stop::Ruled(fault)))?;
+            let bytes = entry.bytes() + subject_bytes(&entry.transition.subject) + value.len();
+            return keep(&header, Item::Transition(entry), bytes).map_err(stop);
         }
         if table == last_table && *key <= *last_key {
             return Err(format!("row {key:?} is out of order"));
@@ -72,14 +102,26 @@ fn walk(
         last_key.clear();
         last_key.push_str(key);
         if let Some(record) = reader.change(table, key, value)? {
-            keep(Item::Record(in_its_place(record)?));
+            let record = in_its_place(record)?;
+            let weight = vet.record(&record).map_err(|fault| stop(fault.into()))?;
+            keep(&header, Item::Record(record), weight.saturating_add(value.len())).map_err(stop)?;
         }
         Ok(())
+    });
+    read.map_err(|error| match (error, stopped) {
+        (SnapshotError::Damaged { line, detail }, Some(Stop::Ruled(fault))) => {
+            SnapshotError::Refused { line, detail: format!("{detail}: {fault}") }
+        }
+        (SnapshotError::Damaged { line, .. }, Some(Stop::Full(detail))) => {
+            SnapshotError::Full { line, detail }
+        }
+        (_, Some(Stop::OverBudget(over))) => SnapshotError::OverBudget(over),
+        (error, _) => error,
     })
 }
 
 /// A record must say of itself what its key says of it.
-fn in_its_place(record: Change) -> Result<Change, String> {
+pub(super) fn in_its_place(record: Change) -> Result<Change, String> {
     let is_in_place = match &record {
         Change::Node { key, after, .. } => after.as_ref().is_some_and(|node| node.name.folded() == *key),
         Change::Service { id, after, .. } => after.as_ref().is_some_and(|service| service.id == *id),
@@ -97,7 +139,7 @@ impl Image {
     ///
     /// # Errors
     /// A sentence when the two cannot be told apart.
-    pub fn restoration(self, own: &OwnNode) -> Result<(Restoration, Vec<Entry>), String> {
+    fn restoration(self, own: &OwnNode) -> Result<(Restoration, Vec<Entry>), String> {
         let Image { contents, mut records, mut history } = self;
         let (theirs, ours) = (Text::from(contents.header.node.as_str()).folded(), own.name.folded());
         if theirs != ours {
@@ -148,6 +190,8 @@ pub struct Understood {
     pub restoration: Restoration,
     /// The transitions that come with it.
     pub history: Vec<Entry>,
+    /// Its bytes. To be kept until the registry has it, or it is thrown away.
+    pub share: Share,
 }
 
 impl Understood {
@@ -169,9 +213,24 @@ impl Understood {
 /// Why a snapshot cannot be restored. `Display` is a sentence with the remedy.
 #[derive(Debug)]
 pub struct Unfit {
-    /// Whether that is the doing of the system and not of the snapshot.
-    pub is_of_the_system: bool,
+    /// Whose doing it is.
+    pub reason: Reason,
     sentence: String,
+}
+
+/// Whose doing it is that a snapshot cannot be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The snapshot's: no registry could hold it.
+    Senseless,
+    /// It is longer, or has a longer row, than may come.
+    Size,
+    /// The registry may not hold so much.
+    Room,
+    /// There is no memory to hold it until it is in the registry.
+    Memory,
+    /// The system's.
+    System,
 }
 
 impl fmt::Display for Unfit {
@@ -180,19 +239,56 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Reads a whole snapshot and works out what it comes to for the agent `own`.
+/// Reads a whole snapshot and works out what it comes to for the agent `own`. It is read twice, so that one that is
+/// refused takes no memory by its size; of one that is not every row is taken from the account before it is held.
 ///
 /// # Errors
 /// See [`Unfit`].
-pub fn understand(input: impl Read, own: &OwnNode) -> Result<Understood, Unfit> {
-    let image = read(input, |_| ()).map_err(|error| Unfit {
-        is_of_the_system: matches!(error, SnapshotError::Io(_)),
-        sentence: error.to_string(),
-    })?;
-    let contents = image.contents.clone();
+pub fn understand(mut input: impl Read + Seek, own: &OwnNode, terms: &Terms) -> Result<Understood, Unfit> {
+    let (account, mut wanted) = (terms.account, 0_usize);
+    walk(
+        &mut input,
+        terms,
+        |_| (),
+        |_, _, bytes| {
+            wanted = wanted.saturating_add(bytes);
+            account.check(Purpose::Restoring, wanted).map_err(Stop::OverBudget)
+        },
+    )
+    .map_err(unfit)?;
+    input.rewind().map_err(|error| unfit(SnapshotError::Io(error)))?;
+    let (mut records, mut history, mut share) = (Vec::new(), Vec::new(), account.empty(Purpose::Restoring));
+    let contents = walk(
+        &mut input,
+        terms,
+        |_| (),
+        |_, item, bytes| {
+            share.grow(bytes).map_err(Stop::OverBudget)?;
+            match item {
+                Item::Record(record) => records.push(record),
+                Item::Transition(entry) => history.push(entry),
+            }
+            Ok(())
+        },
+    )
+    .map_err(unfit)?;
+    let image = Image { contents: contents.clone(), records, history };
     let (restoration, history) =
-        image.restoration(own).map_err(|sentence| Unfit { is_of_the_system: false, sentence })?;
-    Ok(Understood { contents, restoration, history })
+        image.restoration(own).map_err(|sentence| Unfit { reason: Reason::Senseless, sentence })?;
+    Ok(Understood { contents, restoration, history, share })
+}
+
+fn unfit(error: SnapshotError) -> Unfit {
+    let reason = match &error {
+        SnapshotError::Io(_) => Reason::System,
+        SnapshotError::TooLarge { .. } | SnapshotError::TooDense { .. } | SnapshotError::TooLong { .. } => {
+            Reason::Size
+        }
+        SnapshotError::Full { .. } => Reason::Room,
+        SnapshotError::OverBudget(_) => Reason::Memory,
+        _ => Reason::Senseless,
+    };
+    Unfit { reason, sentence: error.to_string() }
 }
 
 /// A node other than the agent's own, which cannot have its UUID.

@@ -5,14 +5,16 @@
 
 use crate::catalog::change::Change;
 use crate::catalog::state::Moment;
-use crate::catalog::transitions::transitions;
-use crate::model::{Command, Restoration};
+use crate::model::{Caller, Command, Restoration};
 use crate::persist::change::Change as RowChange;
+use crate::registry::audit::transitions_for;
 use crate::registry::error::WriteError;
 use crate::registry::history::Entry;
+use crate::registry::publish::Remembered;
+use crate::registry::rest::RestOrder;
 use crate::registry::rows;
 use crate::registry::snapshot::picture::Picture;
-use crate::registry::write::{Order, Queue, WriteStats, Writer};
+use crate::registry::write::{Order, Queue, WriteStats, Writer, next_index};
 use crate::sys::oneshot;
 
 /// An order that concerns the registry as a whole.
@@ -21,6 +23,8 @@ pub(in crate::registry) enum Whole {
     Picture(oneshot::Sender<Picture>),
     /// Become another.
     Restore(Box<RestoreOrder>),
+    /// Close the store, and wait for what comes of it.
+    Rest(RestOrder),
 }
 
 /// What to become.
@@ -29,6 +33,7 @@ pub(in crate::registry) struct RestoreOrder {
     history: Vec<Entry>,
     /// Only say what would change.
     is_dry_run: bool,
+    caller: Caller,
     reply: oneshot::Sender<Result<Restored, WriteError>>,
 }
 
@@ -62,11 +67,12 @@ impl Queue {
         restoration: Restoration,
         history: Vec<Entry>,
         is_dry_run: bool,
+        caller: Caller,
     ) -> Result<Restored, WriteError> {
         let (reply, receiver) = oneshot::oneshot();
-        let order = RestoreOrder { restoration, history, is_dry_run, reply };
+        let order = RestoreOrder { restoration, history, is_dry_run, caller, reply };
         self.put(Order::Whole(Whole::Restore(Box::new(order))))?;
-        receiver.recv().unwrap_or(Err(WriteError::Closing))
+        receiver.recv().unwrap_or_else(|_lost| Err(WriteError::unanswered()))
     }
 }
 
@@ -75,22 +81,26 @@ impl Writer {
     pub(in crate::registry) fn carry_out(&mut self, order: Whole, now_ms: u64, stats: &WriteStats) {
         match order {
             Whole::Picture(reply) => {
-                reply.send(Picture::of(&self.state, self.index, self.history.entries()));
+                reply.send(Picture::of(&self.state, self.index, self.publisher.history().entries()));
             }
             Whole::Restore(order) => {
-                let RestoreOrder { restoration, history, is_dry_run, reply } = *order;
+                let RestoreOrder { restoration, history, is_dry_run, caller, reply } = *order;
                 let command = Command::Restore(Box::new(restoration));
                 let restored = match is_dry_run {
                     true => self.rehearse(&command, now_ms),
-                    false => self.restore((&command, now_ms), &history, stats),
+                    false => self.restore((&command, now_ms), &history, &caller, stats),
                 };
                 reply.send(restored);
             }
+            Whole::Rest(order) => match self.rest(order) {
+                Ok(goes_on) => self.has_given_up = !goes_on,
+                Err(error) => stats.standing.failed(&error),
+            },
         }
     }
 
     fn rehearse(&mut self, command: &Command, now_ms: u64) -> Result<Restored, WriteError> {
-        let moment = self.moment_of(command, now_ms);
+        let moment = self.moment_of(command, now_ms)?;
         let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
         self.state.undo(&changes);
         Ok(Restored { index: self.index, changes })
@@ -100,16 +110,17 @@ impl Writer {
         &mut self,
         (command, now_ms): (&Command, u64),
         history: &[Entry],
+        caller: &Caller,
         stats: &WriteStats,
     ) -> Result<Restored, WriteError> {
-        let (moment, index_before) = (self.moment_of(command, now_ms), self.index);
+        let (moment, index_before) = (self.moment_of(command, now_ms)?, self.index);
         let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
-        let graft = self.history.graft(history);
+        let graft = self.publisher.history().graft(history);
         let is_later = moment.index > index_before + 1;
         if changes.is_empty() && graft.rows.is_empty() && !is_later {
             return Ok(Restored { index: index_before, changes });
         }
-        let entries = graft.history.place(transitions(&self.state, moment, command, &changes));
+        let entries = graft.history.place(transitions_for(caller, &self.state, moment, command, &changes));
         let rows: Vec<RowChange> =
             changes.iter().map(rows::row).chain(graft.rows).chain(graft.history.rows(&entries)).collect();
         self.index = moment.index;
@@ -118,22 +129,21 @@ impl Writer {
             self.index = index_before;
             return Err(WriteError::from(&error));
         }
-        self.history.replace(graft.history);
-        if is_later {
-            // Clients of the registry that the snapshot is of have seen indexes up to its own.
-            self.topics.raise_floor(self.index);
-        }
-        self.publish(&changes, entries);
-        log::info!(index = self.index, changes = changes.len(); "a snapshot was restored");
+        // Clients of the registry that the snapshot is of have seen indexes up to its own.
+        let history = Some(graft.history);
+        self.publish(&changes, Remembered { transitions: entries, history, raises_floor: is_later });
+        let (by, id) = (caller.by.as_str(), caller.request_id.as_str());
+        log::info!(peer = by, request_id = id, index = self.index, changes = changes.len();
+            "a snapshot was restored");
         Ok(Restored { index: self.index, changes })
     }
 
     /// A restoration's index is above the present one and above that of the snapshot.
-    fn moment_of(&self, command: &Command, now_ms: u64) -> Moment {
+    fn moment_of(&self, command: &Command, now_ms: u64) -> Result<Moment, WriteError> {
         let of_snapshot = match command {
             Command::Restore(restoration) => restoration.index,
             _ => 0,
         };
-        Moment { index: self.index.max(of_snapshot) + 1, now_ms }
+        Ok(Moment { index: next_index(self.index.max(of_snapshot))?, now_ms })
     }
 }

@@ -11,6 +11,7 @@ use crate::persist::snapshot::format::{FORMAT, Header};
 use crate::registry::history::Entry;
 use crate::registry::own_node::OwnNode;
 use crate::registry::rows;
+use crate::registry::snapshot::redaction;
 
 /// Bytes that are encoded in one go: about a millisecond's work, and what a stream holds in memory.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -22,6 +23,8 @@ pub struct Picture {
     /// Every record as the change that puts it into an empty registry: nodes first, then instances, then checks.
     records: Vec<Change>,
     history: Vec<Entry>,
+    /// Whether it shows no secrets.
+    is_redacted: bool,
 }
 
 impl Picture {
@@ -49,7 +52,12 @@ impl Picture {
                 after: Some(check.clone()),
             }));
         }
-        Picture { index, records, history }
+        Picture { index, records, history, is_redacted: false }
+    }
+
+    /// The same without the secrets of checks.
+    pub fn redacted(self) -> Picture {
+        Picture { is_redacted: true, ..self }
     }
 
     /// The first line of its snapshot.
@@ -66,6 +74,7 @@ impl Picture {
             datacenter: own.datacenter.to_string(),
             created_at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             index: self.index,
+            redacted: self.is_redacted,
             rows,
         }
     }
@@ -115,11 +124,16 @@ impl Encoding {
         let mut encoder = self.encoder.take()?;
         let mut piece = std::mem::take(&mut self.begun);
         piece.reserve(PIECE_BYTES + PIECE_BYTES / 4);
-        let Picture { records, history, .. } = &self.picture;
+        let Picture { records, history, is_redacted, .. } = &self.picture;
         while piece.len() < PIECE_BYTES {
             let row = match records.get(self.next) {
+                Some(Change::Check { node, id, after: Some(check), .. }) if *is_redacted => {
+                    let (node, id, after) = (node.clone(), id.clone(), Some(redaction::check(check)));
+                    rows::row(&Change::Check { node, id, before: None, after })
+                }
                 Some(record) => rows::row(record),
                 None => match history.get(self.next - records.len()) {
+                    Some(entry) if *is_redacted => rows::transition_row(&redaction::transition(entry)),
                     Some(entry) => rows::transition_row(entry),
                     None => {
                         encoder.end(&mut piece);

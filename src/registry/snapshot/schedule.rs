@@ -1,7 +1,7 @@
 //! Snapshots that are taken by themselves: when, into which files, and how that goes.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +10,18 @@ use std::time::{Duration, SystemTime};
 use crate::persist::snapshot::files;
 use crate::registry::Registry;
 use crate::registry::snapshot::image;
+use crate::registry::snapshot::vet::Terms;
+use crate::sys::disk;
 use crate::sys::runtime;
+use crate::sys::supervision::{self, Habit};
 use crate::telemetry::families;
 use crate::telemetry::metrics::Metrics;
 
 /// The longest time after a failure until the next attempt: a full disk may have room again.
 const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a snapshot after which it is looked whether others have room.
+const LOOK_BYTES: usize = 1 << 20;
 
 /// When snapshots are taken, and what becomes of them.
 #[derive(Clone, Debug)]
@@ -26,6 +32,51 @@ pub struct Schedule {
     pub interval: Duration,
     /// How many are kept.
     pub keep: usize,
+    /// What the store must be left of its disk.
+    pub reserve: Reserve,
+}
+
+/// Room on a disk that is somebody's.
+#[derive(Clone, Debug)]
+pub struct Reserve {
+    /// A directory on that disk.
+    pub directory: PathBuf,
+    /// Bytes that must stay free there.
+    pub bytes: u64,
+}
+
+/// Writes as long as there is room for others.
+struct Heedful<'a> {
+    out: &'a mut dyn Write,
+    reserve: Option<&'a Reserve>,
+    /// Bytes since the last look.
+    unlooked: usize,
+}
+
+impl Write for Heedful<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(reserve) = self.reserve
+            && self.unlooked >= LOOK_BYTES
+        {
+            let free = disk::free_bytes(&reserve.directory)?;
+            if free < reserve.bytes {
+                let sentence = format!(
+                    "{free} bytes are free, and {} are kept for the store; free some space, or set snapshot_dir to \
+                     another disk",
+                    reserve.bytes
+                );
+                return Err(io::Error::new(io::ErrorKind::StorageFull, sentence));
+            }
+            self.unlooked = 0;
+        }
+        let written = self.out.write(bytes)?;
+        self.unlooked = self.unlooked.saturating_add(written);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// How it goes; times are in milliseconds of Unix time, 0 for never.
@@ -59,7 +110,7 @@ pub fn start(schedule: Schedule, registry: Arc<Registry>, metrics: &Metrics) -> 
     let written = newest.and_then(|path| fs::metadata(path).and_then(|it| it.modified()).ok());
     stats.last_success_ms.store(written.map_or(0, unix_ms), Ordering::Relaxed);
     expose(metrics, &stats);
-    runtime::thread("snapshots", move || run(&schedule, &registry, &stats)).map(drop)
+    supervision::thread("snapshots", Habit::Lives, move || run(&schedule, &registry, &stats))
 }
 
 fn run(schedule: &Schedule, registry: &Registry, stats: &Stats) {
@@ -92,10 +143,12 @@ fn take(schedule: &Schedule, registry: &Registry) -> io::Result<(PathBuf, u64)> 
     let picture = registry.queue().picture().map_err(io::Error::other)?;
     let path = schedule.directory.join(files::name(now, picture.index));
     let header = picture.header(registry.own_node(), now);
+    // On a disk of its own it may have all of it.
+    let reserve = Some(&schedule.reserve).filter(|it| disk::is_shared(&schedule.directory, &it.directory));
     let contents = files::write(
         &path,
-        |out| picture.write(&header, out),
-        |file| image::verify(file, |_| ()).map_err(io::Error::other),
+        |out| picture.write(&header, &mut Heedful { out, reserve, unlooked: LOOK_BYTES }),
+        |file| image::verify(file, &Terms::default(), |_| ()).map_err(io::Error::other),
     )?;
     retain(&schedule.directory, schedule.keep)?;
     Ok((path, contents.bytes))
@@ -130,4 +183,26 @@ fn expose(metrics: &Metrics, stats: &Arc<Stats>) {
         };
         unix_ms(SystemTime::now()).saturating_sub(last_ms) as f64 / 1e3
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_into_the_room_of_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let reserve = |bytes| Reserve { directory: directory.path().to_owned(), bytes };
+        for (reserve, is_written) in
+            [(None, true), (Some(reserve(1)), true), (Some(reserve(u64::MAX)), false)]
+        {
+            let mut out = Vec::new();
+            let mut heedful = Heedful { out: &mut out, reserve: reserve.as_ref(), unlooked: LOOK_BYTES };
+            match heedful.write_all(b"row") {
+                Ok(()) => assert!(is_written),
+                Err(error) => assert!(!is_written && error.to_string().contains("snapshot_dir"), "{error}"),
+            }
+            assert_eq!(out.len(), if is_written { 3 } else { 0 });
+        }
+    }
 }

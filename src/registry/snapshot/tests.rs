@@ -1,15 +1,20 @@
 //! Pictures and restorations over a store in memory: what changes, who is woken, what a restart finds.
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 
+use crate::catalog::state::Bounds;
 use crate::catalog::topic::Topic;
-use crate::model::{Command, Observation, Origin, Refusal, Status};
+use crate::model::{Command, Observation, Origin, Status};
 use crate::registry::Registry;
 use crate::registry::error::WriteError;
 use crate::registry::history::Of;
+use crate::registry::snapshot::image::Reason;
 use crate::registry::snapshot::image::{self, Unfit};
 use crate::registry::snapshot::orders::Restored;
+use crate::registry::snapshot::vet::Terms;
 use crate::registry::tests::{Shared, health_of, open, open_as, register, shared, ttl_check};
+use crate::sys::budget::{Budget, Purpose};
 
 fn saved(registry: &Registry) -> Vec<u8> {
     let picture = registry.queue().picture().unwrap();
@@ -20,12 +25,17 @@ fn saved(registry: &Registry) -> Vec<u8> {
 }
 
 fn understood(registry: &Registry, bytes: &[u8]) -> Result<image::Understood, Unfit> {
-    image::understand(bytes, registry.own_node())
+    image::understand(Cursor::new(bytes), registry.own_node(), &Terms::default())
 }
 
 fn restored(registry: &Registry, bytes: &[u8], is_dry_run: bool) -> Result<Restored, WriteError> {
     let understood = understood(registry, bytes).unwrap();
-    registry.queue().restore(understood.restoration, understood.history, is_dry_run)
+    registry.queue().restore(
+        understood.restoration,
+        understood.history,
+        is_dry_run,
+        crate::model::Caller::own("test"),
+    )
 }
 
 fn services(registry: &Registry) -> BTreeSet<String> {
@@ -128,6 +138,31 @@ fn the_index_goes_on_from_the_higher_one() {
 }
 
 #[test]
+fn an_index_is_never_seen_before_what_it_stands_for() {
+    let (busy, young) = (open(&shared()), open(&shared()));
+    for number in 0..1_000 {
+        busy.write(register(&format!("web-{number}"), None)).unwrap();
+    }
+    let bytes = saved(&busy);
+    let nobody_moved = young.topics().index(&Topic::Services);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            loop {
+                let index = young.topics().index(&Topic::Service("web".into()));
+                let stands_at = young.views().complete();
+                assert!(index <= stands_at, "the index is {index}, and what is shown is of {stands_at}");
+                if index > nobody_moved {
+                    return;
+                }
+            }
+        });
+        let done = restored(&young, &bytes, false).unwrap();
+        assert!(done.index > nobody_moved + 1, "every topic is lifted");
+        reader.join().unwrap();
+    });
+}
+
+#[test]
 fn what_was_on_the_agent_comes_to_the_agent() {
     let bytes = {
         let registry = open_as(&shared(), "First");
@@ -183,8 +218,8 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
         }
     }
     let orphan = sealed(&without(&text, "\"table\":\"services\",\"key\":\"own\\ta\""));
-    let refusal = restored(&registry, &orphan, false).unwrap_err();
-    assert!(matches!(refusal, WriteError::Refused(Refusal::CheckWithoutService { .. })), "{refusal}");
+    let refusal = understood(&registry, &orphan).err().unwrap().to_string();
+    assert!(refusal.contains("line") && refusal.contains("its instance \"a\" is missing"), "{refusal}");
     assert_eq!(health_of(&registry).len(), 1);
 }
 
@@ -257,4 +292,39 @@ fn transitions_that_a_restoration_makes_say_so() {
     restored(&registry, &bytes, false).unwrap();
     let told = registry.history().newest(&Of::Check(&"own".into(), &"service:a".into()), 0, 1);
     assert_eq!((told[0].to, told[0].cause.as_str()), (Some(Status::Critical), "restore"));
+}
+
+/// Nothing of a snapshot is held that is not taken from the account, and nothing stays taken.
+#[test]
+fn what_is_restored_is_taken_from_the_account() {
+    let registry = open(&shared());
+    for number in 0..40 {
+        registry.write(register(&format!("web-{number}"), None)).unwrap();
+    }
+    let bytes = saved(&registry);
+    let terms =
+        |bytes_max: usize| Terms { account: Box::leak(Box::new(Budget::new(bytes_max))), ..Terms::default() };
+    let understand =
+        |bytes: &[u8], terms: &Terms| image::understand(Cursor::new(bytes), registry.own_node(), terms);
+    let wide = terms(1 << 30);
+    let understood = understand(&bytes, &wide).unwrap();
+    let taken = understood.share.bytes();
+    assert!(taken > 40 * 512 && taken == wide.account.held(Purpose::Restoring), "{taken}");
+    drop(understood);
+    assert_eq!(wide.account.held(Purpose::Restoring), 0);
+    for (bytes_max, fits) in [(2 * taken, true), (2 * taken - 1, false)] {
+        let terms = terms(bytes_max);
+        let refused = understand(&bytes, &terms).map(drop).err();
+        assert_eq!(refused.as_ref().map(|it| it.reason), (!fits).then_some(Reason::Memory));
+        let told = refused.map(|it| it.to_string()).unwrap_or_default();
+        assert!(
+            fits || (told.contains("limits.transit_bytes_max") && told.contains("store restore")),
+            "{told}"
+        );
+        assert_eq!(terms.account.held(Purpose::Restoring), 0);
+    }
+    let bounds = Bounds { bytes_max: 10_000, ..Bounds::default() };
+    let refused = understand(&bytes, &Terms { bounds, ..Terms::default() }).map(drop).unwrap_err();
+    assert_eq!(refused.reason, Reason::Room);
+    assert!(refused.to_string().contains("limits.catalog_bytes_max"), "{refused}");
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::stdx::text::Text;
 use crate::wire::body::proxy::ProxyBody;
-use crate::wire::body::service::{AddressBody, ConnectBody, WeightsBody};
+use crate::wire::body::service::{AddressBody, ConnectBody, LocalityBody, WeightsBody};
 use crate::wire::decode::duration::Span;
+use crate::wire::decode::free_form::FreeForm;
 use crate::wire::decode::object;
 
 object! {
@@ -61,6 +62,12 @@ object! {
         "Proxy" => proxy: Option<ProxyBody>,
         /// Mesh properties.
         "Connect" => connect: ConnectBody,
+        /// The Unix socket that it listens on.
+        "SocketPath" => socket_path: Text,
+        /// Where the machine stands.
+        "Locality" => locality: Option<LocalityBody>,
+        /// Further ports by name.
+        "Ports" => ports: Vec<FreeForm>,
     }
 }
 
@@ -123,6 +130,10 @@ object! {
         "OSService" => os_service: Text,
         /// Script checks: program and arguments.
         "ScriptArgs" => script_args: Vec<Text>,
+        /// Script checks in a container: its id.
+        "DockerContainerID" => docker_container_id: Text,
+        /// Script checks in a container: what runs them there.
+        "Shell" => shell: Text,
         /// TTL checks: longest silence.
         "TTL" => ttl: Span,
         /// Alias checks: node of the other instance.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::de::MapAccess;
+use serde_json::Value;
 
 use crate::stdx::text::Text;
+use crate::wire::decode::audit::Audit;
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::object;
 use crate::wire::decode::place::Place;
@@ -15,6 +17,8 @@ object! {
     pub struct CheckBody as "" of "struct" {
         /// Its id on the node.
         "ID" | "CheckID" => id: Text,
+        /// The datacenter meant.
+        "Datacenter" => datacenter: Text,
         /// Its name.
         "Name" => name: Text,
         /// The owner's remark.
@@ -23,8 +27,8 @@ object! {
         "ServiceID" => service_id: Text,
         /// Its first status.
         "Status" => status: Text,
-        /// TTL checks: longest silence.
-        "TTL" => ttl: Span,
+        /// TTL checks: longest silence. One that is given as zero is not taken for none.
+        "TTL" => ttl: Option<Span>,
         /// Time between runs.
         "Interval" => interval: Span,
         /// Time a run may take.
@@ -115,6 +119,13 @@ pub enum DampingChoice {
 impl Read for DampingChoice {
     fn go_type() -> String {
         "Damping".into()
+    }
+
+    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+        match value {
+            Value::Bool(_) => {}
+            _ => DampingBody::audit(value, path, audit),
+        }
     }
 
     fn boolean(&mut self, boolean: bool) -> Result<(), Fault> {

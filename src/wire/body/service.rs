@@ -13,6 +13,8 @@ object! {
     pub struct ServiceBody as "" of "struct" {
         /// The service's name.
         "Name" => name: Text,
+        /// The datacenter meant.
+        "Datacenter" => datacenter: Text,
         /// The instance's id.
         "ID" => id: Text,
         /// Labels.
@@ -39,6 +41,12 @@ object! {
         "Proxy" => proxy: Option<ProxyBody>,
         /// Mesh properties.
         "Connect" => connect: ConnectBody,
+        /// The Unix socket that it listens on.
+        "SocketPath" => socket_path: Text,
+        /// Where the machine stands.
+        "Locality" => locality: Option<LocalityBody>,
+        /// Further ports by name.
+        "Ports" => ports: Vec<FreeForm>,
     }
 }
 
@@ -59,6 +67,16 @@ object! {
         "Passing" => passing: i64,
         /// While a check warns.
         "Warning" => warning: i64,
+    }
+}
+
+object! {
+    /// Where a machine stands.
+    pub struct LocalityBody as "Locality" of "structs.Locality" {
+        /// Its region.
+        "Region" => region: Text,
+        /// Its zone.
+        "Zone" => zone: Text,
     }
 }
 

@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 
 use serde::de::{MapAccess, SeqAccess};
+use serde_json::Value;
 
 use crate::stdx::text::Text;
+use crate::wire::decode::audit::Audit;
 use crate::wire::decode::place::Place;
 use crate::wire::decode::read::{Fault, Read, Slot};
 
 impl<T: Read> Read for Vec<T> {
     fn go_type() -> String {
         format!("[]{}", T::go_type())
+    }
+
+    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+        audit.list::<T>(value, path);
     }
 
     fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, place: Place<'_>) -> Result<(), A::Error> {
@@ -30,6 +36,10 @@ impl<T: Read> Read for BTreeMap<Text, T> {
         format!("map[string]{}", T::go_type())
     }
 
+    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+        audit.map::<T>(value, path);
+    }
+
     fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, place: Place<'_>) -> Result<(), A::Error> {
         while let Some(key) = entries.next_key::<Text>()? {
             let mut value = T::default();
@@ -44,6 +54,10 @@ impl<T: Read> Read for BTreeMap<Text, T> {
 impl<T: Read> Read for Option<T> {
     fn go_type() -> String {
         T::go_type()
+    }
+
+    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+        T::audit(value, path, audit);
     }
 
     fn text(&mut self, text: &str) -> Result<(), Fault> {

@@ -3,11 +3,12 @@
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use crate::stdx::duration::{GoDuration, parse};
+use crate::wire::decode::free_form::Skipped;
 use crate::wire::decode::place::Place;
 use crate::wire::decode::read::{Fault, Read};
 
 /// A span that may be given as text or as nanoseconds; any other JSON type counts as not given, as with
-/// Consul.
+/// Consul. So does an empty text: that is how answers show a span that was not given, and they may be sent back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span(
     /// The span; zero when not given. May be negative.
@@ -32,6 +33,10 @@ impl Read for Span {
     }
 
     fn text(&mut self, text: &str) -> Result<(), Fault> {
+        if text.is_empty() {
+            self.null();
+            return Ok(());
+        }
         self.0 = parse(text).map_err(|error| Fault::Nonsense(error.to_string()))?;
         Ok(())
     }
@@ -51,12 +56,14 @@ impl Read for Span {
     }
 
     fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, _place: Place<'_>) -> Result<(), A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
+        while items.next_element_seed(Skipped::part())?.is_some() {}
         Ok(())
     }
 
     fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, _place: Place<'_>) -> Result<(), A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        while entries.next_key::<IgnoredAny>()?.is_some() {
+            entries.next_value_seed(Skipped::part())?;
+        }
         Ok(())
     }
 }

@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
+use crate::model::limits::FREE_FORM_DEPTH_MAX;
+use crate::stdx::tree::{Doubles, Tree};
 use crate::wire::decode::place::Place;
 use crate::wire::decode::read::Read;
-
-/// Deepest nesting of a free-form part. It is written, compared and dropped by recursion on a coroutine's
-/// small stack; proxy configurations, the only such part, are seldom deeper than five.
-pub const FREE_FORM_DEPTH_MAX: usize = 32;
 
 /// An object of which only the keys at the top are looked at, and these only by those who use them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,83 +22,90 @@ impl Read for FreeForm {
         "map[string]interface {}".into()
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, _place: Place<'_>) -> Result<(), A::Error> {
-        while let Some(key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(Tree { levels_left: FREE_FORM_DEPTH_MAX - 1 })?;
-            self.0.insert(key, value);
-        }
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, _place: Place<'_>) -> Result<(), A::Error> {
+        self.0.extend(Tree::new(FREE_FORM_DEPTH_MAX, Doubles::LaterWins).object(entries)?);
         Ok(())
     }
 }
 
-/// Reads any value with at most so many levels of lists and objects.
-struct Tree {
+/// Passes over any value. Not by `IgnoredAny`, which takes any depth and so hides what no other reader of the body
+/// could bear.
+#[derive(Clone, Copy)]
+pub struct Skipped {
     levels_left: usize,
 }
 
-impl Tree {
-    fn below<E: Error>(self) -> Result<Tree, E> {
-        match self.levels_left.checked_sub(1) {
-            Some(levels_left) => Ok(Tree { levels_left }),
-            None => Err(E::custom(format_args!("nested deeper than {FREE_FORM_DEPTH_MAX} levels"))),
-        }
+impl Skipped {
+    /// Over the value of a key that nobody knows, or that is not of a kind to be read.
+    pub fn value() -> Skipped {
+        Skipped { levels_left: FREE_FORM_DEPTH_MAX }
+    }
+
+    /// Over what is in such a value.
+    pub fn part() -> Skipped {
+        Skipped { levels_left: FREE_FORM_DEPTH_MAX - 1 }
+    }
+
+    fn below<E: Error>(self) -> Result<Skipped, E> {
+        let levels_left = self.levels_left.checked_sub(1).ok_or_else(too_deep)?;
+        Ok(Skipped { levels_left })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Tree {
-    type Value = Value;
+impl<'de> DeserializeSeed<'de> for Skipped {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tree {
-    type Value = Value;
+impl<'de> Visitor<'de> for Skipped {
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("any value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_bool<E: Error>(self, boolean: bool) -> Result<Value, E> {
-        Ok(Value::Bool(boolean))
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::from(number))
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::from(number))
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(number).map_or(Value::Null, Value::Number))
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::from(text))
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let levels_left = self.below()?.levels_left;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Tree { levels_left })? {
-            list.push(item);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        while items.next_element_seed(below)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        while entries.next_key::<IgnoredAny>()?.is_some() {
+            entries.next_value_seed(below)?;
         }
-        Ok(Value::Array(list))
+        Ok(())
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let levels_left = self.below()?.levels_left;
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            map.insert(key, entries.next_value_seed(Tree { levels_left })?);
-        }
-        Ok(Value::Object(map))
-    }
+fn too_deep<E: Error>() -> E {
+    E::custom(format_args!("nested deeper than {FREE_FORM_DEPTH_MAX} levels"))
 }

@@ -1,23 +1,24 @@
 //! JSON as the Go language reads it: keys without regard to case, `null` as unset, and its texts when it does
 //! not fit.
 //!
-//! A body is a table of keys and fields ([`object!`](crate::wire::decode::object)), read in one pass without
-//! an intermediate tree. Keys also match in snake case, unknown keys are passed over, a later duplicate wins,
-//! and bytes after the first value are ignored. Depth is bounded by `serde_json` and, for free-form parts, by
-//! [`free_form`]. Nothing here knows a particular body. Start at [`read::Read`].
+//! A body is a table of keys and fields ([`object!`](macro@crate::wire::decode::object)), read in one pass without
+//! an intermediate tree. Keys also match in snake case, unknown keys are passed over and a later duplicate wins.
+//! Depth is bounded by [`free_form`], also of what is passed over. Nothing here knows a particular body. Start at
+//! [`read::Read`].
 
 pub mod read;
+pub mod audit;
 pub mod place;
 pub mod scalars;
 pub mod collections;
 pub mod duration;
 pub mod free_form;
 pub mod object;
+pub mod scope;
 mod syntax;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::DeserializeSeed;
@@ -57,17 +58,23 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Reads the first JSON value of a body. Bytes that are no UTF-8 become replacement characters, as in Go.
+/// Reads the one JSON value of a body.
 ///
 /// # Errors
-/// When there is no complete JSON value, or a part of it has the wrong type.
+/// When there is no complete JSON value, a part of it has the wrong type, more follows it, or it is no UTF-8.
 pub fn from_bytes<T: Read>(bytes: &[u8]) -> Result<T, DecodeError> {
-    // Found to be UTF-8 many bytes at a time; replaced one by one only where it is not.
-    let text = str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        let fault = syntax::first_error(bytes);
+        DecodeError::new(fault.unwrap_or_else(|| format!("the body is not UTF-8 from its byte {at} on")))
+    })?;
     let mut value = T::default();
     let slot = Slot { target: &mut value, place: Place::root() };
-    match slot.deserialize(&mut serde_json::Deserializer::from_str(&text)) {
-        Ok(()) => Ok(value),
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    match slot.deserialize(&mut deserializer) {
+        // All of a body was meant: half of it, and the rest taken for read, is neither what was sent nor refused.
+        Ok(()) if deserializer.end().is_ok() => Ok(value),
+        Ok(()) => Err(DecodeError::new(syntax::after_first_value(bytes))),
         // Go checks the whole value's syntax before it looks at any part, so bad syntax prevails over a wrong
         // type.
         Err(error) => {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 
+use crate::wire::decode::scope::SCOPE_KEYS;
+
 /// Declares what a body may say: a structure whose rows are `"Key" | "OtherKey" => field: Type`.
 ///
 /// `as "…"` is Go's name of the structure in its messages, and the second text what the type is called there.
@@ -35,10 +37,23 @@ macro_rules! object {
                             let place = place.field($structure, key);
                             entries.next_value_seed(Slot { target: &mut self.$field, place })?;
                         })+
-                        _ => drop(entries.next_value::<::serde::de::IgnoredAny>()?),
+                        Some(scope) => entries.next_value_seed($crate::wire::decode::scope::Scope(scope))?,
+                        None => entries.next_value_seed($crate::wire::decode::free_form::Skipped::value())?,
                     }
                 }
                 Ok(())
+            }
+
+            fn audit(
+                value: &mut ::serde_json::Value,
+                path: &str,
+                audit: &mut $crate::wire::decode::audit::Audit,
+            ) {
+                const KEYS: &[&str] = &[$($($key),+),+];
+                audit.object(value, path, KEYS, |audit, key, value, path| match key {
+                    $($($key)|+ => audit.value::<$type>(value, path),)+
+                    _ => {}
+                });
             }
         }
     };
@@ -46,7 +61,7 @@ macro_rules! object {
 
 pub(in crate::wire) use object;
 
-/// Reads a key as the one of these that it spells, if any.
+/// Reads a key as the one of these that it spells, or as one of [`SCOPE_KEYS`], if any.
 pub struct KnownKey(pub &'static [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for KnownKey {
@@ -67,12 +82,13 @@ impl Visitor<'_> for KnownKey {
     fn visit_str<E: Error>(self, written: &str) -> Result<Self::Value, E> {
         // Nearly everybody writes keys as the documentation does.
         let exact = self.0.iter().copied().find(|key| *key == written);
-        Ok(exact.or_else(|| self.0.iter().copied().find(|key| spells(written, key))))
+        let keys = || self.0.iter().chain(SCOPE_KEYS).copied();
+        Ok(exact.or_else(|| keys().find(|key| spells(written, key))))
     }
 }
 
 /// Whether both are the same key: letters compare without regard to case, and `_` counts for nothing.
-fn spells(written: &str, key: &str) -> bool {
+pub(in crate::wire) fn spells(written: &str, key: &str) -> bool {
     fold(written).eq(fold(key))
 }
 

@@ -4,12 +4,18 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::wire::decode::audit::Audit;
 use crate::wire::decode::place::Place;
 
 /// Something that one JSON value can be read into. Implementations override the kinds of value they take.
 pub trait Read: Default {
     /// Go's name of the type, as its messages give it.
     fn go_type() -> String;
+
+    /// Says everything that is wrong with a value that is to be read so, and bends its form where that is allowed.
+    fn audit(value: &mut serde_json::Value, path: &str, audit: &mut Audit) {
+        audit.single::<Self>(value, path);
+    }
 
     /// Takes `null`: the value is then as if it had not been given.
     fn null(&mut self) {

@@ -16,6 +16,15 @@ pub fn first_error(bytes: &[u8]) -> Option<String> {
     }
 }
 
+/// What is wrong with a body that has more to it than its first value.
+pub fn after_first_value(bytes: &[u8]) -> String {
+    let mut scanner = Scanner { bytes, at: 0, open: Vec::new() };
+    match scanner.value().and_then(|()| scanner.skip_blanks()) {
+        Ok(byte) => format!("invalid character {} after top-level value", shown(byte)),
+        Err(_) => "more than one value".to_owned(),
+    }
+}
+
 /// Why the scanner stopped before the end of the value.
 enum End {
     /// The text ends.

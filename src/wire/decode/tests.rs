@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::model::limits::FREE_FORM_DEPTH_MAX;
 use crate::stdx::text::Text;
 use crate::wire::decode::duration::Span;
-use crate::wire::decode::free_form::{FREE_FORM_DEPTH_MAX, FreeForm};
+use crate::wire::decode::free_form::FreeForm;
 use crate::wire::decode::{ERROR_BYTES_MAX, from_bytes, from_value, object};
 
 object! {
@@ -58,7 +59,7 @@ fn keys_are_found_however_they_are_written() {
     for body in [
         r#"{"Name":"x","EnableTagOverride":true,"CheckID":"i"}"#,
         r#"{"name":"x","enabletagoverride":true,"check_id":"i"}"#,
-        r#"{"NAME":"x","enable_tag_override":true,"id":"i"} and what not"#,
+        r#"{"NAME":"x","enable_tag_override":true,"id":"i"}  "#,
         r#"{"Bogus":{"a":[1,2,{"b":null}]},"Name":"first","Name":"x","ID":"i","enable_tag_override":true}"#,
         r#"{"Name":"x","ID":"i","enable_tag_override":true,"Tags":null,"Port":null,"Meta":null,"TTL":null}"#,
     ] {
@@ -156,8 +157,46 @@ fn deep_and_broken_text_does_no_harm() {
     let deep = "[".repeat(1_000_000);
     assert_eq!(error(&deep), "unexpected EOF");
     assert!(error(&format!(r#"{{"Unknown":{deep}"#)).contains("EOF"));
-    let name = from_bytes::<Sample>(b"{\"Name\":\"a\xffb\"}").unwrap().name;
-    assert_eq!(name, "a\u{fffd}b");
+}
+
+/// A body is read to its end or refused: nothing of it is guessed or left.
+#[test]
+fn all_of_a_body_counts() {
+    let broken = [&b"{\"Name\":\"a\xffb\"}"[..], b"{\"Name\":\"\xc0\xaf\"}", b"{\"a\":\"\xed\xa0\x80\"}"];
+    for body in broken {
+        let error = from_bytes::<Sample>(body).unwrap_err().to_string();
+        assert!(error.starts_with("the body is not UTF-8 from its byte "), "{error}");
+    }
+    for (body, text) in [
+        (r#"{"Name":"x"} and so on"#, "invalid character 'a' after top-level value"),
+        (r#"{"Name":"x"}{"Name":"y"}"#, "invalid character '{' after top-level value"),
+        ("{}\n{}", "invalid character '{' after top-level value"),
+        ("null,", "invalid character ',' after top-level value"),
+        ("{}\u{0}", r"invalid character '\x00' after top-level value"),
+        ("{}}", "invalid character '}' after top-level value"),
+    ] {
+        assert_eq!(error(body), text, "{body}");
+    }
+    for body in ["{}\n", " {} \r\n\t ", "null\n"] {
+        assert_eq!(read(body), Sample::default(), "{body:?}");
+    }
+}
+
+/// What is passed over is as shallow as what is read.
+#[test]
+fn depth_is_bounded_where_nobody_looks() {
+    let lists = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let objects = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    for key in ["Unknown", "TTL"] {
+        for value in [lists, objects] {
+            let body = |levels: usize| format!(r#"{{"{key}":{}}}"#, value(levels));
+            read(&body(FREE_FORM_DEPTH_MAX));
+            for levels in [FREE_FORM_DEPTH_MAX + 1, 100, 200, 100_000] {
+                let error = error(&body(levels));
+                assert!(error.starts_with("nested deeper than 32 levels"), "{key} {levels}: {error}");
+            }
+        }
+    }
 }
 
 /// JSON of any shape whose keys are often those of the sample.

@@ -1,6 +1,9 @@
 //! The catalog's API: nodes, instances and checks that somebody else keeps up to date.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::model::{
     Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin, Probe,
@@ -11,7 +14,7 @@ use crate::wire::body::catalog::{
     CatalogCheckBody, CatalogServiceBody, DefinitionBody, DeregisterBody, RegisterBody,
 };
 use crate::wire::decode::from_bytes;
-use crate::wire::intake::{Invalid, proxy, rules};
+use crate::wire::intake::{Invalid, names, proxy, record, rules};
 
 /// Length of a UUID with its four dashes, and where these stand.
 const UUID_BYTES: usize = 36;
@@ -23,15 +26,15 @@ const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
 /// When the body cannot be read, is for another datacenter, or describes what muster cannot keep.
 pub fn catalog_registration(body: &[u8], datacenter: &str) -> Result<Registration, Invalid> {
     let body: RegisterBody = from_bytes(body)?;
-    check_datacenter(&body.datacenter, datacenter)?;
+    rules::check_datacenter(&body.datacenter, datacenter)?;
     if body.node.is_empty() {
         return Err(Invalid::rejected("Must provide node"));
     }
-    rules::check_name("node name", &body.node)?;
+    names::check("node name", &body.node)?;
     if body.address.is_empty() && !body.skip_node_update {
         return Err(Invalid::rejected("Must provide address if SkipNodeUpdate is not set"));
     }
-    rules::check_name("node address", &body.address)?;
+    names::check("node address", &body.address)?;
     check_uuid(&body.id)?;
     let meta = rules::meta_of_size("Invalid Node Meta", body.node_meta)?;
     let tagged_addresses = rules::meta_of_size("Invalid Node TaggedAddresses", body.tagged_addresses)?;
@@ -61,7 +64,7 @@ pub fn catalog_registration(body: &[u8], datacenter: &str) -> Result<Registratio
 /// When the body cannot be read, is for another datacenter, or names no node.
 pub fn catalog_deregistration(body: &[u8], datacenter: &str) -> Result<Command, Invalid> {
     let DeregisterBody { datacenter: asked, node, service_id, check_id } = from_bytes(body)?;
-    check_datacenter(&asked, datacenter)?;
+    rules::check_datacenter(&asked, datacenter)?;
     if node.is_empty() {
         return Err(Invalid::rejected("Must provide node"));
     }
@@ -73,14 +76,7 @@ pub fn catalog_deregistration(body: &[u8], datacenter: &str) -> Result<Command, 
     })
 }
 
-fn check_datacenter(asked: &str, own: &str) -> Result<(), Invalid> {
-    if asked.is_empty() || asked.eq_ignore_ascii_case(own) {
-        return Ok(());
-    }
-    Err(Invalid::rejected("No path to datacenter"))
-}
-
-fn check_uuid(id: &str) -> Result<(), Invalid> {
+pub(super) fn check_uuid(id: &str) -> Result<(), Invalid> {
     let bytes = id.as_bytes();
     let fault = if bytes.is_empty() {
         return Ok(());
@@ -104,16 +100,18 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
     if body.id.is_empty() {
         body.id = body.service.clone();
     }
-    rules::check_name("service name", &body.service)?;
-    rules::check_name("service ID", &body.id)?;
-    rules::check_name("service kind", &body.kind)?;
+    names::check("service name", &body.service)?;
+    names::check("service ID", &body.id)?;
+    names::check("service kind", &body.kind)?;
     rules::check_service_address(&body.address)?;
     rules::check_tags(&body.tags)?;
-    proxy::check_kind(&body.kind, body.port, body.proxy.as_ref(), body.connect.native)?;
+    let destination = proxy::destination(body.proxy.as_ref());
+    proxy::check_kind(&body.kind, body.port, destination, body.connect.native)?;
     let meta_prefix =
         format!("failed inserting service: Invalid Service Meta for node {node} and serviceID {}", body.id);
     let meta = rules::meta(&meta_prefix, body.meta)?;
-    Ok(Service {
+    rules::one_port(&body.ports)?;
+    let service = Service {
         kind: body.kind,
         id: body.id,
         name: body.service,
@@ -127,10 +125,13 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
         enable_tag_override: body.enable_tag_override,
         proxy: proxy::proxy(body.proxy, "")?,
         connect: Connect { native: body.connect.native },
+        socket_path: body.socket_path,
+        locality: rules::locality(body.locality),
         drain: None,
         origin: Origin::Catalog,
         indexes: Indexes::default(),
-    })
+    };
+    record::new_service(&service).map(|()| service)
 }
 
 fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Invalid> {
@@ -146,12 +147,12 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
     }
     let status = if body.status.is_empty() { Some(Status::Critical) } else { Status::parse(&body.status) };
     let status = status.ok_or_else(|| Invalid::rejected("Bad check status"))?;
-    rules::check_name("check ID", &body.id)?;
-    rules::check_name("check name", &body.name)?;
-    rules::check_name("check type", &body.kind)?;
-    rules::check_name("service ID", &body.service_id)?;
+    names::check("check ID", &body.id)?;
+    names::check("check name", &body.name)?;
+    names::check("check type", &body.kind)?;
+    names::check("service ID", &body.service_id)?;
     let definition = definition(body.definition)?;
-    Ok(Check {
+    let check = Check {
         id: body.id,
         name: body.name,
         status,
@@ -164,12 +165,15 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
         status_since_ms: 0,
         status_cause: Cause::Registration,
         indexes: Indexes::default(),
-    })
+    };
+    record::new_check(&check).map(|()| check)
 }
 
 /// The word for a definition's type. One that needs an interval and has none is of no type, as with Consul.
 fn kind_of(definition: &CheckDefinition) -> &'static str {
+    let is_told = |key: &str| definition.told.contains_key(key);
     match &definition.probe {
+        Some(Probe::Script { .. }) if is_told(CONTAINER) && !definition.interval.is_zero() => "docker",
         Some(probe @ (Probe::Ttl { .. } | Probe::Alias { .. })) => probe.kind(),
         Some(_) if definition.interval.is_zero() => "",
         Some(probe) => probe.kind(),
@@ -187,9 +191,91 @@ fn definition(body: DefinitionBody) -> Result<CheckDefinition, Invalid> {
         timeout: rules::duration("Timeout", body.timeout)?,
         deregister_critical_service_after: rules::duration("DeregisterCriticalServiceAfter", reap_after)?,
         output_max_size,
+        told: told(&body, ttl),
         probe: probe(body, ttl),
         ..CheckDefinition::default()
     })
+}
+
+/// The key of the container that a program is run in.
+const CONTAINER: &str = "DockerContainerID";
+
+/// The keys of all that can be said of a way of checking.
+pub(super) const TOLD_KEYS: &[&str] = &[
+    "HTTP",
+    "Header",
+    "Method",
+    "Body",
+    "DisableRedirects",
+    "TLSSkipVerify",
+    "TLSServerName",
+    "TCP",
+    "TCPUseTLS",
+    "UDP",
+    "GRPC",
+    "GRPCUseTLS",
+    "H2PING",
+    "H2PingUseTLS",
+    "OSService",
+    "ScriptArgs",
+    CONTAINER,
+    "Shell",
+    "AliasNode",
+    "AliasService",
+    "TTL",
+];
+
+/// What is said besides the way of checking that [`probe`] takes: Consul keeps and tells all of it.
+fn told(body: &DefinitionBody, ttl: Duration) -> BTreeMap<Text, Value> {
+    let probe = probe(body.clone(), ttl);
+    let kind = probe.as_ref().map_or("", Probe::kind);
+    let is_through_tls = matches!(
+        &probe,
+        Some(
+            Probe::Http { .. }
+                | Probe::Tcp { tls: Some(_), .. }
+                | Probe::Grpc { tls: Some(_), .. }
+                | Probe::H2Ping { tls: Some(_), .. }
+        )
+    );
+    let is = |wanted: &str| kind == wanted;
+    let nanoseconds = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+    let said = [
+        ("HTTP", json!(body.http), is("http")),
+        ("Header", json!(body.header), is("http")),
+        ("Method", json!(body.method), is("http")),
+        ("Body", json!(body.body), is("http")),
+        ("DisableRedirects", json!(body.disable_redirects), is("http")),
+        ("TLSSkipVerify", json!(body.tls_skip_verify), is_through_tls),
+        ("TLSServerName", json!(body.tls_server_name), is_through_tls),
+        ("TCP", json!(body.tcp), is("tcp")),
+        ("TCPUseTLS", json!(body.tcp_use_tls), is("tcp")),
+        ("UDP", json!(body.udp), is("udp")),
+        ("GRPC", json!(body.grpc), is("grpc")),
+        ("GRPCUseTLS", json!(body.grpc_use_tls), is("grpc")),
+        ("H2PING", json!(body.h2ping), is("h2ping")),
+        ("H2PingUseTLS", json!(body.h2ping_use_tls), is("h2ping")),
+        ("OSService", json!(body.os_service), is("os_service")),
+        ("ScriptArgs", json!(body.script_args), is("script")),
+        (CONTAINER, json!(body.docker_container_id), false),
+        ("Shell", json!(body.shell), false),
+        ("AliasNode", json!(body.alias_node), is("alias")),
+        ("AliasService", json!(body.alias_service), is("alias")),
+        ("TTL", json!(nanoseconds), is("ttl")),
+    ];
+    let besides = said.into_iter().filter(|(_, value, is_shown)| !is_shown && says_something(value));
+    besides.map(|(key, value, _)| (key.into(), value)).collect()
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(boolean) => *boolean,
+        Value::Number(number) => number.as_u64() != Some(0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+    }
 }
 
 /// The way in which somebody else checks. Where several are given, Consul's order decides.

@@ -7,7 +7,7 @@ use crate::stdx::text::Text;
 use crate::wire::body::check::{CheckBody, CheckUpdateBody};
 use crate::wire::decode::from_bytes;
 use crate::wire::intake::criticality::Criticality;
-use crate::wire::intake::{AgentNode, Invalid, Scripts, probe, rules};
+use crate::wire::intake::{AgentNode, Invalid, Scripts, names, probe, record, rules};
 
 /// The body of `/v1/agent/check/register`. A check that exists keeps its status and output. `criticality_of` gives
 /// what the metadata of an instance, by its id, say of how much depends on it.
@@ -29,6 +29,7 @@ pub(super) fn registration(
     scripts: Scripts,
     criticality_of: impl FnOnce(&Text) -> Option<Text>,
 ) -> Result<Registration, Invalid> {
+    rules::check_datacenter(&body.datacenter, &agent.datacenter)?;
     if body.name.is_empty() {
         return Err(Invalid::rejected("Missing check name"));
     }
@@ -38,7 +39,7 @@ pub(super) fn registration(
     if body.id.is_empty() {
         body.id = body.name.clone();
     }
-    rules::check_name("service ID", &body.service_id)?;
+    names::check("service ID", &body.service_id)?;
     let of_service = if body.service_id.is_empty() { None } else { criticality_of(&body.service_id) };
     let of_service = of_service.and_then(|word| Criticality::parse(&word));
     Ok(Registration {
@@ -56,9 +57,7 @@ pub(super) fn agent_check(
     of_service: Option<Criticality>,
 ) -> Result<Check, Invalid> {
     let definition = probe::definition(&body, scripts, of_service)?;
-    rules::check_name("check ID", &body.id)?;
-    rules::check_name("check name", &body.name)?;
-    Ok(Check {
+    let check = Check {
         id: body.id,
         name: body.name,
         status: Status::parse(&body.status).unwrap_or_default(),
@@ -71,7 +70,9 @@ pub(super) fn agent_check(
         status_since_ms: 0,
         status_cause: Cause::Registration,
         indexes: Indexes::default(),
-    })
+    };
+    record::check_but_run(&check)?;
+    record::check_new_names(&check).map(|()| check)
 }
 
 /// The body of `/v1/agent/check/update`. The output is as long as the client made it.

@@ -41,6 +41,13 @@ fn given(body: &DampingBody) -> Result<Damping, Invalid> {
         0 => REUSE_DEFAULT,
         given => given,
     };
+    let damping = Damping { half_life, suppress, reuse };
+    check_damping(&damping).map(|()| damping)
+}
+
+/// Refuses damping that keeps nobody out, or for ever.
+pub fn check_damping(damping: &Damping) -> Result<(), Invalid> {
+    let Damping { half_life, suppress, reuse } = *damping;
     let fault = if !HALF_LIFE.contains(&half_life) {
         "Damping.HalfLife must be between 1s and 1h".to_owned()
     } else if suppress > SUPPRESS_MAX {
@@ -48,7 +55,7 @@ fn given(body: &DampingBody) -> Result<Damping, Invalid> {
     } else if reuse >= suppress {
         "Damping.Reuse must be below Damping.Suppress".to_owned()
     } else {
-        return Ok(Damping { half_life, suppress, reuse });
+        return Ok(());
     };
     Err(Invalid::rejected(format!("Invalid check: {fault}")))
 }

@@ -6,40 +6,64 @@ use crate::model::{ExistingChecks, Registration};
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::service::ServiceBody;
-use crate::wire::decode::{from_value, object};
+use crate::wire::decode::audit::{Audit, Flaw, Form};
+use crate::wire::decode::from_value;
+use crate::wire::decode::read::Read;
 use crate::wire::intake::{AgentNode, Invalid, Scripts, check, service};
 
-object! {
-    /// A definition file: keys as in bodies, usually in snake case.
-    pub struct DefinitionFile as "" of "struct" {
-        /// One instance.
-        "Service" => service: Option<ServiceBody>,
-        /// Several.
-        "Services" => services: Vec<ServiceBody>,
-        /// One check.
-        "Check" => check: Option<CheckBody>,
-        /// Several.
-        "Checks" => checks: Vec<CheckBody>,
-    }
+/// Keys of definitions that Consul knows and muster has no use for, at any depth.
+const FOREIGN: &[&str] = &["Token", "Shell"];
+
+/// A definition as it was looked at: what it says that is wrong, and what it says in vain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Everything that is wrong with its form.
+    pub flaws: Vec<Flaw>,
+    /// The paths of keys that mean nothing here.
+    pub ignored: Vec<String>,
 }
 
-/// What a definition file registers, instances first: checks in the same file may be of them. `criticality_of` gives
-/// what the metadata of an instance, by its id, say of how much depends on it.
+/// Looks at the definition of an instance, which stands at `path` in a file, and brings it to the one form that
+/// [`service_definition`] reads.
+pub fn audit_service(value: &mut Value, path: &str, form: Form) -> Findings {
+    audit::<ServiceBody>(value, path, form)
+}
+
+/// As [`audit_service`], for a check that stands by itself.
+pub fn audit_check(value: &mut Value, path: &str, form: Form) -> Findings {
+    audit::<CheckBody>(value, path, form)
+}
+
+fn audit<T: Read>(value: &mut Value, path: &str, form: Form) -> Findings {
+    let mut audit = Audit { form, foreign: FOREIGN, ignored: Vec::new(), flaws: Vec::new() };
+    audit.value::<T>(value, path);
+    Findings { flaws: audit.flaws, ignored: audit.ignored }
+}
+
+/// The instance that a definition registers, with its checks.
 ///
 /// # Errors
-/// When the file cannot be read as such, or describes what muster cannot keep. Nothing of it is taken then.
-pub fn definitions(
-    file: &Value,
-    existing: ExistingChecks,
+/// When it describes what muster cannot keep.
+pub fn service_definition(
+    value: &Value,
     agent: &AgentNode,
     scripts: Scripts,
-    criticality_of: impl Fn(&Text) -> Option<Text>,
-) -> Result<Vec<Registration>, Invalid> {
-    let file: DefinitionFile = from_value(file)?;
-    let services = file.service.into_iter().chain(file.services);
-    let checks = file.check.into_iter().chain(file.checks);
-    services
-        .map(|body| service::registration(body, existing, agent, scripts))
-        .chain(checks.map(|body| check::registration(body, agent, scripts, &criticality_of)))
-        .collect()
+) -> Result<Registration, Invalid> {
+    let body: ServiceBody = from_value(value)?;
+    service::registration(body, ExistingChecks::KeepStatus, agent, scripts)
+}
+
+/// The check that a definition registers. `criticality_of` gives what the metadata of an instance, by its id, say of
+/// how much depends on it.
+///
+/// # Errors
+/// When it describes what muster cannot run.
+pub fn check_definition(
+    value: &Value,
+    agent: &AgentNode,
+    scripts: Scripts,
+    criticality_of: impl FnOnce(&Text) -> Option<Text>,
+) -> Result<Registration, Invalid> {
+    let body: CheckBody = from_value(value)?;
+    check::registration(body, agent, scripts, criticality_of)
 }

@@ -8,6 +8,8 @@ pub mod service;
 pub mod check;
 pub mod catalog;
 pub mod definition;
+pub mod record;
+pub mod names;
 mod criticality;
 mod damping;
 mod probe;
@@ -25,7 +27,6 @@ use crate::wire::decode::{DecodeError, bounded};
 pub use catalog::{catalog_deregistration, catalog_registration};
 pub use check::{check_registration, check_update};
 pub use criticality::META_KEY as CRITICALITY_META_KEY;
-pub use definition::definitions;
 pub use probe::Scripts;
 pub use service::service_registration;
 
@@ -34,6 +35,15 @@ pub use service::service_registration;
 pub struct AgentNode {
     /// Its name.
     pub name: Text,
+    /// The datacenter it is in.
+    pub datacenter: Text,
+}
+
+impl AgentNode {
+    /// One of which nothing is known, for bodies that are only to be looked at.
+    pub fn unknown() -> AgentNode {
+        AgentNode { name: Text::default(), datacenter: Text::default() }
+    }
 }
 
 /// Why a body becomes no command. The client is at fault, always.

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use crate::model::Proxy;
 use crate::stdx::text::Text;
 use crate::wire::body::proxy::{ExposeBody, MeshGatewayBody, ProxyBody, UpstreamBody};
-use crate::wire::intake::{Invalid, rules};
+use crate::wire::decode::scope;
+use crate::wire::intake::{Invalid, names, rules};
 
 /// The word for an ordinary mesh proxy.
 const CONNECT_PROXY: &str = "connect-proxy";
@@ -20,14 +21,14 @@ const KINDS: [&str; 6] =
 
 /// Refuses a kind that there is not, and a proxy or gateway that lacks what its kind needs, all faults at
 /// once, as Consul lists them.
-pub fn check_kind(kind: &str, port: i64, proxy: Option<&ProxyBody>, is_native: bool) -> Result<(), Invalid> {
+pub fn check_kind(kind: &str, port: i64, destination: &str, is_native: bool) -> Result<(), Invalid> {
     if !KINDS.contains(&kind) {
         let known = KINDS[1..].join(", ");
         return Err(Invalid::rejected(format!(
             "Invalid service kind {kind:?}: leave it out, or use one of {known}"
         )));
     }
-    let has_destination = proxy.is_some_and(|proxy| !proxy.destination_service_name.trim().is_empty());
+    let has_destination = !destination.trim().is_empty();
     let mut faults: Vec<String> = Vec::new();
     if kind == CONNECT_PROXY {
         if !has_destination {
@@ -55,6 +56,11 @@ pub fn check_kind(kind: &str, port: i64, proxy: Option<&ProxyBody>, is_native: b
     Err(Invalid::rejected(format!("{} {plural} occurred:\n{lines}\n", faults.len())))
 }
 
+/// Name of the service that a body's proxy is for; empty when it says of none.
+pub fn destination(body: Option<&ProxyBody>) -> &str {
+    body.map_or("", |proxy| &proxy.destination_service_name)
+}
+
 /// The proxy as it is kept; `None` when the body says nothing of it.
 ///
 /// `upstream_type` is what an upstream is that does not say: the agent's are services, the catalog's are left
@@ -72,8 +78,9 @@ pub fn proxy(body: Option<ProxyBody>, upstream_type: &str) -> Result<Option<Box<
     }
     put_object(&mut rest, "MeshGateway", mesh_gateway(body.mesh_gateway));
     put_object(&mut rest, "Expose", expose(body.expose)?);
-    rules::check_name("proxy destination", &body.destination_service_name)?;
-    rules::check_name("proxy destination", &body.destination_service_id)?;
+    names::check("proxy destination", &body.destination_service_name)?;
+    names::check("proxy destination", &body.destination_service_id)?;
+    names::check("proxy LocalServiceAddress", &body.local_service_address)?;
     Ok(Some(Box::new(Proxy {
         destination_service_name: body.destination_service_name,
         destination_service_id: body.destination_service_id,
@@ -87,6 +94,11 @@ fn upstream(body: UpstreamBody, type_default: &str) -> Result<Value, Invalid> {
     let mut kept = Map::new();
     let kind = if body.destination_type.is_empty() { type_default.into() } else { body.destination_type };
     put_text(&mut kept, "DestinationType", &kind);
+    if !scope::is_own(&body.destination_namespace) {
+        let namespace = body.destination_namespace.as_str();
+        let sentence = format!("DestinationNamespace {namespace:?}: muster has none but the default one");
+        return Err(Invalid::rejected(sentence));
+    }
     put_text(&mut kept, "DestinationNamespace", &body.destination_namespace);
     put_text(&mut kept, "DestinationName", &body.destination_name);
     put_text(&mut kept, "Datacenter", &body.datacenter);

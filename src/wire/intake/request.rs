@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use crate::stdx::text::Text;
 use crate::wire::intake::Invalid;
 
-/// Headers that say where a message ends or what becomes of its connection. Those are the sender's to say, not the
-/// user's: with a length of his own he could make two requests of one.
-const FRAMING: &[&str] =
-    &["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+/// Headers that say where a message ends. Those are the sender's to say, not the user's: with a length of his own he
+/// could make two requests of one. Consul takes them, and sends none of them.
+const FRAMING: &[&str] = &["content-length", "trailer", "transfer-encoding"];
 
 /// Refuses a method and headers that cannot be sent as they are. What a header's value is never stands in the sentence:
 /// it may be a secret.

@@ -4,35 +4,37 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::limits::{
-    CHECKS_PER_SERVICE_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, NAME_BYTES_MAX,
-    OUTPUT_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
+    CHECKS_PER_SERVICE_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, OUTPUT_BYTES_MAX,
+    TAG_BYTES_MAX, TAGS_MAX,
 };
-use crate::model::{Meta, ServiceAddress, Weights};
+use crate::model::{Locality, Meta, ServiceAddress, Weights};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
-use crate::wire::body::service::{AddressBody, WeightsBody};
+use crate::wire::body::service::{AddressBody, LocalityBody, WeightsBody};
 use crate::wire::decode::duration::Span;
-use crate::wire::intake::Invalid;
+use crate::wire::decode::free_form::FreeForm;
+use crate::wire::intake::{Invalid, names};
 
 /// Prefix of metadata keys that Consul keeps for itself.
 const META_KEY_RESERVED: &str = "consul-";
 
-/// Refuses a name, id or address that is too long or holds control characters. `what` names it in the
-/// sentence.
-pub fn check_name(what: &str, name: &str) -> Result<(), Invalid> {
-    if name.len() > NAME_BYTES_MAX {
-        return Err(Invalid::rejected(format!("Invalid {what}: longer than {NAME_BYTES_MAX} bytes")));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(Invalid::rejected(format!("Invalid {what}: control characters are not allowed")));
-    }
-    Ok(())
-}
+/// Addresses that an instance has for its own, beside those that were given.
+const OWN_ADDRESSES_MAX: usize = 2;
 
 /// Takes metadata that Consul takes; the sentence that refuses any other goes after `prefix`.
 pub fn meta(prefix: &str, pairs: Option<BTreeMap<Text, Text>>) -> Result<Option<Meta>, Invalid> {
-    let Some(meta) = meta_of_size(prefix, pairs)? else { return Ok(None) };
-    for (key, value) in meta.iter() {
+    let Some(pairs) = pairs else { return Ok(None) };
+    check_meta(prefix, pairs.iter())?;
+    Ok(Some(pairs.into_iter().collect()))
+}
+
+/// Refuses metadata that Consul does not take; see [`meta`].
+pub fn check_meta<'a>(
+    prefix: &str,
+    pairs: impl Iterator<Item = (&'a Text, &'a Text)> + Clone,
+) -> Result<(), Invalid> {
+    check_meta_size(prefix, pairs.clone())?;
+    for (key, value) in pairs {
         let fault = if key.is_empty() {
             "Key cannot be blank".to_owned()
         } else if !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
@@ -44,18 +46,27 @@ pub fn meta(prefix: &str, pairs: Option<BTreeMap<Text, Text>>) -> Result<Option<
         };
         return Err(bad_pair(prefix, key, value, &fault));
     }
-    Ok(Some(meta))
+    Ok(())
 }
 
 /// Takes metadata that is not too much, whatever its keys are.
 pub fn meta_of_size(prefix: &str, pairs: Option<BTreeMap<Text, Text>>) -> Result<Option<Meta>, Invalid> {
     let Some(pairs) = pairs else { return Ok(None) };
-    if pairs.len() > META_PAIRS_MAX {
+    check_meta_size(prefix, pairs.iter())?;
+    Ok(Some(pairs.into_iter().collect()))
+}
+
+/// Refuses metadata that is too much, whatever its keys are.
+pub fn check_meta_size<'a>(
+    prefix: &str,
+    pairs: impl Iterator<Item = (&'a Text, &'a Text)> + Clone,
+) -> Result<(), Invalid> {
+    if pairs.clone().count() > META_PAIRS_MAX {
         return Err(Invalid::rejected(format!(
             "{prefix}: Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"
         )));
     }
-    for (key, value) in &pairs {
+    for (key, value) in pairs {
         let fault = if key.len() > META_KEY_BYTES_MAX {
             format!("Key is too long (limit: {META_KEY_BYTES_MAX} characters)")
         } else if value.len() > META_VALUE_BYTES_MAX {
@@ -65,7 +76,7 @@ pub fn meta_of_size(prefix: &str, pairs: Option<BTreeMap<Text, Text>>) -> Result
         };
         return Err(bad_pair(prefix, key, value, &fault));
     }
-    Ok(Some(pairs.into_iter().collect()))
+    Ok(())
 }
 
 fn bad_pair(prefix: &str, key: &str, value: &str, fault: &str) -> Invalid {
@@ -112,12 +123,23 @@ pub fn port(what: &str, number: i64) -> Result<u16, Invalid> {
 pub fn tagged_addresses(addresses: BTreeMap<Text, AddressBody>) -> Result<Pairs<ServiceAddress>, Invalid> {
     check_count_of_addresses(addresses.len())?;
     let checked = addresses.into_iter().map(|(role, address)| {
-        check_name("service tagged address", &role)?;
-        check_name("service tagged address", &address.address)?;
+        check_tagged_address(&role, &address.address)?;
         let port = port("port of service tagged address", address.port)?;
         Ok((role, ServiceAddress { address: address.address, port }))
     });
     checked.collect()
+}
+
+/// Refuses addresses by role that [`tagged_addresses`] would refuse.
+pub fn check_tagged_addresses(addresses: &Pairs<ServiceAddress>) -> Result<(), Invalid> {
+    // The agent adds the roles of the instance's own address.
+    check_count_of_addresses(addresses.len().saturating_sub(OWN_ADDRESSES_MAX))?;
+    addresses.iter().try_for_each(|(role, address)| check_tagged_address(role, &address.address))
+}
+
+fn check_tagged_address(role: &str, address: &str) -> Result<(), Invalid> {
+    names::check_held("service tagged address", role)?;
+    names::check_held("service tagged address", address)
 }
 
 fn check_count_of_addresses(count: usize) -> Result<(), Invalid> {
@@ -130,11 +152,27 @@ fn check_count_of_addresses(count: usize) -> Result<(), Invalid> {
 
 /// Refuses the addresses that mean "any".
 pub fn check_service_address(address: &str) -> Result<(), Invalid> {
-    check_name("service address", address)?;
+    names::check_held("service address", address)?;
     if matches!(address, "0.0.0.0" | "::" | "[::]") {
         return Err(Invalid::rejected("Invalid service address"));
     }
     Ok(())
+}
+
+/// Refuses what would be found without a port: muster keeps one for each instance.
+pub fn one_port(named: &[FreeForm]) -> Result<(), Invalid> {
+    match named {
+        [] => Ok(()),
+        _ => Err(Invalid::rejected(
+            "Invalid Ports: an instance has one port here: give it as Port, and register an instance for each other",
+        )),
+    }
+}
+
+/// Where the machine stands, if that is said.
+pub fn locality(body: Option<LocalityBody>) -> Option<Box<Locality>> {
+    let LocalityBody { region, zone } = body.filter(|body| *body != LocalityBody::default())?;
+    Some(Box::new(Locality { region, zone }))
 }
 
 /// The shares of traffic, which must be such.
@@ -171,4 +209,15 @@ pub fn cut_output(output: Text) -> Text {
     }
     let kept = &output[..output.floor_char_boundary(OUTPUT_BYTES_MAX)];
     format!("{kept} ... (captured {} of {} bytes)", kept.len(), output.len()).into()
+}
+
+/// Refuses what is meant for another datacenter; where `own` is empty, because it is not known, for none.
+///
+/// # Errors
+/// With Consul's text.
+pub fn check_datacenter(asked: &str, own: &str) -> Result<(), Invalid> {
+    if asked.is_empty() || own.is_empty() || asked.eq_ignore_ascii_case(own) {
+        return Ok(());
+    }
+    Err(Invalid::rejected("No path to datacenter"))
 }

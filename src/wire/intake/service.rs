@@ -1,11 +1,11 @@
 //! Service instances of the agent.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::model::{
     Check, Connect, ExistingChecks, Indexes, NodePart, Origin, Registration, Service, ServiceAddress, Status,
 };
+use crate::stdx::network::{self, Family};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
@@ -13,7 +13,7 @@ use crate::wire::body::service::{AddressBody, ServiceBody};
 use crate::wire::decode::from_bytes;
 use crate::wire::intake::check::agent_check;
 use crate::wire::intake::criticality::{self, Criticality};
-use crate::wire::intake::{AgentNode, Invalid, Scripts, proxy, rules};
+use crate::wire::intake::{AgentNode, Invalid, Scripts, proxy, record, rules};
 
 /// What an upstream of an agent's proxy is, unless it says otherwise.
 const UPSTREAM_TYPE: &str = "service";
@@ -37,14 +37,13 @@ pub(super) fn registration(
     agent: &AgentNode,
     scripts: Scripts,
 ) -> Result<Registration, Invalid> {
+    rules::check_datacenter(&body.datacenter, &agent.datacenter)?;
     if body.name.is_empty() {
         return Err(Invalid::rejected("Missing service name"));
     }
     if body.id.is_empty() {
         body.id = body.name.clone();
     }
-    rules::check_name("service name", &body.name)?;
-    rules::check_name("service ID", &body.id)?;
     let checks = checks_of(&mut body);
     let service = service(body)?;
     rules::check_count_of_checks(checks.len())?;
@@ -96,17 +95,14 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
              proxy as a service of kind connect-proxy",
         ));
     }
-    rules::check_service_address(&body.address)?;
+    // Only what does not fit into the record is refused here; the record's own rules come last.
     let weights = rules::weights(body.weights)?;
-    let meta = rules::meta("Invalid Service Meta", body.meta)?;
-    rules::check_tags(&body.tags)?;
-    rules::check_name("service kind", &body.kind)?;
-    proxy::check_kind(&body.kind, body.port, body.proxy.as_ref(), body.connect.native)?;
     let port = rules::port("service port", body.port)?;
     check_address_families(&body.tagged_addresses)?;
     let tagged_addresses =
         with_own_address(rules::tagged_addresses(body.tagged_addresses)?, &body.address, port);
-    Ok(Service {
+    rules::one_port(&body.ports)?;
+    let service = Service {
         kind: body.kind,
         id: body.id,
         name: body.name,
@@ -115,27 +111,30 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
         port,
         tagged_addresses,
         weights,
-        meta,
+        meta: body.meta.map(|pairs| pairs.into_iter().collect()),
         enable_tag_override: body.enable_tag_override,
         proxy: proxy::proxy(body.proxy, UPSTREAM_TYPE)?,
         connect: Connect { native: body.connect.native },
+        socket_path: body.socket_path,
+        locality: rules::locality(body.locality),
         drain: None,
         origin: Origin::Agent,
         indexes: Indexes::default(),
-    })
+    };
+    record::new_service(&service).map(|()| service)
 }
 
 /// Refuses addresses that are not of the family their role names.
 fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(), Invalid> {
     for (role, address) in addresses {
-        let (fits, family) = match role.as_str() {
-            "lan_ipv4" | "wan_ipv4" => (address.address.parse::<Ipv4Addr>().is_ok(), "ipv4"),
-            "lan_ipv6" | "wan_ipv6" => (address.address.parse::<Ipv6Addr>().is_ok(), "ipv6"),
+        let (wanted, word) = match role.as_str() {
+            "lan_ipv4" | "wan_ipv4" => (Family::V4, "ipv4"),
+            "lan_ipv6" | "wan_ipv6" => (Family::V6, "ipv6"),
             _ => continue,
         };
-        if !fits {
+        if network::family(&address.address) != Some(wanted) {
             return Err(Invalid::rejected(format!(
-                "Service tagged address \"{role}\" must be a valid {family} address"
+                "Service tagged address \"{role}\" must be a valid {word} address"
             )));
         }
     }
@@ -145,10 +144,10 @@ fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(),
 /// An instance that listens on an IP address has it under the roles of its family too, unless others stand
 /// there.
 fn with_own_address(addresses: Pairs<ServiceAddress>, address: &Text, port: u16) -> Pairs<ServiceAddress> {
-    let roles = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => ["lan_ipv4", "wan_ipv4"],
-        Ok(IpAddr::V6(_)) => ["lan_ipv6", "wan_ipv6"],
-        Err(_) => return addresses,
+    let roles = match network::family(address) {
+        Some(Family::V4) => ["lan_ipv4", "wan_ipv4"],
+        Some(Family::V6) => ["lan_ipv6", "wan_ipv6"],
+        None => return addresses,
     };
     let own = roles.map(|role| (role.into(), ServiceAddress { address: address.clone(), port }));
     own.into_iter().chain(addresses.iter().cloned()).collect()

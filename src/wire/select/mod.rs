@@ -4,6 +4,7 @@
 
 mod check;
 mod entry;
+mod member;
 mod node;
 mod proxy;
 mod service;
@@ -12,5 +13,6 @@ mod tests;
 
 pub use check::CHECK;
 pub use entry::INSTANCE;
+pub use member::MEMBER;
 pub use node::NODE;
 pub use service::{CATALOG_SERVICE, SERVICE};

@@ -1,13 +1,10 @@
-//! An instance as `/v1/agent/services` shows it, and the hash that tells whether it is still the same.
-
-use std::sync::Arc;
+//! An instance as `/v1/agent/services` shows it.
 
 use serde::Serialize;
 
-use crate::model::{self, Check, Meta, Service, ServiceAddress};
+use crate::model::{self, Meta, Service, ServiceAddress};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
-use crate::wire::json;
 use crate::wire::show::parts;
 use crate::wire::show::proxy::Proxy;
 
@@ -36,6 +33,12 @@ pub struct AgentService<'a> {
     pub(in crate::wire) proxy: Option<Proxy<'a>>,
     #[serde(skip_serializing_if = "is_not_native", serialize_with = "parts::connect")]
     pub(in crate::wire) connect: &'a model::Connect,
+    /// The Unix socket that it listens on.
+    #[serde(skip_serializing_if = "parts::is_default")]
+    pub(in crate::wire) socket_path: &'a str,
+    /// Where the machine stands.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "parts::locality")]
+    pub(in crate::wire) locality: Option<&'a model::Locality>,
     pub(in crate::wire) datacenter: &'a str,
 }
 
@@ -64,6 +67,8 @@ impl<'a> AgentService<'a> {
             content_hash: "",
             proxy: is_proxy.then(|| Proxy::of_agent(service.proxy.as_deref())),
             connect: &service.connect,
+            socket_path: &service.socket_path,
+            locality: service.locality.as_deref(),
             datacenter,
         }
     }
@@ -73,20 +78,3 @@ impl<'a> AgentService<'a> {
         AgentService { content_hash, ..self }
     }
 }
-
-/// A hash over what an instance was registered with, and what its checks were: sixteen hex digits.
-///
-/// Two registrations that say the same hash the same, whatever statuses and indexes are. It is FNV-1a with 64
-/// bits, which tells changes apart and defends nothing.
-pub fn content_hash(service: &Service, checks: &[Arc<Check>]) -> String {
-    let mut bytes = json::to_vec(&AgentService::new(service, ""), false);
-    for check in checks.iter().filter(|check| !check.is_node_level()) {
-        json::write_into(&mut bytes, &(&check.id, &check.name, &check.notes, &check.definition), false);
-    }
-    let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
-    format!("{:016x}", bytes.iter().fold(FNV_BASIS, fold))
-}
-
-/// The constants of 64-bit FNV-1a.
-const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01b3;

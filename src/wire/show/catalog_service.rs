@@ -35,6 +35,12 @@ pub struct CatalogService<'a> {
     pub(in crate::wire) service_proxy: Proxy<'a>,
     #[serde(serialize_with = "parts::connect")]
     pub(in crate::wire) service_connect: &'a model::Connect,
+    /// The Unix socket that it listens on.
+    #[serde(skip_serializing_if = "parts::is_default")]
+    pub(in crate::wire) service_socket_path: &'a str,
+    /// Where the machine stands.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "parts::locality")]
+    pub(in crate::wire) service_locality: Option<&'a model::Locality>,
     create_index: u64,
     modify_index: u64,
 }
@@ -61,6 +67,8 @@ impl<'a> CatalogService<'a> {
             service_enable_tag_override: service.enable_tag_override,
             service_proxy: Proxy::of_catalog(service.proxy.as_deref()),
             service_connect: &service.connect,
+            service_socket_path: &service.socket_path,
+            service_locality: service.locality.as_deref(),
             create_index: service.indexes.create,
             modify_index: service.indexes.modify,
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::model::{Check, CheckDefinition, Origin, Probe, ProbeTls, Service};
 use crate::stdx::text::Text;
@@ -128,6 +129,9 @@ struct Definition<'a> {
     /// In nanoseconds, unlike the other durations.
     #[serde(rename = "TTL", skip_serializing_if = "parts::is_default")]
     ttl: u64,
+    /// What was said besides.
+    #[serde(flatten)]
+    told: Option<&'a BTreeMap<Text, Value>>,
 }
 
 impl<'a> Definition<'a> {
@@ -137,6 +141,7 @@ impl<'a> Definition<'a> {
             output_max_size: definition.output_max_size,
             timeout: definition.timeout,
             deregister_critical_service_after: definition.deregister_critical_service_after,
+            told: (!definition.told.is_empty()).then_some(&definition.told),
             ..Definition::default()
         };
         match &definition.probe {

@@ -9,17 +9,17 @@ use crate::model::Meta;
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Member<'a> {
-    name: &'a str,
-    addr: &'a str,
-    port: u16,
-    tags: &'a Meta,
-    status: u8,
-    protocol_min: u8,
-    protocol_max: u8,
-    protocol_cur: u8,
-    delegate_min: u8,
-    delegate_max: u8,
-    delegate_cur: u8,
+    pub(in crate::wire) name: &'a str,
+    pub(in crate::wire) addr: &'a str,
+    pub(in crate::wire) port: u16,
+    pub(in crate::wire) tags: &'a Meta,
+    pub(in crate::wire) status: u8,
+    pub(in crate::wire) protocol_min: u8,
+    pub(in crate::wire) protocol_max: u8,
+    pub(in crate::wire) protocol_cur: u8,
+    pub(in crate::wire) delegate_min: u8,
+    pub(in crate::wire) delegate_max: u8,
+    pub(in crate::wire) delegate_cur: u8,
 }
 
 impl<'a> Member<'a> {

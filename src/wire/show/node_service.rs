@@ -29,6 +29,12 @@ pub struct NodeService<'a> {
     pub(in crate::wire) proxy: Proxy<'a>,
     #[serde(serialize_with = "parts::connect")]
     pub(in crate::wire) connect: &'a model::Connect,
+    /// The Unix socket that it listens on.
+    #[serde(skip_serializing_if = "parts::is_default")]
+    pub(in crate::wire) socket_path: &'a str,
+    /// Where the machine stands.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "parts::locality")]
+    pub(in crate::wire) locality: Option<&'a model::Locality>,
     create_index: u64,
     modify_index: u64,
 }
@@ -49,6 +55,8 @@ impl<'a> NodeService<'a> {
             enable_tag_override: service.enable_tag_override,
             proxy: Proxy::of_catalog(service.proxy.as_deref()),
             connect: &service.connect,
+            socket_path: &service.socket_path,
+            locality: service.locality.as_deref(),
             create_index: service.indexes.create,
             modify_index: service.indexes.modify,
         }

@@ -62,6 +62,20 @@ pub fn connect<S: Serializer>(connect: &&model::Connect, serializer: S) -> Resul
     Shown { native: connect.native }.serialize(serializer)
 }
 
+/// Where the machine stands: `{"Region":"eu-west","Zone":"b"}`.
+pub fn locality<S: Serializer>(
+    locality: &Option<&model::Locality>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Shown<'a> {
+        region: &'a str,
+        zone: &'a str,
+    }
+    locality.map(|at| Shown { region: &at.region, zone: &at.zone }).serialize(serializer)
+}
+
 /// Whether a key would say nothing, so that it is left out.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

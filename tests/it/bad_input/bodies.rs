@@ -55,6 +55,10 @@ const SYNTAX: Table = &[
     (SERVICE, "// a service\n{\"Name\":\"x\"}", "invalid character '/' looking for beginning of value"),
     (SERVICE, "Name=x&Port=80", "invalid character 'N' looking for beginning of value"),
     (SERVICE, "<service name=\"x\"/>", "invalid character '<' looking for beginning of value"),
+    (SERVICE, r#"{"Name":"x"} and so on"#, "invalid character 'a' after top-level value"),
+    (SERVICE, r#"{"Name":"x"}{"Name":"y"}"#, "invalid character '{' after top-level value"),
+    (CHECK, "{\"Name\":\"x\",\"TTL\":\"9s\"}\n{}", "invalid character '{' after top-level value"),
+    (REGISTER, r#"{"Node":"x","Address":"b"} x"#, "invalid character 'x' after top-level value"),
     (CHECK, "", "Request decode failed: EOF"),
     (CHECK, "{\"Name\":", "Request decode failed: unexpected EOF"),
     (UPDATE, "", "Request decode failed: EOF"),
@@ -298,8 +302,8 @@ const CHECKS: Table = &[
     (CHECK, r#"{"Name":"x","HTTP":"http://127.0.0.1:1","Interval":"1s","Method":"A B"}"#, "Method"),
     (
         CHECK,
-        r#"{"Name":"x","HTTP":"http://127.0.0.1:1","Interval":"1s","Header":{"Connection":["x"]}}"#,
-        "Connection",
+        r#"{"Name":"x","HTTP":"http://127.0.0.1:1","Interval":"1s","Header":{"Content-Length":["0"]}}"#,
+        "Content-Length",
     ),
     (
         CHECK,
@@ -320,7 +324,7 @@ const CHECKS: Table = &[
     (CHECK, r#"{"Name":"x","TTL":"1d"}"#, r#"time: unknown unit "d" in duration "1d""#),
     (CHECK, r#"{"Name":"x","TTL":"1h-5m"}"#, "in duration"),
     (CHECK, r#"{"Name":"x","TTL":" 1s"}"#, r#"time: invalid duration " 1s""#),
-    (CHECK, r#"{"Name":"x","TTL":""}"#, r#"time: invalid duration """#),
+    (CHECK, r#"{"Name":"x","TTL":""}"#, "TTL must be > 0 for TTL checks"),
     (CHECK, r#"{"Name":"x","TTL":"9999999h"}"#, r#"time: invalid duration "9999999h""#),
     (CHECK, r#"{"Name":"x","TTL":"1s","ServiceID":"nobody"}"#, r#"ServiceID "nobody" does not exist"#),
     (CHECK, r#"{"Name":"x","TTL":"1s","ServiceID":"a\u0000"}"#, "Invalid service ID: control characters"),
@@ -333,7 +337,12 @@ const CATALOG: Table = &[
     (REGISTER, "null", "Must provide node"),
     (REGISTER, r#"{"Address":"10.0.0.3"}"#, "Must provide node"),
     (REGISTER, r#"{"Node":"x"}"#, "Must provide address if SkipNodeUpdate is not set"),
-    (REGISTER, r#"{"Node":"x","SkipNodeUpdate":true}"#, "Must provide address if SkipNodeUpdate is not set"),
+    (REGISTER, r#"{"Node":" ","Address":"b"}"#, "Invalid node name: there is nothing in it but blanks"),
+    (
+        REGISTER,
+        r#"{"Node":"x","Address":"b","Service":{"Service":"\u3164\u2800"}}"#,
+        "Invalid service name: there is nothing in it but blanks",
+    ),
     (REGISTER, r#"{"Node":"a\u0000","Address":"b"}"#, "Invalid node name: control characters"),
     (REGISTER, r#"{"Node":"x","Address":"a\nb"}"#, "Invalid node address: control characters"),
     (REGISTER, r#"{"Node":"x","Address":"b","Datacenter":"mars"}"#, "No path to datacenter"),
@@ -427,11 +436,20 @@ fn nested() -> Vec<Row> {
         ),
         refused(SERVICE, within("Upstreams", lists(NESTED_LEVELS)), "Request decode failed"),
         refused(CHECK, lists(NESTED_LEVELS), "Request decode failed"),
-        refused(UPDATE, objects(NESTED_LEVELS), "Invalid check status: ''"),
+        refused(UPDATE, objects(NESTED_LEVELS), "nested deeper than 32 levels"),
         refused(REGISTER, lists(NESTED_LEVELS), "Request decode failed"),
-        refused(REGISTER, objects(NESTED_LEVELS), "Must provide node"),
-        refused(DEREGISTER, objects(NESTED_LEVELS), "Must provide node"),
-        refused(CHECK, format!(r#"{{"Name":"x","TTL":{}}}"#, lists(NESTED_LEVELS)), "TTL must be > 0"),
+        refused(REGISTER, objects(NESTED_LEVELS), "nested deeper than 32 levels"),
+        refused(DEREGISTER, objects(NESTED_LEVELS), "nested deeper than 32 levels"),
+        refused(
+            SERVICE,
+            format!(r#"{{"Name":"x","Bogus":{}}}"#, lists(NESTED_LEVELS)),
+            "nested deeper than 32 levels",
+        ),
+        refused(
+            CHECK,
+            format!(r#"{{"Name":"x","TTL":{}}}"#, lists(NESTED_LEVELS)),
+            "nested deeper than 32 levels",
+        ),
     ]
 }
 
@@ -442,7 +460,13 @@ fn bytes() -> Vec<Row> {
         refused(SERVICE, b"{\"Name\":\"a\xff", "Request decode failed: unexpected EOF"),
         refused(SERVICE, b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "looking for beginning of value"),
         refused(SERVICE, [0u8; 1000], r"invalid character '\x00' looking for beginning of value"),
-        refused(SERVICE, b"{\"Name\":\"x\",\"Meta\":{\"\xff\":\"c\"}}", "Key contains invalid characters"),
+        refused(
+            SERVICE,
+            b"{\"Name\":\"x\",\"Meta\":{\"\xff\":\"c\"}}",
+            "the body is not UTF-8 from its byte",
+        ),
+        refused(SERVICE, b"{\"Name\":\"a\xffb\"}", "the body is not UTF-8 from its byte 10 on"),
+        refused(UPDATE, b"{\"Status\":\"passing\",\"Output\":\"\xc3\x28\"}", "the body is not UTF-8"),
         refused(SERVICE, r#"{"Name":"x","Meta":{"\ud800":"c"}}"#, ""),
     ]
 }
@@ -450,17 +474,14 @@ fn bytes() -> Vec<Row> {
 /// What is odd and yet has a meaning that all agree on, so it is taken.
 fn odd() -> Vec<Row> {
     let stored = |target: &str, body: &[u8]| Row::stored("an odd body", put(target, body));
-    let unknown =
-        format!(r#"{{"Name":"x","Bogus":{}{}}}"#, "[".repeat(NESTED_LEVELS), "]".repeat(NESTED_LEVELS));
+    let unknown = format!(r#"{{"Name":"x","Bogus":{}{}}}"#, "[".repeat(32), "]".repeat(32));
     vec![
-        // Go's decoder replaces what is no UTF-8, and Consul keeps the replacement.
-        stored(SERVICE, b"{\"Name\":\"a\xffb\"}"),
-        stored(SERVICE, br#"{"Name":"x"} and so on"#),
+        stored(SERVICE, b"{\"Name\":\"x\"}\r\n\t "),
         stored(SERVICE, br#"{"Name":"y","Name":"x","NAME":"z"}"#),
         stored(SERVICE, br#"{"Name":"x","Check":null,"Checks":null,"Tags":null,"Meta":null,"Port":null}"#),
-        stored(SERVICE, "{\"Name\":\"../../x?y#z%2F\u{202e}\u{1F984}\"}".as_bytes()),
+        stored(SERVICE, "{\"Name\":\"../../x?y#z%2F\u{644}\u{1F984}\"}".as_bytes()),
         stored(SERVICE, br#"{"Name":"<script>alert(1)</script>","Tags":["\"><img>"]}"#),
-        // Keys nobody knows are passed over unread, however deep: nothing recurses into them.
+        // Keys nobody knows are passed over, up to the depth of what is read.
         stored(SERVICE, unknown.as_bytes()),
         // The longest spans there are: adding them to a clock must not overflow.
         stored(SERVICE, br#"{"Name":"x","Check":{"TTL":"2562047h47m16.854775807s"}}"#),
@@ -472,5 +493,7 @@ fn odd() -> Vec<Row> {
             br#"{"Name":"x","Check":{"TTL":"2562047h","DeregisterCriticalServiceAfter":"2562047h"}}"#,
         ),
         stored(REGISTER, br#"{"Node":"x","Address":"no address at all"}"#),
+        stored(REGISTER, br#"{"Node":"x","SkipNodeUpdate":true}"#),
+        stored(SERVICE, "{\"Name\":\"x\u{3000}y z\"}".as_bytes()),
     ]
 }

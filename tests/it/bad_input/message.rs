@@ -112,10 +112,12 @@ fn targets() -> Vec<Row> {
         rows.map(|(what, line, says)| Row::malformed(what, with_line(line), 400, says)).into();
     let raw = b"GET /v1/catalog/service/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n";
     rows.push(Row::malformed("a byte that is no UTF-8", raw, 400, line));
-    // The target's host prevails over the header's (RFC 9112 section 3.2.2), and neither chooses what is served.
+    // The target's host counts as the header's does (RFC 9112 section 3.2.2), and no port chooses what is served.
+    let absolute = with_line("GET http://127.0.0.1:1/v1/status/leader HTTP/1.1");
+    rows.push(Row::answered("a URL with another port", absolute, 200));
     let absolute = with_line("GET http://elsewhere.example/v1/status/leader HTTP/1.1");
-    rows.push(Row::answered("a URL with another host", absolute, 200));
-    let absolute = with_line("PUT http://elsewhere.example HTTP/1.1");
+    rows.push(Row::malformed("a URL with another host", absolute, 421, "allowed_hosts"));
+    let absolute = with_line("PUT http://localhost HTTP/1.1");
     rows.push(Row::refused("a URL without a path", absolute, 405, "method PUT not allowed"));
     rows
 }

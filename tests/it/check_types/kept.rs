@@ -67,6 +67,8 @@ fn a_reload_decides_for_all_checks() {
     let mut registry = Registry::start_with(&["--config-dir", path], &[]);
     let instance = Instance::start(&Place::here()).expect("an instance starts");
     registry.check("http", json!({"HTTP": format!("http://{}/", instance.address)}));
+    // A connection may be held a moment before the status is written.
+    registry.wait_for("http", "passing", "");
     for (watch, count) in [(true, 1), (false, 0), (true, 1)] {
         set(watch);
         registry.process.signal("HUP");

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::registry::{INTERVAL, Registry};
+use crate::support::client::{Answer, Request, ask_until};
 use crate::support::process::Process;
 
 /// What says that programs may be run.
@@ -128,4 +130,24 @@ fn programs_are_not_run_unless_the_operator_says_so() {
     }
     assert!(registry.shown("touches").is_null());
     assert!(!trace.exists(), "nothing was run");
+}
+
+#[test]
+fn a_program_has_not_what_is_for_muster_alone() {
+    let names =
+        ["NOTIFY_SOCKET", "LISTEN_FDNAMES", "WATCHDOG_PID", "MUSTER_REDIS_PASSWORD", "MUSTER_TEST_SHARED"];
+    let line = format!("for it in {}; do eval \"echo $it=\\$$it\"; done", names.join(" "));
+    let directory = defining(&[("shows", json!(["/bin/sh", "-c", line]), json!({}))]);
+    let path = directory.path().to_str().expect("a path in UTF-8");
+    let environment = names.map(|name| (name, Path::new("/no/such/place")));
+    let muster = Process::muster_with(&["--config-dir", path, ALLOWED], &environment).expect("it starts");
+    let request = Request::new("GET", "/v1/agent/checks");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let shown = |answer: &Answer| answer.json()["shows"]["Output"].as_str().unwrap_or_default().to_owned();
+    let answer = ask_until(&mut muster.client(), &request, deadline, |it| shown(it).contains("SHARED"));
+    let output = shown(&answer.expect("an answer"));
+    assert_eq!(
+        output,
+        "NOTIFY_SOCKET=\nLISTEN_FDNAMES=\nWATCHDOG_PID=\nMUSTER_REDIS_PASSWORD=\nMUSTER_TEST_SHARED=/no/such/place\n"
+    );
 }

@@ -7,9 +7,6 @@ use serde_json::{Value, json};
 
 use crate::instance::Instance;
 
-/// Runs of a check on a kept connection after which one is made over a new connection.
-const RUNS_BEFORE_A_FRESH_ONE: u32 = 10;
-
 /// What a promise is given beyond its letter when a test holds muster to it: for a machine that is busy otherwise.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -39,8 +36,6 @@ pub enum Promise {
     AtOnce,
     /// At the next run, which may take its whole timeout.
     NextRun,
-    /// At the next run over a new connection.
-    FreshRun,
 }
 
 /// One way to end.
@@ -99,7 +94,7 @@ pub const ON_A_HOST_OF_ITS_OWN: &[Scenario] = &[
 
 /// Still answers on the connection that is kept, but nobody else can connect.
 pub const DEAF: Scenario =
-    row("listener closed, open connections served", Kind::Http, Fault::Order("deaf"), Promise::FreshRun);
+    row("listener closed, open connections served", Kind::Http, Fault::Order("deaf"), Promise::NextRun);
 
 impl Scenario {
     /// The registration of one instance. `watch` is muster's own word, which Consul does not know.
@@ -129,7 +124,6 @@ impl Scenario {
             // The next run would be half an interval away on average.
             Promise::AtOnce => pace.interval / 2,
             Promise::NextRun => pace.interval + pace.timeout + SLACK,
-            Promise::FreshRun => pace.interval * (RUNS_BEFORE_A_FRESH_ONE + 1) + pace.timeout + SLACK,
         }
     }
 

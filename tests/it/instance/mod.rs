@@ -17,7 +17,7 @@ pub mod certificates;
 pub mod host;
 mod program;
 mod serving;
-mod tls;
+pub mod tls;
 
 /// Starts tried: a port found free may be taken before the instance binds it.
 const STARTS_MAX: usize = 3;

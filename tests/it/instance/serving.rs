@@ -14,6 +14,9 @@ use super::tls::Identity;
 /// The longest head of a request; no check sends as much.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
+/// Pause after a connection could not be taken, so that a lasting want does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(5);
+
 /// How requests are answered.
 #[derive(Clone, Copy)]
 enum Behaviour {
@@ -56,10 +59,15 @@ impl Server {
     pub fn serve(self: &Arc<Self>) {
         let listener = self.listener.lock().expect("nobody panics with it").take().expect("called once");
         for number in 0.. {
-            let Ok((stream, _)) = listener.accept() else { break };
+            let accepted = listener.accept();
             if self.deaf.load(Ordering::SeqCst) {
                 break;
             }
+            // One connection that broke on its way, or a moment without descriptors, ends nothing for the others.
+            let Ok((stream, _)) = accepted else {
+                thread::sleep(ACCEPT_PAUSE);
+                continue;
+            };
             let server = self.clone();
             thread::spawn(move || {
                 if let Ok(handle) = stream.try_clone() {

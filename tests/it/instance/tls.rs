@@ -58,7 +58,11 @@ impl Identity {
     }
 }
 
-fn config(directory: &Path, name: &str) -> Arc<ServerConfig> {
+/// How a server shows the certificate `name`.
+///
+/// # Panics
+/// When it is not there: the test made it.
+pub fn config(directory: &Path, name: &str) -> Arc<ServerConfig> {
     let read = |ending: &str| directory.join(format!("{name}.{ending}"));
     let certificate = CertificateDer::from_pem_file(read("pem")).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(read("key")).expect("a key");

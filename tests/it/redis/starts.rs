@@ -3,12 +3,13 @@
 
 use std::net::SocketAddr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::proxy::Proxy;
 use super::scene::{PREFIX, Scene};
 use super::server::{Redis, Sentinel};
 use crate::restart::chance::seed;
+use crate::support::client::{Request, ask_until};
 use crate::support::process::Process;
 
 /// Time under load.
@@ -140,6 +141,11 @@ fn passwords_are_taken_from_files_and_environment_and_shown_nowhere() {
             ["--store", "redis", "--redis-url", url, "--redis-prefix", PREFIX, "--log-level", "trace"];
         let process =
             Process::muster_with(&words, &environment).unwrap_or_else(|error| panic!("{way}: {error}"));
+        // What it promises is told of it once it holds everything.
+        let (well, deadline) =
+            (Request::new("GET", "/readyz?verbose"), Instant::now() + Duration::from_secs(60));
+        ask_until(&mut process.client(), &well, deadline, |answer| answer.text().contains("[+] Redis"))
+            .expect("it holds everything");
         let own = process.client().get("/v1/agent/self").expect("an answer").text();
         assert!(own.contains("CONFIG GET is forbidden"), "{way}: {own}");
         for (place, text) in [("/v1/agent/self", own), ("the log", process.log())] {
@@ -148,6 +154,25 @@ fn passwords_are_taken_from_files_and_environment_and_shown_nowhere() {
         let metrics = process.client().get("/metrics").expect("an answer").text();
         assert!(metrics.contains("muster_redis_appendfsync{value=\"unknown\"} 1"), "{way}: {metrics}");
         assert!(!metrics.contains(SECRET), "{way}");
+    }
+}
+
+#[test]
+fn a_password_that_is_missing_or_wrong_is_told_at_once() {
+    let redis = Redis::start(&[]);
+    redis.ask::<()>(&["CONFIG", "SET", "requirepass", "open-sesame"]);
+    let url = format!("redis://127.0.0.1:{}", redis.port);
+    for (password, code) in [("", "NOAUTH"), ("shut-sesame", "AuthenticationFailed")] {
+        let data_dir = tempfile::tempdir().expect("a temporary directory");
+        let words = ["--store", "redis", "--redis-url", &url, "--redis-prefix", PREFIX];
+        let started = Instant::now();
+        let environment = [("MUSTER_REDIS_PASSWORD", password.as_ref())];
+        let refused = Process::muster_on_with(data_dir.path(), &words, &environment).err().expect("it ends");
+        assert!(
+            started.elapsed() < Duration::from_secs(15),
+            "half of what it would wait for a Redis that is away"
+        );
+        assert!(refused.contains(code) && refused.contains("redis_password_file"), "{refused}");
     }
 }
 

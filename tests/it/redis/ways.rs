@@ -63,3 +63,40 @@ fn a_socket_of_this_machine_will_do() {
     assert_eq!(super::server::ask::<u64>(&mut connection, &["HEXISTS", &key, "node-one\tweb"]), 1);
     assert!(ask(&process, "/readyz?verbose").text().contains("[+] Redis"));
 }
+
+#[test]
+fn what_is_said_of_writes_while_redis_is_away_is_what_is_done_with_them() {
+    for (fate, status, said, last) in [
+        (
+            "spool",
+            200,
+            "[+] store redis: Acknowledged writes are synced to the local disk. Redis lacks",
+            "ready",
+        ),
+        (
+            "reject",
+            503,
+            "[-] store redis: Writes are refused until Redis has everything",
+            "ready for reads, not for writes",
+        ),
+    ] {
+        let mut redis = Redis::start(&[]);
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let url = format!("redis://127.0.0.1:{}", redis.port);
+        let process = start(&url, &["--on-outage", fate], &directory.path().join("data"));
+        register(&process, "web");
+        let well = ask(&process, "/readyz?verbose").text();
+        assert!(well.contains("[+] store redis") && well.lines().last() == Some("ready"), "{well}");
+        redis.kill();
+        let answer =
+            process.client().put("/v1/agent/service/register", "{\"Name\":\"db\"}").expect("an answer");
+        assert_eq!(answer.status, status, "{fate}: {}", answer.text());
+        let away = ask(&process, "/readyz?verbose");
+        assert_eq!(away.status, 200, "reads are served");
+        let text = away.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().any(|line| line.starts_with(said)), "{fate}: {text}");
+        assert!(lines.iter().any(|line| line.starts_with("[-] Redis")), "{fate}: {text}");
+        assert_eq!(lines.last(), Some(&last), "{fate}: {text}");
+    }
+}

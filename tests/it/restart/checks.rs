@@ -43,6 +43,8 @@ fn stay_away(for_long: Duration) {
 #[test]
 fn an_absence_longer_than_the_ttl_turns_nothing_critical() {
     const TTL: Duration = Duration::from_secs(2);
+    /// Lived before the kill, and counted: little, for it comes right after the beat.
+    const LIVED_MAX: Duration = Duration::from_secs(1);
     let mut process = Process::muster(&[]).expect("muster starts");
     register(&mut process.client(), "web", "2s", "0s");
     beat(&mut process.client(), "pass", "web");
@@ -60,9 +62,41 @@ fn an_absence_longer_than_the_ttl_turns_nothing_critical() {
         answer = client.get(&target).expect("an answer");
     }
     let silent_for = back_at.elapsed();
-    assert!(silent_for >= TTL, "critical {silent_for:?} after the restart; a whole TTL is {TTL:?}");
+    assert!(
+        silent_for + LIVED_MAX >= TTL,
+        "critical {silent_for:?} after the restart; a whole TTL is {TTL:?}"
+    );
     let check = answer.json()[0].clone();
     assert!(check["Output"].as_str().is_some_and(|it| it.starts_with("TTL expired")), "{check}");
+}
+
+/// One report, and then kills more often than the TTL ends: what counts is the time muster lived, whatever the kills.
+#[test]
+fn kills_keep_no_silent_instance_alive() {
+    const TTL: Duration = Duration::from_secs(3);
+    const LIFE: Duration = Duration::from_millis(1_000);
+    let mut process = Process::muster(&[]).expect("muster starts");
+    register(&mut process.client(), "dead", "3s", "0s");
+    register(&mut process.client(), "alive", "3s", "0s");
+    beat(&mut process.client(), "pass", "dead");
+    let mut lived = Duration::ZERO;
+    loop {
+        let (begun, mut client) = (Instant::now(), process.client());
+        beat(&mut client, "pass", "alive");
+        let critical = Request::new("GET", "/v1/health/state/critical");
+        let is_found = |answer: &crate::support::client::Answer| !names(&answer.json()).is_empty();
+        let answer = ask_until(&mut client, &critical, begun + LIFE, is_found).expect("an answer");
+        let found = names(&answer.json());
+        lived += begun.elapsed();
+        if !found.is_empty() {
+            assert_eq!(found, ["dead"], "who reports in each life stays");
+            break;
+        }
+        assert!(lived < 2 * TTL, "silent for {lived:?} of muster's lives, with a TTL of {TTL:?}");
+        process.kill();
+        process.start_again().expect("muster starts again");
+    }
+    assert!(lived + LIFE / 2 >= TTL, "critical after {lived:?}, with a TTL of {TTL:?}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn set_up(process: &Process, ledgers: &[Ledger], target: SocketAddr) -> Fixtures
         assert_eq!(answer.status, 200, "{target}: {}", answer.text());
     };
     for status in ["passing", "warning", "critical"] {
-        let check = json!({"CheckID": status, "Name": "beat", "TTL": "10s"});
+        let check = json!({"CheckID": status, "Name": "beat", "TTL": "24h"});
         let service = json!({"Name": format!("steady-{status}"), "Port": 1, "Check": check});
         put("/v1/agent/service/register", service.to_string());
         let report = json!({"Status": status, "Output": format!("I am {status}")});
@@ -219,7 +219,7 @@ fn judge_first_answers(
 }
 
 /// Decides by the first answers which of the unanswered operations were done. Each shows fully done or fully not.
-fn settle_doubts(ledgers: &mut [Ledger], seen: &[Seen]) -> Result<(), String> {
+pub fn settle_doubts(ledgers: &mut [Ledger], seen: &[Seen]) -> Result<(), String> {
     let mut found = Rows::new();
     for name in NAMES {
         let first = seen.iter().find(|seen| seen.view == View::Passing(name));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::chance::Chance;
-use crate::support::client::Request;
+use crate::support::client::{Answer, Request};
 use crate::support::process::NODE_NAME;
 
 /// Instances that a client registers and deregisters.
@@ -102,7 +102,23 @@ impl Ledger {
         request
     }
 
-    /// The doubtful operation was answered.
+    /// The doubtful operation was answered: it is done, or it is not, or nobody knows and it stays doubtful. Gives whether
+    /// it is done.
+    ///
+    /// # Errors
+    /// A sentence when the answer is none of these.
+    pub fn answered(&mut self, answer: &Answer) -> Result<bool, String> {
+        let is_refusal = matches!(answer.status, 503 | 507) && answer.header("Retry-After").is_some();
+        match answer.status {
+            200 => self.acknowledge(),
+            _ if is_refusal && answer.text().starts_with("the outcome is unknown") => {}
+            _ if is_refusal => self.settle(false),
+            status => return Err(format!("{status} {}", answer.text())),
+        }
+        Ok(answer.status == 200)
+    }
+
+    /// The doubtful operation was done.
     pub fn acknowledge(&mut self) {
         self.acknowledged += 1;
         self.settle(true);

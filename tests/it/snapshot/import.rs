@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{address, said, succeeds};
 use crate::differential::find_consul;
 use crate::support::client::{Answer, Client, Request, ask_until};
-use crate::support::process::Process;
+use crate::support::process::{Process, muster_binary};
 
 /// Nodes in the source when `MUSTER_NODES` does not say.
 const NODES: usize = 20;
@@ -125,7 +125,7 @@ fn a_consul_comes_over_and_is_followed() {
     let (code, told) = said(&["compare", &source, &target]);
     assert!(code == 1 && told.contains("node Node-3 service web/2 ä: Port | 8002 | 1"), "{code} {told}");
 
-    let mut follower = Command::new(env!("CARGO_BIN_EXE_muster"))
+    let mut follower = Command::new(muster_binary())
         .args(["import", "-follow", "-from", &source, "-http-addr", &target])
         .stdout(Stdio::piped())
         .spawn()

@@ -1,9 +1,16 @@
 //! Snapshots, restorations, imports and comparisons, by the built program and over HTTP as anybody would do them.
 
+mod hostile;
 mod import;
 mod instant;
+mod lengths;
+mod limits;
+pub mod made_up;
+mod new_machine;
+mod remedies;
 mod restoring;
 mod schedule;
+mod secrets;
 mod stopped;
 
 use std::path::Path;
@@ -12,11 +19,11 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, Request};
-use crate::support::process::Process;
+use crate::support::process::{Process, muster_binary};
 
 /// Runs `muster` to its end.
 fn muster(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_muster")).args(arguments).output().expect("the built program runs")
+    Command::new(muster_binary()).args(arguments).output().expect("the built program runs")
 }
 
 /// What `muster` said, whatever it came to, with its exit code.

@@ -39,7 +39,7 @@ fn an_agent_is_lost_and_another_takes_its_place() {
     register(&mut client, "stranger", "web", 9);
     let rehearsed = succeeds(&["snapshot", "restore", text(&file), "-dry-run", "-http-addr", &there]);
     assert!(
-        rehearsed.contains("3 services added: ") && rehearsed.contains("1 services removed: "),
+        rehearsed.contains("3 services added: ") && rehearsed.contains("1 service removed: "),
         "{rehearsed}"
     );
     assert_eq!(services(&mut client), [("stranger".to_owned(), 9)], "nothing has changed");

@@ -58,13 +58,64 @@ fn what_can_be_read_of_a_damaged_one_makes_a_sound_one() {
         code == 1 && told.contains("it is damaged") && told.contains("muster store repair"),
         "{code} {told}"
     );
-    let plan = succeeds(&["store", "repair", text(&damaged)]);
+    let (code, plan) = said(&["store", "repair", text(&damaged)]);
+    assert!(code == 1, "something would be lost: {plan}");
     assert!(plan.contains("acknowledged rows can be kept") && plan.contains("nothing was written"), "{plan}");
-    let done = succeeds(&["store", "repair", text(&damaged), "-into", text(&sound)]);
-    assert!(done.contains("made "), "{done}");
+    let (code, done) = said(&["store", "repair", text(&damaged), "-into", text(&sound)]);
+    assert!(code == 1 && done.contains("made ") && done.contains("not all there was"), "{code} {done}");
     assert!(tree(&damaged) == before, "the damaged one is left alone");
     let (code, again) = said(&["store", "repair", text(&damaged), "-into", text(&sound)]);
     assert!(code == 1, "what is there is not overwritten: {again}");
     let repaired = Process::muster_on(&sound, &[]).expect("it starts");
     assert_eq!(services(&mut repaired.client()).len(), 19, "all but the last");
+}
+
+#[test]
+fn of_what_nothing_can_be_kept_nothing_is_made() {
+    let mut muster = Process::muster(&[]).expect("it starts");
+    register(&mut muster.client(), "a", "web", 1);
+    muster.kill();
+    let base = tempfile::tempdir().expect("a temporary directory");
+    let (damaged, made) = (base.path().join("damaged"), base.path().join("made"));
+    copy(&muster.data_dir(), &damaged);
+    let journal =
+        fs::read_dir(damaged.join("rows")).expect("it lists").map(|it| it.expect("an entry").path());
+    for path in journal.filter(|path| path.extension().is_some_and(|it| it == "jnl")) {
+        let bytes = fs::read(&path).expect("it can be read");
+        fs::write(&path, bytes.iter().map(|byte| byte ^ 0x55).collect::<Vec<_>>())
+            .expect("it can be written");
+    }
+    for arguments in [&[][..], &["-into", text(&made)]] {
+        let (code, told) = said(&[&["store", "repair", text(&damaged)], arguments].concat());
+        assert!(code == 1 && told.contains("nothing was written, for nothing can be kept"), "{code} {told}");
+        assert!(!told.contains("start muster with") && !told.contains("Error"), "{told}");
+    }
+    let names = fs::read_dir(base.path()).expect("it lists").map(|it| it.expect("an entry").file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["damaged"], "nothing is left beside it");
+}
+
+#[test]
+fn rows_outlive_what_the_engine_notes_beside_them() {
+    let mut muster = Process::muster(&[]).expect("it starts");
+    let mut client = muster.client();
+    (0..4).for_each(|number| register(&mut client, &format!("s{number}"), "web", number));
+    muster.kill();
+    let base = tempfile::tempdir().expect("a temporary directory");
+    for (number, file) in
+        ["keyspaces/0/tables/0", "keyspaces/0/current", "keyspaces/1/current", "version"].iter().enumerate()
+    {
+        let at = |name: &str| base.path().join(format!("{name}-{number}"));
+        let (damaged, made) = (at("damaged"), at("made"));
+        copy(&muster.data_dir(), &damaged);
+        let path = damaged.join("rows").join(file);
+        let mut bytes = fs::read(&path).expect("it can be read");
+        let middle = bytes.len() / 2 - 2;
+        bytes[middle..middle + 4].iter_mut().for_each(|byte| *byte = !*byte);
+        fs::write(&path, bytes).expect("it can be written");
+        assert_eq!(said(&["store", "inspect", text(&damaged)]).0, 1, "{file}");
+        let told = succeeds(&["store", "repair", text(&damaged), "-into", text(&made)]);
+        assert!(told.contains("is damaged") && told.contains(": 0 cannot be read, 0 make"), "{file}: {told}");
+        let repaired = Process::muster_on(&made, &[]).expect("it starts");
+        assert_eq!(services(&mut repaired.client()).len(), 4, "{file}");
+    }
 }

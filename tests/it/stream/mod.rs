@@ -8,7 +8,7 @@ mod etag;
 mod events;
 mod life;
 mod replica;
-mod subscriber;
+pub mod subscriber;
 
 use std::time::{Duration, Instant};
 

@@ -27,6 +27,13 @@ const LOG_LINES_SHOWN: usize = 40;
 /// The name both servers give their own node, so that their answers need no translation.
 pub const NODE_NAME: &str = "node-one";
 
+/// The program under test: the built one, or what `MUSTER_TEST_BINARY` names, so that a new test can be shown to fail
+/// on an older build.
+pub fn muster_binary() -> PathBuf {
+    let other = std::env::var_os("MUSTER_TEST_BINARY").map(PathBuf::from);
+    other.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_muster")))
+}
+
 /// A server that runs. Dropping it kills it, and shows the end of its log if the test is failing.
 pub struct Process {
     child: Child,
@@ -86,10 +93,34 @@ impl Process {
     /// # Errors
     /// As [`Process::muster`].
     pub fn muster_below(descriptors: usize, arguments: &[&str]) -> Result<Process, String> {
+        Process::muster_after(&format!("ulimit -Sn {descriptors}"), arguments)
+    }
+
+    /// As [`Process::muster`], by a shell that does something to itself before it becomes the server.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn muster_after(first: &str, arguments: &[&str]) -> Result<Process, String> {
         start_repeatedly(|directory| {
             let (command, address) = muster_command(&directory.path().join("data"), arguments);
             let mut shell = Command::new("sh");
-            shell.args(["-c", &format!("ulimit -Sn {descriptors} && exec \"$0\" \"$@\"")]);
+            shell.args(["-c", &format!("{first} && exec \"$0\" \"$@\"")]);
+            shell.arg(command.get_program()).args(command.get_args());
+            Process::spawn("muster", shell, address, directory, "/readyz", |answer| answer.status == 200)
+        })
+    }
+
+    /// As [`Process::muster`], with a file of its own in the place of `/etc/resolv.conf`. Needs root.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn muster_resolving(resolv_conf: &Path, arguments: &[&str]) -> Result<Process, String> {
+        start_repeatedly(|directory| {
+            let (command, address) = muster_command(&directory.path().join("data"), arguments);
+            let mut shell = Command::new("unshare");
+            let script =
+                format!("mount --bind {} /etc/resolv.conf && exec \"$0\" \"$@\"", resolv_conf.display());
+            shell.args(["--mount", "sh", "-c", &script]);
             shell.arg(command.get_program()).args(command.get_args());
             Process::spawn("muster", shell, address, directory, "/readyz", |answer| answer.status == 200)
         })
@@ -227,6 +258,38 @@ impl Process {
         Ok(())
     }
 
+    /// Starts it once more, with `--takeover` and this in its environment, in the place of the one that runs; gives how
+    /// that one ended.
+    ///
+    /// # Errors
+    /// When the new one fails, with the end of the log; the one that runs is then this process as before.
+    pub fn take_over(&mut self, environment: &[(&str, &str)]) -> Result<ExitStatus, String> {
+        if !self.command.get_args().any(|argument| argument == "--takeover") {
+            self.command.arg("--takeover");
+        }
+        self.command.envs(environment.iter().copied());
+        let mut before =
+            std::mem::replace(&mut self.child, launch(&mut self.command, self.directory.path())?);
+        for (name, _) in environment {
+            self.command.env_remove(name);
+        }
+        let deadline = Instant::now() + START_WAIT_MAX;
+        loop {
+            if let Some(status) = before.try_wait().map_err(|error| error.to_string())? {
+                return Ok(status);
+            }
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                self.child = before;
+                return Err(format!("it was not taken over from ({status})\n{}", self.log_end()));
+            }
+            if Instant::now() > deadline {
+                let _ = before.kill();
+                return Err(format!("it was not taken over from in {START_WAIT_MAX:?}\n{}", self.log_end()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn wait_until_ready(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START_WAIT_MAX;
         let mut client = self.client();
@@ -274,7 +337,7 @@ impl Drop for Process {
 /// What runs the built `muster` on a data directory, and the free address where it will serve.
 fn muster_command(data_dir: &Path, arguments: &[&str]) -> (Command, SocketAddr) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    let mut command = Command::new(muster_binary());
     command.args(["agent", "--node", NODE_NAME, "--http-addr", &address.to_string()]);
     command.arg("--data-dir").arg(data_dir).args(arguments);
     (command, address)

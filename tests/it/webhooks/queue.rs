@@ -140,3 +140,47 @@ fn without_a_disk_webhooks_work_from_memory() {
     let answer = scene.client().get("/v1/muster/webhooks").expect("an answer").json();
     assert_eq!(answer["DiskError"], Value::Null, "{answer}");
 }
+
+/// Whoever asked for what is critical is not told of each new instance that it passes: nobody said that it did not.
+#[test]
+fn a_new_instance_that_begins_to_pass_is_no_recovery() {
+    let mut scene = Scene::start("statuses = [\"critical\"]");
+    let mut client = scene.client();
+    // Registered without a status, it begins as critical.
+    let body = json!({"Name": "web", "ID": "web-1", "Check": {"TTL": "10h"}});
+    put(&mut client, "/v1/agent/service/register", &body);
+    report(&mut client, "web-1", "passing", "up");
+    // A registration that came over a kill is one still.
+    put(
+        &mut client,
+        "/v1/agent/service/register",
+        &json!({"Name": "web", "ID": "web-2", "Check": {"TTL": "10h"}}),
+    );
+    scene.kill();
+    let mut client = scene.client();
+    report(&mut client, "web-2", "passing", "up");
+    report(&mut client, "web-1", "critical", "down");
+    report(&mut client, "web-1", "passing", "up again");
+    scene.receiver.wait_for(2);
+    scene.wait_until_idle();
+    let told = scene.receiver.told();
+    assert_eq!(outputs(&told, "web-1"), ["down", "up again"]);
+    assert_eq!(outputs(&told, "web-2"), Vec::<String>::new());
+    let event = told[0].json();
+    assert!(event["by"].as_str().is_some_and(|by| by.starts_with("127.0.0.1:")), "who reported it: {event}");
+    assert!(event["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{event}");
+}
+
+/// A receiver that takes nothing at all gets its webhook called failing, also where it refuses rather than fails.
+#[test]
+fn a_webhook_whose_every_delivery_is_refused_is_not_healthy() {
+    let scene = Scene::start("");
+    scene.receiver.always(Reply::Status(400));
+    register(&mut scene.client(), "web-1");
+    flip(&scene, "web-1", 2);
+    scene.receiver.wait_for(2);
+    scene.wait_for_state(|state| state["Health"] == "failing" && state["DeadLetters"] == 2);
+    scene.receiver.always(Reply::Status(200));
+    flip(&scene, "web-1", 1);
+    scene.wait_for_state(|state| state["Health"] == "healthy");
+}

@@ -140,7 +140,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         if !shared.is_open.load(Ordering::SeqCst) {
             return;
         }
-        let (stream, shared) = (stream.expect("a connection"), shared.clone());
+        // One connection that broke on its way ends nothing for the others.
+        let Ok(stream) = stream else { continue };
+        let shared = shared.clone();
         // A sender that dies in the middle of a request has told nothing.
         thread::spawn(move || serve(stream, &shared));
     }

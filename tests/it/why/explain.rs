@@ -46,7 +46,7 @@ fn an_instance_is_explained_through_its_life() {
     assert_eq!(get(&mut client, target)["Maintenance"]["Reason"], "new disk");
     put(&mut client, "/v1/agent/service/deregister/web-1", &Value::Null);
     let gone = sentence(&mut client, target);
-    assert!(gone.contains("it was deregistered at ") && gone.contains("somebody asked for that"), "{gone}");
+    assert!(gone.contains("it was deregistered at ") && gone.contains(" asked for that"), "{gone}");
     let pretty = client.get("/v1/muster/explain?service=consul&pretty").expect("an answer").text();
     assert!(pretty.starts_with("{\n    \"Sentence\""), "{pretty}");
 }
@@ -149,6 +149,33 @@ fn every_instance_is_in_a_querys_answer_or_there_is_a_reason() {
         let answer = client.get(target).expect("an answer");
         assert_eq!(answer.status, status, "{target}: {}", answer.text());
         assert!(answer.text().contains(sentence), "{target}: {}", answer.text());
+    }
+}
+
+/// What a query says of an instance that fails is a part of what is said of the instance.
+#[test]
+fn a_query_and_an_instance_are_explained_in_the_same_words() {
+    let process = Process::muster(&[]).expect("muster starts");
+    let mut client = process.client();
+    for id in ["silent", "said", "kept"] {
+        register(&mut client, id, "web", &[]);
+    }
+    beat(&mut client, "pass", "said-beat", "");
+    beat(&mut client, "fail", "said-beat", "on%20fire");
+    beat(&mut client, "pass", "kept-beat", "");
+    put(&mut client, "/v1/agent/service/maintenance/kept?enable=true&reason=upgrade", &Value::Null);
+    let explained = get(&mut client, "/v1/muster/explain?service=web&passing");
+    let instances = explained["Instances"].as_array().expect("a list").clone();
+    for (id, words) in [
+        ("silent", "the instance has not reported yet"),
+        ("said", "as the instance reported: \"on fire\""),
+        ("kept", "maintenance mode is on: \"upgrade\", switched on by 127.0.0.1:"),
+    ] {
+        let judged = instances.iter().find(|it| it["ServiceID"] == id).expect("it is told of");
+        let reason = judged["Reason"].as_str().unwrap_or_default();
+        assert!(reason.contains(words), "{id}: {judged}");
+        let whole = sentence(&mut client, &format!("/v1/muster/explain/{id}"));
+        assert!(whole.contains(&format!(": {reason}.")), "{id}: {reason}: {whole}");
     }
 }
 

@@ -131,6 +131,7 @@ fn levelled(text: &str, target: &str) -> String {
     let patterns = [
         (r"\d{4}-\d{2}-\d{2}T[\d:.]+Z", "TIME"),
         (r"\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|s)\b", "SPAN"),
+        (r"127\.0\.0\.1:\d+ \(request [\w.-]+\)", "CLIENT"),
         (r"is (being run at this moment|run next in SPAN)(, [a-z ]+)?\.", "RUN."),
     ];
     let text = text.replace(target, TARGET);

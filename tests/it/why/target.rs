@@ -20,7 +20,7 @@ impl Target {
         let is_well = Arc::new(AtomicBool::new(is_well));
         let state = is_well.clone();
         thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            for stream in listener.incoming().flatten() {
                 let state = state.clone();
                 thread::spawn(move || serve(stream, &state));
             }

@@ -27,6 +27,8 @@ pub enum Mutant {
     IgnoresLostConnections,
     /// An orderly end saves nothing.
     ForgetsSaved,
+    /// A crash leaves nothing of the TTLs.
+    BeginsTtlsAnew,
     /// A restart begins each status anew.
     RestoresAsNew,
 }
@@ -46,6 +48,7 @@ impl Mutant {
         Mutant::IsNotToldOfWrites,
         Mutant::IgnoresLostConnections,
         Mutant::ForgetsSaved,
+        Mutant::BeginsTtlsAnew,
         Mutant::RestoresAsNew,
     ];
 }

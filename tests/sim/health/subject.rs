@@ -1,6 +1,7 @@
 //! The engine under test, watched by the oracle at every call, and spoiled on purpose where a test wants to see that
 //! the oracle notices.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,10 @@ pub struct Subject {
     calls: usize,
     ticks: u32,
     tracked: Vec<CheckKey>,
+    /// What is on disk of the TTLs: at how much attended time each ends, and how much of that there was.
+    ends: HashMap<CheckKey, Duration>,
+    noted: Duration,
+    noted_by_oracle: oracle::Saved,
     /// The engine is not told of the present write.
     is_deaf: bool,
     /// The first complaint, with the call that it is about.
@@ -53,6 +58,9 @@ impl Subject {
             calls: 0,
             ticks: 0,
             tracked: Vec::new(),
+            ends: HashMap::new(),
+            noted: Duration::ZERO,
+            noted_by_oracle: oracle::Saved::new(),
             is_deaf: false,
             complaint: None,
         }
@@ -68,6 +76,27 @@ impl Subject {
         });
         let engine = if self.is(Mutant::ForgetsSaved) { Vec::new() } else { written.collect() };
         Luggage { engine, oracle: self.oracle.save(at) }
+    }
+
+    /// Puts on disk what a crash from now on leaves.
+    pub fn note(&mut self, at: At) {
+        let news = self.engine.ttl_news(self.spoiled(at));
+        for (key, left) in news.ttls {
+            match left {
+                Some(ttl) => self.ends.insert(key, news.attended + ttl.left),
+                None => self.ends.remove(&key),
+            };
+        }
+        self.noted = news.attended;
+        self.noted_by_oracle = self.oracle.note(at);
+    }
+
+    /// What the next process gets from this one if it crashes: what was put on disk last.
+    pub fn leave(&mut self) -> Luggage {
+        let left = |end: &Duration| Saved::after_crash(end.saturating_sub(self.noted));
+        let engine = self.ends.iter().map(|(key, end)| (key.clone(), left(end)));
+        let engine = if self.is(Mutant::BeginsTtlsAnew) { Vec::new() } else { engine.collect() };
+        Luggage { engine, oracle: std::mem::take(&mut self.noted_by_oracle) }
     }
 
     /// The next process.

@@ -12,13 +12,16 @@ use crate::chance::Chance;
 use crate::health::mutants::Mutant;
 use crate::health::oracle::key_of;
 use crate::health::plan::{Action, Disk, Habit, Kind, Mood, Plan, ms, s};
-use crate::health::subject::{Luggage, Subject};
+use crate::health::subject::Subject;
 use crate::trace::{At, Trace};
 
 mod catalog;
 
 /// A stop that may make a run fail which was under way; shorter ones are told from a busy machine by nobody.
 const STOP_MIN: Duration = ms(750);
+
+/// After how many ticks, about, the TTLs are put on disk: now and then more than a TTL late.
+const NOTED_EVERY: usize = 5;
 
 /// One life, as it goes.
 pub struct World<'a> {
@@ -197,6 +200,9 @@ impl<'a> World<'a> {
         self.now = self.now.max(at);
         for due in self.subject.tick(self.now) {
             self.act(due);
+        }
+        if self.chance.one_in(NOTED_EVERY) {
+            self.subject.note(self.now);
         }
     }
 
@@ -382,7 +388,7 @@ impl<'a> World<'a> {
     }
 
     fn restart(&mut self, is_orderly: bool, downtime: Duration) {
-        let mut luggage = Luggage::default();
+        let mut luggage = self.subject.leave();
         if is_orderly {
             let writes: Vec<(At, u64)> = self
                 .agenda

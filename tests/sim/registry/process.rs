@@ -13,13 +13,14 @@ use muster::persist::error::StoreError;
 use muster::persist::redis::settings::{OnOutage, Place, Settings};
 use muster::persist::redis::shared::Standing;
 use muster::persist::redis::{Handle, RedisStore};
-use muster::persist::store::Store;
+use muster::persist::store::{Judge, Store};
 use muster::registry::error::WriteError;
 use muster::registry::own_node::OwnNode;
-use muster::registry::recover::recover;
+use muster::registry::publish::{Follower, News};
+use muster::registry::recover::{RecoverError, recover};
 use muster::registry::shown::Shown;
 use muster::registry::waking::Waking;
-use muster::registry::write::{Follower, Jobs, News, Queue, Reply, WAITING_MAX, Writer, queue};
+use muster::registry::write::{Jobs, Queue, Reply, WAITING_MAX, Writer, queue};
 use muster::stdx::text::Text;
 use muster::sys::oneshot::Receiver;
 use muster::telemetry::histogram::Histogram;
@@ -69,7 +70,8 @@ pub struct Setting<'a> {
 
 /// Who the agent is when it is called `name`.
 pub fn own_node(name: &str) -> OwnNode {
-    OwnNode { name: name.into(), id: OWN_ID.into(), address: "127.0.0.1".into(), datacenter: "dc1".into() }
+    let (name, id) = (name.into(), OWN_ID.into());
+    OwnNode { name, id, address: "127.0.0.1".into(), meta: Default::default(), datacenter: "dc1".into() }
 }
 
 impl Process {
@@ -88,15 +90,23 @@ impl Process {
             Some((redis, on_outage)) => {
                 let (lines, turns) = (Arc::new(ModelLines(redis.clone())), Shared(redis.turns.clone()));
                 let latency = Histogram::new(&[]);
-                let store =
-                    RedisStore::on(store, lines, Arc::new(turns), settings(on_outage), "here", latency)?;
+                // The commands here obey the state's rules and not those of intake, which are not what is tried.
+                let court = |_| -> Judge { Box::new(|_, _, _| Ok(())) };
+                let (turns, settings) = (Arc::new(turns), settings(on_outage));
+                let store = RedisStore::on(store, lines, turns, settings, "here", latency, &court)?;
                 let attached = Attached { handle: store.handle(), turns: redis.turns.clone() };
                 (Box::new(store) as Box<dyn Store>, Some(attached))
             }
         };
         let mut store = Spoiled::new(store, mutant);
         let bounds = Bounds { nodes_max, ..Bounds::default() };
-        let mut recovered = recover(&mut store, &own_node(own_name), bounds)?;
+        let mut recovered =
+            recover(&mut store, &own_node(own_name), bounds).map_err(|error| match error {
+                RecoverError::Store(error) => error,
+                RecoverError::NameTaken(sentence) => {
+                    unreachable!("nobody else has the agent's names: {sentence}")
+                }
+            })?;
         let rows_at_start = store.rows;
         if is(Mutant::StartsWithoutHistory) {
             recovered.history.clear();
@@ -106,7 +116,8 @@ impl Process {
         }
         let shown = Shown::restored(&recovered, WATCHERS_MAX).expect("there is a thread to be had");
         let follower = Arc::new(Mutex::new(Mirror::of(&recovered.changes)));
-        let followers: Vec<Box<dyn Follower>> = vec![Box::new(MirrorFollower(follower.clone()))];
+        let followers: Vec<Box<dyn Follower>> =
+            vec![Box::new(MirrorFollower(follower.clone(), shown.clone()))];
         let (queue, jobs) = queue(WAITING_MAX);
         let index_at_start = recovered.index;
         let removals = recovered.carried.removals();
@@ -191,16 +202,41 @@ struct Mirror {
     contradiction: Option<String>,
 }
 
-struct MirrorFollower(Arc<Mutex<Mirror>>);
+struct MirrorFollower(Arc<Mutex<Mirror>>, Shown);
 
 impl Follower for MirrorFollower {
     fn follow(&mut self, news: &News<'_>) {
         let mut mirror = self.0.lock().expect("no holder panics");
         news.changes.iter().for_each(|change| mirror.absorb(change));
+        mirror.compare(news, &self.1);
     }
 }
 
 impl Mirror {
+    /// Readers must see what followers hear of.
+    fn compare(&mut self, news: &News<'_>, Shown { views, history, .. }: &Shown) {
+        let (nodes, services, checks) = (&self.nodes, &self.services, &self.checks);
+        let is_shown = |change: &Change| match change {
+            Change::Node { key, .. } => {
+                views.node(key, |record| record.node().clone()) == nodes.get(key).cloned()
+            }
+            Change::Service { node, id, .. } => {
+                let shown = views.node(node, |record| record.services().get(id).cloned()).flatten();
+                shown == services.get(&(node.clone(), id.clone())).cloned()
+            }
+            Change::Check { node, id, .. } => {
+                let shown = views.node(node, |record| record.checks().get(id).cloned()).flatten();
+                shown == checks.get(&(node.clone(), id.clone())).cloned()
+            }
+        };
+        let newest = news.transitions.last().map_or(0, |entry| entry.transition.index);
+        let stands = views.complete() == news.index && history.newest_index() >= newest;
+        if !stands || !news.changes.iter().all(is_shown) {
+            let sentence = || format!("a follower heard of index {} before readers saw it", news.index);
+            self.contradiction.get_or_insert_with(sentence);
+        }
+    }
+
     fn of(changes: &[Change]) -> Mirror {
         let mut mirror = Mirror::default();
         changes.iter().for_each(|change| mirror.absorb(change));

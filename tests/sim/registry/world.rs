@@ -247,9 +247,12 @@ impl<'a> World<'a> {
         if let Some(error) = answers.iter().find_map(of_the_store) {
             self.note(|| format!("  refused: {error}"));
             self.judge_refusal(&error, &expected, &answers)?;
-            // What Redis was asked may be done yet.
-            let is_open = calls + self.redis.server().transactions > calls_before
-                || self.plan.on_outage == Some(OnOutage::Reject);
+            // What Redis was asked may be done yet; of the disk it is said when nobody knows.
+            let is_open = match self.plan.on_outage {
+                None => matches!(error, WriteError::InDoubt { .. }),
+                Some(OnOutage::Reject) => true,
+                Some(_) => calls + self.redis.server().transactions > calls_before,
+            };
             if is_open && has_changed {
                 self.doubts.push(next);
             }
@@ -307,8 +310,10 @@ impl<'a> World<'a> {
                 ));
             }
         }
-        self.has_failed |= matches!(error, WriteError::ReadOnly { .. });
-        self.is_disk_open |= matches!(error, WriteError::Full { .. });
+        self.has_failed |=
+            matches!(error, WriteError::ReadOnly { .. } | WriteError::InDoubt { is_full: false, .. });
+        self.is_disk_open |=
+            matches!(error, WriteError::Full { .. } | WriteError::InDoubt { is_full: true, .. });
         Ok(())
     }
 

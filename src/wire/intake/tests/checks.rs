@@ -108,8 +108,8 @@ fn what_cannot_be_is_refused_with_a_sentence() {
             "Header \"Transfer-Encoding\" cannot be set: muster frames its own requests".to_owned(),
         ),
         (
-            json!({"HTTP": "http://h", "Header": {"Connection": ["close"]}}),
-            "Header \"Connection\" cannot be set: muster frames its own requests".to_owned(),
+            json!({"HTTP": "http://h", "Header": {"transfer-Encoding": ["chunked"]}}),
+            "Header \"transfer-Encoding\" cannot be set: muster frames its own requests".to_owned(),
         ),
         (
             json!({"UDP": "h:1", "Watch": true}),
@@ -194,6 +194,31 @@ fn scripts_come_from_files_and_only_when_allowed() {
     let script = Probe::Script { args: vec!["/bin/check".into(), "-v".into()] };
     assert_eq!((&*allowed.kind, allowed.definition.probe.clone()), ("script", Some(script)));
     assert_eq!(allowed.definition.timeout, Duration::from_secs(30));
+}
+
+/// Makes a body with something of a size.
+type Making<'a> = &'a dyn Fn(usize) -> Value;
+
+#[test]
+fn what_is_larger_than_a_run_takes_is_refused() {
+    let header = |names: usize| -> Value {
+        let pairs = (0..names).map(|at| (format!("X-{at}"), json!(["v"])));
+        json!({"HTTP": "http://h/", "Header": pairs.collect::<serde_json::Map<_, _>>()})
+    };
+    let url = |bytes: usize| json!({"HTTP": format!("http://h/{}", "x".repeat(bytes - 9))});
+    let service = |bytes: usize| json!({"GRPC": format!("h:1/{}", "x".repeat(bytes - 4))});
+    let rows: [(Making<'_>, usize, &str); 3] = [
+        (&header, 128, "Invalid check: Header must have at most 128 names, and has 129"),
+        (&url, 8192, "Invalid check: HTTP must be at most 8192 bytes, and has 8193"),
+        (&service, 8192, "Invalid check: GRPC must be at most 8192 bytes, and has 8193"),
+    ];
+    for (of, max, sentence) in rows {
+        registered(&check(of(max)));
+        let one_past = check(of(max + 1));
+        assert_eq!(check_body(&one_past.to_string()).unwrap_err().to_string(), sentence);
+        let in_file = json!({"check": one_past});
+        assert!(read_file(&in_file, Scripts::Off).is_err(), "{sentence}");
+    }
 }
 
 /// Interval and timeout in seconds, and failures before critical.

@@ -15,11 +15,11 @@ use crate::model::{
 };
 use crate::wire::intake::{
     AgentNode, Invalid, Scripts, catalog_deregistration, catalog_registration, check_registration,
-    check_update, definitions, service_registration,
+    check_update, definition, service_registration,
 };
 
 fn agent() -> AgentNode {
-    AgentNode { name: "n1".into() }
+    AgentNode { name: "n1".into(), datacenter: "dc1".into() }
 }
 
 fn service_body(body: &str) -> Result<Registration, Invalid> {
@@ -31,7 +31,15 @@ fn check_body(body: &str) -> Result<Registration, Invalid> {
 }
 
 fn read_file(file: &serde_json::Value, scripts: Scripts) -> Result<Vec<Registration>, Invalid> {
-    definitions(file, ExistingChecks::Replace, &agent(), scripts, |_| None)
+    let all = |one: &str, many: &str| {
+        let (one, many) = (file[one].as_object().map(|_| file[one].clone()), file[many].as_array());
+        one.into_iter().chain(many.into_iter().flatten().cloned()).collect::<Vec<_>>()
+    };
+    let services = all("service", "services").into_iter();
+    let services = services.map(|it| definition::service_definition(&it, &agent(), scripts));
+    let checks = all("check", "checks").into_iter();
+    let checks = checks.map(|it| definition::check_definition(&it, &agent(), scripts, |_| None));
+    services.chain(checks).collect()
 }
 
 fn catalog_body(body: &str) -> Result<Registration, Invalid> {
@@ -155,9 +163,8 @@ fn checks_are_refused_in_consuls_words() {
             ),
             (
                 r#"{"Name":"x","Args":["a"],"Interval":"1s"}"#,
-                "Scripts are disabled on this agent from remote calls; to enable, configure \
-                 'enable_script_checks' \
-                 to true",
+                "Scripts are disabled on this agent from remote calls; to run one, define the check in a file and set \
+                 enable_local_script_checks to true",
             ),
             (
                 r#"{"Name":"x","TTL":"1x"}"#,
@@ -366,6 +373,7 @@ fn a_check_is_registered_with_every_setting() {
             output_max_size: OUTPUT_BYTES_MAX as u32,
             watch: None,
             damping: None,
+            told: Default::default(),
         }
         .into(),
         ..Check::default()

@@ -96,6 +96,11 @@ impl Life {
         Carried { then: now, runs, ttl_left, falls: self.falls.clone() }
     }
 
+    /// What is on disk of it when it is put there.
+    pub fn note(&self, now: Duration) -> Carried {
+        Carried { runs: None, falls: None, ..self.save(now) }
+    }
+
     /// The catalog has the check so now.
     pub fn update(&mut self, now: Duration, check: &Check, settings: &Settings) {
         if check.definition != self.check.definition || check.service_id != self.check.service_id {

@@ -62,6 +62,12 @@ impl Oracle {
         self.lives.iter().map(|(id, life)| (id.clone(), life.save(now))).collect()
     }
 
+    /// What a crash leaves when it was put on disk now.
+    pub fn note(&mut self, at: At) -> Saved {
+        let now = self.attend(at);
+        self.lives.iter().map(|(id, life)| (id.clone(), life.note(now))).collect()
+    }
+
     /// Attended time: what is left when stalls are taken out.
     fn attend(&mut self, at: At) -> Duration {
         let silent = at - self.called_at.unwrap_or(at);

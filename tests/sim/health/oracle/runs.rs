@@ -8,8 +8,8 @@ use muster::model::{CheckDefinition, Probe, Status};
 
 use crate::health::oracle::counting::Counting;
 use crate::health::oracle::spec::{
-    CONFIRM, CONFIRM_GAP_MIN, FRESH_IN, GRACE, INTERVAL_MIN, OUTPUT_BYTES, START, START_GAP,
-    STEADY_WHILE_DEAD, TIMEOUT, Window,
+    CONFIRM, CONFIRM_GAP_MIN, GRACE, INTERVAL_MIN, OUTPUT_BYTES, START, START_GAP, STEADY_WHILE_DEAD,
+    TIMEOUT, Window,
 };
 
 /// What makes two checks ask the same, and so run at the same instants.
@@ -36,7 +36,6 @@ pub struct Runs {
     is_next_on_grid: bool,
     is_next_extra: bool,
     is_doubted: bool,
-    fresh_at: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +105,6 @@ impl Runs {
             is_next_on_grid: false,
             is_next_extra: false,
             is_doubted: false,
-            fresh_at: None,
         };
         runs.start_over(now);
         runs
@@ -198,14 +196,8 @@ impl Runs {
         if connection.keep != (self.may_keep && !is_extra) {
             return Err(format!("the connection of this run is wrongly kept or not: {connection:?}"));
         }
-        if connection.reuse && !is_ordinary {
-            return Err("a run that is to confirm something is made over the connection that was kept".into());
-        }
-        if connection.reuse && self.fresh_at.is_none_or(|at| now - at > FRESH_IN * self.interval) {
-            return Err("too many runs in a row over one connection".into());
-        }
-        if !connection.reuse {
-            self.fresh_at = Some(now);
+        if connection.joins && !is_ordinary {
+            return Err("a run that is to confirm something takes the outcome of an older one".into());
         }
         self.under_way = Some(UnderWay { run, started_at: now, stalls });
         let given_up_at = now + self.timeout + GRACE;

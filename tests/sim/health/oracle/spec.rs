@@ -30,9 +30,6 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 pub const REAP_MIN: Duration = Duration::from_secs(1);
 /// Bytes of output kept where the definition does not say.
 pub const OUTPUT_BYTES: usize = 4096;
-/// A run is made over a connection of its own so many intervals after the last such run, if none was in between: every
-/// tenth, and the first ten may begin within an interval.
-pub const FRESH_IN: u32 = 11;
 /// What a fall adds to the penalty.
 pub const PENALTY: f64 = 1_000.0;
 /// Half-lives that a suppression lasts at most after the last fall.

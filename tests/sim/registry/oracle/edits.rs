@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster::model::{
-    Cause, Check, Command, ExistingChecks, Indexes, Node, NodePart, Origin, Refusal, Registration, Service,
-    Status, Subject,
+    Cause, Check, Command, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind, Refusal,
+    Registration, Service, Status, Subject,
 };
 use muster::stdx::text::Text;
 
@@ -74,7 +74,7 @@ impl Catalog {
                 }
                 Ok(())
             }
-            Command::Drain { .. } => unreachable!("no plan drains"),
+            Command::Drain { .. } | Command::Define(_) => unreachable!("no plan drains or defines"),
         }
     }
 
@@ -84,7 +84,7 @@ impl Catalog {
         let is_by_muster = registration.service.as_ref().is_some_and(|it| it.origin == Origin::Server);
         self.register_node(&key, &registration.node, is_by_muster)?;
         if let Some(service) = &registration.service {
-            self.register_service(&key, service);
+            self.register_service(&key, service)?;
             if registration.existing_checks == ExistingChecks::Replace {
                 let is_named = |id: &Text| registration.checks.iter().any(|it| it.id == *id);
                 self.checks.retain(|(node, id), check| {
@@ -126,8 +126,12 @@ impl Catalog {
                 self.nodes.remove(&other);
             }
         }
+        if *key == self.own && known.is_some() && !is_by_muster {
+            // What others say of it is answered, and that is all.
+            return Ok(());
+        }
         if known.is_none() && self.nodes.len() >= self.nodes_max {
-            return Err(Refusal::Full { what: "nodes", max: self.nodes_max });
+            return Err(Refusal::Full { of: RecordKind::Nodes, max: self.nodes_max });
         }
         let kept_id = known.as_ref().map(|it| it.id.clone()).unwrap_or_default();
         let node = Node {
@@ -152,18 +156,24 @@ impl Catalog {
         Ok(())
     }
 
-    fn register_service(&mut self, node: &Text, service: &Service) {
+    fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), Refusal> {
         let place = (node.clone(), service.id.clone());
         let mut service = service.clone();
         let Some(before) = self.services.get(&place).cloned() else {
             service.indexes = Indexes { create: self.index, modify: self.index };
             self.services.insert(place, Arc::new(service));
-            return;
+            return Ok(());
         };
-        service.origin = service.origin.min(before.origin);
+        match (before.origin, service.origin) {
+            (Origin::Server, Origin::Agent) => {
+                return Err(Refusal::Reserved { what: "service", id: service.id });
+            }
+            (Origin::Server | Origin::Agent, Origin::Catalog) => return Ok(()),
+            _ => {}
+        }
         service.indexes = before.indexes;
         if service == *before {
-            return;
+            return Ok(());
         }
         service.indexes.modify = self.index;
         if service.name != before.name || service.tags != before.tags {
@@ -175,6 +185,7 @@ impl Catalog {
             }
         }
         self.services.insert(place, Arc::new(service));
+        Ok(())
     }
 
     fn register_check(
@@ -190,11 +201,15 @@ impl Catalog {
         }
         let mut check = check.clone();
         if let Some(before) = self.checks.get(&(node.clone(), check.id.clone())) {
-            if existing != ExistingChecks::Overwrite {
-                (check.status, check.output) = (before.status, before.output.clone());
-            } else if before.origin == Origin::Agent {
-                (check.origin, check.kind) = (before.origin, before.kind.clone());
-                check.definition = before.definition.clone();
+            match (before.origin, check.origin) {
+                (Origin::Server, Origin::Agent) => {
+                    return Err(Refusal::Reserved { what: "check", id: check.id });
+                }
+                (Origin::Server | Origin::Agent, Origin::Catalog) => return Ok(()),
+                _ if existing != ExistingChecks::Overwrite => {
+                    (check.status, check.output) = (before.status, before.output.clone());
+                }
+                _ => {}
             }
         }
         self.put_check(now_ms, node, check);

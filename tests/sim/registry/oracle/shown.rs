@@ -112,8 +112,9 @@ fn compare_history(catalog: &Catalog, shown: &[Arc<Transition>]) -> Judged {
         return same(what, &shown.len(), &expected.len());
     }
     for (shown, expected) in shown.iter().zip(&expected) {
-        let position = shown.position;
-        if (Transition { position, ..Transition::clone(expected) }) != ***shown {
+        // Who asked is beside the command, and so beside what the oracle knows.
+        let (position, caller) = (shown.position, shown.caller.clone());
+        if (Transition { position, caller, ..Transition::clone(expected) }) != ***shown {
             same("a transition", shown, expected)?;
         }
     }

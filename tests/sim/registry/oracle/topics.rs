@@ -11,7 +11,7 @@ use crate::registry::oracle::Catalog;
 
 /// Every topic that the plans can move, and some that nobody ever does.
 pub fn universe(own_names: &[&str]) -> Vec<Topic> {
-    let mut topics = vec![Topic::Nodes, Topic::Services, Topic::State(None)];
+    let mut topics = vec![Topic::Nodes, Topic::Services, Topic::Instances, Topic::State(None)];
     topics.extend([Status::Passing, Status::Warning, Status::Critical].map(|it| Topic::State(Some(it))));
     for node in ["n1", "n2", "n3", "nobody"].iter().chain(own_names) {
         topics.extend([Topic::Node((*node).into()), Topic::NodeChecks((*node).into())]);
@@ -38,6 +38,12 @@ impl Catalog {
                     names.extend(tags.map(|tag| (service.name.folded(), tag)));
                 }
                 names.hash(&mut sum.0);
+            }
+            Topic::Instances => {
+                for ((node, id), service) in &self.services {
+                    self.nodes.get(node).iter().for_each(|it| sum.add(node, it.indexes));
+                    sum.add(id, service.indexes);
+                }
             }
             Topic::Node(key) => {
                 self.nodes.get(key).iter().for_each(|it| sum.add(key, it.indexes));
@@ -86,7 +92,7 @@ impl Catalog {
                 let of_name = self.services.iter().filter(|(_, it)| it.name.folded() == *name);
                 Some(of_name.map(|(place, _)| place.0.clone()).collect())
             }
-            Topic::Nodes | Topic::Services | Topic::State(_) => None,
+            Topic::Nodes | Topic::Services | Topic::Instances | Topic::State(_) => None,
         };
         let is_near = |node: &Text| nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
         let nodes = self.nodes.iter().filter(|(key, _)| is_near(key));
@@ -95,7 +101,11 @@ impl Catalog {
             let services = self.services.iter().filter(|(place, _)| is_near(&place.0));
             services.for_each(|(place, it)| sum.add(&place.1, it.indexes));
         }
-        if !matches!(topic, Topic::Nodes | Topic::Services | Topic::Node(_) | Topic::Service(_)) {
+        let shows_no_checks = matches!(
+            topic,
+            Topic::Nodes | Topic::Services | Topic::Instances | Topic::Node(_) | Topic::Service(_)
+        );
+        if !shows_no_checks {
             let checks = self.checks.iter().filter(|(place, _)| is_near(&place.0));
             checks.for_each(|(place, it)| sum.add(&place.1, it.indexes));
         }

@@ -25,8 +25,10 @@ pub fn between(before: &Catalog, after: &Catalog, now_ms: u64, command: &Command
         check_name: Default::default(),
         from: None,
         from_since_ms: 0,
+        is_first: false,
         to: None,
         cause: cause_of_end,
+        caller: Default::default(),
         output: Default::default(),
     };
     let service_name = |place: &Place, check: &Check| {
@@ -45,6 +47,7 @@ pub fn between(before: &Catalog, after: &Catalog, now_ms: u64, command: &Command
             check_name: shown.name.clone(),
             from,
             from_since_ms: was.map_or(0, |it| it.status_since_ms),
+            is_first: was.is_some_and(|it| it.status_cause == Cause::Registration && !is_hold(it)),
             to,
             cause: is.map_or(cause_of_end, |it| it.status_cause),
             output: if is_silent_hold { shown.notes.clone() } else { shown.output.clone() },

@@ -7,6 +7,7 @@ use muster::persist::redis::lease::{LEASE_TERM, RENEWAL};
 use muster::persist::redis::settings::OnOutage;
 use muster::persist::redis::shared::Phase;
 use muster::persist::redis::trouble::Kind as TroubleKind;
+use muster::registry::recover::INDEX_OF_NOTHING;
 
 use super::{Judged, WATCHED, World};
 use crate::registry::disk::engine::ModelEngine;
@@ -150,7 +151,8 @@ impl World<'_> {
         }
         let index = mark.map(|mark| mark.seal.index).unwrap_or_default();
         // Those of an attempt that told Redis of its leap and then died.
-        let known = self.known.range(..=index).rev().find(|(at, _)| (index - *at) % INDEX_LEAP == 0);
+        let mut before = self.known.range(..=index.max(INDEX_OF_NOTHING)).rev();
+        let known = before.find(|(at, _)| (index - stored(**at)).is_multiple_of(INDEX_LEAP));
         let later = self.known.range(index + 1..).filter(|_| has_late);
         let known: Vec<Catalog> =
             known.into_iter().chain(later).flat_map(|(_, catalogs)| catalogs).cloned().collect();
@@ -162,7 +164,7 @@ impl World<'_> {
             doubts: self.doubts.clone(),
             is_in_redis,
         };
-        self.doubts.retain(|it| it.index == index || has_late);
+        self.doubts.retain(|it| stored(it.index) == index || has_late);
         self.doubts.extend(known);
         // Without any it is to be refused: then nothing fits.
         self.truth = self.doubts.pop().unwrap_or_default();
@@ -182,6 +184,14 @@ impl World<'_> {
 
 /// A catalog as it is when the index leaps towards `index`, as it does whenever a directory is filled.
 pub fn leapt(catalog: Catalog, index: u64) -> Catalog {
-    let leaps = index.saturating_sub(catalog.index) / INDEX_LEAP;
-    Catalog { index: catalog.index + leaps * INDEX_LEAP, ..catalog }
+    let stored = stored(catalog.index);
+    match index.saturating_sub(stored) / INDEX_LEAP {
+        0 => catalog,
+        leaps => Catalog { index: stored + leaps * INDEX_LEAP, ..catalog },
+    }
+}
+
+/// The index of the stores where a start shows this one: where nothing was ever written they stand at 0.
+fn stored(index: u64) -> u64 {
+    if index == INDEX_OF_NOTHING { 0 } else { index }
 }

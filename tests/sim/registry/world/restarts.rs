@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use muster::persist::error::StoreError;
 use muster::persist::redis::settings::OnOutage;
+use muster::registry::recover::INDEX_OF_NOTHING;
 
 use super::kept::{Lost, leapt};
 use super::{Judged, Outcome, World, own_node};
@@ -183,6 +184,7 @@ impl World<'_> {
         let mut possible: Vec<Catalog> = [self.truth.clone()]
             .into_iter()
             .chain(self.doubts.drain(..))
+            .map(|it| Catalog { index: it.index.max(INDEX_OF_NOTHING), ..it })
             // Taken from Redis before it was renamed, or after.
             .flat_map(|it| [renamed(leapt(it.clone(), index)), leapt(renamed(it), index)])
             .collect();

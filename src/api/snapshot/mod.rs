@@ -1,0 +1,261 @@
+//! `/v1/snapshot`: all of the registry as one stream, and one stream in the place of all of it.
+//!
+//! Encoding runs on a thread of its own, a piece at a time, and what comes in waits in a file that has no name
+//! ([`spool`]), so neither direction takes memory by the size of what is sent. Judging takes seconds, so it has threads
+//! of its own that let others go first ([`judging`]). There are few places; who gets one is said in [`shares`].
+
+mod judging;
+mod shares;
+mod spool;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::api::answer;
+use crate::api::call::{Call, Outcome};
+use crate::api::error::ApiError;
+use crate::api::snapshot::judging::run_attended;
+use crate::api::snapshot::shares::{Over, Share, Shares, Whose};
+use crate::api::snapshot::spool::Spool;
+use crate::api::trust;
+use crate::catalog::change::Change;
+use crate::http::{Body, BodyWriter, Haste, Method, Response};
+use crate::registry::snapshot::image::{self, Understood};
+use crate::registry::snapshot::orders::Restored;
+use crate::registry::snapshot::vet::Terms;
+use crate::stdx::stop::Stop;
+use crate::sys::memory;
+use crate::sys::offload::{Offload, OffloadError};
+
+pub use crate::api::snapshot::spool::Spooling;
+
+/// The one path of this chapter.
+pub const PATH: &str = "/v1/snapshot";
+
+/// Snapshots that are sent at a time, and as many for operators. Each holds a picture, 60 bytes a record.
+const SENT_MAX: u64 = 4;
+
+/// Snapshots that are received at a time, and as many for operators. Each is a file that grows, so there is room for
+/// some that are slow beside one that counts.
+const RECEIVED_MAX: u64 = 32;
+
+/// Restorations that are judged and worked out at a time, once all of the snapshot is here, and as many for operators.
+/// Each holds what it holds.
+const RESTORED_MAX: u64 = 4;
+
+/// Pieces that may wait to be encoded or written down: whoever has a place finds room.
+const WAITING_MAX: usize = 2 * (SENT_MAX + RECEIVED_MAX + RESTORED_MAX) as usize;
+
+/// Threads that judge: whoever has a place finds one, so nobody waits for another's snapshot.
+const JUDGES: usize = 2 * RESTORED_MAX as usize;
+
+/// Bytes a second that a client must send or read of a snapshot while it is waited for: it holds one of few places, and
+/// a hundred records fit into so many.
+const RATE_BYTES_MIN: usize = 64 * 1024;
+
+/// Bytes that earn a client a second more than `limits.snapshot_timeout` for all of a snapshot. Who is quicker is never
+/// cut off.
+const BYTES_A_SECOND: usize = 256 * 1024;
+
+/// Records that are named of each kind of change. All of them would make an answer as large as the snapshot.
+const NAMED_MAX: usize = 10;
+
+/// What is under way, and the threads that do it.
+pub struct Snapshots {
+    encoder: Offload,
+    spooler: Offload,
+    judges: Offload,
+    sent: Arc<Shares>,
+    received: Arc<Shares>,
+    restored: Arc<Shares>,
+    /// Bytes of what is received.
+    spooled: Arc<Shares>,
+}
+
+impl Snapshots {
+    /// Nothing under way yet, and so many bytes for what is received.
+    ///
+    /// # Errors
+    /// The system's, when it gives no thread.
+    pub fn new(spooled_bytes_max: u64) -> io::Result<Snapshots> {
+        let [sent, received, restored, spooled] =
+            [SENT_MAX, RECEIVED_MAX, RESTORED_MAX, spooled_bytes_max].map(Shares::new);
+        Ok(Snapshots {
+            encoder: Offload::new("snapshot", 1, WAITING_MAX)?,
+            spooler: Offload::new("spool", 1, WAITING_MAX)?,
+            judges: Offload::humble("restore", JUDGES, WAITING_MAX)?,
+            sent,
+            received,
+            restored,
+            spooled,
+        })
+    }
+}
+
+/// A place among so many of what is done to snapshots: `done` says what, and `joint` for whom.
+fn place(among: &Arc<Shares>, whose: Whose, done: &str, joint: &str) -> Result<Share, ApiError> {
+    among.take(whose, 1).map_err(|over| {
+        let taken = match over {
+            Over::All(max) => format!("{max} snapshots are {done} already"),
+            Over::OfOne(max) => {
+                format!("{max} snapshots are {done} {joint} your address already, half of all there may be")
+            }
+        };
+        ApiError::busy(format!(
+            "{taken}: try again when one is done, or come over the unix socket or admin_addr, which have places of \
+             their own"
+        ))
+    })
+}
+
+/// What is demanded of a client that sends or reads a snapshot.
+fn haste(call: &Call<'_, '_>) -> Haste {
+    let time_max = call.api.host.snapshot_time_max();
+    Haste { rate_bytes_min: RATE_BYTES_MIN, time_max, bytes_a_second: BYTES_A_SECOND }
+}
+
+/// Whether a request's body is a snapshot.
+pub fn takes_snapshot(method: Method, path: &str) -> bool {
+    matches!(method, Method::Put | Method::Post) && path == PATH
+}
+
+/// `GET /v1/snapshot`: every record at one index. `PUT /v1/snapshot[?dry-run]`: hold these records from now on.
+pub fn save_or_restore(call: &mut Call<'_, '_>) -> Outcome {
+    match call.request().method() {
+        Method::Put | Method::Post => restore(call),
+        _ => save(call),
+    }
+}
+
+/// What a client hears that may not have secrets.
+const SECRETS_FORBIDDEN: &str = "secrets are given to this machine only, and through no proxy: ask over the unix \
+                                 socket, admin_addr, or localhost by itself, with no header that other \
+                                 programs do not send, or leave ?secrets out for a snapshot \
+                                 without them";
+
+fn save(call: &mut Call<'_, '_>) -> Outcome {
+    let params = call.read_params()?;
+    let is_redacted = !call.query()?.has("secrets");
+    if !is_redacted && !trust::is_operator(call.exchange) {
+        return Err(ApiError::new(403, SECRETS_FORBIDDEN));
+    }
+    let place = place(&call.api.snapshots.sent, Whose::of(call.exchange), "sent", "to")?;
+    let haste = haste(call);
+    let picture = call.api.registry.queue().picture()?;
+    let picture = if is_redacted { picture.redacted() } else { picture };
+    let now = jiff::Timestamp::from_millisecond(call.api.clock.unix_ms() as i64).unwrap_or_default();
+    let header = picture.header(call.api.registry.own_node(), now);
+    let (index, pool) = (picture.index, call.api.snapshots.encoder.clone());
+    let stream = move |writer: &mut BodyWriter<'_>| {
+        let _place = place;
+        writer.hurry(haste);
+        let mut encoding = picture.encoding(&header);
+        loop {
+            let encoded = pool.run(move || {
+                let piece = encoding.next_piece();
+                (encoding, piece)
+            });
+            let (rest, piece) = encoded.map_err(io::Error::other)?;
+            let Some(piece) = piece else {
+                // Its memory is given back by the thread that made it: a million counters are milliseconds.
+                return pool.run(move || drop(rest)).map_err(io::Error::other);
+            };
+            writer.write_all(&piece)?;
+            encoding = rest;
+        }
+    };
+    let mut response = Response::new(200).with_body(Body::Stream(Box::new(stream)));
+    answer::add_index_headers(&mut response, index, params.consistency);
+    response.headers.add("Content-Type", "application/x-ndjson");
+    Ok(response)
+}
+
+fn restore(call: &mut Call<'_, '_>) -> Outcome {
+    let is_dry_run = call.query()?.has("dry-run");
+    let (whose, snapshots) = (Whose::of(call.exchange), &call.api.snapshots);
+    let received = place(&snapshots.received, whose, "received", "from")?;
+    let haste = haste(call);
+    call.exchange.hurry(haste);
+    let spool = spool::receive(call, whose)?;
+    drop(received);
+    let (understood, _place) = judge(call, spool, place(&snapshots.restored, whose, "restored", "from")?)?;
+    let summary = understood.summary();
+    if !call.exchange.begin_write() {
+        return Err(ApiError::busy(
+            "another process has taken over while the snapshot was read: send it again",
+        ));
+    }
+    let restored = call.api.registry.queue().restore(
+        understood.restoration,
+        understood.history,
+        is_dry_run,
+        call.caller(),
+    )?;
+    let index = restored.index;
+    let tell = move || {
+        let told = told(&restored);
+        // The snapshot, its rows and the former records are gone by now, and were as much as what is left.
+        drop(restored);
+        memory::give_back();
+        told
+    };
+    let changes = snapshots.judges.run(tell).map_err(unavailable)?;
+    let mut response = answer::json(
+        call,
+        &json!({ "Index": index, "DryRun": is_dry_run, "Snapshot": summary, "Changes": changes }),
+    )?;
+    response.headers.add("X-Consul-Index", &index.to_string());
+    Ok(response)
+}
+
+/// Reads all of it and works out what it comes to, while its client waits for that. The place is held until that is
+/// over, also when the client has left.
+fn judge(call: &mut Call<'_, '_>, spool: Spool, place: Share) -> Result<(Understood, Share), ApiError> {
+    let own = call.api.registry.own_node().clone();
+    let (programs, stop) = (Some(call.api.registry.checking().armed()), Stop::default());
+    let terms = Terms { programs, stop: stop.clone(), ..call.api.host.snapshot_terms() };
+    let spool = spool.until(&stop);
+    let judges = &call.api.snapshots.judges;
+    let (understood, place) =
+        run_attended(call, judges, &stop, move || (image::understand(spool, &own, &terms), place))?;
+    Ok((understood?, place))
+}
+
+fn unavailable(error: OffloadError) -> ApiError {
+    ApiError::new(503, error.to_string())
+}
+
+/// What a restoration changed: how many records of each kind, and the first of them by name.
+fn told(restored: &Restored) -> Value {
+    // Whether each record was there before the first of its changes and after the last.
+    let mut faces: BTreeMap<(&str, String), (bool, bool)> = BTreeMap::new();
+    for change in &restored.changes {
+        let (name, before, after) = match change {
+            Change::Node { key, before, after } => {
+                (("Nodes", key.to_string()), before.is_some(), after.is_some())
+            }
+            Change::Service { node, id, before, after } => {
+                (("Services", format!("{node}/{id}")), before.is_some(), after.is_some())
+            }
+            Change::Check { node, id, before, after } => {
+                (("Checks", format!("{node}/{id}")), before.is_some(), after.is_some())
+            }
+        };
+        faces.entry(name).and_modify(|face| face.1 = after).or_insert((before, after));
+    }
+    let mut told = Map::new();
+    for kind in ["Nodes", "Services", "Checks"] {
+        let mut kinds = Map::new();
+        for (word, face) in [("Added", (false, true)), ("Changed", (true, true)), ("Removed", (true, false))]
+        {
+            let all = faces.iter().filter(|((of_kind, _), found)| *of_kind == kind && **found == face);
+            let first: Vec<&String> = all.clone().take(NAMED_MAX).map(|((_, name), _)| name).collect();
+            kinds.insert(word.to_owned(), json!({ "Count": all.count(), "First": first }));
+        }
+        told.insert(kind.to_owned(), Value::Object(kinds));
+    }
+    Value::Object(told)
+}

@@ -1,0 +1,137 @@
+//! Consul's settings by which it closes something: who may read and write, and what others on the wire can see. muster
+//! has neither access control lists nor TLS yet, so each of them leaves open here what is closed there, and is told by
+//! itself, not as one of many names that mean nothing.
+
+use serde_json::Value;
+
+/// Settings that say who may do what, or encrypt or prove something. A table's name stands for everything in it.
+pub const CLOSING: &[&str] = &[
+    "acl",
+    "acl_agent_master_token",
+    "acl_agent_token",
+    "acl_datacenter",
+    "acl_default_policy",
+    "acl_master_token",
+    "acl_token",
+    "addresses.grpc_tls",
+    "addresses.https",
+    "allow_write_http_from",
+    "audit",
+    "auto_encrypt",
+    "ca_file",
+    "ca_path",
+    "cert_file",
+    "default_intention_policy",
+    "enable_agent_tls_for_checks",
+    "encrypt",
+    "encrypt_verify_incoming",
+    "encrypt_verify_outgoing",
+    "http_config",
+    "key_file",
+    "limits.request_limits",
+    "ports.grpc_tls",
+    "ports.https",
+    "serf_lan_allowed_cidrs",
+    "serf_wan_allowed_cidrs",
+    "tls",
+    "tls_cipher_suites",
+    "tls_min_version",
+    "tls_prefer_server_cipher_suites",
+    "verify_incoming",
+    "verify_incoming_https",
+    "verify_incoming_rpc",
+    "verify_outgoing",
+    "verify_server_hostname",
+];
+
+/// Whether this value of one of Consul's settings closes something there.
+pub fn closes(key: &str, value: &Value) -> bool {
+    CLOSING.contains(&key) && !is_open(key, value)
+}
+
+/// Whether a value leaves open what its setting could close: it is false, empty, a port that is off, a policy that
+/// allows, or a table that switches itself off or has such values alone.
+fn is_open(key: &str, value: &Value) -> bool {
+    let is_policy = key.ends_with("_policy");
+    match value {
+        Value::Null => true,
+        Value::Bool(on) => !on,
+        Value::Number(port) => port.as_i64().is_some_and(|port| port <= 0),
+        Value::String(text) => {
+            let text = text.trim().to_ascii_lowercase();
+            // As Go reads numbers and truths.
+            let is_off = ["", "false", "f", "0"].contains(&text.as_str());
+            is_off || text.starts_with('-') || (is_policy && text == "allow")
+        }
+        Value::Array(elements) => elements.iter().all(|element| is_open(key, element)),
+        Value::Object(inner) => {
+            let enabled = inner.iter().find(|(name, _)| name.eq_ignore_ascii_case("enabled"));
+            match enabled.map(|(name, value)| is_open(name, value)) {
+                Some(is_off) => is_off,
+                None => inner.iter().all(|(name, value)| is_open(&name.to_ascii_lowercase(), value)),
+            }
+        }
+    }
+}
+
+/// What is told of settings that close nothing here, each with where it is written.
+pub fn warning(keys: &[String]) -> Option<String> {
+    (!keys.is_empty()).then(|| {
+        format!(
+            "Consul closes something by {}, and muster does not: it has no access control lists and no TLS yet, so \
+             whoever reaches its port may read and write, and what is sent can be read on the way. Listen on loopback \
+             or a Unix socket, or put a proxy or a firewall before it: `muster help configuration` says how",
+            keys.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_closed_in_consul_is_known_by_its_value() {
+        let rows = [
+            ("acl", json!({"default_policy": "deny"}), true),
+            ("acl", json!({"enabled": true, "default_policy": "allow"}), true),
+            ("acl", json!({"Enabled": false, "default_policy": "deny"}), false),
+            ("acl", json!([{"default_policy": "deny"}]), true),
+            ("acl", json!({"tokens": [{"agent": "x"}]}), true),
+            ("acl", json!({"default_policy": "allow"}), false),
+            ("acl", json!({}), false),
+            ("acl_default_policy", json!("deny"), true),
+            ("acl_default_policy", json!("allow"), false),
+            ("verify_incoming", json!(true), true),
+            ("verify_incoming", json!("true"), true),
+            ("verify_incoming", json!(false), false),
+            ("tls", json!({"defaults": {"verify_incoming": true}}), true),
+            ("tls", json!({"defaults": [{"verify_incoming": false}]}), false),
+            ("ports.https", json!(8501), true),
+            ("ports.https", json!("8501"), true),
+            ("ports.https", json!(-1), false),
+            ("ports.https", json!("-1"), false),
+            ("encrypt", json!("cGFzc3dvcmQ="), true),
+            ("encrypt", json!(""), false),
+            ("allow_write_http_from", json!(["127.0.0.0/8"]), true),
+            ("allow_write_http_from", json!([]), false),
+            ("http_config", json!({"block_endpoints": ["/v1/kv"]}), true),
+            ("ui", json!(true), false),
+        ];
+        for (key, value, expected) in rows {
+            assert_eq!(closes(key, &value), expected, "{key} = {value}");
+        }
+    }
+
+    #[test]
+    fn the_warning_names_the_keys_and_the_remedy() {
+        assert_eq!(warning(&[]), None);
+        let said = warning(&["acl (a.hcl)".to_owned(), "-encrypt".to_owned()]).unwrap_or_default();
+        assert!(
+            said.starts_with("Consul closes something by acl (a.hcl), -encrypt, and muster does not: "),
+            "{said}"
+        );
+    }
+}

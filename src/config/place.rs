@@ -1,0 +1,232 @@
+//! Finds where in the text of a file something stands that is named by its keys, as `services[1].check.interval`: trees
+//! do not say it, and are read again only when something is wrong with one.
+
+use std::collections::HashMap;
+
+use crate::config::problem::Spot;
+
+/// The keys and elements on the way from the top of a text, or to what is wanted of it.
+type Trail = Vec<(String, usize)>;
+
+/// What is to be found, and what was found of it.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    places: HashMap<Trail, Place>,
+    trail: Trail,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// Whether an element of a list is meant, or else the key of its list.
+    is_element: bool,
+    at: Option<usize>,
+}
+
+impl Wanted {
+    /// Has a path found, and everything on the way to it: what is missing stands nowhere.
+    pub fn add(&mut self, path: &str) {
+        let trail = parsed(path);
+        for length in 1..=trail.len() {
+            let way = trail[..length].iter().map(|(key, at)| (key.clone(), at.unwrap_or(0))).collect();
+            let is_element = trail[length - 1].1.is_some();
+            self.places.entry(way).or_default().is_element |= is_element;
+        }
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Where a path leads in `text`, or as far as it was found.
+    pub fn found(&self, path: &str, text: &str) -> Option<Spot> {
+        let trail: Trail = parsed(path).into_iter().map(|(key, at)| (key, at.unwrap_or(0))).collect();
+        let ways = (1..=trail.len()).rev().map(|length| &trail[..length]);
+        let at = ways.filter_map(|way| self.places.get(way)?.at).next()?;
+        Some(Spot::of(text, at))
+    }
+
+    /// A key stands here; what follows is its value, the `index`-th under that key.
+    pub fn enter(&mut self, key: &str, index: usize, at: usize) {
+        if !self.places.is_empty() {
+            self.trail.push((folded(key), index));
+            self.note(at, false);
+        }
+    }
+
+    /// The value is over.
+    pub fn leave(&mut self) {
+        self.trail.pop();
+    }
+
+    /// The `index`-th element of the present list stands here.
+    pub fn element(&mut self, index: usize, at: usize) {
+        if let Some((_, last)) = self.trail.last_mut() {
+            *last = index;
+            self.note(at, true);
+        }
+    }
+
+    /// Which element of a list is being read, or how many blocks of the same name came before.
+    pub fn index(&self) -> usize {
+        self.trail.last().map_or(0, |(_, index)| *index)
+    }
+
+    fn note(&mut self, at: usize, is_element: bool) {
+        if let Some(place) = self.places.get_mut(&self.trail)
+            && (place.at.is_none() || (is_element && place.is_element))
+        {
+            place.at = Some(at);
+        }
+    }
+
+    /// Goes over a JSON text that has been read already.
+    pub fn look_into_json(&mut self, text: &str) {
+        Json { text, at: 0 }.value(self);
+    }
+}
+
+/// Keys are the same in any case and in snake case, as for who reads them.
+fn folded(key: &str) -> String {
+    key.chars().filter(|it| *it != '_').map(|it| it.to_ascii_lowercase()).collect()
+}
+
+/// The keys of a path, each with the element that is meant.
+fn parsed(path: &str) -> Vec<(String, Option<usize>)> {
+    let step = |step: &str| {
+        let element = step.strip_suffix(']').and_then(|step| {
+            let (key, index) = step.rsplit_once('[')?;
+            Some((key, index.parse().ok()?))
+        });
+        element.map_or((folded(step), None), |(key, index): (&str, usize)| (folded(key), Some(index)))
+    };
+    path.split('.').map(step).collect()
+}
+
+/// A JSON text, and how far it was gone over.
+struct Json<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl Json<'_> {
+    /// The next byte that is no blank.
+    fn next(&mut self) -> Option<u8> {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n', '\u{feff}']).len();
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Goes past a bracket or a colon, if the text has more.
+    fn pass(&mut self) {
+        if self.next().is_some() {
+            self.at += self.text[self.at..].chars().next().map_or(0, char::len_utf8);
+        }
+    }
+
+    /// Depth: the text was read, which has a bound.
+    fn value(&mut self, wanted: &mut Wanted) {
+        match self.next() {
+            Some(b'{') => {
+                self.at += 1;
+                while let Some(byte) = self.next() {
+                    match byte {
+                        b'"' => {
+                            let at = self.at;
+                            wanted.enter(&self.string(), 0, at);
+                            self.pass();
+                            self.value(wanted);
+                            wanted.leave();
+                        }
+                        b',' => self.at += 1,
+                        _ => break,
+                    }
+                }
+                self.pass();
+            }
+            Some(b'[') => {
+                self.at += 1;
+                let mut index = 0;
+                while let Some(byte) = self.next() {
+                    match byte {
+                        b']' => break,
+                        b',' => (self.at, index) = (self.at + 1, index + 1),
+                        _ => {
+                            wanted.element(index, self.at);
+                            self.value(wanted);
+                        }
+                    }
+                }
+                self.pass();
+            }
+            Some(b'"') => drop(self.string()),
+            Some(_) => {
+                self.pass();
+                let rest = &self.text[self.at..];
+                let end = rest.find(|it: char| !it.is_ascii_alphanumeric() && !matches!(it, '+' | '-' | '.'));
+                self.at += end.unwrap_or(rest.len());
+            }
+            None => {}
+        }
+    }
+
+    fn string(&mut self) -> String {
+        let rest = &self.text[self.at..];
+        let mut is_escaped = false;
+        let end = rest.bytes().skip(1).position(|byte| {
+            let is_end = byte == b'"' && !is_escaped;
+            is_escaped = byte == b'\\' && !is_escaped;
+            is_end
+        });
+        let quoted = &rest[..end.map_or(rest.len(), |end| end + 2)];
+        self.at += quoted.len();
+        serde_json::from_str(quoted).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::hcl;
+
+    #[test]
+    fn what_is_named_by_its_keys_is_found() {
+        let json = "{\n \"Service\": {\"port\": \"é\\\"]\", \"meta\": {\"a\": 5}},\n \"services\": [ {\"name\": 1},\n\
+                    {\"checks\": [{}, {\"ServiceID\": [[1]], \"ttl\": -1}]}]\n}";
+        let hcl = "service {\n name = \"é}\" port = \"x\"\n meta { a = 5 } }\nservices { name = 1 }\n\
+                   services { checks = [{}, {\n ttl = -1 }] }";
+        let rows = [
+            ("service", Some((2, 2)), Some((1, 1))),
+            ("service.port", Some((2, 14)), Some((2, 14))),
+            ("service.meta.a", Some((2, 39)), Some((3, 9))),
+            ("service.name", Some((2, 2)), Some((2, 2))),
+            ("services[0]", Some((3, 16)), Some((4, 1))),
+            ("services[0].name", Some((3, 17)), Some((4, 12))),
+            ("services[1]", Some((4, 1)), Some((5, 1))),
+            ("services[1].checks[1].ttl", Some((4, 38)), Some((6, 2))),
+            ("services[1].checks[1].interval", Some((4, 17)), Some((5, 26))),
+            ("services[1].checks[1].service_id", Some((4, 18)), Some((5, 26))),
+            ("ports.http", None, None),
+        ];
+        let mut wanted = [Wanted::default(), Wanted::default()];
+        rows.iter().for_each(|(path, ..)| wanted.iter_mut().for_each(|it| it.add(path)));
+        let [mut in_json, in_hcl] = wanted;
+        in_json.look_into_json(json);
+        let in_hcl = hcl::look_into(hcl, in_hcl);
+        let spot = |spot: Option<Spot>| spot.map(|it| (it.line, it.column));
+        for (path, of_json, of_hcl) in rows {
+            assert_eq!(spot(in_json.found(path, json)), of_json, "{path} in JSON");
+            assert_eq!(spot(in_hcl.found(path, hcl)), of_hcl, "{path} in HCL");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_holds_anybody(text in "[a-z\"{},:\\[\\]\\\\ é-]{0,60}") {
+            let mut wanted = Wanted::default();
+            wanted.add("a.b[1].c");
+            wanted.look_into_json(&text);
+            hcl::look_into(&text, wanted);
+        }
+    }
+}

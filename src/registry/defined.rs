@@ -1,0 +1,110 @@
+//! What definition files define at present, by id: kept over a restart, so that the next start takes back what the
+//! files no longer say, as a reload does.
+//!
+//! One row beside the registry's records, without an index. It is written before what is new is registered and after
+//! what is old is gone, so whenever the process ends, everything that files brought is in it.
+
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Command, Defined, Definitions};
+use crate::persist::change::{Change as RowChange, Table};
+use crate::registry::Registry;
+use crate::registry::checking::programs::Armed;
+use crate::registry::error::WriteError;
+use crate::registry::write::Written;
+use crate::stdx::text::Text;
+
+/// The row's key in [`Table::Meta`].
+const KEY: &str = "files/defined";
+
+/// Ids of what files define.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinedIds {
+    services: BTreeSet<Text>,
+    checks: BTreeSet<Text>,
+}
+
+impl DefinedIds {
+    fn of(defined: &[Defined]) -> DefinedIds {
+        let services = defined.iter().filter_map(|it| it.service.as_ref()).map(|service| service.id.clone());
+        let checks = defined.iter().flat_map(|it| it.checks.iter().map(|check| check.id.clone()));
+        DefinedIds { services: services.collect(), checks: checks.collect() }
+    }
+
+    fn with(&self, other: &DefinedIds) -> DefinedIds {
+        DefinedIds { services: &self.services | &other.services, checks: &self.checks | &other.checks }
+    }
+}
+
+/// The ids as they are known, under a lock that is held while they change: two reloads do not mix.
+pub(super) type Known = Mutex<DefinedIds>;
+
+/// Takes the ids from a row of [`Table::Meta`], if it is the one.
+///
+/// # Errors
+/// A sentence when it is not as [`row`] writes it.
+pub(super) fn read(key: &str, value: &[u8]) -> Result<Option<DefinedIds>, String> {
+    match key {
+        KEY => serde_json::from_slice(value).map(Some).map_err(|error| format!("row {key:?}: {error}")),
+        _ => Ok(None),
+    }
+}
+
+fn row(ids: &DefinedIds) -> RowChange {
+    RowChange::put(Table::Meta, KEY, serde_json::to_vec(ids).expect("two lists of texts"))
+}
+
+impl Registry {
+    /// Has the agent's node hold what files define, as one change, and no longer what they defined before. Checks may
+    /// run the programs that these files name from then on, and no others. Blocks on the disk, so it is for threads
+    /// only.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; everything is then as it was.
+    pub fn define(&self, defined: Vec<Defined>) -> Result<Written, WriteError> {
+        let mut known = self.defined.lock();
+        let now = DefinedIds::of(&defined);
+        let armed = Armed::by(defined.iter().flat_map(|it| &it.checks));
+        let during = known.with(&now);
+        if during != *known {
+            self.queue.write_rows(vec![row(&during)])?;
+        }
+        let gone = |of: fn(&DefinedIds) -> &BTreeSet<Text>| (of(&known) - of(&now)).into_iter().collect();
+        let mut command = Command::Define(Box::new(Definitions {
+            node: self.own_node.name.clone(),
+            gone_services: gone(|ids| &ids.services),
+            gone_checks: gone(|ids| &ids.checks),
+            defined,
+        }));
+        *known = during;
+        self.sharing.pare(&mut command);
+        let armed_before = self.checking.armed();
+        self.checking.arm(armed);
+        // What did not come into force is not armed either.
+        let written = self.queue.write(command).inspect_err(|_| self.checking.arm(armed_before))?;
+        self.checking.tell_of_programs_kept();
+        if *known != now {
+            self.queue.write_rows(vec![row(&now)])?;
+            *known = now;
+        }
+        Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_come_back() {
+        let ids = DefinedIds { services: ["web".into()].into(), checks: ["service:web".into()].into() };
+        let row = row(&ids);
+        let value = row.value.expect("it is put");
+        assert_eq!(read(&row.key, &value), Ok(Some(ids)));
+        assert_eq!(read("health/000000", b"no JSON"), Ok(None));
+        assert!(read(&row.key, b"[]").is_err_and(|error| error.contains(KEY)));
+    }
+}

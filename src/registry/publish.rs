@@ -1,0 +1,85 @@
+//! What is durable becomes visible: to readers first, then to followers, then to those who watch.
+//!
+//! The one place that changes what readers see. It belongs to the writer, and knows no command and no store.
+
+use crate::catalog::change::Change;
+use crate::catalog::state::State;
+use crate::catalog::update::Update;
+use crate::registry::history::{Entry, History};
+use crate::registry::shown::Shown;
+use crate::registry::waking::Waking;
+
+/// What a batch has changed: durable, and seen by every reader.
+pub struct News<'a> {
+    /// The index after it. The views stand at it, and the history ends there.
+    pub index: u64,
+    /// The state after it.
+    pub state: &'a State,
+    /// The changes in their order; each record carries the index of its own.
+    pub changes: &'a [Change],
+    /// The transitions among them, with what brought each about; in the history already.
+    pub transitions: &'a [Entry],
+}
+
+/// Whoever wants to know of changes when they are durable and published: the health engine above all.
+pub trait Follower: Send {
+    /// The changes are in force, and readers see them. Called on the writer's thread, so it must be quick and must not
+    /// wait for a write.
+    fn follow(&mut self, news: &News<'_>);
+}
+
+/// What is published beside the changes of records.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// The transitions among the changes.
+    pub transitions: Vec<Entry>,
+    /// The history before them, where it is another now.
+    pub history: Option<History>,
+    /// Whether topics that did not move are lifted to the index as well.
+    pub raises_floor: bool,
+}
+
+/// Makes changes visible.
+pub(super) struct Publisher {
+    shown: Shown,
+    waking: Waking,
+    followers: Vec<Box<dyn Follower>>,
+}
+
+impl Publisher {
+    /// Goes on from what `shown` shows, for these followers.
+    pub fn new(shown: Shown, waking: Waking, followers: Vec<Box<dyn Follower>>) -> Publisher {
+        Publisher { shown, waking, followers }
+    }
+
+    /// The transitions that are remembered.
+    pub fn history(&self) -> &History {
+        &self.shown.history
+    }
+
+    /// Shows readers the changes that led to `state` at `index`, moves the topics, calls the followers and wakes the
+    /// watchers.
+    ///
+    /// The order is the promise. Records come before the history, so whoever finds a transition there finds what it
+    /// led to. Both come before the indexes that stand for them. All of it comes before the followers, some of which
+    /// compare with what readers see. Topics do not wait for the followers, since no kept answer counts as valid until
+    /// they have moved; the watchers do wait for them.
+    pub fn publish(&mut self, (state, index): (&State, u64), changes: &[Change], remembered: Remembered) {
+        let Remembered { transitions, history, raises_floor } = remembered;
+        let update = Update::plan(state, changes);
+        let Shown { views, topics, history: remembers } = &self.shown;
+        topics.begin_move();
+        let moved = views.publish(changes, update, index);
+        if let Some(history) = history {
+            remembers.replace(history);
+        }
+        remembers.absorb(&transitions);
+        if raises_floor {
+            topics.raise_floor(index);
+        }
+        let watchers = topics.advance(&moved, index);
+        let news = News { index, state, changes, transitions: &transitions };
+        self.followers.iter_mut().for_each(|follower| follower.follow(&news));
+        self.waking.wake(watchers);
+    }
+}

@@ -1,0 +1,124 @@
+//! A snapshot as a data directory, for an agent that is going to start on it and so shows nothing before it has all.
+
+use std::fs;
+use std::io::Seek;
+use std::path::{Path, PathBuf};
+
+use crate::catalog::change::Change;
+use crate::persist::embedded::salvage::Making;
+use crate::persist::error::StoreError;
+use crate::persist::identity::Identity;
+use crate::persist::private;
+use crate::persist::snapshot::decode::Contents;
+use crate::persist::snapshot::format::Header;
+use crate::registry::history::Entry;
+use crate::registry::rows;
+use crate::registry::snapshot::image::{self, Item, Stop};
+use crate::registry::snapshot::vet::Terms;
+use crate::sys::file::open as opened;
+
+/// Makes `into`, which must not be there or be empty, a data directory with everything that the snapshot `file` holds.
+/// It belongs to the node that the snapshot is of, whatever the agent will be called that starts on it. There is all of
+/// it or nothing under that name, whenever the process ends.
+///
+/// No row is held: they are judged one by one, and then written a few at a time. Some thirty bytes are remembered of
+/// each, to know what refers to what.
+///
+/// Checks that run a program are taken as they are: no start runs one that its definition files do not hold.
+///
+/// # Errors
+/// A sentence with the remedy.
+pub fn make(file: &Path, into: &Path, terms: &Terms, now: jiff::Timestamp) -> Result<Contents, String> {
+    let unreadable = |error: &dyn std::fmt::Display| format!("{} is not restored: {error}", file.display());
+    let opened = opened(file);
+    let mut input =
+        opened.map_err(|error| unreadable(&format!("{error}; look at its path and permissions")))?;
+    refuse_taken(into)?;
+    let mut has_own = false;
+    let mut look = |header: &Header, item: Item, _: usize| {
+        has_own |= is_own(header, &item);
+        Ok(())
+    };
+    let contents = image::walk(&input, terms, |_| (), &mut look);
+    let header = contents.map_err(|error| unreadable(&error))?.header;
+    let node_id: uuid::Uuid = header.node_id.parse().map_err(|error| unreadable(&error))?;
+    if !has_own {
+        return Err(unreadable(
+            &"it does not hold the node of the agent that it says it is of; use another one",
+        ));
+    }
+    let identity = Identity { node_id, ..Identity::draw(now) };
+    input.rewind().map_err(|error| unreadable(&error))?;
+    let mut made = None;
+    whole(into, |unfinished| {
+        let failed = |error: StoreError| not_made(into, &error);
+        let (mut making, mut fault) =
+            (Making::begin(unfinished, &identity, header.index).map_err(failed)?, None);
+        let mut put = |_: &Header, item: Item, _: usize| {
+            let row = match item {
+                Item::Record(record) => rows::row(&record),
+                Item::Transition(entry) => rows::transition_row(&Entry { is_restored: true, ..entry }),
+            };
+            making.put(row).map_err(|error| {
+                fault = Some(failed(error));
+                Stop::Ruled(String::new())
+            })
+        };
+        let contents = image::walk(&input, terms, |_| (), &mut put);
+        made = Some(contents.map_err(|error| fault.unwrap_or_else(|| unreadable(&error)))?);
+        making.end().map_err(failed)
+    })?;
+    made.ok_or_else(|| unreadable(&"it is not read"))
+}
+
+/// Why a store that is being made is not.
+pub fn not_made(into: &Path, error: &StoreError) -> String {
+    format!("{} is not made: {}", into.display(), error.offline())
+}
+
+/// Whether that is the node of the agent which the snapshot is of. By its id the agent knows its node again, and with
+/// that what it keeps.
+fn is_own(header: &Header, item: &Item) -> bool {
+    let Item::Record(Change::Node { after: Some(node), .. }) = item else { return false };
+    let ids = [node.id.parse::<uuid::Uuid>(), header.node_id.parse()];
+    matches!(ids, [Ok(its), Ok(own)] if its == own)
+}
+
+/// Makes a directory by `write`, which gets another name for it until it is whole. What is not whole is removed; what a
+/// process that was killed has left is removed by the next one.
+///
+/// # Errors
+/// That of `write`, and a sentence also when there is something under that name already.
+pub fn whole(into: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+    refuse_taken(into)?;
+    let unfinished = beside(into);
+    let failed = |error: &dyn std::fmt::Display| format!("{} is not made: {error}", into.display());
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(|error| failed(&error))?;
+    }
+    let made = write(&unfinished).and_then(|()| {
+        fs::rename(&unfinished, into).map_err(|error| failed(&error))?;
+        private::sync_directory_of(into).map_err(|error| failed(&error))
+    });
+    made.map_err(|sentence| match fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            format!("{sentence}. {} is left of it, and may be removed", unfinished.display())
+        }
+        _ => sentence,
+    })
+}
+
+fn refuse_taken(into: &Path) -> Result<(), String> {
+    let is_free = fs::read_dir(into).map_or(!into.exists(), |mut entries| entries.next().is_none());
+    match is_free {
+        true => Ok(()),
+        false => Err(format!("{} is there already: give a directory that is not", into.display())),
+    }
+}
+
+/// The name under which the directory is made.
+fn beside(into: &Path) -> PathBuf {
+    let mut name = into.as_os_str().to_owned();
+    name.push(".restoring");
+    name.into()
+}

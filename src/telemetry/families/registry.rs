@@ -1,0 +1,50 @@
+//! What is registered.
+
+use crate::telemetry::family::Kind::{Counter, Gauge};
+use crate::telemetry::family::{Family, family};
+
+/// Registrations that changed the catalog or confirmed it.
+pub const REGISTRATIONS: Family =
+    family("muster_registrations_total", Counter, &["kind"], "Registrations accepted, by kind of record.");
+/// Deregistrations.
+pub const DEREGISTRATIONS: Family = family(
+    "muster_deregistrations_total",
+    Counter,
+    &["kind"],
+    "Deregistrations accepted, by kind of record.",
+);
+/// Nodes in the catalog.
+pub const CATALOG_NODES: Family = family("muster_catalog_nodes", Gauge, &[], "Nodes in the catalog.");
+/// Service names in the catalog.
+pub const CATALOG_SERVICES: Family =
+    family("muster_catalog_services", Gauge, &[], "Services in the catalog, counted by name.");
+/// Service instances in the catalog.
+pub const CATALOG_INSTANCES: Family =
+    family("muster_catalog_instances", Gauge, &[], "Service instances in the catalog.");
+/// Checks by status.
+pub const CATALOG_CHECKS: Family =
+    family("muster_catalog_checks", Gauge, &["status"], "Checks in the catalog, by status.");
+/// The index of the last change.
+pub const CATALOG_INDEX: Family =
+    family("muster_catalog_index", Gauge, &[], "The index of the last change that was applied.");
+/// Instances that drain.
+pub const DRAINING: Family = family(
+    "muster_draining_instances",
+    Gauge,
+    &[],
+    "Instances that drain, or have drained and are not deregistered.",
+);
+/// Services in panic.
+pub const SERVICES_IN_PANIC: Family = family(
+    "muster_services_in_panic",
+    Gauge,
+    &[],
+    "Services that are in panic by their own threshold, so that failing instances are kept in answers.",
+);
+/// Transitions of checks remembered.
+pub const HISTORY_TRANSITIONS: Family = family(
+    "muster_history_transitions",
+    Gauge,
+    &[],
+    "Transitions of checks that are remembered; 100,000 at most.",
+);
