@@ -72,7 +72,7 @@ impl Class {
         let seconds = Duration::from_secs;
         match self {
             Class::Quick => Some((seconds(1), SLOW_AFTER)),
-            Class::Slow => Some((seconds(30), seconds(5))),
+            Class::Slow => Some((seconds(30), seconds(2))),
             Class::New => Some((seconds(1), Duration::from_millis(250))),
             Class::Silent | Class::Program => None,
         }

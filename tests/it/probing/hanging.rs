@@ -18,8 +18,9 @@ use crate::support::process::Process;
 /// Addresses that hang: more than muster has places for probes of any sort.
 const HANGING: usize = 3_200;
 
-/// Longest time between two runs of a healthy check with an interval of a second. The issue is minutes.
-const GAP_MAX: Duration = Duration::from_secs(3);
+/// Longest time between two runs of a healthy check with an interval of a second, on a machine so busy that every
+/// answer is a slow one and the healthy check stands in one line with all the others. Without classes it is a minute.
+const GAP_MAX: Duration = Duration::from_secs(20);
 
 /// Runs of the healthy check that are waited for.
 const RUNS: usize = 6;
@@ -103,7 +104,7 @@ fn assert_steady(runs: &Receiver<Instant>, what: &str) {
     let mut before = Instant::now();
     while runs.try_recv().is_ok() {}
     for _ in 0..RUNS {
-        let at = runs.recv_timeout(4 * GAP_MAX).unwrap_or_else(|_| panic!("{what}: it is not run"));
+        let at = runs.recv_timeout(2 * GAP_MAX).unwrap_or_else(|_| panic!("{what}: it is not run"));
         let gap = at.saturating_duration_since(before);
         assert!(gap <= GAP_MAX, "{what}: a gap of {gap:?}");
         before = at;
@@ -111,7 +112,7 @@ fn assert_steady(runs: &Receiver<Instant>, what: &str) {
 }
 
 fn wait_for_metrics(client: &mut Client, what: &str, wished: impl Fn(&str) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let request = Request::new("GET", "/metrics");
     let answer = ask_until(client, &request, deadline, |it| wished(&it.text())).expect("an answer");
     let text = answer.text();
