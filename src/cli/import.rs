@@ -90,14 +90,32 @@ fn round(source: &Remote, target: &Remote, seen: &mut BTreeSet<String>) -> Said 
     let removed = steps.iter().filter(|step| matches!(step, Step::Deregister(_))).count();
     let (nodes, services, checks) = wanted.counts();
     Ok(format!(
-        "{}, {} and {} are as in {}: {}, {}",
+        "{}, {} and {} are as in {}: {}, {}{}",
         counted(nodes, "node"),
         counted(services, "instance"),
         counted(checks, "check"),
         source.place(),
         counted(steps.len() - removed, "registration"),
-        counted(removed, "removal")
+        counted(removed, "removal"),
+        said_of_programs(&wanted)
     ))
+}
+
+/// What becomes of the checks that run a program where they come from; nothing where there are none.
+fn said_of_programs(source: &Catalog) -> String {
+    let checks = source.nodes.values().flat_map(|node| node.checks.values());
+    match checks.filter(|check| runs_a_program(check)).count() {
+        0 => String::new(),
+        count => format!(
+            "; {} a program at the source, and none is run here: muster takes their statuses as they are there",
+            if count == 1 { "1 check runs".to_owned() } else { format!("{count} checks run") }
+        ),
+    }
+}
+
+fn runs_a_program(check: &Value) -> bool {
+    let has_arguments = check["Definition"]["ScriptArgs"].as_array().is_some_and(|words| !words.is_empty());
+    has_arguments || ["script", "docker"].contains(&text(check, "Type"))
 }
 
 fn take(target: &Remote, step: &Step) -> Result<(), RemoteError> {

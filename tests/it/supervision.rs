@@ -3,7 +3,7 @@
 //! behind it, and that ends nothing.
 
 mod output;
-mod thread;
+pub mod thread;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

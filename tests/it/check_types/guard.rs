@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use super::registry::Registry;
 use crate::instance::{Instance, Place};
 
-const SPECIAL: &str = "refused: link-local, multicast and unspecified addresses";
+pub(super) const SPECIAL: &str = "refused: link-local, multicast and unspecified addresses";
 const ELSEWHERE: &str = "refused: it is in none of the networks of probe_allow_cidrs";
 const OWN: &str = "refused: muster itself listens there; the check serfHealth tells whether muster is well";
 
 /// An HTTP server that sends everybody on to `location`. It ends with the test's process.
-fn redirecting_to(location: &str) -> SocketAddr {
+pub(super) fn redirecting_to(location: &str) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
     let answer = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");

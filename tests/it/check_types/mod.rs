@@ -10,6 +10,7 @@ mod guard;
 #[cfg(feature = "grpc")]
 mod http2;
 mod kept;
+mod metadata;
 pub mod registry;
 mod script;
 mod secured;

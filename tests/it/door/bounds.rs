@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{ask, log_until};
 use crate::support::client::{Client, Request};
+use crate::support::network;
 use crate::support::process::Process;
 
 /// What meets a bound: its name, a request by number, the status, and words of the log.
@@ -98,6 +99,24 @@ fn every_bound_is_said_with_the_name_of_its_setting() {
         assert!(log.contains(words), "{name}: {log}");
     }
     drop(held);
+}
+
+#[test]
+fn one_address_that_takes_too_many_connections_is_said() {
+    const CLIENT: &str = "198.18.0.1";
+    let tried = network::apart(&[CLIENT], "", || {
+        let server = Process::muster(&["--limits-connections-per-ip-max", "1"]).expect("muster starts");
+        let connect = || Client::on(network::connect_from(CLIENT, server.address)).expect("a connection");
+        let mut first = connect();
+        assert_eq!(first.get("/v1/status/leader").expect("an answer").status, 200);
+        let refused = connect().get("/v1/status/leader").expect("an answer");
+        let words = "limits.connections_per_ip_max allows 1";
+        assert!(refused.status == 429 && refused.text().contains(words), "{}", refused.text());
+        let log = log_until(&server, |log| log.contains(words));
+        let line = log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{log}"));
+        assert!(line.contains("status=429") && line.contains(&format!("peer={CLIENT}:")), "{line}");
+    });
+    network::or_skipped(tried);
 }
 
 /// The status of the answer. Nothing else of it is read.

@@ -70,6 +70,41 @@ fn an_absence_longer_than_the_ttl_turns_nothing_critical() {
     assert!(check["Output"].as_str().is_some_and(|it| it.starts_with("TTL expired")), "{check}");
 }
 
+/// When the TTL check of an instance is over unless it reports, as muster reckons.
+fn over_at(client: &mut Client, name: &str) -> jiff::Timestamp {
+    let explained = client.get(&format!("/v1/muster/explain/{name}")).expect("an answer").json();
+    let check =
+        &explained["Checks"].as_array().and_then(|checks| checks.iter().find(|it| it["Type"] == "ttl"));
+    let over = check.and_then(|check| check["TTLOver"].as_str()).unwrap_or_else(|| panic!("{explained}"));
+    over.parse().expect("a time")
+}
+
+/// A silent instance has after a kill at most what was left of its TTL, but for what was not on disk yet, and the time
+/// muster was away does not count.
+#[test]
+fn a_kill_gives_no_ttl_anew() {
+    const TTL: Duration = Duration::from_secs(8);
+    const LIVED: Duration = Duration::from_secs(6);
+    /// How coarsely it is kept: a quarter of the shortest TTL, and as much for a disk that is slow.
+    const COARSE: Duration = Duration::from_secs(4);
+    let mut process = Process::muster(&[]).expect("muster starts");
+    register(&mut process.client(), "web", "8s", "0s");
+    beat(&mut process.client(), "pass", "web");
+    let over = over_at(&mut process.client(), "web");
+    let left = || over.duration_since(jiff::Timestamp::now()).unsigned_abs();
+    while left() > TTL - LIVED {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let killed_at = jiff::Timestamp::now();
+    process.kill();
+    stay_away(Duration::from_secs(1));
+    process.start_again().expect("muster starts again");
+    let over_now = over_at(&mut process.client(), "web");
+    let away = jiff::Timestamp::now().duration_since(killed_at).unsigned_abs();
+    let more = over_now.duration_since(over);
+    assert!(more.is_positive() && more.unsigned_abs() <= away + COARSE, "{more:#} more, {away:?} away");
+}
+
 /// One report, and then kills more often than the TTL ends: what counts is the time muster lived, whatever the kills.
 #[test]
 fn kills_keep_no_silent_instance_alive() {

@@ -162,6 +162,45 @@ fn a_consul_comes_over_and_is_followed() {
 }
 
 #[test]
+fn a_program_that_was_imported_is_told_of_and_not_run() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    let source = Process::muster(&["-dev"]).expect("it starts");
+    let touches = json!(["/usr/bin/touch", at("imported")]);
+    put(
+        &mut source.client(),
+        "/v1/catalog/register",
+        &json!({
+            "Node": "n", "Address": "10.0.0.1", "Service": {"Service": "web"},
+            "Check": {"Node": "n", "CheckID": "program", "Name": "program", "ServiceID": "web", "Status": "passing",
+                      "Definition": {"ScriptArgs": touches, "Interval": "1s", "Timeout": "1s"}},
+        }),
+    );
+    // Programs may be run at the target, and one is: whatever is due each second has been due when that has run thrice.
+    let own = json!({"id": "own", "name": "own", "interval": "1s",
+        "args": ["/bin/sh", "-c", format!("echo run >> {}", at("own").display())]});
+    let file = at("own.json");
+    std::fs::write(&file, json!({"checks": [own]}).to_string()).expect("it can be written");
+    let arguments = ["-config-file", super::text(&file), "-enable-local-script-checks"];
+    let target = Process::muster(&arguments).expect("it starts");
+    let runs = || std::fs::read_to_string(at("own")).map_or(0, |text| text.lines().count());
+    let told = succeeds(&["import", "-from", &address(&source), "-http-addr", &address(&target)]);
+    assert!(told.contains("1 check runs a program at the source, and none is run here"), "{told}");
+    let (deadline, enough) = (Instant::now() + PATIENCE, runs() + 3);
+    while runs() < enough {
+        assert!(Instant::now() < deadline, "the target's own check is run: {}", target.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let check = target.client().get("/v1/health/checks/web").expect("an answer").json()[0].take();
+    assert_eq!(
+        (&check["Status"], &check["Definition"]["ScriptArgs"]),
+        (&json!("passing"), &touches),
+        "{check}"
+    );
+    assert!(!at("imported").exists(), "{}", target.log());
+}
+
+#[test]
 fn an_agent_of_the_same_name_is_no_target() {
     let (source, target) = (Process::muster(&["-dev"]), Process::muster(&["-dev"]));
     let (source, target) = (source.expect("it starts"), target.expect("it starts"));

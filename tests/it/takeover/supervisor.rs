@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{EVENT_WAIT_MAX, Load, register};
+use crate::supervision::thread::Thread;
 use crate::support::client::{Client, Request, ask_until};
 use crate::support::process::{Process, free_port, muster_binary};
 
@@ -67,6 +68,39 @@ fn the_supervisor_is_told_what_the_process_does() {
     supervisor.hears_a_sign_of_life();
     assert_eq!(process.stop().expect("it ends").code(), Some(0));
     assert_eq!(supervisor.heard(), ["STOPPING=1"]);
+}
+
+/// Signs of life come while every worker takes up its work, and stop while one stands still, for then the supervisor
+/// must start the process again.
+#[test]
+fn a_worker_that_stands_still_is_no_sign_of_life() {
+    let supervisor = Supervisor::new();
+    let environment = [("NOTIFY_SOCKET", &*supervisor.path), ("WATCHDOG_USEC", Path::new("400000"))];
+    let process = Process::muster_with(&[], &environment).expect("muster starts");
+    supervisor.hears_a_sign_of_life();
+    let held = worker(&process).hold();
+    // A supervisor would have given up by then.
+    let silence = Duration::from_millis(400) * 4;
+    supervisor.socket.set_read_timeout(Some(silence)).expect("a timeout above zero");
+    let deadline = Instant::now() + EVENT_WAIT_MAX;
+    while supervisor.socket.recv(&mut [0; 1024]).is_ok() {
+        assert!(Instant::now() < deadline, "the signs of life end: {}", process.log());
+    }
+    held.let_go();
+    supervisor.socket.set_read_timeout(Some(EVENT_WAIT_MAX)).expect("a timeout above zero");
+    supervisor.hears_a_sign_of_life();
+}
+
+/// One of the threads that take up requests. They get their names with their first signs of life.
+fn worker(process: &Process) -> Thread {
+    let deadline = Instant::now() + EVENT_WAIT_MAX;
+    loop {
+        if let Some(thread) = Thread::of(process.pid(), "worker") {
+            return thread;
+        }
+        assert!(Instant::now() < deadline, "{:?}", Thread::names(process.pid()));
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A process that is ended with its test, whoever its parent is.
