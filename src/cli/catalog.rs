@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
 use crate::model::secrets;
+use crate::stdx::duration::{GoDuration, parse};
 
 /// Fields that say when a record was written and not what it says.
 const UNTOLD: [&str; 3] = ["CreateIndex", "ModifyIndex", "Datacenter"];
@@ -175,8 +176,11 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
     fields(one) == fields(other)
 }
 
+/// Fields of checks that are durations, which text says in several ways, and a number in nanoseconds.
+const DURATIONS: [&str; 4] = ["Interval", "Timeout", "TTL", "DeregisterCriticalServiceAfter"];
+
 /// The fields of a record that say something, by path. To clients a field that is left out is the same as one that is
-/// null, empty, 0 or false.
+/// null, empty, 0 or false, and a duration is the same however it is written.
 fn fields(record: &Value) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     walk("", record, &mut found);
@@ -197,7 +201,24 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
         Value::String(text) if text.is_empty() => {}
         Value::Bool(false) => {}
         Value::Number(number) if number.as_f64() == Some(0.0) => {}
-        value => drop(found.insert(path.to_owned(), value.to_string())),
+        value => {
+            let name = path.rsplit('.').next().unwrap_or_default();
+            let span = if DURATIONS.contains(&name) { span(value) } else { None };
+            let said =
+                span.map_or_else(|| value.to_string(), |span| Value::from(span.to_string()).to_string());
+            // One of no length says nothing, like a 0.
+            if span.is_none_or(|span| span.nanoseconds != 0) {
+                found.insert(path.to_owned(), said);
+            }
+        }
+    }
+}
+
+/// A duration as Consul's API takes it; `None` for what is none.
+fn span(value: &Value) -> Option<GoDuration> {
+    match value {
+        Value::String(text) => parse(text).ok(),
+        value => value.as_i64().map(|nanoseconds| GoDuration { nanoseconds }),
     }
 }
 
@@ -228,6 +249,24 @@ mod tests {
             Catalog { own_node: "own".to_owned(), nodes: BTreeMap::from([("n".to_owned(), node)]) };
         catalog.leave_out_selves();
         catalog
+    }
+
+    #[test]
+    fn a_duration_is_the_same_however_it_is_written() {
+        let check = |interval: Value, ttl: Value| json!([{"CheckID": "c", "Interval": interval, "Definition": {"Interval": interval, "TTL": ttl}}]);
+        let of = |checks: &Value| catalog(&json!([]), checks);
+        let one = of(&check(json!("60s"), json!("10s")));
+        for (interval, ttl) in [("1m0s", json!(10_000_000_000_u64)), ("1m", json!("10.0s"))] {
+            assert_eq!(differences(&one, &of(&check(json!(interval), ttl))), []);
+        }
+        let other = differences(&one, &of(&check(json!("61s"), json!("10s"))));
+        let told: Vec<_> =
+            other.iter().map(|it| format!("{} | {} | {}", it.place, it.one, it.other)).collect();
+        let rows = ["Definition.Interval", "Interval"];
+        let rows = rows.map(|field| format!("node n check c: {field} | \"1m0s\" | \"1m1s\""));
+        assert_eq!(told, rows);
+        let none = of(&json!([{"CheckID": "c", "Interval": "0s"}]));
+        assert_eq!(differences(&none, &of(&json!([{"CheckID": "c", "Interval": ""}]))), []);
     }
 
     #[test]

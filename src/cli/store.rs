@@ -39,7 +39,7 @@ pub enum Command {
     Repair {
         /// The data directory of an agent that is stopped
         directory: PathBuf,
-        /// A directory that is not there yet
+        /// A directory that is not there yet, or empty
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },

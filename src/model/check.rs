@@ -189,10 +189,26 @@ pub struct CheckDefinition {
     /// Flap damping; `None` is off.
     #[serde(default, skip_serializing_if = "is_default")]
     pub damping: Option<Damping>,
+    /// How often its owner says it runs a check of the catalog, beside the definition: what agents tell of their own
+    /// checks. Told on as it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub owner: Cadence,
     /// What a check of the catalog was registered with beside its way of checking, by Consul's keys and in its values:
     /// a second way, the id of a container. Told on as it is; nobody here acts on it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub told: BTreeMap<Text, serde_json::Value>,
+}
+
+/// How often somebody else runs a check, as that one tells; zeros where nothing is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cadence {
+    /// Time between runs.
+    pub interval: Duration,
+    /// Time a run may take.
+    pub timeout: Duration,
+    /// The port at which a proxy lets it through.
+    pub exposed_port: u16,
 }
 
 /// Flap damping after the pattern of BGP (RFC 2439): each fall out of passing adds a penalty that decays by half in

@@ -19,7 +19,7 @@ pub mod service;
 pub mod transition;
 
 pub use caller::Caller;
-pub use check::{Cause, Check, CheckDefinition, Damping, Observation, Probe, ProbeTls, Status};
+pub use check::{Cadence, Cause, Check, CheckDefinition, Damping, Observation, Probe, ProbeTls, Status};
 pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, RecordKind, Refusal, Registration};
 pub use definitions::{Defined, Definitions};
 pub use drain::Drain;

@@ -4,24 +4,26 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::identity::{self, Identity};
-use super::private;
+use super::{private, restoring};
 
-/// Held locked for as long as a process uses the directory; holds that process's id as text.
-const LOCK: &str = "LOCK";
+/// Held locked for as long as a process uses the directory; holds as text the id of the last one that used it as its own.
+pub(super) const LOCK: &str = "LOCK";
 
 /// The store's own entries. One of these without an identity file is a damaged directory.
-const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];
+pub(super) const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];
 
 /// Entries that mean nothing by themselves: left by a first start that got no further, made by `mkfs`, or the snapshots
 /// of a registry that was lost.
-const NEUTRAL: [&str; 6] = [
+const NEUTRAL: [&str; 7] = [
     "takeover.sock",
     LOCK,
+    restoring::FILE_NAME,
     identity::FILE_NAME_UNFINISHED,
     super::embedded::TRIAL,
     "lost+found",
@@ -53,12 +55,21 @@ impl DataDirectory {
     pub fn claim(path: &Path, now: jiff::Timestamp) -> Result<Self, StoreError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(MODE).create(path).map_err(StoreError::io(path, "create"))?;
-        refuse_strangers(path)?;
-        let lock = lock(&path.join(LOCK))?;
-        tighten(path)?;
+        let lock = enter(path)?;
         let identity = match Identity::read(path)? {
-            Some(identity) => identity,
+            Some(identity) => {
+                // Left by a restoration that ended just when all was in its place.
+                let _ = fs::remove_dir_all(path.join(restoring::FILE_NAME));
+                identity
+            }
             None => {
+                if restoring::clear(path)? {
+                    log::warn!(
+                        "a restoration into {} was not finished: what there was of it is removed, and this start \
+                         is an empty one",
+                        path.display()
+                    );
+                }
                 make_the_way_durable(path)?;
                 let identity = Identity::draw(now);
                 identity.write(path)?;
@@ -75,20 +86,43 @@ impl DataDirectory {
     }
 }
 
-/// Without an identity file, only an empty directory will do.
-fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
+/// Locks the directory at `path`, which is there, for this process, and tightens its rights.
+///
+/// # Errors
+/// Those of [`DataDirectory::claim`] but for an identity that does not read.
+pub(super) fn enter(path: &Path) -> Result<File, StoreError> {
+    refuse_strangers(path)?;
+    let lock = lock(&path.join(LOCK))?;
+    tighten(path)?;
+    Ok(lock)
+}
+
+/// An entry of the directory at `path` for which a first start would not begin there: a part of a registry before
+/// anything else.
+///
+/// # Errors
+/// [`StoreError::Io`] when it cannot be listed.
+pub fn taken_by(path: &Path) -> Result<Option<String>, StoreError> {
     let read = || -> std::io::Result<Vec<String>> {
         fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     };
-    let entries = read().map_err(StoreError::io(path, "list"))?;
-    if entries.iter().any(|name| name == identity::FILE_NAME) {
-        return Ok(());
-    }
-    if let Some(name) = entries.iter().find(|name| OURS.contains(&name.as_str())) {
-        let identity = path.join(identity::FILE_NAME);
-        return Err(StoreError::damaged(&identity, format!("it is missing beside {name:?}")));
-    }
-    match entries.into_iter().find(|name| !NEUTRAL.contains(&name.as_str())) {
+    let mut entries = read().map_err(StoreError::io(path, "list"))?;
+    let has = |name: &str| entries.iter().any(|entry| entry == name);
+    let is_unfinished = has(restoring::FILE_NAME) && !has(identity::FILE_NAME);
+    let is_ours = |name: &str| OURS.contains(&name);
+    let means_nothing = |name: &str| NEUTRAL.contains(&name) || (is_unfinished && is_ours(name));
+    entries.retain(|name| !means_nothing(name));
+    Ok(entries.into_iter().min_by_key(|name| (name != identity::FILE_NAME, !is_ours(name))))
+}
+
+/// Without an identity file, only an empty directory will do.
+fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
+    match taken_by(path)? {
+        Some(name) if name == identity::FILE_NAME => Ok(()),
+        Some(name) if OURS.contains(&name.as_str()) => {
+            let identity = path.join(identity::FILE_NAME);
+            Err(StoreError::damaged(&identity, format!("it is missing beside {name:?}")))
+        }
         Some(found) => Err(StoreError::Foreign { path: path.to_path_buf(), found }),
         None => Ok(()),
     }
@@ -114,10 +148,22 @@ fn locked(path: &Path, mut file: File) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            // Who wrote it may have ended, and another holds the lock: a look into a directory writes no id.
+            let holder = holder.filter(|process| has_open(*process, &file));
             Err(StoreError::Locked { path: path.to_path_buf(), holder })
         }
         Err(TryLockError::Error(error)) => Err(StoreError::io(path, "lock")(error)),
     }
+}
+
+/// Whether process `process` is there and has this file open, by another handle than this one.
+fn has_open(process: u32, file: &File) -> bool {
+    let Ok(wanted) = file.metadata() else { return false };
+    let own = (process == std::process::id()).then(|| file.as_raw_fd().to_string());
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    let others = descriptors.filter(|it| own.as_ref().is_none_or(|own| it.file_name().to_str() != Some(own)));
+    let found = others.filter_map(|it| fs::metadata(it.path()).ok());
+    found.map(|it| (it.dev(), it.ino())).any(|it| it == (wanted.dev(), wanted.ino()))
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -189,6 +235,33 @@ mod tests {
         assert!(matches!(refusal, StoreError::Locked { holder: Some(pid), .. } if pid == std::process::id()));
         drop(held);
         claim(parent.path()).unwrap();
+    }
+
+    #[test]
+    fn only_a_process_that_holds_the_lock_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let held = claim(parent.path()).unwrap();
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        // One that has ended, one that lives and has nothing to do with it, and no number at all.
+        for text in [ended.id().to_string(), std::os::unix::process::parent_id().to_string(), "x".to_owned()]
+        {
+            fs::write(parent.path().join(LOCK), &text).unwrap();
+            let refusal = claim(parent.path()).unwrap_err();
+            assert!(matches!(refusal, StoreError::Locked { holder: None, .. }), "{text}: {refusal:?}");
+            assert!(refusal.to_string().contains("held by another process"), "{refusal}");
+        }
+        drop(held);
+    }
+
+    #[test]
+    fn the_own_attempt_is_not_taken_for_the_holder() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join(LOCK);
+        fs::write(&path, std::process::id().to_string()).unwrap();
+        assert!(!has_open(std::process::id(), &File::open(&path).unwrap()));
+        let _other = File::open(&path).unwrap();
+        assert!(has_open(std::process::id(), &File::open(&path).unwrap()));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod embedded;
 pub mod identity;
 pub mod ledger;
 pub mod rescue;
+pub mod restoring;
 pub mod snapshot;
 pub mod witness;
 

@@ -1,14 +1,16 @@
 //! A snapshot as a data directory, for an agent that is going to start on it and so shows nothing before it has all.
 
 use std::fs;
-use std::io::Seek;
+use std::io::{ErrorKind, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::change::Change;
+use crate::persist::directory;
 use crate::persist::embedded::salvage::Making;
 use crate::persist::error::StoreError;
 use crate::persist::identity::Identity;
 use crate::persist::private;
+use crate::persist::restoring::Filling;
 use crate::persist::snapshot::decode::Contents;
 use crate::persist::snapshot::format::Header;
 use crate::registry::history::Entry;
@@ -85,12 +87,15 @@ fn is_own(header: &Header, item: &Item) -> bool {
 }
 
 /// Makes a directory by `write`, which gets another name for it until it is whole. What is not whole is removed; what a
-/// process that was killed has left is removed by the next one.
+/// process that was killed has left is removed by the next one. One that is there and empty is filled in place.
 ///
 /// # Errors
-/// That of `write`, and a sentence also when there is something under that name already.
+/// That of `write`, and a sentence also when there is something in it already.
 pub fn whole(into: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
     refuse_taken(into)?;
+    if into.exists() {
+        return fill(into, write);
+    }
     let unfinished = beside(into);
     let failed = |error: &dyn std::fmt::Display| format!("{} is not made: {error}", into.display());
     if unfinished.exists() {
@@ -108,11 +113,31 @@ pub fn whole(into: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Re
     })
 }
 
+/// As [`whole`], of a directory that is there and must stay the same one.
+fn fill(into: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+    let failed = |error: StoreError| not_made(into, &error);
+    let filling = Filling::begin(into).map_err(failed)?;
+    if let Err(sentence) = write(&filling.place()) {
+        return Err(match filling.abandon() {
+            Ok(()) => sentence,
+            Err(error) => format!("{sentence}. What is left of it may be removed: {}", error.offline()),
+        });
+    }
+    filling.finish().map_err(failed)
+}
+
 fn refuse_taken(into: &Path) -> Result<(), String> {
-    let is_free = fs::read_dir(into).map_or(!into.exists(), |mut entries| entries.next().is_none());
-    match is_free {
-        true => Ok(()),
-        false => Err(format!("{} is there already: give a directory that is not", into.display())),
+    let place = into.display();
+    match directory::taken_by(into) {
+        _ if fs::symlink_metadata(into).is_err_and(|error| error.kind() == ErrorKind::NotFound) => Ok(()),
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => Err(format!(
+            "{place} is there already, and {name:?} in it: give a directory that is not there, or an empty one"
+        )),
+        Err(_) if into.is_file() => {
+            Err(format!("{place} is there already, and is a file: give another place"))
+        }
+        Err(error) => Err(not_made(into, &error)),
     }
 }
 

@@ -90,6 +90,12 @@ object! {
         "ServiceID" => service_id: Text,
         /// The word for its way of checking.
         "Type" => kind: Text,
+        /// Time between runs of its owner.
+        "Interval" => interval: Span,
+        /// Time that a run of its owner may take.
+        "Timeout" => timeout: Span,
+        /// The port at which a proxy lets it through.
+        "ExposedPort" => exposed_port: i64,
         /// How its owner checks.
         "Definition" => definition: DefinitionBody,
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::model::{
-    Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin, Probe,
-    ProbeTls, Registration, Service, Status,
+    Cadence, Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin,
+    Probe, ProbeTls, Registration, Service, Status,
 };
 use crate::stdx::text::Text;
 use crate::wire::body::catalog::{
@@ -151,7 +151,12 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
     names::check("check name", &body.name)?;
     names::check("check type", &body.kind)?;
     names::check("service ID", &body.service_id)?;
-    let definition = definition(body.definition)?;
+    let owner = Cadence {
+        interval: rules::duration("Interval", body.interval)?,
+        timeout: rules::duration("Timeout", body.timeout)?,
+        exposed_port: rules::port("check ExposedPort", body.exposed_port)?,
+    };
+    let definition = CheckDefinition { owner, ..definition(body.definition)? };
     let check = Check {
         id: body.id,
         name: body.name,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::limits::{CHECK_INTERVAL_MIN, CHECK_TIMEOUT_MAX, OUTPUT_BYTES_MAX};
-use crate::model::{CheckDefinition, Probe, ProbeTls};
+use crate::model::{Cadence, CheckDefinition, Probe, ProbeTls};
 use crate::stdx::target_url::TargetUrl;
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
@@ -82,6 +82,7 @@ pub fn definition(
         output_max_size: body.output_max_size.min(OUTPUT_BYTES_MAX as i64) as u32,
         watch: watch(body)?,
         damping: damping(&body.damping)?,
+        owner: Cadence::default(),
         told: BTreeMap::new(),
     };
     if runs_at_intervals(body) {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::model::limits::{DURATION_MAX, FREE_FORM_DEPTH_MAX, INDEX_MAX, SAID_BYTES_MAX, TIME_MS_MAX};
 use crate::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
 use crate::model::{
-    Check, CheckDefinition, Drain, Indexes, Meta, Node, Origin, Probe, Proxy, Service, Transition, drain,
-    hold, said,
+    Cadence, Check, CheckDefinition, Drain, Indexes, Meta, Node, Origin, Probe, Proxy, Service, Transition,
+    drain, hold, said,
 };
 use crate::stdx::text::Text;
 use crate::wire::intake::{Invalid, catalog, damping, names, probe, proxy, rules};
@@ -253,7 +253,8 @@ fn run(definition: &CheckDefinition, way: &Probe) -> Result<(), Invalid> {
 /// What a check says beside its way of checking: only the catalog's do, by keys of Consul's that show nothing else.
 fn check_told(check: &Check) -> Result<(), Invalid> {
     let told = &check.definition.told;
-    if !told.is_empty() && check.origin != Origin::Catalog {
+    let is_told = !told.is_empty() || check.definition.owner != Cadence::default();
+    if is_told && check.origin != Origin::Catalog {
         return Err(Invalid::rejected(
             "Invalid check: only a check of the catalog says more than its way of checking",
         ));
@@ -279,6 +280,8 @@ fn check_spans(definition: &CheckDefinition) -> Result<(), Invalid> {
     let spans = [
         ("Interval", definition.interval),
         ("Timeout", definition.timeout),
+        ("Interval", definition.owner.interval),
+        ("Timeout", definition.owner.timeout),
         ("DeregisterCriticalServiceAfter", definition.deregister_critical_service_after),
         ("TTL", ttl),
     ];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::model::{Check, CheckDefinition, Origin, Probe, ProbeTls, Service};
+use crate::model::{Cadence, Check, CheckDefinition, Origin, Probe, ProbeTls, Service};
 use crate::stdx::text::Text;
 use crate::wire::show::parts;
 
@@ -44,14 +44,13 @@ pub struct HealthCheck<'a> {
 impl<'a> HealthCheck<'a> {
     /// The check on the node of that name; `service` is the instance it is of.
     ///
-    /// The agent's checks tell their cadence in `Interval` and `Timeout`, the catalog's in `Definition`, as
-    /// Consul's do.
+    /// The agent's checks tell their cadence in `Interval` and `Timeout`, the catalog's in `Definition`, as Consul's do,
+    /// and in the former as well what they were registered with there.
     pub fn new(check: &'a Check, node: &'a str, service: Option<&'a Service>) -> Self {
         let is_agents = check.origin == Origin::Agent;
-        let (interval, timeout) = match is_agents {
-            true => (check.definition.interval, check.definition.timeout),
-            false => Default::default(),
-        };
+        let CheckDefinition { interval, timeout, owner, .. } = *check.definition;
+        let Cadence { interval, timeout, exposed_port } =
+            if is_agents { Cadence { interval, timeout, exposed_port: 0 } } else { owner };
         HealthCheck {
             node,
             check_id: &check.id,
@@ -65,7 +64,7 @@ impl<'a> HealthCheck<'a> {
             kind: &check.kind,
             interval,
             timeout,
-            exposed_port: 0,
+            exposed_port,
             definition: if is_agents { Definition::default() } else { Definition::new(&check.definition) },
             create_index: check.indexes.create,
             modify_index: check.indexes.modify,

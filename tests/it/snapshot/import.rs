@@ -161,6 +161,37 @@ fn a_consul_comes_over_and_is_followed() {
     follower.wait().expect("it can be waited for");
 }
 
+/// An agent tells how often it runs its checks, and does so beside their definition.
+#[test]
+fn checks_that_an_agent_runs_come_over_whole() {
+    let source = Process::muster(&["-dev"]).expect("it starts");
+    let target = Process::muster(&["-dev"]).expect("it starts");
+    let (mut there, mut here) = (source.client(), target.client());
+    put(
+        &mut there,
+        "/v1/catalog/register",
+        &json!({
+            "Node": "n", "Address": "10.0.0.1", "Service": {"Service": "web"},
+            "Checks": [
+                {"Node": "n", "CheckID": "agents", "Name": "as agents tell", "ServiceID": "web", "Status": "passing",
+                 "Type": "http", "Interval": "90s", "Timeout": "1500ms", "ExposedPort": 21500},
+                {"Node": "n", "CheckID": "catalogs", "Name": "as monitors tell", "ServiceID": "web",
+                 "Status": "passing", "Definition": {"TCP": "10.0.0.1:80", "Interval": "90s", "TTL": "60s"}},
+            ],
+        }),
+    );
+    let (from, to) = (address(&source), address(&target));
+    succeeds(&["import", "-from", &from, "-http-addr", &to]);
+    let told = succeeds(&["compare", &from, &to]);
+    assert!(told.contains("no difference: 1 node, 1 instance and 2 checks on both"), "{told}");
+    let told = succeeds(&["import", "-from", &from, "-http-addr", &to]);
+    assert!(told.contains(": 0 registrations, 0 removals"), "{told}");
+    let checks = here.get("/v1/health/checks/web").expect("an answer").json();
+    let shown = |key: &str| checks[0][key].clone();
+    let expected = (json!("1m30s"), json!("1.5s"), json!(21500), json!({}));
+    assert_eq!((shown("Interval"), shown("Timeout"), shown("ExposedPort"), shown("Definition")), expected);
+}
+
 #[test]
 fn a_program_that_was_imported_is_told_of_and_not_run() {
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::made_up::{self, THEIRS, check, program, service};
 use super::{address, register, said, services, snapshot, succeeds, text};
+use crate::support::network;
 use crate::support::process::Process;
 
 #[test]
@@ -50,6 +53,66 @@ fn an_agent_starts_on_a_snapshot() {
     }
     let (code, sentence) = said(&["agent", "--dev", "--restore", text(&file)]);
     assert!(code == 1 && sentence.contains("--restore needs a data directory"), "{code} {sentence}");
+}
+
+#[test]
+fn a_directory_that_is_there_and_empty_is_filled() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    let lost = Process::muster(&[]).expect("it starts");
+    register(&mut lost.client(), "a", "web", 1);
+    succeeds(&["snapshot", "save", text(&at("everything")), "-http-addr", &address(&lost)]);
+    let (file, expected) = (at("everything"), [("a".to_owned(), 1)]);
+    let begin = |data: &Path| Process::muster_on(data, &["--restore", text(&file)]);
+
+    // As systemd makes it, and as `mkfs` and an agent that was never there leave it.
+    for (name, entries) in [("empty", &[][..]), ("volume", &["lost+found", "LOCK"])] {
+        fs::create_dir(at(name)).expect("a directory can be made");
+        for entry in entries {
+            let path = at(name).join(entry);
+            let made = if *entry == "LOCK" { fs::write(path, "") } else { fs::create_dir(path) };
+            made.expect("an entry can be made");
+        }
+        let begun = begin(&at(name)).expect("it starts");
+        assert_eq!(services(&mut begun.client()), expected, "{name}");
+        assert!(!at(name).join("restoring").exists());
+    }
+    fs::create_dir(at("made")).expect("a directory can be made");
+    succeeds(&["store", "restore", text(&file), "--into", text(&at("made"))]);
+    let made = Process::muster_on(&at("made"), &[]).expect("it starts");
+    assert_eq!(services(&mut made.client()), expected);
+
+    fs::create_dir(at("theirs")).expect("a directory can be made");
+    fs::write(at("theirs").join("notes.txt"), "theirs").expect("a file can be made");
+    let words =
+        "is there already, and \"notes.txt\" in it: give a directory that is not there, or an empty one";
+    let Err(refusal) = begin(&at("theirs")) else { panic!("it starts beside notes") };
+    assert!(refusal.contains(words), "{refusal}");
+    let (code, refusal) = said(&["store", "restore", text(&file), "--into", text(&at("theirs"))]);
+    assert!(code == 1 && refusal.contains(words), "{refusal}");
+    assert_eq!(fs::read_dir(at("theirs")).expect("it lists").count(), 1, "nothing was written");
+
+    // Another is mounted there, so that it can be neither replaced nor renamed.
+    network::or_skipped(network::apart(&[], "", || {
+        fs::create_dir(at("mounted")).expect("a directory can be made");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(at("mounted")).status();
+        assert!(mount.expect("mount runs").success());
+        let begun = begin(&at("mounted")).expect("it starts");
+        assert_eq!(services(&mut begun.client()), expected);
+    }));
+}
+
+#[test]
+fn a_restoration_that_was_killed_leaves_an_empty_start_that_says_so() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("data");
+    // As a kill between two of its steps leaves it: some parts in their places, and the identity not.
+    drop(Process::muster_on(&data, &[]).expect("it starts"));
+    fs::create_dir(data.join("restoring")).expect("a directory can be made");
+    fs::rename(data.join("identity.json"), data.join("restoring/identity.json")).expect("it can be moved");
+    let muster = Process::muster_on(&data, &[]).expect("it starts");
+    assert!(muster.log().contains("was not finished"), "{}", muster.log());
+    assert!(services(&mut muster.client()).is_empty() && !data.join("restoring").exists());
 }
 
 #[test]

@@ -213,6 +213,7 @@ fn definition(chance: &mut Chance, kind: Kind) -> CheckDefinition {
         output_max_size: chance.pick(&[0, 0, 0, 7]),
         watch: chance.pick(&[None, None, Some(true), Some(false)]),
         damping: chance.one_in(4).then(|| damping(chance)),
+        owner: Default::default(),
         told: Default::default(),
     }
 }

@@ -373,6 +373,7 @@ fn a_check_is_registered_with_every_setting() {
             output_max_size: OUTPUT_BYTES_MAX as u32,
             watch: None,
             damping: None,
+            owner: Default::default(),
             told: Default::default(),
         }
         .into(),
