@@ -264,6 +264,21 @@ pub fn peers(call: &mut Call<'_, '_>) -> Outcome {
     answer::json(call, &[server_address(call.api.registry.own_node())])
 }
 
+/// `GET /v1/operator/raft/configuration`: this server alone votes. Test tools of clients ask for their leader here.
+pub fn raft_configuration(call: &mut Call<'_, '_>) -> Outcome {
+    call.read_params()?;
+    let own = call.api.registry.own_node();
+    let server = json!({
+        "ID": own.id,
+        "Node": own.name,
+        "Address": server_address(own),
+        "Leader": !leader_address(call).is_empty(),
+        "ProtocolVersion": "3",
+        "Voter": true,
+    });
+    answer::json(call, &json!({ "Servers": [server], "Index": 0 }))
+}
+
 fn server_address(own: &OwnNode) -> String {
     let is_v6 = own.address.contains(':');
     if is_v6 { format!("[{}]:{SERVER_PORT}", own.address) } else { format!("{}:{SERVER_PORT}", own.address) }

@@ -103,6 +103,7 @@ pub const ROUTES: &[Route] = &[
     absent("/v1/query", "prepared queries"),
     absent("/v1/query/", "prepared queries"),
     absent("/v1/coordinate/", "network coordinates"),
+    get("/v1/operator/raft/configuration", agent_info::raft_configuration),
     absent("/v1/operator/", "Raft or gossip to operate"),
     absent("/v1/config", "configuration entries"),
     absent("/v1/config/", "configuration entries"),

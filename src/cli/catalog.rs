@@ -253,7 +253,10 @@ mod tests {
 
     #[test]
     fn a_duration_is_the_same_however_it_is_written() {
-        let check = |interval: Value, ttl: Value| json!([{"CheckID": "c", "Interval": interval, "Definition": {"Interval": interval, "TTL": ttl}}]);
+        let check = |interval: Value, ttl: Value| {
+            let definition = json!({"Interval": interval, "TTL": ttl});
+            json!([{"CheckID": "c", "Interval": interval, "Definition": definition}])
+        };
         let of = |checks: &Value| catalog(&json!([]), checks);
         let one = of(&check(json!("60s"), json!("10s")));
         for (interval, ttl) in [("1m0s", json!(10_000_000_000_u64)), ("1m", json!("10.0s"))] {

@@ -143,6 +143,18 @@ pub struct Proxy {
     pub rest: BTreeMap<Text, serde_json::Value>,
 }
 
+impl Proxy {
+    /// What later Consul versions say of a proxy, by their keys: kept in `rest` and told on.
+    pub const LATER_KEYS: [&str; 6] = [
+        "LocalServiceSocketPath",
+        "Mode",
+        "TransparentProxy",
+        "MutualTLSMode",
+        "AccessLogs",
+        "EnvoyExtensions",
+    ];
+}
+
 /// Where a machine stands. Kept and answered, not acted upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locality {

@@ -12,7 +12,8 @@ use super::error::StoreError;
 use super::identity::{self, Identity};
 use super::{private, restoring};
 
-/// Held locked for as long as a process uses the directory; holds as text the id of the last one that used it as its own.
+/// Held locked for as long as a process uses the directory; holds as text the id of the last one that used it as its
+/// own.
 pub(super) const LOCK: &str = "LOCK";
 
 /// The store's own entries. One of these without an identity file is a damaged directory.

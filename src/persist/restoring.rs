@@ -1,5 +1,5 @@
-//! A data directory that is there already and is filled in place: where a volume is mounted, or in a directory that only
-//! somebody else may write to, it cannot be replaced by another.
+//! A data directory that is there already and is filled in place: where a volume is mounted, or in a directory that
+//! only somebody else may write to, it cannot be replaced by another.
 //!
 //! Its parts are made in a directory within it, `restoring`, and then moved to their places, the identity last:
 //!
@@ -9,8 +9,8 @@
 //! identity.json, rows, witness                whole
 //! ```
 //!
-//! So whenever the process ends, the directory is whole or has no identity. Without one, what lies beside `restoring` came
-//! out of it, and the next to enter removes both.
+//! So whenever the process ends, the directory is whole or has no identity. Without one, what lies beside `restoring`
+//! came out of it, and the next to enter removes both.
 
 use std::fs::{self, File};
 use std::io;
@@ -89,8 +89,8 @@ fn parts(place: &Path) -> io::Result<Vec<String>> {
     Ok(parts)
 }
 
-/// Removes what a filling has left in a directory without an identity; whether there was anything. Its own directory goes
-/// last: by that the rest is known.
+/// Removes what a filling has left in a directory without an identity; whether there was anything. Its own directory
+/// goes last: by that the rest is known.
 pub(super) fn clear(directory: &Path) -> Result<bool, StoreError> {
     let place = directory.join(FILE_NAME);
     if fs::symlink_metadata(&place).is_err() {

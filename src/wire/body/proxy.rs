@@ -15,6 +15,18 @@ object! {
         "LocalServiceAddress" => local_service_address: Text,
         /// Its port.
         "LocalServicePort" => local_service_port: i64,
+        /// The Unix socket on which that instance listens.
+        "LocalServiceSocketPath" => local_service_socket_path: Text,
+        /// `direct` or `transparent`.
+        "Mode" => mode: Text,
+        /// How it catches what the instance sends.
+        "TransparentProxy" => transparent_proxy: Option<FreeForm>,
+        /// Whether it takes what comes without TLS.
+        "MutualTLSMode" => mutual_tls_mode: Text,
+        /// What it writes down of requests.
+        "AccessLogs" => access_logs: Option<FreeForm>,
+        /// Extensions of Envoy.
+        "EnvoyExtensions" => envoy_extensions: Vec<FreeForm>,
         /// Settings of the proxy's maker.
         "Config" => config: Option<FreeForm>,
         /// Services it gives access to.
@@ -41,6 +53,12 @@ object! {
         "LocalBindAddress" => local_bind_address: Text,
         /// The port of that.
         "LocalBindPort" => local_bind_port: i64,
+        /// The Unix socket on which the proxy listens for it.
+        "LocalBindSocketPath" => local_bind_socket_path: Text,
+        /// The rights of that.
+        "LocalBindSocketMode" => local_bind_socket_mode: Text,
+        /// Whether it comes from a configuration entry and not from a registration.
+        "CentrallyConfigured" => centrally_configured: bool,
         /// Settings of the proxy's maker.
         "Config" => config: Option<FreeForm>,
         /// How it is reached in other datacenters.

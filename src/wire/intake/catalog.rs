@@ -106,7 +106,8 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
     rules::check_service_address(&body.address)?;
     rules::check_tags(&body.tags)?;
     let destination = proxy::destination(body.proxy.as_ref());
-    proxy::check_kind(&body.kind, body.port, destination, body.connect.native)?;
+    let has_socket = !body.socket_path.is_empty();
+    proxy::check_kind(&body.kind, body.port, has_socket, destination, body.connect.native)?;
     let meta_prefix =
         format!("failed inserting service: Invalid Service Meta for node {node} and serviceID {}", body.id);
     let meta = rules::meta(&meta_prefix, body.meta)?;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::model::Proxy;
 use crate::stdx::text::Text;
 use crate::wire::body::proxy::{ExposeBody, MeshGatewayBody, ProxyBody, UpstreamBody};
+use crate::wire::decode::free_form::FreeForm;
 use crate::wire::decode::scope;
 use crate::wire::intake::{Invalid, names, rules};
 
@@ -21,7 +22,15 @@ const KINDS: [&str; 6] =
 
 /// Refuses a kind that there is not, and a proxy or gateway that lacks what its kind needs, all faults at
 /// once, as Consul lists them.
-pub fn check_kind(kind: &str, port: i64, destination: &str, is_native: bool) -> Result<(), Invalid> {
+///
+/// A proxy beside its instance may listen on a socket instead of a port; a gateway may not.
+pub fn check_kind(
+    kind: &str,
+    port: i64,
+    has_socket: bool,
+    destination: &str,
+    is_native: bool,
+) -> Result<(), Invalid> {
     if !KINDS.contains(&kind) {
         let known = KINDS[1..].join(", ");
         return Err(Invalid::rejected(format!(
@@ -34,7 +43,7 @@ pub fn check_kind(kind: &str, port: i64, destination: &str, is_native: bool) -> 
         if !has_destination {
             faults.push("Proxy.DestinationServiceName must be non-empty for Connect proxy services".into());
         }
-        if port == 0 {
+        if port == 0 && !has_socket {
             faults.push("Port must be set for a Connect proxy".into());
         }
         if is_native {
@@ -78,6 +87,15 @@ pub fn proxy(body: Option<ProxyBody>, upstream_type: &str) -> Result<Option<Box<
     }
     put_object(&mut rest, "MeshGateway", mesh_gateway(body.mesh_gateway));
     put_object(&mut rest, "Expose", expose(body.expose)?);
+    put_text(&mut rest, "LocalServiceSocketPath", &body.local_service_socket_path);
+    put_text(&mut rest, "Mode", &body.mode);
+    put_object(&mut rest, "TransparentProxy", body.transparent_proxy.unwrap_or_default().0);
+    put_text(&mut rest, "MutualTLSMode", &body.mutual_tls_mode);
+    put_object(&mut rest, "AccessLogs", body.access_logs.unwrap_or_default().0);
+    if !body.envoy_extensions.is_empty() {
+        let extensions = body.envoy_extensions.into_iter().map(|FreeForm(it)| Value::Object(it)).collect();
+        rest.insert("EnvoyExtensions".into(), Value::Array(extensions));
+    }
     names::check("proxy destination", &body.destination_service_name)?;
     names::check("proxy destination", &body.destination_service_id)?;
     names::check("proxy LocalServiceAddress", &body.local_service_address)?;
@@ -105,6 +123,11 @@ fn upstream(body: UpstreamBody, type_default: &str) -> Result<Value, Invalid> {
     put_text(&mut kept, "LocalBindAddress", &body.local_bind_address);
     let port = rules::port("Upstreams.LocalBindPort", body.local_bind_port)?;
     kept.insert("LocalBindPort".into(), port.into());
+    put_text(&mut kept, "LocalBindSocketPath", &body.local_bind_socket_path);
+    put_text(&mut kept, "LocalBindSocketMode", &body.local_bind_socket_mode);
+    if body.centrally_configured {
+        kept.insert("CentrallyConfigured".into(), true.into());
+    }
     if let Some(config) = body.config {
         kept.insert("Config".into(), Value::Object(config.0));
     }

@@ -81,7 +81,8 @@ fn named_service(service: &Service) -> Result<(), Invalid> {
         return Err(Invalid::rejected("Invalid Weights: Passing must be greater than 0"));
     }
     let destination = service.proxy.as_ref().map_or("", |proxy| &proxy.destination_service_name);
-    proxy::check_kind(&service.kind, i64::from(service.port), destination, service.connect.native)?;
+    let (port, has_socket) = (i64::from(service.port), !service.socket_path.is_empty());
+    proxy::check_kind(&service.kind, port, has_socket, destination, service.connect.native)?;
     service.proxy.as_deref().map_or(Ok(()), proxied)?;
     service.drain.as_deref().map_or(Ok(()), drained)?;
     indexes(service.indexes)
@@ -133,7 +134,7 @@ fn pairs(meta: Option<&Meta>) -> impl Iterator<Item = (&Text, &Text)> + Clone {
 fn proxied(proxy: &Proxy) -> Result<(), Invalid> {
     proxy_names(proxy).into_iter().try_for_each(|(what, name)| names::check_held(what, name))?;
     for (key, value) in &proxy.rest {
-        if !PROXY_KEYS.contains(&key.as_str()) {
+        if !PROXY_KEYS.contains(&key.as_str()) && !Proxy::LATER_KEYS.contains(&key.as_str()) {
             return Err(Invalid::rejected(format!("Invalid Proxy: there is no {:?} in it", key.as_str())));
         }
         // `Upstreams` has two levels around what is free.

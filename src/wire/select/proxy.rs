@@ -16,6 +16,10 @@ pub static PROXY: Schema = Schema(&[
     ("Upstreams", Kind::StructList(&UPSTREAM)),
     ("MeshGateway", Kind::Struct(&MESH_GATEWAY)),
     ("Expose", Kind::Struct(&EXPOSE)),
+    ("LocalServiceSocketPath", Kind::Text),
+    ("Mode", Kind::Text),
+    ("TransparentProxy", Kind::Struct(&TRANSPARENT)),
+    ("MutualTLSMode", Kind::Text),
 ]);
 
 static UPSTREAM: Schema = Schema(&[
@@ -25,8 +29,13 @@ static UPSTREAM: Schema = Schema(&[
     ("Datacenter", Kind::Text),
     ("LocalBindAddress", Kind::Text),
     ("LocalBindPort", Kind::Integer),
+    ("LocalBindSocketPath", Kind::Text),
+    ("LocalBindSocketMode", Kind::Text),
     ("MeshGateway", Kind::Struct(&MESH_GATEWAY)),
 ]);
+
+static TRANSPARENT: Schema =
+    Schema(&[("OutboundListenerPort", Kind::Integer), ("DialedDirectly", Kind::Boolean)]);
 
 static MESH_GATEWAY: Schema = Schema(&[("Mode", Kind::Text)]);
 
@@ -41,7 +50,7 @@ static EXPOSE_PATH: Schema = Schema(&[
 ]);
 
 /// A part that says nothing.
-static NOTHING: Json = Json::Null;
+pub(super) static NOTHING: Json = Json::Null;
 
 impl Record for Proxy<'_> {
     fn field(&self, name: &str) -> Value<'_> {
@@ -61,11 +70,16 @@ impl Record for Json {
     fn field(&self, name: &str) -> Value<'_> {
         match (self.get(name), name) {
             (Some(value), _) => value_of(value),
-            (None, "LocalServicePort" | "LocalBindPort" | "ListenerPort" | "LocalPathPort") => {
-                Value::Integer(0)
-            }
-            (None, "Checks" | "ParsedFromCheck") => Value::Boolean(false),
-            (None, "MeshGateway" | "Expose") => Value::Struct(&NOTHING),
+            (
+                None,
+                "LocalServicePort"
+                | "LocalBindPort"
+                | "ListenerPort"
+                | "LocalPathPort"
+                | "OutboundListenerPort",
+            ) => Value::Integer(0),
+            (None, "Checks" | "ParsedFromCheck" | "DialedDirectly") => Value::Boolean(false),
+            (None, "MeshGateway" | "Expose" | "TransparentProxy") => Value::Struct(&NOTHING),
             (None, "Upstreams" | "Paths") => Value::Absent,
             (None, _) => Value::Text(""),
         }

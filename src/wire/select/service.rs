@@ -2,8 +2,8 @@
 
 use crate::filter::record::{Record, Show, Value};
 use crate::filter::schema::{Kind, Schema};
-use crate::model::{Connect, ServiceAddress, Weights};
-use crate::wire::select::proxy::PROXY;
+use crate::model::{Connect, Locality, ServiceAddress, Weights};
+use crate::wire::select::proxy::{NOTHING, PROXY};
 use crate::wire::show::proxy::Proxy;
 use crate::wire::show::{AgentService, CatalogService, NodeService};
 
@@ -27,6 +27,8 @@ pub static CATALOG_SERVICE: Schema = Schema(&[
     ("ServiceEnableTagOverride", Kind::Boolean),
     ("ServiceProxy", Kind::Struct(&PROXY)),
     ("ServiceConnect", Kind::Struct(&CONNECT)),
+    ("ServiceSocketPath", Kind::Text),
+    ("ServiceLocality", Kind::Struct(&LOCALITY)),
 ]);
 
 /// Of `/v1/catalog/node`, `node-services` and `/v1/agent/services`.
@@ -43,11 +45,14 @@ pub static SERVICE: Schema = Schema(&[
     ("EnableTagOverride", Kind::Boolean),
     ("Proxy", Kind::Struct(&PROXY)),
     ("Connect", Kind::Struct(&CONNECT)),
+    ("SocketPath", Kind::Text),
+    ("Locality", Kind::Struct(&LOCALITY)),
 ]);
 
 static ADDRESS: Schema = Schema(&[("Address", Kind::Text), ("Port", Kind::Integer)]);
 static WEIGHTS: Schema = Schema(&[("Passing", Kind::Integer), ("Warning", Kind::Integer)]);
 static CONNECT: Schema = Schema(&[("Native", Kind::Boolean)]);
+static LOCALITY: Schema = Schema(&[("Region", Kind::Text), ("Zone", Kind::Text)]);
 
 impl Record for CatalogService<'_> {
     fn field(&self, name: &str) -> Value<'_> {
@@ -70,6 +75,8 @@ impl Record for CatalogService<'_> {
             "ServiceEnableTagOverride" => Value::Boolean(self.service_enable_tag_override),
             "ServiceProxy" => Value::Struct(&self.service_proxy),
             "ServiceConnect" => Value::Struct(self.service_connect),
+            "ServiceSocketPath" => Value::Text(self.service_socket_path),
+            "ServiceLocality" => located(self.service_locality),
             _ => Value::Absent,
         }
     }
@@ -90,6 +97,8 @@ impl Record for NodeService<'_> {
             "EnableTagOverride" => Value::Boolean(self.enable_tag_override),
             "Proxy" => Value::Struct(&self.proxy),
             "Connect" => Value::Struct(self.connect),
+            "SocketPath" => Value::Text(self.socket_path),
+            "Locality" => located(self.locality),
             _ => Value::Absent,
         }
     }
@@ -110,6 +119,8 @@ impl Record for AgentService<'_> {
             "EnableTagOverride" => Value::Boolean(self.enable_tag_override),
             "Proxy" => Value::Struct(self.proxy.as_ref().unwrap_or(&NO_PROXY)),
             "Connect" => Value::Struct(self.connect),
+            "SocketPath" => Value::Text(self.socket_path),
+            "Locality" => located(self.locality),
             _ => Value::Absent,
         }
     }
@@ -117,6 +128,21 @@ impl Record for AgentService<'_> {
 
 /// The proxy of an instance that is none.
 static NO_PROXY: Proxy<'static> = Proxy::of_catalog(None);
+
+/// Where an instance stands; one that does not say has empty texts.
+fn located(locality: Option<&Locality>) -> Value<'_> {
+    locality.map_or(Value::Struct(&NOTHING), |at| Value::Struct(at))
+}
+
+impl Record for Locality {
+    fn field(&self, name: &str) -> Value<'_> {
+        match name {
+            "Region" => Value::Text(&self.region),
+            "Zone" => Value::Text(&self.zone),
+            _ => Value::Absent,
+        }
+    }
+}
 
 impl Record for ServiceAddress {
     fn field(&self, name: &str) -> Value<'_> {

@@ -44,8 +44,8 @@ pub struct HealthCheck<'a> {
 impl<'a> HealthCheck<'a> {
     /// The check on the node of that name; `service` is the instance it is of.
     ///
-    /// The agent's checks tell their cadence in `Interval` and `Timeout`, the catalog's in `Definition`, as Consul's do,
-    /// and in the former as well what they were registered with there.
+    /// The agent's checks tell their cadence in `Interval` and `Timeout`, the catalog's in `Definition`, as Consul's
+    /// do, and in the former as well what they were registered with there.
     pub fn new(check: &'a Check, node: &'a str, service: Option<&'a Service>) -> Self {
         let is_agents = check.origin == Origin::Agent;
         let CheckDefinition { interval, timeout, owner, .. } = *check.definition;

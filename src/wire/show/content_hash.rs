@@ -62,19 +62,19 @@ fn proxy(proxy: &Proxy) -> u64 {
     };
     let gateway = structure("MeshGatewayConfig", &[("Mode", text(""))]);
     let expose = structure("ExposeConfig", &[("Checks", boolean(false)), ("Paths", list([].into_iter()))]);
-    structure(
-        "AgentServiceConnectProxyConfig",
-        &[
-            ("DestinationServiceName", text(&proxy.destination_service_name)),
-            ("DestinationServiceID", text(&proxy.destination_service_id)),
-            ("LocalServiceAddress", text(&proxy.local_service_address)),
-            ("LocalServicePort", unsigned(proxy.local_service_port.into())),
-            ("Config", part("Config", 0)),
-            ("Upstreams", part("Upstreams", 0)),
-            ("MeshGateway", part("MeshGateway", gateway)),
-            ("Expose", part("Expose", expose)),
-        ],
-    )
+    let mut fields = vec![
+        ("DestinationServiceName", text(&proxy.destination_service_name)),
+        ("DestinationServiceID", text(&proxy.destination_service_id)),
+        ("LocalServiceAddress", text(&proxy.local_service_address)),
+        ("LocalServicePort", unsigned(proxy.local_service_port.into())),
+        ("Config", part("Config", 0)),
+        ("Upstreams", part("Upstreams", 0)),
+        ("MeshGateway", part("MeshGateway", gateway)),
+        ("Expose", part("Expose", expose)),
+    ];
+    // Consul 1.8.7 has none of them: without them its hash is the same.
+    fields.extend(Proxy::LATER_KEYS.iter().filter_map(|key| Some((*key, json(proxy.rest.get(*key)?)))));
+    structure("AgentServiceConnectProxyConfig", &fields)
 }
 
 /// What is free-form. Its depth is bounded where it is taken in.

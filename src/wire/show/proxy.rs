@@ -41,6 +41,9 @@ const CATALOG_UPSTREAM: &[Key] = &[
     ("Datacenter", Absent::Text),
     ("LocalBindAddress", Absent::Omitted),
     ("LocalBindPort", Absent::Zero),
+    ("LocalBindSocketPath", Absent::Omitted),
+    ("LocalBindSocketMode", Absent::Omitted),
+    ("CentrallyConfigured", Absent::Omitted),
     ("Config", Absent::Null),
     ("MeshGateway", Absent::Object),
 ];
@@ -53,6 +56,9 @@ const AGENT_UPSTREAM: &[Key] = &[
     ("Datacenter", Absent::Omitted),
     ("LocalBindAddress", Absent::Omitted),
     ("LocalBindPort", Absent::Omitted),
+    ("LocalBindSocketPath", Absent::Omitted),
+    ("LocalBindSocketMode", Absent::Omitted),
+    ("CentrallyConfigured", Absent::Omitted),
     ("Config", Absent::Omitted),
     ("MeshGateway", Absent::Object),
 ];
@@ -107,6 +113,9 @@ impl Serialize for Proxy<'_> {
         }
         map.serialize_entry("MeshGateway", rest("MeshGateway").unwrap_or(&Value::Object(Map::new())))?;
         map.serialize_entry("Expose", &Expose(rest("Expose")))?;
+        for (key, said) in model::Proxy::LATER_KEYS.iter().filter_map(|key| Some((key, rest(key)?))) {
+            map.serialize_entry(key, said)?;
+        }
         map.end()
     }
 }

@@ -26,6 +26,7 @@ const OF_OUR_CHAPTERS: &[&str] = &[
     "TestAPI_Catalog",
     "TestAPI_Health",
     "TestAPI_Node",
+    "TestAPI_OperatorRaftGet",
     "TestAPI_Service",
     "TestAPI_Status",
     "TestAgent",

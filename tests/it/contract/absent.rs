@@ -1,6 +1,8 @@
 //! Chapters that muster does not have, asked for as real clients ask.
 
-use super::{send, start};
+use serde_json::json;
+
+use super::{get, send, start};
 
 /// What clients send, and the word for what is missing.
 const REQUESTS: &[(&str, &str, &str)] = &[
@@ -21,7 +23,6 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("POST", "/v1/query", "prepared queries"),
     ("GET", "/v1/query/web/execute?near=_agent", "prepared queries"),
     ("GET", "/v1/coordinate/nodes", "coordinates"),
-    ("GET", "/v1/operator/raft/configuration", "Raft"),
     ("PUT", "/v1/operator/autopilot/configuration", "Raft"),
     ("PUT", "/v1/config", "configuration entries"),
     ("GET", "/v1/config/service-defaults/web", "configuration entries"),
@@ -50,6 +51,23 @@ fn what_is_not_there_is_said_to_be_missing() {
         assert_eq!(status, 501, "{method} {target}: {text}");
         assert!(text.contains(word), "{method} {target}: {text}");
     }
+}
+
+/// Test tools of clients ask this before each test, and wait until there is a leader that votes.
+#[test]
+fn the_server_is_the_one_that_votes() {
+    let (_server, mut client) = start();
+    let raft = get(&mut client, "/v1/operator/raft/configuration");
+    let own = get(&mut client, "/v1/agent/self");
+    let leader = get(&mut client, "/v1/status/leader");
+    let expected = json!({
+        "Servers": [{
+            "ID": own["Config"]["NodeID"], "Node": own["Config"]["NodeName"], "Address": leader, "Leader": true,
+            "ProtocolVersion": "3", "Voter": true,
+        }],
+        "Index": 0,
+    });
+    assert_eq!(raft, expected);
 }
 
 /// What Consul itself does not have is not there, and tokens are off as they are there.

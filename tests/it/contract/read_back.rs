@@ -108,6 +108,77 @@ fn an_instance_keeps_its_socket_and_its_locality() {
     assert_eq!((answer.status, answer.text().contains("Invalid Ports")), (400, true), "{}", answer.text());
 }
 
+/// A sidecar as later versions of Consul know it: it listens on a socket, and all that it says is told on and can be
+/// selected by.
+#[test]
+fn a_proxy_keeps_what_later_versions_say_of_it() {
+    let (_server, mut client) = start();
+    let upstream = json!({"DestinationType": "service", "DestinationName": "db", "LocalBindPort": 0,
+        "LocalBindSocketPath": "/run/db.sock", "LocalBindSocketMode": "0600", "CentrallyConfigured": true,
+        "MeshGateway": {"Mode": "local"}});
+    let later = json!({
+        "Mode": "transparent", "LocalServiceSocketPath": "/run/web.sock", "MutualTLSMode": "permissive",
+        "TransparentProxy": {"OutboundListenerPort": 15001, "DialedDirectly": true},
+        "MeshGateway": {"Mode": "remote"},
+        "Expose": {"Checks": true, "Paths": [{"ListenerPort": 1, "Path": "/a", "LocalPathPort": 2, "Protocol": "http"}]},
+        "AccessLogs": {"Enabled": true, "Type": "file", "Path": "/var/log/a", "JSONFormat": "{}"},
+        "EnvoyExtensions": [{"Name": "builtin/lua", "Required": true, "Arguments": {"Script": "x", "Deep": {"a": [1]}}}],
+        "Upstreams": [upstream],
+    });
+    let proxy = with(json!({"DestinationServiceName": "web"}), &later);
+    let sidecar = json!({"Kind": "connect-proxy", "SocketPath": "/run/side.sock", "Proxy": proxy});
+    put(&mut client, "/v1/agent/service/register", &with(sidecar.clone(), &json!({"Name": "side"})));
+    let service = with(sidecar, &json!({"Service": "other"}));
+    let body = json!({"Node": "n", "Address": "10.0.0.1", "Service": service});
+    put(&mut client, "/v1/catalog/register", &body);
+    let shown = [
+        get(&mut client, "/v1/agent/service/side")["Proxy"].take(),
+        get(&mut client, "/v1/health/service/other")[0]["Service"]["Proxy"].take(),
+        get(&mut client, "/v1/catalog/service/other")[0]["ServiceProxy"].take(),
+    ];
+    for mut shown in shown {
+        // That of a path which nobody has registered for a check.
+        shown["Expose"]["Paths"][0].as_object_mut().expect("a path").remove("ParsedFromCheck");
+        for (key, said) in later.as_object().expect("an object").iter().filter(|(key, _)| *key != "Upstreams")
+        {
+            assert_eq!(shown[key], *said, "{key}: {shown}");
+        }
+        for (key, said) in
+            upstream.as_object().expect("an object").iter().filter(|(_, said)| **said != json!(0))
+        {
+            assert_eq!(shown["Upstreams"][0][key], *said, "{key}: {shown}");
+        }
+    }
+    // What is shown can be sent back.
+    let before = get(&mut client, "/v1/agent/service/side");
+    put(&mut client, "/v1/agent/service/register", &with(before.clone(), &json!({"Name": "side"})));
+    assert_eq!(get(&mut client, "/v1/agent/service/side"), before);
+
+    let locality = json!({"Region": "eu", "Zone": "b"});
+    put(&mut client, "/v1/agent/service/register", &json!({"Name": "web", "Port": 80, "Locality": locality}));
+    let rows = [
+        ("SocketPath == `/run/side.sock`", "side"),
+        ("Proxy.Mode == transparent and Proxy.TransparentProxy.OutboundListenerPort == 15001", "side"),
+        ("Proxy.TransparentProxy.DialedDirectly == true", "side"),
+        ("Proxy.Upstreams.LocalBindSocketPath == `/run/db.sock`", "side"),
+        ("Locality.Region == eu and Locality.Zone == b", "web"),
+        ("Proxy.Mode == `` and SocketPath == `` and Locality.Region != ``", "web"),
+    ];
+    for (filter, expected) in rows {
+        let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let found = get(&mut client, &format!("/v1/agent/services?filter={encoded}"));
+        let found: Vec<_> = found.as_object().expect("an object").keys().cloned().collect();
+        assert_eq!(found, [expected], "{filter}");
+    }
+    let found = get(&mut client, "/v1/catalog/service/web?filter=ServiceLocality.Zone%20==%20b");
+    assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
+    let found = get(&mut client, "/v1/health/service/web?filter=Service.Locality.Zone%20==%20c");
+    assert_eq!(found.as_array().map(Vec::len), Some(0), "{found}");
+    let neither = json!({"Name": "x", "Kind": "connect-proxy", "Proxy": {"DestinationServiceName": "web"}});
+    let answer = client.put("/v1/agent/service/register", &neither.to_string()).expect("an answer");
+    assert_eq!((answer.status, answer.text().contains("Port must be set")), (400, true), "{}", answer.text());
+}
+
 /// As tools do that copy a catalog.
 #[test]
 fn a_node_of_the_catalog_can_be_sent_back() {

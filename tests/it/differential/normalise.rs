@@ -37,13 +37,14 @@ const PLACES: &[(&str, &str, Treatment)] = &[
     ("/v1/agent/self", "body/Coord/*", Type),
     ("/v1/agent/host", "body/*", Type),
     ("/v1/agent/metrics", "body/*", Type),
-    // Ports and build tags of the gossip member.
+    // Ports and build tags of the gossip member, and the port of the servers' own protocol.
     ("/v1/agent/self", "body/Member/Port", Type),
     ("/v1/agent/self", "body/Member/Tags/*", Type),
     ("/v1/agent/members", "body/*/Port", Type),
     ("/v1/agent/members", "body/*/Tags/*", Type),
     ("/v1/status/leader", "body", Type),
     ("/v1/status/peers", "body/*", Type),
+    ("/v1/operator/raft/configuration", "body/Servers/*/Address", Type),
     // Sets in random order.
     ("/v1/catalog/services", "body/*", Sorted),
 ];
