@@ -88,7 +88,11 @@ impl fmt::Display for WriteError {
         match self {
             WriteError::Refused(refusal) => refusal.fmt(formatter),
             WriteError::Busy { waiting_max } => {
-                write!(formatter, "{waiting_max} writes are waiting already: try again in a moment")
+                write!(
+                    formatter,
+                    "{waiting_max} writes are waiting already, as many as may (half of limits.connections_max at \
+                     most): try again in a moment"
+                )
             }
             WriteError::Full { message } => {
                 write!(formatter, "not written: {message}. Free some space, and writes go on by themselves")

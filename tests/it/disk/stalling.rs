@@ -46,7 +46,9 @@ fn writes_queue_to_a_bound_while_reads_go_on() {
         let refused = register(&mut client, "too-many");
         assert_eq!(refused.status, 503, "{}", refused.text());
         assert_eq!(refused.header("Retry-After"), Some("1"));
-        assert!(refused.text().contains("16 writes are waiting already"), "{}", refused.text());
+        let words = "16 writes are waiting already, as many as may (half of limits.connections_max at most)";
+        assert!(refused.text().contains(words), "{}", refused.text());
+        wait_until(stalled_at, "the bound is in the log", || scene.process.log().contains(words));
         for _ in 0..READS {
             let answer = client.get("/v1/health/service/steady?passing").expect("an answer");
             assert_eq!((answer.status, answer.json().as_array().map(Vec::len)), (200, Some(1)));
