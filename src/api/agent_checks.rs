@@ -66,7 +66,7 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
     for view in checks.iter_mut().take_while(|_| meter.spend(1)) {
         freshen(call, view);
     }
-    let shown = checks.iter().map(|view| {
+    let shown = checks.iter().take_while(|_| !meter.is_exhausted()).map(|view| {
         let shown = HealthCheck::of_agent(&view.check, &view.node.name, view.service.as_deref());
         (view.check.id.as_str(), shown)
     });

@@ -64,8 +64,8 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
         services.cloned().collect::<Vec<Arc<Service>>>()
     });
     let services = services.unwrap_or_default();
-    let shown =
-        services.iter().map(|service| (service.id.as_str(), AgentService::new(service, &own.datacenter)));
+    let affordable = services.iter().take_while(|_| !meter.is_exhausted());
+    let shown = affordable.map(|service| (service.id.as_str(), AgentService::new(service, &own.datacenter)));
     let wanted = shown.filter(|(_, service)| selection::passes(filter.as_deref(), service, meter));
     Ok(answer::json_bytes(200, json::map_within(meter, wanted, params.pretty)))
 }

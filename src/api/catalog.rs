@@ -71,7 +71,8 @@ pub fn nodes(call: &mut Call<'_, '_>) -> Outcome {
         let units = 1 + params.node_meta.len() as u64 / 8;
         nodes.retain(|node| meter.spend(units) && has_meta(node.meta.as_ref(), &params.node_meta));
         near_first(&mut nodes, &params, registry.own_node(), |node| node);
-        let shown = nodes.iter().map(|node| CatalogNode::new(node, &registry.own_node().datacenter));
+        let affordable = nodes.iter().take_while(|_| !meter.is_exhausted());
+        let shown = affordable.map(|node| CatalogNode::new(node, &registry.own_node().datacenter));
         let wanted = shown.filter(|node| passes(filter.as_deref(), node, meter));
         Ok(json::list_within(meter, wanted, params.pretty))
     })

@@ -139,8 +139,9 @@ fn checks_of(
         let units = 1 + params.node_meta.len() as u64 / 8;
         checks.retain(|view| meter.spend(units) && has_meta(view.node.meta.as_ref(), &params.node_meta));
         near_first(&mut checks, &params, registry.own_node(), |view| &view.node);
+        let affordable = checks.iter().take_while(|_| !meter.is_exhausted());
         let shown =
-            checks.iter().map(|view| HealthCheck::new(&view.check, &view.node.name, view.service.as_deref()));
+            affordable.map(|view| HealthCheck::new(&view.check, &view.node.name, view.service.as_deref()));
         let wanted = shown.filter(|check| passes(filter.as_deref(), check, meter));
         Ok(json::list_within(meter, wanted, params.pretty))
     })

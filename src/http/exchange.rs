@@ -179,6 +179,12 @@ impl<'a> Exchange<'a> {
         read
     }
 
+    /// For a handler that is about to do much: lets others go first when sockets have waited for long enough, and tells
+    /// whether they did.
+    pub fn take_turn(&mut self) -> bool {
+        self.transport.as_mut().is_some_and(|transport| transport.take_turn())
+    }
+
     /// Whether the handler has waited for somebody: parked, or read the body piece by piece.
     pub fn has_waited(&self) -> bool {
         self.has_waited

@@ -28,10 +28,9 @@ use crate::sys::turnstile;
 /// Pause after descriptors or memory ran out: long enough not to spin, short enough that nobody gives up.
 const EXHAUSTION_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections accepted before the workers look at their sockets, if they came so quickly that nobody else had a turn:
-/// a crowd that connects at once waits in the kernel rather than keep a worker.
-const ACCEPTED_AT_ONCE: usize = 128;
-const ACCEPTED_WITHIN: Duration = Duration::from_millis(10);
+/// Connections accepted before the workers look at their sockets: a crowd that connects at once waits in the kernel
+/// rather than keep a worker. However long they took: a worker that is slow must not be kept the longer for it.
+const ACCEPTED_AT_ONCE: usize = 32;
 
 /// How long connections are given after a drain's time to notice that they are being ended.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -251,17 +250,14 @@ impl Acceptor {
     /// Accepts until the listener is stopped.
     fn run(self) -> bool {
         let gate = self.entrance.shared.config.gate_of(self.listener.address());
-        let (mut accepted, mut counted_from) = (0, Instant::now());
+        let mut accepted = 0;
         loop {
             match self.listener.accept() {
                 Ok(Some((stream, peer))) => {
                     self.entrance.admit(stream, peer, gate, &[]);
-                    accepted += 1;
-                    if accepted == ACCEPTED_AT_ONCE {
-                        if counted_from.elapsed() < ACCEPTED_WITHIN {
-                            turnstile::wait_at_the_head();
-                        }
-                        (accepted, counted_from) = (0, Instant::now());
+                    accepted = (accepted + 1) % ACCEPTED_AT_ONCE;
+                    if accepted == 0 {
+                        turnstile::wait_at_the_head();
                     }
                 }
                 Ok(None) => return true,

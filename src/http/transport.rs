@@ -145,6 +145,12 @@ impl Transport {
         self.turn.pass();
     }
 
+    /// For whoever is about to do much: lets others go first when sockets have waited for long enough; tells whether it
+    /// did.
+    pub(crate) fn take_turn(&mut self) -> bool {
+        self.turn.pass()
+    }
+
     fn end_turn(&mut self) {
         self.turns = 0;
         self.turn.end();
@@ -202,6 +208,11 @@ impl Transport {
         body_bytes: usize,
     ) -> Result<(), Stop> {
         self.flush()?;
+        // A client that sends as quickly as it is read from is never waited for.
+        if awaiting != Awaiting::NextRequest && self.turn.is_over() {
+            self.hold_unread(body_bytes)?;
+            self.turn.wait();
+        }
         let mut has_looked_again = false;
         loop {
             if self.stream.may_read() {
@@ -302,12 +313,14 @@ impl Transport {
                     deadline = None;
                     self.pace.progress(length);
                     self.shared.stats.bytes_out.fetch_add(length as u64, Ordering::Relaxed);
+                    if sent == total || !self.turn.is_over() {
+                        continue;
+                    }
+                    holds_itself |= self.hold_waiting(head.len() + tail.len(), unsent)?;
+                    self.turn.wait();
                 }
                 Ok(None) => {
-                    if self.held.is_none() {
-                        self.hold_unsent(head.len() + tail.len(), unsent)?;
-                        holds_itself = true;
-                    }
+                    holds_itself |= self.hold_waiting(head.len() + tail.len(), unsent)?;
                     self.wait_for_room(&mut deadline)?;
                 }
                 Err(_) => return Err(Stop::Gone),
@@ -317,6 +330,14 @@ impl Transport {
             self.held = None;
         }
         Ok(())
+    }
+
+    /// Counts what is held while it waits, unless that is counted already; tells whether it was not.
+    fn hold_waiting(&mut self, around: usize, unsent: Unsent<'_>) -> Result<bool, Stop> {
+        if self.held.is_some() {
+            return Ok(false);
+        }
+        self.hold_unsent(around, unsent).map(|()| true)
     }
 
     /// Counts what is held for a client that does not read, or may not, until the next answer: a connection for which
@@ -455,8 +476,14 @@ impl Transport {
             self.input.consume(usize::MAX);
             match self.stream.read(self.input.room()) {
                 Ok(Some(0)) | Err(_) => return,
-                Ok(Some(length)) => dropped += length,
-                Ok(None) => self.stream.wait(deadline),
+                Ok(Some(length)) => {
+                    dropped += length;
+                    self.turn.pass();
+                }
+                Ok(None) => {
+                    self.end_turn();
+                    self.stream.wait(deadline);
+                }
             }
         }
     }

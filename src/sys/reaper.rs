@@ -16,14 +16,16 @@ use crate::sys::clock::{self, Deadline, TICK_MS};
 use crate::sys::park::Bell;
 use crate::sys::registered::Registered;
 use crate::sys::supervision::{self, Habit};
+use crate::sys::turnstile;
 
 /// The longest time between two looks at every deadline, in milliseconds. It bounds how late a deadline can
 /// be noticed whose arming raced with a look, and how long an ended connection stays in the list.
 const LOOK_AT_LEAST_EVERY_MS: u64 = 500;
 
-/// Connections woken, or sockets closed, between two pauses of [`SLICE_PAUSE`]: a crowd whose time comes at once must
-/// not keep the workers from everybody else. Ten thousand take a third of a second.
-const SLICE: usize = 32;
+/// Connections woken, or sockets closed, between two pauses: a crowd whose time comes at once must not keep the workers
+/// from everybody else. A pause is [`SLICE_PAUSE`], and those that wake wait until the workers have looked at their
+/// sockets, for a worker that is given more and more looks at none. Ten thousand take a third of a second.
+const SLICE: usize = 64;
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 
 static REAPER: Reaper = Reaper {
@@ -87,7 +89,7 @@ fn run() {
             looked_ms = now_ms;
         }
         let rested = std::mem::replace(&mut resting, std::mem::take(&mut *REAPER.ended.lock()));
-        in_slices(rested, drop::<Arc<Registered>>);
+        in_slices(rested, || (), drop::<Arc<Registered>>);
     }
 }
 
@@ -106,16 +108,21 @@ impl Reaper {
             !bell.is_closed()
         });
         self.next_due_ms.fetch_min(next_due_ms, Ordering::AcqRel);
-        in_slices(due, |bell| bell.nudge());
+        // Not for a worker that is held: the clock goes on.
+        let mut waits = true;
+        let rest = || waits = waits && turnstile::wait_on_a_thread();
+        in_slices(due, rest, |bell| bell.nudge());
     }
 }
 
-/// Does it to each, a few at a time; the coarse clock goes on meanwhile.
-fn in_slices<T>(all: Vec<T>, mut each: impl FnMut(T)) {
+/// Does it to each, a few at a time with a pause and a rest between; the coarse clock goes on meanwhile.
+fn in_slices<T>(all: Vec<T>, mut rest: impl FnMut(), mut each: impl FnMut(T)) {
     for (at, one) in all.into_iter().enumerate() {
         if at > 0 && at % SLICE == 0 {
             std::thread::sleep(SLICE_PAUSE);
+            rest();
             clock::tick();
+            supervision::beat();
         }
         each(one);
     }

@@ -26,6 +26,9 @@ use crate::sys::runtime;
 /// ten microseconds of each worker.
 const TURN_MAX: Duration = Duration::from_micros(500);
 
+/// For how long a thread waits for its turn: twenty rounds.
+const TURN_OF_THREAD_MAX: Duration = Duration::from_millis(10);
+
 /// Work that is not yet much: none of it is worth a round.
 const LITTLE: Duration = Duration::from_micros(100);
 
@@ -74,23 +77,43 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// It has waited for something, and begins a new one with its next work.
+    /// It waits for something, and begins a new one with its next work. What it has done counts for those that come
+    /// after it.
     pub(crate) fn end(&mut self) {
-        self.began = None;
+        if self.began.is_some() {
+            let _ = self.is_over();
+            self.began = None;
+        }
     }
 
-    /// For a coroutine that has more to do: waits at the turnstile if sockets have waited for long enough.
-    pub(crate) fn pass(&mut self) {
+    /// For a coroutine that has more to do: whether sockets have waited for long enough, so that it is to wait.
+    pub(crate) fn is_over(&mut self) -> bool {
         let now = Instant::now();
         let began = *self.began.get_or_insert(now);
-        let is_over = match TURNSTILE.get() {
+        match TURNSTILE.get() {
             Some(turnstile) => turnstile.is_over(now, now.duration_since(began) >= LITTLE),
             None => now.duration_since(began) >= TURN_MAX,
-        };
-        if is_over {
-            self.end();
-            wait();
         }
+    }
+
+    /// Waits at the turnstile.
+    pub(crate) fn wait(&mut self) {
+        self.began = None;
+        wait();
+        // Another that came through with this one was on the same worker, and took all of the round.
+        if self.is_over() {
+            self.began = None;
+            wait_at_the_head();
+        }
+    }
+
+    /// Waits at the turnstile if the turn is over; tells whether it was.
+    pub(crate) fn pass(&mut self) -> bool {
+        let is_over = self.is_over();
+        if is_over {
+            self.wait();
+        }
+        is_over
     }
 }
 
@@ -102,6 +125,15 @@ pub(crate) fn wait() {
 /// As [`wait`], before all others: for the few that let everybody in.
 pub(crate) fn wait_at_the_head() {
     wait_as(VecDeque::push_front);
+}
+
+/// As [`wait_at_the_head`], for a thread that makes work for the workers, and for a moment at most: one of them may be
+/// held by something. Tells whether its turn came.
+pub(crate) fn wait_on_a_thread() -> bool {
+    let Some(turnstile) = TURNSTILE.get() else { return false };
+    let (sender, receiver) = oneshot();
+    turnstile.change(|round| round.waiting.push_front(sender));
+    receiver.recv_timeout(TURN_OF_THREAD_MAX).is_ok()
 }
 
 fn wait_as(enter: fn(&mut VecDeque<Sender<()>>, Sender<()>)) {

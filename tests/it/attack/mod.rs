@@ -2,8 +2,8 @@
 //!
 //! Each test runs one attack in [`bystander::beside`], which asks and beats meanwhile and judges afterwards. Without
 //! `MUSTER_ATTACK=long` an attack is small and its limits are generous, so that a debug build on a busy machine holds
-//! them; `make long` runs the long form on a release build with the limits that are promised, and repeats an attack until
-//! it has been read so often beside it that a percentile is one.
+//! them; `make long` runs the long form on a release build with the limits that are promised, and repeats an attack
+//! until it was read beside so often that a percentile is one.
 //!
 //! To add one: a file with a test that calls `beside(&server, &limits(), |scale| …)`, and its line below.
 
