@@ -14,6 +14,8 @@ pub mod filter;
 pub mod wire;
 pub mod config;
 pub mod catalog;
+pub mod kv;
+pub mod kernel;
 pub mod health;
 
 pub mod http;

@@ -20,13 +20,17 @@ use crate::http::{Body, Response, SharedBody, Wake};
 use crate::stdx::meter::Meter;
 use crate::wire::json;
 
-/// Whether a read tells `?cached` clients if its answer was.
+/// What a read says beside its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheHeaders {
-    /// It does: `X-Cache` and `Age`.
-    Shown,
-    /// It ignores `?cached`.
-    Hidden,
+pub enum Headers {
+    /// How fresh the answer is, and to `?cached` clients if it was kept: `X-Cache` and `Age`.
+    WithCache,
+    /// How fresh the answer is; `?cached` is ignored.
+    WithoutCache,
+    /// Neither, as Consul's key/value store.
+    OfPairs,
+    /// As [`Headers::OfPairs`], of a value as it is: a browser must not take it for a page.
+    OfValue,
 }
 
 /// A read of something with an index.
@@ -35,8 +39,8 @@ pub struct Read {
     pub topic: Topic,
     /// What the client asks for besides.
     pub params: ReadParams,
-    /// Whether `?cached` is answered.
-    pub cache_headers: CacheHeaders,
+    /// What is said beside the index.
+    pub headers: Headers,
 }
 
 /// What a read came to: a body and, if there is something to be said about it, a header.
@@ -117,10 +121,8 @@ pub fn indexed_variant(
     variant: &str,
     render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
-    let topics = call.api.registry.topics();
-    if read.params.index > 0
-        && !wait_for_change(call, &read.topic, &read.params, || topics.index(&read.topic))?
-    {
+    let (registry, seen) = (&*call.api.registry, read.params.index);
+    if seen > 0 && !wait_for_change(call, &read.topic, &read.params, || registry.index(&read.topic, seen))? {
         return Ok(Response::new(CLIENT_GONE));
     }
     answer_now(call, read, variant, render)
@@ -135,11 +137,11 @@ fn answer_now(
     variant: &str,
     render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
 ) -> Outcome {
-    let Read { topic, params, cache_headers } = read;
-    let topics = call.api.registry.topics();
+    let Read { topic, params, headers } = read;
+    let registry = &*call.api.registry;
     let key = cache_key(call, variant);
     let look = || {
-        let (index, is_settled) = (topics.index(&topic), topics.is_settled());
+        let (index, is_settled) = (registry.index(&topic, 0), registry.topics().is_settled());
         let found = match call.api.cache.get(&key, index) {
             Found::Valid(kept) if !is_settled => Found::Stale(kept),
             found => found,
@@ -154,7 +156,7 @@ fn answer_now(
     }
     let mut tag = call.api.tags.tag(index, &key);
     if is_settled && etag::is_held(call.request(), &tag) {
-        return Ok(not_modified(&tag, index, params.consistency));
+        return Ok(not_modified(&tag, index, headers, params.consistency));
     }
     if !call.exchange.is_detached() {
         call.api.cache_counts.count(call.row, &key, &found);
@@ -193,14 +195,19 @@ fn answer_now(
         response.headers.add(name, &value);
     }
     response.headers.add("ETag", &tag);
-    add_index_headers(&mut response, index, params.consistency);
-    if params.cached && cache_headers == CacheHeaders::Shown {
+    headers.add(&mut response, index, params.consistency);
+    if params.cached && headers == Headers::WithCache {
         response.headers.add("X-Cache", if is_hit { "HIT" } else { "MISS" });
         if is_hit {
             response.headers.add("Age", "0");
         }
     }
-    response.headers.add("Content-Type", JSON);
+    if headers == Headers::OfValue {
+        response.headers.add("Content-Type", "text/plain");
+        response.headers.add("Content-Security-Policy", "sandbox");
+    } else {
+        response.headers.add("Content-Type", JSON);
+    }
     Ok(response)
 }
 
@@ -258,19 +265,33 @@ pub fn chance() -> u64 {
 pub(super) const JSON: &str = "application/json";
 
 /// What a client is told that holds the answer already.
-fn not_modified(tag: &str, index: u64, consistency: Consistency) -> Response {
+fn not_modified(tag: &str, index: u64, headers: Headers, consistency: Consistency) -> Response {
     let mut response = Response::new(304).with_header("ETag", tag);
-    add_index_headers(&mut response, index, consistency);
+    headers.add(&mut response, index, consistency);
     response
 }
 
-/// The headers by which clients follow the state.
+impl Headers {
+    /// Adds those by which clients follow the state.
+    pub fn add(self, response: &mut Response, index: u64, consistency: Consistency) {
+        match self {
+            Headers::WithCache | Headers::WithoutCache => add_index_headers(response, index, consistency),
+            Headers::OfPairs | Headers::OfValue => add_index(response, index),
+        }
+    }
+}
+
+/// The headers by which clients follow the catalog.
 pub fn add_index_headers(response: &mut Response, index: u64, consistency: Consistency) {
+    add_index(response, index);
+    response.headers.add("X-Consul-Effective-Consistency", consistency.as_str());
+}
+
+fn add_index(response: &mut Response, index: u64) {
     let headers = &mut response.headers;
     headers.add("X-Consul-Index", itoa::Buffer::new().format(index));
     headers.add("X-Consul-Knownleader", "true");
     headers.add("X-Consul-Lastcontact", "0");
-    headers.add("X-Consul-Effective-Consistency", consistency.as_str());
 }
 
 /// Waits until the topic no longer stands where the client saw it, or time is up. False when the client is gone.
@@ -287,24 +308,47 @@ pub(super) fn wait_for_change(
         return Ok(true);
     }
     let deadline = call.api.clock.now() + with_jitter(params.wait, chance());
-    let _watch = call.api.registry.topics().watch(topic.clone(), call.exchange.waker())?;
-    while index() == params.index {
+    let watch = call.api.registry.topics().watch(topic.clone(), call.exchange.waker())?;
+    loop {
+        let now = index();
+        watch.stands(now);
+        if now != params.index {
+            return Ok(true);
+        }
         match call.exchange.park(deadline) {
             Wake::Signal => {}
             Wake::Deadline | Wake::Draining => return Ok(true),
             Wake::ClientGone => return Ok(false),
         }
     }
-    Ok(true)
 }
 
-/// What distinguishes one answer from another: the path and, in order, every parameter but those that say when to
-/// answer. Written as the target of a request that asks for it; the variant follows.
+/// Parameters that say when to answer, or what is the same here whatever they say. Every other one may make another
+/// answer, also one that is not known yet.
+const NEUTRAL: &[&str] = &[
+    "index",
+    "wait",
+    "cached",
+    "stale",
+    "consistent",
+    "max_stale",
+    "leader",
+    "dc",
+    "token",
+    "ns",
+    "partition",
+    "peer",
+    "sg",
+    "sameness-group",
+];
+
+/// What distinguishes one answer from another: the path and, in order, every parameter but those that are [`NEUTRAL`].
+/// Written as the target of a request that asks for it; the variant follows.
 pub(super) fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
     let request = call.request();
     let mut key = String::with_capacity(64);
     encode_into(&mut key, request.path());
-    let counts = |name: &str| matches!(name, "passing" | "tag" | "node-meta" | "near" | "filter" | "pretty");
+    let counts = |name: &str| !NEUTRAL.contains(&name);
     let mut parameters: Vec<_> = request.query().iter().filter(|(name, _)| counts(name)).collect();
     parameters.sort_unstable();
     for (position, (name, value)) in parameters.into_iter().enumerate() {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::api::answer::{self, CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of, yes};
+use crate::api::answer::{self, Headers, Read, Rendered, indexed, indexed_variant, list_of, yes};
 use crate::api::call::{Call, Outcome};
 use crate::api::delta;
 use crate::api::difference::Viewpoint;
@@ -64,7 +64,7 @@ pub fn nodes(call: &mut Call<'_, '_>) -> Outcome {
     let params = call.read_params()?;
     let filter = selection::indexed_filter(call, &params, &select::NODE)?;
     let (registry, meter) = (&*call.api.registry, call.meter);
-    let read = Read { topic: Topic::Nodes, params: params.clone(), cache_headers: CacheHeaders::Hidden };
+    let read = Read { topic: Topic::Nodes, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         meter.spend(registry.views().nodes_count() as u64 / 4);
         let mut nodes = registry.views().nodes();
@@ -86,7 +86,7 @@ pub fn services(call: &mut Call<'_, '_>) -> Outcome {
     let (registry, meter) = (&*call.api.registry, call.meter);
     // A filter may ask for what the list of names and tags does not show, a port or a pair of metadata.
     let topic = if filter.is_some() { Topic::Instances } else { Topic::Services };
-    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
+    let read = Read { topic, params: params.clone(), headers: Headers::WithCache };
     indexed(call, read, || {
         let services = match (filter.as_deref(), params.node_meta.is_empty()) {
             (None, true) => {
@@ -155,7 +155,7 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     }
     let registry = &*call.api.registry;
     let topic = Topic::Service(name.clone());
-    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
+    let read = Read { topic, params: params.clone(), headers: Headers::WithCache };
     indexed_variant(call, read, "", |before| {
         let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Catalog);
         meter.spend(instances.len() as u64 / 4);
@@ -200,7 +200,7 @@ fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> Outcome {
     let (registry, meter) = (&*call.api.registry, call.meter);
     let key = registry.views().node_by_name_or_id(&name, |record| record.node().name.folded());
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
-    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Hidden };
+    let read = Read { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         let found = registry.views().node_by_name_or_id(&name, |record| {
             let services: Vec<Arc<Service>> = record.services().values().cloned().collect();

@@ -97,7 +97,7 @@ impl From<WriteError> for ApiError {
             WriteError::Refused(refusal @ Refusal::Full { .. }) => {
                 ApiError::new(503, refusal.to_string()).retry(60)
             }
-            WriteError::Refused(refusal @ Refusal::TooLarge { .. }) => {
+            WriteError::Refused(refusal @ (Refusal::TooLarge { .. } | Refusal::PairsTooLarge { .. })) => {
                 ApiError::new(507, refusal.to_string()).retry(60)
             }
             WriteError::Refused(refusal) => ApiError::new(status_of(refusal), message),
@@ -124,6 +124,7 @@ fn status_of(refusal: &Refusal) -> u16 {
         | Refusal::Full { .. }
         | Refusal::Reserved { .. }
         | Refusal::TooLarge { .. }
+        | Refusal::PairsTooLarge { .. }
         | Refusal::NodeConflict { .. } => 400,
     }
 }

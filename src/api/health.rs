@@ -2,7 +2,7 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/health>
 
-use crate::api::answer::{CacheHeaders, Read, Rendered, indexed, indexed_variant, list_of};
+use crate::api::answer::{Headers, Read, Rendered, indexed, indexed_variant, list_of};
 use crate::api::call::{Call, Outcome};
 use crate::api::delta;
 use crate::api::difference::Viewpoint;
@@ -32,7 +32,7 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
     }
     let (registry, meter) = (&*call.api.registry, call.meter);
     let topic = Topic::Health(name.clone());
-    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Shown };
+    let read = Read { topic, params: params.clone(), headers: Headers::WithCache };
     let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
         let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Health);
         meter.spend(instances.len() as u64 / 4);
@@ -133,7 +133,7 @@ fn checks_of(
 ) -> Outcome {
     let filter = selection::indexed_filter(call, &params, &select::CHECK)?;
     let (registry, meter) = (&*call.api.registry, call.meter);
-    let read = Read { topic, params: params.clone(), cache_headers: CacheHeaders::Hidden };
+    let read = Read { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         let mut checks = pick(registry, meter);
         let units = 1 + params.node_meta.len() as u64 / 8;

@@ -31,6 +31,7 @@ pub mod etag;
 pub mod explain;
 pub mod health;
 pub mod history;
+pub mod kv;
 pub mod lanes;
 pub mod large_bodies;
 pub mod maintenance;
@@ -221,6 +222,7 @@ impl Api {
         let label = |verb| match verb {
             Verb::Put => "PUT",
             Verb::GetOrPut => "GET|PUT",
+            Verb::GetPutOrDelete => "GET|PUT|DELETE",
             Verb::Get | Verb::Any => "GET",
         };
         let counters = |verb, path| metrics.route(label(verb), path);
@@ -355,7 +357,7 @@ impl Api {
             response.headers.add("X-Consul-Default-Acl-Policy", "allow");
         }
         if let Some((row, offer)) = offer.filter(|_| response.status == 200) {
-            self.ready.put(self.registry.topics(), request, response, row, offer);
+            self.ready.put(&self.registry, request, response, row, offer);
         }
         counters
     }
@@ -460,7 +462,7 @@ fn redirect(location: &str) -> Response {
 fn check_write(call: &Call<'_, '_>, route: &Route) -> Result<(), ApiError> {
     let request = call.request();
     let is_read = matches!(request.method(), Method::Get | Method::Head);
-    if is_read || !matches!(route.verb, Verb::Put | Verb::GetOrPut) {
+    if is_read || !matches!(route.verb, Verb::Put | Verb::GetOrPut | Verb::GetPutOrDelete) {
         return Ok(());
     }
     params::check_scope(request)?;

@@ -69,6 +69,7 @@ pub fn health(call: &mut Call<'_, '_>) -> Outcome {
         "nodes": sizes.nodes,
         "services": sizes.services,
         "instances": sizes.instances,
+        "keys": sizes.keys,
         "checks": { "passing": sizes.checks[0], "warning": sizes.checks[1], "critical": sizes.checks[2] },
     });
     crate::api::answer::json(call, &status)

@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::topic::Topic;
 use crate::http::{Body, HeaderBlock, Method, Request, Response, SharedBody};
-use crate::registry::topics::{Pin, Topics};
+use crate::registry::Registry;
+use crate::registry::topics::Pin;
 
 /// Shards: enough that two workers seldom want the same lock.
 const SHARDS: usize = 16;
@@ -69,21 +70,15 @@ impl ReadyAnswers {
     }
 
     /// Keeps the answer to `request` as `response` gives it.
-    pub fn put(
-        &self,
-        topics: &Arc<Topics>,
-        request: &Request,
-        response: &Response,
-        row: usize,
-        offer: Offer,
-    ) {
+    pub fn put(&self, registry: &Registry, request: &Request, response: &Response, row: usize, offer: Offer) {
         if !is_the_same_for_all(request) {
             return;
         }
         let Offer { topic, index, body, asked } = offer;
         let headers = response.headers.clone();
-        let ready =
-            Ready { topic: topics.pin(&topic), index, headers, body: Arc::downgrade(&body), asked, row };
+        let pin = registry.topics().pin(&topic);
+        pin.stands(registry.index(&topic, 0));
+        let ready = Ready { topic: pin, index, headers, body: Arc::downgrade(&body), asked, row };
         let target = request.raw_target();
         let before = self.shard(target).lock().push(target.into(), Arc::new(ready));
         // Outside the lock: what is dropped lets go of its topic.

@@ -99,6 +99,7 @@ impl Route {
             Verb::GetOrPut => {
                 matches!(method, Method::Get | Method::Head | Method::Put | Method::Post)
             }
+            Verb::GetPutOrDelete => method != Method::Options && method != Method::Other,
             Verb::Any => method != Method::Options,
         }
     }
@@ -109,7 +110,7 @@ impl Route {
             Verb::Get => "OPTIONS,GET,HEAD",
             Verb::Put => "OPTIONS,PUT,POST",
             Verb::GetOrPut => "OPTIONS,GET,HEAD,PUT,POST",
-            Verb::Any => "OPTIONS,GET,HEAD,PUT,POST,DELETE",
+            Verb::GetPutOrDelete | Verb::Any => "OPTIONS,GET,HEAD,PUT,POST,DELETE",
         }
     }
 }

@@ -6,7 +6,7 @@
 use crate::api::call::{Call, Outcome};
 use crate::api::{
     absent, agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain,
-    health, history, maintenance, operations, snapshot, stream, webhooks,
+    health, history, kv, maintenance, operations, snapshot, stream, webhooks,
 };
 
 /// One row.
@@ -30,6 +30,8 @@ pub enum Verb {
     Put,
     /// Reads and writes; the handler tells them apart.
     GetOrPut,
+    /// Reads, writes and removes; the handler tells them apart.
+    GetPutOrDelete,
     /// Whatever the method, the answer is the same.
     Any,
 }
@@ -48,6 +50,10 @@ const fn any(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> R
 
 const fn get_or_put(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
     Route { path, verb: Verb::GetOrPut, handler, absent: None }
+}
+
+const fn get_put_or_delete(path: &'static str, handler: fn(&mut Call<'_, '_>) -> Outcome) -> Route {
+    Route { path, verb: Verb::GetPutOrDelete, handler, absent: None }
 }
 
 /// A path of Consul's that is not served: clients are told so, for they read 404 as "there is no such key".
@@ -96,7 +102,7 @@ pub const ROUTES: &[Route] = &[
     get_or_put(snapshot::PATH, snapshot::save_or_restore),
     get("/v1/status/leader", agent_info::leader),
     get("/v1/status/peers", agent_info::peers),
-    absent("/v1/kv/", "key/value store"),
+    get_put_or_delete(kv::PATH, kv::one_or_many),
     absent("/v1/session/", "sessions"),
     absent("/v1/txn", "transactions"),
     absent("/v1/event/", "events"),

@@ -169,6 +169,8 @@ impl State {
             }
             Command::Drain { node, service_id, order } => edit.drain(&node.folded(), service_id, order),
             Command::Restore(restoration) => edit.restore(restoration),
+            // No part of the catalog.
+            Command::WritePair(_) => Ok(()),
         };
         let changes = edit.changes;
         let bytes_max = self.bounds.bytes_max;

@@ -483,6 +483,7 @@ fn what_a_restoration_brings_unchanged_is_taken_over_and_not_copied() {
         nodes: vec![node.clone()],
         services: [&present, &future].map(|it| ("n1".into(), it.clone())).into(),
         checks: [&passing, &critical].map(|it| ("n1".into(), it.clone())).into(),
+        ..Restoration::default()
     };
     let mut registry = Registry::new();
     registry.index = 7;

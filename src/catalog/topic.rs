@@ -6,7 +6,7 @@
 use crate::model::Status;
 use crate::stdx::text::Text;
 
-/// What an answer depends on. Names are in lower case.
+/// What an answer depends on. Names are in lower case; keys are as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
     /// The list of nodes.
@@ -27,4 +27,15 @@ pub enum Topic {
     ServiceChecks(Text),
     /// The checks in one status; with `None`, all checks.
     State(Option<Status>),
+    /// One key of the key/value store.
+    Key(Text),
+    /// All keys that begin like this.
+    Prefix(Text),
+}
+
+impl Topic {
+    /// Whether it is of the key/value store.
+    pub fn is_of_pairs(&self) -> bool {
+        matches!(self, Topic::Key(_) | Topic::Prefix(_))
+    }
 }

@@ -457,6 +457,13 @@ pub const SETTINGS: &[Setting] = &[
         "Memory for the records of the catalog. A registration past it is answered 507.",
     ),
     setting(
+        "limits.kv_bytes_max",
+        Kind::Bytes { min: 1 << 20, max: 1 << 40 },
+        Derived("an eighth of the memory this process may use, at least 32MiB"),
+        Restart,
+        "Memory for the keys and values of the key/value store. A write past it is answered 507.",
+    ),
+    setting(
         "limits.watched_connections_max",
         Kind::Integer { min: 0, max: 1_000_000 },
         Text("10000"),

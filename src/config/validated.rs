@@ -76,6 +76,7 @@ pub struct Limits {
     pub services_max: usize,
     pub checks_max: usize,
     pub catalog_bytes_max: usize,
+    pub kv_bytes_max: usize,
     pub watched_connections_max: usize,
 }
 
@@ -298,6 +299,7 @@ impl Values {
             ("redis_password_file", String::new()),
             ("redis_ca_file", String::new()),
             ("limits.catalog_bytes_max", (surroundings.memory_bytes / 4).max(64 << 20).to_string()),
+            ("limits.kv_bytes_max", (surroundings.memory_bytes / 8).max(32 << 20).to_string()),
             ("limits.transit_bytes_max", transit_bytes_max(surroundings.memory_bytes).to_string()),
             ("log_level", if dev { "debug" } else { "info" }.to_owned()),
         ];
@@ -425,6 +427,7 @@ impl Values {
             services_max: take!(self, Integer, "limits.services_max") as usize,
             checks_max: take!(self, Integer, "limits.checks_max") as usize,
             catalog_bytes_max: take!(self, Bytes, "limits.catalog_bytes_max") as usize,
+            kv_bytes_max: take!(self, Bytes, "limits.kv_bytes_max") as usize,
             watched_connections_max: take!(self, Integer, "limits.watched_connections_max") as usize,
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cause, Check, Definitions, Meta, Node, Restoration, Service, Status};
+use crate::model::{Cause, Check, Definitions, Meta, Node, PairWrite, Restoration, Service, Status};
 use crate::stdx::text::Text;
 
 /// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API
@@ -89,6 +89,8 @@ pub enum Command {
         /// What is to be done.
         order: DrainOrder,
     },
+    /// Change the key/value store.
+    WritePair(PairWrite),
     /// Hold these records from now on instead of those there are.
     Restore(Box<Restoration>),
 }
@@ -224,6 +226,11 @@ pub enum Refusal {
         /// The bound, in bytes.
         bytes_max: usize,
     },
+    /// The keys and values would take more memory than they may.
+    PairsTooLarge {
+        /// The bound, in bytes.
+        bytes_max: usize,
+    },
     /// Another node, alive, holds the UUID or the name.
     NodeConflict {
         /// What to tell the client.
@@ -313,6 +320,11 @@ impl fmt::Display for Refusal {
                 formatter,
                 "the registry is full: its records take {bytes_max} bytes (limits.catalog_bytes_max); deregister some, \
                  register smaller ones, or raise the limit"
+            ),
+            Refusal::PairsTooLarge { bytes_max } => write!(
+                formatter,
+                "the key/value store is full: its keys and values take {bytes_max} bytes (limits.kv_bytes_max); delete \
+                 some, or raise the limit"
             ),
             Refusal::NodeConflict { message } => formatter.write_str(message),
         }

@@ -74,6 +74,12 @@ pub const TAGS_MAX: usize = 256;
 /// Bytes in one tag. Load balancers read whole routing rules from a tag, so this is roomy.
 pub const TAG_BYTES_MAX: usize = 4096;
 
+/// Bytes in a key of the key/value store. With every byte encoded it still fits into the head of a request.
+pub const KEY_BYTES_MAX: usize = 4096;
+
+/// Bytes in a value of the key/value store (Consul's default bound): it is for settings and locks, not for files.
+pub const VALUE_BYTES_MAX: usize = 512 << 10;
+
 /// Checks on one instance, and in one registration. Each is probed and repeated in each answer.
 pub const CHECKS_PER_SERVICE_MAX: usize = 64;
 

@@ -12,6 +12,7 @@ pub mod excess;
 pub mod hold;
 pub mod limits;
 pub mod node;
+pub mod pair;
 pub mod restoration;
 pub mod said;
 pub mod secrets;
@@ -24,6 +25,7 @@ pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, RecordK
 pub use definitions::{Defined, Definitions};
 pub use drain::Drain;
 pub use node::Node;
+pub use pair::{Condition, Pair, PairWrite};
 pub use restoration::Restoration;
 pub use service::{Connect, Locality, Proxy, Service, ServiceAddress, Weights};
 pub use transition::{Subject, Transition};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Check, Node, Service};
+use crate::model::{Check, Node, Pair, Service};
 use crate::stdx::text::Text;
 
 /// The records of another moment, or of another registry, to take the place of what there is. Each is filed under the
@@ -19,4 +19,6 @@ pub struct Restoration {
     pub services: Vec<(Text, Arc<Service>)>,
     /// The checks.
     pub checks: Vec<(Text, Arc<Check>)>,
+    /// The pairs of the key/value store.
+    pub pairs: Vec<Arc<Pair>>,
 }

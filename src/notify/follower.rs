@@ -62,11 +62,11 @@ impl Follower for Intake {
         let mut happened = join(
             &transitions,
             &mut |key, with| {
-                if let Some(record) = news.state.node(key) {
+                if let Some(record) = news.state.catalog.node(key) {
                     with(record);
                 }
             },
-            news.changes,
+            &news.changes.catalog,
         );
         happened.retain(Happened::is_told);
         shared.on_the_way.fetch_add(happened.len(), Ordering::Relaxed);

@@ -11,6 +11,8 @@ pub enum Table {
     Services,
     /// Health checks with their last known status.
     Checks,
+    /// Keys and their values.
+    Kv,
     /// Transitions of checks, one a row.
     History,
     /// Events that wait for a webhook.
@@ -22,11 +24,12 @@ pub enum Table {
 impl Table {
     /// Every table, in the order in which [`load`](super::store::Store::load) hands out their rows: what is referred
     /// to comes before what refers to it.
-    pub const ALL: [Table; 7] = [
+    pub const ALL: [Table; 8] = [
         Table::Meta,
         Table::Nodes,
         Table::Services,
         Table::Checks,
+        Table::Kv,
         Table::History,
         Table::Deliveries,
         Table::DeadLetters,
@@ -45,6 +48,7 @@ impl Table {
             Table::Nodes => "nodes",
             Table::Services => "services",
             Table::Checks => "checks",
+            Table::Kv => "kv",
             Table::History => "history",
             Table::Deliveries => "deliveries",
             Table::DeadLetters => "dead_letters",

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use crate::catalog::change::Change;
 use crate::catalog::state::{Moment, State};
 use crate::catalog::transitions::transitions;
+use crate::kernel::changes::Changes;
+use crate::kv::change::PairChange;
 use crate::model::{Caller, Check, Command, Transition, hold};
 
 /// Changes that one line names; a node with a thousand instances does not make a line of a thousand.
@@ -46,7 +48,7 @@ pub(super) struct Line {
 impl Line {
     /// The line for what a command changed; `None` when there is nothing that anybody would look for, or nobody would
     /// see it.
-    pub(super) fn new(caller: &Caller, index: u64, changes: &[Change]) -> Option<Line> {
+    pub(super) fn new(caller: &Caller, index: u64, changes: &Changes) -> Option<Line> {
         if log::max_level() < log::Level::Info {
             return None;
         }
@@ -86,8 +88,9 @@ impl Audit {
 
 /// What is different, in words: `service "web-1" ("web") on n1 registered, check "web-1-beat" passing -> critical`.
 /// Outputs alone are no news.
-fn told(changes: &[Change]) -> Option<String> {
-    let mut named = changes.iter().filter_map(one);
+fn told(changes: &Changes) -> Option<String> {
+    let Changes { catalog, kv } = changes;
+    let mut named = catalog.iter().filter_map(one).chain(kv.iter().map(key));
     let first: Vec<String> = named.by_ref().take(NAMED_MAX).collect();
     let more = named.count();
     if first.is_empty() {
@@ -130,6 +133,15 @@ fn one(change: &Change) -> Option<String> {
         }
         Change::Check { node, id, before, after } => check(node, id, before.as_deref(), after.as_deref())?,
     })
+}
+
+fn key(change: &PairChange) -> String {
+    let what = match (&change.before, &change.after) {
+        (_, None) => "deleted",
+        (None, _) => "created",
+        _ => "changed",
+    };
+    format!("key {:?} {what}", change.key.as_str())
 }
 
 fn check(node: &str, id: &str, before: Option<&Check>, after: Option<&Check>) -> Option<String> {
@@ -196,10 +208,10 @@ mod tests {
             (vec![of_service(service(), None)], Some(r#"service "w" ("web") on "n" deregistered"#)),
         ];
         for (changes, expected) in rows {
-            assert_eq!(told(&changes).as_deref(), expected);
+            assert_eq!(told(&changes.into()).as_deref(), expected);
         }
         let many: Vec<Change> = (0..NAMED_MAX + 2).map(|_| of_service(service(), None)).collect();
-        assert!(told(&many).is_some_and(|text| text.ends_with(", and 2 more")));
+        assert!(told(&many.into()).is_some_and(|text| text.ends_with(", and 2 more")));
     }
 
     #[test]

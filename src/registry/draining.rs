@@ -109,7 +109,7 @@ pub struct DrainingFollower(pub Arc<Draining>);
 
 impl Follower for DrainingFollower {
     fn follow(&mut self, news: &News<'_>) {
-        let concerned = follow(&mut self.0.plan.lock(), news.changes);
+        let concerned = follow(&mut self.0.plan.lock(), &news.changes.catalog);
         if concerned {
             self.0.bell.notify_one();
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::catalog::change::Change;
 use crate::model::limits::TIME_MS_MAX;
-use crate::model::{CheckDefinition, Indexes};
+use crate::model::{CheckDefinition, Indexes, Pair};
 use crate::registry::history::Entry;
 use crate::registry::rows;
 use crate::wire::intake::{Invalid, record};
@@ -63,6 +63,16 @@ impl Mending {
         }
         self.tell(&rows::row(&record).key, &fault.to_string());
         record
+    }
+
+    /// The pair as it can be held.
+    pub fn pair(&mut self, mut pair: Arc<Pair>) -> Arc<Pair> {
+        if pair.indexes.modify > self.index {
+            let indexes = self.within(pair.indexes);
+            Arc::make_mut(&mut pair).indexes = indexes;
+            self.tell(&pair.key, "its index is above that of all rows");
+        }
+        pair
     }
 
     /// The transition in a row, if it can be held.

@@ -41,8 +41,9 @@ use std::time::Duration;
 
 use crate::catalog::change::Change;
 use crate::catalog::panic;
-use crate::catalog::state::Bounds;
+use crate::catalog::topic::Topic;
 use crate::health::{CheckKey, Health, Insight};
+use crate::kernel::state::Bounds;
 use crate::model::{Caller, Check, Command, Observation, Refusal, Service};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
@@ -88,7 +89,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The clocks.
     pub clock: Clock,
-    /// How much the catalog may hold.
+    /// How much the registry may hold.
     pub bounds: Bounds,
     /// Writes that may wait for the writer at a time.
     pub writes_waiting_max: usize,
@@ -135,7 +136,8 @@ impl Registry {
         });
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.carried, &recovered.silences);
-        let follower = CheckingFollower::restored(checking.clone(), &recovered.state, &recovered.changes);
+        let follower =
+            CheckingFollower::restored(checking.clone(), &recovered.state.catalog, &recovered.changes);
         let draining = Draining::new(queue.clone(), parts.clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
             vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
@@ -190,6 +192,19 @@ impl Registry {
     /// Indexes and watchers.
     pub fn topics(&self) -> &Arc<Topics> {
         &self.shown.topics
+    }
+
+    /// Where a topic stands, for a client that has seen it at `seen`.
+    pub fn index(&self, topic: &Topic, seen: u64) -> u64 {
+        let Shown { views, topics, .. } = &self.shown;
+        match topic {
+            Topic::Key(key) => views.pairs(|table| table.index(key, seen)),
+            Topic::Prefix(prefix) => {
+                let known = topics.pairs().index_under(prefix);
+                views.pairs(|table| table.index_under(prefix, seen, known))
+            }
+            _ => topics.index(topic),
+        }
     }
 
     /// The queue of the writer.

@@ -2,9 +2,9 @@
 //!
 //! The one place that changes what readers see. It belongs to the writer, and knows no command and no store.
 
-use crate::catalog::change::Change;
-use crate::catalog::state::State;
 use crate::catalog::update::Update;
+use crate::kernel::changes::Changes;
+use crate::kernel::state::State;
 use crate::registry::history::{Entry, History};
 use crate::registry::shown::Shown;
 use crate::registry::waking::Waking;
@@ -15,8 +15,8 @@ pub struct News<'a> {
     pub index: u64,
     /// The state after it.
     pub state: &'a State,
-    /// The changes in their order; each record carries the index of its own.
-    pub changes: &'a [Change],
+    /// The changes, those of each kind in their order; each record carries the index of its own.
+    pub changes: &'a Changes,
     /// The transitions among them, with what brought each about; in the history already.
     pub transitions: &'a [Entry],
 }
@@ -64,9 +64,9 @@ impl Publisher {
     /// led to. Both come before the indexes that stand for them. All of it comes before the followers, some of which
     /// compare with what readers see. Topics do not wait for the followers, since no kept answer counts as valid until
     /// they have moved; the watchers do wait for them.
-    pub fn publish(&mut self, (state, index): (&State, u64), changes: &[Change], remembered: Remembered) {
+    pub fn publish(&mut self, (state, index): (&State, u64), changes: &Changes, remembered: Remembered) {
         let Remembered { transitions, history, raises_floor } = remembered;
-        let update = Update::plan(state, changes);
+        let update = Update::plan(&state.catalog, &changes.catalog);
         let Shown { views, topics, history: remembers } = &self.shown;
         topics.begin_move();
         let moved = views.publish(changes, update, index);
@@ -77,7 +77,9 @@ impl Publisher {
         if raises_floor {
             topics.raise_floor(index);
         }
-        let watchers = topics.advance(&moved, index);
+        let mut watchers = topics.advance(&moved, index);
+        watchers.join_all(topics.pairs().advance(&changes.kv));
+        topics.end_move();
         let news = News { index, state, changes, transitions: &transitions };
         self.followers.iter_mut().for_each(|follower| follower.follow(&news));
         self.waking.wake(watchers);

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::catalog::change::Change;
-use crate::catalog::state::{Bounds, State};
+use crate::kernel::state::{Bounds, State};
 use crate::model::limits::INDEX_MAX;
-use crate::model::{Check, Indexes, Node, Origin, Refusal, Service, Subject, Transition};
+use crate::model::{Check, Indexes, Node, Origin, Pair, Refusal, Service, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
@@ -30,7 +30,7 @@ pub struct Recovered {
     pub state: State,
     /// The index of the last stored change.
     pub index: u64,
-    /// Every record as a change, nodes before what is on them.
+    /// Every record of the catalog as a change, nodes before what is on them.
     pub changes: Vec<Change>,
     /// The transitions that led there, as far as they are kept.
     pub history: Vec<Entry>,
@@ -53,6 +53,7 @@ pub struct Recovered {
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, RecoverError> {
     let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), Carried::default());
     let (mut asked, mut reader) = (Vec::new(), rows::Reader::default());
+    let mut pairs: Vec<Arc<Pair>> = Vec::new();
     let mut silences = silences::Left::default();
     let mut from_files = DefinedIds::default();
     // What rows say of indexes is bounded here by what there can be, since the index of all comes after them.
@@ -65,6 +66,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
                 asked.extend(asked::read(key, value)?.into_iter().flatten());
                 defined::read(key, value)?.into_iter().for_each(|ids| from_files = ids);
             }
+            Table::Kv => pairs.push(mending.pair(rows::pair(key, value)?)),
             Table::History => history.extend(mending.transition(key, value)),
             _ => changes.extend(reader.change(table, key, value)?.map(|record| mending.record(record))),
         }
@@ -101,8 +103,8 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         changes = [renamed, others].concat();
         history = [retold, of_others].concat();
     }
-    let state = State::restored(&own.name, bounds, &changes);
-    if let Some(excess) = state.excess() {
+    let state = State::restored(&own.name, bounds, &changes, pairs);
+    for excess in state.excess() {
         log::warn!(
             "more is stored than would be taken now, and all of it is kept, shown and checked: {excess}"
         );

@@ -13,7 +13,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::change::Change;
-use crate::model::{Caller, Cause, Node, Service, Status, Subject, Transition, said};
+use crate::kernel::changes::Changes;
+use crate::kv::change::PairChange;
+use crate::kv::row;
+use crate::model::{Caller, Cause, Node, Pair, Service, Status, Subject, Transition, said};
 use crate::persist::change::{Change as RowChange, Table};
 use crate::registry::history::{Entry, PER_CHECK_MAX};
 use crate::stdx::text::Text;
@@ -23,7 +26,32 @@ const SEPARATOR: char = '\t';
 /// Bytes that most rows fit into, so that they are written without being moved.
 const VALUE_BYTES: usize = 512;
 
-/// The row that a change of the registry leaves behind.
+/// The rows that changes of the registry leave behind.
+pub fn of(changes: &Changes) -> impl Iterator<Item = RowChange> {
+    let Changes { catalog, kv } = changes;
+    catalog.iter().map(row).chain(kv.iter().map(pair_change))
+}
+
+/// The row that a change of a pair leaves behind.
+fn pair_change(change: &PairChange) -> RowChange {
+    let value = change.after.as_deref().map(row::encode);
+    RowChange { table: Table::Kv, key: change.key.as_str().to_owned(), value }
+}
+
+/// The row of a pair.
+pub fn pair_row(pair: &Pair) -> RowChange {
+    RowChange::put(Table::Kv, pair.key.as_str(), row::encode(pair))
+}
+
+/// The pair in a stored row.
+///
+/// # Errors
+/// A sentence when the row is not as [`pair_row`] writes it.
+pub fn pair(key: &str, value: &[u8]) -> Result<Arc<Pair>, String> {
+    row::decode(key, value).map(Arc::new)
+}
+
+/// The row that a change of the catalog leaves behind.
 pub fn row(change: &Change) -> RowChange {
     match change {
         Change::Node { key, after, .. } => put(Table::Nodes, key.as_str().to_owned(), after),
@@ -37,7 +65,7 @@ pub fn removal(change: &Change) -> RowChange {
     RowChange { value: None, ..row(change) }
 }
 
-/// The change that puts a stored row's record into an empty registry; `None` for rows that are no record.
+/// The change that puts a stored row's record into an empty catalog; `None` for rows that are no record of it.
 ///
 /// # Errors
 /// A sentence when the row is not as [`row`] writes it.
@@ -60,7 +88,9 @@ impl Reader {
     /// Those of [`change`].
     pub fn change(&mut self, table: Table, key: &str, value: &[u8]) -> Result<Option<Change>, String> {
         Ok(Some(match table {
-            Table::Meta | Table::History | Table::Deliveries | Table::DeadLetters => return Ok(None),
+            Table::Meta | Table::Kv | Table::History | Table::Deliveries | Table::DeadLetters => {
+                return Ok(None);
+            }
             Table::Nodes => {
                 let node: Arc<Node> = read(key, value)?;
                 self.node = shared(&node.name, key);

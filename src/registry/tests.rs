@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::catalog::state::Bounds;
 use crate::catalog::topic::Topic;
 use crate::health::{self, Health};
+use crate::kernel::state::Bounds;
 use crate::model::{
     Cause, Check, Command, DrainOrder, ExistingChecks, NodePart, Observation, Origin, Probe, Refusal,
     Registration,

@@ -3,6 +3,11 @@
 //! An index is published after the data it stands for: whoever reads the index first and the data second never holds
 //! data older than its index. Watchers are entries in a table, not tasks: a parked blocking query costs its
 //! connection's coroutine and one waker here.
+//!
+//! Topics of the catalog are remembered here, as far as there is room. Those of keys are as many as there are keys and
+//! beginnings of keys, so they are here only while somebody holds them ([`pairs`]).
+
+mod pairs;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::topic::Topic;
+use crate::registry::topics::pairs::PairTopics;
 use crate::sys::park::Waker;
 
 /// Shards of the table: enough that two workers seldom meet in one.
@@ -27,6 +33,7 @@ type Shard = RwLock<HashMap<Topic, Arc<Entry>>>;
 /// Indexes and watchers by topic.
 pub struct Topics {
     shards: Box<[Shard]>,
+    pairs: PairTopics,
     hasher: RandomState,
     /// The index of every topic without an entry: no answer about it was ever given with a higher one.
     floor: AtomicU64,
@@ -39,7 +46,7 @@ pub struct Topics {
 }
 
 #[derive(Default)]
-struct Entry {
+pub(super) struct Entry {
     /// 0 until the topic moves for the first time.
     index: AtomicU64,
     /// Wakers by the number of their watch. Boxed, since few topics are watched and none of those that are gone.
@@ -82,10 +89,16 @@ impl Topics {
         let (floor, watching) = (AtomicU64::new(floor.max(1)), AtomicUsize::new(0));
         let is_moving = AtomicBool::new(false);
         let next_watch = AtomicU64::new(0);
-        Topics { shards, hasher: RandomState::new(), floor, is_moving, next_watch, watching, watching_max }
+        let (pairs, hasher) = (PairTopics::default(), RandomState::new());
+        Topics { shards, pairs, hasher, floor, is_moving, next_watch, watching, watching_max }
     }
 
-    /// The index of a topic, at least 1. It never goes back.
+    /// Topics of the key/value store.
+    pub fn pairs(&self) -> &PairTopics {
+        &self.pairs
+    }
+
+    /// The index of a topic of the catalog, at least 1. It never goes back.
     pub fn index(&self, topic: &Topic) -> u64 {
         let entry = self.shard(topic).read().get(topic).map(|entry| entry.index.load(Ordering::Acquire));
         self.or_floor(entry.unwrap_or_default())
@@ -93,7 +106,7 @@ impl Topics {
 
     /// Keeps a topic at hand.
     pub fn pin(self: &Arc<Topics>, topic: &Topic) -> Pin {
-        Pin { topics: self.clone(), topic: topic.clone(), entry: self.entry(topic) }
+        Pin { topics: self.clone(), topic: topic.clone(), entry: self.hold(topic) }
     }
 
     /// Says that readers are about to see data whose topics are moved next.
@@ -107,7 +120,12 @@ impl Topics {
         !self.is_moving.load(Ordering::Acquire)
     }
 
-    /// Moves topics to `index` and gives whoever watched them, to be woken by the caller: that takes a microsecond or
+    /// Says that the indexes are those of what readers see.
+    pub fn end_move(&self) {
+        self.is_moving.store(false, Ordering::Release);
+    }
+
+    /// Moves topics of the catalog to `index` and gives whoever watched them, to be woken by the caller: that takes a microsecond or
     /// so for each, and the caller knows what must not wait for it.
     pub fn advance<'t>(&self, topics: impl IntoIterator<Item = &'t Topic>, index: u64) -> Crowd {
         let mut crowd = Crowd::default();
@@ -116,7 +134,6 @@ impl Topics {
             let entry = known.unwrap_or_else(|| self.entry(topic));
             crowd.join(entry.advance(index));
         }
-        self.is_moving.store(false, Ordering::Release);
         crowd
     }
 
@@ -147,7 +164,7 @@ impl Topics {
 
     /// As [`Topics::watch`], for those whose number is bounded elsewhere.
     pub fn listen(&self, topic: Topic, waker: Waker) -> Watch<'_> {
-        let entry = self.entry(&topic);
+        let entry = self.hold(&topic);
         let id = self.next_watch.fetch_add(1, Ordering::Relaxed);
         entry.watchers.lock().get_or_insert_default().wakers.insert(id, waker);
         Watch { topics: self, topic, entry, id, is_counted: false }
@@ -160,16 +177,20 @@ impl Topics {
 
     /// Wakes every watcher without moving anything, so that each looks again (at shutdown).
     pub fn wake_all(&self) {
+        self.pairs.wake_all();
         for shard in &self.shards {
             let entries: Vec<_> = shard.read().values().cloned().collect();
-            for entry in entries {
-                entry.watchers.lock().iter().flat_map(|it| it.wakers.values()).for_each(Waker::wake);
-            }
+            entries.iter().for_each(|entry| entry.wake());
         }
     }
 
     fn shard(&self, topic: &Topic) -> &Shard {
         &self.shards[self.hasher.hash_one(topic) as usize % SHARDS]
+    }
+
+    /// The entry of a topic for somebody who gives it back by [`Topics::let_go`].
+    fn hold(&self, topic: &Topic) -> Arc<Entry> {
+        self.pairs.hold(topic).unwrap_or_else(|| self.entry(topic))
     }
 
     fn entry(&self, topic: &Topic) -> Arc<Entry> {
@@ -197,7 +218,7 @@ impl Topics {
     /// Forgets a topic that never moved (a name nobody has ever registered) with the last who holds it: the caller and
     /// the table.
     fn let_go(&self, topic: &Topic, entry: &Arc<Entry>) {
-        if entry.index.load(Ordering::Acquire) > 0 {
+        if self.pairs.let_go(topic, entry) || entry.index.load(Ordering::Acquire) > 0 {
             return;
         }
         let mut shard = self.shard(topic).write();
@@ -215,6 +236,10 @@ impl Entry {
         self.index.fetch_max(index, Ordering::AcqRel);
         watchers.take().map(|watchers| watchers.wakers).unwrap_or_default()
     }
+
+    fn wake(&self) {
+        self.watchers.lock().iter().flat_map(|it| it.wakers.values()).for_each(Waker::wake);
+    }
 }
 
 impl Drop for Watch<'_> {
@@ -230,7 +255,19 @@ impl Drop for Watch<'_> {
     }
 }
 
+impl Watch<'_> {
+    /// Says where the topic stands, worked out since the watch began. A change since then counts for more.
+    pub fn stands(&self, index: u64) {
+        self.topic.is_of_pairs().then(|| self.entry.index.fetch_max(index, Ordering::AcqRel));
+    }
+}
+
 impl Pin {
+    /// As [`Watch::stands`].
+    pub fn stands(&self, index: u64) {
+        self.topic.is_of_pairs().then(|| self.entry.index.fetch_max(index, Ordering::AcqRel));
+    }
+
     /// Whether what was made when the topic stood at `index` is still what everybody sees.
     pub fn stands_at(&self, index: u64) -> bool {
         let now = self.topics.or_floor(self.entry.index.load(Ordering::Acquire));
@@ -264,6 +301,11 @@ impl Crowd {
     /// Wakes everybody.
     pub fn wake(self) {
         self.parts.iter().flat_map(HashMap::values).for_each(Waker::wake);
+    }
+
+    /// Adds another crowd.
+    pub fn join_all(&mut self, other: Crowd) {
+        self.parts.extend(other.parts);
     }
 
     fn join(&mut self, wakers: HashMap<u64, Waker>) {

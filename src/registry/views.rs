@@ -10,16 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::catalog::change::Change;
 use crate::catalog::check_table::CheckTable;
 use crate::catalog::instance::{CheckView, Instance, Position};
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::node_table::NodeTable;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::service_table::{ServiceEntry, ServiceTable, Touched};
-use crate::catalog::state::State;
+use crate::catalog::state::State as Catalog;
 use crate::catalog::topic::Topic;
 use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
+use crate::kernel::changes::Changes;
+use crate::kernel::state::State;
+use crate::kv::state::Pairs;
+use crate::kv::table::PairTable;
 use crate::model::{Node, Status};
 use crate::stdx::text::Text;
 use crate::sys::runtime;
@@ -32,6 +35,7 @@ pub struct Views {
     services: Box<[RwLock<ServiceTable>]>,
     nodes: RwLock<NodeTable>,
     checks: RwLock<CheckTable>,
+    pairs: RwLock<PairTable>,
     /// See [`Views::complete`].
     complete: AtomicU64,
 }
@@ -47,6 +51,10 @@ pub struct Sizes {
     pub instances: usize,
     /// Checks by status: passing, warning, critical.
     pub checks: [usize; 3],
+    /// Keys.
+    pub keys: usize,
+    /// Bytes of all keys and their values.
+    pub kv_bytes: usize,
 }
 
 impl Views {
@@ -54,7 +62,8 @@ impl Views {
     pub fn new(index: u64) -> Views {
         let services = (0..SERVICE_SHARDS).map(|_| RwLock::new(ServiceTable::standing_at(index))).collect();
         let complete = AtomicU64::new(index);
-        Views { services, nodes: RwLock::default(), checks: RwLock::default(), complete }
+        let pairs = RwLock::new(PairTable::of_all(&Pairs::new(usize::MAX), index));
+        Views { services, nodes: RwLock::default(), checks: RwLock::default(), pairs, complete }
     }
 
     /// Views of all that is in `state`, which stands at `index`, made on two threads.
@@ -64,21 +73,29 @@ impl Views {
     pub fn of_all(state: &State, index: u64) -> io::Result<Views> {
         let views = Views::new(index);
         let file_services = || {
-            for (name, instances) in instances_by_service(state) {
+            for (name, instances) in instances_by_service(&state.catalog) {
                 views.shard(&name).write().fill(name, instances, index);
             }
         };
-        let of_records = || (NodeTable::of_all(state), CheckTable::of_all(state));
-        let ((nodes, checks), ()) = runtime::beside("views", of_records, file_services)?;
-        Ok(Views { nodes: RwLock::new(nodes), checks: RwLock::new(checks), ..views })
+        let of_records = || {
+            let State { catalog, kv } = state;
+            (NodeTable::of_all(catalog), CheckTable::of_all(catalog), PairTable::of_all(kv, index))
+        };
+        let ((nodes, checks, pairs), ()) = runtime::beside("views", of_records, file_services)?;
+        let (nodes, checks, pairs) = (RwLock::new(nodes), RwLock::new(checks), RwLock::new(pairs));
+        Ok(Views { nodes, checks, pairs, ..views })
     }
 
-    /// Takes over what a batch changed that led to `index`; gives the topics that moved. What changed of one service is
-    /// seen as a whole or not at all.
-    pub fn publish(&self, changes: &[Change], update: Update, index: u64) -> Vec<Topic> {
+    /// Takes over what a batch changed that led to `index`; gives the topics of the catalog that moved. What changed of
+    /// one service, or of all keys, is seen as a whole or not at all.
+    pub fn publish(&self, changes: &Changes, update: Update, index: u64) -> Vec<Topic> {
         let Update { instances, checks, mut topics } = update;
+        if !changes.kv.is_empty() {
+            let mut pairs = self.pairs.write();
+            changes.kv.iter().for_each(|change| pairs.absorb(change));
+        }
         let mut nodes = self.nodes.write();
-        changes.iter().for_each(|change| nodes.absorb(change));
+        changes.catalog.iter().for_each(|change| nodes.absorb(change));
         drop(nodes);
         let mut instances = instances.into_iter().peekable();
         while let Some((name, position, instance)) = instances.next() {
@@ -196,6 +213,11 @@ impl Views {
         self.nodes.read().records().len()
     }
 
+    /// Something of the keys and their values. The writer waits meanwhile, so no more than pointers is to be taken.
+    pub fn pairs<T>(&self, pick: impl FnOnce(&PairTable) -> T) -> T {
+        pick(&self.pairs.read())
+    }
+
     /// How much there is of everything.
     pub fn sizes(&self) -> Sizes {
         let services = self.services.iter().map(|shard| shard.read().len()).sum();
@@ -205,7 +227,8 @@ impl Views {
         };
         let checks = self.checks.read();
         let checks = [Status::Passing, Status::Warning, Status::Critical].map(|s| checks.by_status(s).len());
-        Sizes { nodes, services, instances, checks }
+        let (keys, kv_bytes) = self.pairs.read().size();
+        Sizes { nodes, services, instances, checks, keys, kv_bytes }
     }
 
     fn shard(&self, name: &str) -> &RwLock<ServiceTable> {
@@ -218,7 +241,7 @@ impl Views {
 }
 
 /// Every instance, by its service's name in lower case; of one service in the order of nodes and ids.
-fn instances_by_service(state: &State) -> HashMap<Text, Vec<(Position, Arc<Instance>)>> {
+fn instances_by_service(state: &Catalog) -> HashMap<Text, Vec<(Position, Arc<Instance>)>> {
     let mut services: HashMap<Text, Vec<_>> = HashMap::new();
     for (key, record) in state.nodes() {
         for (id, instance) in record.instances() {

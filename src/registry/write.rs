@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::catalog::change::Change;
-use crate::catalog::state::{Moment, State};
+use crate::catalog::state::Moment;
+use crate::kernel::changes::Changes;
+use crate::kernel::state::{Applied, Outcome, State};
 use crate::model::limits::INDEX_MAX;
 use crate::model::{Caller, Command, Transition};
 use crate::persist::change::{Batch, Change as RowChange};
@@ -55,6 +56,8 @@ pub struct Written {
     pub index: u64,
     /// Whether it changed anything.
     pub changed: bool,
+    /// What it came to besides.
+    pub outcome: Outcome,
 }
 
 /// What the caller hears.
@@ -231,7 +234,7 @@ impl Jobs {
 /// A batch under way: what it changes and what each caller will hear.
 #[derive(Default)]
 struct Work {
-    changes: Vec<Change>,
+    changes: Changes,
     transitions: Vec<Transition>,
     lines: Vec<Line>,
     rows: Vec<RowChange>,
@@ -329,7 +332,7 @@ impl Writer {
             Order::Command(command, caller) => self.apply(&command, caller, now_ms, work),
             Order::Rows(rows) => {
                 work.rows.extend(rows);
-                Ok(Written { index: self.index, changed: false })
+                Ok(Written { index: self.index, changed: false, outcome: Outcome::Done })
             }
         };
         work.outcomes.push((job.reply, outcome));
@@ -340,14 +343,22 @@ impl Writer {
     fn apply(&mut self, command: &Command, caller: Option<Caller>, now_ms: u64, work: &mut Work) -> Reply {
         let moment = Moment { index: next_index(self.index)?, now_ms };
         match self.state.apply(moment, command) {
-            Ok(changes) if changes.is_empty() => Ok(Written { index: self.index, changed: false }),
-            Ok(changes) => {
+            Ok(Applied { changes, outcome }) if changes.is_empty() => {
+                Ok(Written { index: self.index, changed: false, outcome })
+            }
+            Ok(Applied { changes, outcome }) => {
                 self.index = moment.index;
                 let caller = caller.unwrap_or_else(|| Caller::of(command));
-                work.transitions.extend(transitions_for(&caller, &self.state, moment, command, &changes));
+                work.transitions.extend(transitions_for(
+                    &caller,
+                    &self.state.catalog,
+                    moment,
+                    command,
+                    &changes.catalog,
+                ));
                 work.lines.extend(Line::new(&caller, self.index, &changes));
                 work.changes.extend(changes);
-                Ok(Written { index: self.index, changed: true })
+                Ok(Written { index: self.index, changed: true, outcome })
             }
             Err(refusal) => Err(WriteError::Refused(refusal)),
         }
@@ -366,7 +377,7 @@ impl Writer {
     /// Makes the batch durable, then visible.
     fn commit(
         &mut self,
-        changes: &[Change],
+        changes: &Changes,
         entries: Vec<Entry>,
         rows: Vec<RowChange>,
         stats: &WriteStats,
@@ -374,7 +385,7 @@ impl Writer {
         if changes.is_empty() && rows.is_empty() {
             return Ok(());
         }
-        let rows = changes.iter().map(rows::row).chain(self.publisher.history().rows(&entries)).chain(rows);
+        let rows = rows::of(changes).chain(self.publisher.history().rows(&entries)).chain(rows);
         self.make_durable(rows.collect(), stats)?;
         self.publish(changes, Remembered { transitions: entries, ..Remembered::default() });
         Ok(())
@@ -407,7 +418,7 @@ impl Writer {
     }
 
     /// Makes durable changes visible.
-    pub(super) fn publish(&mut self, changes: &[Change], remembered: Remembered) {
+    pub(super) fn publish(&mut self, changes: &Changes, remembered: Remembered) {
         self.publisher.publish((&self.state, self.index), changes, remembered);
     }
 }

@@ -18,6 +18,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // The default of a bound on memory follows from what the machine has.
     ("config", &["stdx", "sys", "model", "filter", "wire"]),
     ("catalog", &["stdx", "model", "filter"]),
+    ("kv", &["stdx", "model"]),
+    // The state of the registry as a whole, put together from those of its kinds.
+    ("kernel", &["stdx", "model", "catalog", "kv"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
     ("persist", &["stdx", "sys", "telemetry", "model"]),
@@ -33,6 +36,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "wire",
             "catalog",
+            "kv",
+            "kernel",
             "health",
             "http",
             "persist",
@@ -69,6 +74,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "filter",
             "wire",
             "catalog",
+            "kernel",
             "health",
             "http",
             "registry",
@@ -104,7 +110,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers that do no I/O, read no clock and take no lock.
-const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "health"];
+const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "kv", "kernel", "health"];
 
 /// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
 /// memory.

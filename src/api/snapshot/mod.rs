@@ -23,6 +23,7 @@ use crate::api::snapshot::spool::Spool;
 use crate::api::trust;
 use crate::catalog::change::Change;
 use crate::http::{Body, BodyWriter, Haste, Method, Response};
+use crate::kernel::changes::Changes;
 use crate::registry::snapshot::image::{self, Understood};
 use crate::registry::snapshot::orders::Restored;
 use crate::registry::snapshot::vet::Terms;
@@ -232,7 +233,12 @@ fn unavailable(error: OffloadError) -> ApiError {
 fn told(restored: &Restored) -> Value {
     // Whether each record was there before the first of its changes and after the last.
     let mut faces: BTreeMap<(&str, String), (bool, bool)> = BTreeMap::new();
-    for change in &restored.changes {
+    let Changes { catalog, kv } = &restored.changes;
+    for change in kv {
+        let face = (change.before.is_some(), change.after.is_some());
+        faces.insert(("Keys", change.key.to_string()), face);
+    }
+    for change in catalog {
         let (name, before, after) = match change {
             Change::Node { key, before, after } => {
                 (("Nodes", key.to_string()), before.is_some(), after.is_some())
@@ -247,7 +253,7 @@ fn told(restored: &Restored) -> Value {
         faces.entry(name).and_modify(|face| face.1 = after).or_insert((before, after));
     }
     let mut told = Map::new();
-    for kind in ["Nodes", "Services", "Checks"] {
+    for kind in ["Nodes", "Services", "Checks", "Keys"] {
         let mut kinds = Map::new();
         for (word, face) in [("Added", (false, true)), ("Changed", (true, true)), ("Removed", (true, false))]
         {

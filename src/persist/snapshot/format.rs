@@ -29,7 +29,7 @@ pub const LINE_BYTES_MAX: usize = 80 << 20;
 
 /// The tables that are part of a snapshot. Facts about the directory they came from and what waits for webhooks are
 /// not.
-pub const TABLES: [Table; 4] = [Table::Nodes, Table::Services, Table::Checks, Table::History];
+pub const TABLES: [Table; 5] = [Table::Nodes, Table::Services, Table::Checks, Table::Kv, Table::History];
 
 /// The first line: what this is of, and how much there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

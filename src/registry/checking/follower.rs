@@ -73,7 +73,7 @@ impl CheckingFollower {
 
 impl Follower for CheckingFollower {
     fn follow(&mut self, news: &News<'_>) {
-        self.follow_checks(news.changes);
-        self.follow_aliases(news.state, news.changes);
+        self.follow_checks(&news.changes.catalog);
+        self.follow_aliases(&news.state.catalog, &news.changes.catalog);
     }
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use crate::catalog::change::Change;
-use crate::model::{Node, Origin, Restoration};
+use crate::model::{Node, Origin, Pair, Restoration};
 use crate::persist::change::Table;
 use crate::persist::snapshot::decode::{Contents, Decoder};
 use crate::persist::snapshot::error::SnapshotError;
@@ -24,6 +24,7 @@ use crate::wire::intake::record;
 struct Image {
     contents: Contents,
     records: Vec<Change>,
+    pairs: Vec<Arc<Pair>>,
     history: Vec<Entry>,
 }
 
@@ -40,6 +41,8 @@ pub fn verify(input: impl Read, terms: &Terms, progress: impl FnMut(u64)) -> Res
 pub(super) enum Item {
     /// Of the catalog.
     Record(Change),
+    /// Of the key/value store.
+    Pair(Arc<Pair>),
     /// Of the history.
     Transition(Entry),
 }
@@ -101,6 +104,11 @@ pub(super) fn walk(
         last_table = table;
         last_key.clear();
         last_key.push_str(key);
+        if table == Table::Kv {
+            let pair = rows::pair(key, value)?;
+            let weight = vet.pair(&pair).map_err(|fault| stop(fault.into()))?;
+            return keep(&header, Item::Pair(pair), weight.saturating_add(value.len())).map_err(stop);
+        }
         if let Some(record) = reader.change(table, key, value)? {
             let record = in_its_place(record)?;
             let weight = vet.record(&record).map_err(|fault| stop(fault.into()))?;
@@ -140,7 +148,7 @@ impl Image {
     /// # Errors
     /// A sentence when the two cannot be told apart.
     fn restoration(self, own: &OwnNode) -> Result<(Restoration, Vec<Entry>), String> {
-        let Image { contents, mut records, mut history } = self;
+        let Image { contents, mut records, pairs, mut history } = self;
         let (theirs, ours) = (Text::from(contents.header.node.as_str()).folded(), own.name.folded());
         if theirs != ours {
             let is_ours = |record: &Change| *record.node() == ours;
@@ -159,7 +167,7 @@ impl Image {
                 *entry = retold(entry, &own.name);
             }
         }
-        let mut restoration = Restoration { index: contents.header.index, ..Restoration::default() };
+        let mut restoration = Restoration { index: contents.header.index, pairs, ..Restoration::default() };
         for record in records {
             let is_own = *record.node() == ours;
             match record {
@@ -257,7 +265,8 @@ pub fn understand(mut input: impl Read + Seek, own: &OwnNode, terms: &Terms) -> 
     )
     .map_err(unfit)?;
     input.rewind().map_err(|error| unfit(SnapshotError::Io(error)))?;
-    let (mut records, mut history, mut share) = (Vec::new(), Vec::new(), account.empty(Purpose::Restoring));
+    let (mut records, mut pairs, mut history) = (Vec::new(), Vec::new(), Vec::new());
+    let mut share = account.empty(Purpose::Restoring);
     let contents = walk(
         &mut input,
         terms,
@@ -266,13 +275,14 @@ pub fn understand(mut input: impl Read + Seek, own: &OwnNode, terms: &Terms) -> 
             share.grow(bytes).map_err(Stop::OverBudget)?;
             match item {
                 Item::Record(record) => records.push(record),
+                Item::Pair(pair) => pairs.push(pair),
                 Item::Transition(entry) => history.push(entry),
             }
             Ok(())
         },
     )
     .map_err(unfit)?;
-    let image = Image { contents: contents.clone(), records, history };
+    let image = Image { contents: contents.clone(), records, pairs, history };
     let (restoration, history) =
         image.restoration(own).map_err(|sentence| Unfit { reason: Reason::Senseless, sentence })?;
     Ok(Understood { contents, restoration, history, share })

@@ -27,6 +27,9 @@ fn fault(row: &RowChange, nodes: &mut HashSet<Text>, services: &mut HashSet<(Tex
     if row.table == Table::History {
         return rows::transition(&row.key, value).err();
     }
+    if row.table == Table::Kv {
+        return rows::pair(&row.key, value).err();
+    }
     match rows::change(row.table, &row.key, value) {
         Err(reason) => Some(reason),
         Ok(None) => None,

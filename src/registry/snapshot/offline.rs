@@ -59,6 +59,7 @@ pub fn make(file: &Path, into: &Path, terms: &Terms, now: jiff::Timestamp) -> Re
         let mut put = |_: &Header, item: Item, _: usize| {
             let row = match item {
                 Item::Record(record) => rows::row(&record),
+                Item::Pair(pair) => rows::pair_row(&pair),
                 Item::Transition(entry) => rows::transition_row(&Entry { is_restored: true, ..entry }),
             };
             making.put(row).map_err(|error| {

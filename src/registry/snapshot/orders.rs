@@ -3,8 +3,8 @@
 //! Each stands between two batches, so a picture shows all of a batch or nothing, and a restoration is a batch of its
 //! own: one atomic commit of the store, of whatever size.
 
-use crate::catalog::change::Change;
 use crate::catalog::state::Moment;
+use crate::kernel::changes::Changes;
 use crate::model::{Caller, Command, Restoration};
 use crate::persist::change::Change as RowChange;
 use crate::registry::audit::transitions_for;
@@ -43,7 +43,7 @@ pub struct Restored {
     /// The registry's index after it.
     pub index: u64,
     /// The changes, each with its face before and after.
-    pub changes: Vec<Change>,
+    pub changes: Changes,
 }
 
 impl Queue {
@@ -101,7 +101,7 @@ impl Writer {
 
     fn rehearse(&mut self, command: &Command, now_ms: u64) -> Result<Restored, WriteError> {
         let moment = self.moment_of(command, now_ms)?;
-        let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
+        let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?.changes;
         self.state.undo(&changes);
         Ok(Restored { index: self.index, changes })
     }
@@ -114,15 +114,16 @@ impl Writer {
         stats: &WriteStats,
     ) -> Result<Restored, WriteError> {
         let (moment, index_before) = (self.moment_of(command, now_ms)?, self.index);
-        let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?;
+        let changes = self.state.apply(moment, command).map_err(WriteError::Refused)?.changes;
         let graft = self.publisher.history().graft(history);
         let is_later = moment.index > index_before + 1;
         if changes.is_empty() && graft.rows.is_empty() && !is_later {
             return Ok(Restored { index: index_before, changes });
         }
-        let entries = graft.history.place(transitions_for(caller, &self.state, moment, command, &changes));
+        let transitions = transitions_for(caller, &self.state.catalog, moment, command, &changes.catalog);
+        let entries = graft.history.place(transitions);
         let rows: Vec<RowChange> =
-            changes.iter().map(rows::row).chain(graft.rows).chain(graft.history.rows(&entries)).collect();
+            rows::of(&changes).chain(graft.rows).chain(graft.history.rows(&entries)).collect();
         self.index = moment.index;
         if let Err(error) = self.make_durable(rows, stats) {
             self.state.undo(&changes);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use crate::catalog::change::Change;
-use crate::catalog::state::State;
+use crate::kernel::state::State;
+use crate::model::Pair;
 use crate::persist::change::Table;
 use crate::persist::snapshot::encode::Encoder;
 use crate::persist::snapshot::format::{FORMAT, Header};
@@ -20,8 +22,9 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub struct Picture {
     /// Every change up to this index is in, none after it.
     pub index: u64,
-    /// Every record as the change that puts it into an empty registry: nodes first, then instances, then checks.
+    /// Every record of the catalog as the change that puts it into an empty one: nodes, then instances, then checks.
     records: Vec<Change>,
+    pairs: Vec<Arc<Pair>>,
     history: Vec<Entry>,
     /// Whether it shows no secrets.
     is_redacted: bool,
@@ -35,6 +38,8 @@ impl Picture {
             before: None,
             after: Some(record.node().clone()),
         };
+        let pairs = state.kv.iter().cloned().collect();
+        let state = &state.catalog;
         let mut records: Vec<Change> = state.nodes().map(node).collect();
         for (node, record) in state.nodes() {
             records.extend(record.services().iter().map(|(id, service)| Change::Service {
@@ -52,7 +57,7 @@ impl Picture {
                 after: Some(check.clone()),
             }));
         }
-        Picture { index, records, history, is_redacted: false }
+        Picture { index, records, pairs, history, is_redacted: false }
     }
 
     /// The same without the secrets of checks.
@@ -65,6 +70,7 @@ impl Picture {
         let mut rows: BTreeMap<String, u64> = BTreeMap::new();
         let mut count = |table: Table| *rows.entry(table.name().to_owned()).or_default() += 1;
         self.records.iter().map(table_of).for_each(&mut count);
+        self.pairs.iter().for_each(|_| count(Table::Kv));
         self.history.iter().for_each(|_| count(Table::History));
         Header {
             muster_snapshot: FORMAT,
@@ -112,7 +118,7 @@ pub struct Encoding {
     picture: Picture,
     /// None once the end is encoded.
     encoder: Option<Encoder>,
-    /// The next row, of the records and then of the history.
+    /// The next row: of the records, the pairs, and then the history.
     next: usize,
     /// What is encoded and not handed out yet.
     begun: Vec<u8>,
@@ -124,7 +130,7 @@ impl Encoding {
         let mut encoder = self.encoder.take()?;
         let mut piece = std::mem::take(&mut self.begun);
         piece.reserve(PIECE_BYTES + PIECE_BYTES / 4);
-        let Picture { records, history, is_redacted, .. } = &self.picture;
+        let Picture { records, pairs, history, is_redacted, .. } = &self.picture;
         while piece.len() < PIECE_BYTES {
             let row = match records.get(self.next) {
                 Some(Change::Check { node, id, after: Some(check), .. }) if *is_redacted => {
@@ -132,10 +138,14 @@ impl Encoding {
                     rows::row(&Change::Check { node, id, before: None, after })
                 }
                 Some(record) => rows::row(record),
-                None => match history.get(self.next - records.len()) {
-                    Some(entry) if *is_redacted => rows::transition_row(&redaction::transition(entry)),
-                    Some(entry) => rows::transition_row(entry),
-                    None => {
+                None => match (
+                    pairs.get(self.next - records.len()),
+                    self.next.checked_sub(records.len() + pairs.len()).and_then(|at| history.get(at)),
+                ) {
+                    (Some(pair), _) => rows::pair_row(pair),
+                    (_, Some(entry)) if *is_redacted => rows::transition_row(&redaction::transition(entry)),
+                    (_, Some(entry)) => rows::transition_row(entry),
+                    _ => {
                         encoder.end(&mut piece);
                         return Some(piece);
                     }

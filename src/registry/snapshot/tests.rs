@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use crate::catalog::state::Bounds;
+use crate::catalog::state as catalog;
 use crate::catalog::topic::Topic;
+use crate::kernel::state::Bounds;
 use crate::model::{Command, Observation, Origin, Status};
 use crate::registry::Registry;
 use crate::registry::error::WriteError;
@@ -323,7 +324,8 @@ fn what_is_restored_is_taken_from_the_account() {
         );
         assert_eq!(terms.account.held(Purpose::Restoring), 0);
     }
-    let bounds = Bounds { bytes_max: 10_000, ..Bounds::default() };
+    let catalog = catalog::Bounds { bytes_max: 10_000, ..catalog::Bounds::default() };
+    let bounds = Bounds { catalog, ..Bounds::default() };
     let refused = understand(&bytes, &Terms { bounds, ..Terms::default() }).map(drop).unwrap_err();
     assert_eq!(refused.reason, Reason::Room);
     assert!(refused.to_string().contains("limits.catalog_bytes_max"), "{refused}");

@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use crate::catalog::change::Change;
-use crate::catalog::state::Bounds;
+use crate::catalog::state as catalog;
 use crate::catalog::weight;
 use crate::config::validated::Config;
+use crate::kernel::state::Bounds;
+use crate::kv::state as kv;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, INDEX_MAX, SERVICES_PER_NODE_MAX};
-use crate::model::{Check, Indexes, Origin, RecordKind, Refusal, hold};
+use crate::model::{Check, Indexes, Origin, Pair, RecordKind, Refusal, hold};
 use crate::persist::change::Table;
 use crate::persist::snapshot::decode;
 use crate::persist::snapshot::format::LINE_BYTES_MAX;
@@ -40,7 +42,7 @@ pub struct Terms {
     pub row_bytes_max: usize,
     /// The most that all rows together may have, in bytes.
     pub bytes_max: u64,
-    /// How much the catalog may hold.
+    /// How much the registry may hold.
     pub bounds: Bounds,
     /// Which programs checks may run; `None` where that is not known and nothing is going to be run.
     pub programs: Option<Armed>,
@@ -68,10 +70,13 @@ impl Terms {
             row_bytes_max: row_bytes_max(limits.body_bytes_max),
             bytes_max: limits.snapshot_bytes_max as u64,
             bounds: Bounds {
-                nodes_max: limits.nodes_max,
-                instances_max: limits.services_max,
-                checks_max: limits.checks_max,
-                bytes_max: limits.catalog_bytes_max,
+                catalog: catalog::Bounds {
+                    nodes_max: limits.nodes_max,
+                    instances_max: limits.services_max,
+                    checks_max: limits.checks_max,
+                    bytes_max: limits.catalog_bytes_max,
+                },
+                kv_bytes_max: limits.kv_bytes_max,
             },
             programs: None,
             targets: Some(TargetRules::new(config.probe_allow_cidrs.clone())),
@@ -127,6 +132,7 @@ pub fn judge(terms: Terms, index: u64) -> Judge {
                 asked::read(key, value)?;
                 defined::read(key, value).map(drop)
             }
+            Table::Kv => vet.pair(&*rows::pair(key, value)?).map(drop).map_err(Fault::told),
             Table::History => vet.transition(key, &rows::transition(key, value)?),
             Table::Nodes | Table::Services | Table::Checks => {
                 let record = reader.change(table, key, value)?.ok_or("it is no record")?;
@@ -183,15 +189,16 @@ pub struct Vet {
     /// Slots and places of transitions.
     transitions: HashSet<u64>,
     places: HashSet<(u64, u32)>,
-    /// Bytes that all records take.
+    /// Bytes that all records take, and all pairs.
     bytes: usize,
+    kv_bytes: usize,
 }
 
 impl Vet {
     /// Judges the rows of a registry at `index` whose agent's node is `own`.
     pub fn new(terms: Terms, own: Option<Text>, index: u64) -> Vet {
         let (hasher, nodes, services, checks_of_nodes, checks) = Default::default();
-        let (transitions, places, bytes) = Default::default();
+        let (transitions, places, bytes, kv_bytes) = Default::default();
         Vet {
             terms,
             own,
@@ -204,6 +211,7 @@ impl Vet {
             transitions,
             places,
             bytes,
+            kv_bytes,
         }
     }
 
@@ -258,8 +266,22 @@ impl Vet {
         }
         let weight = weight::of_record(record);
         self.bytes = self.bytes.saturating_add(weight);
-        let bytes_max = self.terms.bounds.bytes_max;
+        let bytes_max = self.terms.bounds.catalog.bytes_max;
         if self.bytes > bytes_max { Err(Fault::Full(Refusal::TooLarge { bytes_max })) } else { Ok(weight) }
+    }
+
+    /// Takes a pair for good. What it weighs is told.
+    ///
+    /// # Errors
+    /// As [`Vet::record`].
+    pub fn pair(&mut self, pair: &Pair) -> Result<usize, Fault> {
+        self.check_indexes(pair.indexes)?;
+        let (weight, bytes_max) = (kv::weight(pair), self.terms.bounds.kv_bytes_max);
+        self.kv_bytes = self.kv_bytes.saturating_add(weight);
+        match self.kv_bytes > bytes_max {
+            true => Err(Fault::Full(Refusal::PairsTooLarge { bytes_max })),
+            false => Ok(weight),
+        }
     }
 
     /// Takes a transition for good, which is filed under `key`.
@@ -344,7 +366,7 @@ impl Vet {
     }
 
     fn check_room(&self) -> Result<(), String> {
-        let Bounds { nodes_max, instances_max, checks_max, .. } = self.terms.bounds;
+        let catalog::Bounds { nodes_max, instances_max, checks_max, .. } = self.terms.bounds.catalog;
         // Beside the node, the service and the check that every agent has.
         let counted = [
             (self.nodes.len(), nodes_max, RecordKind::Nodes),

@@ -24,6 +24,11 @@ pub const CATALOG_INSTANCES: Family =
 /// Checks by status.
 pub const CATALOG_CHECKS: Family =
     family("muster_catalog_checks", Gauge, &["status"], "Checks in the catalog, by status.");
+/// Keys of the key/value store.
+pub const KV_KEYS: Family = family("muster_kv_keys", Gauge, &[], "Keys in the key/value store.");
+/// Bytes of the key/value store.
+pub const KV_BYTES: Family =
+    family("muster_kv_bytes", Gauge, &[], "Bytes of all keys and values in the key/value store.");
 /// The index of the last change.
 pub const CATALOG_INDEX: Family =
     family("muster_catalog_index", Gauge, &[], "The index of the last change that was applied.");

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod definition;
 pub mod record;
 pub mod names;
+pub mod key;
 mod criticality;
 mod damping;
 mod probe;

@@ -18,6 +18,7 @@ pub mod drain;
 pub mod health_entry;
 pub mod agent_health;
 pub mod node_services;
+pub mod pair;
 pub mod member;
 #[cfg(test)]
 mod tests;
@@ -33,3 +34,4 @@ pub use member::Member;
 pub use node::CatalogNode;
 pub use node_service::NodeService;
 pub use node_services::{NodeServicesList, NodeServicesMap};
+pub use pair::KvPair;

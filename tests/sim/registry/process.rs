@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use muster::catalog::change::Change;
-use muster::catalog::state::Bounds;
+use muster::catalog::state as catalog;
+use muster::kernel::state::Bounds;
 use muster::model::{Check, Command, Node, Service};
 use muster::persist::change::Change as RowChange;
 use muster::persist::embedded::{EmbeddedStore, Limits};
@@ -99,7 +100,8 @@ impl Process {
             }
         };
         let mut store = Spoiled::new(store, mutant);
-        let bounds = Bounds { nodes_max, ..Bounds::default() };
+        let catalog = catalog::Bounds { nodes_max, ..catalog::Bounds::default() };
+        let bounds = Bounds { catalog, ..Bounds::default() };
         let mut recovered =
             recover(&mut store, &own_node(own_name), bounds).map_err(|error| match error {
                 RecoverError::Store(error) => error,
@@ -115,7 +117,7 @@ impl Process {
             recovered.index = recovered.index.saturating_sub(1);
         }
         let shown = Shown::restored(&recovered, WATCHERS_MAX).expect("there is a thread to be had");
-        let follower = Arc::new(Mutex::new(Mirror::of(&recovered.changes)));
+        let follower = Arc::new(Mutex::new(Mirror::of(&recovered)));
         let followers: Vec<Box<dyn Follower>> =
             vec![Box::new(MirrorFollower(follower.clone(), shown.clone()))];
         let (queue, jobs) = queue(WAITING_MAX);
@@ -199,6 +201,7 @@ struct Mirror {
     nodes: BTreeMap<Text, Arc<Node>>,
     services: BTreeMap<(Text, Text), Arc<Service>>,
     checks: BTreeMap<(Text, Text), Arc<Check>>,
+    pairs: BTreeMap<Text, Arc<Pair>>,
     contradiction: Option<String>,
 }
 
@@ -207,7 +210,8 @@ struct MirrorFollower(Arc<Mutex<Mirror>>, Shown);
 impl Follower for MirrorFollower {
     fn follow(&mut self, news: &News<'_>) {
         let mut mirror = self.0.lock().expect("no holder panics");
-        news.changes.iter().for_each(|change| mirror.absorb(change));
+        news.changes.catalog.iter().for_each(|change| mirror.absorb(change));
+        news.changes.kv.iter().for_each(|change| mirror.absorb_pair(change));
         mirror.compare(news, &self.1);
     }
 }
@@ -231,16 +235,30 @@ impl Mirror {
         };
         let newest = news.transitions.last().map_or(0, |entry| entry.transition.index);
         let stands = views.complete() == news.index && history.newest_index() >= newest;
-        if !stands || !news.changes.iter().all(is_shown) {
+        let is_shown_pair = |change: &PairChange| {
+            let shown = views.pairs(|table| table.get(&change.key).cloned());
+            shown == self.pairs.get(&change.key).cloned()
+        };
+        let Changes { catalog, kv } = news.changes;
+        if !stands || !catalog.iter().all(is_shown) || !kv.iter().all(is_shown_pair) {
             let sentence = || format!("a follower heard of index {} before readers saw it", news.index);
             self.contradiction.get_or_insert_with(sentence);
         }
     }
 
-    fn of(changes: &[Change]) -> Mirror {
-        let mut mirror = Mirror::default();
-        changes.iter().for_each(|change| mirror.absorb(change));
+    fn of(recovered: &Recovered) -> Mirror {
+        let pairs = recovered.state.kv.iter().map(|pair| (pair.key.clone(), pair.clone())).collect();
+        let mut mirror = Mirror { pairs, ..Mirror::default() };
+        recovered.changes.iter().for_each(|change| mirror.absorb(change));
         mirror
+    }
+
+    fn absorb_pair(&mut self, change: &PairChange) {
+        let PairChange { key, before, after, .. } = change.clone();
+        if !put(&mut self.pairs, key, before, after) {
+            self.contradiction
+                .get_or_insert_with(|| format!("a follower knows another face before {change:?}"));
+        }
     }
 
     fn absorb(&mut self, change: &Change) {

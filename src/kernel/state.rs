@@ -1,0 +1,100 @@
+//! The truth: the state of every kind, and which of them a command is for.
+
+use std::sync::Arc;
+
+use crate::catalog::change::Change;
+use crate::catalog::state::{self as catalog, Moment, State as Catalog};
+use crate::kernel::changes::Changes;
+use crate::kv::state::Pairs;
+use crate::model::{Command, Pair, Refusal};
+use crate::stdx::text::Text;
+
+/// Everything the registry knows, owned by the one writer.
+#[derive(Debug)]
+pub struct State {
+    /// Nodes, instances and checks.
+    pub catalog: Catalog,
+    /// Keys and their values.
+    pub kv: Pairs,
+}
+
+/// How much the registry may hold of each kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Nodes, instances and checks.
+    pub catalog: catalog::Bounds,
+    /// Bytes of all keys and values.
+    pub kv_bytes_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { catalog: catalog::Bounds::default(), kv_bytes_max: usize::MAX }
+    }
+}
+
+/// What a command came to.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// What is different now; nothing when it said nothing new.
+    pub changes: Changes,
+    /// What its caller is told.
+    pub outcome: Outcome,
+}
+
+/// What the caller of a command is told beside the index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was carried out.
+    #[default]
+    Done,
+    /// The condition under which it was to be carried out did not hold, so it was not.
+    Unmet,
+}
+
+impl State {
+    /// The state that holds these records, each once and nodes before what is on them, and these pairs; its own node
+    /// is `own_node`.
+    pub fn restored(own_node: &Text, bounds: Bounds, records: &[Change], pairs: Vec<Arc<Pair>>) -> State {
+        State {
+            catalog: Catalog::restored(own_node, bounds.catalog, records),
+            kv: Pairs::restored(bounds.kv_bytes_max, pairs),
+        }
+    }
+
+    /// Carries out one command.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when it makes no sense in this state; the state is then as before.
+    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Applied, Refusal> {
+        match command {
+            Command::WritePair(write) => {
+                let (kv, is_met) = self.kv.apply(moment.index, write)?;
+                let outcome = if is_met { Outcome::Done } else { Outcome::Unmet };
+                Ok(Applied { changes: Changes { kv, ..Changes::default() }, outcome })
+            }
+            Command::Restore(restoration) => {
+                let catalog = self.catalog.apply(moment, command)?;
+                let kv = self.kv.restore(moment.index, &restoration.pairs);
+                let kv = kv.inspect_err(|_| self.catalog.undo(&catalog))?;
+                Ok(Applied { changes: Changes { catalog, kv }, ..Applied::default() })
+            }
+            _ => {
+                let changes = self.catalog.apply(moment, command)?.into();
+                Ok(Applied { changes, ..Applied::default() })
+            }
+        }
+    }
+
+    /// Takes back changes that [`State::apply`] made, the last ones first.
+    pub fn undo(&mut self, changes: &Changes) {
+        let Changes { catalog, kv } = changes;
+        self.catalog.undo(catalog);
+        self.kv.undo(kv);
+    }
+
+    /// How much each kind holds beyond its bounds, in sentences. It was written under larger ones then.
+    pub fn excess(&self) -> impl Iterator<Item = String> {
+        [self.catalog.excess(), self.kv.excess()].into_iter().flatten()
+    }
+}

@@ -1,0 +1,126 @@
+//! What readers see: every pair by its key, and the index of every key and of every beginning of keys.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::kv::change::PairChange;
+use crate::kv::state::{Pairs, under};
+use crate::model::Pair;
+use crate::stdx::text::Text;
+
+/// Deletions that are remembered, each with the index that what it was below has had since. At the bound the older half
+/// is forgotten: what lists keys then stands at the last of those at least, and its watchers have one needless answer.
+const DELETIONS_MAX: usize = 65_536;
+
+/// The pairs, filed for reading.
+#[derive(Debug)]
+pub struct PairTable {
+    pairs: BTreeMap<Text, Arc<Pair>>,
+    /// Bytes of all keys and values.
+    bytes: usize,
+    /// The index of the last deletion of each key that is not there.
+    deletions: BTreeMap<Text, u64>,
+    /// No deletion above it is forgotten.
+    forgotten: u64,
+    /// The index of the last restoration, whose pairs brought older ones.
+    restored: u64,
+    /// The index of the last change of all.
+    last: u64,
+}
+
+impl PairTable {
+    /// What is in `pairs`, at `index`: which keys were deleted before is not known.
+    pub fn of_all(pairs: &Pairs, index: u64) -> PairTable {
+        let pairs: BTreeMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
+        let bytes = pairs.values().map(|pair| size(pair)).sum();
+        PairTable { pairs, bytes, deletions: BTreeMap::new(), forgotten: index, restored: 0, last: index }
+    }
+
+    /// Takes over a change.
+    pub fn absorb(&mut self, change: &PairChange) {
+        let PairChange { key, index, after, .. } = change;
+        self.last = self.last.max(*index);
+        let before = match after {
+            Some(pair) => {
+                if pair.indexes.modify < *index {
+                    self.restored = *index;
+                    self.forgotten = *index;
+                }
+                self.deletions.remove(key);
+                self.bytes += size(pair);
+                self.pairs.insert(key.clone(), pair.clone())
+            }
+            None => {
+                self.deletions.insert(key.clone(), *index);
+                if self.deletions.len() > DELETIONS_MAX {
+                    self.forget();
+                }
+                self.pairs.remove(key)
+            }
+        };
+        self.bytes -= before.as_deref().map_or(0, size);
+    }
+
+    /// The pair under `key`.
+    pub fn get(&self, key: &str) -> Option<&Arc<Pair>> {
+        self.pairs.get(key)
+    }
+
+    /// The index of a key, for a client that has seen it at `seen`.
+    ///
+    /// A key that is there has its own. One that is not has that of the last change of all, as in Consul; but a client
+    /// that has seen that since the key was deleted sees the same still, so that it does not ask again with each change
+    /// of another key.
+    pub fn index(&self, key: &str, seen: u64) -> u64 {
+        match self.pairs.get(key) {
+            Some(pair) => pair.indexes.modify.max(self.restored),
+            None => self.index_of_nothing(self.deletions.get(key).copied(), seen),
+        }
+    }
+
+    /// The pairs whose keys begin with `prefix`, by key.
+    pub fn under<'t>(&'t self, prefix: &'t str) -> impl Iterator<Item = &'t Arc<Pair>> {
+        under(&self.pairs, prefix)
+    }
+
+    /// The index of all keys that begin with `prefix`, for a client that has seen it at `seen`: that of the last change of
+    /// any, deletions included. Where nothing is known of any it is as for a key that is not there. `known` is where it
+    /// stands if that is known already.
+    ///
+    /// Cost: O(pairs and deletions below it) if it is not.
+    pub fn index_under(&self, prefix: &str, seen: u64, known: Option<u64>) -> u64 {
+        let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix), Bound::Unbounded);
+        let deletions = self.deletions.range::<str, _>(from).take_while(|(key, _)| key.starts_with(prefix));
+        let changes = self.under(prefix).map(|pair| pair.indexes.modify);
+        let mut all = changes.chain(deletions.map(|(_, index)| *index));
+        match (all.next(), known) {
+            (None, _) => self.index_of_nothing(None, seen),
+            (Some(_), Some(known)) => known,
+            (Some(first), None) => all.fold(first, u64::max).max(self.forgotten),
+        }
+    }
+
+    fn index_of_nothing(&self, deleted: Option<u64>, seen: u64) -> u64 {
+        let is_same = (deleted.unwrap_or(self.forgotten)..=self.last).contains(&seen);
+        if is_same { seen } else { self.last }
+    }
+
+    /// How many pairs there are, and the bytes of their keys and values.
+    pub fn size(&self) -> (usize, usize) {
+        (self.pairs.len(), self.bytes)
+    }
+
+    fn forget(&mut self) {
+        let mut indexes: Vec<u64> = self.deletions.values().copied().collect();
+        let middle = indexes.len() / 2;
+        let (_, middle, _) = indexes.select_nth_unstable(middle);
+        self.forgotten = self.forgotten.max(*middle);
+        let forgotten = self.forgotten;
+        self.deletions.retain(|_, index| *index > forgotten);
+    }
+}
+
+fn size(pair: &Pair) -> usize {
+    pair.key.len() + pair.value.len()
+}

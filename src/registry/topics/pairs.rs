@@ -1,0 +1,137 @@
+//! The topics of the key/value store: keys and beginnings of keys that somebody watches or keeps at hand.
+//!
+//! A topic is here while it is held. What nobody holds has no index here: readers work it out from the pairs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::RwLock;
+
+use crate::catalog::topic::Topic;
+use crate::kv::change::PairChange;
+use crate::registry::topics::{Crowd, Entry};
+use crate::stdx::text::Text;
+
+/// Those that are held.
+#[derive(Default)]
+pub struct PairTopics {
+    keys: RwLock<HashMap<Text, Arc<Entry>>>,
+    prefixes: RwLock<BTreeMap<Text, Arc<Entry>>>,
+}
+
+impl PairTopics {
+    /// The index of all keys that begin with `prefix`, where that is known: while somebody holds it, all changes below
+    /// it are noticed here.
+    pub fn index_under(&self, prefix: &str) -> Option<u64> {
+        let index = self.prefixes.read().get(prefix)?.index.load(Ordering::Acquire);
+        (index > 0).then_some(index)
+    }
+
+    /// Moves what `changes` are of, and gives whoever watched it.
+    pub fn advance(&self, changes: &[PairChange]) -> Crowd {
+        let mut crowd = Crowd::default();
+        if changes.is_empty() {
+            return crowd;
+        }
+        let (keys, prefixes) = (self.keys.read(), self.prefixes.read());
+        for PairChange { key, index, .. } in changes {
+            let of_key = keys.get(key);
+            beginnings(&prefixes, key).chain(of_key).for_each(|entry| crowd.join(entry.advance(*index)));
+        }
+        crowd
+    }
+
+    /// The entry of a topic, which is let go of by [`PairTopics::let_go`]; `None` if it is no topic of these.
+    pub(super) fn hold(&self, topic: &Topic) -> Option<Arc<Entry>> {
+        if let Some(entry) = self.get(topic) {
+            return Some(entry);
+        }
+        match topic {
+            Topic::Key(key) => Some(self.keys.write().entry(key.clone()).or_default().clone()),
+            Topic::Prefix(prefix) => Some(self.prefixes.write().entry(prefix.clone()).or_default().clone()),
+            _ => None,
+        }
+    }
+
+    /// Forgets a topic with the last who holds it: the caller and the table. Tells whether it is a topic of these.
+    pub(super) fn let_go(&self, topic: &Topic, entry: &Arc<Entry>) -> bool {
+        // Whoever wants to hold it looks it up under the lock.
+        let is_last = || Arc::strong_count(entry) == 2;
+        match topic {
+            Topic::Key(key) => {
+                let mut keys = self.keys.write();
+                is_last().then(|| keys.remove(key));
+            }
+            Topic::Prefix(prefix) => {
+                let mut prefixes = self.prefixes.write();
+                is_last().then(|| prefixes.remove(prefix));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn wake_all(&self) {
+        let mut held: Vec<Arc<Entry>> = self.keys.read().values().cloned().collect();
+        held.extend(self.prefixes.read().values().cloned());
+        held.iter().for_each(|entry| entry.wake());
+    }
+
+    fn get(&self, topic: &Topic) -> Option<Arc<Entry>> {
+        match topic {
+            Topic::Key(key) => self.keys.read().get(key).cloned(),
+            Topic::Prefix(prefix) => self.prefixes.read().get(prefix).cloned(),
+            _ => None,
+        }
+    }
+}
+
+/// Those of `prefixes` that `key` begins with, the longest first.
+///
+/// Looks at the greatest that is not behind the key. If the key does not begin with it, neither does it with any between
+/// it and what the two have in common, so that is where to look next: each step either finds one or shortens what is
+/// left of the key.
+fn beginnings<'p, T>(prefixes: &'p BTreeMap<Text, T>, key: &'p str) -> impl Iterator<Item = &'p T> {
+    let mut rest = Some(Bound::Included(key));
+    std::iter::from_fn(move || {
+        loop {
+            let (prefix, found) = prefixes.range::<str, _>((Bound::Unbounded, rest?)).next_back()?;
+            let common = common(prefix, key);
+            if common == prefix.len() {
+                rest = Some(Bound::Excluded(&key[..common]));
+                return Some(found);
+            }
+            rest = Some(Bound::Included(&key[..common]));
+        }
+    })
+}
+
+/// Bytes that two texts have in common from their beginning, to the end of a character.
+fn common(left: &str, right: &str) -> usize {
+    let same = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
+    (0..=same).rev().find(|at| right.is_char_boundary(*at)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against a look at each.
+        #[test]
+        fn every_beginning_is_found(
+            prefixes in proptest::collection::btree_map("[ab/é]{0,6}", 0_usize..9, 0..40),
+            key in "[ab/é]{0,8}",
+        ) {
+            let prefixes: BTreeMap<Text, usize> =
+                prefixes.into_iter().map(|(prefix, it)| (Text::from(prefix.as_str()), it)).collect();
+            let found: Vec<&usize> = beginnings(&prefixes, &key).collect();
+            let expected = prefixes.iter().filter(|(prefix, _)| key.starts_with(prefix.as_str()));
+            prop_assert_eq!(found, expected.map(|(_, it)| it).rev().collect::<Vec<_>>());
+        }
+    }
+}
