@@ -9,6 +9,7 @@ use crate::api::call::{Call, Outcome};
 use crate::api::error::ApiError;
 use crate::api::params::ReadParams;
 use crate::catalog::topic::Topic;
+use crate::http::percent::encode_into;
 use crate::http::{Method, Query, Response};
 use crate::kernel::state;
 use crate::model::limits::VALUE_BYTES_MAX;
@@ -196,7 +197,9 @@ fn refuse_conflict(query: &Query, names: &[&str]) -> Result<(), ApiError> {
             told.push('&');
         }
         told.extend([name, "="]);
-        crate::http::percent::encode_into(&mut told, value);
+        let mut encoded = String::new();
+        encode_into(&mut encoded, value);
+        told.push_str(&encoded.replace("%20", "+"));
     }
     Err(ApiError::bad_request(format!("Conflicting flags: {told}")))
 }

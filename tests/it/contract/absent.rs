@@ -6,13 +6,6 @@ use super::{get, send, start};
 
 /// What clients send, and the word for what is missing.
 const REQUESTS: &[(&str, &str, &str)] = &[
-    // Traefik, Patroni, libkv, Celery and Ansible, on keys.
-    ("GET", "/v1/kv/traefik?recurse=&index=7&wait=30s", "key/value store"),
-    ("GET", "/v1/kv/service/demo/leader?consistent=1", "key/value store"),
-    ("PUT", "/v1/kv/service/demo/leader?acquire=97981c2d-dd8b-41c8-61d8-655bfc00fc89", "key/value store"),
-    ("DELETE", "/v1/kv/lz%2Fa?recurse=1", "key/value store"),
-    ("GET", "/v1/kv/?keys&separator=/", "key/value store"),
-    ("HEAD", "/v1/kv/a", ""),
     ("PUT", "/v1/session/create", "sessions"),
     ("PUT", "/v1/session/renew/97981c2d-dd8b-41c8-61d8-655bfc00fc89", "sessions"),
     ("GET", "/v1/session/list", "sessions"),
