@@ -1,4 +1,4 @@
-//! A catalog as Consul's HTTP API shows it: read whole, and held against another field by field.
+//! A catalog and its key/value store as Consul's HTTP API shows them: read whole, and held against others field by field.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use crate::cli::remote::{Remote, RemoteError, segment};
 use crate::model::secrets;
 use crate::stdx::duration::{GoDuration, parse};
 
-/// Fields that say when a record was written and not what it says.
-const UNTOLD: [&str; 3] = ["CreateIndex", "ModifyIndex", "Datacenter"];
+/// Fields that say when a record was written, or who holds it, and not what it says.
+const UNTOLD: [&str; 5] = ["CreateIndex", "ModifyIndex", "LockIndex", "Session", "Datacenter"];
 
 /// The service by which every agent shows itself; each has its own.
 pub const SELF_SERVICE: &str = "consul";
@@ -25,6 +25,8 @@ pub struct Catalog {
     pub own_node: String,
     /// Nodes by name.
     pub nodes: BTreeMap<String, Node>,
+    /// As in `/v1/kv/?recurse`, by key.
+    pub pairs: BTreeMap<String, Value>,
 }
 
 /// A node with what is on it.
@@ -45,7 +47,7 @@ pub struct Node {
 pub fn read(remote: &Remote) -> Result<Catalog, RemoteError> {
     let (own, _) = remote.json("/v1/agent/self")?;
     let own_node = own["Config"]["NodeName"].as_str().unwrap_or_default().to_owned();
-    let mut catalog = Catalog { own_node, ..Catalog::default() };
+    let mut catalog = Catalog { own_node, pairs: pairs(remote)?, ..Catalog::default() };
     let (nodes, _) = remote.json("/v1/catalog/nodes")?;
     let records = list(remote, "/v1/catalog/nodes", nodes)?;
     let mut progress = Progress::new("reading nodes", records.len() as u64);
@@ -69,6 +71,19 @@ pub fn read(remote: &Remote) -> Result<Catalog, RemoteError> {
     }
     catalog.leave_out_selves();
     Ok(catalog)
+}
+
+/// Every pair of the key/value store. Who has none of these chapters has no pairs.
+fn pairs(remote: &Remote) -> Result<BTreeMap<String, Value>, RemoteError> {
+    const ALL: &str = "/v1/kv/?recurse";
+    match remote.json(ALL) {
+        Ok((pairs, _)) => {
+            let by_key = |pair: Value| (text(&pair, "Key").to_owned(), pair);
+            Ok(list(remote, ALL, pairs)?.into_iter().map(by_key).collect())
+        }
+        Err(RemoteError::Refused { status: 404 | 501, .. }) => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    }
 }
 
 impl Catalog {
@@ -136,6 +151,9 @@ pub fn differences(one: &Catalog, other: &Catalog) -> Vec<Difference> {
                 compare(&format!("{place} {kind} {id}"), left.get(id), right.get(id), &mut found);
             }
         }
+    }
+    for key in keys(&one.pairs, &other.pairs) {
+        compare(&format!("key {key}"), one.pairs.get(key), other.pairs.get(key), &mut found);
     }
     found
 }
@@ -245,8 +263,11 @@ mod tests {
         };
         let record = json!({"Node": "n", "Address": "10.0.0.1", "Meta": {"a": "b"}, "ModifyIndex": 7});
         let node = Node { record, services: by_id(services, "ID"), checks: by_id(checks, "CheckID") };
-        let mut catalog =
-            Catalog { own_node: "own".to_owned(), nodes: BTreeMap::from([("n".to_owned(), node)]) };
+        let mut catalog = Catalog {
+            own_node: "own".to_owned(),
+            nodes: BTreeMap::from([("n".to_owned(), node)]),
+            ..Catalog::default()
+        };
         catalog.leave_out_selves();
         catalog
     }

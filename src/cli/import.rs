@@ -7,17 +7,20 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::cli::catalog::{self, Catalog, Node, is_same, text, told};
 use crate::cli::command::{Exit, Said};
 use crate::cli::progress::Progress;
-use crate::cli::remote::{Remote, RemoteError};
+use crate::cli::remote::{Remote, RemoteError, segment};
 use crate::stdx::counted::counted;
 use crate::sys::{output, runtime};
 
 /// The lists of the source that say that something has changed.
-const WATCHED: [&str; 3] = ["/v1/catalog/nodes", "/v1/catalog/services", "/v1/health/state/any"];
+const WATCHED: [&str; 4] =
+    ["/v1/catalog/nodes", "/v1/catalog/services", "/v1/health/state/any", "/v1/kv/?keys"];
 
 /// How long the source may keep a question that nothing has changed for.
 const WAIT: &str = "300s";
@@ -35,6 +38,10 @@ pub enum Step {
     Register(Value),
     /// `/v1/catalog/deregister` with this body.
     Deregister(Value),
+    /// This pair.
+    Write(Value),
+    /// This key no longer.
+    Delete(String),
 }
 
 /// Imports, once or until it is stopped.
@@ -42,7 +49,7 @@ pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> S
     let (source, target) = (Remote::new(from, token.clone())?, Remote::new(to, None)?);
     // Watched before it is read, so that nothing that changes meanwhile is missed.
     let moved = is_following.then(|| watch(from, token)).transpose()?;
-    let mut seen = BTreeSet::new();
+    let mut seen = Seen::default();
     let said = round(&source, &target, &mut seen)?;
     let Some(moved) = moved else { return Ok(said) };
     tell(&format!("{said}; following"));
@@ -70,7 +77,7 @@ fn tell(line: &str) {
 }
 
 /// Reads both sides and makes the target what the source is.
-fn round(source: &Remote, target: &Remote, seen: &mut BTreeSet<String>) -> Said {
+fn round(source: &Remote, target: &Remote, seen: &mut Seen) -> Said {
     let (wanted, present) = (catalog::read(source)?, catalog::read(target)?);
     if let Some(name) = wanted.nodes.keys().find(|name| name.eq_ignore_ascii_case(&present.own_node)) {
         let sentence = format!(
@@ -80,23 +87,27 @@ fn round(source: &Remote, target: &Remote, seen: &mut BTreeSet<String>) -> Said 
         return Err((Exit::Failure, sentence));
     }
     let steps = plan(&present, &wanted, seen);
-    seen.extend(wanted.nodes.keys().cloned());
+    seen.nodes.extend(wanted.nodes.keys().cloned());
+    seen.keys.extend(wanted.pairs.keys().cloned());
     let mut progress = Progress::new("registering", steps.len() as u64);
     for (step, count) in steps.iter().zip(1..) {
         take(target, step)?;
         progress.at(count);
     }
     drop(progress);
-    let removed = steps.iter().filter(|step| matches!(step, Step::Deregister(_))).count();
+    let removed = steps.iter().filter(|step| matches!(step, Step::Deregister(_) | Step::Delete(_))).count();
+    let written = steps.iter().filter(|step| matches!(step, Step::Write(_))).count();
     let (nodes, services, checks) = wanted.counts();
     Ok(format!(
-        "{}, {} and {} are as in {}: {}, {}{}",
+        "{}, {} and {} are as in {}: {}, {}; and {}: {} written{}",
         counted(nodes, "node"),
         counted(services, "instance"),
         counted(checks, "check"),
         source.place(),
-        counted(steps.len() - removed, "registration"),
+        counted(steps.len() - removed - written, "registration"),
         counted(removed, "removal"),
+        counted(wanted.pairs.len(), "key"),
+        counted(written, "key"),
         said_of_programs(&wanted)
     ))
 }
@@ -119,18 +130,31 @@ fn runs_a_program(check: &Value) -> bool {
 }
 
 fn take(target: &Remote, step: &Step) -> Result<(), RemoteError> {
-    let (path, body) = match step {
-        Step::Register(body) => ("/v1/catalog/register", body),
-        Step::Deregister(body) => ("/v1/catalog/deregister", body),
-    };
-    target.put_json(path, body)
+    match step {
+        Step::Register(body) => target.put_json("/v1/catalog/register", body),
+        Step::Deregister(body) => target.put_json("/v1/catalog/deregister", body),
+        Step::Write(pair) => {
+            let path = format!("/v1/kv/{}?flags={}", segment(text(pair, "Key")), pair["Flags"]);
+            let value = STANDARD.decode(text(pair, "Value"));
+            let strange = |error| RemoteError::Strange(format!("the value of {path} is no base64: {error}"));
+            target.put_bytes(&path, value.map_err(strange)?)
+        }
+        Step::Delete(key) => target.delete(&format!("/v1/kv/{}", segment(key))),
+    }
 }
 
-/// The calls that make the nodes of `wanted` in `present` what they are in `wanted`. Nodes that only `present` has are
-/// left alone, unless they were `seen` in the source before: then they are gone from it.
-pub fn plan(present: &Catalog, wanted: &Catalog, seen: &BTreeSet<String>) -> Vec<Step> {
+/// What the source has had since the import began.
+#[derive(Debug, Default)]
+pub struct Seen {
+    nodes: BTreeSet<String>,
+    keys: BTreeSet<String>,
+}
+
+/// The calls that make the nodes and keys of `wanted` in `present` what they are in `wanted`. Those that only `present`
+/// has are left alone, unless they were `seen` in the source before: then they are gone from it.
+pub fn plan(present: &Catalog, wanted: &Catalog, seen: &Seen) -> Vec<Step> {
     let mut steps = Vec::new();
-    let gone = present.nodes.keys().filter(|name| seen.contains(*name) && !wanted.nodes.contains_key(*name));
+    let gone = present.nodes.keys().filter(|it| seen.nodes.contains(*it) && !wanted.nodes.contains_key(*it));
     steps.extend(gone.map(|name| Step::Deregister(json!({ "Node": name }))));
     for (name, node) in &wanted.nodes {
         let nothing = Node::default();
@@ -138,6 +162,11 @@ pub fn plan(present: &Catalog, wanted: &Catalog, seen: &BTreeSet<String>) -> Vec
         plan_removals(name, there, node, &mut steps);
         plan_registrations(there, node, &mut steps);
     }
+    let gone = present.pairs.keys().filter(|it| seen.keys.contains(*it) && !wanted.pairs.contains_key(*it));
+    steps.extend(gone.cloned().map(Step::Delete));
+    let is_new =
+        |(key, pair): &(&String, &Value)| present.pairs.get(*key).is_none_or(|other| !is_same(other, pair));
+    steps.extend(wanted.pairs.iter().filter(is_new).map(|(_, pair)| Step::Write(pair.clone())));
     steps
 }
 
@@ -239,11 +268,13 @@ mod tests {
     }
 
     fn catalog(name: &str, node: Node) -> Catalog {
-        Catalog { own_node: "own".to_owned(), nodes: BTreeMap::from([(name.to_owned(), node)]) }
+        let nodes = BTreeMap::from([(name.to_owned(), node)]);
+        Catalog { own_node: "own".to_owned(), nodes, ..Catalog::default() }
     }
 
     fn planned(present: &Catalog, wanted: &Catalog, seen: &[&str]) -> Vec<String> {
-        let seen = seen.iter().map(|name| (*name).to_owned()).collect();
+        let nodes = seen.iter().map(|name| (*name).to_owned()).collect();
+        let seen = Seen { nodes, ..Seen::default() };
         let shown = |step: &Step| match step {
             Step::Register(body) => {
                 let checks = body["Checks"].as_array().into_iter().flatten();
@@ -253,6 +284,8 @@ mod tests {
             Step::Deregister(body) => {
                 format!("-{} {}{}", text(body, "Node"), text(body, "ServiceID"), text(body, "CheckID"))
             }
+            Step::Write(pair) => format!("+{}", text(pair, "Key")),
+            Step::Delete(key) => format!("-{key}"),
         };
         plan(present, wanted, &seen).iter().map(shown).collect()
     }

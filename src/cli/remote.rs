@@ -183,12 +183,31 @@ impl Remote {
     /// # Errors
     /// See [`RemoteError`].
     pub fn put_json(&self, path: &str, body: &Value) -> Result<(), RemoteError> {
-        let bytes = body.to_string().into_bytes();
+        self.put_bytes(path, body.to_string().into_bytes())
+    }
+
+    /// Puts these bytes to `path`.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<(), RemoteError> {
         let length = bytes.len() as u64;
         let mut answer = self.put(path, io::Cursor::new(bytes), length)?;
         // Read to its end, so that the connection can be used again.
         drop(answer.body_mut().with_config().limit(REFUSAL_BYTES_MAX).read_to_vec());
         Ok(())
+    }
+
+    /// Has what is at `path` removed.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn delete(&self, path: &str) -> Result<(), RemoteError> {
+        let mut request = self.agent.delete(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("X-Consul-Token", token);
+        }
+        self.judged(path, request.call()).map(drop)
     }
 
     fn judged(

@@ -1,7 +1,8 @@
 //! What clients ask for: commands over so few names that they meet all the time.
 
 use muster::model::{
-    Cause, Check, Command, ExistingChecks, Meta, NodePart, Origin, Registration, Service, Status,
+    Cause, Check, Command, Condition, ExistingChecks, Meta, NodePart, Origin, PairWrite, Registration,
+    Service, Status,
 };
 use muster::stdx::text::Text;
 
@@ -18,6 +19,7 @@ pub const OWN_ID: &str = "id-own";
 
 const SERVICE_IDS: [&str; 3] = ["a", "b", "A"];
 const SERVICE_NAMES: [&str; 3] = ["web", "Web", "db"];
+const KEYS: [&str; 4] = ["k", "k/a", "k/a/b", "K"];
 const STATUSES: [Status; 3] = [Status::Passing, Status::Warning, Status::Critical];
 
 /// A command of some client, when the agent's own node is called `own`.
@@ -26,13 +28,30 @@ pub fn command(chance: &mut Chance, own: &str) -> Command {
     let service_id: Text = chance.pick(&SERVICE_IDS).into();
     let check_id = check_id(chance, &service_id);
     let must_exist = chance.one_in(3);
-    match chance.below(16) {
+    match chance.below(20) {
+        16..=19 => Command::WritePair(pair_write(chance)),
         0..=5 => register(chance, own),
         6..=11 => update(chance, node, check_id),
         12 => Command::DeregisterService { node, service_id, must_exist },
         13 => Command::DeregisterCheck { node, check_id, must_exist },
         14 => Command::Reap { node, service_id, check_id },
         _ => Command::DeregisterNode { node },
+    }
+}
+
+fn pair_write(chance: &mut Chance) -> PairWrite {
+    let key = chance.pick(&KEYS).into();
+    let condition = match chance.below(4) {
+        0 => Condition::Index(chance.below(60) as u64),
+        _ => Condition::Always,
+    };
+    match chance.below(8) {
+        0 => PairWrite::DeleteTree { prefix: chance.pick(&["k", "k/", "k/a", "none"]).into() },
+        1 | 2 => PairWrite::Delete { key, condition },
+        _ => {
+            let value = chance.pick(&["", "one", "two"]).as_bytes().into();
+            PairWrite::Put { key, value, flags: chance.below(2) as u64, condition }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use muster::kernel::state;
 use muster::model::Command;
 use muster::persist::change::{Change as RowChange, Table};
 use muster::persist::redis::settings::OnOutage;
@@ -333,8 +334,15 @@ fn of_the_store(answer: &Reply) -> Option<WriteError> {
 
 fn judge(expected: &Expected, answer: &Reply) -> Judged {
     let is_right = match (expected, answer) {
-        (Expected::Changed(at), Ok(Written { index, changed: true })) => at == index,
-        (Expected::Unchanged(at), Ok(Written { index, changed: false })) => at == index,
+        (Expected::Changed(at), Ok(Written { index, changed: true, outcome: state::Outcome::Done })) => {
+            at == index
+        }
+        (Expected::Unchanged(at), Ok(Written { index, changed: false, outcome: state::Outcome::Done })) => {
+            at == index
+        }
+        (Expected::Unmet(at), Ok(Written { index, changed: false, outcome: state::Outcome::Unmet })) => {
+            at == index
+        }
         (_, Err(WriteError::Refused(refusal))) => expected.is_refusal_like(refusal),
         _ => false,
     };

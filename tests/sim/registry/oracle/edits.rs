@@ -17,6 +17,10 @@ impl Catalog {
     pub(super) fn carry_out(&mut self, now_ms: u64, command: &Command) -> Result<(), Refusal> {
         match command {
             Command::Register(registration) => self.register(now_ms, registration),
+            Command::WritePair(write) => {
+                self.write_pair(write);
+                Ok(())
+            }
             Command::Restore(_) => unreachable!("no plan restores a snapshot"),
             Command::DeregisterNode { node } => {
                 let key = node.folded();

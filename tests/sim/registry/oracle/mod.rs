@@ -2,6 +2,7 @@
 //! no undo. It shares no code with the catalog but the records themselves.
 
 mod edits;
+mod pairs;
 mod shown;
 mod topics;
 mod transitions;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use muster::model::{Check, Command, Node, Refusal, Service, Transition};
+use muster::model::{Check, Command, Node, Pair, Refusal, Service, Transition};
 use muster::stdx::text::Text;
 
 pub use self::shown::compare;
@@ -31,6 +32,7 @@ pub struct Catalog {
     pub nodes: BTreeMap<Text, Arc<Node>>,
     pub services: BTreeMap<Place, Arc<Service>>,
     pub checks: BTreeMap<Place, Arc<Check>>,
+    pub pairs: BTreeMap<Text, Arc<Pair>>,
     /// The newest transitions of each check, in the order in which they happened.
     pub history: Vec<Arc<Transition>>,
     /// Keys of rows beside the records.
@@ -44,6 +46,8 @@ pub enum Expected {
     Changed(u64),
     /// It says nothing new; the index stays this.
     Unchanged(u64),
+    /// Its condition does not hold; the index stays this.
+    Unmet(u64),
     /// It makes no sense.
     Refused(Refusal),
 }
@@ -51,6 +55,11 @@ pub enum Expected {
 impl Catalog {
     /// Carries out a command at `now_ms`.
     pub fn apply(&mut self, now_ms: u64, command: &Command) -> Expected {
+        if let Command::WritePair(write) = command
+            && !self.is_met(write)
+        {
+            return Expected::Unmet(self.index);
+        }
         let mut next = self.clone();
         next.index += 1;
         match next.carry_out(now_ms, command) {
@@ -68,13 +77,16 @@ impl Catalog {
 
     /// Rows that a store should hold.
     pub fn rows(&self) -> usize {
-        let records = self.nodes.len() + self.services.len() + self.checks.len();
+        let records = self.nodes.len() + self.services.len() + self.checks.len() + self.pairs.len();
         records + self.history.len() + self.beside.len()
     }
 
     /// Whether every record is the same, its indexes included.
     pub fn same_records(&self, other: &Catalog) -> bool {
-        self.nodes == other.nodes && self.services == other.services && self.checks == other.checks
+        self.nodes == other.nodes
+            && self.services == other.services
+            && self.checks == other.checks
+            && self.pairs == other.pairs
     }
 }
 

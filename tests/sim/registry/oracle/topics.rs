@@ -71,6 +71,7 @@ impl Catalog {
                     }
                 }
             }
+            Topic::Key(_) | Topic::Prefix(_) => unreachable!("nobody here watches keys"),
             Topic::State(status) => {
                 let in_it =
                     self.checks.iter().filter(|(_, it)| status.is_none_or(|status| it.status == status));
@@ -93,6 +94,7 @@ impl Catalog {
                 Some(of_name.map(|(place, _)| place.0.clone()).collect())
             }
             Topic::Nodes | Topic::Services | Topic::Instances | Topic::State(_) => None,
+            Topic::Key(_) | Topic::Prefix(_) => unreachable!("nobody here watches keys"),
         };
         let is_near = |node: &Text| nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
         let nodes = self.nodes.iter().filter(|(key, _)| is_near(key));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use muster::catalog::instance::{Instance, Position};
 use muster::catalog::update::Update;
+use muster::kernel::changes::Changes;
 
 use super::World;
 use crate::registry::mutants::Mutant;
@@ -22,6 +23,6 @@ impl World<'_> {
         let name = ghost.service.name.folded();
         let position = Position::new(key, id.clone());
         let update = Update { instances: vec![(name, position, Some(Arc::new(ghost)))], ..Update::default() };
-        self.process().shown.views.publish(&[], update, self.truth.index);
+        self.process().shown.views.publish(&Changes::default(), update, self.truth.index);
     }
 }
