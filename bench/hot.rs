@@ -59,7 +59,8 @@ fn catalog() -> (State, Views) {
     let commands = std::iter::once(node()).chain((0..INSTANCES).map(|it| registration(it, 0)));
     for (index, command) in (1..).zip(commands) {
         let changes = state.apply(Moment { index, now_ms: 0 }, &command).expect("nothing forbids it");
-        views.publish(&changes, Update::plan(&state, &changes), index);
+        let update = Update::plan(&state, &changes);
+        views.publish(&changes.into(), update, index);
     }
     (state, views)
 }
@@ -91,7 +92,8 @@ fn parts(criterion: &mut Criterion) {
             || next(&mut index),
             |(index, command)| {
                 let changes = state.apply(Moment { index, now_ms: 0 }, &command).expect("nothing forbids it");
-                views.publish(&changes, Update::plan(&state, &changes), index)
+                let update = Update::plan(&state, &changes);
+                views.publish(&changes.into(), update, index)
             },
             BatchSize::SmallInput,
         );

@@ -1,4 +1,4 @@
-//! A catalog and its key/value store as Consul's HTTP API shows them: read whole, and held against others field by field.
+//! A catalog and its key/value store as Consul's HTTP API shows them: read whole, and held against others by field.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,7 +17,7 @@ pub fn run(one: &str, other: &str, token: Option<String>) -> Said {
     let (nodes, services, checks) = first.counts();
     if found.is_empty() {
         return Ok(format!(
-            "no difference: {}, {}, {} and {} on both",
+            "no difference: {}, {}, {}, {} on both",
             counted(nodes, "node"),
             counted(services, "instance"),
             counted(checks, "check"),

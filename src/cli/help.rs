@@ -20,6 +20,7 @@ const PAGES: &[(&str, &str)] = &[
     ("drills", include_str!("../../docs/drills.md")),
     ("durability", include_str!("../../docs/durability.md")),
     ("explain", include_str!("../../docs/explain.md")),
+    ("kv", include_str!("../../docs/kv.md")),
     ("load-testing", include_str!("../../docs/load-testing.md")),
     ("metrics", include_str!("../../docs/metrics.md")),
     ("overload", include_str!("../../docs/overload.md")),

@@ -84,9 +84,9 @@ impl PairTable {
         under(&self.pairs, prefix)
     }
 
-    /// The index of all keys that begin with `prefix`, for a client that has seen it at `seen`: that of the last change of
-    /// any, deletions included. Where nothing is known of any it is as for a key that is not there. `known` is where it
-    /// stands if that is known already.
+    /// The index of all keys that begin with `prefix`, for a client that has seen it at `seen`: that of the last change
+    /// of any, deletions included. Where nothing is known of any it is as for a key that is not there. `known` is where
+    /// it stands if that is known already.
     ///
     /// Cost: O(pairs and deletions below it) if it is not.
     pub fn index_under(&self, prefix: &str, seen: u64, known: Option<u64>) -> u64 {

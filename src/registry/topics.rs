@@ -125,8 +125,8 @@ impl Topics {
         self.is_moving.store(false, Ordering::Release);
     }
 
-    /// Moves topics of the catalog to `index` and gives whoever watched them, to be woken by the caller: that takes a microsecond or
-    /// so for each, and the caller knows what must not wait for it.
+    /// Moves topics of the catalog to `index` and gives whoever watched them, to be woken by the caller: that takes a
+    /// microsecond or so for each, and the caller knows what must not wait for it.
     pub fn advance<'t>(&self, topics: impl IntoIterator<Item = &'t Topic>, index: u64) -> Crowd {
         let mut crowd = Crowd::default();
         for topic in topics {

@@ -90,9 +90,9 @@ impl PairTopics {
 
 /// Those of `prefixes` that `key` begins with, the longest first.
 ///
-/// Looks at the greatest that is not behind the key. If the key does not begin with it, neither does it with any between
-/// it and what the two have in common, so that is where to look next: each step either finds one or shortens what is
-/// left of the key.
+/// Looks at the greatest that is not behind the key. If the key does not begin with it, neither does it with any
+/// between it and what the two have in common, so that is where to look next: each step either finds one or shortens
+/// what is left of the key.
 fn beginnings<'p, T>(prefixes: &'p BTreeMap<Text, T>, key: &'p str) -> impl Iterator<Item = &'p T> {
     let mut rest = Some(Bound::Included(key));
     std::iter::from_fn(move || {
