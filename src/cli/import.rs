@@ -231,7 +231,8 @@ fn watch(from: &str, token: Option<String>) -> Result<Receiver<()>, (Exit, Strin
 fn follow(remote: &Remote, path: &str, moved: &SyncSender<()>) {
     let mut index = 0;
     loop {
-        match remote.json(&format!("{path}?index={index}&wait={WAIT}")) {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        match remote.json(&format!("{path}{sign}index={index}&wait={WAIT}")) {
             Ok((_, at)) if at == index => {}
             Ok((_, at)) => {
                 // An index that went back belongs to another life of the source: what was seen says nothing.

@@ -183,7 +183,7 @@ fn checks_that_an_agent_runs_come_over_whole() {
     let (from, to) = (address(&source), address(&target));
     succeeds(&["import", "-from", &from, "-http-addr", &to]);
     let told = succeeds(&["compare", &from, &to]);
-    assert!(told.contains("no difference: 1 node, 1 instance and 2 checks on both"), "{told}");
+    assert!(told.contains("no difference: 1 node, 1 instance, 2 checks, 0 keys on both"), "{told}");
     let told = succeeds(&["import", "-from", &from, "-http-addr", &to]);
     assert!(told.contains(": 0 registrations, 0 removals"), "{told}");
     let checks = here.get("/v1/health/checks/web").expect("an answer").json();
