@@ -25,12 +25,10 @@ pub struct Text(
 impl Text {
     /// The text as a plain string slice.
     pub fn as_str(&self) -> &str {
-        self.0.as_deref().unwrap_or_default()
-    }
-
-    /// Whether both are one allocation. Records of one node share its name, and then no byte needs a look.
-    fn is_same(&self, other: &Text) -> bool {
-        std::ptr::eq(self.as_str(), other.as_str())
+        match &self.0 {
+            Some(text) => text,
+            None => "",
+        }
     }
 
     /// This text in lower case; the same allocation when it is in lower case already, which names nearly always are.
@@ -64,9 +62,11 @@ impl Borrow<str> for Text {
     }
 }
 
+/// Records of one node share its name: of what is one allocation no byte needs a look.
 impl PartialEq for Text {
     fn eq(&self, other: &Text) -> bool {
-        self.is_same(other) || self.as_str() == other.as_str()
+        let (left, right) = (self.as_str(), other.as_str());
+        std::ptr::eq(left, right) || left == right
     }
 }
 
@@ -80,7 +80,8 @@ impl PartialOrd for Text {
 
 impl Ord for Text {
     fn cmp(&self, other: &Text) -> Ordering {
-        if self.is_same(other) { Ordering::Equal } else { self.as_str().cmp(other) }
+        let (left, right) = (self.as_str(), other.as_str());
+        if std::ptr::eq(left, right) { Ordering::Equal } else { left.cmp(right) }
     }
 }
 
