@@ -43,7 +43,7 @@ fn a_repeated_question_gets_the_answer_of_now_with_the_same_headers() {
         for target in targets {
             // The same question otherwise written is not answered by the short cut; both must agree at every repetition.
             let detour =
-                format!("{target}{}dc=dc1&round={round}", if target.contains('?') { '&' } else { '?' });
+                format!("{target}{}dc=dc1&wait={round}s", if target.contains('?') { '&' } else { '?' });
             let long = client.get(&detour).expect("an answer");
             for repetition in 0..4 {
                 let short = client.get(target).expect("an answer");
