@@ -91,7 +91,8 @@ fn read(call: &mut Call<'_, '_>) -> Outcome {
                     return Err(nothing());
                 }
                 meter.spend(pairs.len() as u64 / 4);
-                json::list_within(meter, pairs.iter().map(|pair| KvPair::new(pair)), params.pretty)
+                let affordable = pairs.iter().take_while(|_| !meter.is_exhausted());
+                json::list_within(meter, affordable.map(|pair| KvPair::new(pair)), params.pretty)
             }
             Wanted::Keys(separator) => {
                 let mut keys: Vec<Text> =
