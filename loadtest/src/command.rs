@@ -280,7 +280,7 @@ fn run_one(arguments: &RunArguments) -> Result<String, String> {
         return Err(format!("there is no process {pid} here: leave out --server-pid, or give the server's"));
     }
     if !arguments.no_seed {
-        seed::fill(address, &scenario.services)?;
+        seed::fill_for(address, &scenario)?;
     }
     let process = arguments.server_pid.map(Process);
     let target = Target { address, process, threads: threads(arguments.changes.threads) };
@@ -299,6 +299,7 @@ fn compare(arguments: &CompareArguments) -> Result<String, String> {
     let able: &[Kind] = match scenario.watch.as_ref().map(|it| it.how) {
         None => &[Kind::Muster, Kind::Minihttp, Kind::Nginx, Kind::Consul],
         Some(How::Blocking) => &[Kind::Muster, Kind::Bare, Kind::Consul],
+        Some(How::Prefix) => &[Kind::Muster, Kind::Consul],
         Some(How::Stream) => &[Kind::Muster, Kind::Bare],
         Some(How::Delta) => &[Kind::Muster],
     };

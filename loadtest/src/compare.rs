@@ -45,7 +45,7 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
     registries.sort();
     for kind in registries {
         let server = Server::registry(kind, programs, directory)?;
-        seed::fill(server.address, &plan.scenario.services)
+        seed::fill_for(server.address, &plan.scenario)
             .map_err(|error| format!("{}: {error}", kind.name()))?;
         servers.push(server);
     }

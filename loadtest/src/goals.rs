@@ -80,6 +80,15 @@ pub const GOALS: &[Goal] = &[
     goal("fan-out-stream", "the same: everybody told", Bound::NoErrors),
     goal("churn", "10,000 changes before blocking queries: none missed", Bound::NoErrors),
     goal("churn-stream", "10,000 changes before streams: none missed", Bound::NoErrors),
+    goal("kv-get", "reads of 1,000 keys beside Consul", Bound::Times(Kind::Consul, 10.0)),
+    goal(
+        "kv-put",
+        "durable writes of 1,000 keys, 64 connections, beside Consul",
+        Bound::Times(Kind::Consul, 20.0),
+    ),
+    goal("kv-watch", "one change to 1,000 who watch its prefix: p99", Bound::Below("seen", 0.99, 100.0)),
+    goal("kv-watch", "the same beside Consul", Bound::AsLate(Kind::Consul, "seen", 0.99)),
+    goal("kv-watch", "the same: everybody answered", Bound::NoErrors),
     goal("idle", "500 busy connections beside 10,000 idle ones: all served", Bound::NoErrors),
 ];
 

@@ -28,6 +28,9 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("large-delta", include_str!("../scenarios/large-delta.toml")),
     ("churn", include_str!("../scenarios/churn.toml")),
     ("churn-stream", include_str!("../scenarios/churn-stream.toml")),
+    ("kv-get", include_str!("../scenarios/kv-get.toml")),
+    ("kv-put", include_str!("../scenarios/kv-put.toml")),
+    ("kv-watch", include_str!("../scenarios/kv-watch.toml")),
     ("growth", include_str!("../scenarios/growth.toml")),
     ("restart", include_str!("../scenarios/restart.toml")),
 ];
@@ -69,6 +72,8 @@ pub struct Scenario {
     /// What the catalog must hold before.
     #[serde(default)]
     pub services: Vec<Services>,
+    /// What the key/value store must hold before.
+    pub keys: Option<Keys>,
     /// What is asked, each as often as its weight says.
     #[serde(default)]
     pub requests: Vec<Request>,
@@ -87,6 +92,18 @@ pub struct Services {
     /// TTL checks of each instance, passing for the next day: `NAME-INSTANCE-cCHECK` is the id.
     #[serde(default)]
     pub checks: usize,
+}
+
+/// Keys that are written before: `PREFIX/0`, `PREFIX/1` and so on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// How all of them begin.
+    pub prefix: String,
+    /// How many.
+    pub count: usize,
+    /// Bytes of each value.
+    pub bytes: usize,
 }
 
 /// One kind of request.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::scenario::Services;
+use crate::scenario::{Keys, Scenario, Services};
 
 /// Connections that register at once: enough for a server to commit several together.
 const CLIENTS: usize = 16;
@@ -21,6 +21,24 @@ const STALLED_MAX: Duration = Duration::from_secs(5);
 
 /// Instances of one service at most in the answer that is waited for; below it every instance is.
 const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// Registers and writes everything that a scenario needs at `address`.
+///
+/// # Errors
+/// See [`fill`]; and a key is not written.
+pub fn fill_for(address: SocketAddr, scenario: &Scenario) -> Result<(), String> {
+    fill(address, &scenario.services)?;
+    let Some(Keys { prefix, count, bytes }) = &scenario.keys else { return Ok(()) };
+    let (mut client, value) = (Client::new(address), "x".repeat(*bytes));
+    for number in 0..*count {
+        let path = format!("/v1/kv/{prefix}/{number}");
+        let answer = client.put(&path, &value).map_err(|error| error.to_string())?;
+        if answer.status != 200 {
+            return Err(format!("{path} is not written: {}", answer.status));
+        }
+    }
+    Ok(())
+}
 
 /// Registers everything with the agent at `address`, and waits until the catalog shows it.
 ///

@@ -48,6 +48,9 @@ pub const SHORT: &[Entry] = &[
     entry("fan-out-stream", &[Kind::Muster, Kind::Bare], 1, 0.0),
     entry("churn", MUSTER, 1, 0.0),
     entry("churn-stream", MUSTER, 1, 0.0),
+    entry("kv-get", REGISTRIES, 5, 1.0),
+    entry("kv-put", REGISTRIES, 5, 1.2),
+    entry("kv-watch", REGISTRIES, 1, 0.0),
     entry("restart", MUSTER, 1, 4.0),
 ];
 

@@ -1,4 +1,4 @@
-//! One client that wants to know of every change of a service, in one of three ways.
+//! One client that wants to know of every change of a service, or below a prefix of keys, in one of four ways.
 
 use std::net::SocketAddr;
 
@@ -21,6 +21,8 @@ pub enum How {
     Delta,
     /// It asks once, and events are sent as they happen.
     Stream,
+    /// It asks for every key below a prefix with the last index, again and again.
+    Prefix,
 }
 
 /// A connection and what has been seen on it.
@@ -63,6 +65,7 @@ impl Watcher {
         let path = match (self.how, self.index) {
             (How::Stream, 0) => format!("/v1/muster/stream?service={service}"),
             (How::Stream, _) => return Ok(()),
+            (How::Prefix, index) => format!("/v1/kv/{service}/?recurse&index={index}&wait={WAIT}"),
             (_, 0) => format!("/v1/health/service/{service}"),
             (How::Blocking, index) => format!("/v1/health/service/{service}?index={index}&wait={WAIT}"),
             (How::Delta, index) => format!("/v1/health/service/{service}?index={index}&wait={WAIT}&delta=1"),
@@ -78,9 +81,11 @@ impl Watcher {
         if self.how == How::Stream {
             return self.read_events(&mut buffers.once);
         }
+        let latest: fn(&[u8]) -> Option<u64> =
+            if self.how == How::Prefix { latest_flags } else { latest_change };
         let answer = self.connection.receive(buffers, |answer| {
             let body = answer.body();
-            (answer.head.status, answer.head.index, latest_change(&body), answer.bytes)
+            (answer.head.status, answer.head.index, latest(&body), answer.bytes)
         })?;
         let Some((status, index, change, bytes)) = answer else { return Ok(Progress::Nothing) };
         if status != 200 {
@@ -107,13 +112,21 @@ impl Watcher {
 
 /// The highest number of a change in the metadata of the instances in a body.
 fn latest_change(body: &[u8]) -> Option<u64> {
-    const NAME: &[u8] = b"\"change\":\"";
-    let changes = memmem::find_iter(body, NAME).filter_map(|at| {
-        let rest = &body[at + NAME.len()..];
-        let digits = &rest[..memchr::memchr(b'"', rest)?];
+    highest_between(body, b"\"change\":\"", b'"')
+}
+
+/// The highest number of a change in the flags of the keys in a body.
+fn latest_flags(body: &[u8]) -> Option<u64> {
+    highest_between(body, b"\"Flags\":", b',')
+}
+
+fn highest_between(body: &[u8], before: &[u8], after: u8) -> Option<u64> {
+    let numbers = memmem::find_iter(body, before).filter_map(|at| {
+        let rest = &body[at + before.len()..];
+        let digits = &rest[..memchr::memchr(after, rest)?];
         std::str::from_utf8(digits).ok()?.parse().ok()
     });
-    changes.max()
+    numbers.max()
 }
 
 #[cfg(test)]
@@ -131,5 +144,6 @@ mod tests {
         for (body, change) in rows {
             assert_eq!(latest_change(body.as_bytes()), change, "{body}");
         }
+        assert_eq!(latest_flags(br#"[{"Key":"a","Flags":3,"Value":""},{"Flags":2,"x":1}]"#), Some(3));
     }
 }

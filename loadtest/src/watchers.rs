@@ -1,4 +1,4 @@
-//! Many clients that watch one service while it changes: how soon they know, and whether all of them know all of it.
+//! Many clients that watch one service, or the keys below one prefix, while it changes: how soon they know, and whether all of them know all of it.
 //!
 //! Changes are made in step: the next one waits until everybody has seen the one before. So everybody has to see each
 //! change, and one that is not seen is missed, whatever may be lost or joined on the way.
@@ -34,7 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_micros(20);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Watch {
-    /// The service, one of those that are registered before. Its first instance is what changes.
+    /// The service, one of those that are registered before. Its first instance is what changes. For those who watch a
+    /// prefix, that prefix, of which one key changes.
     pub service: String,
     /// Checks of that instance.
     #[serde(default)]
@@ -48,6 +49,21 @@ pub struct Watch {
     /// Milliseconds between everybody having seen a change and the next.
     #[serde(default)]
     pub pause_ms: u64,
+}
+
+impl Watch {
+    /// The call that makes a change, and its body.
+    fn change(&self, number: u64) -> (String, String) {
+        match self.how {
+            How::Prefix => {
+                (format!("/v1/kv/{}/changed?flags={number}", self.service), "What a setting is.".to_owned())
+            }
+            _ => {
+                let body = seed::registration(&self.service, 0, self.checks, &number.to_string());
+                ("/v1/agent/service/register".to_owned(), body)
+            }
+        }
+    }
 }
 
 /// What the threads tell each other.
@@ -115,10 +131,10 @@ fn change(watch: &Watch, target: Target, shared: &Shared, show: &Bar) -> Result<
     let server_before = target.process.map(|it| it.cpu_seconds());
     for number in 1..=watch.changes {
         show.at(number, watch.changes);
-        let body = seed::registration(&watch.service, 0, watch.checks, &number.to_string());
+        let (path, body) = watch.change(number);
         let sent = shared.clock.now();
         shared.sent[number as usize].store(sent, SeqCst);
-        let answer = client.put("/v1/agent/service/register", &body).map_err(|error| error.to_string())?;
+        let answer = client.put(&path, &body).map_err(|error| error.to_string())?;
         if answer.status != 200 {
             return Err(format!("a change is answered {}", answer.status));
         }
