@@ -186,7 +186,8 @@ fn answer_now(
         }
     };
     kept.asked.fetch_add(u64::from(!call.exchange.is_detached()), Ordering::Relaxed);
-    let is_plain = variant.is_empty() && kept.header.is_none();
+    // Where a prefix stands is known by more than its topic: deletions that are forgotten lift it.
+    let is_plain = variant.is_empty() && kept.header.is_none() && !matches!(topic, Topic::Prefix(_));
     if is_hit && is_plain && params.index == 0 && !params.cached {
         call.offer = Some(Offer { topic, index, body: kept.body.clone(), asked: kept.asked });
     }

@@ -3,6 +3,7 @@
 //! <https://developer.hashicorp.com/consul/api-docs/kv>
 
 use std::num::IntErrorKind;
+use std::sync::Arc;
 
 use crate::api::answer::{self, Headers, Read, Rendered, indexed_variant};
 use crate::api::call::{Call, Outcome};
@@ -13,8 +14,10 @@ use crate::http::percent::encode_into;
 use crate::http::{Method, Query, Response};
 use crate::kernel::state;
 use crate::model::limits::VALUE_BYTES_MAX;
-use crate::model::{Command, Condition, PairWrite};
+use crate::model::{Command, Condition, Pair, PairWrite};
+use crate::registry::views::Views;
 use crate::stdx::go_literal::quote;
+use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::intake::key;
 use crate::wire::json;
@@ -86,24 +89,22 @@ fn read(call: &mut Call<'_, '_>) -> Outcome {
                 pair.value.to_vec()
             }
             Wanted::Tree => {
-                let pairs: Vec<_> = views.pairs(|table| table.under(&key).cloned().collect());
+                let pairs = below(views, meter, &key, Arc::clone);
                 if pairs.is_empty() {
                     return Err(nothing());
                 }
-                meter.spend(pairs.len() as u64 / 4);
                 let affordable = pairs.iter().take_while(|_| !meter.is_exhausted());
                 json::list_within(meter, affordable.map(|pair| KvPair::new(pair)), params.pretty)
             }
             Wanted::Keys(separator) => {
-                let mut keys: Vec<Text> =
-                    views.pairs(|table| table.under(&key).map(|pair| pair.key.clone()).collect());
+                let mut keys = below(views, meter, &key, |pair| pair.key.clone());
                 // Of an empty store the list of all keys is empty; of anything else there is none.
                 if keys.is_empty() && !key.is_empty() {
                     return Err(nothing());
                 }
-                meter.spend(keys.len() as u64 / 4);
                 if let Some(separator) = separator {
-                    keys.iter_mut().for_each(|it| cut(it, key.len(), separator));
+                    let affordable = keys.iter_mut().take_while(|_| meter.spend(1));
+                    affordable.for_each(|it| cut(it, key.len(), separator));
                     keys.dedup();
                 }
                 json::list_within(meter, keys.iter(), params.pretty)
@@ -115,6 +116,11 @@ fn read(call: &mut Call<'_, '_>) -> Outcome {
         Err(error) if error.status == 404 => Ok(missing(index_of_nothing, &params)),
         answer => answer,
     }
+}
+
+/// Something of each pair below a prefix, as far as there is time: what is left out is of an answer that is not given.
+fn below<T>(views: &Views, meter: &Meter<'_>, prefix: &str, pick: impl Fn(&Arc<Pair>) -> T) -> Vec<T> {
+    views.pairs(|table| table.under(prefix).take_while(|_| meter.spend(1)).map(pick).collect())
 }
 
 const MISSING_KEY: &str = "Missing key name";

@@ -1,5 +1,6 @@
 //! A catalog and its key/value store as Consul's HTTP API shows them: read whole, and held against others by field.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -8,6 +9,7 @@ use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
 use crate::model::secrets;
 use crate::stdx::duration::{GoDuration, parse};
+use crate::wire::intake::key;
 
 /// Fields that say when a record was written, or who holds it, and not what it says.
 const UNTOLD: [&str; 5] = ["CreateIndex", "ModifyIndex", "LockIndex", "Session", "Datacenter"];
@@ -136,7 +138,7 @@ pub struct Difference {
 pub fn differences(one: &Catalog, other: &Catalog) -> Vec<Difference> {
     let mut found = Vec::new();
     for name in keys(&one.nodes, &other.nodes) {
-        let place = format!("node {name}");
+        let place = format!("node {}", plain(name));
         let (Some(left), Some(right)) = (one.nodes.get(name), other.nodes.get(name)) else {
             found.push(absence(&place, one.nodes.contains_key(name)));
             continue;
@@ -148,14 +150,22 @@ pub fn differences(one: &Catalog, other: &Catalog) -> Vec<Difference> {
         let kinds = [("service", &left.services, &right.services), ("check", &left.checks, &right.checks)];
         for (kind, left, right) in kinds {
             for id in keys(left, right) {
-                compare(&format!("{place} {kind} {id}"), left.get(id), right.get(id), &mut found);
+                compare(&format!("{place} {kind} {}", plain(id)), left.get(id), right.get(id), &mut found);
             }
         }
     }
     for key in keys(&one.pairs, &other.pairs) {
-        compare(&format!("key {key}"), one.pairs.get(key), other.pairs.get(key), &mut found);
+        compare(&format!("key {}", plain(key)), one.pairs.get(key), other.pairs.get(key), &mut found);
     }
     found
+}
+
+/// A name as it is, or in quotes if not all of it can be printed: a terminal must not do what a server's names say.
+fn plain(name: &str) -> Cow<'_, str> {
+    match key::check(name) {
+        Ok(()) => Cow::Borrowed(name),
+        Err(_) => Cow::Owned(format!("{name:?}")),
+    }
 }
 
 fn keys<'a, T>(one: &'a BTreeMap<String, T>, other: &'a BTreeMap<String, T>) -> BTreeSet<&'a String> {

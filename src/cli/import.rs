@@ -25,6 +25,9 @@ const WATCHED: [&str; 4] =
 /// How long the source may keep a question that nothing has changed for.
 const WAIT: &str = "300s";
 
+/// Keys that could not be taken and are named.
+const REFUSED_SHOWN_MAX: usize = 20;
+
 /// The least time between two readings of the source: a deployment changes hundreds of records within it.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -90,11 +93,28 @@ fn round(source: &Remote, target: &Remote, seen: &mut Seen) -> Said {
     seen.nodes.extend(wanted.nodes.keys().cloned());
     seen.keys.extend(wanted.pairs.keys().cloned());
     let mut progress = Progress::new("registering", steps.len() as u64);
+    let mut refused = Vec::new();
     for (step, count) in steps.iter().zip(1..) {
-        take(target, step)?;
+        match (take(target, step), step) {
+            // One key that cannot be taken keeps no other away.
+            (
+                Err(RemoteError::Refused { sentence, .. } | RemoteError::Strange(sentence)),
+                Step::Write(pair),
+            ) => {
+                refused.push(format!("{:?} is not taken: {sentence}", text(pair, "Key")));
+            }
+            (outcome, _) => outcome?,
+        }
         progress.at(count);
     }
     drop(progress);
+    if !refused.is_empty() {
+        let count = counted(refused.len(), "key");
+        refused.truncate(REFUSED_SHOWN_MAX);
+        let sentence =
+            format!("everything else is as in {}; {count} not: {}", source.place(), refused.join("; "));
+        return Err((Exit::Failure, sentence));
+    }
     let removed = steps.iter().filter(|step| matches!(step, Step::Deregister(_) | Step::Delete(_))).count();
     let written = steps.iter().filter(|step| matches!(step, Step::Write(_))).count();
     let (nodes, services, checks) = wanted.counts();
@@ -134,10 +154,11 @@ fn take(target: &Remote, step: &Step) -> Result<(), RemoteError> {
         Step::Register(body) => target.put_json("/v1/catalog/register", body),
         Step::Deregister(body) => target.put_json("/v1/catalog/deregister", body),
         Step::Write(pair) => {
-            let path = format!("/v1/kv/{}?flags={}", segment(text(pair, "Key")), pair["Flags"]);
-            let value = STANDARD.decode(text(pair, "Value"));
-            let strange = |error| RemoteError::Strange(format!("the value of {path} is no base64: {error}"));
-            target.put_bytes(&path, value.map_err(strange)?)
+            let strange =
+                |what: &str| RemoteError::Strange(format!("its {what} not what a key has at the source"));
+            let flags = pair["Flags"].as_u64().ok_or_else(|| strange("flags are"))?;
+            let value = STANDARD.decode(text(pair, "Value")).map_err(|_| strange("value is"))?;
+            target.put_bytes(&format!("/v1/kv/{}?flags={flags}", segment(text(pair, "Key"))), value)
         }
         Step::Delete(key) => target.delete(&format!("/v1/kv/{}", segment(key))),
     }
@@ -240,6 +261,8 @@ fn follow(remote: &Remote, path: &str, moved: &SyncSender<()>) {
                 // A word that is there already says the same.
                 let _ = moved.try_send(());
             }
+            // It has no keys, and will have none.
+            Err(RemoteError::Refused { status: 404 | 501, .. }) if path.starts_with("/v1/kv") => return,
             Err(error) => {
                 tell(&format!("{error}; trying again"));
                 index = 0;

@@ -250,6 +250,10 @@ fn tls() -> TlsConfig {
 
 /// A name as one segment of a path.
 pub fn segment(name: &str) -> String {
+    // Alone, a dot or two are the way to another path.
+    if matches!(name, "." | "..") {
+        return name.replace('.', "%2E");
+    }
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {

@@ -78,8 +78,8 @@ impl Pairs {
         }
     }
 
-    /// Holds these pairs at `index` and no others. What is the same stays untouched, and what is new keeps the indexes
-    /// it had.
+    /// Holds these pairs at `index` and no others. What is the same stays untouched. What is new has changed now: its
+    /// older index may be one that somebody has seen under this key before.
     ///
     /// # Errors
     /// As [`Pairs::apply`].
@@ -91,7 +91,11 @@ impl Pairs {
             let is_there = self.pairs.contains_key(key);
             let change = match is_there {
                 true => self.put(index, Pair::clone(pair)),
-                false => self.place(index, pair.clone()).map(Some),
+                false => {
+                    let create = pair.indexes.create.min(index);
+                    let indexes = Indexes { create, modify: index };
+                    self.place(index, Arc::new(Pair { indexes, ..Pair::clone(pair) })).map(Some)
+                }
             };
             match change {
                 Ok(change) => changes.extend(change),

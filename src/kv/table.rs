@@ -23,8 +23,6 @@ pub struct PairTable {
     deletions: BTreeMap<Text, u64>,
     /// No deletion above it is forgotten.
     forgotten: u64,
-    /// The index of the last restoration, whose pairs brought older ones.
-    restored: u64,
     /// The index of the last change of all.
     last: u64,
 }
@@ -34,7 +32,7 @@ impl PairTable {
     pub fn of_all(pairs: &Pairs, index: u64) -> PairTable {
         let pairs: BTreeMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
         let bytes = pairs.values().map(|pair| size(pair)).sum();
-        PairTable { pairs, bytes, deletions: BTreeMap::new(), forgotten: index, restored: 0, last: index }
+        PairTable { pairs, bytes, deletions: BTreeMap::new(), forgotten: index, last: index }
     }
 
     /// Takes over a change.
@@ -43,10 +41,6 @@ impl PairTable {
         self.last = self.last.max(*index);
         let before = match after {
             Some(pair) => {
-                if pair.indexes.modify < *index {
-                    self.restored = *index;
-                    self.forgotten = *index;
-                }
                 self.deletions.remove(key);
                 self.bytes += size(pair);
                 self.pairs.insert(key.clone(), pair.clone())
@@ -74,7 +68,7 @@ impl PairTable {
     /// of another key.
     pub fn index(&self, key: &str, seen: u64) -> u64 {
         match self.pairs.get(key) {
-            Some(pair) => pair.indexes.modify.max(self.restored),
+            Some(pair) => pair.indexes.modify,
             None => self.index_of_nothing(self.deletions.get(key).copied(), seen),
         }
     }
@@ -96,7 +90,7 @@ impl PairTable {
         let mut all = changes.chain(deletions.map(|(_, index)| *index));
         match (all.next(), known) {
             (None, _) => self.index_of_nothing(None, seen),
-            (Some(_), Some(known)) => known,
+            (Some(_), Some(known)) => known.max(self.forgotten),
             (Some(first), None) => all.fold(first, u64::max).max(self.forgotten),
         }
     }

@@ -90,16 +90,17 @@ impl Audit {
 /// Outputs alone are no news.
 fn told(changes: &Changes) -> Option<String> {
     let Changes { catalog, kv } = changes;
-    let mut named = catalog.iter().filter_map(one).chain(kv.iter().map(key));
-    let first: Vec<String> = named.by_ref().take(NAMED_MAX).collect();
-    let more = named.count();
+    let mut first: Vec<String> = catalog.iter().filter_map(one).collect();
+    first.extend(kv.iter().take(NAMED_MAX).map(key));
+    let all = first.len() + kv.len().saturating_sub(NAMED_MAX);
     if first.is_empty() {
         return None;
     }
+    first.truncate(NAMED_MAX);
     let mut text = first.join(", ");
-    if more > 0 {
+    if all > NAMED_MAX {
         // Writing to a String does not fail.
-        let _ = write!(text, ", and {more} more");
+        let _ = write!(text, ", and {} more", all - NAMED_MAX);
     }
     Some(text)
 }

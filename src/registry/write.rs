@@ -14,7 +14,7 @@ use crate::catalog::state::Moment;
 use crate::kernel::changes::Changes;
 use crate::kernel::state::{Applied, Outcome, State};
 use crate::model::limits::INDEX_MAX;
-use crate::model::{Caller, Command, Transition};
+use crate::model::{Caller, Command, PairWrite, Transition};
 use crate::persist::change::{Batch, Change as RowChange};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
@@ -41,6 +41,10 @@ const ROOM_SOUGHT_EVERY: Duration = Duration::from_secs(1);
 
 /// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
 const BATCH_MAX: usize = 1_024;
+
+/// Changes in one batch that are written and shown within the time in which the writer must give a sign of life. A tree
+/// of keys that is deleted has as many as there are keys.
+const CHANGES_USUAL_MAX: usize = 16 * BATCH_MAX;
 
 /// How long a batch may wait for callers of the last one: a part of what the quickest sync takes.
 const PATIENCE_MAX: Duration = Duration::from_micros(100);
@@ -285,7 +289,10 @@ impl Writer {
         }
         let taken = work.outcomes.len() + usize::from(whole.is_some());
         jobs.stats.waiting.fetch_sub(taken, Ordering::Relaxed);
-        if let Err(error) = self.settle(&mut work, &jobs.stats) {
+        let is_long = work.changes.len() > CHANGES_USUAL_MAX;
+        let mut settle = || self.settle(&mut work, &jobs.stats);
+        let settled = if is_long { supervision::patiently(settle) } else { settle() };
+        if let Err(error) = settled {
             self.state.undo(&work.changes);
             self.index = index_before;
             work.fail(&error);
@@ -329,6 +336,10 @@ impl Writer {
         supervision::beat();
         let outcome = match job.order {
             Order::Whole(order) => return Some(order),
+            // As long as there are keys below the prefix.
+            Order::Command(command @ Command::WritePair(PairWrite::DeleteTree { .. }), caller) => {
+                supervision::patiently(|| self.apply(&command, caller, now_ms, work))
+            }
             Order::Command(command, caller) => self.apply(&command, caller, now_ms, work),
             Order::Rows(rows) => {
                 work.rows.extend(rows);

@@ -18,9 +18,6 @@ mod kills;
 mod record;
 mod script;
 mod shim;
-mod spent;
-#[path = "../it/support/mod.rs"]
-mod support;
 mod trial;
 
 /// Whether everything is to be tried, however long that takes.

@@ -29,7 +29,7 @@ use crate::stdx::stop::Stop;
 use crate::stdx::text::Text;
 use crate::sys::budget::{self, Budget};
 use crate::sys::limits;
-use crate::wire::intake::{Invalid, record};
+use crate::wire::intake::{Invalid, key, record};
 
 /// The part of the memory that one row may be of where no setting says how long rows are, as one over this: what is
 /// made of a row of numbers takes sixteen times as much.
@@ -275,7 +275,16 @@ impl Vet {
     /// # Errors
     /// As [`Vet::record`].
     pub fn pair(&mut self, pair: &Pair) -> Result<usize, Fault> {
+        key::check(&pair.key).map_err(told)?;
         self.check_indexes(pair.indexes)?;
+        if pair.indexes.create == 0 || pair.indexes.modify == 0 {
+            return Err(Fault::Rule("its index is 0, which no key that is there has".to_owned()));
+        }
+        if !pair.session.is_empty() || pair.lock_index > INDEX_MAX {
+            return Err(Fault::Rule(
+                "it is locked, and there are no sessions here that could hold it".to_owned(),
+            ));
+        }
         let (weight, bytes_max) = (kv::weight(pair), self.terms.bounds.kv_bytes_max);
         self.kv_bytes = self.kv_bytes.saturating_add(weight);
         match self.kv_bytes > bytes_max {

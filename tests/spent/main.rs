@@ -1,5 +1,11 @@
 //! A store whose index leaves room for no change, as a Redis that somebody else has written to may bring it: no start takes
 //! it, the refusal names the remedy, and the remedy makes a directory that starts.
+//!
+//! A program of its own: it starts others, and what is started has for a moment every file open that its parent has. The
+//! fault tests hold the locks of their directories in their own process.
+
+#[path = "../it/support/mod.rs"]
+mod support;
 
 use std::path::Path;
 use std::process::Command;
