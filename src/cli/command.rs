@@ -78,7 +78,7 @@ enum Command {
     /// Look into the data directory of an agent that is stopped, and save what can be saved
     #[command(subcommand)]
     Store(store::Command),
-    /// Register here what is registered in a Consul, or another muster: nodes, instances and checks
+    /// Register here what is registered in a Consul, or another muster: nodes, instances, checks and keys
     Import {
         /// Where to read, as http://HOST:PORT
         #[arg(long, value_name = "URL")]

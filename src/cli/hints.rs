@@ -47,6 +47,10 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         &["watch", "monitor", "logs"],
         "`muster help watching` for services; the log is where muster's stderr goes",
     ),
+    (
+        &["kv", "get", "put"],
+        "curl -X PUT -d VALUE localhost:8500/v1/kv/KEY, and curl -s 'localhost:8500/v1/kv/KEY?raw' (`muster help kv`)",
+    ),
     (&["backup", "save"], "`muster snapshot save FILE`"),
     (&["restore"], "`muster snapshot restore FILE`, or `muster agent --restore FILE` on a new machine"),
     (&["config", "configtest", "check"], "`muster validate` checks a configuration"),
@@ -62,7 +66,6 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
             "join",
             "keygen",
             "keyring",
-            "kv",
             "lock",
             "login",
             "logout",

@@ -115,7 +115,7 @@ fn restore(path: &Path, address: &str, is_dry_run: bool) -> Said {
             told["Index"]
         ),
     };
-    for kind in ["Nodes", "Services", "Checks"] {
+    for kind in ["Nodes", "Services", "Checks", "Keys"] {
         for word in ["Added", "Changed", "Removed"] {
             said += &line_of(kind, word, &told["Changes"][kind][word]);
         }
@@ -209,6 +209,7 @@ fn of_table(count: u64, table: &str) -> String {
     match table.strip_suffix('s') {
         Some(noun) => counted(count, noun),
         None if table == "history" => counted(count, "transition"),
+        None if table == "kv" => counted(count, "key"),
         None => format!("{count} of {table}"),
     }
 }
