@@ -78,6 +78,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A muster with all its threads, and the Redis that one of them speaks to.
 struct Scene {
+    /// Of the thread that it is about.
+    name: String,
     process: Process,
     _redis: Option<Redis>,
 }
@@ -92,14 +94,15 @@ impl Scene {
         if redis.is_some() {
             arguments.extend(["--store", "redis", "--redis-url", url.as_str()]);
         }
-        Scene { process: Process::muster(&arguments).expect("muster starts"), _redis: redis }
+        let process = Process::muster(&arguments).expect("muster starts");
+        Scene { name: name.to_owned(), process, _redis: redis }
     }
 
     fn thread(&self, name: &str) -> Thread {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // The runtime's threads get their names with their first signs of life.
-            match Thread::of(self.process.pid(), name) {
+            // The runtime's threads get their names with their first signs of life, others before they begin.
+            match Thread::of(self.process.pid(), name).filter(Thread::is_idle) {
                 Some(thread) => return thread,
                 None => assert!(
                     Instant::now() < deadline,
@@ -123,7 +126,7 @@ impl Scene {
             {
                 return (begun.elapsed(), answer.text());
             }
-            assert!(begun.elapsed() < PATIENCE, "{target}:\n{}", self.process.log());
+            assert!(begun.elapsed() < PATIENCE, "{}: {target}:\n{}", self.name, self.process.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -133,7 +133,7 @@ fn a_trickling_reader_ends_at_the_least_rate() {
             }
         });
         let wait_until = |is_so: &dyn Fn() -> bool| {
-            let deadline = Instant::now() + Duration::from_secs(30);
+            let deadline = Instant::now() + Duration::from_secs(90);
             while !is_so() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(50));
             }

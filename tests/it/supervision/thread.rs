@@ -35,6 +35,12 @@ impl Thread {
         line.and_then(|count| count.trim().parse().ok()).expect("a count")
     }
 
+    /// Whether it has begun and waits for work: it sleeps, and of its own accord.
+    pub fn is_idle(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+        self.sleeps() > 0 && stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+    }
+
     /// Stops it.
     pub fn hold(self) -> Held {
         ptrace::seize(self.0, ptrace::Options::empty()).expect("a test may trace its child");
