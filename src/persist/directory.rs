@@ -7,10 +7,12 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::StoreError;
 use super::identity::{self, Identity};
 use super::{private, restoring};
+use crate::sys::runtime;
 
 /// Held locked for as long as a process uses the directory; holds as text the id of the last one that used it as its
 /// own.
@@ -167,9 +169,22 @@ fn has_open(process: u32, file: &File) -> bool {
     found.map(|it| (it.dev(), it.ino())).any(|it| it == (wanted.dev(), wanted.ino()))
 }
 
+/// Looks for a lock that is held for a moment only, and the pause between two. A program that somebody starts has for
+/// that moment every file open that its parent has: also where the parent has let go, or was killed.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let file = private::write_or_make(path).map_err(StoreError::io(path, "open"))?;
-    let mut file = locked(path, file)?;
+    let open = || private::write_or_make(path).map_err(StoreError::io(path, "open"));
+    let mut found = locked(path, open()?);
+    for _ in 1..LOCK_TRIES {
+        if !matches!(found, Err(StoreError::Locked { .. })) {
+            break;
+        }
+        runtime::sleep(LOCK_PAUSE);
+        found = locked(path, open()?);
+    }
+    let mut file = found?;
     let mut write = || -> std::io::Result<()> {
         file.set_len(0)?;
         file.rewind()?;
