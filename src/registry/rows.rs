@@ -60,7 +60,7 @@ pub fn row(change: &Change) -> RowChange {
     }
 }
 
-/// What removes the row that [`row`] wrote for a record.
+/// What removes the row that [`row()`] wrote for a record.
 pub fn removal(change: &Change) -> RowChange {
     RowChange { value: None, ..row(change) }
 }
@@ -68,7 +68,7 @@ pub fn removal(change: &Change) -> RowChange {
 /// The change that puts a stored row's record into an empty catalog; `None` for rows that are no record of it.
 ///
 /// # Errors
-/// A sentence when the row is not as [`row`] writes it.
+/// A sentence when the row is not as [`row()`] writes it.
 pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<Change>, String> {
     Reader::default().change(table, key, value)
 }
