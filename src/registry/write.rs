@@ -295,7 +295,7 @@ impl Writer {
         if let Err(error) = settled {
             self.state.undo(&work.changes);
             self.index = index_before;
-            work.fail(&error);
+            work.fail(&error, index_before);
         }
         let lines = std::mem::take(&mut work.lines);
         work.answer();
@@ -342,8 +342,9 @@ impl Writer {
             }
             Order::Command(command, caller) => self.apply(&command, caller, now_ms, work),
             Order::Rows(rows) => {
+                let changed = !rows.is_empty();
                 work.rows.extend(rows);
-                Ok(Written { index: self.index, changed: false, outcome: Outcome::Done })
+                Ok(Written { index: self.index, changed, outcome: Outcome::Done })
             }
         };
         work.outcomes.push((job.reply, outcome));
@@ -444,10 +445,13 @@ pub(super) fn next_index(index: u64) -> Result<u64, WriteError> {
 }
 
 impl Work {
-    /// Nothing of the batch holds; even a command that changed nothing may have relied on one that did.
-    fn fail(&mut self, error: &WriteError) {
+    /// Nothing of the batch holds, which began at `index_before`, but for what changed nothing on a disk that only
+    /// lacks room: unless a change of the batch stood before it, on which it may have relied.
+    fn fail(&mut self, error: &WriteError, index_before: u64) {
+        let lacks_room = matches!(error, WriteError::Full { .. });
         for (_, outcome) in &mut self.outcomes {
-            if outcome.is_ok() {
+            let holds = |written: &Written| lacks_room && !written.changed && written.index == index_before;
+            if outcome.as_ref().is_ok_and(|written| !holds(written)) {
                 *outcome = Err(error.clone());
             }
         }
@@ -465,5 +469,32 @@ impl Work {
                 (None, Ok(_) | Err(_)) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_nothing_holds_on_a_full_disk_unless_a_change_stood_before_it() {
+        let written = |index, changed| Ok(Written { index, changed, outcome: Outcome::Done });
+        let holding = |error: WriteError| {
+            let replies = [
+                written(5, false),
+                // Rows beside the registry's records.
+                written(5, true),
+                written(5, false),
+                written(6, true),
+                written(6, false),
+                Err(WriteError::Closing),
+            ];
+            let mut work = Work { outcomes: replies.map(|reply| (None, reply)).into(), ..Work::default() };
+            work.fail(&error, 5);
+            work.outcomes.iter().map(|(_, outcome)| outcome.is_ok()).collect::<Vec<_>>()
+        };
+        let [full, closing] = [WriteError::Full { message: "".into() }, WriteError::Closing].map(holding);
+        assert_eq!(full, [true, false, true, false, false, false]);
+        assert_eq!(closing, [false; 6]);
     }
 }
