@@ -62,21 +62,36 @@ pub fn run(plan: &Plan, programs: &Programs, directory: &Path) -> Result<Vec<Rou
         .collect();
     servers.iter().for_each(Server::pause);
     for round in 1..=plan.rounds {
+        let mut scenario = plan.scenario.clone();
+        if let Some(share) = scenario.share_of_peak.take() {
+            // One rate for all: a quicker server is not to be later because it is asked more.
+            let mut peak = f64::INFINITY;
+            for server in &mut servers {
+                let name = format!("round {round} of {}, the peak: {}", plan.rounds, server.kind.name());
+                peak = peak.min(turn(server, &scenario, plan.threads, &name)?.per_second());
+            }
+            scenario.rate = Some(peak * share);
+        }
         for (server, rounds) in servers.iter_mut().zip(&mut all) {
-            let show = Progress::new(&format!("round {round} of {}: {}", plan.rounds, server.kind.name()));
-            let target =
-                Target { address: server.address, process: Some(server.process()), threads: plan.threads };
-            let scenario =
-                if server.kind.is_registry() { plan.scenario.clone() } else { without_index(&plan.scenario) };
+            let name = format!("round {round} of {}: {}", plan.rounds, server.kind.name());
             rounds.sync_us.push(disk::sync_us(directory)?);
-            server.resume();
-            let event: Option<load::Event<'_>> =
-                scenario.restart.then(|| Box::new(|| server.restart()) as load::Event<'_>);
-            rounds.figures.push(load::run_beside(&scenario, target, &show, event)?);
-            server.pause();
+            rounds.figures.push(turn(server, &scenario, plan.threads, &name)?);
         }
     }
     Ok(all)
+}
+
+/// One server's turn, which stands still before and after.
+fn turn(server: &mut Server, scenario: &Scenario, threads: usize, name: &str) -> Result<Figures, String> {
+    let target = Target { address: server.address, process: Some(server.process()), threads };
+    let scenario = if server.kind.is_registry() { scenario.clone() } else { without_index(scenario) };
+    let show = Progress::new(name);
+    server.resume();
+    let event: Option<load::Event<'_>> =
+        scenario.restart.then(|| Box::new(|| server.restart()) as load::Event<'_>);
+    let figures = load::run_beside(&scenario, target, &show, event)?;
+    server.pause();
+    Ok(figures)
 }
 
 /// The answer to the first request of a scenario, or what its watchers see first.
