@@ -13,7 +13,7 @@ use loadtest::scenario::Services;
 use loadtest::seed;
 use loadtest::servers::{Kind, Programs, Server};
 use muster::api::router::Router;
-use muster::catalog::state::{Bounds, Moment, State};
+use muster::catalog::state::{CatalogBounds, CatalogState, Moment};
 use muster::catalog::update::Update;
 use muster::filter;
 use muster::http::Query;
@@ -54,8 +54,8 @@ fn node() -> Command {
 }
 
 /// A catalog of one service, and the views of it.
-fn catalog() -> (State, Views) {
-    let (mut state, views) = (State::new(&"one".into(), Bounds::default()), Views::new(0));
+fn catalog() -> (CatalogState, Views) {
+    let (mut state, views) = (CatalogState::new(&"one".into(), CatalogBounds::default()), Views::new(0));
     let commands = std::iter::once(node()).chain((0..INSTANCES).map(|it| registration(it, 0)));
     for (index, command) in (1..).zip(commands) {
         let changes = state.apply(Moment { index, now_ms: 0 }, &command).expect("nothing forbids it");

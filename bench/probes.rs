@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use muster::http::{Exchange, ListenAddress, Response, Server, ServerConfig};
+use muster::http::{BindAddress, Exchange, Response, Server, ServerConfig};
 use muster::sys::runtime;
 
 /// Ports that the targets listen on.
@@ -63,12 +63,12 @@ fn targets() -> Vec<SocketAddr> {
     runtime::start(1);
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let config = ServerConfig { idle_timeout: Duration::from_secs(600), ..ServerConfig::default() };
-    let server = Server::bind(&vec![ListenAddress::Tcp(any); TARGET_PORTS], config).expect("free ports");
+    let server = Server::bind(&vec![BindAddress::Tcp(any); TARGET_PORTS], config).expect("free ports");
     server.serve(|_: &mut Exchange<'_>| Response::text(200, "well")).expect("coroutines");
     let addresses = server.local_addresses();
     let addresses = addresses.into_iter().filter_map(|address| match address {
-        ListenAddress::Tcp(address) => Some(address),
-        ListenAddress::Unix(_) => None,
+        BindAddress::Tcp(address) => Some(address),
+        BindAddress::Unix(_) => None,
     });
     let addresses = addresses.collect();
     std::mem::forget(server);

@@ -11,8 +11,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use muster::persist::change::{Batch, Change, Table};
-use muster::persist::embedded::{EmbeddedStore, Limits};
+use muster::persist::change::{Batch, RowChange, Table};
+use muster::persist::embedded::{EmbeddedStore, EngineLimits};
 use muster::persist::store::Store;
 
 /// 33,334 registrations are 100,002 rows.
@@ -68,7 +68,7 @@ fn main() {
 }
 
 fn open(path: &Path) -> EmbeddedStore {
-    EmbeddedStore::open(path, jiff::Timestamp::now(), Limits::default()).expect("the directory is ours")
+    EmbeddedStore::open(path, jiff::Timestamp::now(), EngineLimits::default()).expect("the directory is ours")
 }
 
 /// User and system time of all threads of this process, to a hundredth of a second.
@@ -134,13 +134,13 @@ impl Workload {
         let mut changes = Vec::new();
         for registration in registrations {
             let id = format!("{:016x}", registration.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            changes.push(Change::put(Table::Services, format!("node-1/{id}"), self.row(&id, 350)));
+            changes.push(RowChange::put(Table::Services, format!("node-1/{id}"), self.row(&id, 350)));
             for check in 1..=2 {
                 let key = format!("node-1/service:{id}:{check}");
-                changes.push(Change::put(Table::Checks, key, self.row(&id, 300)));
+                changes.push(RowChange::put(Table::Checks, key, self.row(&id, 300)));
             }
         }
-        changes.push(Change::put(Table::Meta, "index", self.index.to_string()));
+        changes.push(RowChange::put(Table::Meta, "index", self.index.to_string()));
         Batch { index: self.index, changes }
     }
 

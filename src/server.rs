@@ -22,35 +22,35 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::api::snapshot::Spooling;
-use crate::api::{Api, Host, StoreFacts, cache, warm};
+use crate::api::{Api, HostProcess, StoreFacts, cache, warm};
 use crate::catalog::panic;
 use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::{Config, LogFormat};
-use crate::health::{self, Health};
-use crate::http::{Door, DoorRules, ListenAddress, Server, ServerConfig};
-use crate::notify::follower::Intake;
+use crate::health::{self, HealthEngine};
+use crate::http::{BindAddress, Door, DoorRules, Server, ServerConfig};
+use crate::notify::follower::EventFeed;
 use crate::notify::{self, Notifier};
 use crate::probe::{self, Prober, TargetRules};
-use crate::registry::asked::Asked;
-use crate::registry::checking::lanes;
+use crate::registry::checking::scheduler;
+use crate::registry::hot_queries::HotQuery;
 use crate::registry::own_node::OwnNode;
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::registry::snapshot::schedule::{self, Schedule};
-use crate::registry::snapshot::vet::Terms;
 use crate::registry::write;
 use crate::registry::{Parts, Registry};
 use crate::server::error::{ServerError, log_lines};
 use crate::server::exposed::expose;
-use crate::server::reloading::Wishes;
+use crate::server::reloading::ReloadRequests;
 use crate::server::successor::Predecessor;
 use crate::server::takeover::Incumbent;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::signals::{self, Signal};
-use crate::sys::supervision::Fault;
+use crate::sys::supervision::ThreadFault;
 use crate::sys::{budget, host, limits, runtime, supervision, systemd};
 use crate::telemetry::families;
-use crate::telemetry::line::Format;
+use crate::telemetry::line::LineFormat;
 use crate::telemetry::logging::{self, Logging};
 use crate::telemetry::metrics::Metrics;
 
@@ -75,7 +75,7 @@ const CACHE_PART: u64 = 8;
 /// Whatever keeps it from starting; nothing is served then.
 pub fn run(config: Config, start: Start) -> Result<(), ServerError> {
     let of_supervisor = systemd::sockets().map_err(ServerError::System)?;
-    let format = if config.log_format == LogFormat::Json { Format::Json } else { Format::Text };
+    let format = if config.log_format == LogFormat::Json { LineFormat::Json } else { LineFormat::Text };
     let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     limits::raise_open_files();
@@ -143,7 +143,7 @@ fn start_and_serve(
         wishes: Mutex::new(wishes),
         is_draining: AtomicBool::new(false),
         turn: Mutex::new(End::Asked),
-        reloads: Wishes::default(),
+        reloads: ReloadRequests::default(),
     });
     registry.set_panic_thresholds(panic_thresholds(&config));
     registry.define(defined).map_err(ServerError::Undefined)?;
@@ -153,7 +153,7 @@ fn start_and_serve(
     let server = Arc::new(Server::on(listeners, serving).map_err(ServerError::Serve)?);
     probing.targets.set_own_listeners(sockets::tcp_addresses(&server.local_addresses()));
     let bytes_max = config.cache.bytes_max.min(memory_part(CACHE_PART));
-    let bounds = cache::Bounds { entries_max: config.cache.entries_max, bytes_max };
+    let bounds = cache::CacheBounds { entries_max: config.cache.entries_max, bytes_max };
     let streams_max = config.limits.streams_max;
     let (of_registry, of_notifier) = (registry.clone(), notifier.clone());
     let api = Api::new(of_registry, of_notifier, metrics.clone(), agent.clone(), Clock, bounds, streams_max)
@@ -209,19 +209,19 @@ fn start_and_serve(
 }
 
 /// What was asked for most before this start, as far as it is to be made ready.
-fn most_asked_before<'r>(config: &Config, registry: &'r Registry) -> &'r [Asked] {
+fn most_asked_before<'r>(config: &Config, registry: &'r Registry) -> &'r [HotQuery] {
     let asked = registry.asked_before();
     &asked[..asked.len().min(config.cache.warm_most_asked)]
 }
 
 /// What checks may do: where they may go, and whether they may run programs.
-fn probing(config: &Config) -> probe::Settings {
+fn probing(config: &Config) -> probe::ProbeSettings {
     let targets = TargetRules::new(config.probe_allow_cidrs.clone());
     // As configured until they are bound: restored checks begin before that.
-    let addresses: Vec<ListenAddress> =
+    let addresses: Vec<BindAddress> =
         config.http_addresses.iter().chain(&config.admin_addresses).map(sockets::listen_address).collect();
     targets.set_own_listeners(sockets::tcp_addresses(&addresses));
-    probe::Settings { targets, scripts: Arc::new(AtomicBool::new(config.enable_local_script_checks)) }
+    probe::ProbeSettings { targets, scripts: Arc::new(AtomicBool::new(config.enable_local_script_checks)) }
 }
 
 /// A part of the memory that this process may use, in bytes.
@@ -233,10 +233,10 @@ fn open_registry(
     config: &Config,
     metrics: &Arc<Metrics>,
     prober: Prober,
-    intake: Intake,
+    intake: EventFeed,
 ) -> Result<(Registry, Arc<store::View>), ServerError> {
     // Rows of Redis come before the registry is there.
-    let terms = Terms { programs: Some(definitions::programs(config)), ..Terms::of(config) };
+    let terms = RowRules { programs: Some(definitions::programs(config)), ..RowRules::of(config) };
     let store::Opened { store, node_id, view } =
         store::open(config, metrics, &terms).map_err(ServerError::Store)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
@@ -255,7 +255,7 @@ fn open_registry(
             datacenter: config.datacenter.as_str().into(),
         },
         store,
-        health: Health::new(health_settings(config)),
+        health: HealthEngine::new(health_settings(config)),
         prober,
         probes_max,
         watched_connections_max,
@@ -279,22 +279,22 @@ fn writes_waiting_max(config: &Config) -> usize {
     write::WAITING_MAX.min(server_config(config).connections_max / 2)
 }
 
-fn health_settings(config: &Config) -> health::Settings {
-    health::Settings {
+fn health_settings(config: &Config) -> health::HealthSettings {
+    health::HealthSettings {
         // The catalog takes no more than limits.checks_max, and what it holds is run: also what came in under another.
         checks_max: usize::MAX,
         check_update_interval: config.check_update_interval,
         backoff_max: config.check_backoff_max,
         watch_connections: config.watch_connections,
-        ..health::Settings::default()
+        ..health::HealthSettings::default()
     }
 }
 
 /// When each service is in panic, as configured.
-fn panic_thresholds(config: &Config) -> HashMap<Text, panic::Settings> {
+fn panic_thresholds(config: &Config) -> HashMap<Text, panic::PanicSettings> {
     let configured = config.service_defaults.iter().filter_map(|(name, defaults)| {
         let PanicThreshold { percent, window } = defaults.panic?;
-        Some((name.as_str().into(), panic::Settings { threshold_percent: percent, window }))
+        Some((name.as_str().into(), panic::PanicSettings { threshold_percent: percent, window }))
     });
     configured.collect()
 }
@@ -303,7 +303,7 @@ fn panic_thresholds(config: &Config) -> HashMap<Text, panic::Settings> {
 /// at most, for clients come first.
 fn descriptors_of_probes(config: &Config) -> (usize, usize) {
     let descriptors = limits::open_files_max();
-    let probes_max = lanes::Bounds::default().total_max.min(descriptors / 8);
+    let probes_max = scheduler::ProbeBounds::default().total_max.min(descriptors / 8);
     (probes_max, config.limits.watched_connections_max.min(descriptors / 4))
 }
 
@@ -354,7 +354,7 @@ enum Wish {
     /// It is to end in order.
     End(End),
     /// It cannot go on.
-    GiveUp(Fault),
+    GiveUp(ThreadFault),
 }
 
 /// The running process, as the API and signals see it.
@@ -366,14 +366,14 @@ struct Agent {
     store: Arc<store::View>,
     notifier: Arc<Notifier>,
     logging: Arc<Logging>,
-    probing: probe::Settings,
+    probing: probe::ProbeSettings,
     door: Arc<Door>,
     /// Told when the process shall end.
     wishes: Mutex<Sender<Wish>>,
     is_draining: AtomicBool,
     /// Held by whoever is ending the process or handing it over, so that nobody does both.
     turn: Mutex<End>,
-    reloads: Wishes,
+    reloads: ReloadRequests,
 }
 
 /// Why a process ends.
@@ -411,7 +411,7 @@ impl Agent {
     }
 }
 
-impl Host for Agent {
+impl HostProcess for Agent {
     fn reload(&self) -> Result<(), String> {
         self.reloads.ask()
     }
@@ -455,7 +455,7 @@ impl Host for Agent {
         self.config.lock().limits.snapshot_bytes_max
     }
 
-    fn snapshot_terms(&self) -> Terms {
-        Terms::of(&self.config.lock())
+    fn snapshot_terms(&self) -> RowRules {
+        RowRules::of(&self.config.lock())
     }
 }

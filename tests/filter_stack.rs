@@ -4,20 +4,20 @@
 
 use muster::filter::decision::Filter;
 use muster::filter::error::FilterError;
-use muster::filter::record::{Record, Value};
-use muster::filter::schema::{Kind, Schema};
+use muster::filter::record::{FieldValue, Record};
+use muster::filter::schema::{FieldKind, Schema};
 use muster::filter::{self, DEPTH_MAX, LENGTH_MAX, PATTERN_DEPTH_MAX};
 
 /// A quarter of a coroutine's stack.
 const STACK_BYTES: usize = 64 * 1024;
 
-static SCHEMA: Schema = Schema(&[("Name", Kind::Text)]);
+static SCHEMA: Schema = Schema(&[("Name", FieldKind::Text)]);
 
 struct Web;
 
 impl Record for Web {
-    fn field(&self, _: &str) -> Value<'_> {
-        Value::Text("web")
+    fn field(&self, _: &str) -> FieldValue<'_> {
+        FieldValue::Text("web")
     }
 }
 

@@ -3,15 +3,15 @@
 //! Which paths these are, the table of routes says. Clients read a bare 404 there as an empty store, and lose what they
 //! write in silence or ask again without a pause; at 501 they stop and show the sentence.
 
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::routes::ROUTES;
 use crate::stdx::nearest::nearest;
 
 /// 501, for every method, with what is missing and where to have it.
-pub fn answer(call: &mut Call<'_, '_>) -> Outcome {
+pub fn answer(call: &mut Call<'_, '_>) -> HandlerResult {
     let route = &ROUTES[call.row];
-    let what = route.absent.unwrap_or_default();
+    let what = route.about;
     Err(ApiError::new(
         501,
         format!(
@@ -61,10 +61,10 @@ mod tests {
 
     #[test]
     fn every_row_that_is_absent_is_answered_here_and_no_other() {
-        let here: fn(&mut Call<'_, '_>) -> Outcome = answer;
+        let here: fn(&mut Call<'_, '_>) -> HandlerResult = answer;
         for route in ROUTES {
             let is_here = std::ptr::fn_addr_eq(route.handler, here);
-            assert_eq!(is_here, route.absent.is_some(), "{}", route.path);
+            assert_eq!(is_here, !route.is_served, "{}", route.path);
         }
     }
 }

@@ -3,11 +3,11 @@
 //! <https://developer.hashicorp.com/consul/api-docs/agent/check>
 
 use crate::api::answer::{self, empty};
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::selection;
 use crate::catalog::instance::CheckView;
-use crate::model::{Check, Command, Observation, Origin, Probe, Refusal, Status};
+use crate::model::{Check, Command, CommandRefusal, Observation, Origin, Probe, Status};
 use crate::registry::error::WriteError;
 use crate::stdx::text::Text;
 use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, check_registration, check_update};
@@ -16,7 +16,7 @@ use crate::wire::select;
 use crate::wire::show::HealthCheck;
 
 /// `PUT /v1/agent/check/register`
-pub fn register(call: &mut Call<'_, '_>) -> Outcome {
+pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
     let own = registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
@@ -24,7 +24,7 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
     let registration = check_registration(call.request().body(), &agent, criticality_of)?;
     refuse_targets(call, &registration.checks)?;
     match call.write(Command::Register(Box::new(registration))) {
-        Err(WriteError::Refused(Refusal::CheckWithoutService { service_id, .. })) => {
+        Err(WriteError::Refused(CommandRefusal::CheckWithoutService { service_id, .. })) => {
             return Err(ApiError::bad_request(format!("ServiceID {:?} does not exist", service_id.as_str())));
         }
         outcome => outcome?,
@@ -43,7 +43,7 @@ pub fn refuse_targets(call: &Call<'_, '_>, checks: &[Check]) -> Result<(), ApiEr
 }
 
 /// `PUT /v1/agent/check/deregister/:check_id`
-pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
+pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let check_id = call.required("CheckID missing")?;
     let node = call.api.registry.own_node().name.clone();
     call.write(Command::DeregisterCheck { node, check_id, must_exist: true })?;
@@ -52,7 +52,7 @@ pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/agent/checks[?filter=…]`
-pub fn list(call: &mut Call<'_, '_>) -> Outcome {
+pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::filter(call, &params, &select::CHECK)?;
     let meter = call.meter;
@@ -84,32 +84,32 @@ fn freshen(call: &Call<'_, '_>, view: &mut CheckView) {
 }
 
 /// `PUT /v1/agent/check/pass/:check_id[?note=…]`
-pub fn pass(call: &mut Call<'_, '_>) -> Outcome {
+pub fn pass(call: &mut Call<'_, '_>) -> HandlerResult {
     report_with_note(call, Status::Passing)
 }
 
 /// `PUT /v1/agent/check/warn/:check_id[?note=…]`
-pub fn warn(call: &mut Call<'_, '_>) -> Outcome {
+pub fn warn(call: &mut Call<'_, '_>) -> HandlerResult {
     report_with_note(call, Status::Warning)
 }
 
 /// `PUT /v1/agent/check/fail/:check_id[?note=…]`
-pub fn fail(call: &mut Call<'_, '_>) -> Outcome {
+pub fn fail(call: &mut Call<'_, '_>) -> HandlerResult {
     report_with_note(call, Status::Critical)
 }
 
 /// `PUT /v1/agent/check/update/:check_id`
-pub fn update(call: &mut Call<'_, '_>) -> Outcome {
+pub fn update(call: &mut Call<'_, '_>) -> HandlerResult {
     let observation = check_update(call.request().body())?;
     report(call, observation)
 }
 
-fn report_with_note(call: &mut Call<'_, '_>, status: Status) -> Outcome {
+fn report_with_note(call: &mut Call<'_, '_>, status: Status) -> HandlerResult {
     let output = call.query()?.first("note").unwrap_or_default().into();
     report(call, Observation { status, output })
 }
 
-fn report(call: &mut Call<'_, '_>, observation: Observation) -> Outcome {
+fn report(call: &mut Call<'_, '_>, observation: Observation) -> HandlerResult {
     let check_id = &call.argument;
     let registry = &call.api.registry;
     let own = registry.own_node().name.folded();
@@ -123,7 +123,11 @@ fn report(call: &mut Call<'_, '_>, observation: Observation) -> Outcome {
             let sentence = format!("CheckID {:?} does not have associated TTL", check_id.as_str());
             return Err(ApiError::bad_request(sentence));
         }
-        None => return Err(WriteError::Refused(Refusal::UnknownCheck { check_id: check_id.clone() }).into()),
+        None => {
+            return Err(
+                WriteError::Refused(CommandRefusal::UnknownCheck { check_id: check_id.clone() }).into()
+            );
+        }
     }
     empty()
 }

@@ -3,7 +3,7 @@
 //! <https://developer.hashicorp.com/consul/api-docs/agent/service#get-local-service-health>
 
 use crate::api::answer;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::params::check_scope;
 use crate::catalog::instance::Instance;
@@ -16,7 +16,7 @@ use crate::wire::show::{AgentHealth, aggregated_status};
 pub const PATHS: &str = "/v1/agent/health/";
 
 /// `GET /v1/agent/health/service/id/:service_id[?format=text]`
-pub fn by_id(call: &mut Call<'_, '_>) -> Outcome {
+pub fn by_id(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let id = call.required("Bad request: Missing serviceID")?;
     let found = own_instances(call, |instance| instance.service.id == id);
@@ -35,7 +35,7 @@ pub fn by_id(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/agent/health/service/name/:service[?format=text]`: the worst instance decides.
-pub fn by_name(call: &mut Call<'_, '_>) -> Outcome {
+pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let name = call.required("Bad request: Missing service Name")?;
     let found = own_instances(call, |instance| instance.service.name.folded() == name.folded());
@@ -85,7 +85,7 @@ fn severity(word: &str) -> u8 {
     }
 }
 
-fn respond(call: &Call<'_, '_>, word: &'static str, body: Vec<u8>) -> Outcome {
+fn respond(call: &Call<'_, '_>, word: &'static str, body: Vec<u8>) -> HandlerResult {
     let status = match word {
         "passing" => 200,
         "warning" => 429,

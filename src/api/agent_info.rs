@@ -9,14 +9,15 @@ use serde_json::{Map, Value, json};
 
 use crate::api::StoreFacts;
 use crate::api::answer::{self, empty};
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::operations;
 use crate::api::params::check_scope;
 use crate::api::selection;
 use crate::model::{Caller, Meta, Origin};
 use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERF_LAN_PORT, SERF_WAN_PORT, SERVER_PORT};
-use crate::registry::standing::Standing;
+use crate::registry::store_state::StoreState;
+use crate::stdx::calendar;
 use crate::stdx::text::Text;
 use crate::sys::host::{HostFacts, cores};
 use crate::sys::runtime;
@@ -32,7 +33,7 @@ const LEAVE_NOT_ALLOWED: &str = "The agent may not be ended over HTTP: set enabl
      service (systemctl stop muster, or SIGTERM).";
 
 /// `GET /v1/agent/self`. Every value is an object: Consul's own client decodes it as a map of maps.
-pub fn own(call: &mut Call<'_, '_>) -> Outcome {
+pub fn own(call: &mut Call<'_, '_>) -> HandlerResult {
     let own = call.api.registry.own_node();
     let debug_config = call.api.host.debug_config();
     let answer = Own {
@@ -94,7 +95,7 @@ fn store(facts: &StoreFacts) -> Value {
 }
 
 /// `GET /v1/agent/members[?wan=1][&segment=…][&filter=…]`
-pub fn members(call: &mut Call<'_, '_>) -> Outcome {
+pub fn members(call: &mut Call<'_, '_>) -> HandlerResult {
     let query = call.query()?;
     let wan = query.first("wan").is_some_and(|wan| !wan.is_empty());
     // `_all` stands for every segment, and so for the one there is.
@@ -114,7 +115,7 @@ pub fn members(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/agent/host`
-pub fn host(call: &mut Call<'_, '_>) -> Outcome {
+pub fn host(call: &mut Call<'_, '_>) -> HandlerResult {
     let facts =
         call.api.offload.run(HostFacts::read).map_err(|error| ApiError::new(503, error.to_string()))?;
     let used_kib = facts.memory_total_kib.saturating_sub(facts.memory_available_kib);
@@ -155,7 +156,7 @@ fn percent(part: u64, whole: u64) -> f64 {
 }
 
 /// `GET /v1/agent/version`, as Consul has it since 1.13.
-pub fn version(call: &mut Call<'_, '_>) -> Outcome {
+pub fn version(call: &mut Call<'_, '_>) -> HandlerResult {
     let answer = json!({
         "SHA": "", "BuildDate": "1970-01-01T00:00:00Z", "HumanVersion": CONSUL_API_VERSION, "FIPS": "",
         "MusterVersion": env!("CARGO_PKG_VERSION"),
@@ -164,7 +165,7 @@ pub fn version(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/agent/metrics[?format=prometheus]`
-pub fn metrics(call: &mut Call<'_, '_>) -> Outcome {
+pub fn metrics(call: &mut Call<'_, '_>) -> HandlerResult {
     let wants_text = call.query()?.first("format") == Some("prometheus")
         || call.request().header("accept").is_some_and(|accept| accept.contains("openmetrics"));
     if wants_text {
@@ -210,12 +211,11 @@ fn runtime_gauges(samples: &[Sample]) -> Vec<Sample> {
 
 /// A time as Consul writes it here: `2026-01-02 15:04:05 +0000 UTC`.
 fn timestamp(unix_ms: u64) -> String {
-    let at = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.unwrap_or_default().strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+    calendar::at(unix_ms).strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
 }
 
 /// `PUT /v1/agent/reload`
-pub fn reload(call: &mut Call<'_, '_>) -> Outcome {
+pub fn reload(call: &mut Call<'_, '_>) -> HandlerResult {
     let Caller { by, request_id } = call.caller();
     log::info!(peer = by.as_str(), request_id = request_id.as_str(); "reloading on request");
     call.api.host.reload().map_err(|sentence| ApiError::new(500, sentence))?;
@@ -226,7 +226,7 @@ pub fn reload(call: &mut Call<'_, '_>) -> Outcome {
 ///
 /// # Errors
 /// 403 where it is not.
-pub fn leave(call: &mut Call<'_, '_>) -> Outcome {
+pub fn leave(call: &mut Call<'_, '_>) -> HandlerResult {
     let Caller { by, request_id } = call.caller();
     let (by, request_id) = (by.as_str(), request_id.as_str());
     if !call.api.host.may_leave() {
@@ -239,13 +239,13 @@ pub fn leave(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `/v1/acl/*` and `/v1/agent/token/*`: there are no access control lists here, which clients understand.
-pub fn acl_disabled(_: &mut Call<'_, '_>) -> Outcome {
+pub fn acl_disabled(_: &mut Call<'_, '_>) -> HandlerResult {
     Err(ApiError::new(401, "ACL support disabled"))
 }
 
 /// `GET /v1/status/leader`: this server, which is its own leader. Nobody is once the store has failed: of Consul, too,
 /// an empty answer means that no write will be taken.
-pub fn leader(call: &mut Call<'_, '_>) -> Outcome {
+pub fn leader(call: &mut Call<'_, '_>) -> HandlerResult {
     call.read_params()?;
     let leader = leader_address(call);
     answer::json(call, &leader)
@@ -253,19 +253,19 @@ pub fn leader(call: &mut Call<'_, '_>) -> Outcome {
 
 fn leader_address(call: &Call<'_, '_>) -> String {
     match call.api.registry.queue().stats().standing.now() {
-        Standing::Writable | Standing::Full { .. } => server_address(call.api.registry.own_node()),
-        Standing::ReadOnly { .. } => String::new(),
+        StoreState::Writable | StoreState::Full { .. } => server_address(call.api.registry.own_node()),
+        StoreState::ReadOnly { .. } => String::new(),
     }
 }
 
 /// `GET /v1/status/peers`
-pub fn peers(call: &mut Call<'_, '_>) -> Outcome {
+pub fn peers(call: &mut Call<'_, '_>) -> HandlerResult {
     call.read_params()?;
     answer::json(call, &[server_address(call.api.registry.own_node())])
 }
 
 /// `GET /v1/operator/raft/configuration`: this server alone votes. Test tools of clients ask for their leader here.
-pub fn raft_configuration(call: &mut Call<'_, '_>) -> Outcome {
+pub fn raft_configuration(call: &mut Call<'_, '_>) -> HandlerResult {
     call.read_params()?;
     let own = call.api.registry.own_node();
     let server = json!({

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::api::agent_checks::refuse_targets;
 use crate::api::answer::{self, empty};
-use crate::api::await_health::{self, Patience};
-use crate::api::call::{Call, Outcome};
+use crate::api::await_health::{self, WaitOptions};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::params::with_jitter;
 use crate::api::selection;
@@ -22,12 +22,12 @@ use crate::wire::select;
 use crate::wire::show::{AgentService, content_hash};
 
 /// `PUT /v1/agent/service/register[?replace-existing-checks][&wait=30s&until=passing]`
-pub fn register(call: &mut Call<'_, '_>) -> Outcome {
+pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let existing = match call.query()?.first("replace-existing-checks") {
         Some("" | "true") => ExistingChecks::Replace,
         _ => ExistingChecks::KeepStatus,
     };
-    let patience = Patience::read(call.query()?)?;
+    let patience = WaitOptions::read(call.query()?)?;
     let own = call.api.registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
     let registration = service_registration(call.request().body(), existing, &agent)?;
@@ -45,7 +45,7 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `PUT /v1/agent/service/deregister/:service_id`
-pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
+pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("ServiceID missing")?;
     let node = call.api.registry.own_node().name.clone();
     call.write(Command::DeregisterService { node, service_id, must_exist: true })?;
@@ -54,7 +54,7 @@ pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/agent/services[?filter=…]`
-pub fn list(call: &mut Call<'_, '_>) -> Outcome {
+pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::filter(call, &params, &select::SERVICE)?;
     let meter = call.meter;
@@ -71,7 +71,7 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/agent/service/:service_id[?hash=…&wait=…]`: blocks on a hash of the definition instead of an index.
-pub fn read(call: &mut Call<'_, '_>) -> Outcome {
+pub fn read(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let hash_seen = call.query()?.first("hash").unwrap_or_default().to_owned();
     let registry = &*call.api.registry;

@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use crate::api::cache::{Found, Kept};
-use crate::api::call::{Call, Outcome};
+use crate::api::cache::{CacheLookup, CachedAnswer};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::etag;
+use crate::api::fast_path::FastPathEntry;
+use crate::api::list_fragments::{ListFragment, ListWriter};
 use crate::api::params::{Consistency, ReadParams, with_jitter};
-use crate::api::pieces::{ListWriter, Piece};
-use crate::api::ready::Offer;
+use crate::api::routes::ROUTES;
 use crate::catalog::instance::Instance;
 use crate::catalog::topic::Topic;
 use crate::http::percent::encode_into;
@@ -34,7 +35,7 @@ pub enum Headers {
 }
 
 /// A read of something with an index.
-pub struct Read {
+pub struct IndexedRead {
     /// What the answer depends on.
     pub topic: Topic,
     /// What the client asks for besides.
@@ -53,7 +54,7 @@ pub struct Rendered {
     /// The index of the last change that it shows, where that is known.
     pub index: Option<u64>,
     /// Where each entry stands, if it is a list of instances.
-    pub pieces: Arc<[Piece]>,
+    pub pieces: Arc<[ListFragment]>,
 }
 
 impl From<Vec<u8>> for Rendered {
@@ -68,7 +69,7 @@ pub fn list_of<'i, E: Serialize>(
     meter: &Meter<'_>,
     instances: &'i [Arc<Instance>],
     pretty: bool,
-    before: Option<&Kept>,
+    before: Option<&CachedAnswer>,
     shape: impl Fn(&'i Instance) -> E,
     is_wanted: impl Fn(&E) -> bool,
 ) -> Rendered {
@@ -104,9 +105,9 @@ pub fn list_of<'i, E: Serialize>(
 /// Those of `render`, and 503 when too many blocking queries wait.
 pub fn indexed(
     call: &mut Call<'_, '_>,
-    read: Read,
+    read: IndexedRead,
     render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
-) -> Outcome {
+) -> HandlerResult {
     indexed_variant(call, read, "", |_| render().map(Rendered::from))
 }
 
@@ -117,10 +118,10 @@ pub fn indexed(
 /// As [`indexed`].
 pub fn indexed_variant(
     call: &mut Call<'_, '_>,
-    read: Read,
+    read: IndexedRead,
     variant: &str,
-    render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
-) -> Outcome {
+    render: impl FnOnce(Option<&CachedAnswer>) -> Result<Rendered, ApiError>,
+) -> HandlerResult {
     let (registry, seen) = (&*call.api.registry, read.params.index);
     if seen > 0 && !wait_for_change(call, &read.topic, &read.params, || registry.index(&read.topic, seen))? {
         return Ok(Response::new(CLIENT_GONE));
@@ -133,17 +134,18 @@ pub fn indexed_variant(
 #[inline(never)]
 fn answer_now(
     call: &mut Call<'_, '_>,
-    read: Read,
+    read: IndexedRead,
     variant: &str,
-    render: impl FnOnce(Option<&Kept>) -> Result<Rendered, ApiError>,
-) -> Outcome {
-    let Read { topic, params, headers } = read;
+    render: impl FnOnce(Option<&CachedAnswer>) -> Result<Rendered, ApiError>,
+) -> HandlerResult {
+    debug_assert!(ROUTES[call.row].is_cacheable, "{}", ROUTES[call.row].path);
+    let IndexedRead { topic, params, headers } = read;
     let registry = &*call.api.registry;
     let key = cache_key(call, variant);
     let look = || {
         let (index, is_settled) = (registry.index(&topic, 0), registry.topics().is_settled());
         let found = match call.api.cache.get(&key, index) {
-            Found::Valid(kept) if !is_settled => Found::Stale(kept),
+            CacheLookup::Valid(kept) if !is_settled => CacheLookup::Stale(kept),
             found => found,
         };
         (index, is_settled, found)
@@ -151,7 +153,7 @@ fn answer_now(
     let (mut index, mut is_settled, mut found) = look();
     // Many that came with one look at the sockets would otherwise be made one behind the other. Another may have made
     // this one meanwhile.
-    if !matches!(found, Found::Valid(_)) && call.exchange.take_turn() {
+    if !matches!(found, CacheLookup::Valid(_)) && call.exchange.take_turn() {
         (index, is_settled, found) = look();
     }
     let mut tag = call.api.tags.tag(index, &key);
@@ -161,12 +163,12 @@ fn answer_now(
     if !call.exchange.is_detached() {
         call.api.cache_counts.count(call.row, &key, &found);
     }
-    let is_hit = matches!(found, Found::Valid(_));
+    let is_hit = matches!(found, CacheLookup::Valid(_));
     let kept = match found {
-        Found::Valid(kept) => kept,
+        CacheLookup::Valid(kept) => kept,
         stale_or_nothing => {
             let before = match stale_or_nothing {
-                Found::Stale(kept) => Some(kept),
+                CacheLookup::Stale(kept) => Some(kept),
                 _ => None,
             };
             let Rendered { body, header, pieces, index: shown } = render(before.as_ref())?;
@@ -180,7 +182,7 @@ fn answer_now(
             }
             let header = header.map(|(name, value)| (name, value.into()));
             let asked = before.map_or_else(Arc::default, |before| before.asked);
-            let kept = Kept { body: SharedBody::new(body), header, pieces, asked };
+            let kept = CachedAnswer { body: SharedBody::new(body), header, pieces, asked };
             call.api.cache.put(&key, index, kept.clone());
             kept
         }
@@ -189,7 +191,7 @@ fn answer_now(
     // Where a prefix stands is known by more than its topic: deletions that are forgotten lift it.
     let is_plain = variant.is_empty() && kept.header.is_none() && !matches!(topic, Topic::Prefix(_));
     if is_hit && is_plain && params.index == 0 && !params.cached {
-        call.offer = Some(Offer { topic, index, body: kept.body.clone(), asked: kept.asked });
+        call.offer = Some(FastPathEntry { topic, index, body: kept.body.clone(), asked: kept.asked });
     }
     let mut response = Response::new(200).with_body(Body::Shared(kept.body));
     if let Some((name, value)) = kept.header {
@@ -222,7 +224,7 @@ pub fn indexed_anew(
     topic: Topic,
     params: ReadParams,
     render: impl FnOnce() -> Result<Vec<u8>, ApiError>,
-) -> Outcome {
+) -> HandlerResult {
     let topics = call.api.registry.topics();
     if params.index > 0 && !wait_for_change(call, &topic, &params, || topics.index(&topic))? {
         return Ok(Response::new(CLIENT_GONE));
@@ -234,7 +236,7 @@ pub fn indexed_anew(
 }
 
 /// An answer without an index: the agent's own affairs.
-pub fn json(call: &Call<'_, '_>, value: &impl Serialize) -> Outcome {
+pub fn json(call: &Call<'_, '_>, value: &impl Serialize) -> HandlerResult {
     let pretty = call.query()?.has("pretty");
     Ok(json_bytes(200, json::within(call.meter, value, pretty)))
 }
@@ -245,12 +247,12 @@ pub fn json_bytes(status: u16, body: Vec<u8>) -> Response {
 }
 
 /// Success without a value: what agent writes answer.
-pub fn empty() -> Outcome {
+pub fn empty() -> HandlerResult {
     Ok(Response::new(200))
 }
 
 /// The JSON literal `true`: what catalog writes answer.
-pub fn yes(call: &Call<'_, '_>) -> Outcome {
+pub fn yes(call: &Call<'_, '_>) -> HandlerResult {
     let body: &[u8] = if call.query()?.has("pretty") { b"true\n" } else { b"true" };
     Ok(Response::new(200).with_header("Content-Type", JSON).with_body(Body::Static(body)))
 }

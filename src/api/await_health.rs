@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::api::answer::{self, empty};
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::explain::facts::deciding;
 use crate::api::params;
@@ -20,20 +20,20 @@ use crate::stdx::text::Text;
 
 /// What a registration waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct WaitOptions {
     /// How long at most; bounds as for blocking queries.
     pub wait: Duration,
     /// The worst status that is good enough.
     pub until: Status,
 }
 
-impl Patience {
+impl WaitOptions {
     /// What a registration's query asks for: `?wait=`, `?until=` or both. `None` when it names neither, or leaves both
     /// empty.
     ///
     /// # Errors
     /// 400 for another word than `passing` and `warning`, and for a wait that is no duration.
-    pub fn read(query: &Query) -> Result<Option<Patience>, ApiError> {
+    pub fn read(query: &Query) -> Result<Option<WaitOptions>, ApiError> {
         let given = |name| query.first(name).filter(|word| !word.is_empty());
         let until = match given("until") {
             None if given("wait").is_none() => return Ok(None),
@@ -47,7 +47,7 @@ impl Patience {
                 return Err(ApiError::bad_request(sentence));
             }
         };
-        Ok(Some(Patience { wait: params::wait(query)?, until }))
+        Ok(Some(WaitOptions { wait: params::wait(query)?, until }))
     }
 }
 
@@ -69,9 +69,9 @@ pub fn wait<'a>(
     call: &mut Call<'a, '_>,
     service_id: &Text,
     name: &Text,
-    patience: Patience,
+    patience: WaitOptions,
     mut watch: Watch<'a>,
-) -> Outcome {
+) -> HandlerResult {
     let deadline = call.api.clock.now() + patience.wait;
     loop {
         let Some(instance) = find(call, service_id) else {
@@ -106,7 +106,7 @@ fn find(call: &Call<'_, '_>, service_id: &Text) -> Option<Instance> {
     (instance.service.origin == Origin::Agent).then_some(instance)
 }
 
-fn too_late(call: &Call<'_, '_>, instance: &Instance, patience: Patience) -> ApiError {
+fn too_late(call: &Call<'_, '_>, instance: &Instance, patience: WaitOptions) -> ApiError {
     let id = &*instance.service.id;
     let wanted = match patience.until {
         Status::Warning => "passing or warning",
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn patience_is_read_with_its_bounds() {
-        let patience = |wait_s, until| Ok(Some(Patience { wait: Duration::from_secs(wait_s), until }));
+        let patience = |wait_s, until| Ok(Some(WaitOptions { wait: Duration::from_secs(wait_s), until }));
         let (passing, warning) = (Status::Passing, Status::Warning);
         let rows = [
             ("", Ok(None)),
@@ -154,7 +154,7 @@ mod tests {
             ("wait=30s&until=Passing", Err("Invalid until \"Passing\"")),
         ];
         for (text, expected) in rows {
-            let read = Patience::read(&Query::parse(text));
+            let read = WaitOptions::read(&Query::parse(text));
             match (read, expected) {
                 (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{text}"),
                 (Err(error), Err(begin)) => {

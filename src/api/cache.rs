@@ -2,7 +2,7 @@
 //!
 //! An entry is valid exactly while its topic stands at the index it was made for, so the cache cannot serve a stale
 //! answer; what is evicted only costs time. A body that has become stale stays until it is replaced: most of the next
-//! one can be taken over from it ([`pieces`](crate::api::pieces)).
+//! one can be taken over from it ([`pieces`](crate::api::list_fragments)).
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::api::large_bodies::LargeBodies;
-use crate::api::pieces::Piece;
+use crate::api::list_fragments::ListFragment;
 use crate::http::SharedBody;
 
 /// Shards: enough that two workers seldom want the same lock.
@@ -23,20 +23,20 @@ const BODY_FRACTION_MAX: usize = 4;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct CacheBounds {
     /// Bodies.
     pub entries_max: usize,
     /// Bytes of bodies, compressed twins included.
     pub bytes_max: usize,
 }
 
-type Shard = Mutex<LruCache<Box<str>, Entry>>;
+type Shard = Mutex<LruCache<Box<str>, CacheSlot>>;
 
 /// The cache.
 pub struct BodyCache {
     shards: Box<[Shard]>,
     hasher: RandomState,
-    bounds: Bounds,
+    bounds: CacheBounds,
     large: Mutex<LargeBodies>,
     entries: AtomicUsize,
     bytes: AtomicUsize,
@@ -45,37 +45,37 @@ pub struct BodyCache {
 
 /// What is kept of an answer.
 #[derive(Clone)]
-pub struct Kept {
+pub struct CachedAnswer {
     /// The body.
     pub body: Arc<SharedBody>,
     /// A header that belongs to it.
     pub header: Option<(&'static str, Arc<str>)>,
     /// Where each entry of a list stands in the body; empty for what is no list of instances.
-    pub pieces: Arc<[Piece]>,
+    pub pieces: Arc<[ListFragment]>,
     /// How often it was asked for, as it is now and as it was before.
     pub asked: Arc<AtomicU64>,
 }
 
 /// What there is for a key.
-pub enum Found {
+pub enum CacheLookup {
     /// The body of now.
-    Valid(Kept),
+    Valid(CachedAnswer),
     /// The body of an earlier index.
-    Stale(Kept),
+    Stale(CachedAnswer),
     /// None.
     Nothing,
 }
 
-struct Entry {
+struct CacheSlot {
     index: u64,
-    kept: Kept,
+    kept: CachedAnswer,
     /// What the entry was counted with; the body grows when its compressed twin is made.
     bytes: usize,
 }
 
 impl BodyCache {
     /// An empty cache.
-    pub fn new(bounds: Bounds) -> BodyCache {
+    pub fn new(bounds: CacheBounds) -> BodyCache {
         BodyCache {
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
             hasher: RandomState::new(),
@@ -88,27 +88,27 @@ impl BodyCache {
     }
 
     /// What was made for `key`; valid when it was made while its topic stood at `index`.
-    pub fn get(&self, key: &str, index: u64) -> Found {
+    pub fn get(&self, key: &str, index: u64) -> CacheLookup {
         let mut shard = self.shards[self.shard_of(key)].lock();
         match shard.get(key) {
-            Some(entry) if entry.index == index => return Found::Valid(entry.kept.clone()),
-            Some(entry) => return Found::Stale(entry.kept.clone()),
+            Some(entry) if entry.index == index => return CacheLookup::Valid(entry.kept.clone()),
+            Some(entry) => return CacheLookup::Stale(entry.kept.clone()),
             None => drop(shard),
         }
-        self.large.lock().get(key, index).map_or(Found::Nothing, Found::Valid)
+        self.large.lock().get(key, index).map_or(CacheLookup::Nothing, CacheLookup::Valid)
     }
 
     /// Keeps what was made for `key` while its topic stood at `index`.
-    pub fn put(&self, key: &str, index: u64, kept: Kept) {
+    pub fn put(&self, key: &str, index: u64, kept: CachedAnswer) {
         // The compressed twin is made later and is a fraction of the body; it is counted as if it were there.
         let body_bytes = kept.body.plain().len();
-        let bytes = key.len() + body_bytes + body_bytes / 4 + kept.pieces.len() * size_of::<Piece>();
+        let bytes = key.len() + body_bytes + body_bytes / 4 + kept.pieces.len() * size_of::<ListFragment>();
         if bytes > self.bounds.bytes_max / BODY_FRACTION_MAX {
             self.large.lock().put(key, index, &kept);
             return;
         }
         let at = self.shard_of(key);
-        let before = self.shards[at].lock().push(key.into(), Entry { index, kept, bytes });
+        let before = self.shards[at].lock().push(key.into(), CacheSlot { index, kept, bytes });
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         match before {
             Some((_, before)) => drop(self.bytes.fetch_sub(before.bytes, Ordering::Relaxed)),
@@ -135,7 +135,7 @@ impl BodyCache {
     }
 
     /// How much may be kept.
-    pub fn bounds(&self) -> Bounds {
+    pub fn bounds(&self) -> CacheBounds {
         self.bounds
     }
 
@@ -192,27 +192,30 @@ impl BodyCache {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { entries_max: 100, bytes_max: 100_000 };
+    const BOUNDS: CacheBounds = CacheBounds { entries_max: 100, bytes_max: 100_000 };
 
-    fn body(bytes: usize) -> Kept {
+    fn body(bytes: usize) -> CachedAnswer {
         let body = SharedBody::new(vec![b'x'; bytes]);
-        Kept { body, header: None, pieces: Arc::new([]), asked: Arc::default() }
+        CachedAnswer { body, header: None, pieces: Arc::new([]), asked: Arc::default() }
     }
 
-    fn length(found: Found) -> Option<usize> {
+    fn length(found: CacheLookup) -> Option<usize> {
         match found {
-            Found::Valid(kept) => Some(kept.body.plain().len()),
-            Found::Stale(_) | Found::Nothing => None,
+            CacheLookup::Valid(kept) => Some(kept.body.plain().len()),
+            CacheLookup::Stale(_) | CacheLookup::Nothing => None,
         }
     }
 
     #[test]
     fn a_body_is_valid_at_its_index_only() {
         let cache = BodyCache::new(BOUNDS);
-        assert!(matches!(cache.get("key", 7), Found::Nothing));
+        assert!(matches!(cache.get("key", 7), CacheLookup::Nothing));
         cache.put("key", 7, body(1));
         assert_eq!(length(cache.get("key", 7)), Some(1));
-        assert!(matches!((cache.get("key", 8), cache.get("key", 6)), (Found::Stale(_), Found::Stale(_))));
+        assert!(matches!(
+            (cache.get("key", 8), cache.get("key", 6)),
+            (CacheLookup::Stale(_), CacheLookup::Stale(_))
+        ));
         cache.put("key", 8, body(2));
         assert_eq!((length(cache.get("key", 8)), cache.len()), (Some(2), 1));
     }
@@ -240,7 +243,7 @@ mod tests {
             assert!(cache.bytes() <= BOUNDS.bytes_max);
         }
         cache.put("too big", 1, body(BOUNDS.bytes_max / BODY_FRACTION_MAX));
-        assert!(matches!(cache.get("too big", 1), Found::Nothing));
+        assert!(matches!(cache.get("too big", 1), CacheLookup::Nothing));
         assert_eq!(held(&cache), (cache.len(), cache.bytes()));
     }
 

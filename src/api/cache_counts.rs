@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::api::cache::{BodyCache, Found};
+use crate::api::cache::{BodyCache, CacheLookup};
 use crate::telemetry::families;
 use crate::telemetry::metrics::Metrics;
 
@@ -58,12 +58,12 @@ impl CacheCounts {
     }
 
     /// Counts an answer of a route by what there was in the cache under its key.
-    pub fn count(&self, row: usize, key: &str, found: &Found) {
+    pub fn count(&self, row: usize, key: &str, found: &CacheLookup) {
         let counts = &self.rows[row];
         match found {
-            Found::Valid(_) => return self.hit(row),
-            Found::Stale(_) => drop(counts.changed.fetch_add(1, Ordering::Relaxed)),
-            Found::Nothing => drop(counts.absent.fetch_add(1, Ordering::Relaxed)),
+            CacheLookup::Valid(_) => return self.hit(row),
+            CacheLookup::Stale(_) => drop(counts.changed.fetch_add(1, Ordering::Relaxed)),
+            CacheLookup::Nothing => drop(counts.absent.fetch_add(1, Ordering::Relaxed)),
         }
         self.note_missed(key);
     }
@@ -147,8 +147,8 @@ mod tests {
     fn what_misses_often_stays_in_the_list_whatever_comes_once() {
         let counts = CacheCounts::new(2);
         for number in 0..10 * MISSED_MAX {
-            counts.count(0, &format!("once {number}"), &Found::Nothing);
-            counts.count(1, "often", &Found::Nothing);
+            counts.count(0, &format!("once {number}"), &CacheLookup::Nothing);
+            counts.count(1, "often", &CacheLookup::Nothing);
         }
         let missed = counts.most_missed(2);
         assert_eq!((&*missed[0].0, missed[0].1), ("often", 10 * MISSED_MAX as u64));

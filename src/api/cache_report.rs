@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::answer::{self, VARIANT_MARK};
 use crate::api::cache_counts::Counted;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::routes::ROUTES;
 use crate::api::warm::Warmed;
@@ -17,7 +17,7 @@ const TOP_DEFAULT: usize = 20;
 const TOP_MAX: usize = 1_000;
 
 /// `GET /v1/muster/cache[?top=20]`
-pub fn show(call: &mut Call<'_, '_>) -> Outcome {
+pub fn show(call: &mut Call<'_, '_>) -> HandlerResult {
     let top = match call.query()?.first("top") {
         None => TOP_DEFAULT,
         Some(word) => word.parse().ok().filter(|top| (0..=TOP_MAX).contains(top)).ok_or_else(|| {

@@ -2,8 +2,8 @@
 
 use crate::api::Api;
 use crate::api::error::ApiError;
+use crate::api::fast_path::FastPathEntry;
 use crate::api::params::{ReadParams, query_of};
-use crate::api::ready::Offer;
 use crate::http::{Exchange, Query, Request, Response};
 use crate::model::{Caller, Command};
 use crate::registry::error::WriteError;
@@ -12,7 +12,7 @@ use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 
 /// What a handler comes to.
-pub type Outcome = Result<Response, ApiError>;
+pub type HandlerResult = Result<Response, ApiError>;
 
 /// A request that found its row: what a handler works with.
 pub struct Call<'a, 'e> {
@@ -27,7 +27,7 @@ pub struct Call<'a, 'e> {
     /// What may be spent on the answer.
     pub meter: &'a Meter<'a>,
     /// Set by a handler whose answer would be the same for the same target.
-    pub offer: Option<Offer>,
+    pub offer: Option<FastPathEntry>,
 }
 
 impl Call<'_, '_> {

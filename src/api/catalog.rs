@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use crate::api::answer::{self, Headers, Read, Rendered, indexed, indexed_variant, list_of, yes};
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::{self, Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of, yes};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::delta;
-use crate::api::difference::Viewpoint;
+use crate::api::difference::ServiceQuery;
 use crate::api::params::ReadParams;
 use crate::api::selection::{self, has_meta, has_tags, near_first, passes, tags_units};
 use crate::catalog::instance::Instance;
@@ -25,7 +25,7 @@ use crate::wire::select;
 use crate::wire::show::{CatalogNode, CatalogService, NodeService, NodeServicesList, NodeServicesMap};
 
 /// `PUT /v1/catalog/register`
-pub fn register(call: &mut Call<'_, '_>) -> Outcome {
+pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
     let registration = catalog_registration(call.request().body(), &registry.own_node().datacenter)?;
     let counters = &call.api.counters;
@@ -40,7 +40,7 @@ pub fn register(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `PUT /v1/catalog/deregister`
-pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
+pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
     let command = catalog_deregistration(call.request().body(), &registry.own_node().datacenter)?;
     let counters = &call.api.counters;
@@ -55,16 +55,16 @@ pub fn deregister(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/catalog/datacenters`
-pub fn datacenters(call: &mut Call<'_, '_>) -> Outcome {
+pub fn datacenters(call: &mut Call<'_, '_>) -> HandlerResult {
     answer::json(call, &[&call.api.registry.own_node().datacenter])
 }
 
 /// `GET /v1/catalog/nodes`
-pub fn nodes(call: &mut Call<'_, '_>) -> Outcome {
+pub fn nodes(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::indexed_filter(call, &params, &select::NODE)?;
     let (registry, meter) = (&*call.api.registry, call.meter);
-    let read = Read { topic: Topic::Nodes, params: params.clone(), headers: Headers::WithoutCache };
+    let read = IndexedRead { topic: Topic::Nodes, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         meter.spend(registry.views().nodes_count() as u64 / 4);
         let mut nodes = registry.views().nodes();
@@ -80,13 +80,13 @@ pub fn nodes(call: &mut Call<'_, '_>) -> Outcome {
 
 /// `GET /v1/catalog/services`: every service name with the union of its instances' tags. Of instances that neither the
 /// filter nor the node's metadata leave out, where either is given.
-pub fn services(call: &mut Call<'_, '_>) -> Outcome {
+pub fn services(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::indexed_filter(call, &params, &select::CATALOG_SERVICE)?;
     let (registry, meter) = (&*call.api.registry, call.meter);
     // A filter may ask for what the list of names and tags does not show, a port or a pair of metadata.
     let topic = if filter.is_some() { Topic::Instances } else { Topic::Services };
-    let read = Read { topic, params: params.clone(), headers: Headers::WithCache };
+    let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
     indexed(call, read, || {
         let services = match (filter.as_deref(), params.node_meta.is_empty()) {
             (None, true) => {
@@ -128,7 +128,7 @@ fn services_of(
 }
 
 /// `GET /v1/catalog/service/:service`
-pub fn service(call: &mut Call<'_, '_>) -> Outcome {
+pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
     let filter = selection::indexed_filter(call, &params, &select::CATALOG_SERVICE)?;
@@ -149,13 +149,13 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
         let aspect = Aspect::Catalog;
         return delta::answer(
             call,
-            &Viewpoint { name: &name, aspect, threshold: None, wants: &wants },
+            &ServiceQuery { name: &name, aspect, threshold: None, wants: &wants },
             &params,
         );
     }
     let registry = &*call.api.registry;
     let topic = Topic::Service(name.clone());
-    let read = Read { topic, params: params.clone(), headers: Headers::WithCache };
+    let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
     indexed_variant(call, read, "", |before| {
         let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Catalog);
         meter.spend(instances.len() as u64 / 4);
@@ -175,12 +175,12 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/catalog/node/:node`, by name or UUID.
-pub fn node(call: &mut Call<'_, '_>) -> Outcome {
+pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     node_with_services(call, NodeShape::Map)
 }
 
 /// `GET /v1/catalog/node-services/:node`, by name or UUID.
-pub fn node_services(call: &mut Call<'_, '_>) -> Outcome {
+pub fn node_services(call: &mut Call<'_, '_>) -> HandlerResult {
     node_with_services(call, NodeShape::List)
 }
 
@@ -193,14 +193,14 @@ enum NodeShape {
     List,
 }
 
-fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> Outcome {
+fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
     let filter = selection::indexed_filter(call, &params, &select::SERVICE)?;
     let (registry, meter) = (&*call.api.registry, call.meter);
     let key = registry.views().node_by_name_or_id(&name, |record| record.node().name.folded());
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
-    let read = Read { topic, params: params.clone(), headers: Headers::WithoutCache };
+    let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         let found = registry.views().node_by_name_or_id(&name, |record| {
             let services: Vec<Arc<Service>> = record.services().values().cloned().collect();

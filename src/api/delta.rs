@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use crate::api::answer::{CLIENT_GONE, JSON, add_index_headers, cache_key, wait_for_change};
-use crate::api::call::{Call, Outcome};
-use crate::api::difference::{Difference, Shown, Viewpoint, Whole, key};
+use crate::api::body_history::{Events, Rendering};
+use crate::api::call::{Call, HandlerResult};
+use crate::api::difference::{FullAnswer, ListDifference, ListedInstance, ServiceQuery, key};
 use crate::api::error::ApiError;
 use crate::api::panic;
 use crate::api::params::{ReadParams, boolean};
-use crate::api::renderings::{Events, Rendering};
 use crate::api::selection::near_first;
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::Panic;
@@ -38,7 +38,7 @@ pub fn is_asked(query: &Query) -> Result<bool, ApiError> {
 ///
 /// # Errors
 /// 503 when too many blocking queries wait.
-pub fn answer(call: &mut Call<'_, '_>, viewpoint: &Viewpoint<'_>, params: &ReadParams) -> Outcome {
+pub fn answer(call: &mut Call<'_, '_>, viewpoint: &ServiceQuery<'_>, params: &ReadParams) -> HandlerResult {
     let registry = &*call.api.registry;
     let (views, topics) = (registry.views(), registry.topics());
     views.follow(viewpoint.name);
@@ -78,30 +78,30 @@ pub fn answer(call: &mut Call<'_, '_>, viewpoint: &Viewpoint<'_>, params: &ReadP
 
 /// The index from which the client can be told what has changed: the one it asks with, unless that is none or its
 /// answer was judged by a threshold that no longer holds.
-pub fn known_since(registry: &Registry, viewpoint: &Viewpoint<'_>, asked: u64) -> Option<u64> {
+pub fn known_since(registry: &Registry, viewpoint: &ServiceQuery<'_>, asked: u64) -> Option<u64> {
     let judged_otherwise = registry.panic_thresholds().changed_at(viewpoint.name);
     (asked > 0 && (viewpoint.aspect == Aspect::Catalog || asked > judged_otherwise)).then_some(asked)
 }
 
 fn render_difference(
     call: &Call<'_, '_>,
-    viewpoint: &Viewpoint<'_>,
+    viewpoint: &ServiceQuery<'_>,
     params: &ReadParams,
-    difference: Difference,
+    difference: ListDifference,
     index: u64,
 ) -> Rendering {
-    let Difference { removed, changed, panic } = difference;
+    let ListDifference { removed, changed, panic } = difference;
     let changed: Vec<Arc<Instance>> = changed.into_iter().map(|it| it.instance).collect();
     render(call, viewpoint, params, false, (changed, removed, panic), index)
 }
 
 fn render_whole(
     call: &Call<'_, '_>,
-    viewpoint: &Viewpoint<'_>,
+    viewpoint: &ServiceQuery<'_>,
     params: &ReadParams,
     until: u64,
 ) -> Rendering {
-    let (Whole { instances, panic }, changed) = viewpoint.now(call.api.registry.views());
+    let (FullAnswer { instances, panic }, changed) = viewpoint.now(call.api.registry.views());
     let index = until.max(changed.unwrap_or_default());
     render(call, viewpoint, params, true, (instances, Vec::new(), panic), index)
 }
@@ -110,7 +110,7 @@ type Parts = (Vec<Arc<Instance>>, Vec<Arc<Instance>>, Option<Panic>);
 
 fn render(
     call: &Call<'_, '_>,
-    viewpoint: &Viewpoint<'_>,
+    viewpoint: &ServiceQuery<'_>,
     params: &ReadParams,
     full: bool,
     (mut changed, removed, panic): Parts,
@@ -119,7 +119,7 @@ fn render(
     let own = call.api.registry.own_node();
     near_first(&mut changed, params, own, |instance| &instance.node);
     let (aspect, datacenter) = (viewpoint.aspect, own.datacenter.as_str());
-    let changed = changed.iter().map(|instance| Shown { instance, aspect, datacenter }).collect();
+    let changed = changed.iter().map(|instance| ListedInstance { instance, aspect, datacenter }).collect();
     let removed = removed.iter().map(|instance| key(instance)).collect();
     let body = json::within(call.meter, &Delta { index, full, changed, removed }, params.pretty);
     Rendering {

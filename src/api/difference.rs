@@ -9,29 +9,29 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::catalog::instance::{Instance, Position};
-use crate::catalog::panic::{self, Panic, Settings};
+use crate::catalog::panic::{self, Panic, PanicSettings};
 use crate::catalog::service_log::Aspect;
-use crate::catalog::service_table::Touched;
+use crate::catalog::service_table::InstanceDiff;
 use crate::registry::views::Views;
 use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::show::{CatalogService, HealthEntry, InstanceKey};
 
 /// What one question sees of one service.
-pub struct Viewpoint<'a> {
+pub struct ServiceQuery<'a> {
     /// The service, in lower case.
     pub name: &'a Text,
     /// Which changes count.
     pub aspect: Aspect,
     /// When the service is in panic; `None` for never, or where nothing depends on it.
-    pub threshold: Option<Settings>,
+    pub threshold: Option<PanicSettings>,
     /// Whether an instance is in the answer, given the panic that its service is in.
     pub wants: &'a dyn Fn(&Instance, Option<&Panic>) -> bool,
 }
 
 /// What is different in the later of two answers.
 #[derive(Debug, Default)]
-pub struct Difference {
+pub struct ListDifference {
     /// Instances that are in it no longer, as they were.
     pub removed: Vec<Arc<Instance>>,
     /// Instances that are new in it or look different, in answer order.
@@ -51,29 +51,29 @@ pub struct Changed {
 
 /// An answer as a whole.
 #[derive(Debug)]
-pub struct Whole {
+pub struct FullAnswer {
     /// The instances in answer order.
     pub instances: Vec<Arc<Instance>>,
     /// The panic of the service.
     pub panic: Option<Panic>,
 }
 
-impl Viewpoint<'_> {
+impl ServiceQuery<'_> {
     /// The answer of now, and the index of the last change in it; `None` for that when the service is not there.
-    pub fn now(&self, views: &Views) -> (Whole, Option<u64>) {
+    pub fn now(&self, views: &Views) -> (FullAnswer, Option<u64>) {
         let (instances, changed) = views.dated_instances(self.name, self.aspect);
         (self.whole(instances), changed)
     }
 
     /// The answer at `index`, if it is still known.
-    pub fn at(&self, views: &Views, index: u64) -> Option<Whole> {
+    pub fn at(&self, views: &Views, index: u64) -> Option<FullAnswer> {
         let instances = views.at(self.name, self.aspect, index)?;
         Some(self.whole(instances.into_iter().map(|(_, instance)| instance).collect()))
     }
 
     /// The difference of the answers at `from` and `to`, if the earlier one is still known.
-    pub fn between(&self, views: &Views, from: u64, to: u64) -> Option<Difference> {
-        let mut difference = Difference::default();
+    pub fn between(&self, views: &Views, from: u64, to: u64) -> Option<ListDifference> {
+        let mut difference = ListDifference::default();
         let Some(settings) = self.threshold else {
             // No instance stays or goes for what becomes of another.
             for touched in views.touched(self.name, self.aspect, from, to)? {
@@ -90,24 +90,24 @@ impl Viewpoint<'_> {
         let (panic_earlier, panic_later) = (judged(&earlier), judged(&later));
         let in_earlier = |instance: &Arc<Instance>| (self.wants)(instance, panic_earlier.as_ref());
         let in_later = |instance: &Arc<Instance>| (self.wants)(instance, panic_later.as_ref());
-        let mut faces: BTreeMap<Position, Touched> = BTreeMap::new();
+        let mut faces: BTreeMap<Position, InstanceDiff> = BTreeMap::new();
         earlier.into_iter().for_each(|(position, it)| faces.entry(position).or_default().before = Some(it));
         later.into_iter().for_each(|(position, it)| faces.entry(position).or_default().after = Some(it));
-        for Touched { before, after } in faces.into_values() {
+        for InstanceDiff { before, after } in faces.into_values() {
             difference.add(self.aspect, before.filter(in_earlier), after.filter(in_later));
         }
         difference.panic = panic_later;
         Some(difference)
     }
 
-    fn whole(&self, mut instances: Vec<Arc<Instance>>) -> Whole {
+    fn whole(&self, mut instances: Vec<Arc<Instance>>) -> FullAnswer {
         let panic = self.threshold.and_then(|settings| panic::judge(&instances, settings));
         instances.retain(|instance| (self.wants)(instance, panic.as_ref()));
-        Whole { instances, panic }
+        FullAnswer { instances, panic }
     }
 }
 
-impl Difference {
+impl ListDifference {
     /// Adds what became of one instance that was, or is, in the answer.
     fn add(&mut self, aspect: Aspect, before: Option<Arc<Instance>>, after: Option<Arc<Instance>>) {
         match (before, after) {
@@ -131,13 +131,14 @@ impl Difference {
 /// Whether an instance looks the same in both faces. Records are shared as long as they are equal, and those that are
 /// not may still differ in what the answer does not show.
 fn look_alike(aspect: Aspect, before: &Arc<Instance>, after: &Arc<Instance>) -> bool {
-    let shown = |instance: &Instance| json::to_vec(&Shown { instance, aspect, datacenter: "" }, false);
+    let shown =
+        |instance: &Instance| json::to_vec(&ListedInstance { instance, aspect, datacenter: "" }, false);
     Arc::ptr_eq(before, after) || shown(before) == shown(after)
 }
 
 /// An instance in the shape of the plain answer.
 #[derive(Clone, Copy)]
-pub struct Shown<'a> {
+pub struct ListedInstance<'a> {
     /// The instance.
     pub instance: &'a Instance,
     /// Which answer.
@@ -146,7 +147,7 @@ pub struct Shown<'a> {
     pub datacenter: &'a str,
 }
 
-impl Serialize for Shown<'_> {
+impl Serialize for ListedInstance<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Instance { node, service, checks } = self.instance;
         match self.aspect {

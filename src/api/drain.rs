@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::answer;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::history::node_asked;
 use crate::api::params::boolean;
 use crate::http::{Method, Query};
 use crate::model::drain::{DEADLINE_MAX, DEADLINE_MIN, REASON_BYTES_MAX};
 use crate::model::{Command, DrainOrder, Origin, Service};
+use crate::stdx::calendar::rfc3339;
 use crate::stdx::duration;
 use crate::stdx::text::Text;
 use crate::wire::json;
-use crate::wire::show::drain::{DrainEntry, time};
+use crate::wire::show::drain::DrainEntry;
 
 /// `GET /v1/muster/drain`: everything that drains or has drained.
-pub fn list(call: &mut Call<'_, '_>) -> Outcome {
+pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let draining = call.api.registry.draining().all();
     let now_ms = call.api.clock.unix_ms();
     let names: Vec<Text> = draining.iter().map(|(node, _)| node_name(call, node)).collect();
@@ -32,7 +33,7 @@ pub fn list(call: &mut Call<'_, '_>) -> Outcome {
 ///
 /// `PUT` to the same with `?deadline=60s[&deregister=true][&reason=…]` begins or changes it, with `?enable=false`
 /// cancels it.
-pub fn one(call: &mut Call<'_, '_>) -> Outcome {
+pub fn one(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("the id of an instance is missing: /v1/muster/drain/ID")?;
     let node = node_asked(call)?;
     let found = find(call, &node, &service_id)?;
@@ -59,14 +60,17 @@ pub fn one(call: &mut Call<'_, '_>) -> Outcome {
 pub fn sentence(service: &Service, now_ms: u64) -> Option<String> {
     let drain = service.drain.as_ref()?;
     let mut sentence = match drain.share_percent {
-        0 => format!("It is out because its drain was over at {}", time(drain.until_ms)),
+        0 => format!("It is out because its drain was over at {}", rfc3339(drain.until_ms)),
         _ => {
             let share = drain.share_at(now_ms);
-            format!("It drains: {share} % of its weights are left, and it is out at {}", time(drain.until_ms))
+            format!(
+                "It drains: {share} % of its weights are left, and it is out at {}",
+                rfc3339(drain.until_ms)
+            )
         }
     };
     if let Some(at_ms) = drain.deregister_at_ms() {
-        sentence += &format!(", to be deregistered at {}", time(at_ms));
+        sentence += &format!(", to be deregistered at {}", rfc3339(at_ms));
     }
     if !drain.reason.is_empty() {
         sentence += &format!(" (reason: {})", drain.reason);
@@ -74,7 +78,7 @@ pub fn sentence(service: &Service, now_ms: u64) -> Option<String> {
     Some(sentence + ".")
 }
 
-fn show(call: &Call<'_, '_>, node: &Text, service: &Service) -> Outcome {
+fn show(call: &Call<'_, '_>, node: &Text, service: &Service) -> HandlerResult {
     let Some(drain) = &service.drain else {
         return Err(ApiError::not_found(format!("the instance {:?} does not drain", service.id.as_str())));
     };

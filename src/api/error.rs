@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use crate::filter::error::FilterError;
 use crate::http::Response;
-use crate::model::Refusal;
-use crate::notify::Ended;
+use crate::model::CommandRefusal;
+use crate::notify::NotifierEnded;
 use crate::registry::error::WriteError;
-use crate::registry::snapshot::image::{Reason, Unfit};
+use crate::registry::snapshot::decoded::{Reason, RestoreError};
 use crate::registry::topics::TooManyWatchers;
 use crate::wire::intake::Invalid;
 
@@ -77,8 +77,8 @@ impl From<ApiError> for Response {
     }
 }
 
-impl From<Unfit> for ApiError {
-    fn from(unfit: Unfit) -> Self {
+impl From<RestoreError> for ApiError {
+    fn from(unfit: RestoreError) -> Self {
         let message = format!("not restored: {unfit}");
         match unfit.reason {
             Reason::Senseless => ApiError::bad_request(message),
@@ -94,12 +94,12 @@ impl From<WriteError> for ApiError {
     fn from(error: WriteError) -> Self {
         let message = error.to_string();
         match &error {
-            WriteError::Refused(refusal @ Refusal::Full { .. }) => {
+            WriteError::Refused(refusal @ CommandRefusal::Full { .. }) => {
                 ApiError::new(503, refusal.to_string()).retry(60)
             }
-            WriteError::Refused(refusal @ (Refusal::TooLarge { .. } | Refusal::PairsTooLarge { .. })) => {
-                ApiError::new(507, refusal.to_string()).retry(60)
-            }
+            WriteError::Refused(
+                refusal @ (CommandRefusal::TooLarge { .. } | CommandRefusal::PairsTooLarge { .. }),
+            ) => ApiError::new(507, refusal.to_string()).retry(60),
             WriteError::Refused(refusal) => ApiError::new(status_of(refusal), message),
             WriteError::Busy { .. } => ApiError::new(503, message).retry(1),
             WriteError::Full { .. } => ApiError::new(507, message).retry(10),
@@ -115,17 +115,17 @@ impl From<WriteError> for ApiError {
     }
 }
 
-fn status_of(refusal: &Refusal) -> u16 {
+fn status_of(refusal: &CommandRefusal) -> u16 {
     match refusal {
-        Refusal::UnknownService { .. } | Refusal::UnknownCheck { .. } => 404,
-        Refusal::UnknownNode { .. }
-        | Refusal::CheckWithoutService { .. }
-        | Refusal::TooMany { .. }
-        | Refusal::Full { .. }
-        | Refusal::Reserved { .. }
-        | Refusal::TooLarge { .. }
-        | Refusal::PairsTooLarge { .. }
-        | Refusal::NodeConflict { .. } => 400,
+        CommandRefusal::UnknownService { .. } | CommandRefusal::UnknownCheck { .. } => 404,
+        CommandRefusal::UnknownNode { .. }
+        | CommandRefusal::CheckWithoutService { .. }
+        | CommandRefusal::TooMany { .. }
+        | CommandRefusal::Full { .. }
+        | CommandRefusal::Reserved { .. }
+        | CommandRefusal::TooLarge { .. }
+        | CommandRefusal::PairsTooLarge { .. }
+        | CommandRefusal::NodeConflict { .. } => 400,
     }
 }
 
@@ -141,8 +141,8 @@ impl From<FilterError> for ApiError {
     }
 }
 
-impl From<Ended> for ApiError {
-    fn from(error: Ended) -> Self {
+impl From<NotifierEnded> for ApiError {
+    fn from(error: NotifierEnded) -> Self {
         ApiError::new(503, error.to_string()).retry(1)
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! <https://developer.hashicorp.com/consul/api-docs/health>
 
-use crate::api::answer::{Headers, Read, Rendered, indexed, indexed_variant, list_of};
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::{Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::delta;
-use crate::api::difference::Viewpoint;
+use crate::api::difference::ServiceQuery;
+use crate::api::health_query::HealthQuery;
 use crate::api::panic;
 use crate::api::params::ReadParams;
-use crate::api::question::Question;
 use crate::api::selection::{self, has_meta, near_first, passes};
 use crate::catalog::instance::{CheckView, Instance};
 use crate::catalog::panic::Panic;
@@ -23,16 +23,16 @@ use crate::wire::select;
 use crate::wire::show::{HealthCheck, HealthEntry};
 
 /// `GET /v1/health/service/:service[?passing]`: what clients discover services by.
-pub fn service(call: &mut Call<'_, '_>) -> Outcome {
+pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
-    let question = Question::read(call, &params, &name)?;
+    let question = HealthQuery::read(call, &params, &name)?;
     if delta::is_asked(call.query()?)? {
         return changes(call, &params, &name, &question);
     }
     let (registry, meter) = (&*call.api.registry, call.meter);
     let topic = Topic::Health(name.clone());
-    let read = Read { topic, params: params.clone(), headers: Headers::WithCache };
+    let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
     let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
         let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Health);
         meter.spend(instances.len() as u64 / 4);
@@ -60,7 +60,12 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// The same with `&delta=1`: what has changed of it.
-fn changes(call: &mut Call<'_, '_>, params: &ReadParams, name: &Text, question: &Question) -> Outcome {
+fn changes(
+    call: &mut Call<'_, '_>,
+    params: &ReadParams,
+    name: &Text,
+    question: &HealthQuery,
+) -> HandlerResult {
     let (registry, meter) = (call.api.registry.clone(), call.meter);
     let wants = |instance: &Instance, panic: Option<&Panic>| {
         let Instance { node, service, checks } = instance;
@@ -70,11 +75,11 @@ fn changes(call: &mut Call<'_, '_>, params: &ReadParams, name: &Text, question: 
             && question.filter_objection(&entry(), meter).is_none()
     };
     let threshold = question.threshold;
-    delta::answer(call, &Viewpoint { name, aspect: Aspect::Health, threshold, wants: &wants }, params)
+    delta::answer(call, &ServiceQuery { name, aspect: Aspect::Health, threshold, wants: &wants }, params)
 }
 
 /// `GET /v1/health/node/:node`
-pub fn node(call: &mut Call<'_, '_>) -> Outcome {
+pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
     let topic = Topic::NodeChecks(name.clone());
@@ -88,7 +93,7 @@ pub fn node(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/health/checks/:service`
-pub fn checks(call: &mut Call<'_, '_>) -> Outcome {
+pub fn checks(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
     let topic = Topic::ServiceChecks(name.clone());
@@ -104,7 +109,7 @@ pub fn checks(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/health/state/:state`
-pub fn state(call: &mut Call<'_, '_>) -> Outcome {
+pub fn state(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let word = call.required("Missing check state")?;
     let status = match word.as_str() {
@@ -130,10 +135,10 @@ fn checks_of(
     params: ReadParams,
     topic: Topic,
     pick: impl FnOnce(&Registry, &Meter<'_>) -> Vec<CheckView>,
-) -> Outcome {
+) -> HandlerResult {
     let filter = selection::indexed_filter(call, &params, &select::CHECK)?;
     let (registry, meter) = (&*call.api.registry, call.meter);
-    let read = Read { topic, params: params.clone(), headers: Headers::WithoutCache };
+    let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         let mut checks = pick(registry, meter);
         let units = 1 + params.node_meta.len() as u64 / 8;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::api::answer;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::times::rfc3339;
 use crate::catalog::topic::Topic;
@@ -23,21 +23,21 @@ const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
 /// `GET /v1/muster/history/check/:check_id[?node=&since=&limit=&index=&wait=]`
-pub fn check(call: &mut Call<'_, '_>) -> Outcome {
+pub fn check(call: &mut Call<'_, '_>) -> HandlerResult {
     let check_id = call.required("CheckID missing: ask for /v1/muster/history/check/CHECK_ID")?;
-    history_of(call, Asked::Check(check_id))
+    history_of(call, HistoryQuery::Check(check_id))
 }
 
 /// `GET /v1/muster/history/service/:service_id`, with the same parameters: of all checks of one instance.
-pub fn service(call: &mut Call<'_, '_>) -> Outcome {
+pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("ServiceID missing: ask for /v1/muster/history/service/SERVICE_ID")?;
-    history_of(call, Asked::Service(service_id))
+    history_of(call, HistoryQuery::Service(service_id))
 }
 
 /// `GET /v1/muster/history/node/:node`, with the same parameters but `node`: of everything on one node.
-pub fn node(call: &mut Call<'_, '_>) -> Outcome {
+pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     call.required("node name missing: ask for /v1/muster/history/node/NODE")?;
-    history_of(call, Asked::Node)
+    history_of(call, HistoryQuery::Node)
 }
 
 /// The node that `?node=` names, else the agent's own: its key.
@@ -50,7 +50,7 @@ pub fn node_asked(call: &Call<'_, '_>) -> Result<Text, ApiError> {
 }
 
 /// Whose history is asked for, on a node named elsewhere.
-enum Asked {
+enum HistoryQuery {
     Check(Text),
     Service(Text),
     Node,
@@ -59,7 +59,7 @@ enum Asked {
 /// A transition as answers show it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Told<'a> {
+pub struct TransitionJson<'a> {
     index: u64,
     /// Key of the node.
     node: &'a str,
@@ -83,10 +83,10 @@ pub struct Told<'a> {
     output: &'a str,
 }
 
-impl<'a> Told<'a> {
+impl<'a> TransitionJson<'a> {
     /// The transition for an answer that names its node elsewhere.
-    pub fn new(transition: &'a Transition) -> Told<'a> {
-        Told {
+    pub fn new(transition: &'a Transition) -> TransitionJson<'a> {
+        TransitionJson {
             index: transition.index,
             node: &transition.subject.node,
             time: rfc3339(transition.time_ms),
@@ -120,7 +120,7 @@ struct History<'a> {
     last_transition: Option<String>,
     /// The latest run, report or look at an alias's target, whatever it came to; `null` for a node.
     last_probe: Option<String>,
-    transitions: Vec<Told<'a>>,
+    transitions: Vec<TransitionJson<'a>>,
 }
 
 /// What is registered now under the name asked for.
@@ -132,27 +132,27 @@ struct Present {
     check_ids: Vec<Text>,
 }
 
-fn history_of(call: &mut Call<'_, '_>, asked: Asked) -> Outcome {
+fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
     let params = call.read_params()?;
     let since = number(call, "since", 0)?;
     let limit = number(call, "limit", LIMIT_DEFAULT as u64)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(LIMIT_MAX);
     let node = match asked {
-        Asked::Node => call.argument.folded(),
+        HistoryQuery::Node => call.argument.folded(),
         _ => node_asked(call)?,
     };
     let registry = &*call.api.registry;
     let now_ms = call.api.clock.unix_ms();
     let names_node = call.query()?.first("node").is_some_and(|node| !node.is_empty());
     let anywhere = match &asked {
-        Asked::Service(named) if !names_node => Some(named.clone()),
+        HistoryQuery::Service(named) if !names_node => Some(named.clone()),
         _ => None,
     };
     answer::indexed_anew(call, Topic::NodeChecks(node.clone()), params.clone(), || {
         let of = match &asked {
-            Asked::Check(check_id) => Of::Check(&node, check_id),
-            Asked::Service(service_id) => Of::Service(&node, service_id),
-            Asked::Node => Of::Node(&node),
+            HistoryQuery::Check(check_id) => Of::Check(&node, check_id),
+            HistoryQuery::Service(service_id) => Of::Service(&node, service_id),
+            HistoryQuery::Node => Of::Node(&node),
         };
         let present = present(registry, &node, &asked);
         let mut newest = registry.history().newest(&of, 0, 1);
@@ -171,54 +171,54 @@ fn history_of(call: &mut Call<'_, '_>, asked: Asked) -> Outcome {
                 Some(other) if *other != node => other,
                 _ => present.node_name.as_ref().unwrap_or(&node),
             },
-            service_id: if let Asked::Service(id) = &asked { Some(id) } else { None },
-            check_id: if let Asked::Check(id) = &asked { Some(id) } else { None },
+            service_id: if let HistoryQuery::Service(id) = &asked { Some(id) } else { None },
+            check_id: if let HistoryQuery::Check(id) = &asked { Some(id) } else { None },
             registered: present.is_registered,
             status: present.status.map(Status::as_str),
             last_transition: newest.first().and_then(|newest| rfc3339(newest.time_ms)),
             last_probe: probed.min().and_then(|ago| rfc3339(ago_ms(now_ms, ago))),
             transitions: transitions
                 .iter()
-                .map(|transition: &Arc<Transition>| Told::new(transition))
+                .map(|transition: &Arc<Transition>| TransitionJson::new(transition))
                 .collect(),
         };
         Ok(json::to_vec(&history, params.pretty))
     })
 }
 
-fn present(registry: &Registry, node: &Text, asked: &Asked) -> Present {
+fn present(registry: &Registry, node: &Text, asked: &HistoryQuery) -> Present {
     let present = registry.views().node(node, |record| {
         let (status, check_ids, is_registered) = match asked {
-            Asked::Check(id) => {
+            HistoryQuery::Check(id) => {
                 let status = record.checks().get(id).map(|check| check.status);
                 (status, vec![id.clone()], status.is_some())
             }
-            Asked::Service(id) => {
+            HistoryQuery::Service(id) => {
                 let status = record.instance(id).map(|instance| instance.status());
                 (status, record.check_ids_of(id).cloned().collect(), status.is_some())
             }
-            Asked::Node => (None, Vec::new(), true),
+            HistoryQuery::Node => (None, Vec::new(), true),
         };
         Present { node_name: Some(record.node().name.clone()), is_registered, status, check_ids }
     });
     present.unwrap_or_default()
 }
 
-fn unknown(asked: &Asked, node: &Text) -> ApiError {
+fn unknown(asked: &HistoryQuery, node: &Text) -> ApiError {
     ApiError::not_found(match asked {
-        Asked::Check(id) => {
+        HistoryQuery::Check(id) => {
             let id = id.as_str();
             format!(
                 "no check {id:?} is registered or remembered on node {node}: give ?node= if it is on another"
             )
         }
-        Asked::Service(id) => {
+        HistoryQuery::Service(id) => {
             let id = id.as_str();
             format!(
                 "no instance {id:?} is registered or remembered on node {node}: give ?node= if it is on another"
             )
         }
-        Asked::Node => format!("no node {node} is registered or remembered"),
+        HistoryQuery::Node => format!("no node {node} is registered or remembered"),
     })
 }
 

@@ -5,8 +5,8 @@
 use std::num::IntErrorKind;
 use std::sync::Arc;
 
-use crate::api::answer::{self, Headers, Read, Rendered, indexed_variant};
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::{self, Headers, IndexedRead, Rendered, indexed_variant};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::params::ReadParams;
 use crate::catalog::topic::Topic;
@@ -27,7 +27,7 @@ use crate::wire::show::KvPair;
 pub const PATH: &str = "/v1/kv/";
 
 /// `GET`, `PUT` and `DELETE /v1/kv/:key`
-pub fn one_or_many(call: &mut Call<'_, '_>) -> Outcome {
+pub fn one_or_many(call: &mut Call<'_, '_>) -> HandlerResult {
     key::check(&call.argument)?;
     match call.request().method() {
         Method::Get | Method::Head => read(call),
@@ -65,7 +65,7 @@ impl Wanted {
     }
 }
 
-fn read(call: &mut Call<'_, '_>) -> Outcome {
+fn read(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let wanted = Wanted::of(call.query()?);
     let topic = match wanted {
@@ -76,7 +76,7 @@ fn read(call: &mut Call<'_, '_>) -> Outcome {
     let views = api.registry.views();
     // Read before the pairs: what is not there was not there then, or has gone since.
     let mut index_of_nothing = 0;
-    let read = Read { topic: topic.clone(), params: params.clone(), headers };
+    let read = IndexedRead { topic: topic.clone(), params: params.clone(), headers };
     let answer = indexed_variant(call, read, "", |_| {
         index_of_nothing = api.registry.index(&topic, 0);
         let body = match &wanted {
@@ -143,7 +143,7 @@ fn cut(key: &mut Text, from: usize, separator: &str) {
     }
 }
 
-fn put(call: &mut Call<'_, '_>) -> Outcome {
+fn put(call: &mut Call<'_, '_>) -> HandlerResult {
     call.read_params()?;
     let key = call.required(MISSING_KEY)?;
     let query = call.query()?;
@@ -173,7 +173,7 @@ fn put(call: &mut Call<'_, '_>) -> Outcome {
     write(call, PairWrite::Put { key, value: body.into(), flags, condition })
 }
 
-fn delete(call: &mut Call<'_, '_>) -> Outcome {
+fn delete(call: &mut Call<'_, '_>) -> HandlerResult {
     call.read_params()?;
     let query = call.query()?;
     refuse_conflict(query, &["cas", "recurse"])?;
@@ -185,7 +185,7 @@ fn delete(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// Answers whether the condition held.
-fn write(call: &Call<'_, '_>, write: PairWrite) -> Outcome {
+fn write(call: &Call<'_, '_>, write: PairWrite) -> HandlerResult {
     let written = call.write(Command::WritePair(write))?;
     answer::json(call, &(written.outcome == state::Outcome::Done))
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use crate::api::cache::Kept;
+use crate::api::cache::CachedAnswer;
 use crate::http::SharedBody;
 
 /// Bodies remembered. Each is some megabytes that a reader holds, so more are not under way at a time.
@@ -23,14 +23,14 @@ struct LargeBody {
 
 impl LargeBodies {
     /// The body made for `key` at `index`, while somebody holds it.
-    pub fn get(&self, key: &str, index: u64) -> Option<Kept> {
+    pub fn get(&self, key: &str, index: u64) -> Option<CachedAnswer> {
         let found = self.0.iter().find(|it| it.index == index && *it.key == *key)?;
         let (body, header) = (found.body.upgrade()?, found.header.clone());
-        Some(Kept { body, header, pieces: Arc::default(), asked: Arc::default() })
+        Some(CachedAnswer { body, header, pieces: Arc::default(), asked: Arc::default() })
     }
 
     /// Remembers where a body is.
-    pub fn put(&mut self, key: &str, index: u64, kept: &Kept) {
+    pub fn put(&mut self, key: &str, index: u64, kept: &CachedAnswer) {
         self.0.retain(|it| *it.key != *key && it.body.strong_count() > 0);
         if self.0.len() == REMEMBERED_MAX {
             self.0.pop_front();
@@ -44,9 +44,9 @@ impl LargeBodies {
 mod tests {
     use super::*;
 
-    fn kept() -> Kept {
+    fn kept() -> CachedAnswer {
         let body = SharedBody::new(vec![b'x'; 10]);
-        Kept { body, header: None, pieces: Arc::default(), asked: Arc::default() }
+        CachedAnswer { body, header: None, pieces: Arc::default(), asked: Arc::default() }
     }
 
     #[test]
@@ -58,7 +58,7 @@ mod tests {
         assert!(large.get("a", 2).is_none() && large.get("b", 1).is_none());
         drop(held);
         assert!(large.get("a", 1).is_none());
-        let many: Vec<Kept> = (0..=REMEMBERED_MAX).map(|_| kept()).collect();
+        let many: Vec<CachedAnswer> = (0..=REMEMBERED_MAX).map(|_| kept()).collect();
         many.iter().enumerate().for_each(|(at, kept)| large.put(&at.to_string(), 1, kept));
         assert_eq!(large.0.len(), REMEMBERED_MAX);
         assert!(large.get("0", 1).is_none() && large.get("1", 1).is_some());

@@ -3,14 +3,14 @@
 //! <https://developer.hashicorp.com/consul/api-docs/agent#enable-maintenance-mode>
 
 use crate::api::answer::empty;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::params::boolean;
 use crate::model::{Check, Command, ExistingChecks, NodePart, Origin, Registration, hold};
 use crate::stdx::text::Text;
 
 /// `PUT /v1/agent/service/maintenance/:service_id?enable=…&reason=…`
-pub fn service(call: &mut Call<'_, '_>) -> Outcome {
+pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("Missing service ID")?;
     let enable = enable(call)?;
     let own = call.api.registry.own_node().name.folded();
@@ -25,12 +25,12 @@ pub fn service(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `PUT /v1/agent/maintenance?enable=…&reason=…`
-pub fn node(call: &mut Call<'_, '_>) -> Outcome {
+pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     let enable = enable(call)?;
     switch(call, hold::node_maintenance(reason(call, "node")?), enable)
 }
 
-fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> Outcome {
+fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> HandlerResult {
     let registry = &call.api.registry;
     let own_node = &registry.own_node().name;
     let is_on = registry.views().node(&own_node.folded(), |record| record.checks().contains_key(&check.id));

@@ -12,9 +12,10 @@ pub mod cache_report;
 pub mod call;
 pub mod error;
 pub mod params;
-pub mod pieces;
-pub mod question;
-pub mod ready;
+pub mod list_fragments;
+pub mod health_query;
+pub mod fast_path;
+pub mod route;
 pub mod router;
 pub mod routes;
 
@@ -32,12 +33,12 @@ pub mod explain;
 pub mod health;
 pub mod history;
 pub mod kv;
-pub mod lanes;
+pub mod slow_reads;
 pub mod large_bodies;
 pub mod maintenance;
 pub mod operations;
 pub mod panic;
-pub mod renderings;
+pub mod body_history;
 pub mod selection;
 pub mod snapshot;
 pub mod stream;
@@ -51,23 +52,24 @@ use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use crate::api::cache::{BodyCache, Bounds};
+use crate::api::body_history::BodyHistory;
+use crate::api::cache::{BodyCache, CacheBounds};
 use crate::api::cache_counts::CacheCounts;
 use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::api::etag::Tags;
-use crate::api::lanes::Lanes;
-use crate::api::ready::{Offer, ReadyAnswers};
-use crate::api::renderings::Renderings;
+use crate::api::fast_path::{FastPath, FastPathEntry};
+use crate::api::route::{Route, Verb};
 use crate::api::router::{Router, Target};
-use crate::api::routes::{ROUTES, Route, Verb};
+use crate::api::routes::ROUTES;
+use crate::api::slow_reads::SlowReads;
 use crate::api::snapshot::{Snapshots, Spooling};
-use crate::api::stream::Streams;
+use crate::api::stream::StreamSlots;
 use crate::api::warm::Warmed;
 use crate::http::{Body, BodyBound, Exchange, Handler, Method, Request, Response, is_of_bound};
 use crate::notify::Notifier;
 use crate::registry::Registry;
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::stdx::meter::{Exhausted, Meter};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
@@ -76,7 +78,7 @@ use crate::telemetry::families;
 use crate::telemetry::metrics::{IntCounter, Metrics, RouteMetrics};
 
 /// What the API may ask of the process it runs in.
-pub trait Host: Send + Sync {
+pub trait HostProcess: Send + Sync {
     /// Reads the configuration again, as SIGHUP does, and waits for what comes of it; a coroutine parks meanwhile.
     ///
     /// # Errors
@@ -111,7 +113,7 @@ pub trait Host: Send + Sync {
     fn snapshot_time_max(&self) -> Duration;
 
     /// What the rows of a snapshot are held against.
-    fn snapshot_terms(&self) -> Terms;
+    fn snapshot_terms(&self) -> RowRules;
 }
 
 /// Where the registry is kept, for people.
@@ -147,7 +149,7 @@ const OFFLOAD_THREADS: usize = 1;
 const OFFLOAD_QUEUE_MAX: usize = 16;
 
 /// What handlers count: accepted writes by kind of record, and answers in panic.
-pub(crate) struct Counters {
+pub(crate) struct ApiCounters {
     pub(crate) registrations_node: IntCounter,
     pub(crate) registrations_service: IntCounter,
     pub(crate) registrations_check: IntCounter,
@@ -157,11 +159,11 @@ pub(crate) struct Counters {
     pub(crate) answers_in_panic: IntCounter,
 }
 
-impl Counters {
-    fn new(metrics: &Metrics) -> Counters {
+impl ApiCounters {
+    fn new(metrics: &Metrics) -> ApiCounters {
         let registered = |kind| metrics.counter(families::REGISTRATIONS, &[kind]);
         let deregistered = |kind| metrics.counter(families::DEREGISTRATIONS, &[kind]);
-        Counters {
+        ApiCounters {
             registrations_node: registered("node"),
             registrations_service: registered("service"),
             registrations_check: registered("check"),
@@ -178,22 +180,22 @@ pub struct Api {
     pub(crate) registry: Arc<Registry>,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) host: Arc<dyn Host>,
+    pub(crate) host: Arc<dyn HostProcess>,
     pub(crate) cache: Arc<BodyCache>,
     pub(crate) cache_counts: Arc<CacheCounts>,
-    ready: ReadyAnswers,
+    ready: FastPath,
     pub(crate) warmed: OnceLock<Warmed>,
-    pub(crate) renderings: Arc<Renderings>,
-    pub(crate) streams: Arc<Streams>,
+    pub(crate) renderings: Arc<BodyHistory>,
+    pub(crate) streams: Arc<StreamSlots>,
     pub(crate) tags: Tags,
     pub(crate) clock: Clock,
     router: Router,
-    pub(crate) lanes: Lanes,
+    pub(crate) lanes: SlowReads,
     /// Itself, for what goes on without its caller; empty until it serves.
     me: OnceLock<Weak<Api>>,
     pub(crate) offload: Offload,
     pub(crate) snapshots: Snapshots,
-    pub(crate) counters: Counters,
+    pub(crate) counters: ApiCounters,
     /// Counters of each row, in the order of the table.
     rows: Vec<RouteMetrics>,
     /// Counters of requests that lead nowhere.
@@ -210,37 +212,31 @@ impl Api {
         registry: Arc<Registry>,
         notifier: Arc<Notifier>,
         metrics: Arc<Metrics>,
-        host: Arc<dyn Host>,
+        host: Arc<dyn HostProcess>,
         clock: Clock,
-        cache: Bounds,
+        cache: CacheBounds,
         streams_max: usize,
     ) -> io::Result<Api> {
         let entries_max = cache.entries_max;
         let (cache, cache_counts) =
             (Arc::new(BodyCache::new(cache)), Arc::new(CacheCounts::new(ROUTES.len())));
         cache_counts::expose(&metrics, &cache, &cache_counts);
-        let label = |verb| match verb {
-            Verb::Put => "PUT",
-            Verb::GetOrPut => "GET|PUT",
-            Verb::GetPutOrDelete => "GET|PUT|DELETE",
-            Verb::Get | Verb::Any => "GET",
-        };
-        let counters = |verb, path| metrics.route(label(verb), path);
-        let streams = Arc::new(Streams::new(streams_max, &metrics));
+        let counters = |route: &Route| metrics.route(route.verb.label(), route.path);
+        let streams = Arc::new(StreamSlots::new(streams_max, &metrics));
         let counted = streams.clone();
         metrics.read(families::STREAMS, &[], move || counted.open() as f64);
         Ok(Api {
             offload: Offload::new("api", OFFLOAD_THREADS, OFFLOAD_QUEUE_MAX)?,
             snapshots: Snapshots::new(host.spooled_bytes_max())?,
-            counters: Counters::new(&metrics),
+            counters: ApiCounters::new(&metrics),
             router: Router::new(),
-            lanes: Lanes::new(&metrics)?,
+            lanes: SlowReads::new(&metrics)?,
             me: OnceLock::new(),
-            rows: ROUTES.iter().map(|route| counters(route.verb, route.path)).collect(),
+            rows: ROUTES.iter().map(counters).collect(),
             nowhere: metrics.route("GET", "none"),
             cache,
             cache_counts,
-            ready: ReadyAnswers::new(entries_max),
+            ready: FastPath::new(entries_max),
             warmed: OnceLock::new(),
             renderings: Arc::default(),
             streams,
@@ -330,12 +326,12 @@ impl Api {
     #[inline(never)]
     fn answer(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> &RouteMetrics {
         let began = Cell::new(None);
-        let goes_on = || lanes::has_time(&began);
-        let meter = lanes::worker_meter(&goes_on);
+        let goes_on = || slow_reads::has_time(&began);
+        let meter = slow_reads::worker_meter(&goes_on);
         let counters = self.answer_within(exchange, response, &meter);
         match (meter.exhausted(), self.me.get()) {
             (Some(Exhausted::Work), Some(me)) => self.lanes.answer(me, exchange, response),
-            (Some(why), _) => refuse(lanes::refusal(why), response),
+            (Some(why), _) => refuse(slow_reads::refusal(why), response),
             (None, _) => {}
         }
         counters
@@ -366,7 +362,7 @@ impl Api {
 /// What became of a request in the table of routes.
 struct Dispatched<'a> {
     counters: &'a RouteMetrics,
-    offer: Option<(usize, Offer)>,
+    offer: Option<(usize, FastPathEntry)>,
 }
 
 impl Handler for Api {

@@ -1,7 +1,7 @@
 //! What operators and orchestrators ask: is it alive, is it ready, what does it count.
 
 use crate::api::StoreFacts;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::http::{Body, Response};
 use crate::sys::supervision;
@@ -12,7 +12,7 @@ pub const VITAL_PATHS: [&str; 3] = ["/livez", "/readyz", "/health"];
 
 /// `GET /livez`: the process answers and has all its threads; restarting it would help nobody. 503 with the name of a
 /// thread that has ended or stalled.
-pub fn live(_: &mut Call<'_, '_>) -> Outcome {
+pub fn live(_: &mut Call<'_, '_>) -> HandlerResult {
     has_all_threads()?;
     Ok(Response::text(200, "ok"))
 }
@@ -28,7 +28,7 @@ fn has_all_threads() -> Result<(), ApiError> {
 /// `GET /readyz[?verbose]`: every read is served from the complete registry, no restart is needed for writes to be, and
 /// no thread is missing. 503 with the reason otherwise. A Redis that is away is no reason: reads go on, and writes do
 /// unless they are to be refused then. With `verbose` a line for each part says how it is.
-pub fn ready(call: &mut Call<'_, '_>) -> Outcome {
+pub fn ready(call: &mut Call<'_, '_>) -> HandlerResult {
     if call.api.host.is_draining() {
         return Err(ApiError::new(503, "draining: this process is shutting down"));
     }
@@ -60,7 +60,7 @@ fn parts(store: &StoreFacts) -> String {
 }
 
 /// `GET /health`: as [`ready`], with figures.
-pub fn health(call: &mut Call<'_, '_>) -> Outcome {
+pub fn health(call: &mut Call<'_, '_>) -> HandlerResult {
     ready(call)?;
     let sizes = call.api.registry.views().sizes();
     let status = serde_json::json!({
@@ -76,13 +76,13 @@ pub fn health(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /metrics`: everything muster counts, in Prometheus's text format.
-pub fn metrics(call: &mut Call<'_, '_>) -> Outcome {
+pub fn metrics(call: &mut Call<'_, '_>) -> HandlerResult {
     let text = call.api.metrics.encode().map_err(|error| ApiError::new(500, error.to_string()))?;
     Ok(Response::new(200).with_header("Content-Type", CONTENT_TYPE).with_body(Body::Owned(text)))
 }
 
 /// `GET /`
-pub fn root(call: &mut Call<'_, '_>) -> Outcome {
+pub fn root(call: &mut Call<'_, '_>) -> HandlerResult {
     match call.request().path() {
         "/" => Ok(Response::text(200, "Consul Agent")),
         _ => Ok(Response::new(404)),

@@ -2,7 +2,7 @@
 
 use crate::api::error::ApiError;
 use crate::catalog::panic::{
-    Settings, THRESHOLD_PERCENT_MAX, THRESHOLD_PERCENT_MIN, WINDOW_DEFAULT, WINDOW_MAX, WINDOW_MIN,
+    PanicSettings, THRESHOLD_PERCENT_MAX, THRESHOLD_PERCENT_MIN, WINDOW_DEFAULT, WINDOW_MAX, WINDOW_MIN,
 };
 use crate::http::Query;
 use crate::stdx::duration::{self, GoDuration};
@@ -15,7 +15,7 @@ pub const HEADER: &str = "X-Muster-Panic";
 ///
 /// # Errors
 /// 400 for numbers and durations out of their bounds, and for a window without a threshold.
-pub fn effective(query: &Query, default: Option<Settings>) -> Result<Option<Settings>, ApiError> {
+pub fn effective(query: &Query, default: Option<PanicSettings>) -> Result<Option<PanicSettings>, ApiError> {
     let threshold_percent = query.first("panic_threshold").map(threshold).transpose()?;
     let window = query.first("panic_window").map(window).transpose()?;
     let threshold_percent = threshold_percent.or(default.map(|default| default.threshold_percent));
@@ -26,13 +26,13 @@ pub fn effective(query: &Query, default: Option<Settings>) -> Result<Option<Sett
         )),
         (Some(threshold_percent), window) => {
             let window = window.or(default.map(|default| default.window)).unwrap_or(WINDOW_DEFAULT);
-            Ok(Some(Settings { threshold_percent, window }))
+            Ok(Some(PanicSettings { threshold_percent, window }))
         }
     }
 }
 
 /// What tells answers with these settings from answers with others, for the cache.
-pub fn variant(settings: Option<Settings>) -> String {
+pub fn variant(settings: Option<PanicSettings>) -> String {
     settings.map_or_else(String::new, |settings| {
         format!("{}%{}", settings.threshold_percent, settings.window.as_nanos())
     })
@@ -64,8 +64,8 @@ mod tests {
 
     use super::*;
 
-    fn settings(threshold_percent: u8, window_s: u64) -> Option<Settings> {
-        Some(Settings { threshold_percent, window: Duration::from_secs(window_s) })
+    fn settings(threshold_percent: u8, window_s: u64) -> Option<PanicSettings> {
+        Some(PanicSettings { threshold_percent, window: Duration::from_secs(window_s) })
     }
 
     #[test]

@@ -10,8 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::api::routes::{ROUTES, Route, Verb};
-use crate::http::Method;
+use crate::api::routes::ROUTES;
 
 /// Finds rows by path.
 pub struct Router {
@@ -87,31 +86,6 @@ impl Router {
 impl Default for Router {
     fn default() -> Self {
         Router::new()
-    }
-}
-
-impl Route {
-    /// Whether the route answers `method`.
-    pub fn accepts(&self, method: Method) -> bool {
-        match self.verb {
-            Verb::Get => matches!(method, Method::Get | Method::Head),
-            Verb::Put => matches!(method, Method::Put | Method::Post),
-            Verb::GetOrPut => {
-                matches!(method, Method::Get | Method::Head | Method::Put | Method::Post)
-            }
-            Verb::GetPutOrDelete => method != Method::Options && method != Method::Other,
-            Verb::Any => method != Method::Options,
-        }
-    }
-
-    /// What stands in `Allow`.
-    pub fn allowed(&self) -> &'static str {
-        match self.verb {
-            Verb::Get => "OPTIONS,GET,HEAD",
-            Verb::Put => "OPTIONS,PUT,POST",
-            Verb::GetOrPut => "OPTIONS,GET,HEAD,PUT,POST",
-            Verb::GetPutOrDelete | Verb::Any => "OPTIONS,GET,HEAD,PUT,POST,DELETE",
-        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use crate::stdx::calendar;
 use crate::stdx::duration::GoDuration;
-use crate::wire::show::drain::time;
 
 /// A time by the calendar, UTC to the millisecond: `2026-01-02T15:04:05.678Z` (RFC 3339). `None` for 0, which stands
 /// for a time that is not known.
 pub fn rfc3339(unix_ms: u64) -> Option<String> {
-    (unix_ms > 0).then(|| time(unix_ms))
+    (unix_ms > 0).then(|| calendar::rfc3339(unix_ms))
 }
 
 /// As [`rfc3339`], for the middle of a sentence.

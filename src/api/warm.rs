@@ -10,7 +10,7 @@ use crate::api::answer::VARIANT_MARK;
 use crate::api::cache::BodyCache;
 use crate::http::percent::encode_into;
 use crate::http::{Exchange, Request, Response};
-use crate::registry::asked::Asked;
+use crate::registry::hot_queries::HotQuery;
 use crate::stdx::meter::Meter;
 
 /// Time that warming may take: clients wait meanwhile. A thousand answers of the usual size take a tenth of it.
@@ -28,14 +28,14 @@ pub struct Warmed {
 }
 
 /// Makes the health answers of `services` and then those of `asked`, until all are made or the time is up.
-pub fn warm(api: &Api, services: &[String], asked: &[Asked]) -> Warmed {
+pub fn warm(api: &Api, services: &[String], asked: &[HotQuery]) -> Warmed {
     let started = Instant::now();
     let named = services.iter().flat_map(|name| {
         let mut target = String::from("/v1/health/service/");
         encode_into(&mut target, name);
-        [Asked { target: format!("{target}?passing"), count: 0 }, Asked { target, count: 0 }]
+        [HotQuery { target: format!("{target}?passing"), count: 0 }, HotQuery { target, count: 0 }]
     });
-    let wanted: Vec<Asked> = named.chain(asked.iter().cloned()).collect();
+    let wanted: Vec<HotQuery> = named.chain(asked.iter().cloned()).collect();
     let mut answers = 0;
     let goes_on = || started.elapsed() < TIME_MAX;
     for question in wanted.iter().take_while(|_| started.elapsed() < TIME_MAX) {
@@ -53,8 +53,8 @@ pub fn warm(api: &Api, services: &[String], asked: &[Asked]) -> Warmed {
 }
 
 /// What was asked for most, for the next start.
-pub fn most_asked(cache: &BodyCache, count: usize) -> Vec<Asked> {
+pub fn most_asked(cache: &BodyCache, count: usize) -> Vec<HotQuery> {
     let asked = cache.most_asked(count).into_iter();
     let plain = asked.filter(|(key, count)| *count > 0 && !key.contains(VARIANT_MARK));
-    plain.map(|(key, count)| Asked { target: key.into(), count }).collect()
+    plain.map(|(key, count)| HotQuery { target: key.into(), count }).collect()
 }

@@ -3,29 +3,29 @@
 use serde_json::{Value, json};
 
 use crate::api::answer;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::model::Caller;
-use crate::notify::event::time;
-use crate::notify::queue::Dead;
-use crate::notify::{Health, State};
+use crate::notify::queue::DeadLetter;
+use crate::notify::{WebhookHealth, WebhookState};
+use crate::stdx::calendar::rfc3339;
 
 /// `GET /v1/muster/webhooks`: every webhook, and those whose queue outlived them.
-pub fn list(call: &mut Call<'_, '_>) -> Outcome {
+pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let overview = call.api.notifier.overview()?;
     let webhooks: Vec<Value> = overview.webhooks.iter().map(shown).collect();
     answer::json(call, &json!({ "Webhooks": webhooks, "DiskError": overview.fault }))
 }
 
 /// `GET /v1/muster/webhooks/dead/:name`: its dead letters, the newest first.
-pub fn dead(call: &mut Call<'_, '_>) -> Outcome {
+pub fn dead(call: &mut Call<'_, '_>) -> HandlerResult {
     let name = call.required("Missing webhook name")?;
     let dead = call.api.notifier.dead(&name)?.ok_or_else(|| unknown(&name))?;
     answer::json(call, &dead.iter().map(shown_dead).collect::<Vec<_>>())
 }
 
 /// `PUT /v1/muster/webhooks/retry/:name[?id=]`: puts dead letters back into the queue.
-pub fn retry(call: &mut Call<'_, '_>) -> Outcome {
+pub fn retry(call: &mut Call<'_, '_>) -> HandlerResult {
     let name = call.required("Missing webhook name")?;
     let id = call.query()?.first("id").map(str::to_owned);
     let count = call.api.notifier.retry(&name, id)?.ok_or_else(|| unknown(&name))?;
@@ -36,7 +36,7 @@ pub fn retry(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `PUT /v1/muster/webhooks/discard/:name`: drops everything that waits for it, dead letters included.
-pub fn discard(call: &mut Call<'_, '_>) -> Outcome {
+pub fn discard(call: &mut Call<'_, '_>) -> HandlerResult {
     let name = call.required("Missing webhook name")?;
     let count = call.api.notifier.discard(&name)?.ok_or_else(|| unknown(&name))?;
     let Caller { by, request_id } = call.caller();
@@ -49,11 +49,11 @@ fn unknown(name: &str) -> ApiError {
     ApiError::not_found(format!("Unknown webhook {name:?}: see /v1/muster/webhooks"))
 }
 
-fn shown(state: &State) -> Value {
+fn shown(state: &WebhookState) -> Value {
     let health = match state.health {
-        Health::Healthy => "healthy",
-        Health::Failing => "failing",
-        Health::Removed => "removed",
+        WebhookHealth::Healthy => "healthy",
+        WebhookHealth::Failing => "failing",
+        WebhookHealth::Removed => "removed",
     };
     let (error_ms, error) = state.last_error.clone().unzip();
     json!({
@@ -66,17 +66,17 @@ fn shown(state: &State) -> Value {
         "Delivered": state.counts.delivered,
         "Failed": state.counts.failed,
         "DeadLetters": state.dead,
-        "OldestPending": state.oldest_ms.map(time),
-        "LastDelivery": state.last_delivery_ms.map(time),
+        "OldestPending": state.oldest_ms.map(rfc3339),
+        "LastDelivery": state.last_delivery_ms.map(rfc3339),
         "LastError": error,
-        "LastErrorTime": error_ms.map(time),
+        "LastErrorTime": error_ms.map(rfc3339),
     })
 }
 
-fn shown_dead(dead: &Dead) -> Value {
+fn shown_dead(dead: &DeadLetter) -> Value {
     json!({
         "ID": dead.event.id,
-        "Time": time(dead.died_ms),
+        "Time": rfc3339(dead.died_ms),
         "Reason": dead.reason,
         "Attempts": dead.attempts,
         "Event": *dead.event,

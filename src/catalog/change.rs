@@ -10,7 +10,7 @@ use crate::stdx::text::Text;
 
 /// One record before and after a command. `None` before means created, `None` after means removed.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub enum CatalogChange {
     /// A node.
     Node {
         /// Its name in lower case: the key it is filed under.
@@ -44,12 +44,27 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl CatalogChange {
     /// Key of the node that the record is, or is on.
     pub fn node(&self) -> &Text {
         match self {
-            Change::Node { key, .. } => key,
-            Change::Service { node, .. } | Change::Check { node, .. } => node,
+            CatalogChange::Node { key, .. } => key,
+            CatalogChange::Service { node, .. } | CatalogChange::Check { node, .. } => node,
+        }
+    }
+
+    /// The change that takes this one back.
+    pub fn reversed(self) -> CatalogChange {
+        match self {
+            CatalogChange::Node { key, before, after } => {
+                CatalogChange::Node { key, before: after, after: before }
+            }
+            CatalogChange::Service { node, id, before, after } => {
+                CatalogChange::Service { node, id, before: after, after: before }
+            }
+            CatalogChange::Check { node, id, before, after } => {
+                CatalogChange::Check { node, id, before: after, after: before }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::instance::{CheckView, Position};
-use crate::catalog::state::State;
+use crate::catalog::state::CatalogState;
 use crate::model::Status;
 
 /// Every check, filed under its status.
@@ -18,7 +18,7 @@ impl CheckTable {
     /// All checks of `state`.
     ///
     /// What putting one after the other comes to, at a part of the cost: the trees are made of what is in order.
-    pub fn of_all(state: &State) -> CheckTable {
+    pub fn of_all(state: &CatalogState) -> CheckTable {
         let [mut passing, mut warning, mut critical] = [const { Vec::new() }; 3];
         for (key, record) in state.nodes() {
             for (id, view) in record.checks_joined() {

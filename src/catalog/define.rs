@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
-use crate::catalog::state::Edit;
-use crate::model::{Check, Defined, Definitions, ExistingChecks, Origin, Refusal, hold};
+use crate::catalog::change::CatalogChange;
+use crate::catalog::state::CatalogEdit;
+use crate::model::{Check, CommandRefusal, Defined, Definitions, ExistingChecks, Origin, hold};
 use crate::stdx::text::Text;
 
 /// Whether a new check is one that there was, from the surest sign to the weakest.
@@ -21,13 +21,13 @@ const SIGNS: [fn(&Check, &Check) -> bool; 5] = [
     |new, old| new.id == old.id,
 ];
 
-impl Edit<'_> {
+impl CatalogEdit<'_> {
     /// Has the agent's node hold what files define. What clients have registered beside stays, and so do maintenance
     /// and drains.
     ///
     /// # Errors
-    /// A [`Refusal`] when a bound would be passed, or a check is of an instance that is not there.
-    pub(super) fn define(&mut self, definitions: &Definitions) -> Result<(), Refusal> {
+    /// A [`CommandRefusal`] when a bound would be passed, or a check is of an instance that is not there.
+    pub(super) fn define(&mut self, definitions: &Definitions) -> Result<(), CommandRefusal> {
         let node = definitions.node.folded();
         for id in &definitions.gone_services {
             self.deregister_service(&node, id, false)?;
@@ -49,9 +49,9 @@ impl Edit<'_> {
         node: &Text,
         defined: &Defined,
         from_files: &HashSet<&Text>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandRefusal> {
         let Some(record) = self.record(node) else {
-            return Err(Refusal::UnknownNode { node: node.clone() });
+            return Err(CommandRefusal::UnknownNode { node: node.clone() });
         };
         let of_service = record.check_ids_of(&defined.service_id).filter_map(|id| record.checks().get(id));
         let present: Vec<Arc<Check>> =
@@ -84,7 +84,12 @@ impl Edit<'_> {
             ..check.clone()
         };
         let id = check.id.clone();
-        self.make(Change::Check { node: node.clone(), id, before: None, after: Some(Arc::new(after)) });
+        self.make(CatalogChange::Check {
+            node: node.clone(),
+            id,
+            before: None,
+            after: Some(Arc::new(after)),
+        });
     }
 
     /// Removes a check if it is one that the agent keeps of an instance or of the node.
@@ -119,17 +124,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::catalog::state::{Bounds, Moment, State};
+    use crate::catalog::state::{CatalogBounds, CatalogState, Moment};
     use crate::model::{CheckDefinition, Command, NodePart, Probe, Registration, Service, Status};
 
     struct World {
-        state: State,
+        state: CatalogState,
         index: u64,
     }
 
     impl World {
         fn new() -> World {
-            let mut world = World { state: State::new(&"own".into(), Bounds::default()), index: 0 };
+            let mut world =
+                World { state: CatalogState::new(&"own".into(), CatalogBounds::default()), index: 0 };
             let (name, id, address) = ("own".into(), Text::default(), "127.0.0.1".into());
             let node =
                 NodePart::Set { name, id, address, tagged_addresses: None, meta: None, keep_existing: false };
@@ -140,14 +146,14 @@ mod tests {
             world
         }
 
-        fn apply(&mut self, command: Command) -> Vec<Change> {
+        fn apply(&mut self, command: Command) -> Vec<CatalogChange> {
             let moment = Moment { index: self.index + 1, now_ms: 1_000 * (self.index + 1) };
             let changes = self.state.apply(moment, &command).unwrap();
             self.index += u64::from(!changes.is_empty());
             changes
         }
 
-        fn define(&mut self, port: u16, checks: &[&str], gone_checks: &[&str]) -> Vec<Change> {
+        fn define(&mut self, port: u16, checks: &[&str], gone_checks: &[&str]) -> Vec<CatalogChange> {
             let name = Text::from("web");
             let service =
                 Service { id: name.clone(), name, port, origin: Origin::Agent, ..Service::default() };
@@ -241,7 +247,7 @@ mod tests {
         let definitions = Definitions { node: "own".into(), gone_services, gone_checks, defined };
         let moment = Moment { index: 9, now_ms: 9 };
         let refused = world.state.apply(moment, &Command::Define(Box::new(definitions)));
-        assert!(matches!(refused, Err(Refusal::CheckWithoutService { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(CommandRefusal::CheckWithoutService { .. })), "{refused:?}");
         assert_eq!(world.shown(), ["a"]);
         assert!(world.state.node(&"own".into()).unwrap().services().contains_key(&Text::from("web")));
     }

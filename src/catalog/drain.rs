@@ -3,20 +3,20 @@
 
 use std::time::Duration;
 
-use crate::catalog::state::Edit;
+use crate::catalog::state::CatalogEdit;
 use crate::model::drain::Stage;
-use crate::model::{Drain, DrainOrder, Origin, Refusal, Service, hold};
+use crate::model::{CommandRefusal, Drain, DrainOrder, Origin, Service, hold};
 use crate::stdx::text::Text;
 
-impl Edit<'_> {
-    pub(super) fn drain(&mut self, node: &Text, id: &Text, order: &DrainOrder) -> Result<(), Refusal> {
+impl CatalogEdit<'_> {
+    pub(super) fn drain(&mut self, node: &Text, id: &Text, order: &DrainOrder) -> Result<(), CommandRefusal> {
         let service = self.record(node).and_then(|record| record.services().get(id));
         let service = service.filter(|service| service.origin != Origin::Server);
         let Some(service) = service.map(|service| Service::clone(service)) else {
             // A drain whose instance has gone is over in every respect.
             return match order {
                 DrainOrder::Advance => Ok(()),
-                _ => Err(Refusal::UnknownService { service_id: id.clone() }),
+                _ => Err(CommandRefusal::UnknownService { service_id: id.clone() }),
             };
         };
         match order {
@@ -79,8 +79,8 @@ impl Edit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::change::Change;
-    use crate::catalog::state::{Bounds, Moment, State};
+    use crate::catalog::change::CatalogChange;
+    use crate::catalog::state::{CatalogBounds, CatalogState, Moment};
     use crate::model::{Check, Command, ExistingChecks, NodePart, Registration, Status, Weights, limits};
 
     const DEADLINE_MS: u64 = 10_000;
@@ -105,15 +105,18 @@ mod tests {
     use Act::*;
 
     struct World {
-        state: State,
+        state: CatalogState,
         now_ms: u64,
         index: u64,
     }
 
     impl World {
         fn new() -> World {
-            let mut world =
-                World { state: State::new(&"own".into(), Bounds::default()), now_ms: 0, index: 0 };
+            let mut world = World {
+                state: CatalogState::new(&"own".into(), CatalogBounds::default()),
+                now_ms: 0,
+                index: 0,
+            };
             let node = NodePart::Set {
                 name: "own".into(),
                 id: "".into(),
@@ -126,7 +129,7 @@ mod tests {
             world
         }
 
-        fn apply(&mut self, command: Command) -> Result<Vec<Change>, Refusal> {
+        fn apply(&mut self, command: Command) -> Result<Vec<CatalogChange>, CommandRefusal> {
             let moment = Moment { index: self.index + 1, now_ms: self.now_ms };
             let changes = self.state.apply(moment, &command)?;
             self.index += u64::from(!changes.is_empty());
@@ -281,7 +284,10 @@ mod tests {
         for order in [begin(), DrainOrder::Cancel] {
             for (node, id) in [("own", "nobody"), ("nowhere", "web")] {
                 let drain = Command::Drain { node: node.into(), service_id: id.into(), order: order.clone() };
-                assert!(matches!(world.apply(drain), Err(Refusal::UnknownService { .. })), "{node} {id}");
+                assert!(
+                    matches!(world.apply(drain), Err(CommandRefusal::UnknownService { .. })),
+                    "{node} {id}"
+                );
             }
         }
         let gone =
@@ -307,7 +313,7 @@ mod tests {
         };
         world.apply(registration(more.collect())).unwrap();
         let one_more = Check { id: "more".into(), service_id: "web".into(), ..Check::default() };
-        assert!(matches!(world.apply(registration(vec![one_more])), Err(Refusal::TooMany { .. })));
+        assert!(matches!(world.apply(registration(vec![one_more])), Err(CommandRefusal::TooMany { .. })));
         world.act(Maintenance(true));
         [Drain, After(10_000)].into_iter().for_each(|act| world.act(act));
         let instance =

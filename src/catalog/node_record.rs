@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::catalog::instance::{CheckView, Instance};
 use crate::model::{Check, Node, Service};
 use crate::stdx::text::Text;
@@ -68,24 +68,24 @@ impl NodeRecord {
     }
 
     /// Takes over one change of this node's record or of something on it. The node's removal is its owner's business.
-    pub fn absorb(&mut self, change: &Change) {
+    pub fn absorb(&mut self, change: &CatalogChange) {
         match change {
-            Change::Node { after: Some(node), .. } => drop(self.set_node(node.clone())),
-            Change::Node { after: None, .. } => {}
-            Change::Service { id, after, .. } => drop(self.set_service(id, after.clone())),
-            Change::Check { id, after, .. } => drop(self.set_check(id, after.clone())),
+            CatalogChange::Node { after: Some(node), .. } => drop(self.set_node(node.clone())),
+            CatalogChange::Node { after: None, .. } => {}
+            CatalogChange::Service { id, after, .. } => drop(self.set_service(id, after.clone())),
+            CatalogChange::Check { id, after, .. } => drop(self.set_check(id, after.clone())),
         }
     }
 
     /// Puts all instances and checks among `changes`, each of which is new, in one go: rows come in order, and a tree
     /// made of what is in order takes half the room and no search.
-    pub fn fill(&mut self, changes: &[Change]) {
+    pub fn fill(&mut self, changes: &[CatalogChange]) {
         let services = changes.iter().filter_map(|change| match change {
-            Change::Service { id, after, .. } => Some((id.clone(), after.clone()?)),
+            CatalogChange::Service { id, after, .. } => Some((id.clone(), after.clone()?)),
             _ => None,
         });
         let checks = changes.iter().filter_map(|change| match change {
-            Change::Check { id, after, .. } => Some((id.clone(), after.clone()?)),
+            CatalogChange::Check { id, after, .. } => Some((id.clone(), after.clone()?)),
             _ => None,
         });
         self.services.append(&mut services.collect());

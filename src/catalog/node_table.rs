@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::catalog::node_record::NodeRecord;
-use crate::catalog::state::State;
+use crate::catalog::state::CatalogState;
 use crate::stdx::text::Text;
 
 /// Nodes by name in lower case.
 ///
-/// The same records as in [`crate::catalog::state::State`], but only what is durable: changes are taken over
+/// The same records as in [`crate::catalog::state::CatalogState`], but only what is durable: changes are taken over
 /// after their batch was committed.
 #[derive(Debug, Default)]
 pub struct NodeTable {
@@ -18,16 +18,16 @@ pub struct NodeTable {
 
 impl NodeTable {
     /// All nodes of `state`.
-    pub fn of_all(state: &State) -> NodeTable {
+    pub fn of_all(state: &CatalogState) -> NodeTable {
         NodeTable { nodes: state.all_nodes().clone() }
     }
 
     /// Takes over one change.
-    pub fn absorb(&mut self, change: &Change) {
+    pub fn absorb(&mut self, change: &CatalogChange) {
         let key = change.node();
         match (change, self.nodes.get_mut(key)) {
-            (Change::Node { after: None, .. }, _) => drop(self.nodes.remove(key)),
-            (Change::Node { after: Some(node), .. }, None) => {
+            (CatalogChange::Node { after: None, .. }, _) => drop(self.nodes.remove(key)),
+            (CatalogChange::Node { after: Some(node), .. }, None) => {
                 self.nodes.insert(key.clone(), NodeRecord::new(node.clone()));
             }
             (change, Some(record)) => record.absorb(change),

@@ -30,7 +30,7 @@ pub const WINDOW_DEFAULT: Duration = Duration::from_secs(30);
 
 /// When a service is in panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Settings {
+pub struct PanicSettings {
     /// More than this share of the instances, in percent.
     pub threshold_percent: u8,
     /// Began to fail within this time.
@@ -47,7 +47,7 @@ pub struct Panic {
     /// Instances that count: those that pass and those that fail, not those that are out on purpose.
     pub counted: usize,
     /// What was asked for.
-    pub settings: Settings,
+    pub settings: PanicSettings,
     /// When failures began that belong to a burst: from and to, in milliseconds of Unix time, both included.
     bursts: Vec<(u64, u64)>,
 }
@@ -66,7 +66,7 @@ enum Fate {
 /// Judges the instances of one service; `None` when it is not in panic.
 ///
 /// Cost: a sort of the failing instances.
-pub fn judge(instances: &[Arc<Instance>], settings: Settings) -> Option<Panic> {
+pub fn judge(instances: &[Arc<Instance>], settings: PanicSettings) -> Option<Panic> {
     let fates = instances.iter().map(|instance| fate(instance));
     let counted = fates.clone().filter(|fate| *fate != Fate::Withheld).count();
     let mut begun_ms: Vec<u64> = fates.filter_map(since_ms).collect();
@@ -85,7 +85,7 @@ impl Panic {
 
     /// What the answer's header says: `kept=3; failing=3 of 4; threshold=50%; window=30s`.
     pub fn summary(&self) -> String {
-        let Settings { threshold_percent, window } = self.settings;
+        let PanicSettings { threshold_percent, window } = self.settings;
         let (kept, failing, counted) = (self.kept, self.failing, self.counted);
         let window = GoDuration::from(window);
         format!(
@@ -95,7 +95,7 @@ impl Panic {
 
     /// Why an instance that fails is kept, in a sentence for people.
     pub fn sentence(&self) -> String {
-        let Settings { threshold_percent, window } = self.settings;
+        let PanicSettings { threshold_percent, window } = self.settings;
         let (kept, counted) = (self.kept, self.counted);
         let window = GoDuration::from(window);
         format!(
@@ -106,7 +106,7 @@ impl Panic {
 }
 
 /// When a burst of failures began and ended, each burst once. Both failures and bursts ascend.
-fn bursts(begun_ms: &[u64], counted: usize, settings: Settings) -> Vec<(u64, u64)> {
+fn bursts(begun_ms: &[u64], counted: usize, settings: PanicSettings) -> Vec<(u64, u64)> {
     let window_ms = settings.window.as_millis() as u64;
     let too_many = |failures: usize| failures * 100 > usize::from(settings.threshold_percent) * counted;
     let mut bursts: Vec<(u64, u64)> = Vec::new();
@@ -189,8 +189,8 @@ mod tests {
         Arc::new(Instance { checks: Box::new([Arc::new(check)]), ..Instance::clone(&instance) })
     }
 
-    fn settings(threshold_percent: u8, window_s: u64) -> Settings {
-        Settings { threshold_percent, window: Duration::from_secs(window_s) }
+    fn settings(threshold_percent: u8, window_s: u64) -> PanicSettings {
+        PanicSettings { threshold_percent, window: Duration::from_secs(window_s) }
     }
 
     /// Instances that pass, and seconds at which others began to fail; which are kept at 50 % in 30 s.

@@ -1,19 +1,19 @@
 //! What a registration does: the one command with more than a line to it.
 
 use crate::catalog::node_record::NodeRecord;
-use crate::catalog::state::Edit;
+use crate::catalog::state::CatalogEdit;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
 use crate::model::{
-    Check, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind, Refusal, Registration, Service,
-    Status, hold,
+    Check, CommandRefusal, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind, Registration,
+    Service, Status, hold,
 };
 use crate::stdx::text::Text;
 
 /// The check that says of a node whether its agent is alive.
 const AGENT_ALIVE_CHECK: &str = "serfHealth";
 
-impl Edit<'_> {
-    pub(super) fn register(&mut self, registration: &Registration) -> Result<(), Refusal> {
+impl CatalogEdit<'_> {
+    pub(super) fn register(&mut self, registration: &Registration) -> Result<(), CommandRefusal> {
         let key = registration.node.name().folded();
         let is_by_muster = registration.service.as_ref().is_some_and(|it| it.origin == Origin::Server);
         self.register_node(&key, &registration.node, is_by_muster)?;
@@ -29,10 +29,19 @@ impl Edit<'_> {
 
     /// `is_by_muster` when the node is the agent's own and muster itself registers it. Of its own node nobody else may
     /// say anything new: what a client says of it is checked, and left.
-    fn register_node(&mut self, key: &Text, part: &NodePart, is_by_muster: bool) -> Result<(), Refusal> {
+    fn register_node(
+        &mut self,
+        key: &Text,
+        part: &NodePart,
+        is_by_muster: bool,
+    ) -> Result<(), CommandRefusal> {
         let NodePart::Set { name, id, address, tagged_addresses, meta, keep_existing } = part else {
             let is_known = self.record(key).is_some();
-            return if is_known { Ok(()) } else { Err(Refusal::UnknownNode { node: part.name().clone() }) };
+            return if is_known {
+                Ok(())
+            } else {
+                Err(CommandRefusal::UnknownNode { node: part.name().clone() })
+            };
         };
         if *keep_existing && self.record(key).is_some() {
             return Ok(());
@@ -64,7 +73,7 @@ impl Edit<'_> {
         name: &Text,
         id: &Text,
         is_by_muster: bool,
-    ) -> Result<Option<Indexes>, Refusal> {
+    ) -> Result<Option<Indexes>, CommandRefusal> {
         if id.is_empty() {
             return Ok(None);
         }
@@ -74,7 +83,7 @@ impl Edit<'_> {
             && !is_by_muster
             && (self.is_own_node(key) || is_alive(held))
         {
-            return Err(Refusal::reserved(name, id, held.node()));
+            return Err(CommandRefusal::reserved(name, id, held.node()));
         }
         if let Some(old_key) = self.holder_of_id(id).filter(|holder| *holder != key).cloned() {
             self.refuse_own_node(&old_key, name)?;
@@ -85,11 +94,11 @@ impl Edit<'_> {
         Ok(None)
     }
 
-    pub(super) fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), Refusal> {
+    pub(super) fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), CommandRefusal> {
         let services = self.record(node).map(|record| record.services());
         let is_new = services.is_some_and(|services| !services.contains_key(&service.id));
         if is_new && services.is_some_and(|services| services.len() >= SERVICES_PER_NODE_MAX) {
-            return Err(Refusal::TooMany {
+            return Err(CommandRefusal::TooMany {
                 what: "service instances on one node",
                 max: SERVICES_PER_NODE_MAX,
             });
@@ -120,11 +129,11 @@ impl Edit<'_> {
         node: &Text,
         check: &Check,
         existing: ExistingChecks,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandRefusal> {
         let Some(record) = self.record(node) else { return Ok(()) };
         if !check.is_node_level() && !record.services().contains_key(&check.service_id) {
             let (node, service_id) = (record.node().name.clone(), check.service_id.clone());
-            return Err(Refusal::CheckWithoutService { node, service_id });
+            return Err(CommandRefusal::CheckWithoutService { node, service_id });
         }
         let before = record.checks().get(&check.id);
         match before.map(|before| authority(before.origin, check.origin)) {
@@ -134,7 +143,10 @@ impl Edit<'_> {
         }
         let is_bounded = before.is_none() && !hold::is_hold(check);
         if is_bounded && record.check_ids_of(&check.service_id).count() >= CHECKS_PER_SERVICE_MAX {
-            return Err(Refusal::TooMany { what: "checks on one instance", max: CHECKS_PER_SERVICE_MAX });
+            return Err(CommandRefusal::TooMany {
+                what: "checks on one instance",
+                max: CHECKS_PER_SERVICE_MAX,
+            });
         }
         // What muster says of itself and what takes an instance out is not what fills a registry.
         if is_bounded && check.origin != Origin::Server {
@@ -187,8 +199,8 @@ fn is_same_id(left: &Text, right: &Text) -> bool {
     left.eq_ignore_ascii_case(right)
 }
 
-fn reserved(what: &'static str, id: &Text) -> Refusal {
-    Refusal::Reserved { what, id: id.clone() }
+fn reserved(what: &'static str, id: &Text) -> CommandRefusal {
+    CommandRefusal::Reserved { what, id: id.clone() }
 }
 
 fn is_alive(node: &NodeRecord) -> bool {
@@ -198,14 +210,14 @@ fn is_alive(node: &NodeRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::state::{Bounds, Moment, State};
+    use crate::catalog::state::{CatalogBounds, CatalogState, Moment};
     use crate::model::{Command, Meta};
 
     const OWN_ID: &str = "a0a0a0a0-2192-161a-0510-9bf59fe950b5";
 
     /// A registry in which muster has registered itself and the agent the instance `web` with a check.
-    fn registry() -> State {
-        let mut state = State::new(&"Own".into(), Bounds::default());
+    fn registry() -> CatalogState {
+        let mut state = CatalogState::new(&"Own".into(), CatalogBounds::default());
         let own = of_service("consul", Origin::Server);
         register(&mut state, Registration { checks: vec![check("serfHealth", "", Origin::Server)], ..own })
             .unwrap();
@@ -215,7 +227,7 @@ mod tests {
         state
     }
 
-    fn register(state: &mut State, registration: Registration) -> Result<(), Refusal> {
+    fn register(state: &mut CatalogState, registration: Registration) -> Result<(), CommandRefusal> {
         let moment = Moment { index: 7, now_ms: 7 };
         state.apply(moment, &Command::Register(Box::new(registration))).map(drop)
     }
@@ -290,7 +302,7 @@ mod tests {
             Registration { checks: vec![down("serfHealth", "web", Origin::Agent)], ..of_node("own", "") },
         ] {
             let refused = register(&mut registry(), registration);
-            assert!(matches!(refused, Err(Refusal::Reserved { .. })), "{refused:?}");
+            assert!(matches!(refused, Err(CommandRefusal::Reserved { .. })), "{refused:?}");
         }
     }
 
@@ -298,7 +310,7 @@ mod tests {
     #[test]
     fn muster_takes_back_what_is_its_own() {
         let own = "own".into();
-        let mut state = State::new(&own, Bounds::default());
+        let mut state = CatalogState::new(&own, CatalogBounds::default());
         let taken =
             Registration { checks: vec![down("serfHealth", "", Origin::Agent)], ..of_node("own", OWN_ID) };
         register(&mut state, taken).unwrap();
@@ -339,6 +351,6 @@ mod tests {
         register(&mut state, of_node("n2", &id.to_uppercase())).unwrap();
         assert!(state.node(&"n1".into()).is_none(), "it was renamed");
         let own = register(&mut state, of_node("n3", &OWN_ID.to_uppercase()));
-        assert!(matches!(own, Err(Refusal::NodeConflict { .. })), "{own:?}");
+        assert!(matches!(own, Err(CommandRefusal::NodeConflict { .. })), "{own:?}");
     }
 }

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
-use crate::catalog::state::{Edit, State};
-use crate::model::{Check, Indexes, Node, Origin, Refusal, Restoration, Service, Status, hold};
+use crate::catalog::change::CatalogChange;
+use crate::catalog::state::{CatalogEdit, CatalogState};
+use crate::model::{Check, CommandRefusal, Indexes, Node, Origin, Restoration, Service, Status, hold};
 use crate::stdx::text::Text;
 
 /// What a node shall hold: its own record unless it is the agent's, and everything on it by id.
@@ -20,7 +20,7 @@ struct Wanted<'a> {
     checks: BTreeMap<&'a Text, &'a Arc<Check>>,
 }
 
-impl Edit<'_> {
+impl CatalogEdit<'_> {
     /// Puts the restoration in the place of everything but the agent's records of itself.
     ///
     /// A record that differs from the one there is changes now. One that is new keeps the indexes it had, which are
@@ -28,8 +28,8 @@ impl Edit<'_> {
     /// have passed while nobody ran it.
     ///
     /// # Errors
-    /// A [`Refusal`] when it would pass a bound, or names what is not in it.
-    pub(super) fn restore(&mut self, restoration: &Restoration) -> Result<(), Refusal> {
+    /// A [`CommandRefusal`] when it would pass a bound, or names what is not in it.
+    pub(super) fn restore(&mut self, restoration: &Restoration) -> Result<(), CommandRefusal> {
         let wanted = self.state().wanted(restoration)?;
         let present: Vec<Text> = self.state().nodes().map(|(key, _)| key.clone()).collect();
         for key in present {
@@ -72,14 +72,14 @@ impl Edit<'_> {
             Some(before) => {
                 let node = Node { indexes: self.stamp(Some(before.indexes)), ..Node::clone(node) };
                 let (before, after) = (Some(before.clone()), Some(Arc::new(node)));
-                self.make(Change::Node { key: key.clone(), before, after });
+                self.make(CatalogChange::Node { key: key.clone(), before, after });
             }
             None => {
                 let (mut after, indexes) = (node.clone(), self.kept(node.indexes));
                 if after.indexes != indexes {
                     Arc::make_mut(&mut after).indexes = indexes;
                 }
-                self.make(Change::Node { key: key.clone(), before: None, after: Some(after) });
+                self.make(CatalogChange::Node { key: key.clone(), before: None, after: Some(after) });
             }
         }
     }
@@ -94,7 +94,7 @@ impl Edit<'_> {
                     Arc::make_mut(&mut after).indexes = indexes;
                 }
                 let (node, id) = (node.clone(), service.id.clone());
-                self.make(Change::Service { node, id, before: None, after: Some(after) });
+                self.make(CatalogChange::Service { node, id, before: None, after: Some(after) });
             }
         }
     }
@@ -116,7 +116,12 @@ impl Edit<'_> {
             let after = Arc::make_mut(&mut after);
             (after.indexes, after.status_since_ms) = (indexes, status_since_ms);
         }
-        self.make(Change::Check { node: node.clone(), id: check.id.clone(), before, after: Some(after) });
+        self.make(CatalogChange::Check {
+            node: node.clone(),
+            id: check.id.clone(),
+            before,
+            after: Some(after),
+        });
     }
 
     /// The indexes of a record that is new here, never above the present one.
@@ -126,9 +131,9 @@ impl Edit<'_> {
     }
 }
 
-impl State {
+impl CatalogState {
     /// Sorts a restoration by node, and refuses one that cannot be.
-    fn wanted<'a>(&self, restoration: &'a Restoration) -> Result<BTreeMap<Text, Wanted<'a>>, Refusal> {
+    fn wanted<'a>(&self, restoration: &'a Restoration) -> Result<BTreeMap<Text, Wanted<'a>>, CommandRefusal> {
         let mut wanted: BTreeMap<Text, Wanted<'a>> = BTreeMap::new();
         wanted.insert(self.own_node().clone(), Wanted::default());
         let own = self.node(self.own_node());
@@ -158,7 +163,7 @@ impl State {
         for (node, service) in &restoration.services {
             let on = wanted.get_mut(node).ok_or_else(|| unknown(node))?;
             if *node == *self.own_node() && own_services.contains(&service.id) {
-                return Err(Refusal::Reserved { what: "service", id: service.id.clone() });
+                return Err(CommandRefusal::Reserved { what: "service", id: service.id.clone() });
             }
             on.services.insert(&service.id, service);
         }
@@ -168,10 +173,10 @@ impl State {
             let service_id = &check.service_id;
             if !service_id.is_empty() && !on.services.contains_key(service_id) && !is_on_own(service_id) {
                 let (node, service_id) = (node.clone(), check.service_id.clone());
-                return Err(Refusal::CheckWithoutService { node, service_id });
+                return Err(CommandRefusal::CheckWithoutService { node, service_id });
             }
             if *node == *self.own_node() && own_checks.contains(&check.id) {
-                return Err(Refusal::Reserved { what: "check", id: check.id.clone() });
+                return Err(CommandRefusal::Reserved { what: "check", id: check.id.clone() });
             }
             on.checks.insert(&check.id, check);
         }
@@ -181,10 +186,10 @@ impl State {
     }
 }
 
-fn conflict(message: String) -> Refusal {
-    Refusal::NodeConflict { message: format!("the restoration contradicts itself: {message}") }
+fn conflict(message: String) -> CommandRefusal {
+    CommandRefusal::NodeConflict { message: format!("the restoration contradicts itself: {message}") }
 }
 
-fn unknown(node: &Text) -> Refusal {
-    Refusal::UnknownNode { node: node.clone() }
+fn unknown(node: &Text) -> CommandRefusal {
+    CommandRefusal::UnknownNode { node: node.clone() }
 }

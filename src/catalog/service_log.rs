@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::catalog::instance::{Instance, Position};
-use crate::catalog::service_table::Moved;
+use crate::catalog::service_table::AffectedTopics;
 use crate::stdx::text::Text;
 
 /// Changes kept of one service. Whoever has missed more is as well served with everything; fewer would send everything
@@ -43,14 +43,14 @@ pub enum Aspect {
 
 /// An index for each aspect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Indexes {
+pub struct AspectIndexes {
     /// For [`Aspect::Health`].
     pub health: u64,
     /// For [`Aspect::Catalog`].
     pub catalog: u64,
 }
 
-impl Indexes {
+impl AspectIndexes {
     /// The index for an aspect.
     pub fn of(self, aspect: Aspect) -> u64 {
         match aspect {
@@ -60,7 +60,7 @@ impl Indexes {
     }
 
     /// Raises to `index` what has moved.
-    pub fn raise(&mut self, index: u64, moved: Moved) {
+    pub fn raise(&mut self, index: u64, moved: AffectedTopics) {
         self.health = if moved.health { self.health.max(index) } else { self.health };
         self.catalog = if moved.service { self.catalog.max(index) } else { self.catalog };
     }
@@ -70,7 +70,7 @@ impl Indexes {
 #[derive(Debug)]
 struct Entry {
     index: u64,
-    moved: Moved,
+    moved: AffectedTopics,
     position: Position,
     before: Option<Arc<Instance>>,
     bytes: usize,
@@ -80,7 +80,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct ServiceLog {
     /// Every change above these is in here.
-    complete_since: Indexes,
+    complete_since: AspectIndexes,
     entries: VecDeque<Entry>,
     bytes: usize,
 }
@@ -139,7 +139,7 @@ impl Logs {
     }
 
     /// Follows a service from now on. No change of it lies above `complete_since`.
-    pub fn open(&mut self, name: &Text, complete_since: Indexes) {
+    pub fn open(&mut self, name: &Text, complete_since: AspectIndexes) {
         if self.by_service.contains_key(name) {
             return;
         }
@@ -158,7 +158,7 @@ impl Logs {
         &mut self,
         name: &str,
         index: u64,
-        moved: Moved,
+        moved: AffectedTopics,
         position: Position,
         before: Option<Arc<Instance>>,
     ) {
@@ -187,7 +187,8 @@ mod tests {
     use super::*;
     use crate::model::Check;
 
-    const HEALTH: Moved = Moved { services: false, service: false, checks: true, health: true };
+    const HEALTH: AffectedTopics =
+        AffectedTopics { services: false, service: false, checks: true, health: true };
 
     fn position(id: &str) -> Position {
         Position::new("n".into(), id.into())
@@ -211,7 +212,7 @@ mod tests {
         let name = Text::from("web");
         logs.record(&name, 4, HEALTH, position("a"), None);
         assert!(logs.get(&name).is_none(), "nobody follows it");
-        logs.open(&name, Indexes { health: 5, catalog: 5 });
+        logs.open(&name, AspectIndexes { health: 5, catalog: 5 });
         logs.record(&name, 6, HEALTH, position("a"), None);
         logs.record(&name, 7, HEALTH, position("a"), instance("first"));
         logs.record(&name, 7, HEALTH, position("b"), instance("other"));
@@ -237,12 +238,16 @@ mod tests {
     fn changes_are_bounded_and_what_is_forgotten_is_not_guessed() {
         let mut logs = Logs::default();
         let name = Text::from("web");
-        logs.open(&name, Indexes::default());
+        logs.open(&name, AspectIndexes::default());
         let last = CHANGES_PER_LOG_MAX as u64 + 10;
         (1..=last).for_each(|index| logs.record(&name, index, HEALTH, position("a"), None));
         let log = logs.get(&name).unwrap();
         assert_eq!(log.entries.len(), CHANGES_PER_LOG_MAX);
-        assert_eq!(log.complete_since, Indexes { health: 10, catalog: 0 }, "checks are not the catalog's");
+        assert_eq!(
+            log.complete_since,
+            AspectIndexes { health: 10, catalog: 0 },
+            "checks are not the catalog's"
+        );
         assert!(log.faces_at(Aspect::Health, 9).is_none() && log.faces_at(Aspect::Health, 10).is_some());
         assert!(log.faces_at(Aspect::Catalog, 0).is_some());
     }
@@ -251,8 +256,8 @@ mod tests {
     fn bytes_are_bounded_and_the_largest_log_gives_way() {
         let mut logs = Logs::default();
         let (small, large) = (Text::from("small"), Text::from("large"));
-        logs.open(&small, Indexes::default());
-        logs.open(&large, Indexes::default());
+        logs.open(&small, AspectIndexes::default());
+        logs.open(&large, AspectIndexes::default());
         logs.record(&small, 1, HEALTH, position("a"), instance("x"));
         let output = "x".repeat(4_096);
         (2..500).for_each(|index| logs.record(&large, index, HEALTH, position("a"), instance(&output)));
@@ -268,11 +273,11 @@ mod tests {
         let mut logs = Logs::default();
         for number in 0..=LOGS_MAX {
             let name = Text::from(format!("s{number}"));
-            logs.open(&name, Indexes::default());
-            logs.open(&name, Indexes { health: 9, catalog: 9 });
+            logs.open(&name, AspectIndexes::default());
+            logs.open(&name, AspectIndexes { health: 9, catalog: 9 });
         }
         assert!(logs.get("s0").is_none() && logs.get("s1").is_some());
         assert_eq!((logs.by_service.len(), logs.opened.len()), (LOGS_MAX, LOGS_MAX));
-        assert_eq!(logs.get("s1").unwrap().complete_since, Indexes::default(), "once open it stays");
+        assert_eq!(logs.get("s1").unwrap().complete_since, AspectIndexes::default(), "once open it stays");
     }
 }

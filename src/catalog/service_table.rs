@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::instance::{Instance, Position};
-use crate::catalog::service_log::{Aspect, Indexes, Logs};
+use crate::catalog::service_log::{Aspect, AspectIndexes, Logs};
 use crate::model::Check;
 use crate::stdx::text::Text;
 
@@ -26,12 +26,12 @@ pub struct ServiceEntry {
     /// Every tag with the number of times it is used.
     tags: BTreeMap<Text, usize>,
     /// The indexes of the last changes.
-    changed: Indexes,
+    changed: AspectIndexes,
 }
 
 /// What became of one instance between two indexes.
 #[derive(Clone, Debug, Default)]
-pub struct Touched {
+pub struct InstanceDiff {
     /// At the earlier one; `None` when it was not there.
     pub before: Option<Arc<Instance>>,
     /// At the later one.
@@ -40,7 +40,7 @@ pub struct Touched {
 
 /// Which answers are different after one instance was put or removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moved {
+pub struct AffectedTopics {
     /// The list of services with their tags.
     pub services: bool,
     /// The instances and their nodes.
@@ -104,7 +104,7 @@ impl ServiceTable {
         position: Position,
         instance: Option<Arc<Instance>>,
         index: u64,
-    ) -> Moved {
+    ) -> AffectedTopics {
         let entry = self.services.entry(name.clone()).or_default();
         let before = match &instance {
             Some(instance) => entry.instances.insert(position.clone(), instance.clone()),
@@ -127,7 +127,7 @@ impl ServiceTable {
     /// answer for every index from the last change on.
     pub fn follow(&mut self, name: &Text) {
         // Of a service that is not there it is not known when it went, only that it has.
-        let gone = Indexes { health: self.newest, catalog: self.newest };
+        let gone = AspectIndexes { health: self.newest, catalog: self.newest };
         let complete_since = self.services.get(name).map_or(gone, |entry| entry.changed);
         self.logs.open(name, complete_since);
     }
@@ -155,13 +155,13 @@ impl ServiceTable {
 
     /// What became, between the indexes `from` and `to`, of the instances that changed, in answer order; `None` when
     /// the log does not reach back that far.
-    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<Touched>> {
+    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
         let log = self.logs.get(name)?;
         let (at_from, at_to) = (log.faces_at(aspect, from)?, log.faces_at(aspect, to)?);
         let present = |position: &Position| self.services.get(name)?.instances.get(position);
         let touched = at_from.into_iter().map(|(position, before)| {
             let after = at_to.get(position).copied().unwrap_or_else(|| present(position));
-            Touched { before: before.cloned(), after: after.cloned() }
+            InstanceDiff { before: before.cloned(), after: after.cloned() }
         });
         Some(touched.collect())
     }
@@ -189,7 +189,7 @@ impl ServiceEntry {
     }
 
     /// The indexes of the last changes.
-    pub fn changed(&self) -> Indexes {
+    pub fn changed(&self) -> AspectIndexes {
         self.changed
     }
 
@@ -215,12 +215,12 @@ fn tags_of(instance: Option<&Instance>) -> &[Text] {
     instance.map_or(&[], |it| &it.service.tags)
 }
 
-fn compare(before: Option<&Instance>, after: Option<&Instance>) -> Moved {
+fn compare(before: Option<&Instance>, after: Option<&Instance>) -> AffectedTopics {
     let (before, after) = match (before, after) {
         (Some(before), Some(after)) => (before, after),
-        (None, None) => return Moved::default(),
+        (None, None) => return AffectedTopics::default(),
         (Some(only), None) | (None, Some(only)) => {
-            return Moved {
+            return AffectedTopics {
                 services: true,
                 service: true,
                 checks: own_checks(only).next().is_some(),
@@ -232,7 +232,7 @@ fn compare(before: Option<&Instance>, after: Option<&Instance>) -> Moved {
     let same_service = Arc::ptr_eq(&before.service, &after.service);
     let same_labels = before.service.tags == after.service.tags && before.service.name == after.service.name;
     let same_checks = before.checks.iter().map(Arc::as_ptr).eq(after.checks.iter().map(Arc::as_ptr));
-    Moved {
+    AffectedTopics {
         services: !same_labels || before.node.meta != after.node.meta,
         service: !same_node || !same_service,
         checks: !same_labels || !own_checks(before).eq(own_checks(after)),

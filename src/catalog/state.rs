@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::weight;
 use crate::model::{
-    Cause, Check, Command, Indexes, Node, Origin, RecordKind, Refusal, Service, Status, hold,
+    Cause, Check, Command, CommandRefusal, Indexes, Node, Origin, RecordKind, Service, Status, hold,
 };
 use crate::stdx::text::Text;
 
@@ -16,10 +16,10 @@ use crate::stdx::text::Text;
 /// Commands are applied one after the other, each at its index. A command that is refused, or that says
 /// nothing new, leaves no trace: no change, no new index.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct CatalogState {
     /// The agent's own node: it and the agent's records on it cannot be removed from outside.
     own_node: Text,
-    bounds: Bounds,
+    bounds: CatalogBounds,
     nodes: BTreeMap<Text, NodeRecord>,
     /// Instances on all nodes.
     instances: usize,
@@ -33,7 +33,7 @@ pub struct State {
 
 /// How much the registry may hold. Everything is in memory, so without these a runaway client takes the machine.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct CatalogBounds {
     /// Nodes.
     pub nodes_max: usize,
     /// Service instances.
@@ -44,10 +44,10 @@ pub struct Bounds {
     pub bytes_max: usize,
 }
 
-impl Default for Bounds {
+impl Default for CatalogBounds {
     fn default() -> Self {
         let max = usize::MAX;
-        Bounds { nodes_max: max, instances_max: max, checks_max: max, bytes_max: max }
+        CatalogBounds { nodes_max: max, instances_max: max, checks_max: max, bytes_max: max }
     }
 }
 
@@ -60,20 +60,20 @@ pub struct Moment {
     pub now_ms: u64,
 }
 
-impl State {
+impl CatalogState {
     /// An empty registry whose own node will be called `own_node`.
-    pub fn new(own_node: &Text, bounds: Bounds) -> State {
-        State { own_node: own_node.folded(), bounds, ..State::default() }
+    pub fn new(own_node: &Text, bounds: CatalogBounds) -> CatalogState {
+        CatalogState { own_node: own_node.folded(), bounds, ..CatalogState::default() }
     }
 
     /// The registry that `changes` lead to from nothing: every record once, nodes before what is on them. What is on
     /// one node is put there in one go as far as it stands together.
-    pub fn restored(own_node: &Text, bounds: Bounds, changes: &[Change]) -> State {
-        let mut state = State::new(own_node, bounds);
+    pub fn restored(own_node: &Text, bounds: CatalogBounds, changes: &[CatalogChange]) -> CatalogState {
+        let mut state = CatalogState::new(own_node, bounds);
         for run in changes.chunk_by(|left, right| left.node() == right.node()) {
             for change in run {
                 state.weigh(change);
-                if let Change::Node { key, before, after } = change {
+                if let CatalogChange::Node { key, before, after } = change {
                     state.absorb_node(key, before.as_deref(), after.as_ref());
                 }
             }
@@ -112,15 +112,20 @@ impl State {
     }
 
     /// Whether so many nodes, instances and checks in all would be within the bounds.
-    pub(super) fn check_room(&self, nodes: usize, instances: usize, checks: usize) -> Result<(), Refusal> {
-        let Bounds { nodes_max, instances_max, checks_max, .. } = self.bounds;
+    pub(super) fn check_room(
+        &self,
+        nodes: usize,
+        instances: usize,
+        checks: usize,
+    ) -> Result<(), CommandRefusal> {
+        let CatalogBounds { nodes_max, instances_max, checks_max, .. } = self.bounds;
         let counted = [
             (nodes, nodes_max, RecordKind::Nodes),
             (instances, instances_max, RecordKind::Instances),
             (checks, checks_max, RecordKind::Checks),
         ];
         match counted.into_iter().find(|(count, max, _)| count > max) {
-            Some((_, max, of)) => Err(Refusal::Full { of, max }),
+            Some((_, max, of)) => Err(CommandRefusal::Full { of, max }),
             None => Ok(()),
         }
     }
@@ -130,7 +135,7 @@ impl State {
         let told = match self.check_room(self.nodes.len(), self.instances, self.checks) {
             Err(refusal) => refusal,
             Ok(()) if self.bytes > self.bounds.bytes_max => {
-                Refusal::TooLarge { bytes_max: self.bounds.bytes_max }
+                CommandRefusal::TooLarge { bytes_max: self.bounds.bytes_max }
             }
             Ok(()) => return None,
         };
@@ -142,10 +147,10 @@ impl State {
     /// Carries out one command and tells what is different now; an empty list when nothing is.
     ///
     /// # Errors
-    /// A [`Refusal`] when the command makes no sense in this state; the state is then as before.
-    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Vec<Change>, Refusal> {
+    /// A [`CommandRefusal`] when the command makes no sense in this state; the state is then as before.
+    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Vec<CatalogChange>, CommandRefusal> {
         let bytes_before = self.bytes;
-        let mut edit = Edit { state: self, moment, changes: Vec::new() };
+        let mut edit = CatalogEdit { state: self, moment, changes: Vec::new() };
         let outcome = match command {
             Command::Register(registration) => edit.register(registration),
             Command::Define(definitions) => edit.define(definitions),
@@ -177,7 +182,8 @@ impl State {
         // What muster finds out by itself is small, and must not be lost.
         let is_of_a_client = matches!(command, Command::Register(_) | Command::Restore(_));
         let is_too_much = is_of_a_client && self.bytes > bytes_max && self.bytes > bytes_before;
-        let outcome = outcome.and(if is_too_much { Err(Refusal::TooLarge { bytes_max }) } else { Ok(()) });
+        let outcome =
+            outcome.and(if is_too_much { Err(CommandRefusal::TooLarge { bytes_max }) } else { Ok(()) });
         match outcome {
             Ok(()) => Ok(changes),
             Err(refusal) => {
@@ -187,26 +193,18 @@ impl State {
         }
     }
 
-    /// Takes back changes that [`State::apply`] made, the last ones first.
-    pub fn undo(&mut self, changes: &[Change]) {
+    /// Takes back changes that [`CatalogState::apply`] made, the last ones first.
+    pub fn undo(&mut self, changes: &[CatalogChange]) {
         for change in changes.iter().rev() {
-            self.absorb(&match change.clone() {
-                Change::Node { key, before, after } => Change::Node { key, before: after, after: before },
-                Change::Service { node, id, before, after } => {
-                    Change::Service { node, id, before: after, after: before }
-                }
-                Change::Check { node, id, before, after } => {
-                    Change::Check { node, id, before: after, after: before }
-                }
-            });
+            self.absorb(&change.clone().reversed());
         }
     }
 
     /// Puts a change's new face in place without asking whether it makes sense: for undoing. Records on a node that is
     /// not there are dropped.
-    pub fn absorb(&mut self, change: &Change) {
+    pub fn absorb(&mut self, change: &CatalogChange) {
         self.weigh(change);
-        if let Change::Node { key, before, after } = change {
+        if let CatalogChange::Node { key, before, after } = change {
             self.absorb_node(key, before.as_deref(), after.as_ref());
         } else if let Some(record) = self.nodes.get_mut(change.node()) {
             let before = (record.services().len(), record.checks().len());
@@ -216,7 +214,7 @@ impl State {
         }
     }
 
-    fn weigh(&mut self, change: &Change) {
+    fn weigh(&mut self, change: &CatalogChange) {
         let (before, after) = weight::of(change);
         self.bytes = (self.bytes + after).saturating_sub(before);
     }
@@ -242,18 +240,18 @@ impl State {
 }
 
 /// One command under way: the state and the changes made so far.
-pub(super) struct Edit<'a> {
-    state: &'a mut State,
+pub(super) struct CatalogEdit<'a> {
+    state: &'a mut CatalogState,
     moment: Moment,
-    changes: Vec<Change>,
+    changes: Vec<CatalogChange>,
 }
 
-impl Edit<'_> {
+impl CatalogEdit<'_> {
     pub(super) fn record(&self, node: &Text) -> Option<&NodeRecord> {
         self.state.nodes.get(node)
     }
 
-    pub(super) fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &CatalogState {
         self.state
     }
 
@@ -272,24 +270,24 @@ impl Edit<'_> {
     }
 
     /// The agent's own node cannot be renamed by registering its UUID under another name.
-    pub(super) fn refuse_own_node(&self, key: &Text, new_name: &Text) -> Result<(), Refusal> {
+    pub(super) fn refuse_own_node(&self, key: &Text, new_name: &Text) -> Result<(), CommandRefusal> {
         if !self.is_own_node(key) {
             return Ok(());
         }
         let message =
             format!("node {new_name} gives the UUID of this agent's own node: leave ID out or give another");
-        Err(Refusal::NodeConflict { message })
+        Err(CommandRefusal::NodeConflict { message })
     }
 
     /// Whether there is room for another one.
-    pub(super) fn check_room_for(&self, of: RecordKind) -> Result<(), Refusal> {
-        let State { bounds, nodes, instances, checks, .. } = &*self.state;
+    pub(super) fn check_room_for(&self, of: RecordKind) -> Result<(), CommandRefusal> {
+        let CatalogState { bounds, nodes, instances, checks, .. } = &*self.state;
         let (count, max) = match of {
             RecordKind::Nodes => (nodes.len(), bounds.nodes_max),
             RecordKind::Instances => (*instances, bounds.instances_max),
             RecordKind::Checks => (*checks, bounds.checks_max),
         };
-        if count < max { Ok(()) } else { Err(Refusal::Full { of, max }) }
+        if count < max { Ok(()) } else { Err(CommandRefusal::Full { of, max }) }
     }
 
     pub(super) fn holder_of_id(&self, id: &Text) -> Option<&Text> {
@@ -304,7 +302,7 @@ impl Edit<'_> {
             return;
         }
         node.indexes = self.stamp(before.as_ref().map(|before| before.indexes).or(renamed_from));
-        self.make(Change::Node { key: key.clone(), before, after: Some(Arc::new(node)) });
+        self.make(CatalogChange::Node { key: key.clone(), before, after: Some(Arc::new(node)) });
     }
 
     /// Puts the instance unless it says nothing new.
@@ -317,8 +315,12 @@ impl Edit<'_> {
         service.indexes = self.stamp(before.as_ref().map(|before| before.indexes));
         let same_labels = |before: &Arc<Service>| before.name == service.name && before.tags == service.tags;
         let relabelled = before.as_ref().is_some_and(|before| !same_labels(before));
-        let change =
-            Change::Service { node: node.clone(), id: id.clone(), before, after: Some(Arc::new(service)) };
+        let change = CatalogChange::Service {
+            node: node.clone(),
+            id: id.clone(),
+            before,
+            after: Some(Arc::new(service)),
+        };
         self.make(change);
         if relabelled {
             self.touch_checks(node, &id);
@@ -333,7 +335,7 @@ impl Edit<'_> {
         for before in checks {
             let indexes = self.stamp(Some(before.indexes));
             let after = Some(Arc::new(Check { indexes, ..Check::clone(&before) }));
-            self.make(Change::Check {
+            self.make(CatalogChange::Check {
                 node: node.clone(),
                 id: before.id.clone(),
                 before: Some(before),
@@ -363,7 +365,7 @@ impl Edit<'_> {
         if differs && check.status_cause == Cause::Registration {
             check.status_cause = Cause::Report;
         }
-        self.make(Change::Check { node: node.clone(), id, before, after: Some(Arc::new(check)) });
+        self.make(CatalogChange::Check { node: node.clone(), id, before, after: Some(Arc::new(check)) });
     }
 
     fn update_check(
@@ -393,12 +395,12 @@ impl Edit<'_> {
         node: &Text,
         id: &Text,
         must_exist: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandRefusal> {
         let service = self.record(node).and_then(|record| record.services().get(id));
         match may_remove(service.map(|service| service.origin), must_exist) {
             Some(true) => self.remove_service(node, id),
             Some(false) => {}
-            None => return Err(Refusal::UnknownService { service_id: id.clone() }),
+            None => return Err(CommandRefusal::UnknownService { service_id: id.clone() }),
         }
         Ok(())
     }
@@ -414,7 +416,7 @@ impl Edit<'_> {
         }
     }
 
-    fn deregister_check(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), Refusal> {
+    fn deregister_check(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), CommandRefusal> {
         let check = self.record(node).and_then(|record| record.checks().get(id));
         match may_remove(check.map(|check| check.origin), must_exist) {
             Some(true) => {
@@ -424,7 +426,7 @@ impl Edit<'_> {
                 self.remove_check(node, id);
             }
             Some(false) => {}
-            None => return Err(Refusal::UnknownCheck { check_id: id.clone() }),
+            None => return Err(CommandRefusal::UnknownCheck { check_id: id.clone() }),
         }
         Ok(())
     }
@@ -436,14 +438,14 @@ impl Edit<'_> {
         let before = record.services().get(id).cloned();
         checks.iter().for_each(|check| self.remove_check(node, check));
         if before.is_some() {
-            self.make(Change::Service { node: node.clone(), id: id.clone(), before, after: None });
+            self.make(CatalogChange::Service { node: node.clone(), id: id.clone(), before, after: None });
         }
     }
 
     pub(super) fn remove_check(&mut self, node: &Text, id: &Text) {
         let before = self.record(node).and_then(|record| record.checks().get(id).cloned());
         if before.is_some() {
-            self.make(Change::Check { node: node.clone(), id: id.clone(), before, after: None });
+            self.make(CatalogChange::Check { node: node.clone(), id: id.clone(), before, after: None });
         }
     }
 
@@ -451,7 +453,7 @@ impl Edit<'_> {
     pub(super) fn remove_node(&mut self, node: &Text) {
         self.clear_node(node, |_| true);
         if let Some(before) = self.record(node).map(|record| record.node().clone()) {
-            self.make(Change::Node { key: node.clone(), before: Some(before), after: None });
+            self.make(CatalogChange::Node { key: node.clone(), before: Some(before), after: None });
         }
     }
 
@@ -466,7 +468,7 @@ impl Edit<'_> {
     }
 
     /// Puts a change's new face in place, and counts it among those of the command.
-    pub(super) fn make(&mut self, change: Change) {
+    pub(super) fn make(&mut self, change: CatalogChange) {
         self.state.absorb(&change);
         self.changes.push(change);
     }

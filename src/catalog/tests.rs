@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::catalog::check_table::CheckTable;
 use crate::catalog::instance::{Instance, Position};
 use crate::catalog::node_table::NodeTable;
-use crate::catalog::service_table::{Moved, ServiceTable};
-use crate::catalog::state::{Bounds, Moment, State};
+use crate::catalog::service_table::{AffectedTopics, ServiceTable};
+use crate::catalog::state::{CatalogBounds, CatalogState, Moment};
 use crate::catalog::topic::Topic;
 use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
 use crate::model::*;
@@ -33,27 +33,27 @@ fn registration(node: NodePart, service: Option<Service>, checks: Vec<Check>) ->
 }
 
 struct Registry {
-    state: State,
+    state: CatalogState,
     index: u64,
 }
 
 impl Registry {
     fn new() -> Registry {
-        Registry { state: State::new(&"self".into(), Bounds::default()), index: 0 }
+        Registry { state: CatalogState::new(&"self".into(), CatalogBounds::default()), index: 0 }
     }
 
-    fn apply(&mut self, command: Command) -> Result<Vec<Change>, Refusal> {
+    fn apply(&mut self, command: Command) -> Result<Vec<CatalogChange>, CommandRefusal> {
         let moment = Moment { index: self.index + 1, now_ms: 1000 * (self.index + 1) };
         let changes = self.state.apply(moment, &command)?;
         self.index += u64::from(!changes.is_empty());
         Ok(changes)
     }
 
-    fn register(&mut self, registration: Registration) -> Vec<Change> {
+    fn register(&mut self, registration: Registration) -> Vec<CatalogChange> {
         self.apply(Command::Register(Box::new(registration))).unwrap()
     }
 
-    fn web(&mut self, tags: &[&str], status: Status) -> Vec<Change> {
+    fn web(&mut self, tags: &[&str], status: Status) -> Vec<CatalogChange> {
         let checks = vec![check("c", "web-1", status)];
         self.register(registration(node("n1", ""), Some(service("web-1", "web", tags)), checks))
     }
@@ -103,7 +103,7 @@ fn a_refused_command_changes_nothing() {
     let before = registry.picture();
     let orphan = vec![check("d", "web-1", Status::Passing), check("e", "no-such", Status::Passing)];
     let refused = registry.apply(Command::Register(Box::new(registration(node("n1", "u1"), None, orphan))));
-    assert!(matches!(refused, Err(Refusal::CheckWithoutService { .. })));
+    assert!(matches!(refused, Err(CommandRefusal::CheckWithoutService { .. })));
     assert_eq!(registry.picture(), before);
 }
 
@@ -141,7 +141,7 @@ fn a_living_nodes_name_is_not_given_away() {
     let mut registry = Registry::new();
     registry.register(registration(node("n", "u1"), None, vec![check("serfHealth", "", Status::Passing)]));
     let taken = registry.apply(Command::Register(Box::new(registration(node("n", "u2"), None, vec![]))));
-    assert!(matches!(taken, Err(Refusal::NodeConflict { .. })));
+    assert!(matches!(taken, Err(CommandRefusal::NodeConflict { .. })));
     registry.register(registration(node("n", "u1"), None, vec![check("serfHealth", "", Status::Critical)]));
     registry.register(registration(node("n", "u2"), None, vec![]));
     assert_eq!(registry.state.node(&"n".into()).unwrap().node().id, "u2");
@@ -156,7 +156,7 @@ fn the_agents_own_node_is_its_own_whatever_clients_say() {
     let down = vec![check("serfHealth", "", Status::Critical)];
     registry.register(registration(node("self", ""), None, down));
     let taken = registry.apply(Command::Register(Box::new(own("u2", None))));
-    assert!(matches!(taken, Err(Refusal::NodeConflict { .. })));
+    assert!(matches!(taken, Err(CommandRefusal::NodeConflict { .. })));
     registry.register(own("u3", server()));
     assert_eq!(
         registry.state.node(&"self".into()).unwrap().node().id,
@@ -203,7 +203,7 @@ fn the_agents_records_outlive_what_the_catalog_says_of_its_node() {
     }
     let unknown =
         Command::DeregisterService { node: "self".into(), service_id: "agents".into(), must_exist: true };
-    assert!(matches!(registry.apply(unknown), Err(Refusal::UnknownService { .. })));
+    assert!(matches!(registry.apply(unknown), Err(CommandRefusal::UnknownService { .. })));
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn bounds_hold_at_the_bound() {
         |count: usize| (0..count).map(|n| check(&format!("c{n}"), "web-1", Status::Passing)).collect();
     let command = |count| Command::Register(Box::new(registration(node("n1", ""), None, checks(count))));
     assert!(
-        matches!(registry.apply(command(64)), Err(Refusal::TooMany { max: 64, .. })),
+        matches!(registry.apply(command(64)), Err(CommandRefusal::TooMany { max: 64, .. })),
         "65 with the first one"
     );
     assert_eq!(registry.apply(command(63)).unwrap().len(), 63);
@@ -222,8 +222,8 @@ fn bounds_hold_at_the_bound() {
 
 #[test]
 fn the_registry_holds_as_much_as_it_may() {
-    let bounds = Bounds { nodes_max: 2, instances_max: 2, ..Bounds::default() };
-    let mut registry = Registry { state: State::new(&"self".into(), bounds), index: 0 };
+    let bounds = CatalogBounds { nodes_max: 2, instances_max: 2, ..CatalogBounds::default() };
+    let mut registry = Registry { state: CatalogState::new(&"self".into(), bounds), index: 0 };
     let command = |node_name: &str, id: &str| {
         Command::Register(Box::new(registration(node(node_name, ""), Some(service(id, id, &[])), vec![])))
     };
@@ -231,7 +231,7 @@ fn the_registry_holds_as_much_as_it_may() {
         [("n1", "a", true), ("n1", "a", true), ("n2", "b", true), ("n1", "c", false), ("n3", "a", false)]
     {
         let outcome = registry.apply(command(node_name, id));
-        assert_eq!(!matches!(outcome, Err(Refusal::Full { max: 2, .. })), fits, "{id} on {node_name}");
+        assert_eq!(!matches!(outcome, Err(CommandRefusal::Full { max: 2, .. })), fits, "{id} on {node_name}");
     }
     registry.apply(Command::DeregisterNode { node: "n2".into() }).unwrap();
     registry.apply(command("n3", "c")).unwrap();
@@ -239,8 +239,8 @@ fn the_registry_holds_as_much_as_it_may() {
 
 #[test]
 fn checks_are_bounded_apart_from_musters_own_and_holds() {
-    let bounds = Bounds { checks_max: 2, ..Bounds::default() };
-    let mut registry = Registry { state: State::new(&"self".into(), bounds), index: 0 };
+    let bounds = CatalogBounds { checks_max: 2, ..CatalogBounds::default() };
+    let mut registry = Registry { state: CatalogState::new(&"self".into(), bounds), index: 0 };
     let command = |check: Check| {
         let checks = vec![Check { service_id: "web".into(), ..check }];
         Command::Register(Box::new(registration(node("n1", ""), Some(service("web", "web", &[])), checks)))
@@ -271,15 +271,15 @@ fn the_registry_takes_as_much_memory_as_it_may() {
         Command::Register(Box::new(registration(node("n1", ""), Some(service(id, "web", &[tag])), vec![])))
     };
     let registry_of = |bytes_max| {
-        let bounds = Bounds { bytes_max, ..Bounds::default() };
-        Registry { state: State::new(&"self".into(), bounds), index: 0 }
+        let bounds = CatalogBounds { bytes_max, ..CatalogBounds::default() };
+        Registry { state: CatalogState::new(&"self".into(), bounds), index: 0 }
     };
     let (mut registry, large) = (registry_of(10_000), "x".repeat(4_000));
     registry.apply(command("a", &large)).unwrap();
     registry.apply(command("b", "small")).unwrap();
     let before = format!("{:?}", registry.state);
     let refused = registry.apply(command("c", &large));
-    assert!(matches!(refused, Err(Refusal::TooLarge { bytes_max: 10_000 })), "{refused:?}");
+    assert!(matches!(refused, Err(CommandRefusal::TooLarge { bytes_max: 10_000 })), "{refused:?}");
     assert_eq!(format!("{:?}", registry.state), before, "it leaves no trace");
     // What takes less is taken also by who has too much.
     registry.state.bounds_for_tests(1);
@@ -372,11 +372,11 @@ struct Tables {
 }
 
 impl Tables {
-    fn publish(&mut self, state: &State, changes: &[Change]) -> Vec<Topic> {
+    fn publish(&mut self, state: &CatalogState, changes: &[CatalogChange]) -> Vec<Topic> {
         let Update { instances, checks, mut topics } = Update::plan(state, changes);
         changes.iter().for_each(|change| self.nodes.absorb(change));
         for (name, position, instance) in instances {
-            let moved: Moved = self.services.put(&name, position, instance, 1);
+            let moved: AffectedTopics = self.services.put(&name, position, instance, 1);
             topics.extend(topics_of_instance(&name, moved));
         }
         for (key, view) in checks {
@@ -394,25 +394,25 @@ impl Tables {
 fn removing_what_is_not_there_moves_nothing() {
     let mut table = ServiceTable::default();
     let moved = table.put(&"x".into(), Position::new("n".into(), "x".into()), None, 1);
-    assert_eq!((moved, table.is_empty()), (Moved::default(), true));
+    assert_eq!((moved, table.is_empty()), (AffectedTopics::default(), true));
 }
 
 /// The changes that lead to `state` from nothing, as a store gives them back.
-fn changes_to(state: &State) -> Vec<Change> {
+fn changes_to(state: &CatalogState) -> Vec<CatalogChange> {
     let of_nodes = state.nodes().map(|(key, record)| {
         let after = Some(record.node().clone());
-        Change::Node { key: key.clone(), before: None, after }
+        CatalogChange::Node { key: key.clone(), before: None, after }
     });
     let of_services = state.nodes().flat_map(|(node, record)| {
         record.services().iter().map(|(id, service)| {
             let (node, id, after) = (node.clone(), id.clone(), Some(service.clone()));
-            Change::Service { node, id, before: None, after }
+            CatalogChange::Service { node, id, before: None, after }
         })
     });
     let of_checks = state.nodes().flat_map(|(node, record)| {
         record.checks().iter().map(|(id, check)| {
             let (node, id, after) = (node.clone(), id.clone(), Some(check.clone()));
-            Change::Check { node, id, before: None, after }
+            CatalogChange::Check { node, id, before: None, after }
         })
     });
     of_nodes.chain(of_services).chain(of_checks).collect()
@@ -437,7 +437,7 @@ fn what_is_made_of_everything_at_once_is_what_every_change_comes_to() {
     let (state, index) = (&registry.state, 9);
     let changes = changes_to(state);
 
-    let restored = State::restored(&"self".into(), Bounds::default(), &changes);
+    let restored = CatalogState::restored(&"self".into(), CatalogBounds::default(), &changes);
     assert_eq!(format!("{restored:?}"), registry.picture());
 
     let (mut nodes, mut one_by_one) = (NodeTable::default(), CheckTable::default());

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
-use crate::catalog::state::{Moment, State};
+use crate::catalog::change::CatalogChange;
+use crate::catalog::state::{CatalogState, Moment};
 use crate::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
 use crate::model::{Caller, Cause, Check, Command, Service, Status, Subject, Transition, hold};
 use crate::stdx::text::Text;
@@ -15,7 +15,12 @@ use crate::stdx::text::Text;
 /// checks; one without checks leaves one of its own.
 ///
 /// Cost: O(changes); a registration of something new allocates nothing.
-pub fn transitions(state: &State, moment: Moment, command: &Command, changes: &[Change]) -> Vec<Transition> {
+pub fn transitions(
+    state: &CatalogState,
+    moment: Moment,
+    command: &Command,
+    changes: &[CatalogChange],
+) -> Vec<Transition> {
     let look = Look {
         state,
         moment,
@@ -27,19 +32,19 @@ pub fn transitions(state: &State, moment: Moment, command: &Command, changes: &[
     let mut found: Vec<Transition> = Vec::new();
     let mut places: HashMap<Arc<Subject>, usize> = HashMap::new();
     for change in changes {
-        if let Change::Check { node, before: Some(check), after: None, .. } = change {
+        if let CatalogChange::Check { node, before: Some(check), after: None, .. } = change {
             with_checks.insert((node, &check.service_id));
         }
         let transition = match change {
-            Change::Check { node, id, before, after } => {
+            CatalogChange::Check { node, id, before, after } => {
                 look.at_check(node, id, before.as_deref(), after.as_deref())
             }
             // Its checks, which went before it, tell of it.
-            Change::Service { node, id, .. } if with_checks.contains(&(node, id)) => None,
-            Change::Service { node, id, before: Some(service), after: None } => {
+            CatalogChange::Service { node, id, .. } if with_checks.contains(&(node, id)) => None,
+            CatalogChange::Service { node, id, before: Some(service), after: None } => {
                 Some(look.at_end_of(service, node, id))
             }
-            Change::Node { .. } | Change::Service { .. } => None,
+            CatalogChange::Node { .. } | CatalogChange::Service { .. } => None,
         };
         let Some(transition) = transition else { continue };
         match places.get(&transition.subject) {
@@ -60,7 +65,7 @@ pub fn transitions(state: &State, moment: Moment, command: &Command, changes: &[
 
 /// What is the same for all changes of one command.
 struct Look<'a> {
-    state: &'a State,
+    state: &'a CatalogState,
     moment: Moment,
     /// The instances that the command removed, by node and id.
     removed: HashMap<(&'a Text, &'a Text), &'a Service>,
@@ -137,9 +142,11 @@ impl Look<'_> {
     }
 }
 
-fn removed(changes: &[Change]) -> HashMap<(&Text, &Text), &Service> {
+fn removed(changes: &[CatalogChange]) -> HashMap<(&Text, &Text), &Service> {
     let removed = changes.iter().filter_map(|change| match change {
-        Change::Service { node, id, before: Some(service), after: None } => Some(((node, id), &**service)),
+        CatalogChange::Service { node, id, before: Some(service), after: None } => {
+            Some(((node, id), &**service))
+        }
         _ => None,
     });
     removed.collect()
@@ -154,9 +161,9 @@ fn output(check: &Check) -> Text {
     }
 }
 
-fn cause_of_end(command: &Command, changes: &[Change]) -> Cause {
-    let drained = |change: &Change| match change {
-        Change::Check { before: Some(check), after: None, .. } => hold::is_drained(check),
+fn cause_of_end(command: &Command, changes: &[CatalogChange]) -> Cause {
+    let drained = |change: &CatalogChange| match change {
+        CatalogChange::Check { before: Some(check), after: None, .. } => hold::is_drained(check),
         _ => false,
     };
     match command {
@@ -172,7 +179,7 @@ fn cause_of_end(command: &Command, changes: &[Change]) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::state::Bounds;
+    use crate::catalog::state::CatalogBounds;
     use crate::model::{ExistingChecks, NodePart, Registration};
 
     fn node() -> NodePart {
@@ -200,7 +207,7 @@ mod tests {
 
     /// `id: from -> to cause "output"` of each transition of the last command.
     fn told(commands: &[Command]) -> Vec<String> {
-        let mut state = State::new(&"self".into(), Bounds::default());
+        let mut state = CatalogState::new(&"self".into(), CatalogBounds::default());
         let mut last = Vec::new();
         for (command, index) in commands.iter().zip(1..) {
             let moment = Moment { index, now_ms: index * 1_000 };

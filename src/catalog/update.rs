@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::catalog::instance::{CheckView, Instance, Position};
-use crate::catalog::service_table::Moved;
-use crate::catalog::state::State;
+use crate::catalog::service_table::AffectedTopics;
+use crate::catalog::state::CatalogState;
 use crate::catalog::topic::Topic;
 use crate::model::{Service, Status};
 use crate::stdx::text::Text;
@@ -24,7 +24,7 @@ pub struct Update {
 impl Update {
     /// Works out the update after `changes` led to `state`. Several commands' changes may be given at once: readers
     /// then go from before the first to after the last, and never see anything in between.
-    pub fn plan(state: &State, changes: &[Change]) -> Update {
+    pub fn plan(state: &CatalogState, changes: &[CatalogChange]) -> Update {
         let mut scope = Scope::default();
         changes.iter().for_each(|change| scope.widen(state, change));
         let Scope { instances, checks, topics } = scope.settled();
@@ -46,7 +46,7 @@ impl Update {
 }
 
 /// The topics that moved with one instance of the service called `name` (in lower case).
-pub fn topics_of_instance(name: &Text, moved: Moved) -> impl Iterator<Item = Topic> {
+pub fn topics_of_instance(name: &Text, moved: AffectedTopics) -> impl Iterator<Item = Topic> {
     let topics = [
         moved.services.then_some(Topic::Services),
         moved.service.then_some(Topic::Instances),
@@ -85,15 +85,15 @@ impl Scope {
         self
     }
 
-    fn widen(&mut self, state: &State, change: &Change) {
+    fn widen(&mut self, state: &CatalogState, change: &CatalogChange) {
         match change {
-            Change::Node { key, .. } => {
+            CatalogChange::Node { key, .. } => {
                 self.topics.extend([Topic::Nodes, Topic::Node(key.clone())]);
                 self.add_all_on_node(state, key);
                 let ids = state.node(key).into_iter().flat_map(|record| record.checks().keys());
                 self.checks.extend(ids.map(|id| (key.clone(), id.clone())));
             }
-            Change::Service { node, id, before, after } => {
+            CatalogChange::Service { node, id, before, after } => {
                 self.topics.push(Topic::Node(node.clone()));
                 for service in before.iter().chain(after) {
                     self.add_instance(service, node);
@@ -102,7 +102,7 @@ impl Scope {
                     self.add_checks_of(state, node, id);
                 }
             }
-            Change::Check { node, id, before, after } => {
+            CatalogChange::Check { node, id, before, after } => {
                 self.topics.push(Topic::NodeChecks(node.clone()));
                 self.checks.push((node.clone(), id.clone()));
                 for check in before.iter().chain(after) {
@@ -122,14 +122,14 @@ impl Scope {
         self.instances.push((service.name.folded(), node.clone(), service.id.clone()));
     }
 
-    fn add_all_on_node(&mut self, state: &State, node: &Text) {
+    fn add_all_on_node(&mut self, state: &CatalogState, node: &Text) {
         for service in state.node(node).into_iter().flat_map(|record| record.services().values()) {
             self.add_instance(service, node);
         }
     }
 
     /// A check shows its instance's name and tags, so it looks different when those do.
-    fn add_checks_of(&mut self, state: &State, node: &Text, service_id: &Text) {
+    fn add_checks_of(&mut self, state: &CatalogState, node: &Text, service_id: &Text) {
         let Some(record) = state.node(node) else { return };
         let ids: Vec<&Text> = record.check_ids_of(service_id).collect();
         if !ids.is_empty() {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::model::{Check, Meta, Node, Probe, Proxy, Service};
 use crate::stdx::text::Text;
 
@@ -22,20 +22,20 @@ const VALUE_BYTES: usize = 64;
 const ENTRY_BYTES: usize = 128;
 
 /// Bytes of the record that a change leaves.
-pub fn of_record(change: &Change) -> usize {
+pub fn of_record(change: &CatalogChange) -> usize {
     of(change).1
 }
 
 /// Bytes of the record before and after a change.
-pub(super) fn of(change: &Change) -> (usize, usize) {
+pub(super) fn of(change: &CatalogChange) -> (usize, usize) {
     match change {
-        Change::Node { before, after, .. } => {
+        CatalogChange::Node { before, after, .. } => {
             (before.as_deref().map_or(0, of_node), after.as_deref().map_or(0, of_node))
         }
-        Change::Service { before, after, .. } => {
+        CatalogChange::Service { before, after, .. } => {
             (before.as_deref().map_or(0, of_service), after.as_deref().map_or(0, of_service))
         }
-        Change::Check { before, after, .. } => {
+        CatalogChange::Check { before, after, .. } => {
             (before.as_deref().map_or(0, of_check), after.as_deref().map_or(0, of_check))
         }
     }
@@ -138,7 +138,7 @@ mod tests {
         let proxy = Proxy { rest, ..Proxy::default() };
         let service = Service { proxy: Some(Box::new(proxy)), ..Service::default() };
         let (node, id, before) = ("n".into(), "s".into(), None);
-        let weight = of_record(&Change::Service { node, id, before, after: Some(Arc::new(service)) });
+        let weight = of_record(&CatalogChange::Service { node, id, before, after: Some(Arc::new(service)) });
         assert!(weight > 10_000 * size_of::<Value>() && weight < 10_000 * 100, "{weight}");
     }
 }

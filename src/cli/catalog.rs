@@ -26,14 +26,14 @@ pub struct Catalog {
     /// Name of the node that the agent asked is on.
     pub own_node: String,
     /// Nodes by name.
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: BTreeMap<String, ListedNode>,
     /// As in `/v1/kv/?recurse`, by key.
     pub pairs: BTreeMap<String, Value>,
 }
 
 /// A node with what is on it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Node {
+pub struct ListedNode {
     /// As in `/v1/catalog/nodes`.
     pub record: Value,
     /// As in `/v1/catalog/node/:name`, by id.
@@ -61,7 +61,7 @@ pub fn read(remote: &Remote) -> Result<Catalog, RemoteError> {
             Value::Object(services) => services.into_iter().collect(),
             _ => BTreeMap::new(),
         };
-        catalog.nodes.insert(name, Node { record, services, checks: BTreeMap::new() });
+        catalog.nodes.insert(name, ListedNode { record, services, checks: BTreeMap::new() });
         progress.at(count);
     }
     let (checks, _) = remote.json("/v1/health/state/any")?;
@@ -105,7 +105,7 @@ impl Catalog {
 
     /// How many nodes, instances and checks.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let sum = |count: fn(&Node) -> usize| self.nodes.values().map(count).sum();
+        let sum = |count: fn(&ListedNode) -> usize| self.nodes.values().map(count).sum();
         (self.nodes.len(), sum(|node| node.services.len()), sum(|node| node.checks.len()))
     }
 }
@@ -125,7 +125,7 @@ pub fn text<'a>(record: &'a Value, field: &str) -> &'a str {
 
 /// One field that is another on each side, or a record that only one side has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct CatalogDifference {
     /// Which record, and which field of it.
     pub place: String,
     /// What the first side says; empty when it says nothing.
@@ -135,7 +135,7 @@ pub struct Difference {
 }
 
 /// Everything in which two catalogs differ, by node, instance, check and field.
-pub fn differences(one: &Catalog, other: &Catalog) -> Vec<Difference> {
+pub fn differences(one: &Catalog, other: &Catalog) -> Vec<CatalogDifference> {
     let mut found = Vec::new();
     for name in keys(&one.nodes, &other.nodes) {
         let place = format!("node {}", plain(name));
@@ -172,13 +172,13 @@ fn keys<'a, T>(one: &'a BTreeMap<String, T>, other: &'a BTreeMap<String, T>) -> 
     one.keys().chain(other.keys()).collect()
 }
 
-fn absence(place: &str, is_in_one: bool) -> Difference {
+fn absence(place: &str, is_in_one: bool) -> CatalogDifference {
     let (is, is_not) = ("is there".to_owned(), "is missing".to_owned());
     let (one, other) = if is_in_one { (is, is_not) } else { (is_not, is) };
-    Difference { place: place.to_owned(), one, other }
+    CatalogDifference { place: place.to_owned(), one, other }
 }
 
-fn compare(place: &str, one: Option<&Value>, other: Option<&Value>, found: &mut Vec<Difference>) {
+fn compare(place: &str, one: Option<&Value>, other: Option<&Value>, found: &mut Vec<CatalogDifference>) {
     let (Some(one), Some(other)) = (one, other) else {
         return found.push(absence(place, one.is_some()));
     };
@@ -189,7 +189,7 @@ fn compare(place: &str, one: Option<&Value>, other: Option<&Value>, found: &mut 
             let shown =
                 |value: Option<&String>| value.map_or_else(|| "nothing".to_owned(), |it| open(field, it));
             let place = format!("{place}: {field}");
-            found.push(Difference { place, one: shown(left), other: shown(right) });
+            found.push(CatalogDifference { place, one: shown(left), other: shown(right) });
         }
     }
 }
@@ -272,7 +272,7 @@ mod tests {
                 .collect()
         };
         let record = json!({"Node": "n", "Address": "10.0.0.1", "Meta": {"a": "b"}, "ModifyIndex": 7});
-        let node = Node { record, services: by_id(services, "ID"), checks: by_id(checks, "CheckID") };
+        let node = ListedNode { record, services: by_id(services, "ID"), checks: by_id(checks, "CheckID") };
         let mut catalog = Catalog {
             own_node: "own".to_owned(),
             nodes: BTreeMap::from([("n".to_owned(), node)]),

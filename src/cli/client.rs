@@ -18,7 +18,7 @@ pub const ADDRESS_DEFAULT: &str = "127.0.0.1:8500";
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ClientResponse {
     /// The status code.
     pub status: u16,
     /// The body as text.
@@ -77,7 +77,7 @@ impl std::error::Error for ClientError {
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn get(address: &str, path: &str, wait_max: Duration) -> Result<Answer, ClientError> {
+pub fn get(address: &str, path: &str, wait_max: Duration) -> Result<ClientResponse, ClientError> {
     let deadline = Instant::now() + wait_max;
     let unreachable = |error| ClientError::Unreachable(shown::url(address), error);
     let mut bytes = Vec::new();
@@ -164,12 +164,12 @@ fn receive(
 }
 
 /// Status and body of a whole answer; `None` if it is none.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+fn parse(bytes: &[u8]) -> Option<ClientResponse> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut words = head.lines().next()?.split(' ');
     words.next().filter(|version| version.starts_with("HTTP/1."))?;
-    Some(Answer { status: words.next()?.parse().ok()?, body: body.to_owned() })
+    Some(ClientResponse { status: words.next()?.parse().ok()?, body: body.to_owned() })
 }
 
 #[cfg(test)]
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn answers_are_parsed_or_refused() {
         let ready = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready");
-        assert_eq!(ready, Some(Answer { status: 200, body: "ready".to_owned() }));
+        assert_eq!(ready, Some(ClientResponse { status: 200, body: "ready".to_owned() }));
         for bytes in [&b"SSH-2.0-x\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 ok\r\n\r\n", b""] {
             assert_eq!(parse(bytes), None);
         }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::cli::consul_flags::ConsulFlags;
-use crate::cli::health::{self, Health};
-use crate::cli::settings::{Places, Settings};
-use crate::cli::version::{self, Format};
+use crate::cli::health::{self, AgentHealthReport};
+use crate::cli::settings::{CliSettings, ConfigPaths};
+use crate::cli::version::{self, VersionFormat};
 use crate::cli::{arguments, client, compare, help, hints, import, snapshot, store};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
@@ -29,7 +29,7 @@ pub enum Exit {
 }
 
 /// What a command that asks others comes to: what to print, or how it failed and what to say of it.
-pub type Said = Result<String, (Exit, String)>;
+pub type CommandOutput = Result<String, (Exit, String)>;
 
 /// What is left to do.
 #[derive(Debug)]
@@ -74,10 +74,10 @@ enum Command {
     Bench(Box<loadtest::command::Command>),
     /// Save everything an agent holds, have it restored, look into what was saved
     #[command(subcommand)]
-    Snapshot(snapshot::Command),
+    Snapshot(snapshot::SnapshotCommand),
     /// Look into the data directory of an agent that is stopped, and save what can be saved
     #[command(subcommand)]
-    Store(store::Command),
+    Store(store::StoreCommand),
     /// Register here what is registered in a Consul, or another muster: nodes, instances, checks and keys
     Import {
         /// Where to read, as http://HOST:PORT
@@ -115,7 +115,7 @@ enum Command {
     Version {
         /// How to print it
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: VersionFormat,
     },
 }
 
@@ -129,9 +129,9 @@ struct AgentArguments {
     #[arg(long, value_name = "FILE")]
     restore: Option<PathBuf>,
     #[command(flatten)]
-    places: Places,
+    places: ConfigPaths,
     #[command(flatten)]
-    settings: Settings,
+    settings: CliSettings,
     #[command(flatten)]
     consul: ConsulFlags,
 }
@@ -148,9 +148,9 @@ struct ValidateArguments {
     #[arg(long, hide = true)]
     restore: Option<PathBuf>,
     #[command(flatten)]
-    places: Places,
+    places: ConfigPaths,
     #[command(flatten)]
-    settings: Settings,
+    settings: CliSettings,
     #[command(flatten)]
     consul: ConsulFlags,
 }
@@ -202,7 +202,7 @@ fn end(exit: Exit, message: impl ToString) -> Action {
     Action::End { exit, message: message.to_string() }
 }
 
-fn ended(said: Said) -> Action {
+fn ended(said: CommandOutput) -> Action {
     let (exit, message) = said.map_or_else(|failed| failed, |message| (Exit::Success, message));
     Action::End { exit, message }
 }
@@ -215,8 +215,8 @@ fn token(flag: Option<String>, environment: &[(String, String)]) -> Option<Strin
 
 fn ask_health(address: &str) -> Action {
     match health::ask(address) {
-        Ok(Health::Ready) => end(Exit::Success, "ready"),
-        Ok(Health::NotReady(reason)) => end(Exit::Failure, format!("not ready: {reason}")),
+        Ok(AgentHealthReport::Ready) => end(Exit::Success, "ready"),
+        Ok(AgentHealthReport::NotReady(reason)) => end(Exit::Failure, format!("not ready: {reason}")),
         Err(error @ client::ClientError::Address(_)) => end(Exit::Usage, error),
         Err(error) => end(Exit::NotReachable, error),
     }

@@ -1,7 +1,7 @@
 //! `muster compare`: in which fields two catalogs differ.
 
 use crate::cli::catalog;
-use crate::cli::command::{Exit, Said};
+use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::remote::Remote;
 use crate::stdx::counted::counted;
 use crate::stdx::shown;
@@ -10,7 +10,7 @@ use crate::stdx::shown;
 const SHOWN_MAX: usize = 1_000;
 
 /// Reads both and says in what they differ.
-pub fn run(one: &str, other: &str, token: Option<String>) -> Said {
+pub fn run(one: &str, other: &str, token: Option<String>) -> CommandOutput {
     let (left, right) = (Remote::new(one, token.clone())?, Remote::new(other, token)?);
     let (first, second) = (catalog::read(&left)?, catalog::read(&right)?);
     let found = catalog::differences(&first, &second);

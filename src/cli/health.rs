@@ -13,7 +13,7 @@ const ADDRESS_VARIABLES: &[&str] = &["MUSTER_HTTP_ADDR", "CONSUL_HTTP_ADDR"];
 
 /// What an agent says of itself.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum AgentHealthReport {
     /// It serves.
     Ready,
     /// It does not, for this reason.
@@ -24,14 +24,14 @@ pub enum Health {
 ///
 /// # Errors
 /// When there is no answer; see [`ClientError`].
-pub fn ask(address: &str) -> Result<Health, ClientError> {
+pub fn ask(address: &str) -> Result<AgentHealthReport, ClientError> {
     let answer = client::get(address, "/readyz", WAIT_MAX)?;
     match answer.status {
-        200 => Ok(Health::Ready),
-        status if answer.body.trim_start().starts_with('<') => Ok(Health::NotReady(format!(
+        200 => Ok(AgentHealthReport::Ready),
+        status if answer.body.trim_start().starts_with('<') => Ok(AgentHealthReport::NotReady(format!(
             "what answers there is no muster: it says {status} with a web page; name another address with --http-addr"
         ))),
-        status => Ok(Health::NotReady(format!("{status}: {}", answer.body.trim()))),
+        status => Ok(AgentHealthReport::NotReady(format!("{status}: {}", answer.body.trim()))),
     }
 }
 
@@ -70,9 +70,12 @@ mod tests {
     #[test]
     fn an_agent_is_ready_or_says_why_not() {
         let ready = agent_that_says("HTTP/1.1 200 OK\r\n\r\nok");
-        assert_eq!(ask(&ready).expect("it answers"), Health::Ready);
+        assert_eq!(ask(&ready).expect("it answers"), AgentHealthReport::Ready);
         let starting = agent_that_says("HTTP/1.1 503 Service Unavailable\r\n\r\nreplaying\n");
-        assert_eq!(ask(&starting).expect("it answers"), Health::NotReady("503: replaying".to_owned()));
+        assert_eq!(
+            ask(&starting).expect("it answers"),
+            AgentHealthReport::NotReady("503: replaying".to_owned())
+        );
         let stranger = agent_that_says("220 smtp\r\n");
         assert!(matches!(ask(&stranger), Err(ClientError::NotHttp(_))));
     }

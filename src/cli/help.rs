@@ -3,7 +3,7 @@
 
 use clap::Command;
 
-use crate::cli::command::{Exit, Said};
+use crate::cli::command::{CommandOutput, Exit};
 use crate::stdx::nearest::nearest;
 
 /// Every page of `docs`, by its name.
@@ -20,6 +20,7 @@ const PAGES: &[(&str, &str)] = &[
     ("drills", include_str!("../../docs/drills.md")),
     ("durability", include_str!("../../docs/durability.md")),
     ("explain", include_str!("../../docs/explain.md")),
+    ("http-api", include_str!("../../docs/http-api.md")),
     ("kv", include_str!("../../docs/kv.md")),
     ("load-testing", include_str!("../../docs/load-testing.md")),
     ("metrics", include_str!("../../docs/metrics.md")),
@@ -33,7 +34,7 @@ const PAGES: &[(&str, &str)] = &[
 ];
 
 /// Help on what `words` name: a command of `grammar`, or else a page; without any, on everything.
-pub fn on(words: &[String], mut grammar: Command) -> Said {
+pub fn on(words: &[String], mut grammar: Command) -> CommandOutput {
     // Once built, the commands below know the one they are below of.
     grammar.build();
     let Some(first) = words.first() else {

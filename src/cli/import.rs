@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::cli::catalog::{self, Catalog, Node, is_same, text, told};
-use crate::cli::command::{Exit, Said};
+use crate::cli::catalog::{self, Catalog, ListedNode, is_same, text, told};
+use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
 use crate::stdx::counted::counted;
@@ -36,7 +36,7 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// One call that brings the target nearer to the source.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub enum ImportStep {
     /// `/v1/catalog/register` with this body.
     Register(Value),
     /// `/v1/catalog/deregister` with this body.
@@ -48,11 +48,11 @@ pub enum Step {
 }
 
 /// Imports, once or until it is stopped.
-pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> Said {
+pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> CommandOutput {
     let (source, target) = (Remote::new(from, token.clone())?, Remote::new(to, None)?);
     // Watched before it is read, so that nothing that changes meanwhile is missed.
     let moved = is_following.then(|| watch(from, token)).transpose()?;
-    let mut seen = Seen::default();
+    let mut seen = ImportWatch::default();
     let said = round(&source, &target, &mut seen)?;
     let Some(moved) = moved else { return Ok(said) };
     tell(&format!("{said}; following"));
@@ -80,7 +80,7 @@ fn tell(line: &str) {
 }
 
 /// Reads both sides and makes the target what the source is.
-fn round(source: &Remote, target: &Remote, seen: &mut Seen) -> Said {
+fn round(source: &Remote, target: &Remote, seen: &mut ImportWatch) -> CommandOutput {
     let (wanted, present) = (catalog::read(source)?, catalog::read(target)?);
     if let Some(name) = wanted.nodes.keys().find(|name| name.eq_ignore_ascii_case(&present.own_node)) {
         let sentence = format!(
@@ -99,7 +99,7 @@ fn round(source: &Remote, target: &Remote, seen: &mut Seen) -> Said {
             // One key that cannot be taken keeps no other away.
             (
                 Err(RemoteError::Refused { sentence, .. } | RemoteError::Strange(sentence)),
-                Step::Write(pair),
+                ImportStep::Write(pair),
             ) => {
                 refused.push(format!("{:?} is not taken: {sentence}", text(pair, "Key")));
             }
@@ -115,8 +115,9 @@ fn round(source: &Remote, target: &Remote, seen: &mut Seen) -> Said {
             format!("everything else is as in {}; {count} not: {}", source.place(), refused.join("; "));
         return Err((Exit::Failure, sentence));
     }
-    let removed = steps.iter().filter(|step| matches!(step, Step::Deregister(_) | Step::Delete(_))).count();
-    let written = steps.iter().filter(|step| matches!(step, Step::Write(_))).count();
+    let removed =
+        steps.iter().filter(|step| matches!(step, ImportStep::Deregister(_) | ImportStep::Delete(_))).count();
+    let written = steps.iter().filter(|step| matches!(step, ImportStep::Write(_))).count();
     let (nodes, services, checks) = wanted.counts();
     Ok(format!(
         "{}, {} and {} are as in {}: {}, {}; and {}: {} written{}",
@@ -149,62 +150,62 @@ fn runs_a_program(check: &Value) -> bool {
     has_arguments || ["script", "docker"].contains(&text(check, "Type"))
 }
 
-fn take(target: &Remote, step: &Step) -> Result<(), RemoteError> {
+fn take(target: &Remote, step: &ImportStep) -> Result<(), RemoteError> {
     match step {
-        Step::Register(body) => target.put_json("/v1/catalog/register", body),
-        Step::Deregister(body) => target.put_json("/v1/catalog/deregister", body),
-        Step::Write(pair) => {
+        ImportStep::Register(body) => target.put_json("/v1/catalog/register", body),
+        ImportStep::Deregister(body) => target.put_json("/v1/catalog/deregister", body),
+        ImportStep::Write(pair) => {
             let strange =
                 |what: &str| RemoteError::Strange(format!("its {what} not what a key has at the source"));
             let flags = pair["Flags"].as_u64().ok_or_else(|| strange("flags are"))?;
             let value = STANDARD.decode(text(pair, "Value")).map_err(|_| strange("value is"))?;
             target.put_bytes(&format!("/v1/kv/{}?flags={flags}", segment(text(pair, "Key"))), value)
         }
-        Step::Delete(key) => target.delete(&format!("/v1/kv/{}", segment(key))),
+        ImportStep::Delete(key) => target.delete(&format!("/v1/kv/{}", segment(key))),
     }
 }
 
 /// What the source has had since the import began.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ImportWatch {
     nodes: BTreeSet<String>,
     keys: BTreeSet<String>,
 }
 
 /// The calls that make the nodes and keys of `wanted` in `present` what they are in `wanted`. Those that only `present`
 /// has are left alone, unless they were `seen` in the source before: then they are gone from it.
-pub fn plan(present: &Catalog, wanted: &Catalog, seen: &Seen) -> Vec<Step> {
+pub fn plan(present: &Catalog, wanted: &Catalog, seen: &ImportWatch) -> Vec<ImportStep> {
     let mut steps = Vec::new();
     let gone = present.nodes.keys().filter(|it| seen.nodes.contains(*it) && !wanted.nodes.contains_key(*it));
-    steps.extend(gone.map(|name| Step::Deregister(json!({ "Node": name }))));
+    steps.extend(gone.map(|name| ImportStep::Deregister(json!({ "Node": name }))));
     for (name, node) in &wanted.nodes {
-        let nothing = Node::default();
+        let nothing = ListedNode::default();
         let there = present.nodes.get(name).unwrap_or(&nothing);
         plan_removals(name, there, node, &mut steps);
         plan_registrations(there, node, &mut steps);
     }
     let gone = present.pairs.keys().filter(|it| seen.keys.contains(*it) && !wanted.pairs.contains_key(*it));
-    steps.extend(gone.cloned().map(Step::Delete));
+    steps.extend(gone.cloned().map(ImportStep::Delete));
     let is_new =
         |(key, pair): &(&String, &Value)| present.pairs.get(*key).is_none_or(|other| !is_same(other, pair));
-    steps.extend(wanted.pairs.iter().filter(is_new).map(|(_, pair)| Step::Write(pair.clone())));
+    steps.extend(wanted.pairs.iter().filter(is_new).map(|(_, pair)| ImportStep::Write(pair.clone())));
     steps
 }
 
-fn plan_removals(name: &str, there: &Node, node: &Node, steps: &mut Vec<Step>) {
+fn plan_removals(name: &str, there: &ListedNode, node: &ListedNode, steps: &mut Vec<ImportStep>) {
     for id in there.services.keys().filter(|id| !node.services.contains_key(*id)) {
-        steps.push(Step::Deregister(json!({ "Node": name, "ServiceID": id })));
+        steps.push(ImportStep::Deregister(json!({ "Node": name, "ServiceID": id })));
     }
     let is_left = |check: &Value| {
         let service_id = text(check, "ServiceID");
         service_id.is_empty() || node.services.contains_key(service_id)
     };
     let checks = there.checks.iter().filter(|(id, check)| !node.checks.contains_key(*id) && is_left(check));
-    steps.extend(checks.map(|(id, _)| Step::Deregister(json!({ "Node": name, "CheckID": id }))));
+    steps.extend(checks.map(|(id, _)| ImportStep::Deregister(json!({ "Node": name, "CheckID": id }))));
 }
 
 /// One call for the node with its own checks, and one for each instance with its checks, where anything differs.
-fn plan_registrations(there: &Node, node: &Node, steps: &mut Vec<Step>) {
+fn plan_registrations(there: &ListedNode, node: &ListedNode, steps: &mut Vec<ImportStep>) {
     let changed_checks = |service_id: &str| -> Vec<Value> {
         let of_service = node.checks.iter().filter(|(_, check)| text(check, "ServiceID") == service_id);
         let changed =
@@ -223,7 +224,7 @@ fn plan_registrations(there: &Node, node: &Node, steps: &mut Vec<Step>) {
     if !is_same(record, &there.record) || !checks.is_empty() {
         let mut body = base.clone();
         body["Checks"] = checks.into();
-        steps.push(Step::Register(body));
+        steps.push(ImportStep::Register(body));
     }
     for (id, service) in &node.services {
         let is_changed = there.services.get(id).is_none_or(|other| !is_same(other, service));
@@ -232,7 +233,7 @@ fn plan_registrations(there: &Node, node: &Node, steps: &mut Vec<Step>) {
             let mut body = base.clone();
             body["Service"] = Value::Object(told(service));
             body["Checks"] = checks.into();
-            steps.push(Step::Register(body));
+            steps.push(ImportStep::Register(body));
         }
     }
 }
@@ -278,38 +279,38 @@ mod tests {
 
     use super::*;
 
-    fn node(address: &str, services: &[(&str, u16)], checks: &[(&str, &str, &str)]) -> Node {
+    fn node(address: &str, services: &[(&str, u16)], checks: &[(&str, &str, &str)]) -> ListedNode {
         let service =
             |(id, port): &(&str, u16)| ((*id).to_owned(), json!({"ID": id, "Service": "web", "Port": port}));
         let check = |(id, of, status): &(&str, &str, &str)| {
             ((*id).to_owned(), json!({"Node": "n", "CheckID": id, "ServiceID": of, "Status": status}))
         };
-        Node {
+        ListedNode {
             record: json!({"Node": "n", "Address": address, "CreateIndex": 9}),
             services: services.iter().map(service).collect(),
             checks: checks.iter().map(check).collect(),
         }
     }
 
-    fn catalog(name: &str, node: Node) -> Catalog {
+    fn catalog(name: &str, node: ListedNode) -> Catalog {
         let nodes = BTreeMap::from([(name.to_owned(), node)]);
         Catalog { own_node: "own".to_owned(), nodes, ..Catalog::default() }
     }
 
     fn planned(present: &Catalog, wanted: &Catalog, seen: &[&str]) -> Vec<String> {
         let nodes = seen.iter().map(|name| (*name).to_owned()).collect();
-        let seen = Seen { nodes, ..Seen::default() };
-        let shown = |step: &Step| match step {
-            Step::Register(body) => {
+        let seen = ImportWatch { nodes, ..ImportWatch::default() };
+        let shown = |step: &ImportStep| match step {
+            ImportStep::Register(body) => {
                 let checks = body["Checks"].as_array().into_iter().flatten();
                 let checks: Vec<&str> = checks.map(|check| text(check, "CheckID")).collect();
                 format!("+{} {}", text(&body["Service"], "ID"), checks.join(","))
             }
-            Step::Deregister(body) => {
+            ImportStep::Deregister(body) => {
                 format!("-{} {}{}", text(body, "Node"), text(body, "ServiceID"), text(body, "CheckID"))
             }
-            Step::Write(pair) => format!("+{}", text(pair, "Key")),
-            Step::Delete(key) => format!("-{key}"),
+            ImportStep::Write(pair) => format!("+{}", text(pair, "Key")),
+            ImportStep::Delete(key) => format!("-{key}"),
         };
         plan(present, wanted, &seen).iter().map(shown).collect()
     }

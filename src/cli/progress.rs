@@ -60,19 +60,19 @@ impl Drop for Progress {
 }
 
 /// Something that is read, with a line about it.
-pub struct Watched<R> {
+pub struct ProgressReader<R> {
     inner: R,
     progress: Progress,
 }
 
-impl<R> Watched<R> {
+impl<R> ProgressReader<R> {
     /// Reads `inner`, of which there are `total` bytes.
-    pub fn new(inner: R, what: &'static str, total: u64) -> Watched<R> {
-        Watched { inner, progress: Progress::new(what, total) }
+    pub fn new(inner: R, what: &'static str, total: u64) -> ProgressReader<R> {
+        ProgressReader { inner, progress: Progress::new(what, total) }
     }
 }
 
-impl<R: Read> Read for Watched<R> {
+impl<R: Read> Read for ProgressReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(into)?;
         let done = self.progress.done + count as u64;

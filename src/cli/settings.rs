@@ -6,13 +6,13 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use crate::cli::consul_flags::ConsulFlags;
-use crate::config::kind::Kind;
+use crate::config::kind::SettingKind;
 use crate::config::load::Invocation;
 use crate::config::settings::{SETTINGS, Setting};
 
 /// Where the configuration files are.
 #[derive(Args, Debug, Default)]
-pub struct Places {
+pub struct ConfigPaths {
     /// A configuration file in TOML, JSON or HCL; several are read in order [env: MUSTER_CONFIG_FILE]
     #[arg(long, value_name = "FILE")]
     pub config_file: Vec<PathBuf>,
@@ -29,13 +29,13 @@ pub struct Places {
 
 /// The settings given as flags, as key and value.
 #[derive(Debug, Default)]
-pub struct Settings(pub Vec<(&'static str, String)>);
+pub struct CliSettings(pub Vec<(&'static str, String)>);
 
-impl Settings {
+impl CliSettings {
     /// Everything the configuration is loaded from.
     pub fn into_invocation(
         self,
-        places: Places,
+        places: ConfigPaths,
         consul_flags: ConsulFlags,
         environment: Vec<(String, String)>,
     ) -> Invocation {
@@ -52,7 +52,7 @@ impl Settings {
 }
 
 /// clap's derive cannot iterate a table, so this is written out.
-impl Args for Settings {
+impl Args for CliSettings {
     fn augment_args(command: Command) -> Command {
         SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting)))
     }
@@ -62,14 +62,14 @@ impl Args for Settings {
     }
 }
 
-impl FromArgMatches for Settings {
+impl FromArgMatches for CliSettings {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let given = |setting: &'static Setting| {
             let is_typed = matches.value_source(setting.key) == Some(ValueSource::CommandLine);
             let values = matches.get_many::<String>(setting.key).filter(|_| is_typed);
             values.into_iter().flatten().map(|value| (setting.key, value.clone()))
         };
-        Ok(Settings(SETTINGS.iter().flat_map(given).collect()))
+        Ok(CliSettings(SETTINGS.iter().flat_map(given).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -88,27 +88,29 @@ fn flag(setting: &Setting) -> Arg {
         .action(if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set });
     match setting.kind {
         // As in Go: alone it means true, and a value needs the equals sign.
-        Kind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        SettingKind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => arg,
     }
 }
 
-fn value_name(kind: Kind) -> String {
+fn value_name(kind: SettingKind) -> String {
     match kind {
-        Kind::Boolean => "BOOL".to_owned(),
-        Kind::Integer { .. } => "NUMBER".to_owned(),
-        Kind::Bytes { .. } => "BYTES".to_owned(),
-        Kind::Duration { .. } => "DURATION".to_owned(),
-        Kind::Choice(words) => words.join("|"),
-        Kind::Label | Kind::Name { .. } | Kind::Names { .. } | Kind::Hosts => "NAME".to_owned(),
-        Kind::Origins => "ORIGIN".to_owned(),
-        Kind::Path | Kind::File => "PATH".to_owned(),
-        Kind::Secret => "TEXT".to_owned(),
-        Kind::Redis => "URL".to_owned(),
-        Kind::Addresses | Kind::AddressesOrNone => "ADDRESS".to_owned(),
-        Kind::Ip => "IP".to_owned(),
-        Kind::Networks => "CIDR".to_owned(),
-        Kind::Id => "UUID".to_owned(),
-        Kind::Pairs => "KEY:VALUE".to_owned(),
+        SettingKind::Boolean => "BOOL".to_owned(),
+        SettingKind::Integer { .. } => "NUMBER".to_owned(),
+        SettingKind::Bytes { .. } => "BYTES".to_owned(),
+        SettingKind::Duration { .. } => "DURATION".to_owned(),
+        SettingKind::Choice(words) => words.join("|"),
+        SettingKind::Label | SettingKind::Name { .. } | SettingKind::Names { .. } | SettingKind::Hosts => {
+            "NAME".to_owned()
+        }
+        SettingKind::Origins => "ORIGIN".to_owned(),
+        SettingKind::Path | SettingKind::File => "PATH".to_owned(),
+        SettingKind::Secret => "TEXT".to_owned(),
+        SettingKind::Redis => "URL".to_owned(),
+        SettingKind::Addresses | SettingKind::AddressesOrNone => "ADDRESS".to_owned(),
+        SettingKind::Ip => "IP".to_owned(),
+        SettingKind::Networks => "CIDR".to_owned(),
+        SettingKind::Id => "UUID".to_owned(),
+        SettingKind::Pairs => "KEY:VALUE".to_owned(),
     }
 }

@@ -8,20 +8,20 @@ use std::time::Instant;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::cli::command::{Exit, Said};
-use crate::cli::progress::{Progress, Watched};
+use crate::cli::command::{CommandOutput, Exit};
+use crate::cli::progress::{Progress, ProgressReader};
 use crate::cli::remote::{Remote, RemoteError};
 use crate::persist::snapshot::decode::{self, Contents, Decoder};
 use crate::persist::snapshot::files;
 use crate::persist::snapshot::format::LINE_BYTES_MAX;
-use crate::registry::snapshot::image;
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::decoded;
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::stdx::counted::counted;
 use crate::sys::file;
 
 /// What to do.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub enum SnapshotCommand {
     /// Fetch everything an agent holds into a file, and read it back before it counts
     Save {
         /// Where to put it; what stands there is replaced only by a whole one
@@ -60,22 +60,22 @@ pub enum Command {
 }
 
 /// Does it.
-pub fn run(command: Command, address: impl Fn(Option<String>) -> String) -> Said {
+pub fn run(command: SnapshotCommand, address: impl Fn(Option<String>) -> String) -> CommandOutput {
     match command {
-        Command::Save { file, redacted, http_addr } => save(&file, &address(http_addr), redacted),
-        Command::Restore { file, dry_run, http_addr } => restore(&file, &address(http_addr), dry_run),
-        Command::Inspect { file, json } => inspect(&file, json),
-        Command::Verify { file } => {
+        SnapshotCommand::Save { file, redacted, http_addr } => save(&file, &address(http_addr), redacted),
+        SnapshotCommand::Restore { file, dry_run, http_addr } => restore(&file, &address(http_addr), dry_run),
+        SnapshotCommand::Inspect { file, json } => inspect(&file, json),
+        SnapshotCommand::Verify { file } => {
             let contents = verified(&file)?;
             Ok(format!("{} is whole: {}", file.display(), shown(&contents)))
         }
     }
 }
 
-fn save(path: &Path, address: &str, is_redacted: bool) -> Said {
+fn save(path: &Path, address: &str, is_redacted: bool) -> CommandOutput {
     let (remote, started) = (Remote::new(address, None)?, Instant::now());
     let mut answer = remote.get(if is_redacted { "/v1/snapshot" } else { "/v1/snapshot?secrets" })?;
-    let mut incoming = Watched::new(answer.body_mut().as_reader(), "receiving bytes", 0);
+    let mut incoming = ProgressReader::new(answer.body_mut().as_reader(), "receiving bytes", 0);
     let saved = files::write(
         path,
         |out| io::copy(&mut incoming, out).map(drop),
@@ -91,7 +91,7 @@ fn save(path: &Path, address: &str, is_redacted: bool) -> Said {
     Ok(format!("saved {} in {took:.1} s and read it back: {}", path.display(), shown(&contents)))
 }
 
-fn restore(path: &Path, address: &str, is_dry_run: bool) -> Said {
+fn restore(path: &Path, address: &str, is_dry_run: bool) -> CommandOutput {
     let remote = Remote::new(address, None)?;
     // Refused here, a damaged file does not cross the network first.
     let contents = verified(path)?;
@@ -101,7 +101,7 @@ fn restore(path: &Path, address: &str, is_dry_run: bool) -> Said {
     let length = file.metadata().map_err(unreadable)?.len();
     let target = if is_dry_run { "/v1/snapshot?dry-run" } else { "/v1/snapshot" };
     let started = Instant::now();
-    let mut answer = remote.put(target, Watched::new(file, "sending bytes", length), length)?;
+    let mut answer = remote.put(target, ProgressReader::new(file, "sending bytes", length), length)?;
     let mut text = String::new();
     let read = answer.body_mut().as_reader().read_to_string(&mut text);
     let told: Value = read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -138,7 +138,7 @@ fn line_of(kind: &str, word: &str, told: &Value) -> String {
     format!("\n  {what} {word}: {}{more}", first.join(", "))
 }
 
-fn inspect(path: &Path, as_json: bool) -> Said {
+fn inspect(path: &Path, as_json: bool) -> CommandOutput {
     let contents = looked_into(path)?;
     let Contents { header, bytes, sha256 } = &contents;
     if as_json {
@@ -188,12 +188,12 @@ fn looked_into(path: &Path) -> Result<Contents, (Exit, String)> {
 
 fn read_back(file: File) -> Result<Contents, crate::persist::snapshot::error::SnapshotError> {
     let mut progress = Progress::new("checking rows", 0);
-    image::verify(file, &Terms::default(), |rows| progress.at(rows))
+    decoded::verify(file, &RowRules::default(), |rows| progress.at(rows))
 }
 
 /// Reads all of it, whatever its rows hold.
 fn whole(file: File) -> Result<Contents, crate::persist::snapshot::error::SnapshotError> {
-    let bounds = decode::Bounds { line_bytes_max: LINE_BYTES_MAX, bytes_max: u64::MAX };
+    let bounds = decode::DecodeBounds { line_bytes_max: LINE_BYTES_MAX, bytes_max: u64::MAX };
     Decoder::open(file, bounds)?.rows(&mut |_, _, _| Ok(()))
 }
 

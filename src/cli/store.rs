@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use crate::cli::command::{Exit, Said};
+use crate::cli::command::{CommandOutput, Exit};
 use crate::config::validated::{Config, StoreKind};
-use crate::persist::embedded::salvage::{self, Salvage};
+use crate::persist::embedded::recovery::{self, Recovery};
 use crate::persist::error::StoreError;
 use crate::persist::identity;
 use crate::registry::snapshot::mend::mend;
 use crate::registry::snapshot::offline;
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::stdx::counted::counted;
 
 /// Rows left out that are named one by one.
@@ -20,7 +20,7 @@ const NAMED_MAX: usize = 20;
 
 /// What to do.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub enum StoreCommand {
     /// Say what a data directory holds and whether that is all: exit 0 if it is, 1 if not. Changes nothing
     Inspect {
         /// The data directory of an agent that is stopped
@@ -46,16 +46,16 @@ pub enum Command {
 }
 
 /// Does it.
-pub fn run(command: Command) -> Said {
+pub fn run(command: StoreCommand) -> CommandOutput {
     match command {
-        Command::Inspect { directory } => inspect(&directory),
-        Command::Restore { file, into } => restore(&file, &into),
-        Command::Repair { directory, into } => repair(&directory, into.as_deref()),
+        StoreCommand::Inspect { directory } => inspect(&directory),
+        StoreCommand::Restore { file, into } => restore(&file, &into),
+        StoreCommand::Repair { directory, into } => repair(&directory, into.as_deref()),
     }
 }
 
-fn restore(file: &Path, into: &Path) -> Said {
-    let made = offline::make(file, into, &Terms::default(), jiff::Timestamp::now());
+fn restore(file: &Path, into: &Path) -> CommandOutput {
+    let made = offline::make(file, into, &RowRules::default(), jiff::Timestamp::now());
     let contents = made.map_err(|sentence| (Exit::Failure, sentence))?;
     Ok(format!(
         "made {} of {}, of node {:?} at index {}; start muster with --data-dir {0}",
@@ -79,7 +79,7 @@ pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, S
         config.warnings.push(sentence);
         return Ok(config);
     }
-    offline::make(&file, &config.data_dir, &Terms::of(&config), jiff::Timestamp::now())?;
+    offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
     Ok(config)
 }
 
@@ -87,8 +87,8 @@ fn refused(error: &StoreError) -> (Exit, String) {
     (Exit::Failure, error.offline())
 }
 
-fn inspect(directory: &Path) -> Said {
-    let salvage = salvage::read(directory).map_err(|error| refused(&error))?;
+fn inspect(directory: &Path) -> CommandOutput {
+    let salvage = recovery::read(directory).map_err(|error| refused(&error))?;
     let said = shown(directory, &salvage);
     match salvage.problems.is_empty() {
         true => Ok(format!("{said}it is whole")),
@@ -103,7 +103,7 @@ fn inspect(directory: &Path) -> Said {
     }
 }
 
-fn shown(directory: &Path, salvage: &Salvage) -> String {
+fn shown(directory: &Path, salvage: &Recovery) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     salvage.rows.iter().for_each(|row| *counts.entry(row.table.name()).or_default() += 1);
     let identity = &salvage.identity;
@@ -114,9 +114,9 @@ fn shown(directory: &Path, salvage: &Salvage) -> String {
     said
 }
 
-fn repair(directory: &Path, into: Option<&Path>) -> Said {
-    let Salvage { identity, rows, index, rows_acknowledged, problems, has_all } =
-        salvage::read(directory).map_err(|error| refused(&error))?;
+fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
+    let Recovery { identity, rows, index, rows_acknowledged, problems, has_all } =
+        recovery::read(directory).map_err(|error| refused(&error))?;
     let readable = rows.len() as u64;
     let (kept, left_out) = mend(rows);
     let count = kept.len();
@@ -155,7 +155,7 @@ fn repair(directory: &Path, into: Option<&Path>) -> Said {
         return if is_whole { Ok(said) } else { Err((Exit::Failure, said)) };
     };
     let made = offline::whole(into, |unfinished| {
-        salvage::write(unfinished, &identity, index, kept).map_err(|error| offline::not_made(into, &error))
+        recovery::write(unfinished, &identity, index, kept).map_err(|error| offline::not_made(into, &error))
     });
     made.map_err(|sentence| (Exit::Failure, sentence))?;
     said += &format!("made {} with {}", into.display(), counted(count, "row"));

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 /// How the version is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum VersionFormat {
     /// One line for people.
     #[default]
     Pretty,
@@ -13,10 +13,10 @@ pub enum Format {
 }
 
 /// The version, as printed.
-pub fn shown(format: Format) -> String {
+pub fn shown(format: VersionFormat) -> String {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     match format {
-        Format::Pretty => format!("{name} v{version}"),
-        Format::Json => serde_json::json!({ "name": name, "version": version }).to_string(),
+        VersionFormat::Pretty => format!("{name} v{version}"),
+        VersionFormat::Json => serde_json::json!({ "name": name, "version": version }).to_string(),
     }
 }

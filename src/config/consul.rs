@@ -4,9 +4,9 @@
 use serde_json::{Map, Value};
 
 use crate::config::closing::{CLOSING, closes};
-use crate::config::kind::{self, Kind};
-use crate::config::problem::{Origin, Problem, quoted, shortened};
-use crate::config::raw::{Raw, Written};
+use crate::config::kind::{self, SettingKind};
+use crate::config::problem::{Problem, SettingSource, quoted, shortened};
+use crate::config::raw::{Raw, WrittenSetting};
 use crate::config::settings;
 use crate::stdx::nearest::nearest;
 use crate::stdx::shown;
@@ -158,29 +158,29 @@ const SHARED: &[&str] = &[CLIENT, HTTP, PORT, BIND, ADVERTISED_IPV4, SCRIPTS];
 #[derive(Debug, Default)]
 pub struct Listening {
     /// Hosts, separated by blanks.
-    pub client: Option<Written>,
+    pub client: Option<WrittenSetting>,
     /// The same, for HTTP alone.
-    pub http: Option<Written>,
+    pub http: Option<WrittenSetting>,
     /// The port for HTTP.
-    pub port: Option<Written>,
+    pub port: Option<WrittenSetting>,
     /// The address that the agent is bound to, which is advertised unless another is.
-    pub bind: Option<Written>,
+    pub bind: Option<WrittenSetting>,
     /// The address that is advertised where nothing else says one.
-    pub advertised_ipv4: Option<Written>,
+    pub advertised_ipv4: Option<WrittenSetting>,
 }
 
 impl Raw {
     /// Adds what one of Consul's files sets, its definitions apart.
-    pub fn add_consul_file(&mut self, object: &Map<String, Value>, origin: &Origin) {
+    pub fn add_consul_file(&mut self, object: &Map<String, Value>, origin: &SettingSource) {
         object.iter().for_each(|(key, value)| self.add_consul(&key.to_ascii_lowercase(), value, origin));
     }
 
     /// Adds what one of Consul's flags sets; `key` is that of Consul's files.
-    pub fn add_consul_flag(&mut self, key: &str, text: &str, origin: &Origin) {
+    pub fn add_consul_flag(&mut self, key: &str, text: &str, origin: &SettingSource) {
         self.add_consul(key, &Value::from(text), origin);
     }
 
-    fn add_consul(&mut self, key: &str, value: &Value, origin: &Origin) {
+    fn add_consul(&mut self, key: &str, value: &Value, origin: &SettingSource) {
         let renamed = RENAMED.iter().find(|(theirs, _)| *theirs == key).map_or(key, |(_, ours)| ours);
         let begins_with = |known: &&str| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
         let is_table = known_keys().any(|known| begins_with(&known));
@@ -198,7 +198,7 @@ impl Raw {
                 }
             }
             (_, _, Some(texts)) if SHARED.contains(&key) => {
-                let written = Some(Written { texts: texts.clone(), origin: origin.clone() });
+                let written = Some(WrittenSetting { texts: texts.clone(), origin: origin.clone() });
                 match key {
                     CLIENT => self.listening.client = written,
                     HTTP => self.listening.http = written,
@@ -214,7 +214,7 @@ impl Raw {
                 self.put_key("log_format", vec![format.to_owned()], origin);
             }
             (_, Some(setting), Some(texts)) => self.put_key(setting.key, texts.clone(), origin),
-            (Value::Object(inner), Some(setting), None) if matches!(setting.kind, Kind::Pairs) => {
+            (Value::Object(inner), Some(setting), None) if matches!(setting.kind, SettingKind::Pairs) => {
                 let pair = |(key, value): (&String, &Value)| Some(format!("{key}={}", scalar(value)?));
                 match inner.iter().map(pair).collect() {
                     Some(texts) => self.put_key(setting.key, texts, origin),
@@ -234,14 +234,14 @@ impl Raw {
 
     /// Makes one setting of the two that allow programs: in Consul each of them is enough for those in files.
     pub fn settle_scripts(&mut self) {
-        let Some(Written { texts, origin }) = self.scripts.take() else { return };
-        if let Err(complaint) = Kind::Boolean.read(&texts) {
+        let Some(WrittenSetting { texts, origin }) = self.scripts.take() else { return };
+        if let Err(complaint) = SettingKind::Boolean.read(&texts) {
             return self.problems.push(Problem {
                 key: SCRIPTS.to_owned(),
                 value: quoted(&texts.join(",")),
                 origin,
                 complaint,
-                allowed: Kind::Boolean.allowed(),
+                allowed: SettingKind::Boolean.allowed(),
                 remedy: "write one of the two".to_owned(),
             });
         }
@@ -267,17 +267,17 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
     [FOREIGN, CLOSING, SHARED].into_iter().flatten().copied().chain(ours).chain(renamed).chain(["log_json"])
 }
 
-fn shown(key: &str, origin: &Origin) -> String {
+fn shown(key: &str, origin: &SettingSource) -> String {
     match origin {
-        Origin::Flag(flag) => format!("-{flag}"),
+        SettingSource::Flag(flag) => format!("-{flag}"),
         origin => format!("{key} ({origin})"),
     }
 }
 
 /// What was written as true or false; `None` when it is neither.
 fn truth(texts: &[String]) -> Option<bool> {
-    match Kind::Boolean.read(texts) {
-        Ok(kind::Value::Boolean(is_on)) => Some(is_on),
+    match SettingKind::Boolean.read(texts) {
+        Ok(kind::SettingValue::Boolean(is_on)) => Some(is_on),
         _ => None,
     }
 }
@@ -297,7 +297,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn unfit(key: &str, value: &Value, origin: &Origin, allowed: String) -> Problem {
+fn unfit(key: &str, value: &Value, origin: &SettingSource, allowed: String) -> Problem {
     Problem {
         key: key.to_owned(),
         value: shortened(&value.to_string()),
@@ -308,7 +308,7 @@ fn unfit(key: &str, value: &Value, origin: &Origin, allowed: String) -> Problem 
     }
 }
 
-fn unknown(key: &str, value: &Value, origin: &Origin) -> Problem {
+fn unknown(key: &str, value: &Value, origin: &SettingSource) -> Problem {
     let definitions = ["service", "services", "check", "checks"];
     let tables = known_keys().filter_map(|known| known.split_once('.')).map(|(table, _)| table);
     let near = nearest(key, known_keys().chain(definitions).chain(tables));
@@ -341,7 +341,7 @@ mod tests {
 
     fn added(value: Value) -> Raw {
         let mut raw = Raw::default();
-        let origin = Origin::File(Path::new("a.json").to_path_buf());
+        let origin = SettingSource::File(Path::new("a.json").to_path_buf());
         raw.add_consul_file(value.as_object().expect("an object"), &origin);
         raw
     }
@@ -418,9 +418,9 @@ mod tests {
             [([(script, "false"), (local, "true")], "true"), ([(local, "false"), (script, "true")], "true")]
         {
             let mut raw = Raw::default();
-            flags
-                .iter()
-                .for_each(|(key, text)| raw.add_consul_flag(key, text, &Origin::Flag((*key).to_owned())));
+            flags.iter().for_each(|(key, text)| {
+                raw.add_consul_flag(key, text, &SettingSource::Flag((*key).to_owned()))
+            });
             raw.settle_scripts();
             assert_eq!(raw.get(local).map(|it| it.texts.join(",")), Some(expected.to_owned()), "{flags:?}");
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::config::problem::{Origin, Problem, shortened};
+use crate::config::problem::{Problem, SettingSource, shortened};
 use crate::model::secrets;
 use crate::wire::decode::audit::{Flaw, Form};
 use crate::wire::intake::definition::{Findings, audit_check, audit_service};
@@ -42,7 +42,7 @@ impl Definition {
         Problem {
             key: path.to_owned(),
             value: String::new(),
-            origin: Origin::File(self.file.clone()),
+            origin: SettingSource::File(self.file.clone()),
             complaint,
             allowed: String::new(),
             remedy,
@@ -66,7 +66,7 @@ pub(in crate::config) const KEYS: &[(&str, DefinitionKind, bool)] = &[
 
 /// The definitions of one file.
 #[derive(Debug, Default)]
-pub struct Read {
+pub struct FileDefinitions {
     /// Those that are well formed.
     pub definitions: Vec<Definition>,
     /// Paths of keys that mean nothing here.
@@ -76,8 +76,8 @@ pub struct Read {
 }
 
 /// Takes the definitions out of what a file says.
-pub fn take(file: &Path, object: &mut Map<String, Value>, form: Form) -> Read {
-    let mut read = Read::default();
+pub fn take(file: &Path, object: &mut Map<String, Value>, form: Form) -> FileDefinitions {
+    let mut read = FileDefinitions::default();
     for (key, kind, is_list) in KEYS {
         let written = object.keys().find(|it| it.eq_ignore_ascii_case(key)).cloned();
         let Some((written, value)) = written.and_then(|it| object.remove_entry(&it)) else { continue };
@@ -110,7 +110,7 @@ fn elements(
         problems.push(Problem {
             key: path.to_owned(),
             value: shortened(&shown.to_string()),
-            origin: Origin::File(file.to_path_buf()),
+            origin: SettingSource::File(file.to_path_buf()),
             complaint: format!("it is not {allowed}"),
             allowed: allowed.to_owned(),
             remedy,
@@ -159,7 +159,7 @@ fn told(file: &Path, flaw: Flaw) -> Problem {
         value: value
             .map_or_else(String::new, |value| shortened(&secrets::said_at(&flaw.path, &value).to_string())),
         key: flaw.path,
-        origin: Origin::File(file.to_path_buf()),
+        origin: SettingSource::File(file.to_path_buf()),
         complaint: flaw.complaint,
         allowed: flaw.allowed,
         remedy,
@@ -189,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    fn read(value: Value, form: Form) -> Read {
+    fn read(value: Value, form: Form) -> FileDefinitions {
         let mut object = value.as_object().expect("an object").clone();
         take(Path::new("web.json"), &mut object, form)
     }
@@ -198,7 +198,8 @@ mod tests {
     fn every_form_is_read() {
         let all = json!({"service": {"name": "a"}, "services": [{"name": "b"}, {"name": "c"}],
                          "check": {"name": "d"}, "checks": []});
-        let shown = |read: &Read| read.definitions.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let shown =
+            |read: &FileDefinitions| read.definitions.iter().map(ToString::to_string).collect::<Vec<_>>();
         let read_all = read(all, Form::Json);
         let expected = [
             "service of web.json",

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::listening::Interface;
-use crate::config::problem::{Origin, Problem, Problems};
+use crate::config::problem::{Problem, Problems, SettingSource};
 use crate::sys::file::{self, Unreadable};
 
 /// Bytes in one configuration file. A definition file with ten thousand services has about 4 MB; a path that
@@ -36,7 +36,7 @@ pub fn read(path: &Path) -> Result<String, Problems> {
 
 /// The language that a file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum FileFormat {
     /// Settings.
     Toml,
     /// Definitions, and settings as Consul has them.
@@ -45,13 +45,13 @@ pub enum Format {
     Hcl,
 }
 
-impl Format {
+impl FileFormat {
     /// What the name of a file says.
-    pub fn of(path: &Path) -> Option<Format> {
+    pub fn of(path: &Path) -> Option<FileFormat> {
         match path.extension()?.to_str()? {
-            "toml" => Some(Format::Toml),
-            "json" => Some(Format::Json),
-            "hcl" => Some(Format::Hcl),
+            "toml" => Some(FileFormat::Toml),
+            "json" => Some(FileFormat::Json),
+            "hcl" => Some(FileFormat::Hcl),
             _ => None,
         }
     }
@@ -61,7 +61,7 @@ impl Format {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Listed {
     /// The files to read, in the order of their names.
-    pub files: Vec<(PathBuf, Format)>,
+    pub files: Vec<(PathBuf, FileFormat)>,
     /// What else there is: other files, and directories.
     pub passed_over: Vec<PathBuf>,
 }
@@ -70,7 +70,7 @@ pub struct Listed {
 ///
 /// # Errors
 /// A problem that names the directory, when it cannot be listed.
-pub fn list(directory: &Path, format: Option<Format>) -> Result<Listed, Problems> {
+pub fn list(directory: &Path, format: Option<FileFormat>) -> Result<Listed, Problems> {
     let listed = fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let entries =
         listed.map_err(|error| problem(directory, &error.to_string(), "check its path and permissions"))?;
@@ -78,7 +78,7 @@ pub fn list(directory: &Path, format: Option<Format>) -> Result<Listed, Problems
     paths.sort();
     let mut listed = Listed::default();
     for path in paths {
-        match Format::of(&path).or(format) {
+        match FileFormat::of(&path).or(format) {
             Some(format) if !path.is_dir() => listed.files.push((path, format)),
             // Directories of mounted volumes hold the data behind their links under such names.
             _ if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("..")) => {}
@@ -98,7 +98,7 @@ fn problem(path: &Path, complaint: &str, remedy: &str) -> Problems {
     Problems(vec![Problem {
         key: "file".to_owned(),
         value: String::new(),
-        origin: Origin::File(path.to_path_buf()),
+        origin: SettingSource::File(path.to_path_buf()),
         complaint: complaint.to_owned(),
         allowed: "a readable UTF-8 file up to 16 MiB".to_owned(),
         remedy: remedy.to_owned(),
@@ -180,7 +180,7 @@ mod tests {
             names(&mut listed.passed_over.iter()),
             ["README", "c.json.bak", "e.yaml", "f.json", "sub"]
         );
-        let listed = list(directory.path(), Some(Format::Hcl)).expect("it exists");
+        let listed = list(directory.path(), Some(FileFormat::Hcl)).expect("it exists");
         assert_eq!(listed.files.len(), 6);
         assert_eq!(names(&mut listed.passed_over.iter()), ["f.json", "sub"]);
     }
@@ -225,7 +225,7 @@ mod tests {
         for (path, said) in rows {
             let problems = read(path).expect_err("it cannot be read");
             assert!(problems.0[0].complaint.contains(said), "{problems}");
-            assert_eq!(problems.0[0].origin, Origin::File(path.clone()));
+            assert_eq!(problems.0[0].origin, SettingSource::File(path.clone()));
         }
         file.set_len(FILE_BYTES_MAX).expect("a sparse file can be made");
         assert!(read(&long).is_ok(), "the longest file is accepted");

@@ -17,7 +17,7 @@ use crate::wire::intake::names;
 /// The kind of value a setting takes, with its range. Ranges are inclusive.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)] // `min`, `max` and `bytes_max` are what their names say.
-pub enum Kind {
+pub enum SettingKind {
     /// `true` or `false`, or as Go writes them: `1`, `t`, `T`, `TRUE`, `True` and their opposites.
     Boolean,
     /// A whole number.
@@ -62,34 +62,34 @@ pub enum Kind {
 
 /// A value that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// Of [`Kind::Boolean`].
+pub enum SettingValue {
+    /// Of [`SettingKind::Boolean`].
     Boolean(bool),
-    /// Of [`Kind::Integer`].
+    /// Of [`SettingKind::Integer`].
     Integer(u64),
-    /// Of [`Kind::Bytes`].
+    /// Of [`SettingKind::Bytes`].
     Bytes(u64),
-    /// Of [`Kind::Duration`].
+    /// Of [`SettingKind::Duration`].
     Duration(Duration),
-    /// Of [`Kind::Choice`], [`Kind::Label`] and [`Kind::Name`].
+    /// Of [`SettingKind::Choice`], [`SettingKind::Label`] and [`SettingKind::Name`].
     Text(String),
-    /// Of [`Kind::Path`] and [`Kind::File`]; empty for no file.
+    /// Of [`SettingKind::Path`] and [`SettingKind::File`]; empty for no file.
     Path(PathBuf),
-    /// Of [`Kind::Addresses`], then never empty, and of [`Kind::AddressesOrNone`].
+    /// Of [`SettingKind::Addresses`], then never empty, and of [`SettingKind::AddressesOrNone`].
     Addresses(Vec<ListenAddress>),
-    /// Of [`Kind::Ip`].
+    /// Of [`SettingKind::Ip`].
     Ip(IpAddr),
-    /// Of [`Kind::Networks`].
+    /// Of [`SettingKind::Networks`].
     Networks(Vec<Network>),
-    /// Of [`Kind::Names`], [`Kind::Hosts`] and [`Kind::Origins`].
+    /// Of [`SettingKind::Names`], [`SettingKind::Hosts`] and [`SettingKind::Origins`].
     Names(Vec<String>),
-    /// Of [`Kind::Secret`]; empty for none.
+    /// Of [`SettingKind::Secret`]; empty for none.
     Secret(Secret),
-    /// Of [`Kind::Redis`].
+    /// Of [`SettingKind::Redis`].
     Redis(RedisUrl),
-    /// Of [`Kind::Id`]; in lower case, empty for none.
+    /// Of [`SettingKind::Id`]; in lower case, empty for none.
     Id(String),
-    /// Of [`Kind::Pairs`]; each key once, in their order.
+    /// Of [`SettingKind::Pairs`]; each key once, in their order.
     Pairs(BTreeMap<String, String>),
 }
 
@@ -98,128 +98,140 @@ const SYNONYMS: &[(&str, &str)] = &[("err", "error"), ("warning", "warn")];
 
 const UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-impl Kind {
+impl SettingKind {
     /// Reads what was written. A list has one entry for each of its elements, everything else exactly one.
     ///
     /// # Errors
-    /// A sentence that says what is wrong; [`Kind::allowed`] says what would be right.
-    pub fn read(&self, written: &[String]) -> Result<Value, String> {
+    /// A sentence that says what is wrong; [`SettingKind::allowed`] says what would be right.
+    pub fn read(&self, written: &[String]) -> Result<SettingValue, String> {
         match self {
-            Kind::Addresses => return read_addresses(written),
+            SettingKind::Addresses => return read_addresses(written),
             // An empty text is how the environment writes an empty list.
-            Kind::AddressesOrNone if written.iter().all(String::is_empty) => {
-                return Ok(Value::Addresses(Vec::new()));
+            SettingKind::AddressesOrNone if written.iter().all(String::is_empty) => {
+                return Ok(SettingValue::Addresses(Vec::new()));
             }
-            Kind::AddressesOrNone => return read_addresses(written),
-            Kind::Networks => return read_networks(written),
-            Kind::Names { bytes_max } => return read_names(written, *bytes_max),
-            Kind::Pairs => return read_pairs(written),
-            Kind::Hosts => return read_each(written, callers::check_host),
-            Kind::Origins => return read_each(written, callers::check_origin),
+            SettingKind::AddressesOrNone => return read_addresses(written),
+            SettingKind::Networks => return read_networks(written),
+            SettingKind::Names { bytes_max } => return read_names(written, *bytes_max),
+            SettingKind::Pairs => return read_pairs(written),
+            SettingKind::Hosts => return read_each(written, callers::check_host),
+            SettingKind::Origins => return read_each(written, callers::check_origin),
             _ => {}
         }
         let [text] = written else {
             return Err(format!("it takes one value, not a list of {}", written.len()));
         };
         match *self {
-            Kind::Boolean => match text.as_str() {
-                "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Boolean(true)),
-                "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Boolean(false)),
+            SettingKind::Boolean => match text.as_str() {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(SettingValue::Boolean(true)),
+                "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(SettingValue::Boolean(false)),
                 _ => Err("it is neither true nor false".to_owned()),
             },
-            Kind::Integer { min, max } => {
+            SettingKind::Integer { min, max } => {
                 let number = text.parse().map_err(|_| "it is no whole number".to_owned())?;
-                within(number, min, max).map(Value::Integer)
+                within(number, min, max).map(SettingValue::Integer)
             }
-            Kind::Bytes { min, max } => within(read_bytes(text)?, min, max).map(Value::Bytes),
-            Kind::Duration { min_s, max_s } => read_duration(text, min_s, max_s),
-            Kind::Choice(words) => {
+            SettingKind::Bytes { min, max } => within(read_bytes(text)?, min, max).map(SettingValue::Bytes),
+            SettingKind::Duration { min_s, max_s } => read_duration(text, min_s, max_s),
+            SettingKind::Choice(words) => {
                 let synonym = SYNONYMS.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(text));
                 let meant = synonym.map_or(text.as_str(), |(_, ours)| ours);
                 let known = words.iter().find(|word| word.eq_ignore_ascii_case(meant));
-                known.map(|word| Value::Text((*word).to_owned())).ok_or("it is none of the words".to_owned())
+                known
+                    .map(|word| SettingValue::Text((*word).to_owned()))
+                    .ok_or("it is none of the words".to_owned())
             }
-            Kind::Label => read_label(text),
-            Kind::Name { bytes_max } => read_name(text, bytes_max),
-            Kind::Path if text.is_empty() => Err("it is empty".to_owned()),
-            Kind::Path | Kind::File => Ok(Value::Path(PathBuf::from(text))),
-            Kind::Secret => Ok(Value::Secret(Secret(text.clone()))),
-            Kind::Redis => RedisUrl::parse(text).map(Value::Redis),
-            Kind::Id => read_id(text),
-            Kind::Pairs => read_pairs(written),
-            Kind::Ip => text.parse().map(Value::Ip).map_err(|_| "it is no IP address".to_owned()),
-            Kind::Addresses | Kind::AddressesOrNone => read_addresses(written),
-            Kind::Networks => read_networks(written),
-            Kind::Names { bytes_max } => read_names(written, bytes_max),
-            Kind::Hosts => read_each(written, callers::check_host),
-            Kind::Origins => read_each(written, callers::check_origin),
+            SettingKind::Label => read_label(text),
+            SettingKind::Name { bytes_max } => read_name(text, bytes_max),
+            SettingKind::Path if text.is_empty() => Err("it is empty".to_owned()),
+            SettingKind::Path | SettingKind::File => Ok(SettingValue::Path(PathBuf::from(text))),
+            SettingKind::Secret => Ok(SettingValue::Secret(Secret(text.clone()))),
+            SettingKind::Redis => RedisUrl::parse(text).map(SettingValue::Redis),
+            SettingKind::Id => read_id(text),
+            SettingKind::Pairs => read_pairs(written),
+            SettingKind::Ip => {
+                text.parse().map(SettingValue::Ip).map_err(|_| "it is no IP address".to_owned())
+            }
+            SettingKind::Addresses | SettingKind::AddressesOrNone => read_addresses(written),
+            SettingKind::Networks => read_networks(written),
+            SettingKind::Names { bytes_max } => read_names(written, bytes_max),
+            SettingKind::Hosts => read_each(written, callers::check_host),
+            SettingKind::Origins => read_each(written, callers::check_origin),
         }
     }
 
     /// What the kind accepts, in words.
     pub fn allowed(&self) -> String {
         match *self {
-            Kind::Boolean => "`true` or `false`".to_owned(),
-            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
-            Kind::Bytes { min, max } => format!("bytes from {} to {}", Value::Bytes(min), Value::Bytes(max)),
-            Kind::Duration { min_s, max_s } => {
+            SettingKind::Boolean => "`true` or `false`".to_owned(),
+            SettingKind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            SettingKind::Bytes { min, max } => {
+                format!("bytes from {} to {}", SettingValue::Bytes(min), SettingValue::Bytes(max))
+            }
+            SettingKind::Duration { min_s, max_s } => {
                 format!(
                     "a duration from {} to {}",
                     shown(Duration::from_secs(min_s)),
                     shown(Duration::from_secs(max_s))
                 )
             }
-            Kind::Choice(words) => {
+            SettingKind::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
             }
-            Kind::Label => {
+            SettingKind::Label => {
                 "a DNS label: letters, digits and inner hyphens, a letter first, up to 63".to_owned()
             }
-            Kind::Name { bytes_max } => {
+            SettingKind::Name { bytes_max } => {
                 format!("a name up to {bytes_max} bytes, no blanks or control characters")
             }
-            Kind::Path => "a path".to_owned(),
-            Kind::Addresses => {
+            SettingKind::Path => "a path".to_owned(),
+            SettingKind::Addresses => {
                 "`IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, `:PORT` or `unix:///PATH`, or a list of these"
                     .to_owned()
             }
-            Kind::AddressesOrNone => "as `http_addr`, or an empty list".to_owned(),
-            Kind::Ip => "an IP address".to_owned(),
-            Kind::Networks => "networks such as `10.0.0.0/8` or `fd00::/8`, or an empty list".to_owned(),
-            Kind::Names { bytes_max } => format!("names up to {bytes_max} bytes each, or an empty list"),
-            Kind::Hosts => "names of hosts without port, `*.NAME` or `*`, or an empty list".to_owned(),
-            Kind::Origins => {
+            SettingKind::AddressesOrNone => "as `http_addr`, or an empty list".to_owned(),
+            SettingKind::Ip => "an IP address".to_owned(),
+            SettingKind::Networks => {
+                "networks such as `10.0.0.0/8` or `fd00::/8`, or an empty list".to_owned()
+            }
+            SettingKind::Names { bytes_max } => {
+                format!("names up to {bytes_max} bytes each, or an empty list")
+            }
+            SettingKind::Hosts => "names of hosts without port, `*.NAME` or `*`, or an empty list".to_owned(),
+            SettingKind::Origins => {
                 "origins such as `https://example.com:8443`, or `*`, or an empty list".to_owned()
             }
-            Kind::File => "the path of a file".to_owned(),
-            Kind::Id => "a UUID: 32 hexadecimal digits with four hyphens".to_owned(),
-            Kind::Pairs => format!(
+            SettingKind::File => "the path of a file".to_owned(),
+            SettingKind::Id => "a UUID: 32 hexadecimal digits with four hyphens".to_owned(),
+            SettingKind::Pairs => format!(
                 "up to {META_PAIRS_MAX} pairs; keys of letters, digits, hyphens and underscores up to \
                  {META_KEY_BYTES_MAX} bytes, values up to {META_VALUE_BYTES_MAX}"
             ),
-            Kind::Secret => "any text".to_owned(),
-            Kind::Redis => "`redis://HOST[:PORT][/DATABASE]`, `rediss://…` with TLS, `unix:///PATH`, or \
+            SettingKind::Secret => "any text".to_owned(),
+            SettingKind::Redis => {
+                "`redis://HOST[:PORT][/DATABASE]`, `rediss://…` with TLS, `unix:///PATH`, or \
                  `redis[s]+sentinel://HOST[:PORT],…/MASTER`"
-                .to_owned(),
+                    .to_owned()
+            }
         }
     }
 
     /// Whether what was written may hold a password, and so is shown nowhere, not even when it is wrong.
     pub fn is_confidential(&self) -> bool {
-        matches!(self, Kind::Secret | Kind::Redis)
+        matches!(self, SettingKind::Secret | SettingKind::Redis)
     }
 
     /// Whether it takes several values; in text they are separated by commas.
     pub fn is_list(&self) -> bool {
         matches!(
             self,
-            Kind::Addresses
-                | Kind::AddressesOrNone
-                | Kind::Networks
-                | Kind::Names { .. }
-                | Kind::Pairs
-                | Kind::Hosts
-                | Kind::Origins
+            SettingKind::Addresses
+                | SettingKind::AddressesOrNone
+                | SettingKind::Networks
+                | SettingKind::Names { .. }
+                | SettingKind::Pairs
+                | SettingKind::Hosts
+                | SettingKind::Origins
         )
     }
 }
@@ -240,26 +252,26 @@ fn read_bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or("it is too large".to_owned())
 }
 
-fn read_duration(text: &str, min_s: u64, max_s: u64) -> Result<Value, String> {
+fn read_duration(text: &str, min_s: u64, max_s: u64) -> Result<SettingValue, String> {
     let signed = duration::parse(text).map_err(|error| error.to_string())?;
     let read = signed.to_std().ok_or("it is negative".to_owned())?;
     match read {
         _ if read < Duration::from_secs(min_s) => Err("it is too short".to_owned()),
         _ if read > Duration::from_secs(max_s) => Err("it is too long".to_owned()),
-        _ => Ok(Value::Duration(read)),
+        _ => Ok(SettingValue::Duration(read)),
     }
 }
 
-fn read_label(text: &str) -> Result<Value, String> {
+fn read_label(text: &str) -> Result<SettingValue, String> {
     let bytes = text.as_bytes();
     let well_formed = bytes.first().is_some_and(u8::is_ascii_alphabetic)
         && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
         && bytes.len() <= 63;
-    well_formed.then(|| Value::Text(text.to_ascii_lowercase())).ok_or("it is no DNS label".to_owned())
+    well_formed.then(|| SettingValue::Text(text.to_ascii_lowercase())).ok_or("it is no DNS label".to_owned())
 }
 
-fn read_name(text: &str, bytes_max: usize) -> Result<Value, String> {
+fn read_name(text: &str, bytes_max: usize) -> Result<SettingValue, String> {
     match text {
         "" => Err("it is empty".to_owned()),
         _ if text.len() > bytes_max => Err(format!("it has {} bytes", text.len())),
@@ -267,33 +279,35 @@ fn read_name(text: &str, bytes_max: usize) -> Result<Value, String> {
             Err("it holds a blank or a control character".to_owned())
         }
         _ => match names::check_seen("name", text) {
-            Ok(()) => Ok(Value::Text(text.to_owned())),
+            Ok(()) => Ok(SettingValue::Text(text.to_owned())),
             Err(refused) => Err(refused.to_string()),
         },
     }
 }
 
-fn read_addresses(written: &[String]) -> Result<Value, String> {
+fn read_addresses(written: &[String]) -> Result<SettingValue, String> {
     let read =
         |text: &String| ListenAddress::parse(text).map_err(|complaint| format!("`{text}`: {complaint}"));
     let addresses = written.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let twice = addresses.iter().enumerate().find(|(at, address)| addresses[..*at].contains(address));
     match twice {
-        Some((_, ListenAddress::Tcp(address))) if address.port() == 0 => Ok(Value::Addresses(addresses)),
+        Some((_, ListenAddress::Tcp(address))) if address.port() == 0 => {
+            Ok(SettingValue::Addresses(addresses))
+        }
         Some((_, address)) => Err(format!("`{address}` stands there twice")),
         None if addresses.is_empty() => Err("the list is empty".to_owned()),
-        None => Ok(Value::Addresses(addresses)),
+        None => Ok(SettingValue::Addresses(addresses)),
     }
 }
 
-fn read_networks(written: &[String]) -> Result<Value, String> {
+fn read_networks(written: &[String]) -> Result<SettingValue, String> {
     // An empty text is how the environment writes an empty list.
     let texts = written.iter().filter(|text| !text.is_empty());
     let read = |text: &String| text.parse::<Network>().map_err(|error| error.to_string());
-    texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Networks)
+    texts.map(read).collect::<Result<Vec<_>, _>>().map(SettingValue::Networks)
 }
 
-fn read_names(written: &[String], bytes_max: usize) -> Result<Value, String> {
+fn read_names(written: &[String], bytes_max: usize) -> Result<SettingValue, String> {
     // An empty text is how the environment writes an empty list.
     let texts = written.iter().filter(|text| !text.is_empty());
     let read = |text: &String| match text {
@@ -301,26 +315,26 @@ fn read_names(written: &[String], bytes_max: usize) -> Result<Value, String> {
         _ if text.contains(|it: char| it.is_control()) => Err("a control character stands in it".to_owned()),
         _ => Ok(text.clone()),
     };
-    texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Names)
+    texts.map(read).collect::<Result<Vec<_>, _>>().map(SettingValue::Names)
 }
 
-fn read_id(text: &str) -> Result<Value, String> {
+fn read_id(text: &str) -> Result<SettingValue, String> {
     // The other forms that a UUID may have would be other texts in the catalog.
     let is_hyphenated = text.is_empty() || (text.len() == 36 && uuid::Uuid::try_parse(text).is_ok());
-    is_hyphenated.then(|| Value::Id(text.to_ascii_lowercase())).ok_or("it is no UUID".to_owned())
+    is_hyphenated.then(|| SettingValue::Id(text.to_ascii_lowercase())).ok_or("it is no UUID".to_owned())
 }
 
 /// The prefix of keys that say what muster itself tells of a node.
 const META_KEY_RESERVED: &str = "consul-";
 
-fn read_pairs(written: &[String]) -> Result<Value, String> {
+fn read_pairs(written: &[String]) -> Result<SettingValue, String> {
     // An empty text is how the environment writes an empty list.
     let texts = written.iter().filter(|text| !text.is_empty());
     let pairs = texts.map(|text| read_pair(text)).collect::<Result<BTreeMap<_, _>, _>>()?;
     if pairs.len() > META_PAIRS_MAX {
         return Err(format!("these are {} pairs", pairs.len()));
     }
-    Ok(Value::Pairs(pairs))
+    Ok(SettingValue::Pairs(pairs))
 }
 
 fn read_pair(text: &str) -> Result<(String, String), String> {
@@ -339,14 +353,17 @@ fn read_pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Reads a list of texts that `check` has nothing against.
-fn read_each(written: &[String], check: impl Fn(&str) -> Result<(), &'static str>) -> Result<Value, String> {
+fn read_each(
+    written: &[String],
+    check: impl Fn(&str) -> Result<(), &'static str>,
+) -> Result<SettingValue, String> {
     // An empty text is how the environment writes an empty list.
     let texts = written.iter().filter(|text| !text.is_empty());
     let read = |text: &String| match check(text) {
         Ok(()) => Ok(text.clone()),
         Err(complaint) => Err(format!("`{text}`: {complaint}")),
     };
-    texts.map(read).collect::<Result<Vec<_>, _>>().map(Value::Names)
+    texts.map(read).collect::<Result<Vec<_>, _>>().map(SettingValue::Names)
 }
 
 /// A duration as an operator would write it.
@@ -354,33 +371,35 @@ fn shown(length: Duration) -> String {
     duration::GoDuration::from(length).to_string()
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for SettingValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Boolean(value) => write!(formatter, "{value}"),
-            Value::Integer(value) => write!(formatter, "{value}"),
-            Value::Bytes(value) => {
+            SettingValue::Boolean(value) => write!(formatter, "{value}"),
+            SettingValue::Integer(value) => write!(formatter, "{value}"),
+            SettingValue::Bytes(value) => {
                 let exact = UNITS.iter().find(|(_, factor)| *value >= *factor && value % factor == 0);
                 let (unit, factor) = exact.copied().unwrap_or(("B", 1));
                 write!(formatter, "{}{unit}", value / factor)
             }
-            Value::Duration(value) => write!(formatter, "{}", shown(*value)),
-            Value::Text(value) => write!(formatter, "{value}"),
-            Value::Path(value) => write!(formatter, "{}", value.display()),
-            Value::Ip(value) => write!(formatter, "{value}"),
-            Value::Redis(value) => write!(formatter, "{value}"),
-            Value::Secret(Secret(text)) => formatter.write_str(if text.is_empty() { "" } else { "(hidden)" }),
-            Value::Addresses(value) => {
+            SettingValue::Duration(value) => write!(formatter, "{}", shown(*value)),
+            SettingValue::Text(value) => write!(formatter, "{value}"),
+            SettingValue::Path(value) => write!(formatter, "{}", value.display()),
+            SettingValue::Ip(value) => write!(formatter, "{value}"),
+            SettingValue::Redis(value) => write!(formatter, "{value}"),
+            SettingValue::Secret(Secret(text)) => {
+                formatter.write_str(if text.is_empty() { "" } else { "(hidden)" })
+            }
+            SettingValue::Addresses(value) => {
                 let all: Vec<String> = value.iter().map(ToString::to_string).collect();
                 write!(formatter, "{}", all.join(","))
             }
-            Value::Networks(value) => {
+            SettingValue::Networks(value) => {
                 let all: Vec<String> = value.iter().map(ToString::to_string).collect();
                 write!(formatter, "{}", all.join(","))
             }
-            Value::Names(value) => write!(formatter, "{}", value.join(",")),
-            Value::Id(value) => formatter.write_str(value),
-            Value::Pairs(value) => {
+            SettingValue::Names(value) => write!(formatter, "{}", value.join(",")),
+            SettingValue::Id(value) => formatter.write_str(value),
+            SettingValue::Pairs(value) => {
                 let all: Vec<String> = value.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 formatter.write_str(&all.join(","))
             }

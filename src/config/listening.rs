@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::address::ListenAddress;
-use crate::config::problem::{Origin, Problem, quoted};
-use crate::config::raw::{Raw, Written};
+use crate::config::problem::{Problem, SettingSource, quoted};
+use crate::config::raw::{Raw, WrittenSetting};
 use crate::stdx::network::Network;
 
 /// Where Consul's HTTP API listens unless it is told.
@@ -24,13 +24,13 @@ impl Raw {
     /// source that is as strong.
     pub fn settle_listening(&mut self, interfaces: &[Interface]) {
         let listening = std::mem::take(&mut self.listening);
-        if let Some(Written { texts, origin }) = listening.advertised_ipv4
+        if let Some(WrittenSetting { texts, origin }) = listening.advertised_ipv4
             && self.get("advertise_addr").is_none()
         {
             self.put_key("advertise_addr", texts, &origin);
         }
         let bound = listening.bind.and_then(|bind| self.expanded("bind_addr", &bind, interfaces));
-        if let Some(Written { texts, origin }) = bound
+        if let Some(WrittenSetting { texts, origin }) = bound
             && self.get("advertise_addr").is_none()
             && let [address] = &texts[..]
             && address.parse().is_ok_and(|ip: IpAddr| !ip.is_unspecified())
@@ -38,7 +38,8 @@ impl Raw {
             self.put_key("advertise_addr", texts, &origin);
         }
         if let Some(advertised) = self.get("advertise_addr").filter(|it| is_template(&it.texts)).cloned()
-            && let Some(Written { texts, origin }) = self.expanded("advertise_addr", &advertised, interfaces)
+            && let Some(WrittenSetting { texts, origin }) =
+                self.expanded("advertise_addr", &advertised, interfaces)
         {
             self.put_key("advertise_addr", texts, &origin);
         }
@@ -77,7 +78,12 @@ impl Raw {
     }
 
     /// The texts with templates filled in, taken apart at blanks.
-    fn expanded(&mut self, key: &str, written: &Written, interfaces: &[Interface]) -> Option<Written> {
+    fn expanded(
+        &mut self,
+        key: &str,
+        written: &WrittenSetting,
+        interfaces: &[Interface],
+    ) -> Option<WrittenSetting> {
         let mut texts = Vec::new();
         for text in &written.texts {
             match expand(text, interfaces) {
@@ -96,7 +102,7 @@ impl Raw {
                 }
             }
         }
-        Some(Written { texts, origin: written.origin.clone() })
+        Some(WrittenSetting { texts, origin: written.origin.clone() })
     }
 }
 
@@ -105,12 +111,12 @@ fn is_template(texts: &[String]) -> bool {
 }
 
 /// Which source wins: a flag over the environment over a file.
-fn strength(origin: &Origin) -> u8 {
+fn strength(origin: &SettingSource) -> u8 {
     match origin {
-        Origin::Default => 0,
-        Origin::File(_) | Origin::Place(..) => 1,
-        Origin::Environment(_) => 2,
-        Origin::Flag(_) => 3,
+        SettingSource::Default => 0,
+        SettingSource::File(_) | SettingSource::Place(..) => 1,
+        SettingSource::Environment(_) => 2,
+        SettingSource::Flag(_) => 3,
     }
 }
 
@@ -260,7 +266,7 @@ mod tests {
         for (value, http, advertised) in rows {
             let mut raw = Raw::default();
             let object = value.as_object().expect("an object");
-            raw.add_consul_file(object, &Origin::File(Path::new("a.json").to_path_buf()));
+            raw.add_consul_file(object, &SettingSource::File(Path::new("a.json").to_path_buf()));
             raw.settle_listening(&own);
             assert!(raw.problems.is_empty(), "{value}: {:?}", raw.problems);
             let shown = |key| raw.get(key).map(|it| it.texts.join(","));
@@ -276,7 +282,7 @@ mod tests {
         for (value, said) in rows {
             let mut raw = Raw::default();
             let object = value.as_object().expect("an object");
-            raw.add_consul_file(object, &Origin::File(Path::new("a.json").to_path_buf()));
+            raw.add_consul_file(object, &SettingSource::File(Path::new("a.json").to_path_buf()));
             raw.settle_listening(&own);
             assert!(
                 raw.problems.len() == 1 && raw.problems[0].complaint.contains(said),
@@ -290,11 +296,11 @@ mod tests {
     fn a_flag_of_consuls_wins_over_the_environment_and_a_variable_over_a_file() {
         let mut raw = Raw::default();
         let object = json!({"client_addr": "10.0.0.1", "ports": {"http": 80}});
-        raw.add_consul_file(object.as_object().expect("an object"), &Origin::File("a.json".into()));
+        raw.add_consul_file(object.as_object().expect("an object"), &SettingSource::File("a.json".into()));
         raw.add_environment(&[("MUSTER_HTTP_ADDR".into(), "0.0.0.0:8500".into())]);
         raw.settle_listening(&[]);
         assert_eq!(raw.get("http_addr").map(|it| it.texts.join(",")), Some("0.0.0.0:8500".to_owned()));
-        raw.add_consul_flag("client_addr", "10.0.0.2", &Origin::Flag("client".into()));
+        raw.add_consul_flag("client_addr", "10.0.0.2", &SettingSource::Flag("client".into()));
         raw.settle_listening(&[]);
         assert_eq!(raw.get("http_addr").map(|it| it.texts.join(",")), Some("10.0.0.2:8500".to_owned()));
     }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::address::ListenAddress;
 use crate::config::definitions::{self, Definition, DefinitionKind};
-use crate::config::files::{self, Format};
+use crate::config::files::{self, FileFormat};
 use crate::config::place::Wanted;
 use crate::config::plan::plan;
-use crate::config::problem::{Origin, Problem, Problems};
+use crate::config::problem::{Problem, Problems, SettingSource};
 use crate::config::raw::Raw;
 use crate::config::validated::{Config, Surroundings, Values};
 use crate::config::{closing, hcl, json, service_defaults, webhooks};
@@ -69,14 +69,14 @@ fn read(invocation: &Invocation, registered: impl Fn(&Text) -> Option<Option<Tex
     for (path, format) in &paths {
         sources.add_file(path, *format);
     }
-    let hcl_flag = Origin::Flag("hcl".to_owned());
+    let hcl_flag = SettingSource::Flag("hcl".to_owned());
     for text in &invocation.texts {
-        sources.add_object(Path::new("flag --hcl"), &hcl_flag, text, Format::Hcl);
+        sources.add_object(Path::new("flag --hcl"), &hcl_flag, text, FileFormat::Hcl);
     }
     let Sources { mut raw, mut definitions, files, passed_over } = sources;
     raw.add_environment(&invocation.environment);
     for (flag, key, text) in &invocation.consul_flags {
-        raw.add_consul_flag(key, text, &Origin::Flag((*flag).to_owned()));
+        raw.add_consul_flag(key, text, &SettingSource::Flag((*flag).to_owned()));
     }
     raw.add_flags(&invocation.flags);
     let surroundings = Surroundings {
@@ -149,28 +149,28 @@ struct Sources {
 }
 
 impl Sources {
-    fn add_file(&mut self, path: &Path, format: Format) {
+    fn add_file(&mut self, path: &Path, format: FileFormat) {
         let text = match files::read(path) {
             Ok(text) => text,
             Err(problems) => return self.raw.problems.extend(problems.0),
         };
         self.files.push(path.to_path_buf());
         match format {
-            Format::Toml => self.raw.add_file(path, &text),
-            _ => self.add_object(path, &Origin::File(path.to_path_buf()), &text, format),
+            FileFormat::Toml => self.raw.add_file(path, &text),
+            _ => self.add_object(path, &SettingSource::File(path.to_path_buf()), &text, format),
         }
     }
 
     /// Adds definitions and settings as Consul has them.
-    fn add_object(&mut self, path: &Path, origin: &Origin, text: &str, format: Format) {
+    fn add_object(&mut self, path: &Path, origin: &SettingSource, text: &str, format: FileFormat) {
         let read = match format {
-            Format::Hcl => hcl::read(text).map_err(|error| (error.spot, error.complaint)),
+            FileFormat::Hcl => hcl::read(text).map_err(|error| (error.spot, error.complaint)),
             _ => json::read(text),
         };
         let mut object = match read {
             Ok(object) => object,
             Err((spot, complaint)) => {
-                let language = if format == Format::Json { "JSON" } else { "HCL" };
+                let language = if format == FileFormat::Json { "JSON" } else { "HCL" };
                 return self.raw.problems.push(Problem {
                     key: spot.to_string(),
                     value: String::new(),
@@ -181,8 +181,9 @@ impl Sources {
                 });
             }
         };
-        let form = if format == Format::Hcl { Form::Hcl } else { Form::Json };
-        let definitions::Read { definitions, ignored, problems } = definitions::take(path, &mut object, form);
+        let form = if format == FileFormat::Hcl { Form::Hcl } else { Form::Json };
+        let definitions::FileDefinitions { definitions, ignored, problems } =
+            definitions::take(path, &mut object, form);
         self.definitions.extend(definitions);
         self.raw.foreign.extend(ignored.into_iter().map(|key| format!("{key} ({origin})")));
         self.raw.problems.extend(problems);
@@ -190,9 +191,10 @@ impl Sources {
     }
 
     /// Every file to read, in the order in which they are read.
-    fn paths(&mut self, invocation: &Invocation) -> Vec<(PathBuf, Format)> {
+    fn paths(&mut self, invocation: &Invocation) -> Vec<(PathBuf, FileFormat)> {
         let named_format = invocation.config_format.as_deref();
-        let named_format = named_format.map(|it| if it == "hcl" { Format::Hcl } else { Format::Json });
+        let named_format =
+            named_format.map(|it| if it == "hcl" { FileFormat::Hcl } else { FileFormat::Json });
         let mut paths = named(&invocation.config_files, "MUSTER_CONFIG_FILE", invocation);
         // Whatever it is: one that is no file would be passed over in silence.
         if paths.is_empty() && Path::new(FILE_DEFAULT).exists() {
@@ -200,10 +202,10 @@ impl Sources {
         }
         // A file that is named is read whatever it is called.
         let with_format = |path: PathBuf| {
-            let format = Format::of(&path).or(named_format).unwrap_or(Format::Toml);
+            let format = FileFormat::of(&path).or(named_format).unwrap_or(FileFormat::Toml);
             (path, format)
         };
-        let mut paths: Vec<(PathBuf, Format)> = paths.into_iter().map(with_format).collect();
+        let mut paths: Vec<(PathBuf, FileFormat)> = paths.into_iter().map(with_format).collect();
         for directory in named(&invocation.config_dirs, "MUSTER_CONFIG_DIR", invocation) {
             match files::list(&directory, named_format) {
                 Ok(listed) => {
@@ -218,25 +220,25 @@ impl Sources {
 }
 
 /// Finds where in a file stands what is wrong with what it says. Reads it once more.
-fn locate(problems: &mut [Problem], path: &Path, format: Format) {
+fn locate(problems: &mut [Problem], path: &Path, format: FileFormat) {
     let is_here = |problem: &&mut Problem| {
         let names_keys = problem.key != "file" && !problem.key.starts_with("line ");
-        names_keys && problem.origin == Origin::File(path.to_path_buf())
+        names_keys && problem.origin == SettingSource::File(path.to_path_buf())
     };
     let mut wanted = Wanted::default();
     problems.iter_mut().filter(is_here).for_each(|problem| wanted.add(&problem.key));
-    if format == Format::Toml || wanted.is_empty() {
+    if format == FileFormat::Toml || wanted.is_empty() {
         return;
     }
     // It was there a moment ago.
     let Ok(text) = files::read(path) else { return };
     match format {
-        Format::Hcl => wanted = hcl::look_into(&text, wanted),
+        FileFormat::Hcl => wanted = hcl::look_into(&text, wanted),
         _ => wanted.look_into_json(&text),
     }
     for problem in problems.iter_mut().filter(is_here) {
         if let Some(spot) = wanted.found(&problem.key, &text) {
-            problem.origin = Origin::Place(path.to_path_buf(), spot);
+            problem.origin = SettingSource::Place(path.to_path_buf(), spot);
         }
     }
 }
@@ -264,7 +266,8 @@ pub fn reload(config: &Config) -> Result<Config, Problems> {
 pub fn http_address(environment: &[(String, String)]) -> Option<String> {
     let invocation = Invocation { environment: environment.to_vec(), ..Invocation::default() };
     let mut sources = Sources::default();
-    for (path, _) in sources.paths(&invocation).into_iter().filter(|(_, format)| *format == Format::Toml) {
+    for (path, _) in sources.paths(&invocation).into_iter().filter(|(_, format)| *format == FileFormat::Toml)
+    {
         // What is wrong with it, the agent says.
         files::read(&path).into_iter().for_each(|text| sources.raw.add_file(&path, &text));
     }
@@ -290,7 +293,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::problem::Origin;
+    use crate::config::problem::SettingSource;
     use crate::config::validated::{LogFormat, StoreKind};
 
     fn flags(pairs: &[(&'static str, &str)]) -> Invocation {
@@ -310,7 +313,7 @@ mod tests {
         assert_eq!(config.log_level, log::LevelFilter::Info);
         assert_eq!(config.check_update_interval, Duration::from_secs(300));
         assert_eq!((config.limits.body_bytes_max, config.limits.connections_per_ip_max), (1 << 20, 200));
-        assert!(config.shown().all(|(_, _, origin)| *origin == Origin::Default));
+        assert!(config.shown().all(|(_, _, origin)| *origin == SettingSource::Default));
         assert_eq!(config.shown().count(), crate::config::settings::SETTINGS.len());
     }
 

@@ -11,12 +11,12 @@ type Trail = Vec<(String, usize)>;
 /// What is to be found, and what was found of it.
 #[derive(Debug, Default)]
 pub struct Wanted {
-    places: HashMap<Trail, Place>,
+    places: HashMap<Trail, StringPlace>,
     trail: Trail,
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct StringPlace {
     /// Whether an element of a list is meant, or else the key of its list.
     is_element: bool,
     at: Option<usize>,

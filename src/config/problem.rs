@@ -36,7 +36,7 @@ impl fmt::Display for Spot {
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingSource {
     /// Nowhere: it is the default.
     Default,
     /// A file, as it was named.
@@ -49,16 +49,16 @@ pub enum Origin {
     Flag(String),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Default => write!(formatter, "default"),
-            Origin::File(path) => write!(formatter, "{}", path.display()),
-            Origin::Place(path, Spot { line, column }) => {
+            SettingSource::Default => write!(formatter, "default"),
+            SettingSource::File(path) => write!(formatter, "{}", path.display()),
+            SettingSource::Place(path, Spot { line, column }) => {
                 write!(formatter, "{}:{line}:{column}", path.display())
             }
-            Origin::Environment(name) => write!(formatter, "environment {name}"),
-            Origin::Flag(name) => write!(formatter, "flag --{name}"),
+            SettingSource::Environment(name) => write!(formatter, "environment {name}"),
+            SettingSource::Flag(name) => write!(formatter, "flag --{name}"),
         }
     }
 }
@@ -71,7 +71,7 @@ pub struct Problem {
     /// What was written, as it is shown: see [`quoted`] and [`shortened`]. Empty if nothing could be read.
     pub value: String,
     /// Where it was written.
-    pub origin: Origin,
+    pub origin: SettingSource,
     /// What is wrong with it.
     pub complaint: String,
     /// What would have been accepted; empty where the complaint says it.
@@ -142,7 +142,7 @@ mod tests {
         let problem = Problem {
             key: "limits.idle_timeout".into(),
             value: quoted(&"x".repeat(SHOWN_BYTES_MAX + 1)),
-            origin: Origin::Flag("limits-idle-timeout".into()),
+            origin: SettingSource::Flag("limits-idle-timeout".into()),
             complaint: "it is no duration".into(),
             allowed: "a duration".into(),
             remedy: "write for example 75s".into(),
@@ -170,7 +170,7 @@ mod tests {
             let problem = Problem {
                 key: key.into(),
                 value: quoted(value),
-                origin: Origin::Default,
+                origin: SettingSource::Default,
                 complaint: String::new(),
                 allowed: String::new(),
                 remedy: String::new(),

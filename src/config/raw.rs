@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::config::consul::Listening;
-use crate::config::kind::Kind;
-use crate::config::problem::{Origin, Problem, Spot, shortened};
+use crate::config::kind::SettingKind;
+use crate::config::problem::{Problem, SettingSource, Spot, shortened};
 use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
 use crate::config::webhooks;
@@ -21,25 +21,25 @@ pub const PLACE_VARIABLES: &[&str] = &["MUSTER_CONFIG_FILE", "MUSTER_CONFIG_DIR"
 
 /// One setting as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenSetting {
     /// Its value; one text, or one for each element of a list.
     pub texts: Vec<String>,
     /// Where it was written.
-    pub origin: Origin,
+    pub origin: SettingSource,
 }
 
 /// Everything that was written, and what was wrong with it on the face of it.
 #[derive(Debug, Default)]
 pub struct Raw {
-    written: BTreeMap<&'static str, Written>,
+    written: BTreeMap<&'static str, WrittenSetting>,
     /// What stood under [`service_defaults::TABLES`], in the order in which it was read.
-    pub service_defaults: Vec<(toml::Value, Origin)>,
+    pub service_defaults: Vec<(toml::Value, SettingSource)>,
     /// The tables `[[webhooks]]`, in the order in which they were read.
-    pub webhooks: Vec<(toml::Table, Origin)>,
+    pub webhooks: Vec<(toml::Table, SettingSource)>,
     /// What Consul's settings say of addresses.
     pub listening: Listening,
     /// What Consul's `enable_script_checks` says.
-    pub scripts: Option<Written>,
+    pub scripts: Option<WrittenSetting>,
     /// Settings of Consul's that mean nothing here, each with where it was written.
     pub foreign: Vec<String>,
     /// Those of them by which Consul closes something that stays open here.
@@ -52,13 +52,13 @@ pub struct Raw {
 
 impl Raw {
     /// What was written for a key, by the source that wins.
-    pub fn get(&self, key: &str) -> Option<&Written> {
+    pub fn get(&self, key: &str) -> Option<&WrittenSetting> {
         self.written.get(key)
     }
 
     /// Adds the settings of one TOML file.
     pub fn add_file(&mut self, path: &Path, text: &str) {
-        let origin = Origin::File(path.to_path_buf());
+        let origin = SettingSource::File(path.to_path_buf());
         match text.parse::<toml::Table>() {
             Ok(table) => self.add_table("", &table, &origin),
             Err(error) => {
@@ -75,7 +75,7 @@ impl Raw {
         }
     }
 
-    fn add_table(&mut self, prefix: &str, table: &toml::Table, origin: &Origin) {
+    fn add_table(&mut self, prefix: &str, table: &toml::Table, origin: &SettingSource) {
         for (name, value) in table {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             let is_table_of_ours = SETTINGS.iter().any(|it| it.key.starts_with(&format!("{key}.")));
@@ -87,7 +87,7 @@ impl Raw {
                     self.add_webhooks(elements, origin);
                 }
                 (toml::Value::Table(inner), _) if is_table_of_ours => self.add_table(&key, inner, origin),
-                (toml::Value::Table(inner), Some(setting)) if matches!(setting.kind, Kind::Pairs) => {
+                (toml::Value::Table(inner), Some(setting)) if matches!(setting.kind, SettingKind::Pairs) => {
                     let pair =
                         |(key, value): (&String, &toml::Value)| Some(format!("{key}={}", scalar(value)?));
                     match inner.iter().map(pair).collect() {
@@ -101,7 +101,7 @@ impl Raw {
         }
     }
 
-    fn add_webhooks(&mut self, elements: &[toml::Value], origin: &Origin) {
+    fn add_webhooks(&mut self, elements: &[toml::Value], origin: &SettingSource) {
         for element in elements {
             match element.as_table() {
                 Some(table) => self.webhooks.push((table.clone(), origin.clone())),
@@ -110,7 +110,7 @@ impl Raw {
         }
     }
 
-    fn add_value(&mut self, setting: &'static Setting, value: &toml::Value, origin: &Origin) {
+    fn add_value(&mut self, setting: &'static Setting, value: &toml::Value, origin: &SettingSource) {
         let texts = match value {
             toml::Value::Array(elements) => elements.iter().map(scalar).collect::<Option<Vec<_>>>(),
             single => scalar(single).map(|text| vec![text]),
@@ -131,7 +131,7 @@ impl Raw {
                 continue;
             }
             match SETTINGS.iter().find(|setting| setting.variable() == *name) {
-                Some(setting) => self.put_text(setting, value, Origin::Environment(name.clone())),
+                Some(setting) => self.put_text(setting, value, SettingSource::Environment(name.clone())),
                 None => self.warnings.extend(suspicion(name)),
             }
         }
@@ -143,28 +143,28 @@ impl Raw {
             let given = flags.iter().filter(|(key, _)| *key == setting.key).map(|(_, value)| value.as_str());
             let texts: Vec<String> = match setting.kind {
                 // Each is a pair of its own, whatever stands in it.
-                Kind::Pairs => given.map(str::to_owned).collect(),
+                SettingKind::Pairs => given.map(str::to_owned).collect(),
                 _ => given.flat_map(|text| texts(setting, text)).collect(),
             };
             if !texts.is_empty() {
-                self.put(setting, texts, Origin::Flag(setting.flag()));
+                self.put(setting, texts, SettingSource::Flag(setting.flag()));
             }
         }
     }
 
-    fn put_text(&mut self, setting: &'static Setting, text: &str, origin: Origin) {
+    fn put_text(&mut self, setting: &'static Setting, text: &str, origin: SettingSource) {
         self.put(setting, texts(setting, text), origin);
     }
 
     /// Takes a setting as written; a key that there is not is nothing.
-    pub(in crate::config) fn put_key(&mut self, key: &str, texts: Vec<String>, origin: &Origin) {
+    pub(in crate::config) fn put_key(&mut self, key: &str, texts: Vec<String>, origin: &SettingSource) {
         if let Some(setting) = settings::by_key(key) {
             self.put(setting, texts, origin.clone());
         }
     }
 
-    fn put(&mut self, setting: &'static Setting, texts: Vec<String>, origin: Origin) {
-        self.written.insert(setting.key, Written { texts, origin });
+    fn put(&mut self, setting: &'static Setting, texts: Vec<String>, origin: SettingSource) {
+        self.written.insert(setting.key, WrittenSetting { texts, origin });
     }
 }
 
@@ -176,7 +176,7 @@ fn texts(setting: &Setting, text: &str) -> Vec<String> {
     }
 }
 
-fn unfit(setting: &Setting, value: &toml::Value, origin: &Origin) -> Problem {
+fn unfit(setting: &Setting, value: &toml::Value, origin: &SettingSource) -> Problem {
     Problem {
         key: setting.key.to_owned(),
         value: shortened(&value.to_string()),
@@ -197,7 +197,7 @@ fn scalar(value: &toml::Value) -> Option<String> {
     }
 }
 
-fn unknown_key(key: &str, value: &toml::Value, origin: &Origin) -> Problem {
+fn unknown_key(key: &str, value: &toml::Value, origin: &SettingSource) -> Problem {
     let keys = SETTINGS.iter().map(|setting| setting.key);
     let tables = keys.clone().filter_map(|key| key.split_once('.')).map(|(table, _)| table);
     let is_table = tables.clone().any(|table| table == key);

@@ -9,7 +9,7 @@ use crate::config::validated::Config;
 
 /// One setting that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct SettingChange {
     /// Its key.
     pub key: &'static str,
     /// The value in use.
@@ -22,9 +22,9 @@ pub struct Change {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reload {
     /// Settings that take effect now.
-    pub effective: Vec<Change>,
+    pub effective: Vec<SettingChange>,
     /// Settings that were changed but stay as they are until the next start.
-    pub restart: Vec<Change>,
+    pub restart: Vec<SettingChange>,
     /// Whether the defaults of services are others; these take effect now.
     pub service_defaults: bool,
     /// Whether the webhooks are others.
@@ -47,7 +47,7 @@ impl Reload {
                 && before != after
             {
                 let change =
-                    Change { key: setting.key, before: before.to_string(), after: after.to_string() };
+                    SettingChange { key: setting.key, before: before.to_string(), after: after.to_string() };
                 match setting.effect {
                     Effect::Reload => reload.effective.push(change),
                     Effect::Restart => reload.restart.push(change),
@@ -105,7 +105,7 @@ mod tests {
         let flags = [("node", "b"), ("log_level", "debug"), ("limits.idle_timeout", "1m")];
         let new = config(&flags, r#"{"services": [{"name": "web"}, {"name": "db", "port": 1}]}"#);
         let reload = Reload::between(&old, &new);
-        let keys = |changes: &[Change]| changes.iter().map(|change| change.key).collect::<Vec<_>>();
+        let keys = |changes: &[SettingChange]| changes.iter().map(|change| change.key).collect::<Vec<_>>();
         assert_eq!(keys(&reload.effective), ["log_level", "limits.idle_timeout"]);
         assert_eq!(keys(&reload.restart), ["node"]);
         assert_eq!((reload.restart[0].before.as_str(), reload.restart[0].after.as_str()), ("a", "b"));

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::kind::{Kind, Value};
-use crate::config::problem::{Origin, Problem, quoted, shortened};
+use crate::config::kind::{SettingKind, SettingValue};
+use crate::config::problem::{Problem, SettingSource, quoted, shortened};
 use crate::stdx::nearest::nearest;
 
 /// The key of the tables in a file.
@@ -20,7 +20,7 @@ const PANIC_WINDOW_DEFAULT: Duration = Duration::from_secs(30);
 /// One key of such a table.
 struct Field {
     name: &'static str,
-    kind: Kind,
+    kind: SettingKind,
     example: &'static str,
 }
 
@@ -29,8 +29,8 @@ const PANIC_WINDOW: &str = "panic_window";
 
 /// Every key, as `docs/configuration.md` describes it.
 const FIELDS: &[Field] = &[
-    Field { name: PANIC_THRESHOLD, kind: Kind::Integer { min: 1, max: 99 }, example: "50" },
-    Field { name: PANIC_WINDOW, kind: Kind::Duration { min_s: 1, max_s: 3_600 }, example: "\"30s\"" },
+    Field { name: PANIC_THRESHOLD, kind: SettingKind::Integer { min: 1, max: 99 }, example: "50" },
+    Field { name: PANIC_WINDOW, kind: SettingKind::Duration { min_s: 1, max_s: 3_600 }, example: "\"30s\"" },
 ];
 
 /// What holds for all instances of one service.
@@ -56,7 +56,7 @@ pub type Defaults = BTreeMap<String, ServiceDefaults>;
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
-pub fn read(tables: &[(toml::Value, Origin)]) -> Result<Defaults, Vec<Problem>> {
+pub fn read(tables: &[(toml::Value, SettingSource)]) -> Result<Defaults, Vec<Problem>> {
     let mut services: BTreeMap<String, Written> = BTreeMap::new();
     let mut problems = Vec::new();
     for (value, origin) in tables {
@@ -99,16 +99,16 @@ pub fn read(tables: &[(toml::Value, Origin)]) -> Result<Defaults, Vec<Problem>> 
 
 /// The keys of one service with their values, whoever wrote them.
 #[derive(Default)]
-struct Written(BTreeMap<&'static str, (Value, Origin)>);
+struct Written(BTreeMap<&'static str, (SettingValue, SettingSource)>);
 
 impl Written {
     fn finish(self, name: &str) -> Result<ServiceDefaults, Box<Problem>> {
         let window = match self.0.get(PANIC_WINDOW) {
-            Some((Value::Duration(window), _)) => Some(*window),
+            Some((SettingValue::Duration(window), _)) => Some(*window),
             _ => None,
         };
         let percent = match self.0.get(PANIC_THRESHOLD) {
-            Some((Value::Integer(percent), _)) => u8::try_from(*percent).ok(),
+            Some((SettingValue::Integer(percent), _)) => u8::try_from(*percent).ok(),
             _ => None,
         };
         match (percent, self.0.get(PANIC_WINDOW)) {
@@ -132,8 +132,8 @@ fn read_field(
     service: &str,
     name: &str,
     value: &toml::Value,
-    origin: &Origin,
-) -> Result<(&'static str, Value), Box<Problem>> {
+    origin: &SettingSource,
+) -> Result<(&'static str, SettingValue), Box<Problem>> {
     let problem = |complaint: String, allowed: String, remedy: String| {
         let value = shortened(&value.to_string());
         Box::new(Problem {
@@ -169,7 +169,7 @@ fn key(service: &str, field: &str) -> String {
     format!("{TABLES}.{service}{dot}{field}")
 }
 
-fn misshapen(key: &str, origin: &Origin) -> Problem {
+fn misshapen(key: &str, origin: &SettingSource) -> Problem {
     Problem {
         key: key.to_owned(),
         value: String::new(),
@@ -187,7 +187,7 @@ mod tests {
     fn read_files(texts: &[&str]) -> Result<Defaults, Vec<Problem>> {
         let tables = texts.iter().zip(1..).map(|(text, number)| {
             let file: toml::Table = text.parse().expect("valid TOML");
-            (file[TABLES].clone(), Origin::File(format!("{number}.toml").into()))
+            (file[TABLES].clone(), SettingSource::File(format!("{number}.toml").into()))
         });
         read(&tables.collect::<Vec<_>>())
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::config::address::ListenAddress;
 use crate::config::definitions::Definition;
-use crate::config::kind::Value;
+use crate::config::kind::SettingValue;
 use crate::config::listening::{self, Interface};
 use crate::config::load::Invocation;
-use crate::config::problem::{Origin, Problem, quoted};
+use crate::config::problem::{Problem, SettingSource, quoted};
 use crate::config::raw::Raw;
 use crate::config::redis_url::{RedisUrl, Secret};
 use crate::config::service_defaults;
@@ -193,7 +193,7 @@ impl Config {
     }
 
     /// Every setting with its value and where it was written, in the order of the table.
-    pub fn shown(&self) -> impl Iterator<Item = (&'static str, String, &Origin)> {
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, String, &SettingSource)> {
         let held = |setting: &Setting| self.values.0.get_key_value(setting.key);
         SETTINGS.iter().filter_map(held).map(|(key, (value, origin))| (*key, value.to_string(), origin))
     }
@@ -217,14 +217,14 @@ fn transit_bytes_max(memory_bytes: u64) -> u64 {
 
 /// Values by key, with their origin. Once [`Values::read`] has given it out, every key of the table is in it.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::config) struct Values(pub BTreeMap<&'static str, (Value, Origin)>);
+pub(in crate::config) struct Values(pub BTreeMap<&'static str, (SettingValue, SettingSource)>);
 
 /// Gives the value of a setting in the type its kind has. A mismatch is a slip in this file, which the tests
 /// run into.
 macro_rules! take {
     ($values:expr, $kind:ident, $key:literal) => {
         match $values.value($key) {
-            Value::$kind(value) => value.clone(),
+            SettingValue::$kind(value) => value.clone(),
             other => unreachable!("{} is no {}: {other}", $key, stringify!($kind)),
         }
     };
@@ -245,7 +245,7 @@ impl Values {
                         .kind
                         .read(&[text.to_owned()])
                         .expect("a test reads every default of the table");
-                    values.0.insert(setting.key, (value, Origin::Default));
+                    values.0.insert(setting.key, (value, SettingSource::Default));
                 }
                 continue;
             };
@@ -276,7 +276,7 @@ impl Values {
             problems.push(Problem {
                 key: "advertise_addr".to_owned(),
                 value: String::new(),
-                origin: Origin::Default,
+                origin: SettingSource::Default,
                 complaint: format!("http_addr is every address, and {complaint}"),
                 allowed: "an IP address".to_owned(),
                 remedy: "set advertise_addr to the one that others reach this node at".to_owned(),
@@ -310,19 +310,19 @@ impl Values {
                 continue;
             }
             match setting.kind.read(std::slice::from_ref(&text)) {
-                Ok(value) => drop(self.0.insert(setting.key, (value, Origin::Default))),
-                Err(complaint) => problems.push(refused(setting, &text, &Origin::Default, complaint)),
+                Ok(value) => drop(self.0.insert(setting.key, (value, SettingSource::Default))),
+                Err(complaint) => problems.push(refused(setting, &text, &SettingSource::Default, complaint)),
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    fn value(&self, key: &str) -> &Value {
+    fn value(&self, key: &str) -> &SettingValue {
         &self.0.get(key).expect("every key of the table has a value once all are read").0
     }
 
     fn is_written(&self, key: &str) -> bool {
-        self.0.get(key).is_some_and(|(_, origin)| *origin != Origin::Default)
+        self.0.get(key).is_some_and(|(_, origin)| *origin != SettingSource::Default)
     }
 
     /// Puts the values into their typed places.
@@ -433,7 +433,7 @@ impl Values {
     }
 }
 
-fn refused(setting: &Setting, value: &str, origin: &Origin, complaint: String) -> Problem {
+fn refused(setting: &Setting, value: &str, origin: &SettingSource, complaint: String) -> Problem {
     let remedy = match setting.fallback {
         Fallback::Text(text) => format!("write for example `{text}`"),
         Fallback::Derived(_) => format!("set {} to such a value", setting.key),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
-use crate::config::kind::Kind;
+use crate::config::kind::SettingKind;
 use crate::model::Status;
 
 pub use reader::read;
@@ -93,7 +93,7 @@ impl Webhook {
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     /// One value.
-    One(Kind),
+    One(SettingKind),
     /// Any text that is not empty.
     Text,
     /// A list of texts.
@@ -119,7 +119,7 @@ impl Shape {
 
 /// One key of a `[[webhooks]]` table.
 #[derive(Clone, Copy, Debug)]
-pub struct Field {
+pub struct WebhookField {
     /// Its name.
     pub key: &'static str,
     /// What it takes.
@@ -130,15 +130,15 @@ pub struct Field {
     pub help: &'static str,
 }
 
-const fn field(key: &'static str, shape: Shape, fallback: &'static str, help: &'static str) -> Field {
-    Field { key, shape, fallback, help }
+const fn field(key: &'static str, shape: Shape, fallback: &'static str, help: &'static str) -> WebhookField {
+    WebhookField { key, shape, fallback, help }
 }
 
 /// Every key, in the order in which the document shows them.
-pub const FIELDS: &[Field] = &[
+pub const FIELDS: &[WebhookField] = &[
     field(
         "name",
-        Shape::One(Kind::Name { bytes_max: 64 }),
+        Shape::One(SettingKind::Name { bytes_max: 64 }),
         "required",
         "What it is called in answers, metrics and the log, and its queue is kept under. No slash.",
     ),
@@ -150,7 +150,7 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "format",
-        Shape::One(Kind::Choice(&["json", "slack", "alertmanager"])),
+        Shape::One(SettingKind::Choice(&["json", "slack", "alertmanager"])),
         "json",
         "Signed JSON events, sentences for a chat, or alerts that are raised and cleared.",
     ),
@@ -170,35 +170,40 @@ pub const FIELDS: &[Field] = &[
         "none",
         "Only instances that match, in the filter language of `/v1/health/service/:name`.",
     ),
-    field("secret_file", Shape::One(Kind::Path), "none", "The file that holds the secret to sign with."),
+    field(
+        "secret_file",
+        Shape::One(SettingKind::Path),
+        "none",
+        "The file that holds the secret to sign with.",
+    ),
     field(
         "secret_env",
-        Shape::One(Kind::Name { bytes_max: 255 }),
+        Shape::One(SettingKind::Name { bytes_max: 255 }),
         "none",
         "The environment variable that holds the secret to sign with.",
     ),
     field("headers", Shape::Headers, "none", "Headers to send along, such as `Authorization`."),
     field(
         "timeout",
-        Shape::One(Kind::Duration { min_s: 1, max_s: 60 }),
+        Shape::One(SettingKind::Duration { min_s: 1, max_s: 60 }),
         "10s",
         "How long one attempt may take, from the name's lookup to the answer.",
     ),
     field(
         "queue_max",
-        Shape::One(Kind::Integer { min: 100, max: 1_000_000 }),
+        Shape::One(SettingKind::Integer { min: 100, max: 1_000_000 }),
         "10000",
         "Events that may wait; at the bound the oldest becomes a dead letter.",
     ),
     field(
         "give_up_after",
-        Shape::One(Kind::Duration { min_s: 60, max_s: 30 * 86_400 }),
+        Shape::One(SettingKind::Duration { min_s: 60, max_s: 30 * 86_400 }),
         "24h0m0s",
         "Age at which an event that cannot be delivered becomes a dead letter.",
     ),
     field(
         "tls_skip_verify",
-        Shape::One(Kind::Boolean),
+        Shape::One(SettingKind::Boolean),
         "false",
         "Accept any certificate. What is sent can then be read and altered on the way.",
     ),

@@ -3,11 +3,11 @@
 //! find.
 
 use crate::filter::PATTERNS_MAX;
-use crate::filter::decision::{Filter, Question, Rule, Step, Test};
+use crate::filter::decision::{Filter, PathStep, Rule, Test, ValueTest};
 use crate::filter::error::FilterError;
 use crate::filter::expression::{Comparison, Expression, Relation, Selector};
 use crate::filter::pattern::Pattern;
-use crate::filter::schema::{Kind, Schema};
+use crate::filter::schema::{FieldKind, Schema};
 use crate::stdx::go_literal::{parse_boolean, parse_integer, quote};
 
 impl Expression {
@@ -72,9 +72,9 @@ impl Binder {
         }
         let question = match operator.relation {
             Relation::Equal => equality(kind, value, &selector)?,
-            Relation::In => Question::Contains(value.into()),
-            Relation::Empty => Question::IsEmpty,
-            Relation::Matches => Question::Matches(self.pattern(value)?),
+            Relation::In => ValueTest::Contains(value.into()),
+            Relation::Empty => ValueTest::IsEmpty,
+            Relation::Matches => ValueTest::Matches(self.pattern(value)?),
         };
         Ok(Test { path, question, is_negated: operator.is_negated })
     }
@@ -89,19 +89,24 @@ impl Binder {
 }
 
 /// Follows a selector through the schema.
-fn resolve(selector: &Selector, schema: &'static Schema) -> Result<(Box<[Step]>, Kind), FilterError> {
-    let mut kind = Kind::Struct(schema);
+fn resolve(
+    selector: &Selector,
+    schema: &'static Schema,
+) -> Result<(Box<[PathStep]>, FieldKind), FilterError> {
+    let mut kind = FieldKind::Struct(schema);
     let mut path = Vec::with_capacity(selector.0.len());
     for (position, part) in selector.0.iter().enumerate() {
         let unknown = || FilterError::UnknownSelector { selector: selector.prefix(position + 1) };
         let (step, next) = match kind {
-            Kind::Struct(schema) | Kind::StructList(schema) => {
+            FieldKind::Struct(schema) | FieldKind::StructList(schema) => {
                 let (name, kind) = schema.field(part).ok_or_else(unknown)?;
-                (Step::Field(name), kind)
+                (PathStep::Field(name), kind)
             }
-            Kind::TextMap => (Step::Key(part.as_str().into()), Kind::Text),
-            Kind::StructMap(schema) => (Step::Key(part.as_str().into()), Kind::Struct(schema)),
-            Kind::Text | Kind::Integer | Kind::Boolean | Kind::TextList => return Err(unknown()),
+            FieldKind::TextMap => (PathStep::Key(part.as_str().into()), FieldKind::Text),
+            FieldKind::StructMap(schema) => (PathStep::Key(part.as_str().into()), FieldKind::Struct(schema)),
+            FieldKind::Text | FieldKind::Integer | FieldKind::Boolean | FieldKind::TextList => {
+                return Err(unknown());
+            }
         };
         path.push(step);
         kind = next;
@@ -110,17 +115,17 @@ fn resolve(selector: &Selector, schema: &'static Schema) -> Result<(Box<[Step]>,
 }
 
 /// Reads the value as the type it is compared with.
-fn equality(kind: Kind, value: String, selector: &Selector) -> Result<Question, FilterError> {
+fn equality(kind: FieldKind, value: String, selector: &Selector) -> Result<ValueTest, FilterError> {
     let reason = match kind {
-        Kind::Integer => match parse_integer(&value) {
-            Ok(integer) => return Ok(Question::EqualsInteger(integer)),
+        FieldKind::Integer => match parse_integer(&value) {
+            Ok(integer) => return Ok(ValueTest::EqualsInteger(integer)),
             Err(error) => format!("strconv.ParseInt: parsing {}: {error}", quote(&value)),
         },
-        Kind::Boolean => match parse_boolean(&value) {
-            Some(boolean) => return Ok(Question::EqualsBoolean(boolean)),
+        FieldKind::Boolean => match parse_boolean(&value) {
+            Some(boolean) => return Ok(ValueTest::EqualsBoolean(boolean)),
             None => format!("strconv.ParseBool: parsing {}: invalid syntax", quote(&value)),
         },
-        _ => return Ok(Question::EqualsText(value.into())),
+        _ => return Ok(ValueTest::EqualsText(value.into())),
     };
     Err(FilterError::WrongValue { value, selector: selector.to_string(), reason })
 }

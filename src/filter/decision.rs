@@ -2,7 +2,7 @@
 
 use crate::filter::error::FilterError;
 use crate::filter::pattern::Pattern;
-use crate::filter::record::{Record, Value};
+use crate::filter::record::{FieldValue, Record};
 use crate::stdx::meter::Meter;
 
 /// Patterns that a filter may have without being costly, if each of them is cheap.
@@ -71,7 +71,7 @@ impl Rule {
             Rule::Any(rules) => rules.iter().any(|rule| rule.holds(record, meter)),
             Rule::All(rules) => rules.iter().all(|rule| rule.holds(record, meter)),
             Rule::None(rules) => !rules.iter().any(|rule| rule.holds(record, meter)),
-            Rule::Test(test) => test.holds(Value::Struct(record), &test.path, meter),
+            Rule::Test(test) => test.holds(FieldValue::Struct(record), &test.path, meter),
         }
     }
 
@@ -81,7 +81,7 @@ impl Rule {
             Rule::Any(rules) | Rule::All(rules) | Rule::None(rules) => {
                 rules.iter().any(|rule| rule.any_pattern(test))
             }
-            Rule::Test(Test { question: Question::Matches(pattern), .. }) => test(pattern),
+            Rule::Test(Test { question: ValueTest::Matches(pattern), .. }) => test(pattern),
             Rule::Test(_) => false,
         }
     }
@@ -90,21 +90,21 @@ impl Rule {
 /// A comparison, bound.
 #[derive(Debug)]
 pub(super) struct Test {
-    pub(super) path: Box<[Step]>,
-    pub(super) question: Question,
+    pub(super) path: Box<[PathStep]>,
+    pub(super) question: ValueTest,
     pub(super) is_negated: bool,
 }
 
 /// One part of a selector, bound.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     Field(&'static str),
     Key(Box<str>),
 }
 
 /// What is asked of the value at the end of the path.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum ValueTest {
     EqualsText(Box<str>),
     EqualsInteger(i64),
     EqualsBoolean(bool),
@@ -115,38 +115,38 @@ pub(super) enum Question {
 
 impl Test {
     /// Recurses once per step, so no deeper than the schema.
-    fn holds(&self, value: Value<'_>, path: &[Step], meter: &Meter<'_>) -> bool {
+    fn holds(&self, value: FieldValue<'_>, path: &[PathStep], meter: &Meter<'_>) -> bool {
         match (value, path) {
-            (Value::Struct(record), [Step::Field(name), rest @ ..]) => {
+            (FieldValue::Struct(record), [PathStep::Field(name), rest @ ..]) => {
                 self.holds(record.field(name), rest, meter)
             }
-            (Value::Map(map), [Step::Key(key), rest @ ..]) => {
-                self.holds(map.get(key).unwrap_or(Value::Absent), rest, meter)
+            (FieldValue::Map(map), [PathStep::Key(key), rest @ ..]) => {
+                self.holds(map.get(key).unwrap_or(FieldValue::Absent), rest, meter)
             }
-            (Value::StructList(records), [_, ..]) => {
-                records.any(&mut |record| self.holds(Value::Struct(record), path, meter))
+            (FieldValue::StructList(records), [_, ..]) => {
+                records.any(&mut |record| self.holds(FieldValue::Struct(record), path, meter))
             }
             (value, []) => self.question.ask(value, meter) != self.is_negated,
-            _ => self.question.ask(Value::Absent, meter) != self.is_negated,
+            _ => self.question.ask(FieldValue::Absent, meter) != self.is_negated,
         }
     }
 }
 
-impl Question {
+impl ValueTest {
     /// The answer before negation.
-    fn ask(&self, value: Value<'_>, meter: &Meter<'_>) -> bool {
+    fn ask(&self, value: FieldValue<'_>, meter: &Meter<'_>) -> bool {
         match (self, value) {
-            (Question::EqualsText(expected), Value::Text(text)) => text == &**expected,
-            (Question::EqualsInteger(expected), Value::Integer(integer)) => integer == *expected,
-            (Question::EqualsBoolean(expected), Value::Boolean(boolean)) => boolean == *expected,
-            (Question::Contains(part), Value::Text(text)) => text.contains(&**part),
-            (Question::Contains(element), Value::TextList(list)) => list.contains(element),
-            (Question::Contains(key), Value::Map(map)) => map.get(key).is_some(),
-            (Question::IsEmpty, Value::TextList(list)) => list.is_empty(),
-            (Question::IsEmpty, Value::Map(map)) => map.is_empty(),
-            (Question::IsEmpty, Value::StructList(records)) => records.is_empty(),
-            (Question::IsEmpty, Value::Absent) => true,
-            (Question::Matches(pattern), Value::Text(text)) => pattern.is_match(text, meter),
+            (ValueTest::EqualsText(expected), FieldValue::Text(text)) => text == &**expected,
+            (ValueTest::EqualsInteger(expected), FieldValue::Integer(integer)) => integer == *expected,
+            (ValueTest::EqualsBoolean(expected), FieldValue::Boolean(boolean)) => boolean == *expected,
+            (ValueTest::Contains(part), FieldValue::Text(text)) => text.contains(&**part),
+            (ValueTest::Contains(element), FieldValue::TextList(list)) => list.contains(element),
+            (ValueTest::Contains(key), FieldValue::Map(map)) => map.get(key).is_some(),
+            (ValueTest::IsEmpty, FieldValue::TextList(list)) => list.is_empty(),
+            (ValueTest::IsEmpty, FieldValue::Map(map)) => map.is_empty(),
+            (ValueTest::IsEmpty, FieldValue::StructList(records)) => records.is_empty(),
+            (ValueTest::IsEmpty, FieldValue::Absent) => true,
+            (ValueTest::Matches(pattern), FieldValue::Text(text)) => pattern.is_match(text, meter),
             _ => false,
         }
     }

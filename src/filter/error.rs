@@ -20,7 +20,7 @@ pub enum FilterError {
     /// More `matches` comparisons than [`PATTERNS_MAX`].
     TooManyPatterns,
     /// Not of the language; one or more places that are wrong.
-    Syntax(Vec<Fault>),
+    Syntax(Vec<FilterFault>),
     /// The selector leads nowhere in the records to be filtered.
     UnknownSelector {
         /// The selector up to and with the part that is unknown.
@@ -58,7 +58,7 @@ pub enum FilterError {
 
 /// A place in the text of a filter, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct FilterFault {
     /// Line, from 1.
     pub line: usize,
     /// Character in the line, from 1; 0 is the line break before it.
@@ -69,7 +69,7 @@ pub struct Fault {
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FilterFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{} ({}): {}", self.line, self.column, self.offset, self.message)
     }
@@ -95,7 +95,7 @@ impl fmt::Display for FilterError {
                 )
             }
             FilterError::Syntax(faults) => {
-                let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+                let lines: Vec<String> = faults.iter().map(FilterFault::to_string).collect();
                 formatter.write_str(&lines.join("\n"))
             }
             FilterError::UnknownSelector { selector } => {

@@ -9,13 +9,13 @@ use crate::stdx::text::Text;
 
 /// Something that can be filtered.
 pub trait Record {
-    /// What the field of this name holds; [`Value::Absent`] for a name the record does not know.
-    fn field(&self, name: &str) -> Value<'_>;
+    /// What the field of this name holds; [`FieldValue::Absent`] for a name the record does not know.
+    fn field(&self, name: &str) -> FieldValue<'_>;
 }
 
 /// What a field holds, borrowed from the record.
 #[derive(Clone, Copy)]
-pub enum Value<'a> {
+pub enum FieldValue<'a> {
     /// Nothing: a missing map key, or a part the record does not have. Equal to nothing, contained in
     /// nothing, empty.
     Absent,
@@ -48,7 +48,7 @@ pub trait Map {
     /// Whether there are none.
     fn is_empty(&self) -> bool;
     /// The value under `key`, if there is one.
-    fn get(&self, key: &str) -> Option<Value<'_>>;
+    fn get(&self, key: &str) -> Option<FieldValue<'_>>;
 }
 
 /// Several records inside a record, such as the checks of an instance.
@@ -62,18 +62,18 @@ pub trait StructList {
 /// A thing that is itself a value, so that maps of it can be shown.
 pub trait Show {
     /// The thing as a value.
-    fn show(&self) -> Value<'_>;
+    fn show(&self) -> FieldValue<'_>;
 }
 
 impl Show for Text {
-    fn show(&self) -> Value<'_> {
-        Value::Text(self)
+    fn show(&self) -> FieldValue<'_> {
+        FieldValue::Text(self)
     }
 }
 
 impl Show for String {
-    fn show(&self) -> Value<'_> {
-        Value::Text(self)
+    fn show(&self) -> FieldValue<'_> {
+        FieldValue::Text(self)
     }
 }
 
@@ -92,7 +92,7 @@ impl<K: Borrow<str> + Ord, V: Show> Map for BTreeMap<K, V> {
         BTreeMap::is_empty(self)
     }
 
-    fn get(&self, key: &str) -> Option<Value<'_>> {
+    fn get(&self, key: &str) -> Option<FieldValue<'_>> {
         BTreeMap::get(self, key).map(Show::show)
     }
 }
@@ -102,7 +102,7 @@ impl<V: Show> Map for Pairs<V> {
         <[_]>::is_empty(self)
     }
 
-    fn get(&self, key: &str) -> Option<Value<'_>> {
+    fn get(&self, key: &str) -> Option<FieldValue<'_>> {
         Pairs::get(self, key).map(Show::show)
     }
 }
@@ -113,7 +113,7 @@ impl<M: Map> Map for Option<M> {
         self.as_ref().is_none_or(Map::is_empty)
     }
 
-    fn get(&self, key: &str) -> Option<Value<'_>> {
+    fn get(&self, key: &str) -> Option<FieldValue<'_>> {
         self.as_ref().and_then(|map| map.get(key))
     }
 }
@@ -129,13 +129,13 @@ impl<R: Record> StructList for Vec<R> {
 }
 
 impl<R: Record + ?Sized> Record for &R {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         (**self).field(name)
     }
 }
 
 impl<R: Record + ?Sized> Record for Arc<R> {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         (**self).field(name)
     }
 }

@@ -6,19 +6,19 @@ use crate::filter::expression::{Operator, Relation};
 #[derive(Debug)]
 pub struct Schema(
     /// Name and type of each field. Names are case-sensitive.
-    pub &'static [(&'static str, Kind)],
+    pub &'static [(&'static str, FieldKind)],
 );
 
 impl Schema {
     /// The field's name, as long-lived as the schema, and its type.
-    pub fn field(&self, name: &str) -> Option<(&'static str, Kind)> {
+    pub fn field(&self, name: &str) -> Option<(&'static str, FieldKind)> {
         self.0.iter().copied().find(|(field, _)| *field == name)
     }
 }
 
 /// The type of a field. It decides which operators are allowed and how a literal is read.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum FieldKind {
     /// Text: `==`, `in` (as a part), `matches`.
     Text,
     /// A whole number: `==`.
@@ -27,7 +27,7 @@ pub enum Kind {
     Boolean,
     /// Several texts: `in`, `is empty`.
     TextList,
-    /// Texts by key: `in` (the keys), `is empty`; each value is a [`Kind::Text`] under its key.
+    /// Texts by key: `in` (the keys), `is empty`; each value is a [`FieldKind::Text`] under its key.
     TextMap,
     /// A part with fields of its own; nothing can be asked of it as a whole.
     Struct(&'static Schema),
@@ -37,16 +37,25 @@ pub enum Kind {
     StructList(&'static Schema),
 }
 
-impl Kind {
+impl FieldKind {
     /// Whether the operator can be asked of a value of this type.
     pub fn allows(self, operator: Operator) -> bool {
         match operator.relation {
-            Relation::Equal => matches!(self, Kind::Text | Kind::Integer | Kind::Boolean),
-            Relation::In => matches!(self, Kind::Text | Kind::TextList | Kind::TextMap | Kind::StructMap(_)),
+            Relation::Equal => matches!(self, FieldKind::Text | FieldKind::Integer | FieldKind::Boolean),
+            Relation::In => matches!(
+                self,
+                FieldKind::Text | FieldKind::TextList | FieldKind::TextMap | FieldKind::StructMap(_)
+            ),
             Relation::Empty => {
-                matches!(self, Kind::TextList | Kind::TextMap | Kind::StructMap(_) | Kind::StructList(_))
+                matches!(
+                    self,
+                    FieldKind::TextList
+                        | FieldKind::TextMap
+                        | FieldKind::StructMap(_)
+                        | FieldKind::StructList(_)
+                )
             }
-            Relation::Matches => matches!(self, Kind::Text),
+            Relation::Matches => matches!(self, FieldKind::Text),
         }
     }
 }

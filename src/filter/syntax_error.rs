@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::filter::error::Fault;
+use crate::filter::error::FilterFault;
 use crate::stdx::go_literal::quote;
 
 /// Most faults of one text that are reported. A text can have hundreds; nobody reads on after a few.
@@ -29,7 +29,7 @@ pub(super) struct Failures {
     /// All that was looked for at `furthest_offset` and not found there.
     expected: BTreeSet<Expected>,
     /// Places that no other reading can make right, in the order in which they were met.
-    faults: Vec<Fault>,
+    faults: Vec<FilterFault>,
 }
 
 impl Failures {
@@ -62,7 +62,7 @@ impl Failures {
     }
 
     /// The faults; without any, the furthest failure.
-    pub(super) fn into_faults(self, text: &str) -> Vec<Fault> {
+    pub(super) fn into_faults(self, text: &str) -> Vec<FilterFault> {
         if self.has_fault() {
             return self.faults;
         }
@@ -93,7 +93,7 @@ fn list(expected: &BTreeSet<Expected>) -> String {
 
 /// Lines count from 1, and so do characters in a line; a line break counts as character 0 of the line it
 /// begins.
-fn locate(text: &str, offset: usize, message: String) -> Fault {
+fn locate(text: &str, offset: usize, message: String) -> FilterFault {
     let (mut line, mut column) = (1, 0);
     let place = text[offset..].chars().next();
     for character in text[..offset].chars().chain([place.unwrap_or(' ')]) {
@@ -103,5 +103,5 @@ fn locate(text: &str, offset: usize, message: String) -> Fault {
             column = 0;
         }
     }
-    Fault { line, column, offset, message }
+    FilterFault { line, column, offset, message }
 }

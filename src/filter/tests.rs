@@ -9,12 +9,13 @@ use proptest::prelude::*;
 use crate::filter::decision::Filter;
 use crate::filter::error::FilterError;
 use crate::filter::expression::{Comparison, Expression, Operator, Relation, Selector};
-use crate::filter::record::{Record, Value};
-use crate::filter::schema::{Kind, Schema};
+use crate::filter::record::{FieldValue, Record};
+use crate::filter::schema::{FieldKind, Schema};
 use crate::filter::{self, LENGTH_MAX, PATTERNS_MAX};
 use crate::stdx::text::Text;
 
-static SCHEMA: Schema = Schema(&[("Name", Kind::Text), ("Tags", Kind::TextList), ("Meta", Kind::TextMap)]);
+static SCHEMA: Schema =
+    Schema(&[("Name", FieldKind::Text), ("Tags", FieldKind::TextList), ("Meta", FieldKind::TextMap)]);
 
 /// Built of the types that the registry's records are built of.
 struct Instance {
@@ -24,12 +25,12 @@ struct Instance {
 }
 
 impl Record for Instance {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Name" => Value::Text(&self.name),
-            "Tags" => Value::TextList(&self.tags),
-            "Meta" => Value::Map(&self.meta),
-            _ => Value::Absent,
+            "Name" => FieldValue::Text(&self.name),
+            "Tags" => FieldValue::TextList(&self.tags),
+            "Meta" => FieldValue::Map(&self.meta),
+            _ => FieldValue::Absent,
         }
     }
 }

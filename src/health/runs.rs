@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::health::grid::Grid;
-use crate::health::pace::{Pace, backoff_gap, confirm_gap};
 use crate::health::settings::{
     DURATION_MAX, INTERVAL_MIN, RESULT_GRACE, START_SPREAD, TIMEOUT_DEFAULT, TIMEOUT_MAX,
 };
+use crate::health::speed::{CheckSpeed, backoff_gap, confirm_gap};
 use crate::health::spread::{hash, part};
 use crate::health::threshold::Threshold;
-use crate::health::{ConnectionUse, Reply, Run, Settings, output};
+use crate::health::{ConnectionUse, HealthSettings, Run, TargetReply, output};
 use crate::model::{CheckDefinition, Probe, Status};
 
 /// The runs of one check, at most one at a time.
@@ -18,7 +18,7 @@ pub struct Runs {
     grid: Grid,
     /// Of everything that makes two checks ask the same: such checks keep step in all they do.
     grid_hash: u64,
-    pace: Pace,
+    pace: CheckSpeed,
     pace_since: Instant,
     /// When the next run is due; while one is under way, not before that is given up.
     next_at: Instant,
@@ -29,7 +29,7 @@ pub struct Runs {
     /// Time that a run may take.
     pub timeout: Duration,
     /// How the target took the last run; of a check that a restart brought back, as its status lets one hope.
-    pub last_reply: Reply,
+    pub last_reply: TargetReply,
     /// The results add up to critical, as far as they are known.
     is_down: bool,
     under_way: Option<UnderWay>,
@@ -50,7 +50,7 @@ struct UnderWay {
 
 /// What became of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunEnd {
     /// It is not of the run under way.
     Stale,
     /// Muster was stopped while the run was under way, and so may itself be why it failed: it is made again at once.
@@ -79,12 +79,12 @@ impl Runs {
             next_at: grid.next_after(now),
             grid,
             grid_hash,
-            pace: Pace::Steady,
+            pace: CheckSpeed::Steady,
             pace_since: now,
             next_is_extra: false,
             threshold,
             timeout,
-            last_reply: Reply::Unknown,
+            last_reply: TargetReply::Unknown,
             is_down: status == Status::Critical,
             under_way: None,
             is_doubted: false,
@@ -112,32 +112,32 @@ impl Runs {
     }
 
     /// The present pace, and since when.
-    pub fn pace(&self) -> (Pace, Instant) {
+    pub fn pace(&self) -> (CheckSpeed, Instant) {
         (self.pace, self.pace_since)
     }
 
     /// Whether runs are further apart than the interval.
     pub fn is_backing_off(&self, backoff_max: Duration) -> bool {
-        matches!(self.pace, Pace::Dead { runs }
+        matches!(self.pace, CheckSpeed::Dead { runs }
             if backoff_gap(&self.grid, self.grid_hash, runs, backoff_max).is_some())
     }
 
     /// Failing results since the check is known to be critical.
     pub fn dead_runs(&self) -> Option<u32> {
         match self.pace {
-            Pace::Dead { runs } => Some(runs),
+            CheckSpeed::Dead { runs } => Some(runs),
             _ => None,
         }
     }
 
     /// Goes on where a check that was critical for so many runs was before a restart.
     pub fn resume_dead(&mut self, runs: u32) {
-        self.pace = Pace::Dead { runs };
+        self.pace = CheckSpeed::Dead { runs };
     }
 
     /// Somebody started the instance: runs at once, and quickly until the first passing result.
     pub fn start_over(&mut self, now: Instant) {
-        self.set_pace(now, Pace::START);
+        self.set_pace(now, CheckSpeed::START);
         if self.under_way.is_none() {
             self.next_at = now + part(self.grid_hash, START_SPREAD);
         }
@@ -163,7 +163,7 @@ impl Runs {
             return None;
         }
         let is_extra = std::mem::take(&mut self.next_is_extra);
-        let joins = !is_extra && self.pace == Pace::Steady && self.under_way.is_none();
+        let joins = !is_extra && self.pace == CheckSpeed::Steady && self.under_way.is_none();
         let give_up_at = now + self.timeout + RESULT_GRACE;
         self.under_way = Some(UnderWay { run, started_at: now, give_up_at, stalls });
         self.next_at = self.grid.next_after(now);
@@ -178,15 +178,15 @@ impl Runs {
         found: Status,
         stalls: u64,
         backoff_max: Duration,
-    ) -> Ended {
+    ) -> RunEnd {
         let Some(ended) = self.under_way.take_if(|under_way| under_way.run == run) else {
-            return Ended::Stale;
+            return RunEnd::Stale;
         };
         let is_failure = found == Status::Critical;
         self.is_doubted = is_failure && ended.stalls != stalls && !self.is_doubted;
         if self.is_doubted {
             self.run_extra(now);
-            return Ended::Doubtful;
+            return RunEnd::Doubtful;
         }
         let counted = match self.threshold.count(found) {
             // After a restart its failures are counted anew, but a further one makes no check better.
@@ -200,16 +200,17 @@ impl Runs {
         }
         let pace_before = self.pace;
         let interval = self.grid.interval();
-        let pace = if is_failure { self.pace.failed(now, self.is_down, interval) } else { Pace::Steady };
+        let pace =
+            if is_failure { self.pace.failed(now, self.is_down, interval) } else { CheckSpeed::Steady };
         self.set_pace(now, pace);
         self.next_at = match (pace, pace_before) {
-            (Pace::Starting { .. }, Pace::Starting { gap }) => now + gap,
-            (Pace::Confirming { since }, _) => self.confirm_at(since).max(now),
-            (Pace::Dead { runs }, _) => backoff_gap(&self.grid, self.grid_hash, runs, backoff_max)
+            (CheckSpeed::Starting { .. }, CheckSpeed::Starting { gap }) => now + gap,
+            (CheckSpeed::Confirming { since }, _) => self.confirm_at(since).max(now),
+            (CheckSpeed::Dead { runs }, _) => backoff_gap(&self.grid, self.grid_hash, runs, backoff_max)
                 .map_or_else(|| self.grid.next_after(now), |gap| (ended.started_at + gap).max(now)),
             _ => self.grid.next_after(now),
         };
-        Ended::Counted(counted)
+        RunEnd::Counted(counted)
     }
 
     /// When the next try is to be made that confirms failures since `since`.
@@ -218,7 +219,7 @@ impl Runs {
         since + confirm_gap(self.grid.interval(), failures_before_critical) * failures
     }
 
-    fn set_pace(&mut self, now: Instant, pace: Pace) {
+    fn set_pace(&mut self, now: Instant, pace: CheckSpeed) {
         if std::mem::discriminant(&self.pace) != std::mem::discriminant(&pace) {
             self.pace_since = now;
         }
@@ -227,7 +228,7 @@ impl Runs {
 }
 
 /// Whether the connections of a check's ordinary runs are kept, if the operator allows it.
-pub fn may_keep(definition: &CheckDefinition, settings: &Settings) -> bool {
+pub fn may_keep(definition: &CheckDefinition, settings: &HealthSettings) -> bool {
     let is_kept = match &definition.probe {
         Some(Probe::Http { .. }) => definition.watch != Some(false),
         Some(Probe::Tcp { .. }) => definition.watch == Some(true),

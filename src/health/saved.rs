@@ -13,7 +13,7 @@ use crate::health::settings::DURATION_MAX;
 #[serde(default)]
 pub struct Saved {
     /// Results in a row, of a check that is run and whose counters are not what a restart would begin with.
-    pub counters: Option<Counters>,
+    pub counters: Option<ResultCounters>,
     /// Failing results since the check is known to be critical, from which follows how rarely it runs.
     pub dead_runs: Option<u32>,
     /// Time that the instance may still be silent.
@@ -24,7 +24,7 @@ pub struct Saved {
 
 /// Results in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct ResultCounters {
     /// Failing ones; of a check that has never run, as many as make it critical.
     pub failures: u32,
     /// Passing ones; of a check that has never run, as many as make it pass.
@@ -70,7 +70,7 @@ impl Saved {
 
     /// The same with every number within what can be reckoned with, whoever has written it.
     pub fn bounded(self) -> Saved {
-        let counters = self.counters.map(|Counters { failures, successes }| Counters {
+        let counters = self.counters.map(|ResultCounters { failures, successes }| ResultCounters {
             failures: failures.min(IN_A_ROW_MAX),
             successes: successes.min(IN_A_ROW_MAX),
         });

@@ -58,7 +58,7 @@ pub const DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// What an operator may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct HealthSettings {
     /// Most checks that time is kept for. Each takes about a kilobyte here.
     pub checks_max: usize,
     /// How long a new output without a change of status may wait until it is written to the catalog, give or take a
@@ -73,9 +73,9 @@ pub struct Settings {
     pub seed: u64,
 }
 
-impl Default for Settings {
+impl Default for HealthSettings {
     fn default() -> Self {
-        Settings {
+        HealthSettings {
             checks_max: 1_000_000,
             check_update_interval: Duration::from_secs(300),
             backoff_max: Duration::from_secs(60),

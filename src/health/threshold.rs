@@ -1,6 +1,6 @@
 //! How many results in a row it takes to change a status.
 
-use crate::health::saved::Counters;
+use crate::health::saved::ResultCounters;
 use crate::model::{CheckDefinition, Status};
 
 /// Counts results in a row of one check against its thresholds.
@@ -41,8 +41,8 @@ impl Threshold {
     }
 
     /// Thresholds with the counters of before an orderly restart.
-    pub fn resumed(definition: &CheckDefinition, counters: Counters) -> Threshold {
-        let Counters { failures, successes } = counters;
+    pub fn resumed(definition: &CheckDefinition, counters: ResultCounters) -> Threshold {
+        let ResultCounters { failures, successes } = counters;
         Threshold {
             failures_in_a_row: failures,
             successes_in_a_row: successes,
@@ -51,10 +51,10 @@ impl Threshold {
     }
 
     /// The counters, unless they are what [`Threshold::lenient`] begins with.
-    pub fn save(&self) -> Option<Counters> {
+    pub fn save(&self) -> Option<ResultCounters> {
         let (failures, successes) = (self.failures_in_a_row, self.successes_in_a_row);
         let is_usual = failures == 0 && successes >= self.success_before_passing;
-        (!is_usual).then_some(Counters { failures, successes })
+        (!is_usual).then_some(ResultCounters { failures, successes })
     }
 
     /// Failing results in a row, and how many of them make the check critical.

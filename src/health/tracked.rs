@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::health::damping::{Flaps, Weighed};
-use crate::health::insight::{Insight, Phase};
-use crate::health::pace::Pace;
+use crate::health::diagnostics::{CheckDiagnostics, CheckPhase};
+use crate::health::mode::CheckMode;
 use crate::health::reaping::Reaping;
-use crate::health::runs::{Ended, may_keep};
+use crate::health::reconciler::StatusReconciler;
+use crate::health::runs::{RunEnd, may_keep};
 use crate::health::saved::{Saved, TtlLeft};
+use crate::health::speed::CheckSpeed;
 use crate::health::spread::{hash, part};
-use crate::health::standing::Standing;
 use crate::health::timers::{Alarm, Timers};
-use crate::health::watch::Watch;
-use crate::health::{Arrival, CheckKey, Due, Reply, Run, Settings, Source, Verdict, output};
+use crate::health::{
+    Arrival, CheckKey, DueAction, HealthSettings, ResultSource, Run, TargetReply, Verdict, output,
+};
 use crate::model::{Cause, Check, CheckDefinition, Observation, Status};
 use crate::stdx::text::Text;
 
@@ -22,10 +24,10 @@ use crate::stdx::text::Text;
 pub struct Tracked {
     definition: Arc<CheckDefinition>,
     service_id: Text,
-    watch: Watch,
+    watch: CheckMode,
     /// It had a TTL, by a definition that has changed since this was last asked.
     lost_ttl: bool,
-    standing: Standing,
+    standing: StatusReconciler,
     reaping: Reaping,
     /// Boxed, since few checks have it.
     flaps: Option<Box<Flaps>>,
@@ -39,7 +41,7 @@ pub struct Tracked {
 
 /// When something happens, and under which circumstances that all checks share.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment<'a> {
+pub struct HealthMoment<'a> {
     /// Attended time.
     pub now: Instant,
     /// Where all grids begin.
@@ -47,13 +49,13 @@ pub struct Moment<'a> {
     /// Stops of the process so far.
     pub stalls: u64,
     /// What the operator set.
-    pub settings: &'a Settings,
+    pub settings: &'a HealthSettings,
 }
 
 impl Tracked {
     /// Begins to watch a check.
-    pub fn new(at: Moment<'_>, key: &CheckKey, check: &Check, arrival: &Arrival) -> Tracked {
-        let watch = Watch::new(at.now, at.origin, check, arrival, at.settings);
+    pub fn new(at: HealthMoment<'_>, key: &CheckKey, check: &Check, arrival: &Arrival) -> Tracked {
+        let watch = CheckMode::new(at.now, at.origin, check, arrival, at.settings);
         let (status_age, not_before) = match arrival {
             Arrival::Registered => (Duration::ZERO, at.now),
             Arrival::Restored { status_age, .. } => (*status_age, watch.first_chance_over_at(at.now)),
@@ -68,7 +70,7 @@ impl Tracked {
             service_id: check.service_id.clone(),
             watch,
             lost_ttl: false,
-            standing: Standing::new(check.status, &check.output),
+            standing: StatusReconciler::new(check.status, &check.output),
             reaping: Reaping::new(at.now, check, status_age, not_before),
             flaps: flaps.map(Box::new),
             observed_at: None,
@@ -80,7 +82,7 @@ impl Tracked {
     /// Takes over a check as the catalog has it now. An unchanged definition changes nothing but the standing; a
     /// changed one starts a new schedule with full counters. The time in critical and the penalty for falls go on in
     /// either case.
-    pub fn update(&mut self, at: Moment<'_>, check: &Check) {
+    pub fn update(&mut self, at: HealthMoment<'_>, check: &Check) {
         let is_same = self.definition == check.definition && self.service_id == check.service_id;
         if !is_same {
             self.redefine(at, check);
@@ -88,9 +90,9 @@ impl Tracked {
         self.settle(at, check.status, &check.output);
     }
 
-    fn redefine(&mut self, at: Moment<'_>, check: &Check) {
+    fn redefine(&mut self, at: HealthMoment<'_>, check: &Check) {
         self.lost_ttl |= self.reports();
-        self.watch = Watch::new(at.now, at.origin, check, &Arrival::Registered, at.settings);
+        self.watch = CheckMode::new(at.now, at.origin, check, &Arrival::Registered, at.settings);
         self.flaps = check.definition.damping.map(|rules| match &self.flaps {
             Some(flaps) => Box::new(flaps.redefined(at.now, rules)),
             None => Box::new(Flaps::new(at.now, rules)),
@@ -103,7 +105,7 @@ impl Tracked {
     /// Somebody registered the check again as it is. While it is critical that means a new try: it starts over. Tells
     /// whether it does.
     pub fn registered_again(&mut self, now: Instant) -> bool {
-        let Watch::Runs(runs) = &mut self.watch else { return false };
+        let CheckMode::Runs(runs) = &mut self.watch else { return false };
         let is_critical = self.standing.expected(now).status == Status::Critical;
         if is_critical {
             runs.start_over(now);
@@ -112,12 +114,12 @@ impl Tracked {
     }
 
     /// The catalog shows `status` and `output` now.
-    pub fn settle(&mut self, at: Moment<'_>, status: Status, output: &Text) {
+    pub fn settle(&mut self, at: HealthMoment<'_>, status: Status, output: &Text) {
         if let Some(flaps) = &mut self.flaps {
             flaps.settle(at.now, self.standing.shown().status, status);
         }
         self.standing.settle(at.now, status, output, self.output_delay(at.settings));
-        if let Watch::Reports(reports) = &mut self.watch
+        if let CheckMode::Reports(reports) = &mut self.watch
             && self.standing.is_settled()
         {
             reports.settle(at.now, status);
@@ -133,14 +135,14 @@ impl Tracked {
 
     /// The connection kept to the target has ended.
     pub fn connection_lost(&mut self, now: Instant) {
-        if let Watch::Runs(runs) = &mut self.watch {
+        if let CheckMode::Runs(runs) = &mut self.watch {
             runs.run_extra(now);
         }
     }
 
     /// How the target took a run.
-    pub fn replied(&mut self, reply: Reply) {
-        if let Watch::Runs(runs) = &mut self.watch {
+    pub fn replied(&mut self, reply: TargetReply) {
+        if let CheckMode::Runs(runs) = &mut self.watch {
             runs.last_reply = reply;
         }
     }
@@ -149,24 +151,24 @@ impl Tracked {
     pub fn save(&self, now: Instant) -> Saved {
         let flaps = self.flaps.as_ref().and_then(|flaps| flaps.save(now));
         match &self.watch {
-            Watch::Runs(runs) => {
+            CheckMode::Runs(runs) => {
                 let (counters, dead_runs) = (runs.threshold.save(), runs.dead_runs());
                 Saved { counters, dead_runs, flaps, ..Saved::default() }
             }
-            Watch::Reports(reports) => Saved { ttl_left: reports.left(now), flaps, ..Saved::default() },
-            Watch::Alias | Watch::Elsewhere => Saved { flaps, ..Saved::default() },
+            CheckMode::Reports(reports) => Saved { ttl_left: reports.left(now), flaps, ..Saved::default() },
+            CheckMode::Alias | CheckMode::Elsewhere => Saved { flaps, ..Saved::default() },
         }
     }
 
     /// Whether its instance reports by itself.
     pub fn reports(&self) -> bool {
-        matches!(self.watch, Watch::Reports(_))
+        matches!(self.watch, CheckMode::Reports(_))
     }
 
     /// Whether the time that its instance may be silent was set since this was last asked.
     pub fn take_ttl_set_anew(&mut self) -> bool {
         let is_set = match &mut self.watch {
-            Watch::Reports(reports) => reports.take_set_anew(),
+            CheckMode::Reports(reports) => reports.take_set_anew(),
             _ => false,
         };
         std::mem::take(&mut self.lost_ttl) || is_set
@@ -174,33 +176,35 @@ impl Tracked {
 
     /// The TTL that runs, if one does.
     pub fn ttl_left(&self, now: Instant) -> Option<TtlLeft> {
-        let Watch::Reports(reports) = &self.watch else { return None };
+        let CheckMode::Reports(reports) = &self.watch else { return None };
         Some(TtlLeft { ttl: reports.ttl(), left: reports.left(now)? })
     }
 
     /// What there is to tell people.
-    pub fn insight(&self, now: Instant, settings: &Settings) -> Insight {
+    pub fn insight(&self, now: Instant, settings: &HealthSettings) -> CheckDiagnostics {
         let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
         let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
         let flaps = self.flaps.as_deref();
-        let mut insight = Insight {
+        let mut insight = CheckDiagnostics {
             observed_ago: since(self.observed_at),
             critical_for: self.reaping.critical_for(now),
             reaped_in: until(self.reaped_at()),
             damped_for: flaps.and_then(|flaps| flaps.suppressed_for(now)),
             held_back: flaps.and_then(Flaps::held),
             penalty: flaps.map_or(0, |flaps| flaps.penalty(now).round() as u32),
-            ..Insight::default()
+            ..CheckDiagnostics::default()
         };
         match &self.watch {
-            Watch::Runs(runs) => {
+            CheckMode::Runs(runs) => {
                 let (pace, pace_since) = runs.pace();
                 insight.phase = Some(match pace {
-                    Pace::Starting { .. } => Phase::Starting,
-                    Pace::Steady => Phase::Steady,
-                    Pace::Confirming { .. } => Phase::Confirming,
-                    Pace::Dead { .. } if runs.is_backing_off(settings.backoff_max) => Phase::BackingOff,
-                    Pace::Dead { .. } => Phase::Dead,
+                    CheckSpeed::Starting { .. } => CheckPhase::Starting,
+                    CheckSpeed::Steady => CheckPhase::Steady,
+                    CheckSpeed::Confirming { .. } => CheckPhase::Confirming,
+                    CheckSpeed::Dead { .. } if runs.is_backing_off(settings.backoff_max) => {
+                        CheckPhase::BackingOff
+                    }
+                    CheckSpeed::Dead { .. } => CheckPhase::Dead,
                 });
                 insight.phase_for = now.saturating_duration_since(pace_since);
                 insight.next_run_in = until(Some(runs.next_at()));
@@ -209,8 +213,8 @@ impl Tracked {
                 (insight.failures_in_a_row, insight.failures_before_critical) = runs.threshold.failures();
                 (insight.successes_in_a_row, insight.success_before_passing) = runs.threshold.successes();
             }
-            Watch::Reports(reports) => insight.ttl_over_in = reports.left(now),
-            Watch::Alias | Watch::Elsewhere => {}
+            CheckMode::Reports(reports) => insight.ttl_over_in = reports.left(now),
+            CheckMode::Alias | CheckMode::Elsewhere => {}
         }
         insight
     }
@@ -247,37 +251,42 @@ impl Tracked {
     }
 
     /// Takes what one run, report or alias came to.
-    pub fn observe(&mut self, at: Moment<'_>, observation: Observation, source: Source) -> Verdict {
+    pub fn observe(
+        &mut self,
+        at: HealthMoment<'_>,
+        observation: Observation,
+        source: ResultSource,
+    ) -> Verdict {
         let now = at.now;
         let finding = match (&mut self.watch, source) {
-            (Watch::Runs(runs), Source::Probe(run)) => {
+            (CheckMode::Runs(runs), ResultSource::Probe(run)) => {
                 let ended = runs.end(now, run, observation.status, at.stalls, at.settings.backoff_max);
                 match ended {
-                    Ended::Stale => return Verdict::Ignored,
-                    Ended::Doubtful => return Verdict::Unchanged,
-                    Ended::Counted(counted) => counted.map(|status| Observation { status, ..observation }),
+                    RunEnd::Stale => return Verdict::Ignored,
+                    RunEnd::Doubtful => return Verdict::Unchanged,
+                    RunEnd::Counted(counted) => counted.map(|status| Observation { status, ..observation }),
                 }
             }
-            (Watch::Reports(reports), Source::Report) => {
+            (CheckMode::Reports(reports), ResultSource::Report) => {
                 reports.restart(now);
                 let bytes_max = output::bytes_max(self.definition.output_max_size);
                 let output = output::cut_report(&observation.output, bytes_max);
                 Some(Observation { output, ..observation })
             }
-            (Watch::Alias, Source::Alias) => Some(observation),
+            (CheckMode::Alias, ResultSource::Alias) => Some(observation),
             _ => return Verdict::Ignored,
         };
         self.observed_at = Some(now);
         let cause = match source {
-            Source::Probe(_) => Cause::Probe,
-            Source::Report => Cause::Report,
-            Source::Alias => Cause::Alias,
+            ResultSource::Probe(_) => Cause::Probe,
+            ResultSource::Report => Cause::Report,
+            ResultSource::Alias => Cause::Alias,
         };
         finding.map_or(Verdict::Unchanged, |finding| self.conclude(at, finding, cause))
     }
 
     /// Says what to show for a finding that stands.
-    fn conclude(&mut self, at: Moment<'_>, finding: Observation, cause: Cause) -> Verdict {
+    fn conclude(&mut self, at: HealthMoment<'_>, finding: Observation, cause: Cause) -> Verdict {
         let (now, delay) = (at.now, self.output_delay(at.settings));
         let Some(flaps) = &mut self.flaps else { return self.standing.judge(now, finding, cause, delay) };
         let verdict = match flaps.weigh(now, self.standing.expected(now).status, finding) {
@@ -293,31 +302,43 @@ impl Tracked {
     }
 
     /// Hands out everything that is due by now.
-    pub fn collect(&mut self, at: Moment<'_>, key: &CheckKey, runs_started: &mut u64, due: &mut Vec<Due>) {
+    pub fn collect(
+        &mut self,
+        at: HealthMoment<'_>,
+        key: &CheckKey,
+        runs_started: &mut u64,
+        due: &mut Vec<DueAction>,
+    ) {
         if !self.standing.is_recovering()
             && let Some(critical_for) = self.reaping.take_due(at.now)
         {
             let service_id = self.service_id.clone();
-            due.push(Due::Reap { key: key.clone(), service_id, critical_for });
+            due.push(DueAction::Reap { key: key.clone(), service_id, critical_for });
         }
         self.collect_run(at, key, runs_started, due);
         self.collect_expiry(at, key, due);
         self.collect_release(at, key, due);
         if let Some((observation, cause)) = self.standing.take_lost(at.now) {
-            due.push(Due::Show { key: key.clone(), observation, cause });
+            due.push(DueAction::Show { key: key.clone(), observation, cause });
         }
         if let Some(observation) = self.standing.take_due(at.now) {
-            due.push(Due::Sync { key: key.clone(), observation });
+            due.push(DueAction::Sync { key: key.clone(), observation });
         }
     }
 
-    fn collect_run(&mut self, at: Moment<'_>, key: &CheckKey, runs_started: &mut u64, due: &mut Vec<Due>) {
-        let (Watch::Runs(runs), Some(probe)) = (&mut self.watch, &self.definition.probe) else { return };
+    fn collect_run(
+        &mut self,
+        at: HealthMoment<'_>,
+        key: &CheckKey,
+        runs_started: &mut u64,
+        due: &mut Vec<DueAction>,
+    ) {
+        let (CheckMode::Runs(runs), Some(probe)) = (&mut self.watch, &self.definition.probe) else { return };
         let run = Run(*runs_started);
         let may_keep = may_keep(&self.definition, at.settings);
         if let Some(connection) = runs.start_due(at.now, run, at.stalls, may_keep) {
             *runs_started += 1;
-            due.push(Due::Probe {
+            due.push(DueAction::Probe {
                 key: key.clone(),
                 probe: probe.clone(),
                 timeout: runs.timeout,
@@ -329,29 +350,29 @@ impl Tracked {
         }
     }
 
-    fn collect_expiry(&mut self, at: Moment<'_>, key: &CheckKey, due: &mut Vec<Due>) {
-        let Watch::Reports(reports) = &mut self.watch else { return };
+    fn collect_expiry(&mut self, at: HealthMoment<'_>, key: &CheckKey, due: &mut Vec<DueAction>) {
+        let CheckMode::Reports(reports) = &mut self.watch else { return };
         if !reports.take_expired(at.now) {
             return;
         }
         let output = output::expired(self.standing.freshest());
         let expired = Observation { status: Status::Critical, output };
         if let Verdict::Changed(observation) = self.conclude(at, expired, Cause::Ttl) {
-            due.push(Due::Expired { key: key.clone(), observation });
+            due.push(DueAction::Expired { key: key.clone(), observation });
         }
     }
 
-    fn collect_release(&mut self, at: Moment<'_>, key: &CheckKey, due: &mut Vec<Due>) {
+    fn collect_release(&mut self, at: HealthMoment<'_>, key: &CheckKey, due: &mut Vec<DueAction>) {
         let Some(held) = self.flaps.as_mut().and_then(|flaps| flaps.take_due(at.now)) else { return };
         let (cause, delay) = (Cause::Damping, self.output_delay(at.settings));
         if let Verdict::Changed(observation) = self.standing.judge(at.now, held, cause, delay) {
-            due.push(Due::Show { key: key.clone(), observation, cause });
+            due.push(DueAction::Show { key: key.clone(), observation, cause });
         }
     }
 
     /// How long an output that changed alone may wait: half to one and a half of the operator's setting, so that checks
     /// registered together are not written together.
-    fn output_delay(&self, settings: &Settings) -> Duration {
+    fn output_delay(&self, settings: &HealthSettings) -> Duration {
         let delay = settings.check_update_interval;
         delay / 2 + part(self.key_hash, delay)
     }

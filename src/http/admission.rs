@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::http::config::ServerConfig;
-use crate::http::fault::{self, Fault};
+use crate::http::fault::{self, RequestFault};
 use crate::sys::listen::Peer;
 
 /// Places beyond all bounds for operators: who comes by a Unix socket or by an address that was set apart for them.
@@ -57,7 +57,7 @@ impl Admission {
     }
 
     /// Admits a connection from `peer` until the permit is dropped. At a bound an operator takes a place of the
-    /// operators, and anybody else one for a vital question: see [`Permit::only_vital`].
+    /// operators, and anybody else one for a vital question: see [`ConnectionPermit::only_vital`].
     ///
     /// # Errors
     /// 503 or 429 at a bound when those places are taken too.
@@ -66,28 +66,29 @@ impl Admission {
         peer: Peer,
         gate: Gate,
         config: &ServerConfig,
-    ) -> Result<Permit, Fault> {
+    ) -> Result<ConnectionPermit, RequestFault> {
         self.open.fetch_add(1, Ordering::AcqRel);
         // A permit gives back what it holds when it is dropped on a refusal below.
-        let mut permit = Permit { admission: self.clone(), place: None, counted_ip: None, only_vital: None };
-        let fault = if self.enter(&mut permit, Place::Common, config.connections_max) {
+        let mut permit =
+            ConnectionPermit { admission: self.clone(), place: None, counted_ip: None, only_vital: None };
+        let fault = if self.enter(&mut permit, CountedPlace::Common, config.connections_max) {
             let Err(fault) = self.count_ip(&mut permit, peer, gate, config) else { return Ok(permit) };
             permit.leave();
             fault
         } else {
             fault::CONNECTIONS_EXHAUSTED
         };
-        if gate == Gate::Operators && self.enter(&mut permit, Place::Operators, OPERATORS_MAX) {
+        if gate == Gate::Operators && self.enter(&mut permit, CountedPlace::Operators, OPERATORS_MAX) {
             return Ok(permit);
         }
-        if self.enter(&mut permit, Place::Vital, VITAL_MAX) {
+        if self.enter(&mut permit, CountedPlace::Vital, VITAL_MAX) {
             permit.only_vital = Some(fault);
             return Ok(permit);
         }
         Err(fault)
     }
 
-    fn enter(&self, permit: &mut Permit, place: Place, max: usize) -> bool {
+    fn enter(&self, permit: &mut ConnectionPermit, place: CountedPlace, max: usize) -> bool {
         if self.of(place).fetch_add(1, Ordering::AcqRel) < max {
             permit.place = Some(place);
             return true;
@@ -96,21 +97,21 @@ impl Admission {
         false
     }
 
-    fn of(&self, place: Place) -> &AtomicUsize {
+    fn of(&self, place: CountedPlace) -> &AtomicUsize {
         match place {
-            Place::Common => &self.common,
-            Place::Operators => &self.operators,
-            Place::Vital => &self.vital,
+            CountedPlace::Common => &self.common,
+            CountedPlace::Operators => &self.operators,
+            CountedPlace::Vital => &self.vital,
         }
     }
 
     fn count_ip(
         &self,
-        permit: &mut Permit,
+        permit: &mut ConnectionPermit,
         peer: Peer,
         gate: Gate,
         config: &ServerConfig,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RequestFault> {
         let ip = peer.ip().map(client_of).filter(|ip| !ip.is_loopback() && gate == Gate::Common);
         let Some(ip) = ip else { return Ok(()) };
         let mut by_ip = self.by_ip.lock();
@@ -162,23 +163,23 @@ pub fn client_of(ip: IpAddr) -> IpAddr {
 
 /// Where a connection is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum CountedPlace {
     Common,
     Operators,
     Vital,
 }
 
 /// One admitted connection.
-pub(crate) struct Permit {
+pub(crate) struct ConnectionPermit {
     admission: Arc<Admission>,
-    place: Option<Place>,
+    place: Option<CountedPlace>,
     counted_ip: Option<IpAddr>,
-    only_vital: Option<Fault>,
+    only_vital: Option<RequestFault>,
 }
 
-impl Permit {
+impl ConnectionPermit {
     /// What is to be said to anything but a vital question, when the connection is let in for such alone.
-    pub(crate) fn only_vital(&self) -> Option<Fault> {
+    pub(crate) fn only_vital(&self) -> Option<RequestFault> {
         self.only_vital
     }
 
@@ -189,7 +190,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.leave();
         if let Some(ip) = self.counted_ip {
@@ -248,10 +249,11 @@ mod tests {
         let config = ServerConfig { connections_max: 1, ..ServerConfig::default() };
         let admit = |gate| admission.admit(peer("127.0.0.1"), gate, &config);
         let _common = admit(Gate::Common).unwrap();
-        let operators: Vec<Permit> =
+        let operators: Vec<ConnectionPermit> =
             (0..OPERATORS_MAX).map(|_| admit(Gate::Operators).ok().unwrap()).collect();
         assert!(operators.iter().all(|permit| permit.only_vital().is_none()));
-        let vital: Vec<Permit> = (0..VITAL_MAX).map(|_| admit(Gate::Common).ok().unwrap()).collect();
+        let vital: Vec<ConnectionPermit> =
+            (0..VITAL_MAX).map(|_| admit(Gate::Common).ok().unwrap()).collect();
         assert!(vital.iter().all(|permit| permit.only_vital() == Some(fault::CONNECTIONS_EXHAUSTED)));
         for gate in [Gate::Common, Gate::Operators] {
             assert_eq!(admit(gate).err(), Some(fault::CONNECTIONS_EXHAUSTED));

@@ -1,10 +1,10 @@
 //! Reading a request body piece by piece, for a handler that does not want it in memory.
 
 use crate::http::chunked::ChunkedDecoder;
-use crate::http::fault::{self, Fault};
+use crate::http::fault::{self, RequestFault};
 use crate::http::framing::{BodyLength, Framing};
-use crate::http::pace::{Haste, Pace};
-use crate::http::transport::{Stop, Transport};
+use crate::http::pace::{ClientPace, PaceLimit};
+use crate::http::transport::{ConnectionEnd, Transport};
 
 /// A body of which some is still on its way.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct UnreadBody {
     /// The client waits for `100 Continue`; it is told once somebody begins to read.
     expects_continue: bool,
     /// How slowly it comes.
-    pace: Pace,
+    pace: ClientPace,
 }
 
 #[derive(Debug)]
@@ -36,8 +36,8 @@ pub enum BodyError {
     ClientGone,
 }
 
-impl From<Fault> for BodyError {
-    fn from(fault: Fault) -> BodyError {
+impl From<RequestFault> for BodyError {
+    fn from(fault: RequestFault) -> BodyError {
         BodyError::Refused { status: fault.status, sentence: fault.sentence }
     }
 }
@@ -48,7 +48,7 @@ impl UnreadBody {
             BodyLength::Known(left) => Rest::Known { left },
             BodyLength::Chunked => Rest::Chunked(ChunkedDecoder::new(body_bytes_max)),
         };
-        UnreadBody { rest, expects_continue: framing.expects_continue, pace: Pace::default() }
+        UnreadBody { rest, expects_continue: framing.expects_continue, pace: ClientPace::default() }
     }
 
     /// How many bytes are to come, where the client has announced that.
@@ -60,7 +60,7 @@ impl UnreadBody {
     }
 
     /// Demands that all of it comes in time.
-    pub(crate) fn hurry(&mut self, haste: Haste) {
+    pub(crate) fn hurry(&mut self, haste: PaceLimit) {
         self.pace.hurry(haste);
     }
 
@@ -82,10 +82,10 @@ impl UnreadBody {
                     transport.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 transport.fill_in_pace(&mut self.pace).map_err(|stop| match stop {
-                    Stop::Timeout => fault::BODY_TIMEOUT.into(),
-                    Stop::OverBudget => fault::REQUESTS_OVER_BUDGET.into(),
-                    Stop::Draining => fault::TAKEN_OVER.into(),
-                    Stop::Gone => BodyError::ClientGone,
+                    ConnectionEnd::Timeout => fault::BODY_TIMEOUT.into(),
+                    ConnectionEnd::OverBudget => fault::REQUESTS_OVER_BUDGET.into(),
+                    ConnectionEnd::Draining => fault::TAKEN_OVER.into(),
+                    ConnectionEnd::Gone => BodyError::ClientGone,
                 })?;
             }
             self.take(transport, into)?;
@@ -93,7 +93,7 @@ impl UnreadBody {
         Ok(())
     }
 
-    fn take(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), Fault> {
+    fn take(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), RequestFault> {
         let available = transport.input.filled();
         let used = match &mut self.rest {
             Rest::Known { left } => {

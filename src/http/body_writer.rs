@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::http::exchange::Wake;
-use crate::http::pace::Haste;
+use crate::http::pace::PaceLimit;
 use crate::http::request::Version;
 use crate::http::response::SharedBody;
-use crate::http::transport::{Stop, Transport, Unsent};
+use crate::http::transport::{ConnectionEnd, Transport, Unsent};
 use crate::sys::park::Waker;
 
 /// Bytes gathered before they are sent as one chunk.
@@ -43,7 +43,7 @@ impl<'a> BodyWriter<'a> {
     }
 
     /// Demands more of the client from now on: it holds a place that others wait for.
-    pub fn hurry(&mut self, haste: Haste) {
+    pub fn hurry(&mut self, haste: PaceLimit) {
         self.transport.hurry(haste);
     }
 
@@ -80,7 +80,7 @@ impl<'a> BodyWriter<'a> {
     }
 
     /// Sends the rest and the end.
-    pub(crate) fn finish(mut self) -> Result<(), Stop> {
+    pub(crate) fn finish(mut self) -> Result<(), ConnectionEnd> {
         self.send()?;
         if self.is_chunked {
             self.transport.output().extend_from_slice(b"0\r\n\r\n");
@@ -103,7 +103,7 @@ impl<'a> BodyWriter<'a> {
         self.gathered.clear();
     }
 
-    fn send(&mut self) -> Result<(), Stop> {
+    fn send(&mut self) -> Result<(), ConnectionEnd> {
         if self.gathered.is_empty() {
             return self.transport.flush();
         }
@@ -132,9 +132,11 @@ impl Write for BodyWriter<'_> {
     }
 }
 
-fn io_error(stop: Stop) -> io::Error {
+fn io_error(stop: ConnectionEnd) -> io::Error {
     match stop {
-        Stop::Timeout => io::ErrorKind::TimedOut.into(),
-        Stop::Gone | Stop::Draining | Stop::OverBudget => io::ErrorKind::BrokenPipe.into(),
+        ConnectionEnd::Timeout => io::ErrorKind::TimedOut.into(),
+        ConnectionEnd::Gone | ConnectionEnd::Draining | ConnectionEnd::OverBudget => {
+            io::ErrorKind::BrokenPipe.into()
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Extensions and trailers are read and dropped. It does no I/O: bytes in, body bytes out, wherever they are
 //! split.
 
-use crate::http::fault::{self, Fault};
+use crate::http::fault::{self, RequestFault};
 use crate::http::framing::is_token_byte;
 
 /// Hexadecimal digits of a chunk's size: enough for 4 GiB, and no room for an overflow.
@@ -84,7 +84,7 @@ impl ChunkedDecoder {
     ///
     /// # Errors
     /// 400 for anything malformed, 413 for a body over its bound.
-    pub(crate) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, Fault> {
+    pub(crate) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, RequestFault> {
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
             if let State::Data { left } = self.state {
@@ -107,7 +107,7 @@ impl ChunkedDecoder {
     }
 
     /// The state after one byte outside of data.
-    fn step(&mut self, byte: u8) -> Result<State, Fault> {
+    fn step(&mut self, byte: u8) -> Result<State, RequestFault> {
         Ok(match (self.state, byte) {
             (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
                 if digits == SIZE_DIGITS_MAX {
@@ -147,12 +147,12 @@ impl ChunkedDecoder {
         })
     }
 
-    fn count_extension_byte(&mut self) -> Result<(), Fault> {
+    fn count_extension_byte(&mut self) -> Result<(), RequestFault> {
         self.extension_bytes += 1;
         if self.extension_bytes > EXTENSION_BYTES_MAX { Err(EXTENSIONS_TOO_LARGE) } else { Ok(()) }
     }
 
-    fn trailer_step(&mut self, byte: u8) -> Result<State, Fault> {
+    fn trailer_step(&mut self, byte: u8) -> Result<State, RequestFault> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > TRAILER_BYTES_MAX {
             return Err(TRAILERS_TOO_LARGE);
@@ -168,17 +168,19 @@ impl ChunkedDecoder {
     }
 }
 
-const MALFORMED_CHUNK: Fault = Fault::bad_request("The chunked request body is malformed.");
-const MALFORMED_TRAILER: Fault = Fault::bad_request("A trailer of the chunked request body is malformed.");
-const EXTENSIONS_TOO_LARGE: Fault =
-    Fault::bad_request("The chunk extensions are larger than this server reads.");
-const TRAILERS_TOO_LARGE: Fault = Fault::new(431, "The trailers are larger than this server reads.");
+const MALFORMED_CHUNK: RequestFault = RequestFault::bad_request("The chunked request body is malformed.");
+const MALFORMED_TRAILER: RequestFault =
+    RequestFault::bad_request("A trailer of the chunked request body is malformed.");
+const EXTENSIONS_TOO_LARGE: RequestFault =
+    RequestFault::bad_request("The chunk extensions are larger than this server reads.");
+const TRAILERS_TOO_LARGE: RequestFault =
+    RequestFault::new(431, "The trailers are larger than this server reads.");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Outcome = Result<(Vec<u8>, usize), Fault>;
+    type Outcome = Result<(Vec<u8>, usize), RequestFault>;
 
     /// Decodes `input` whole and at every split point; all must agree. `Ok` only when the body ended.
     fn decode(input: &[u8], body_bytes_max: usize) -> Outcome {
@@ -197,7 +199,7 @@ mod tests {
         for piece in pieces {
             used += decoder.decode(piece, &mut body)?;
         }
-        if decoder.is_done() { Ok((body, used)) } else { Err(Fault::new(0, "unfinished")) }
+        if decoder.is_done() { Ok((body, used)) } else { Err(RequestFault::new(0, "unfinished")) }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::http::admission::Gate;
 use crate::http::door::Door;
 use crate::sys::budget::{self, Budget};
 use crate::sys::limits;
-use crate::sys::listen::ListenAddress;
+use crate::sys::listen::BindAddress;
 
 /// Descriptors kept back from connections: the store, logs, probes, the runtime's own, and the places of operators and
 /// of vital questions.
@@ -54,7 +54,7 @@ pub struct ServerConfig {
     /// The account of bytes that clients make the server hold.
     pub budget: &'static Budget,
     /// Addresses for operators, whose connections find a place when all others are taken.
-    pub operators: Vec<ListenAddress>,
+    pub operators: Vec<BindAddress>,
     /// How long a refused request's remaining bytes are read and dropped, so that the refusal is not lost to
     /// a reset.
     pub linger_timeout: Duration,
@@ -72,18 +72,18 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// Whom an address is for: operators come by those that are set apart for them, and by Unix sockets, which only
     /// this machine can reach.
-    pub(crate) fn gate_of(&self, address: &ListenAddress) -> Gate {
+    pub(crate) fn gate_of(&self, address: &BindAddress) -> Gate {
         match address {
-            ListenAddress::Unix(_) => Gate::Operators,
+            BindAddress::Unix(_) => Gate::Operators,
             address if self.operators.contains(address) => Gate::Operators,
-            ListenAddress::Tcp(_) => Gate::Common,
+            BindAddress::Tcp(_) => Gate::Common,
         }
     }
 
     /// As [`ServerConfig::gate_of`], of the address at which a TCP client has reached this server.
     pub(crate) fn gate_at(&self, local: Option<SocketAddr>) -> Gate {
-        let is_at = |address: &ListenAddress| match (address, local) {
-            (ListenAddress::Tcp(tcp), Some(local)) => {
+        let is_at = |address: &BindAddress| match (address, local) {
+            (BindAddress::Tcp(tcp), Some(local)) => {
                 tcp.port() == local.port() && (tcp.ip() == local.ip() || tcp.ip().is_unspecified())
             }
             _ => false,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::http::body_reader::UnreadBody;
 use crate::http::body_writer::BodyWriter;
+use crate::http::buffer_pool;
 use crate::http::chunked::ChunkedDecoder;
 use crate::http::compress::Payload;
 use crate::http::config::ServerConfig;
@@ -17,18 +18,17 @@ use crate::http::connection::outline::Outline;
 use crate::http::date::DateText;
 use crate::http::door::LetIn;
 use crate::http::exchange::{BodyBound, Exchange, Handler};
-use crate::http::fault::{self, Fault};
+use crate::http::fault::{self, RequestFault};
 use crate::http::framing::{BodyLength, Framing};
 use crate::http::head::HeadScanner;
 use crate::http::method::Method;
-use crate::http::pace::Haste;
+use crate::http::pace::PaceLimit;
 use crate::http::request::{Request, Version};
 use crate::http::request_id::RequestId;
 use crate::http::response::{Body, Response, StreamBody};
-use crate::http::server::Shared;
-use crate::http::spare;
+use crate::http::server::ServerShared;
 use crate::http::stats::count;
-use crate::http::transport::{Awaiting, Stop, Transport, Unsent};
+use crate::http::transport::{Awaiting, ConnectionEnd, Transport, Unsent};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::listen::Peer;
 use crate::sys::runtime;
@@ -64,7 +64,7 @@ pub(crate) struct Connection {
     /// A request that was read here and is to be answered by another process, as its client sent it.
     unanswered: Vec<u8>,
     /// What anything but a vital question is told, when there is no place for more.
-    only_vital: Option<Fault>,
+    only_vital: Option<RequestFault>,
 }
 
 /// What comes after a response.
@@ -78,18 +78,18 @@ enum Next {
 
 /// Why no request came: the client is refused with a sentence, or the connection just ends.
 enum NoRequest {
-    Refused(Fault),
-    Stopped(Stop),
+    Refused(RequestFault),
+    Stopped(ConnectionEnd),
 }
 
-impl From<Fault> for NoRequest {
-    fn from(fault: Fault) -> NoRequest {
+impl From<RequestFault> for NoRequest {
+    fn from(fault: RequestFault) -> NoRequest {
         NoRequest::Refused(fault)
     }
 }
 
-impl From<Stop> for NoRequest {
-    fn from(stop: Stop) -> NoRequest {
+impl From<ConnectionEnd> for NoRequest {
+    fn from(stop: ConnectionEnd) -> NoRequest {
         NoRequest::Stopped(stop)
     }
 }
@@ -99,9 +99,9 @@ impl Connection {
         stream: Stream,
         peer: Peer,
         number: u64,
-        shared: Arc<Shared>,
+        shared: Arc<ServerShared>,
         handler: Arc<dyn Handler>,
-        only_vital: Option<Fault>,
+        only_vital: Option<RequestFault>,
     ) -> Connection {
         let transport = Transport::new(stream, shared);
         let date = DateText::new(clock::coarse_unix_seconds());
@@ -120,17 +120,17 @@ impl Connection {
         loop {
             match self.await_request() {
                 Ok(()) => {}
-                Err(Stop::Draining) if self.transport.shared().is_moving() => break,
+                Err(ConnectionEnd::Draining) if self.transport.shared().is_moving() => break,
                 Err(_) => return,
             }
             self.request_number += 1;
-            let mut request = spare::take_request();
+            let mut request = buffer_pool::take_request();
             request.begin(self.peer, RequestId::numbered(self.number, self.request_number));
             let next = self.serve_one(&mut request);
             if let Err(stop) = next {
                 self.transport.shared().stats.refusals.note_end(stop, &request);
             }
-            spare::give_request(request);
+            buffer_pool::give_request(request);
             match next {
                 Ok(Next::Request) => self.transport.end_write(),
                 Ok(Next::Move) => break,
@@ -141,10 +141,10 @@ impl Connection {
     }
 
     /// Waits for the first byte of the next request, holding no memory for it.
-    fn await_request(&mut self) -> Result<(), Stop> {
+    fn await_request(&mut self) -> Result<(), ConnectionEnd> {
         self.transport.take_turns();
         if self.transport.shared().is_moving() {
-            return Err(Stop::Draining);
+            return Err(ConnectionEnd::Draining);
         }
         let config = &self.transport.shared().config;
         let timeout = if self.request_number == 0 { config.head_timeout } else { config.idle_timeout };
@@ -164,7 +164,7 @@ impl Connection {
     }
 
     #[inline(never)]
-    fn serve_one(&mut self, request: &mut Request) -> Result<Next, Stop> {
+    fn serve_one(&mut self, request: &mut Request) -> Result<Next, ConnectionEnd> {
         let (framing, unread) = match self.read_request(request) {
             Ok(read) => read,
             Err(NoRequest::Stopped(stop)) => return Err(stop),
@@ -195,7 +195,7 @@ impl Connection {
                 self.unanswered = request.as_sent(&framing, false);
                 Ok(Next::Move)
             }
-            Answer::ClientGone => Err(Stop::Gone),
+            Answer::ClientGone => Err(ConnectionEnd::Gone),
             Answer::Panicked => {
                 put_fault(fault::HANDLER_PANICKED, &mut response);
                 self.respond(request, Framing { keep_alive: false, ..framing }, &mut response)
@@ -292,18 +292,23 @@ impl Connection {
     }
 
     /// Waits for more of a request that has begun; its slowness is told to the client.
-    fn fill_rest(&mut self, deadline: Deadline, timeout: Fault, body_bytes: usize) -> Result<(), NoRequest> {
+    fn fill_rest(
+        &mut self,
+        deadline: Deadline,
+        timeout: RequestFault,
+        body_bytes: usize,
+    ) -> Result<(), NoRequest> {
         self.transport.fill_holding(Awaiting::Rest, deadline, body_bytes).map_err(|stop| match stop {
-            Stop::Timeout => NoRequest::Refused(timeout),
-            Stop::OverBudget => NoRequest::Refused(fault::REQUESTS_OVER_BUDGET),
-            Stop::Gone | Stop::Draining => NoRequest::Stopped(stop),
+            ConnectionEnd::Timeout => NoRequest::Refused(timeout),
+            ConnectionEnd::OverBudget => NoRequest::Refused(fault::REQUESTS_OVER_BUDGET),
+            ConnectionEnd::Gone | ConnectionEnd::Draining => NoRequest::Stopped(stop),
         })
     }
 
     /// Tells the client why its bytes were no request, and ends the connection: where the next request would
     /// begin is unknown.
     #[inline(never)]
-    fn refuse(&mut self, fault: Fault, request: &mut Request) -> Result<Next, Stop> {
+    fn refuse(&mut self, fault: RequestFault, request: &mut Request) -> Result<Next, ConnectionEnd> {
         // What came of a body is of no use any more, and its client may take a second to leave.
         request.body = Vec::new();
         self.transport.forget_unread();
@@ -370,7 +375,7 @@ impl Connection {
         request: &Request,
         framing: Framing,
         response: &mut Response,
-    ) -> Result<Next, Stop> {
+    ) -> Result<Next, ConnectionEnd> {
         let shared = self.transport.shared();
         let body = std::mem::replace(&mut response.body, Body::Empty);
         let has_body = !matches!(response.status, 100..=199 | 204 | 304);
@@ -429,7 +434,7 @@ impl Connection {
     fn has_room_for(&mut self, payload: &Payload) -> bool {
         let config = &self.transport.shared().config;
         let time_max = config.write_timeout.saturating_mul(LARGE_ANSWER_TIMEOUTS);
-        let haste = Haste { rate_bytes_min: 0, time_max, bytes_a_second: LARGE_ANSWER_BYTES_A_SECOND };
+        let haste = PaceLimit { rate_bytes_min: 0, time_max, bytes_a_second: LARGE_ANSWER_BYTES_A_SECOND };
         if config.rate_bytes_min > 0 {
             self.transport.hurry(haste);
         }
@@ -437,7 +442,7 @@ impl Connection {
     }
 
     /// Sends a body behind its head: copied when small and another request waits, otherwise from where it is.
-    fn send_bytes(&mut self, unsent: Unsent<'_>) -> Result<(), Stop> {
+    fn send_bytes(&mut self, unsent: Unsent<'_>) -> Result<(), ConnectionEnd> {
         let (bytes, more_waits) = (unsent.bytes(), !self.transport.input.is_empty());
         if bytes.is_empty() || (more_waits && bytes.len() <= COPIED_BODY_BYTES_MAX) {
             self.transport.output().extend_from_slice(bytes);
@@ -449,13 +454,17 @@ impl Connection {
 
     /// Lets the body write itself. When it fails the connection ends without the body's end, so that nobody
     /// takes the part for the whole.
-    fn send_stream(&mut self, stream: StreamBody, request: &Request) -> Result<(), Stop> {
+    fn send_stream(&mut self, stream: StreamBody, request: &Request) -> Result<(), ConnectionEnd> {
         let mut writer = BodyWriter::new(&mut self.transport, request.version());
         match catch_unwind(AssertUnwindSafe(|| stream(&mut writer))) {
             Ok(Ok(())) => writer.finish(),
             Ok(Err(error)) => {
                 log::debug!("streamed response to {} cut short: {error}", request.path_for_logs());
-                Err(if error.kind() == io::ErrorKind::TimedOut { Stop::Timeout } else { Stop::Gone })
+                Err(if error.kind() == io::ErrorKind::TimedOut {
+                    ConnectionEnd::Timeout
+                } else {
+                    ConnectionEnd::Gone
+                })
             }
             Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
             Err(panic) => {
@@ -465,7 +474,7 @@ impl Connection {
                     request.path_for_logs(),
                     runtime::panic_text(panic.as_ref())
                 );
-                Err(Stop::Gone)
+                Err(ConnectionEnd::Gone)
             }
         }
     }
@@ -473,7 +482,7 @@ impl Connection {
 
 /// Answers with a fault. A function of its own, so that no second response lies on the stack of a handler that waits.
 #[inline(never)]
-fn put_fault(fault: Fault, response: &mut Response) {
+fn put_fault(fault: RequestFault, response: &mut Response) {
     *response = fault.into();
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::http::fault::Fault;
+use crate::http::fault::RequestFault;
 use crate::http::method::Method;
 use crate::http::request::Request;
 use crate::sys::listen::Peer;
@@ -60,7 +60,7 @@ impl Door {
     ///
     /// # Errors
     /// 421 for a name that is none of ours, 403 for a foreign page's write, 415 for a form.
-    pub(crate) fn check(&self, request: &Request, let_in: &mut LetIn) -> Result<(), Fault> {
+    pub(crate) fn check(&self, request: &Request, let_in: &mut LetIn) -> Result<(), RequestFault> {
         let is_known = let_in.generation == Some(self.generation.load(Ordering::Acquire))
             && request.host() == Some(&let_in.host[..])
             && request.target_authority().is_none();
@@ -75,7 +75,7 @@ impl Door {
     }
 
     #[inline(never)]
-    fn check_host(&self, request: &Request, let_in: &mut LetIn) -> Result<(), Fault> {
+    fn check_host(&self, request: &Request, let_in: &mut LetIn) -> Result<(), RequestFault> {
         let generation = self.generation.load(Ordering::Acquire);
         let rules = self.rules.read();
         // No page reaches a socket in the file system.
@@ -92,7 +92,7 @@ impl Door {
     }
 
     #[inline(never)]
-    fn check_write(&self, request: &Request) -> Result<(), Fault> {
+    fn check_write(&self, request: &Request) -> Result<(), RequestFault> {
         let rules = self.rules.read();
         // The host in a whole URL is what is asked for, whatever `Host` says (RFC 9112, section 3.2.2).
         let asked = request.target_authority().or(request.host());
@@ -178,17 +178,17 @@ fn is_form_type(value: &[u8]) -> bool {
         .any(|it| it.eq_ignore_ascii_case(essence))
 }
 
-const UNKNOWN_HOST: Fault = Fault::new(
+const UNKNOWN_HOST: RequestFault = RequestFault::new(
     421,
     "The Host header names another server. Ask by an address or for localhost, or add the name to the setting \
      allowed_hosts and reload: `muster help browsers` tells of it.",
 );
-const FOREIGN_PAGE: Fault = Fault::new(
+const FOREIGN_PAGE: RequestFault = RequestFault::new(
     403,
     "A web page of another origin may not write here. If it is to be trusted, add its origin to the setting \
      allowed_origins: `muster help browsers` tells of it.",
 );
-const FORM: Fault = Fault::new(
+const FORM: RequestFault = RequestFault::new(
     415,
     "A POST may not have a form's content type, which any web page can send: say Content-Type: application/json, or \
      send a PUT.",

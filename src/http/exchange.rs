@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::http::body_reader::{BodyError, UnreadBody};
 use crate::http::method::Method;
-use crate::http::pace::Haste;
+use crate::http::pace::PaceLimit;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::http::transport::Transport;
@@ -196,7 +196,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Demands more of a client whose body the handler reads: it holds a place that others wait for.
-    pub fn hurry(&mut self, haste: Haste) {
+    pub fn hurry(&mut self, haste: PaceLimit) {
         if let (Some(transport), Some(unread)) = (&mut self.transport, &mut self.unread) {
             transport.raise_rate(haste.rate_bytes_min);
             unread.hurry(haste);

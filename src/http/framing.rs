@@ -5,7 +5,7 @@
 //! readers could split differently is refused.
 
 use crate::http::accept_encoding::accepts_gzip;
-use crate::http::fault::Fault;
+use crate::http::fault::RequestFault;
 use crate::http::request::Version;
 
 /// How long a body is.
@@ -50,7 +50,7 @@ impl<'h> FramingReader<'h> {
     ///
     /// # Errors
     /// 400, 417 or 501, as the message would be read differently by others or not at all by us.
-    pub(crate) fn header(&mut self, name: &str, value: &'h [u8]) -> Result<(), Fault> {
+    pub(crate) fn header(&mut self, name: &str, value: &'h [u8]) -> Result<(), RequestFault> {
         // Told apart by length first: most headers are none of these.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
@@ -77,7 +77,7 @@ impl<'h> FramingReader<'h> {
     ///
     /// # Errors
     /// 400 when headers contradict each other or the version.
-    pub(crate) fn finish(self, version: Version) -> Result<Framing, Fault> {
+    pub(crate) fn finish(self, version: Version) -> Result<Framing, RequestFault> {
         if self.hosts > 1 || (self.hosts == 0 && version == Version::Http11) {
             return Err(HOST_COUNT);
         }
@@ -93,7 +93,7 @@ impl<'h> FramingReader<'h> {
         Ok(Framing { body, keep_alive, expects_continue, accepts_gzip: self.accepts_gzip })
     }
 
-    fn expect(&mut self, value: &[u8]) -> Result<(), Fault> {
+    fn expect(&mut self, value: &[u8]) -> Result<(), RequestFault> {
         if !value.eq_ignore_ascii_case(b"100-continue") {
             return Err(EXPECTATION);
         }
@@ -108,7 +108,7 @@ impl<'h> FramingReader<'h> {
         }
     }
 
-    fn content_length(&mut self, value: &[u8]) -> Result<(), Fault> {
+    fn content_length(&mut self, value: &[u8]) -> Result<(), RequestFault> {
         let length = parse_decimal(value).ok_or(CONTENT_LENGTH)?;
         if self.content_length.replace(length).is_some_and(|before| before != length) {
             return Err(CONTENT_LENGTHS_DIFFER);
@@ -116,7 +116,7 @@ impl<'h> FramingReader<'h> {
         Ok(())
     }
 
-    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Fault> {
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), RequestFault> {
         let codings = || value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
         let is_token = |coding: &[u8]| !coding.is_empty() && coding.iter().all(|&byte| is_token_byte(byte));
         let chunked = codings().filter(|coding| coding.eq_ignore_ascii_case(b"chunked")).count();
@@ -148,7 +148,7 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
-fn check_host(value: &[u8]) -> Result<(), Fault> {
+fn check_host(value: &[u8]) -> Result<(), RequestFault> {
     // Unreserved and sub-delims of RFC 3986, and what a port, an IPv6 address or an escape needs.
     let is_host_byte = |&byte: &u8| {
         byte.is_ascii_alphanumeric()
@@ -160,25 +160,29 @@ fn check_host(value: &[u8]) -> Result<(), Fault> {
     if value.iter().all(is_host_byte) { Ok(()) } else { Err(HOST_VALUE) }
 }
 
-const HOST_COUNT: Fault = Fault::bad_request("The request must have exactly one Host header.");
-const HOST_VALUE: Fault = Fault::bad_request("The Host header is not a host with an optional port.");
-const BOTH_LENGTHS: Fault =
-    Fault::bad_request("The request has both Content-Length and Transfer-Encoding; send one of them.");
-const CHUNKED_IN_HTTP10: Fault =
-    Fault::bad_request("HTTP/1.0 has no Transfer-Encoding; send Content-Length.");
-const CONTENT_LENGTH: Fault = Fault::bad_request("Content-Length must be a decimal number.");
-const CONTENT_LENGTHS_DIFFER: Fault =
-    Fault::bad_request("The request has two different Content-Length headers.");
-const TRANSFER_ENCODING: Fault = Fault::bad_request("The Transfer-Encoding header is malformed.");
-const TRANSFER_CODING: Fault = Fault::new(501, "The only transfer coding this server reads is chunked.");
-const EXPECTATION: Fault = Fault::new(417, "The only expectation this server meets is 100-continue.");
+const HOST_COUNT: RequestFault = RequestFault::bad_request("The request must have exactly one Host header.");
+const HOST_VALUE: RequestFault =
+    RequestFault::bad_request("The Host header is not a host with an optional port.");
+const BOTH_LENGTHS: RequestFault =
+    RequestFault::bad_request("The request has both Content-Length and Transfer-Encoding; send one of them.");
+const CHUNKED_IN_HTTP10: RequestFault =
+    RequestFault::bad_request("HTTP/1.0 has no Transfer-Encoding; send Content-Length.");
+const CONTENT_LENGTH: RequestFault = RequestFault::bad_request("Content-Length must be a decimal number.");
+const CONTENT_LENGTHS_DIFFER: RequestFault =
+    RequestFault::bad_request("The request has two different Content-Length headers.");
+const TRANSFER_ENCODING: RequestFault =
+    RequestFault::bad_request("The Transfer-Encoding header is malformed.");
+const TRANSFER_CODING: RequestFault =
+    RequestFault::new(501, "The only transfer coding this server reads is chunked.");
+const EXPECTATION: RequestFault =
+    RequestFault::new(417, "The only expectation this server meets is 100-continue.");
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use Version::{Http10, Http11};
 
-    fn read(version: Version, headers: Headers<'_>) -> Result<Framing, Fault> {
+    fn read(version: Version, headers: Headers<'_>) -> Result<Framing, RequestFault> {
         let mut reader = FramingReader::default();
         for (name, value) in headers {
             reader.header(name, value.as_bytes())?;
@@ -194,7 +198,7 @@ mod tests {
     fn lengths_are_unambiguous_or_refused() {
         let length = |value| ("Content-Length", value);
         let coding = |value| ("Transfer-Encoding", value);
-        let rows: [(Version, Headers<'_>, Result<BodyLength, Fault>); 20] = [
+        let rows: [(Version, Headers<'_>, Result<BodyLength, RequestFault>); 20] = [
             (Http11, &[HOST], Ok(BodyLength::Known(0))),
             (Http11, &[HOST, length("0")], Ok(BodyLength::Known(0))),
             (Http11, &[HOST, length("007")], Ok(BodyLength::Known(7))),
@@ -240,7 +244,7 @@ mod tests {
 
     #[test]
     fn hosts_are_counted_and_checked() {
-        let rows: [(Version, Headers<'_>, Option<Fault>); 7] = [
+        let rows: [(Version, Headers<'_>, Option<RequestFault>); 7] = [
             (Http11, &[], Some(HOST_COUNT)),
             (Http11, &[HOST, HOST], Some(HOST_COUNT)),
             (Http10, &[], None),

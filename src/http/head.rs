@@ -5,7 +5,7 @@
 //! the lines say is parsed afterwards, in one go.
 
 use crate::http::config::ServerConfig;
-use crate::http::fault::{Fault, HEAD_TOO_LARGE, LINE_TOO_LONG};
+use crate::http::fault::{HEAD_TOO_LARGE, LINE_TOO_LONG, RequestFault};
 use crate::http::framing::is_token_byte;
 
 /// Looks for the empty line that ends a head. Feed it the same bytes, growing.
@@ -24,7 +24,11 @@ impl HeadScanner {
     ///
     /// # Errors
     /// 400 for a line that ends in LF alone or a head without a request line, 414 and 431 at the bounds.
-    pub(crate) fn scan(&mut self, bytes: &[u8], config: &ServerConfig) -> Result<Option<usize>, Fault> {
+    pub(crate) fn scan(
+        &mut self,
+        bytes: &[u8],
+        config: &ServerConfig,
+    ) -> Result<Option<usize>, RequestFault> {
         while let Some(offset) = memchr::memchr(b'\n', &bytes[self.scanned..]) {
             let line_feed = self.scanned + offset;
             let line = bytes[self.line_start..line_feed].strip_suffix(b"\r").ok_or(BARE_LINE_FEED)?;
@@ -58,7 +62,7 @@ impl HeadScanner {
 /// What speaks another protocol is told so before its head has ended, which may be never. Of a head that is here as a
 /// whole nothing is asked: whoever parses it finds the same.
 impl HeadScanner {
-    fn look_at_request_line(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn look_at_request_line(&mut self, bytes: &[u8]) -> Result<(), RequestFault> {
         if self.is_http {
             return Ok(());
         }
@@ -86,22 +90,23 @@ impl HeadScanner {
 /// How a TLS client begins: a record with its hello, of protocol 3.x.
 const TLS_RECORD: &[u8] = b"\x16\x03";
 
-const TLS_ON_PLAIN_PORT: Fault = Fault::bad_request(
+const TLS_ON_PLAIN_PORT: RequestFault = RequestFault::bad_request(
     "This port speaks plain HTTP and was sent a TLS hello: ask with http:// instead of https://.",
 );
-const NO_METHOD: Fault = Fault::bad_request("What came is no HTTP request: it does not begin with a method.");
-const NO_VERSION: Fault = Fault::bad_request(
+const NO_METHOD: RequestFault =
+    RequestFault::bad_request("What came is no HTTP request: it does not begin with a method.");
+const NO_VERSION: RequestFault = RequestFault::bad_request(
     "The request line ends without an HTTP version: HTTP/0.9 is not spoken here, ask with HTTP/1.1.",
 );
-const BARE_LINE_FEED: Fault =
-    Fault::bad_request("A line of the request head ends without a carriage return.");
-const NO_REQUEST_LINE: Fault = Fault::bad_request("The request has no request line.");
+const BARE_LINE_FEED: RequestFault =
+    RequestFault::bad_request("A line of the request head ends without a carriage return.");
+const NO_REQUEST_LINE: RequestFault = RequestFault::bad_request("The request has no request line.");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Scanned = Result<Option<usize>, Fault>;
+    type Scanned = Result<Option<usize>, RequestFault>;
 
     /// Scans `bytes` whole and at every split point; all must agree.
     fn scan(bytes: &[u8], config: &ServerConfig) -> Scanned {

@@ -1,6 +1,6 @@
 //! Bytes received and not yet understood.
 
-use crate::http::spare;
+use crate::http::buffer_pool;
 
 /// A buffer between the socket and the parsers. It holds memory only while it holds bytes or is being read
 /// into.
@@ -39,7 +39,7 @@ impl Input {
     /// which the bound of heads bounds.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.buffer.is_empty() {
-            self.buffer = spare::take_input();
+            self.buffer = buffer_pool::take_input();
         }
         if self.end == self.buffer.len() {
             if self.start > 0 {
@@ -60,7 +60,7 @@ impl Input {
     /// Gives the memory back if it holds nothing.
     pub(crate) fn release_if_empty(&mut self) {
         if self.is_empty() && !self.buffer.is_empty() {
-            spare::give_input(std::mem::take(&mut self.buffer));
+            buffer_pool::give_input(std::mem::take(&mut self.buffer));
         }
     }
 }

@@ -32,14 +32,14 @@ mod request;
 mod request_id;
 mod response;
 mod server;
-mod spare;
+mod buffer_pool;
 mod stats;
 mod transport;
 
 #[cfg(test)]
 mod tests;
 
-pub use crate::sys::listen::{BindError, ListenAddress, Listener, Peer};
+pub use crate::sys::listen::{BindAddress, BindError, Listener, Peer};
 pub use crate::sys::park::Waker;
 pub use admission::client_of;
 pub use body_reader::BodyError;
@@ -50,7 +50,7 @@ pub use exchange::{BodyBound, Exchange, Handler, Wake};
 pub use header_block::HeaderBlock;
 pub use method::Method;
 pub use moving::Departure;
-pub use pace::Haste;
+pub use pace::PaceLimit;
 pub use query::{Query, QueryError};
 pub use refusals::{REFUSAL_STATUSES, is_of_bound};
 pub use request::{Request, Version};

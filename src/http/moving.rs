@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::http::exchange::Handler;
 use crate::http::method::Method;
 use crate::http::request::Request;
-use crate::http::transport::{Stop, Transport};
+use crate::http::transport::{ConnectionEnd, Transport};
 use crate::sys::runtime;
 
 /// The longest wait for a connection before it is looked whether all have gone.
@@ -101,7 +101,11 @@ impl Transport {
     }
 
     /// Whether another process is to answer the request. Waits while that is open and the request needs the store.
-    pub(crate) fn must_move(&mut self, request: &Request, handler: &dyn Handler) -> Result<bool, Stop> {
+    pub(crate) fn must_move(
+        &mut self,
+        request: &Request,
+        handler: &dyn Handler,
+    ) -> Result<bool, ConnectionEnd> {
         let is_read = matches!(request.method(), Method::Get | Method::Head | Method::Options);
         if is_read && !self.shared().is_holding() {
             return Ok(false);
@@ -116,12 +120,12 @@ impl Transport {
         request: &Request,
         handler: &dyn Handler,
         is_read: bool,
-    ) -> Result<bool, Stop> {
+    ) -> Result<bool, ConnectionEnd> {
         let needs_store = !is_read || handler.needs_store(request.path());
         loop {
             let shared = self.shared();
             if shared.is_aborting() {
-                return Err(Stop::Gone);
+                return Err(ConnectionEnd::Gone);
             }
             if shared.is_moving() {
                 return Ok(true);

@@ -6,7 +6,7 @@ use crate::sys::clock::{self, Deadline};
 
 /// What is demanded of a client that holds a place which others wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Haste {
+pub struct PaceLimit {
     /// Bytes a second, on average over the time in which it is waited for; only where the server demands any rate.
     pub rate_bytes_min: usize,
     /// How long all of it may take, whoever is waited for, ...
@@ -17,7 +17,7 @@ pub struct Haste {
 
 /// Time waited for one client, and what came of it. Only waiting counts: a stream that has nothing to say is not slow.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct ClientPace {
     waited_ms: u64,
     bytes: u64,
     /// When all of it must be over.
@@ -31,14 +31,14 @@ struct End {
     bytes_a_second: usize,
 }
 
-impl Pace {
+impl ClientPace {
     /// Counts progress.
     pub(crate) fn progress(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 
     /// Demands from now on that all of it is over in time.
-    pub(crate) fn hurry(&mut self, haste: Haste) {
+    pub(crate) fn hurry(&mut self, haste: PaceLimit) {
         self.end =
             Some(End { at: Deadline::after(haste.time_max), bytes_a_second: haste.bytes_a_second.max(1) });
     }
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn bytes_earn_time_and_waiting_spends_it() {
         let timeout = Duration::from_secs(20);
-        let mut pace = Pace { waited_ms: 20_000, ..Pace::default() };
+        let mut pace = ClientPace { waited_ms: 20_000, ..ClientPace::default() };
         assert!(pace.is_over(timeout, 4096));
         assert!(!pace.is_over(timeout, 0), "any rate will do");
         pace.progress(4096);
@@ -100,17 +100,17 @@ mod tests {
         assert!(!pace.is_over(timeout, 4096));
         pace.waited_ms += 1;
         assert!(pace.is_over(timeout, 4096));
-        assert_eq!(Pace::default().deadline(timeout, 0), Deadline::NEVER);
-        assert!(Pace::default().deadline(timeout, 1) > Deadline::after(Duration::from_secs(19)));
+        assert_eq!(ClientPace::default().deadline(timeout, 0), Deadline::NEVER);
+        assert!(ClientPace::default().deadline(timeout, 1) > Deadline::after(Duration::from_secs(19)));
     }
 
     #[test]
     fn all_of_it_has_a_time_that_grows_with_what_has_come() {
         let (idle, second) = (Duration::from_secs(1_000), Duration::from_secs(1));
-        let haste = Haste { rate_bytes_min: 1, time_max: 10 * second, bytes_a_second: 100 };
-        let mut pace = Pace::default();
+        let haste = PaceLimit { rate_bytes_min: 1, time_max: 10 * second, bytes_a_second: 100 };
+        let mut pace = ClientPace::default();
         pace.hurry(haste);
-        let left = |pace: &Pace, rate| pace.deadline(idle, rate);
+        let left = |pace: &ClientPace, rate| pace.deadline(idle, rate);
         for rate in [0, 1] {
             assert!(left(&pace, rate) > Deadline::after(9 * second), "rate {rate}");
             assert!(left(&pace, rate) <= Deadline::after(10 * second), "rate {rate}");

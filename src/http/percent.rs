@@ -13,7 +13,7 @@ pub(crate) enum Plus {
 
 /// Why a text could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DecodeError {
+pub(crate) enum PercentError {
     /// A `%` that two hexadecimal digits do not follow.
     Escape,
     /// The decoded bytes are no UTF-8.
@@ -21,7 +21,7 @@ pub(crate) enum DecodeError {
 }
 
 /// Decodes `%XX` once, and `+` as told. Allocates only when there is something to decode.
-pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, DecodeError> {
+pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, PercentError> {
     let first = match plus {
         Plus::Literal => memchr::memchr(b'%', text.as_bytes()),
         Plus::Blank => memchr::memchr2(b'%', b'+', text.as_bytes()),
@@ -34,15 +34,15 @@ pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, DecodeError
     while let Some(&byte) = bytes.next() {
         decoded.push(match byte {
             b'%' => {
-                let high = hex_digit(bytes.next()).ok_or(DecodeError::Escape)?;
-                let low = hex_digit(bytes.next()).ok_or(DecodeError::Escape)?;
+                let high = hex_digit(bytes.next()).ok_or(PercentError::Escape)?;
+                let low = hex_digit(bytes.next()).ok_or(PercentError::Escape)?;
                 high << 4 | low
             }
             b'+' if plus == Plus::Blank => b' ',
             _ => byte,
         });
     }
-    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| DecodeError::Utf8)
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| PercentError::Utf8)
 }
 
 /// Appends `text` so that it may stand in a path or as the value of a parameter, and decodes to itself.
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn decoding_happens_once_and_strictly() {
         use Plus::{Blank, Literal};
-        let rows: [(&str, Plus, Result<&str, DecodeError>); 12] = [
+        let rows: [(&str, Plus, Result<&str, PercentError>); 12] = [
             ("", Literal, Ok("")),
             ("plain", Literal, Ok("plain")),
             ("a+b", Literal, Ok("a+b")),
@@ -100,10 +100,10 @@ mod tests {
             ("%2525", Literal, Ok("%25")),
             ("a%2fb%2F", Literal, Ok("a/b/")),
             ("%C3%A9", Literal, Ok("é")),
-            ("%", Literal, Err(DecodeError::Escape)),
-            ("%4", Literal, Err(DecodeError::Escape)),
-            ("%+4", Blank, Err(DecodeError::Escape)),
-            ("%FF", Literal, Err(DecodeError::Utf8)),
+            ("%", Literal, Err(PercentError::Escape)),
+            ("%4", Literal, Err(PercentError::Escape)),
+            ("%+4", Blank, Err(PercentError::Escape)),
+            ("%FF", Literal, Err(PercentError::Utf8)),
         ];
         for (text, plus, expected) in rows {
             assert_eq!(decode(text, plus).as_deref().map_err(|error| *error), expected, "{text}");

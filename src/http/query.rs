@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::http::percent::{DecodeError, Plus, decode};
+use crate::http::percent::{PercentError, Plus, decode};
 
 /// The parameters after `?`, in the order they were sent.
 ///
@@ -128,11 +128,11 @@ pub enum QueryError {
     TooLong,
 }
 
-impl From<DecodeError> for QueryError {
-    fn from(error: DecodeError) -> QueryError {
+impl From<PercentError> for QueryError {
+    fn from(error: PercentError) -> QueryError {
         match error {
-            DecodeError::Escape => QueryError::Escape,
-            DecodeError::Utf8 => QueryError::Utf8,
+            PercentError::Escape => QueryError::Escape,
+            PercentError::Utf8 => QueryError::Utf8,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http::request::Request;
 use crate::http::stats::count;
-use crate::http::transport::Stop;
+use crate::http::transport::ConnectionEnd;
 use crate::sys::listen::Peer;
 use crate::telemetry::sparing::Sparing;
 
@@ -72,11 +72,11 @@ impl Refusals {
 
     /// Says that a client was cut off in the middle of its answer, if it was for a bound.
     #[inline(never)]
-    pub(crate) fn note_end(&self, stop: Stop, request: &Request) {
+    pub(crate) fn note_end(&self, stop: ConnectionEnd, request: &Request) {
         let sentence = match stop {
-            Stop::Timeout => READ_TOO_SLOWLY,
-            Stop::OverBudget => TOO_MUCH_UNREAD,
-            Stop::Gone | Stop::Draining => return,
+            ConnectionEnd::Timeout => READ_TOO_SLOWLY,
+            ConnectionEnd::OverBudget => TOO_MUCH_UNREAD,
+            ConnectionEnd::Gone | ConnectionEnd::Draining => return,
         };
         tell(&self.cut_off, "cut off", 0, sentence, request);
     }

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
-use crate::http::fault::Fault;
+use crate::http::fault::RequestFault;
 use crate::http::framing::{BodyLength, Framing, FramingReader};
 use crate::http::method::Method;
 use crate::http::percent::{Plus, decode};
@@ -225,8 +225,8 @@ impl Request {
     /// Takes over a complete head.
     ///
     /// # Errors
-    /// The [`Fault`] its client is to be told.
-    pub(crate) fn read_head(&mut self, head: &[u8]) -> Result<Framing, Fault> {
+    /// The [`RequestFault`] its client is to be told.
+    pub(crate) fn read_head(&mut self, head: &[u8]) -> Result<Framing, RequestFault> {
         self.head.extend_from_slice(head);
         match self.parse::<HEADERS_USUAL>() {
             Err(fault) if fault == TOO_MANY_HEADERS => self.parse::<HEADERS_MAX>(),
@@ -237,7 +237,7 @@ impl Request {
     /// Parses the head, with room for so many headers. A function of its own, so that the room that is not needed does
     /// not lie on the stack.
     #[inline(never)]
-    fn parse<const HEADERS: usize>(&mut self) -> Result<Framing, Fault> {
+    fn parse<const HEADERS: usize>(&mut self) -> Result<Framing, RequestFault> {
         let head = &self.head[..];
         let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
         let mut parsed = httparse::Request::new(&mut []);
@@ -288,7 +288,7 @@ fn range_in(whole: &[u8], part: &[u8]) -> Range<u16> {
 }
 
 /// The path and the query of a target in origin form, absolute form or `*` (RFC 9112 section 3.2).
-fn split_target(target: &str) -> Result<(&str, &str), Fault> {
+fn split_target(target: &str) -> Result<(&str, &str), RequestFault> {
     let origin = match target.as_bytes() {
         [b'/', ..] | b"*" => target,
         _ => strip_authority(target).ok_or(MALFORMED_TARGET)?,
@@ -310,7 +310,7 @@ fn strip_authority(target: &str) -> Option<&str> {
     (authority_length > 0).then(|| &rest[authority_length..])
 }
 
-fn fault_of(error: httparse::Error, head: &[u8]) -> Fault {
+fn fault_of(error: httparse::Error, head: &[u8]) -> RequestFault {
     match error {
         httparse::Error::TooManyHeaders => TOO_MANY_HEADERS,
         httparse::Error::Version if names_another_version(head) => UNSUPPORTED_VERSION,
@@ -328,19 +328,21 @@ fn names_another_version(head: &[u8]) -> bool {
         && matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
-const MALFORMED_HEAD: Fault = Fault::bad_request("The request line is malformed.");
-const MALFORMED_HEADER: Fault = Fault::bad_request("A request header is malformed.");
-const MALFORMED_TARGET: Fault = Fault::bad_request("The request target must be a path or an http URL.");
-const MALFORMED_PATH: Fault =
-    Fault::bad_request("The path has a bad percent escape or is not UTF-8; write % as %25.");
-const TOO_MANY_HEADERS: Fault = Fault::new(431, "The request has more headers than this server reads.");
-const UNSUPPORTED_VERSION: Fault = Fault::new(505, "This server speaks HTTP/1.1 and HTTP/1.0.");
+const MALFORMED_HEAD: RequestFault = RequestFault::bad_request("The request line is malformed.");
+const MALFORMED_HEADER: RequestFault = RequestFault::bad_request("A request header is malformed.");
+const MALFORMED_TARGET: RequestFault =
+    RequestFault::bad_request("The request target must be a path or an http URL.");
+const MALFORMED_PATH: RequestFault =
+    RequestFault::bad_request("The path has a bad percent escape or is not UTF-8; write % as %25.");
+const TOO_MANY_HEADERS: RequestFault =
+    RequestFault::new(431, "The request has more headers than this server reads.");
+const UNSUPPORTED_VERSION: RequestFault = RequestFault::new(505, "This server speaks HTTP/1.1 and HTTP/1.0.");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(head: &str) -> Result<Request, Fault> {
+    fn read(head: &str) -> Result<Request, RequestFault> {
         let mut request = Request::empty();
         request.begin(Peer::Unix, RequestId::numbered(1, 2));
         request.read_head(head.as_bytes())?;

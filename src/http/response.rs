@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::http::body_writer::BodyWriter;
-use crate::http::fault::Fault;
+use crate::http::fault::RequestFault;
 use crate::http::header_block::HeaderBlock;
-use crate::sys::budget::{Budget, OverBudget, Purpose, Share};
+use crate::sys::budget::{Budget, BudgetShare, OverBudget, Purpose};
 
 /// A response. The server adds what belongs to the connection and the exchange: `Content-Length` or the
 /// transfer coding, `Connection`, `Date`, `Vary`, `Content-Encoding`, `X-Request-Id`. A handler sets none of
@@ -53,8 +53,8 @@ impl Response {
     }
 }
 
-impl From<Fault> for Response {
-    fn from(fault: Fault) -> Response {
+impl From<RequestFault> for Response {
+    fn from(fault: RequestFault) -> Response {
         Response::new(fault.status)
             .with_header("Content-Type", TEXT)
             .with_body(Body::Static(fault.sentence.as_bytes()))
@@ -117,7 +117,7 @@ pub struct SharedBody {
     /// again.
     gzip_claimed: AtomicBool,
     /// Readers in the middle of it, and what they hold of the account for answers together. Locked for a count.
-    lent: Mutex<(usize, Option<Share>)>,
+    lent: Mutex<(usize, Option<BudgetShare>)>,
 }
 
 /// A reader's part in the bytes of a shared body, until dropped.

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::http::admission::{Admission, Gate, Permit};
+use crate::http::admission::{Admission, ConnectionPermit, Gate};
 use crate::http::compress::Compressor;
 use crate::http::config::ServerConfig;
 use crate::http::connection::Connection;
 use crate::http::exchange::{BodyBound, Handler};
-use crate::http::fault::Fault;
+use crate::http::fault::RequestFault;
 use crate::http::moving::{DEPARTURE_WAIT, Departure, Moving};
 use crate::http::request::HEAD_BYTES_CEILING;
 use crate::http::response::{TEXT, reason};
 use crate::http::stats::{ServerStats, count};
-use crate::sys::listen::{self, BindError, ListenAddress, Listener, Peer};
-use crate::sys::reaper;
+use crate::sys::deadline_timer;
+use crate::sys::listen::{self, BindAddress, BindError, Listener, Peer};
 use crate::sys::runtime::{self, SpawnError};
 use crate::sys::stream::Stream;
 use crate::sys::supervision;
@@ -39,7 +39,7 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 const LEAVE_MAX: Duration = Duration::from_millis(200);
 
 /// What the connections of a server have in common.
-pub(crate) struct Shared {
+pub(crate) struct ServerShared {
     pub(crate) config: ServerConfig,
     pub(crate) stats: Arc<ServerStats>,
     pub(crate) compressor: Compressor,
@@ -63,7 +63,7 @@ const DRAINING: u8 = 4;
 /// Every wait on a socket fails.
 const ABORTING: u8 = 5;
 
-impl Shared {
+impl ServerShared {
     fn phase(&self) -> u8 {
         self.phase.load(Ordering::Acquire)
     }
@@ -95,7 +95,7 @@ impl Shared {
     /// Enters a phase, and makes every connection look.
     fn enter(&self, phase: u8) {
         self.phase.fetch_max(phase, Ordering::AcqRel);
-        reaper::nudge_all();
+        deadline_timer::nudge_all();
     }
 }
 
@@ -105,7 +105,7 @@ impl Shared {
 /// [`Server::serve`] on.
 pub struct Server {
     listeners: Vec<Arc<Listener>>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
 }
 
 impl Server {
@@ -114,7 +114,7 @@ impl Server {
     /// # Errors
     /// [`ServeError::Bind`] for the first address that cannot be bound, [`ServeError::Thread`] when the
     /// operating system gives no thread for compression.
-    pub fn bind(addresses: &[ListenAddress], config: ServerConfig) -> Result<Server, ServeError> {
+    pub fn bind(addresses: &[BindAddress], config: ServerConfig) -> Result<Server, ServeError> {
         let bound: Result<Vec<_>, BindError> = addresses.iter().map(Listener::bind).collect();
         Server::on(bound.map_err(ServeError::Bind)?, config)
     }
@@ -127,7 +127,7 @@ impl Server {
         let config = ServerConfig { head_bytes_max: config.head_bytes_max.min(HEAD_BYTES_CEILING), ..config };
         let listeners = listeners.into_iter().map(Arc::new).collect();
         let compressor = Compressor::new(&config).map_err(ServeError::Thread)?;
-        let shared = Shared {
+        let shared = ServerShared {
             config,
             stats: Arc::default(),
             compressor,
@@ -140,7 +140,7 @@ impl Server {
     }
 
     /// The bound addresses, with the ports the kernel chose.
-    pub fn local_addresses(&self) -> Vec<ListenAddress> {
+    pub fn local_addresses(&self) -> Vec<BindAddress> {
         self.listeners.iter().map(|listener| listener.address().clone()).collect()
     }
 
@@ -208,7 +208,7 @@ impl Server {
         self.listeners.iter().for_each(|listener| listener.take_back());
         // Nothing but this and the holder's own thread changes the phase of a server that is not ending.
         let _ = self.shared.phase.compare_exchange(HOLDING, SERVING, Ordering::AcqRel, Ordering::Acquire);
-        reaper::nudge_all();
+        deadline_timer::nudge_all();
     }
 
     /// Gives everything away: accepts no more, has parked requests answered, and hands each connection to `take` once
@@ -236,7 +236,7 @@ impl Server {
 /// The way in: who comes is counted, and served or turned away.
 #[derive(Clone)]
 pub struct Entrance {
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
     handler: Arc<dyn Handler>,
 }
 
@@ -312,7 +312,7 @@ impl Entrance {
         &self,
         stream: Stream,
         (peer, gate): (Peer, Gate),
-        permit: Permit,
+        permit: ConnectionPermit,
         unanswered: &[u8],
     ) -> Result<(), SpawnError> {
         let number = self.shared.connection_number.fetch_add(1, Ordering::Relaxed);
@@ -330,7 +330,7 @@ impl Entrance {
     }
 
     /// Tells a client at the door why it is not let in. A fresh socket has room for this much, so nothing waits.
-    fn turn_away(&self, mut stream: Stream, peer: Peer, fault: Fault) {
+    fn turn_away(&self, mut stream: Stream, peer: Peer, fault: RequestFault) {
         let config = &self.shared.config;
         let no_body = BodyBound { bytes_max: config.body_bytes_max, setting: "" };
         let sentence = fault.text(config, no_body);
@@ -350,11 +350,11 @@ impl Entrance {
 /// Counts a connection as open while it lives, however it ends.
 struct Open {
     stats: Arc<ServerStats>,
-    _permit: Permit,
+    _permit: ConnectionPermit,
 }
 
 impl Open {
-    fn enter(stats: Arc<ServerStats>, permit: Permit) -> Open {
+    fn enter(stats: Arc<ServerStats>, permit: ConnectionPermit) -> Open {
         count(&stats.connections_open);
         Open { stats, _permit: permit }
     }

@@ -1,8 +1,7 @@
 //! The bytes of one connection in both directions, with everything that can end it: deadlines, the peer, the
 //! drain.
 //!
-//! It knows when to wait, and gives its buffers back before it does. What the bytes mean is left to
-//! `connection.rs`.
+//! It knows when to wait, and gives its buffers back before it does. What the bytes mean is left to `connection.rs`.
 
 use std::cell::OnceCell;
 use std::io::IoSlice;
@@ -10,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::http::buffer_pool;
 use crate::http::exchange::Wake;
 use crate::http::input::Input;
 use crate::http::moving::Departure;
-use crate::http::pace::{Haste, Pace};
+use crate::http::pace::{ClientPace, PaceLimit};
 use crate::http::response::{Loan, SharedBody};
-use crate::http::server::Shared;
-use crate::http::spare;
+use crate::http::server::ServerShared;
 use crate::http::stats::count;
 use crate::stdx::text::Text;
-use crate::sys::budget::{Purpose, Share};
+use crate::sys::budget::{BudgetShare, Purpose};
 use crate::sys::clock::Deadline;
 use crate::sys::listen::Peer;
 use crate::sys::park::Waker;
@@ -35,7 +34,7 @@ const TURNS_BETWEEN_LOOKS: u32 = 16;
 
 /// Why a connection ends without a word, other than by a finished response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum ConnectionEnd {
     /// The peer has finished or the connection broke.
     Gone,
     /// A deadline passed.
@@ -63,18 +62,18 @@ pub(crate) struct Transport {
     pub(crate) input: Input,
     /// Responses not yet sent. Without memory while there are none.
     output: Vec<u8>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
     /// Requests begun since the last wait.
     turns: u32,
     turn: Turn,
     /// Whether the present request may still change something.
     is_writing: bool,
     /// What is held of a request that is not here as a whole.
-    unread: Share,
+    unread: BudgetShare,
     /// What is held of the account for the present answer.
-    held: Option<Held>,
+    held: Option<AnswerHeld>,
     /// How slowly the present answer is read.
-    pace: Pace,
+    pace: ClientPace,
     /// Bytes a second that must be read of the present answer, or sent of its request.
     rate_bytes_min: usize,
     /// The peer as text, once somebody has asked for it.
@@ -101,13 +100,13 @@ impl<'a> Unsent<'a> {
 }
 
 /// What an answer holds of the account while its client is waited for.
-struct Held {
-    _own: Share,
+struct AnswerHeld {
+    _own: BudgetShare,
     _loan: Option<Loan>,
 }
 
 impl Transport {
-    pub(crate) fn new(stream: Stream, shared: Arc<Shared>) -> Transport {
+    pub(crate) fn new(stream: Stream, shared: Arc<ServerShared>) -> Transport {
         let unread = shared.config.budget.empty(Purpose::Requests);
         let rate_bytes_min = shared.config.rate_bytes_min;
         Transport {
@@ -120,7 +119,7 @@ impl Transport {
             is_writing: false,
             unread,
             held: None,
-            pace: Pace::default(),
+            pace: ClientPace::default(),
             rate_bytes_min,
             peer_text: OnceCell::new(),
             is_operators: false,
@@ -132,7 +131,7 @@ impl Transport {
         self.peer_text.get_or_init(|| peer.to_string().into()).clone()
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &ServerShared {
         &self.shared
     }
 
@@ -159,7 +158,7 @@ impl Transport {
     /// Forgets how slow the client was with what came before.
     pub(crate) fn begin_answer(&mut self) {
         self.held = None;
-        self.pace = Pace::default();
+        self.pace = ClientPace::default();
         self.rate_bytes_min = self.shared.config.rate_bytes_min;
     }
 
@@ -176,18 +175,18 @@ impl Transport {
     }
 
     /// Demands more of who reads the present answer: it holds a place that others wait for.
-    pub(crate) fn hurry(&mut self, haste: Haste) {
+    pub(crate) fn hurry(&mut self, haste: PaceLimit) {
         self.raise_rate(haste.rate_bytes_min);
         self.pace.hurry(haste);
     }
 
     /// Counts what is held of a request that is not here yet: the input, and so many bytes of a body.
-    fn hold_unread(&mut self, body_bytes: usize) -> Result<(), Stop> {
+    fn hold_unread(&mut self, body_bytes: usize) -> Result<(), ConnectionEnd> {
         let bytes = self.input.memory_bytes() + body_bytes;
         if bytes == self.unread.bytes() {
             return Ok(());
         }
-        self.unread.resize(bytes).map_err(|_| Stop::OverBudget)
+        self.unread.resize(bytes).map_err(|_| ConnectionEnd::OverBudget)
     }
 
     /// Counts no more what was held of a request that is given up.
@@ -196,7 +195,7 @@ impl Transport {
     }
 
     /// Waits for input and adds it to `input`. Whatever is unsent is sent first.
-    pub(crate) fn fill(&mut self, awaiting: Awaiting, deadline: Deadline) -> Result<(), Stop> {
+    pub(crate) fn fill(&mut self, awaiting: Awaiting, deadline: Deadline) -> Result<(), ConnectionEnd> {
         self.fill_holding(awaiting, deadline, 0)
     }
 
@@ -206,7 +205,7 @@ impl Transport {
         awaiting: Awaiting,
         deadline: Deadline,
         body_bytes: usize,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ConnectionEnd> {
         self.flush()?;
         // A client that sends as quickly as it is read from is never waited for.
         if awaiting != Awaiting::NextRequest && self.turn.is_over() {
@@ -217,7 +216,7 @@ impl Transport {
         loop {
             if self.stream.may_read() {
                 match self.stream.read(self.input.room()) {
-                    Ok(Some(0)) | Err(_) => return Err(Stop::Gone),
+                    Ok(Some(0)) | Err(_) => return Err(ConnectionEnd::Gone),
                     Ok(Some(length)) => {
                         self.input.advance(length);
                         self.shared.stats.bytes_in.fetch_add(length as u64, Ordering::Relaxed);
@@ -227,11 +226,11 @@ impl Transport {
                 }
             }
             if self.shared.is_aborting() {
-                return Err(Stop::Gone);
+                return Err(ConnectionEnd::Gone);
             }
             if awaiting == Awaiting::NextRequest && self.shared.is_releasing() {
                 if has_looked_again {
-                    return Err(Stop::Draining);
+                    return Err(ConnectionEnd::Draining);
                 }
                 // A request may be there of which no event has told yet: it is answered still.
                 has_looked_again = true;
@@ -239,11 +238,11 @@ impl Transport {
                 continue;
             }
             if awaiting == Awaiting::Body && self.shared.is_moving() {
-                return Err(Stop::Draining);
+                return Err(ConnectionEnd::Draining);
             }
             if deadline.is_past() {
                 count(&self.shared.stats.timeouts);
-                return Err(Stop::Timeout);
+                return Err(ConnectionEnd::Timeout);
             }
             self.input.release_if_empty();
             self.hold_unread(body_bytes)?;
@@ -253,7 +252,7 @@ impl Transport {
     }
 
     /// Waits for more of a body that its handler reads, no longer than its client's pace allows.
-    pub(crate) fn fill_in_pace(&mut self, pace: &mut Pace) -> Result<(), Stop> {
+    pub(crate) fn fill_in_pace(&mut self, pace: &mut ClientPace) -> Result<(), ConnectionEnd> {
         let (timeout, rate) = (self.shared.config.body_timeout, self.rate_bytes_min);
         let (mut outcome, before) = (Ok(()), self.input.filled().len());
         pace.wait(timeout, rate, Deadline::after(timeout), |deadline| {
@@ -266,35 +265,35 @@ impl Transport {
     /// The buffer of unsent bytes, to be appended to.
     pub(crate) fn output(&mut self) -> &mut Vec<u8> {
         if self.output.capacity() == 0 {
-            self.output = spare::take_output();
+            self.output = buffer_pool::take_output();
         }
         &mut self.output
     }
 
     /// Sends what is unsent if it has become much.
-    pub(crate) fn flush_if_large(&mut self) -> Result<(), Stop> {
+    pub(crate) fn flush_if_large(&mut self) -> Result<(), ConnectionEnd> {
         if self.output.len() >= FLUSH_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Sends what is unsent.
-    pub(crate) fn flush(&mut self) -> Result<(), Stop> {
+    pub(crate) fn flush(&mut self) -> Result<(), ConnectionEnd> {
         if self.output.is_empty() { Ok(()) } else { self.flush_with(Unsent::Own(&[])) }
     }
 
     /// Sends what is unsent and then `body`, in one call to the kernel if it takes them.
-    pub(crate) fn flush_with(&mut self, body: Unsent<'_>) -> Result<(), Stop> {
+    pub(crate) fn flush_with(&mut self, body: Unsent<'_>) -> Result<(), ConnectionEnd> {
         self.flush_around(body, &[])
     }
 
     /// Sends what is unsent, then `body`, then `tail`, in one call to the kernel if it takes them.
-    pub(crate) fn flush_around(&mut self, body: Unsent<'_>, tail: &[u8]) -> Result<(), Stop> {
+    pub(crate) fn flush_around(&mut self, body: Unsent<'_>, tail: &[u8]) -> Result<(), ConnectionEnd> {
         let head = std::mem::take(&mut self.output);
         let sent = self.write_all(&head, body, tail);
-        spare::give_output(head);
+        buffer_pool::give_output(head);
         sent
     }
 
-    fn write_all(&mut self, head: &[u8], unsent: Unsent<'_>, tail: &[u8]) -> Result<(), Stop> {
+    fn write_all(&mut self, head: &[u8], unsent: Unsent<'_>, tail: &[u8]) -> Result<(), ConnectionEnd> {
         let body = unsent.bytes();
         let (total, mut sent, mut deadline) = (head.len() + body.len() + tail.len(), 0, None);
         let mut holds_itself = false;
@@ -323,7 +322,7 @@ impl Transport {
                     holds_itself |= self.hold_waiting(head.len() + tail.len(), unsent)?;
                     self.wait_for_room(&mut deadline)?;
                 }
-                Err(_) => return Err(Stop::Gone),
+                Err(_) => return Err(ConnectionEnd::Gone),
             }
         }
         if holds_itself {
@@ -333,7 +332,7 @@ impl Transport {
     }
 
     /// Counts what is held while it waits, unless that is counted already; tells whether it was not.
-    fn hold_waiting(&mut self, around: usize, unsent: Unsent<'_>) -> Result<bool, Stop> {
+    fn hold_waiting(&mut self, around: usize, unsent: Unsent<'_>) -> Result<bool, ConnectionEnd> {
         if self.held.is_some() {
             return Ok(false);
         }
@@ -343,27 +342,29 @@ impl Transport {
     /// Counts what is held for a client that does not read, or may not, until the next answer: a connection for which
     /// there is no room ends.
     #[inline(never)]
-    pub(crate) fn hold_unsent(&mut self, around: usize, unsent: Unsent<'_>) -> Result<(), Stop> {
+    pub(crate) fn hold_unsent(&mut self, around: usize, unsent: Unsent<'_>) -> Result<(), ConnectionEnd> {
         let budget = self.shared.config.budget;
         let (own, loan) = match unsent {
             Unsent::Own(bytes) => (around + bytes.len(), None),
-            Unsent::Shared(_, body) => (around, Some(body.lend(budget).map_err(|_| Stop::OverBudget)?)),
+            Unsent::Shared(_, body) => {
+                (around, Some(body.lend(budget).map_err(|_| ConnectionEnd::OverBudget)?))
+            }
         };
-        let own = budget.take(Purpose::Answers, own).map_err(|_| Stop::OverBudget)?;
-        self.held = Some(Held { _own: own, _loan: loan });
+        let own = budget.take(Purpose::Answers, own).map_err(|_| ConnectionEnd::OverBudget)?;
+        self.held = Some(AnswerHeld { _own: own, _loan: loan });
         Ok(())
     }
 
     /// Waits for the peer to read. The deadline starts with the first wait after progress.
-    fn wait_for_room(&mut self, deadline: &mut Option<Deadline>) -> Result<(), Stop> {
+    fn wait_for_room(&mut self, deadline: &mut Option<Deadline>) -> Result<(), ConnectionEnd> {
         if self.shared.is_aborting() {
-            return Err(Stop::Gone);
+            return Err(ConnectionEnd::Gone);
         }
         let timeout = self.shared.config.write_timeout;
         let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
         if deadline.is_past() || self.pace.is_over(timeout, self.rate_bytes_min) {
             count(&self.shared.stats.timeouts);
-            return Err(Stop::Timeout);
+            return Err(ConnectionEnd::Timeout);
         }
         let stream = &mut self.stream;
         self.pace.wait(timeout, self.rate_bytes_min, deadline, |deadline| stream.wait(deadline));
@@ -494,6 +495,6 @@ impl Drop for Transport {
         self.end_write();
         self.input.consume(usize::MAX);
         self.input.release_if_empty();
-        spare::give_output(std::mem::take(&mut self.output));
+        buffer_pool::give_output(std::mem::take(&mut self.output));
     }
 }

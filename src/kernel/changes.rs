@@ -3,14 +3,14 @@
 //! A list for each kind, and not one of all: whoever follows one kind has nothing to pass over, and since no record of
 //! one kind is in another's table, the order between lists says nothing.
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::kv::change::PairChange;
 
 /// The changes of one command or of a batch, each list in its order.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Nodes, instances and checks.
-    pub catalog: Vec<Change>,
+    pub catalog: Vec<CatalogChange>,
     /// Keys.
     pub kv: Vec<PairChange>,
 }
@@ -36,8 +36,8 @@ impl Changes {
     }
 }
 
-impl From<Vec<Change>> for Changes {
-    fn from(catalog: Vec<Change>) -> Changes {
+impl From<Vec<CatalogChange>> for Changes {
+    fn from(catalog: Vec<CatalogChange>) -> Changes {
         Changes { catalog, ..Changes::default() }
     }
 }

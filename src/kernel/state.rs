@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
-use crate::catalog::state::{self as catalog, Moment, State as Catalog};
+use crate::catalog::change::CatalogChange;
+use crate::catalog::state::{self as catalog, CatalogState as Catalog, Moment};
 use crate::kernel::changes::Changes;
-use crate::kv::state::Pairs;
-use crate::model::{Command, Pair, Refusal};
+use crate::kv::state::PairState;
+use crate::model::{Command, CommandRefusal, Pair};
 use crate::stdx::text::Text;
 
 /// Everything the registry knows, owned by the one writer.
@@ -15,21 +15,21 @@ pub struct State {
     /// Nodes, instances and checks.
     pub catalog: Catalog,
     /// Keys and their values.
-    pub kv: Pairs,
+    pub kv: PairState,
 }
 
 /// How much the registry may hold of each kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Nodes, instances and checks.
-    pub catalog: catalog::Bounds,
+    pub catalog: catalog::CatalogBounds,
     /// Bytes of all keys and values.
     pub kv_bytes_max: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { catalog: catalog::Bounds::default(), kv_bytes_max: usize::MAX }
+        Bounds { catalog: catalog::CatalogBounds::default(), kv_bytes_max: usize::MAX }
     }
 }
 
@@ -55,18 +55,23 @@ pub enum Outcome {
 impl State {
     /// The state that holds these records, each once and nodes before what is on them, and these pairs; its own node
     /// is `own_node`.
-    pub fn restored(own_node: &Text, bounds: Bounds, records: &[Change], pairs: Vec<Arc<Pair>>) -> State {
+    pub fn restored(
+        own_node: &Text,
+        bounds: Bounds,
+        records: &[CatalogChange],
+        pairs: Vec<Arc<Pair>>,
+    ) -> State {
         State {
             catalog: Catalog::restored(own_node, bounds.catalog, records),
-            kv: Pairs::restored(bounds.kv_bytes_max, pairs),
+            kv: PairState::restored(bounds.kv_bytes_max, pairs),
         }
     }
 
     /// Carries out one command.
     ///
     /// # Errors
-    /// A [`Refusal`] when it makes no sense in this state; the state is then as before.
-    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Applied, Refusal> {
+    /// A [`CommandRefusal`] when it makes no sense in this state; the state is then as before.
+    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Applied, CommandRefusal> {
         match command {
             Command::WritePair(write) => {
                 let (kv, is_met) = self.kv.apply(moment.index, write)?;

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::kv::change::PairChange;
-use crate::model::{Condition, Indexes, Pair, PairWrite, Refusal};
+use crate::model::{CommandRefusal, Condition, Indexes, Pair, PairWrite};
 use crate::stdx::text::Text;
 
 /// What a pair takes in memory apart from its bytes: its own fields, and its places in the state and the table.
@@ -13,7 +13,7 @@ const PAIR_BYTES: usize = 320;
 
 /// All pairs, owned by the one writer.
 #[derive(Debug)]
-pub struct Pairs {
+pub struct PairState {
     pairs: BTreeMap<Text, Arc<Pair>>,
     /// Bytes that all of them take.
     bytes: usize,
@@ -21,17 +21,17 @@ pub struct Pairs {
     bytes_max: usize,
 }
 
-impl Pairs {
+impl PairState {
     /// None yet, and at most so many bytes of them.
-    pub fn new(bytes_max: usize) -> Pairs {
-        Pairs { pairs: BTreeMap::new(), bytes: 0, bytes_max }
+    pub fn new(bytes_max: usize) -> PairState {
+        PairState { pairs: BTreeMap::new(), bytes: 0, bytes_max }
     }
 
     /// These and no others, even if they take more than they may.
-    pub fn restored(bytes_max: usize, pairs: impl IntoIterator<Item = Arc<Pair>>) -> Pairs {
+    pub fn restored(bytes_max: usize, pairs: impl IntoIterator<Item = Arc<Pair>>) -> PairState {
         let pairs: BTreeMap<Text, Arc<Pair>> = pairs.into_iter().map(|it| (it.key.clone(), it)).collect();
         let bytes = pairs.values().map(|pair| weight(pair)).sum();
-        Pairs { pairs, bytes, bytes_max }
+        PairState { pairs, bytes, bytes_max }
     }
 
     /// All of them, by key.
@@ -41,8 +41,8 @@ impl Pairs {
 
     /// How much they take beyond their bound, in a sentence. They were written under a larger one then.
     pub fn excess(&self) -> Option<String> {
-        let Pairs { pairs, bytes, bytes_max } = self;
-        let told = Refusal::PairsTooLarge { bytes_max: *bytes_max };
+        let PairState { pairs, bytes, bytes_max } = self;
+        let told = CommandRefusal::PairsTooLarge { bytes_max: *bytes_max };
         (bytes > bytes_max).then(|| format!("{} keys of {bytes} bytes: {told}", pairs.len()))
     }
 
@@ -50,8 +50,12 @@ impl Pairs {
     /// changes nothing.
     ///
     /// # Errors
-    /// [`Refusal::PairsTooLarge`]; nothing has changed then.
-    pub fn apply(&mut self, index: u64, write: &PairWrite) -> Result<(Vec<PairChange>, bool), Refusal> {
+    /// [`CommandRefusal::PairsTooLarge`]; nothing has changed then.
+    pub fn apply(
+        &mut self,
+        index: u64,
+        write: &PairWrite,
+    ) -> Result<(Vec<PairChange>, bool), CommandRefusal> {
         match write {
             PairWrite::Put { key, value, flags, condition } => {
                 if !self.allows(key, *condition) {
@@ -64,7 +68,7 @@ impl Pairs {
                 let lock_index = if session.is_empty() { counted } else { 0 };
                 let (value, indexes) = (value.clone(), Indexes::default());
                 let pair = Pair { key: key.clone(), value, flags: *flags, lock_index, session, indexes };
-                self.put(index, pair).map(|change| (change.into_iter().collect(), true))
+                self.put((index, index), pair).map(|change| (change.into_iter().collect(), true))
             }
             PairWrite::Delete { key, condition } => {
                 let is_allowed = !self.pairs.contains_key(key) || self.allows(key, *condition);
@@ -72,7 +76,7 @@ impl Pairs {
                 Ok((change.into_iter().collect(), is_allowed))
             }
             PairWrite::DeleteTree { prefix } => {
-                let keys: Vec<Text> = under(&self.pairs, prefix).map(|pair| pair.key.clone()).collect();
+                let keys: Vec<Text> = under(&self.pairs, prefix).map(|(key, _)| key.clone()).collect();
                 Ok((keys.iter().filter_map(|key| self.remove(index, key)).collect(), true))
             }
         }
@@ -82,22 +86,14 @@ impl Pairs {
     /// older index may be one that somebody has seen under this key before.
     ///
     /// # Errors
-    /// As [`Pairs::apply`].
-    pub fn restore(&mut self, index: u64, wanted: &[Arc<Pair>]) -> Result<Vec<PairChange>, Refusal> {
+    /// As [`PairState::apply`].
+    pub fn restore(&mut self, index: u64, wanted: &[Arc<Pair>]) -> Result<Vec<PairChange>, CommandRefusal> {
         let wanted: BTreeMap<&Text, &Arc<Pair>> = wanted.iter().map(|pair| (&pair.key, pair)).collect();
         let gone: Vec<Text> = self.pairs.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
         let mut changes: Vec<PairChange> = gone.iter().filter_map(|key| self.remove(index, key)).collect();
-        for (key, pair) in wanted {
-            let is_there = self.pairs.contains_key(key);
-            let change = match is_there {
-                true => self.put(index, Pair::clone(pair)),
-                false => {
-                    let create = pair.indexes.create.min(index);
-                    let indexes = Indexes { create, modify: index };
-                    self.place(index, Arc::new(Pair { indexes, ..Pair::clone(pair) })).map(Some)
-                }
-            };
-            match change {
+        for pair in wanted.into_values() {
+            let create = pair.indexes.create.min(index);
+            match self.put((create, index), Pair::clone(pair)) {
                 Ok(change) => changes.extend(change),
                 Err(refusal) => {
                     self.undo(&changes);
@@ -122,28 +118,25 @@ impl Pairs {
         }
     }
 
-    /// Puts a pair, unless it says nothing new.
-    fn put(&mut self, index: u64, mut pair: Pair) -> Result<Option<PairChange>, Refusal> {
-        let before = self.pairs.get(&pair.key);
-        if before.is_some_and(|before| before.same_content(&pair)) {
+    /// Puts a pair at an index, unless it says nothing new; one that is new came to be at `created`.
+    fn put(
+        &mut self,
+        (created, index): (u64, u64),
+        mut pair: Pair,
+    ) -> Result<Option<PairChange>, CommandRefusal> {
+        let before = self.pairs.get(&pair.key).cloned();
+        if before.as_deref().is_some_and(|before| before.same_content(&pair)) {
             return Ok(None);
         }
-        let create = before.map_or(index, |before| before.indexes.create);
+        let create = before.as_deref().map_or(created, |before| before.indexes.create);
         pair.indexes = Indexes { create, modify: index };
-        self.place(index, Arc::new(pair)).map(Some)
-    }
-
-    /// Puts a pair as it is.
-    fn place(&mut self, index: u64, pair: Arc<Pair>) -> Result<PairChange, Refusal> {
-        let before = self.pairs.get(&pair.key).cloned();
-        let before_bytes = before.as_deref().map_or(0, weight);
-        let bytes = weight(&pair);
-        if bytes > before_bytes && self.bytes - before_bytes + bytes > self.bytes_max {
-            return Err(Refusal::PairsTooLarge { bytes_max: self.bytes_max });
+        let (bytes_before, bytes) = (before.as_deref().map_or(0, weight), weight(&pair));
+        if bytes > bytes_before && self.bytes - bytes_before + bytes > self.bytes_max {
+            return Err(CommandRefusal::PairsTooLarge { bytes_max: self.bytes_max });
         }
-        let key = pair.key.clone();
+        let (key, pair) = (pair.key.clone(), Arc::new(pair));
         self.set(&key, Some(pair.clone()));
-        Ok(PairChange { key, index, before, after: Some(pair) })
+        Ok(Some(PairChange { key, index, before, after: Some(pair) }))
     }
 
     fn remove(&mut self, index: u64, key: &Text) -> Option<PairChange> {
@@ -162,13 +155,13 @@ impl Pairs {
     }
 }
 
-/// The pairs whose keys begin with `prefix`, by key.
-pub(super) fn under<'p>(
-    pairs: &'p BTreeMap<Text, Arc<Pair>>,
-    prefix: &'p str,
-) -> impl Iterator<Item = &'p Arc<Pair>> {
+/// What stands under keys that begin with `prefix`, by key.
+pub(super) fn under<'m, V>(
+    of: &'m BTreeMap<Text, V>,
+    prefix: &'m str,
+) -> impl Iterator<Item = (&'m Text, &'m V)> {
     let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix), Bound::Unbounded);
-    pairs.range::<str, _>(from).map(|(_, pair)| pair).take_while(move |pair| pair.key.starts_with(prefix))
+    of.range::<str, _>(from).take_while(move |(key, _)| key.starts_with(prefix))
 }
 
 /// Bytes that a pair takes in memory, near enough to bound them.

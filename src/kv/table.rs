@@ -1,11 +1,10 @@
 //! What readers see: every pair by its key, and the index of every key and of every beginning of keys.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::kv::change::PairChange;
-use crate::kv::state::{Pairs, under};
+use crate::kv::state::{PairState, under};
 use crate::model::Pair;
 use crate::stdx::text::Text;
 
@@ -29,7 +28,7 @@ pub struct PairTable {
 
 impl PairTable {
     /// What is in `pairs`, at `index`: which keys were deleted before is not known.
-    pub fn of_all(pairs: &Pairs, index: u64) -> PairTable {
+    pub fn of_all(pairs: &PairState, index: u64) -> PairTable {
         let pairs: BTreeMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
         let bytes = pairs.values().map(|pair| size(pair)).sum();
         PairTable { pairs, bytes, deletions: BTreeMap::new(), forgotten: index, last: index }
@@ -75,7 +74,7 @@ impl PairTable {
 
     /// The pairs whose keys begin with `prefix`, by key.
     pub fn under<'t>(&'t self, prefix: &'t str) -> impl Iterator<Item = &'t Arc<Pair>> {
-        under(&self.pairs, prefix)
+        under(&self.pairs, prefix).map(|(_, pair)| pair)
     }
 
     /// The index of all keys that begin with `prefix`, for a client that has seen it at `seen`: that of the last change
@@ -84,8 +83,7 @@ impl PairTable {
     ///
     /// Cost: O(pairs and deletions below it) if it is not.
     pub fn index_under(&self, prefix: &str, seen: u64, known: Option<u64>) -> u64 {
-        let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix), Bound::Unbounded);
-        let deletions = self.deletions.range::<str, _>(from).take_while(|(key, _)| key.starts_with(prefix));
+        let deletions = under(&self.deletions, prefix);
         let changes = self.under(prefix).map(|pair| pair.indexes.modify);
         let mut all = changes.chain(deletions.map(|(_, index)| *index));
         match (all.next(), known) {

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::change::PairChange;
 use super::row;
-use super::state::{Pairs, weight};
+use super::state::{PairState, weight};
 use super::table::PairTable;
-use crate::model::{Condition, Indexes, Pair, PairWrite, Refusal};
+use crate::model::{CommandRefusal, Condition, Indexes, Pair, PairWrite};
 use crate::stdx::text::Text;
 
 fn put(key: &str, value: &str, condition: Condition) -> PairWrite {
@@ -75,7 +75,7 @@ proptest! {
     /// State, undo and table against the model, and no index that readers see goes back.
     #[test]
     fn writes_do_what_the_model_does(writes in proptest::collection::vec(a_write(), 1..40)) {
-        let (mut pairs, mut model) = (Pairs::new(usize::MAX), Model::new());
+        let (mut pairs, mut model) = (PairState::new(usize::MAX), Model::new());
         let mut table = PairTable::of_all(&pairs, 0);
         let topics = ["", "a", "a/", "a/b", "b", "zz"];
         let mut seen = topics.map(|_| (0, 0));
@@ -133,11 +133,11 @@ fn rows_that_no_pair_has_are_refused() {
 #[test]
 fn memory_is_bounded_and_what_shrinks_passes() {
     let one = weight(&Pair { key: "k1".into(), value: b"12345".as_slice().into(), ..Pair::default() });
-    let mut pairs = Pairs::new(2 * one);
+    let mut pairs = PairState::new(2 * one);
     for (key, index) in [("k1", 1), ("k2", 2)] {
         pairs.apply(index, &put(key, "12345", Condition::Always)).expect("there is room");
     }
-    let full = Refusal::PairsTooLarge { bytes_max: 2 * one };
+    let full = CommandRefusal::PairsTooLarge { bytes_max: 2 * one };
     for write in [put("k3", "", Condition::Always), put("k1", "123456", Condition::Always)] {
         assert_eq!(pairs.apply(3, &write).expect_err("it is full"), full);
     }
@@ -155,7 +155,7 @@ fn memory_is_bounded_and_what_shrinks_passes() {
 
 #[test]
 fn a_restoration_moves_what_it_changes_and_nothing_else() {
-    let mut pairs = Pairs::new(usize::MAX);
+    let mut pairs = PairState::new(usize::MAX);
     for (key, index) in [("same", 1), ("other", 2), ("gone", 3)] {
         pairs.apply(index, &put(key, "v", Condition::Always)).expect("there is room");
     }
@@ -169,7 +169,7 @@ fn a_restoration_moves_what_it_changes_and_nothing_else() {
     let mut keys: Vec<&str> = changes.iter().map(|it: &PairChange| it.key.as_str()).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["gone", "new", "other"]);
-    let indexes = |pairs: &Pairs, key: &str| pairs.iter().find(|it| *it.key == *key).map(|it| it.indexes);
+    let indexes = |pairs: &PairState, key: &str| pairs.iter().find(|it| *it.key == *key).map(|it| it.indexes);
     assert_eq!(indexes(&pairs, "same"), Some(Indexes { create: 1, modify: 1 }));
     assert_eq!(indexes(&pairs, "other"), Some(Indexes { create: 2, modify: 9 }));
     assert_eq!(
@@ -183,7 +183,7 @@ fn a_restoration_moves_what_it_changes_and_nothing_else() {
 
 #[test]
 fn deletions_are_remembered_within_bounds() {
-    let mut pairs = Pairs::new(usize::MAX);
+    let mut pairs = PairState::new(usize::MAX);
     pairs.apply(1, &put("stays", "v", Condition::Always)).expect("there is room");
     let mut table = PairTable::of_all(&pairs, 1);
     let mut seen = 0;

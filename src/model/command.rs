@@ -177,7 +177,7 @@ pub enum ExistingChecks {
 
 /// Why a command was not carried out. The state is then exactly as before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum CommandRefusal {
     /// No such node.
     UnknownNode {
         /// The name asked for.
@@ -269,66 +269,68 @@ impl RecordKind {
     }
 }
 
-impl Refusal {
+impl CommandRefusal {
     /// Somebody claims `name` for the node of this `id` while `held` has it. The sentence is Consul's.
-    pub fn reserved(name: &Text, id: &Text, held: &Node) -> Refusal {
+    pub fn reserved(name: &Text, id: &Text, held: &Node) -> CommandRefusal {
         let (id, other_id, address) = (id.as_str(), &held.id, &held.address);
         let message = format!(
             "failed inserting node: Error while renaming Node ID: {id:?}: Node name {name} is reserved by node \
              {other_id} with name {name} ({address})"
         );
-        Refusal::NodeConflict { message }
+        CommandRefusal::NodeConflict { message }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CommandRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::UnknownNode { node } => {
+            CommandRefusal::UnknownNode { node } => {
                 write!(formatter, "No node registered with name {:?}", node.as_str())
             }
-            Refusal::UnknownService { service_id } => write!(
+            CommandRefusal::UnknownService { service_id } => write!(
                 formatter,
                 "Unknown service ID {:?}. Ensure that the service ID is passed, not the service name.",
                 service_id.as_str()
             ),
-            Refusal::CheckWithoutService { node, .. } => {
+            CommandRefusal::CheckWithoutService { node, .. } => {
                 write!(
                     formatter,
                     "failed inserting check: Missing service registration on node {:?}",
                     node.as_str()
                 )
             }
-            Refusal::UnknownCheck { check_id } => write!(
+            CommandRefusal::UnknownCheck { check_id } => write!(
                 formatter,
                 "Unknown check ID {:?}. Ensure that the check ID is passed, not the check name.",
                 check_id.as_str()
             ),
-            Refusal::TooMany { what, max } => write!(formatter, "too many {what}: at most {max} are kept"),
-            Refusal::Full { of, max } => write!(
+            CommandRefusal::TooMany { what, max } => {
+                write!(formatter, "too many {what}: at most {max} are kept")
+            }
+            CommandRefusal::Full { of, max } => write!(
                 formatter,
                 "the registry is full: it holds {max} {} ({}); deregister some or raise the limit",
                 of.word(),
                 of.setting()
             ),
-            Refusal::Reserved { what, id } => write!(
+            CommandRefusal::Reserved { what, id } => write!(
                 formatter,
                 "the {what} {:?} is muster's own, by which it shows itself: register yours under another id",
                 id.as_str()
             ),
-            Refusal::TooLarge { bytes_max } => write!(
+            CommandRefusal::TooLarge { bytes_max } => write!(
                 formatter,
                 "the registry is full: its records take {bytes_max} bytes (limits.catalog_bytes_max); deregister some, \
                  register smaller ones, or raise the limit"
             ),
-            Refusal::PairsTooLarge { bytes_max } => write!(
+            CommandRefusal::PairsTooLarge { bytes_max } => write!(
                 formatter,
                 "the key/value store is full: its keys and values take {bytes_max} bytes (limits.kv_bytes_max); delete \
                  some, or raise the limit"
             ),
-            Refusal::NodeConflict { message } => formatter.write_str(message),
+            CommandRefusal::NodeConflict { message } => formatter.write_str(message),
         }
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for CommandRefusal {}

@@ -21,7 +21,9 @@ pub mod transition;
 
 pub use caller::Caller;
 pub use check::{Cadence, Cause, Check, CheckDefinition, Damping, Observation, Probe, ProbeTls, Status};
-pub use command::{Command, DrainOrder, ExistingChecks, NodePart, Origin, RecordKind, Refusal, Registration};
+pub use command::{
+    Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart, Origin, RecordKind, Registration,
+};
 pub use definitions::{Defined, Definitions};
 pub use drain::Drain;
 pub use node::Node;

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::{Status, Subject};
-use crate::notify::event::time;
 use crate::notify::queue::Now;
+use crate::stdx::calendar::rfc3339;
 use crate::stdx::text::Text;
 
 /// How often every standing alert is posted.
@@ -37,7 +37,7 @@ const FAILURES_IN_ROW_MAX: u32 = 3;
 
 /// What tells one alert from another. A check that goes from warning to critical ends one alert and raises another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
+pub struct AlertKey {
     /// The check.
     pub subject: Subject,
     /// Its status.
@@ -63,11 +63,11 @@ pub struct Alert {
 #[derive(Debug, Default)]
 pub struct Alerts {
     /// What Alertmanager may think stands.
-    sent: BTreeMap<Key, Alert>,
+    sent: BTreeMap<AlertKey, Alert>,
     /// What has ended, with when, until that is posted.
-    ended: BTreeMap<Key, (Alert, u64)>,
+    ended: BTreeMap<AlertKey, (Alert, u64)>,
     /// What the post under way tells of ends; `None` when there is none under way.
-    under_way: Option<Vec<Key>>,
+    under_way: Option<Vec<AlertKey>>,
     /// When to look again.
     due_ms: u64,
     /// No earlier than this, however much changes.
@@ -83,7 +83,7 @@ pub struct Alerts {
 
 impl Alerts {
     /// A status that failed is another one now: if nobody else ended its alert, the next post does.
-    pub fn over(&mut self, key: Key, alert: Alert) {
+    pub fn over(&mut self, key: AlertKey, alert: Alert) {
         self.sent.entry(key).or_insert(alert);
     }
 
@@ -102,11 +102,11 @@ impl Alerts {
 
     /// Compares with what stands now and gives the bodies to post, if there is anything to tell. The outcome must then
     /// come back through [`Alerts::settle`].
-    pub fn plan(&mut self, now: Now, standing: BTreeMap<Key, Alert>, datacenter: &str) -> Vec<Vec<u8>> {
+    pub fn plan(&mut self, now: Now, standing: BTreeMap<AlertKey, Alert>, datacenter: &str) -> Vec<Vec<u8>> {
         let is_repeat = now.monotonic_ms >= self.repeat_ms || self.failures_in_row > 0;
         let sent = std::mem::take(&mut self.sent);
-        let is_new = |key: &Key| !sent.contains_key(key);
-        let told: Vec<(Key, Alert)> = standing
+        let is_new = |key: &AlertKey| !sent.contains_key(key);
+        let told: Vec<(AlertKey, Alert)> = standing
             .iter()
             .filter(|(key, _)| is_repeat || is_new(key))
             .map(|(key, alert)| (key.clone(), alert.clone()))
@@ -175,7 +175,7 @@ impl Alerts {
 }
 
 /// One alert of a post.
-fn shown(key: &Key, alert: &Alert, ends_ms: u64, datacenter: &str) -> Value {
+fn shown(key: &AlertKey, alert: &Alert, ends_ms: u64, datacenter: &str) -> Value {
     let subject = &key.subject;
     let mut labels = json!({
         "alertname": if subject.service_id.is_empty() { "NodeUnhealthy" } else { "ServiceUnhealthy" },
@@ -198,8 +198,8 @@ fn shown(key: &Key, alert: &Alert, ends_ms: u64, datacenter: &str) -> Value {
             "summary": format!("{of}: check \"{check}\" is {}", key.severity),
             "output": alert.output,
         },
-        "startsAt": time(alert.since_ms),
-        "endsAt": time(ends_ms),
+        "startsAt": rfc3339(alert.since_ms),
+        "endsAt": rfc3339(ends_ms),
     })
 }
 

@@ -12,18 +12,18 @@ use std::time::Duration;
 use crate::config::webhooks::Webhook;
 use crate::filter::error::FilterError;
 use crate::model::{Status, Subject};
-use crate::notify::alerts::{Alert, Key};
-use crate::notify::event::{Event, Source};
-use crate::notify::follower::{Inbox, Shared};
-use crate::notify::happened::{Happened, join};
-use crate::notify::hook::{Hook, Work};
-use crate::notify::keeping::Keeping;
+use crate::notify::alerts::{Alert, AlertKey};
+use crate::notify::context::{TransitionContext, join};
+use crate::notify::event::{Event, EventSource};
+use crate::notify::follower::{EventInbox, FeedShared};
+use crate::notify::hook::{Hook, HookWork};
 use crate::notify::message;
-use crate::notify::parked::Parked;
-use crate::notify::queue::{Now, Outcome};
-use crate::notify::rows::{self, Known, Position};
+use crate::notify::orphaned::OrphanedQueues;
+use crate::notify::queue::{DeliveryOutcome, Now};
+use crate::notify::rows::{self, FollowerPosition, KnownWebhook};
 use crate::notify::standing::standing;
-use crate::probe::send::{Post, Sender as HttpSender};
+use crate::notify::storage::Keeping;
+use crate::probe::send::{HttpSender, PostRequest};
 use crate::registry::Registry;
 use crate::sys::clock::{self, Clock};
 use crate::sys::oneshot;
@@ -42,11 +42,11 @@ const POSITION_EVERY_MS: u64 = 10_000;
 const END_WAIT_MS: u64 = 3_000;
 
 /// What the thread hears.
-pub enum Message {
+pub enum EngineMessage {
     /// What the writer published: what is worth telling, and the index up to which that is all.
     News {
         /// In order.
-        happened: Vec<Happened>,
+        happened: Vec<TransitionContext>,
         /// The last transition's index.
         index: u64,
     },
@@ -59,28 +59,28 @@ pub enum Message {
         /// The event's number; of no meaning with alerts.
         number: u64,
         /// What became of it.
-        outcome: Outcome,
+        outcome: DeliveryOutcome,
     },
     /// A question, or an order.
-    Ask(Box<dyn FnOnce(&mut Engine) + Send>),
+    Ask(Box<dyn FnOnce(&mut DeliveryEngine) + Send>),
     /// The process ends, or another one may take over; answered when everything is written and the disk is closed. In
     /// the second case the thread goes on once the channel says so.
     End(oneshot::Sender<()>, Option<Receiver<()>>),
 }
 
 /// The thread's own.
-pub struct Engine {
+pub struct DeliveryEngine {
     pub(super) hooks: BTreeMap<String, Hook>,
-    pub(super) parked: Parked,
+    pub(super) parked: OrphanedQueues,
     pub(super) keeping: Keeping,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
     http: HttpSender,
-    source: Source,
-    shared: Arc<Shared>,
-    messages: Receiver<Message>,
-    sender: Sender<Message>,
-    position: Position,
+    source: EventSource,
+    shared: Arc<FeedShared>,
+    messages: Receiver<EngineMessage>,
+    sender: Sender<EngineMessage>,
+    position: FollowerPosition,
     /// When a position that has moved must be written.
     position_due_ms: Option<u64>,
     ending: Option<(oneshot::Sender<()>, u64)>,
@@ -90,23 +90,23 @@ pub struct Engine {
     chance: u64,
 }
 
-impl Engine {
+impl DeliveryEngine {
     /// A thread's own, with nobody to tell yet.
     pub fn new(
-        inbox: Inbox,
+        inbox: EventInbox,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
         http: HttpSender,
         keeping: Keeping,
-    ) -> Engine {
+    ) -> DeliveryEngine {
         let own = registry.own_node();
-        let source = Source { registry_id: own.id.clone(), datacenter: own.datacenter.clone() };
-        let Inbox { shared, messages, sender } = inbox;
-        Engine {
+        let source = EventSource { registry_id: own.id.clone(), datacenter: own.datacenter.clone() };
+        let EventInbox { shared, messages, sender } = inbox;
+        DeliveryEngine {
             hooks: BTreeMap::new(),
-            parked: Parked::default(),
+            parked: OrphanedQueues::default(),
             keeping,
-            position: Position { registry_id: source.registry_id.clone(), index: 0 },
+            position: FollowerPosition { registry_id: source.registry_id.clone(), index: 0 },
             registry,
             metrics,
             http,
@@ -186,7 +186,7 @@ impl Engine {
             let was_removed = known.is_removed;
             self.parked.put(name.clone(), known.since, stored.waiting, stored.dead, was_removed);
             if !is_configured && !was_removed {
-                let known = Known { is_removed: true, ..known };
+                let known = KnownWebhook { is_removed: true, ..known };
                 self.keeping.add([rows::known(&name, Some(&known))]);
             }
         }
@@ -238,7 +238,7 @@ impl Engine {
         };
         let hook = Hook::new(webhook, &datacenter, since, queue)?;
         hook.expose(&self.metrics);
-        self.keeping.add([rows::known(&name, Some(&Known { since, is_removed: false }))]);
+        self.keeping.add([rows::known(&name, Some(&KnownWebhook { since, is_removed: false }))]);
         self.hooks.insert(name, hook);
         Ok(())
     }
@@ -251,21 +251,21 @@ impl Engine {
             return;
         };
         self.keeping.add(queue.take_edits().iter().map(|edit| rows::edit(&name, edit)));
-        self.keeping.add([rows::known(&name, Some(&Known { since, is_removed: true }))]);
+        self.keeping.add([rows::known(&name, Some(&KnownWebhook { since, is_removed: true }))]);
         let dropped = self.parked.add(name, since, queue);
         self.keeping.add(dropped);
     }
 
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: EngineMessage) {
         match message {
-            Message::News { happened, index } => {
+            EngineMessage::News { happened, index } => {
                 self.shared.on_the_way.fetch_sub(happened.len(), Ordering::Relaxed);
                 if index > self.position.index {
                     self.tell(happened, index);
                 }
             }
-            Message::Missed => {}
-            Message::Settled { name, number, outcome } => {
+            EngineMessage::Missed => {}
+            EngineMessage::Settled { name, number, outcome } => {
                 let (now, chance) = (now(), self.draw());
                 if let Some(hook) = self.hooks.get_mut(&name) {
                     hook.settle(now, number, outcome, chance);
@@ -274,8 +274,8 @@ impl Engine {
                 }
             }
             // It may be a new configuration, which takes up the whole history.
-            Message::Ask(question) => supervision::patiently(|| question(self)),
-            Message::End(reply, goes_on) => {
+            EngineMessage::Ask(question) => supervision::patiently(|| question(self)),
+            EngineMessage::End(reply, goes_on) => {
                 (self.ending, self.goes_on) = (Some((reply, now().monotonic_ms + END_WAIT_MS)), goes_on);
             }
         }
@@ -297,7 +297,7 @@ impl Engine {
     /// Makes everything durable that has changed.
     fn write(&mut self, now: Now) {
         for (name, hook) in &mut self.hooks {
-            if let Work::Events(queue) = &mut hook.work {
+            if let HookWork::Events(queue) = &mut hook.work {
                 self.keeping.add(queue.take_edits().iter().map(|edit| rows::edit(name, edit)));
             }
         }
@@ -322,13 +322,13 @@ impl Engine {
             },
             &[],
         );
-        happened.retain(Happened::is_told);
+        happened.retain(TransitionContext::is_told);
         log::debug!(transitions = transitions.len(), index = last; "webhooks catch up from the history");
         self.tell(happened, last);
     }
 
     /// Puts what happened into the queues of all who want to know; that is then all up to `index`.
-    fn tell(&mut self, mut happened: Vec<Happened>, index: u64) {
+    fn tell(&mut self, mut happened: Vec<TransitionContext>, index: u64) {
         let now = now();
         let after = self.position.index;
         for it in happened.iter_mut().filter(|it| it.transition.index > after) {
@@ -341,11 +341,11 @@ impl Engine {
                     continue;
                 }
                 match &mut hook.work {
-                    Work::Events(queue) => {
+                    HookWork::Events(queue) => {
                         let event = event.get_or_insert_with(|| Arc::new(Event::new(&self.source, it)));
                         queue.put(now, event.clone());
                     }
-                    Work::Alerts(alerts) => {
+                    HookWork::Alerts(alerts) => {
                         if let Some((key, alert)) = alert_before(it) {
                             alerts.over(key, alert);
                         }
@@ -361,14 +361,14 @@ impl Engine {
     fn start_deliveries(&mut self, now: Now) {
         for (name, hook) in &mut self.hooks {
             match &mut hook.work {
-                Work::Events(queue) => {
+                HookWork::Events(queue) => {
                     while let Some((number, event)) = queue.start(now) {
                         let post = message::of_event(&hook.webhook, &event, now.unix_ms);
                         let report = Report::new(&self.sender, name, number);
                         deliver(self.http.clone(), vec![post], report);
                     }
                 }
-                Work::Alerts(alerts) => {
+                HookWork::Alerts(alerts) => {
                     if alerts.next_due_ms().is_none_or(|due_ms| due_ms > now.monotonic_ms) {
                         continue;
                     }
@@ -376,7 +376,7 @@ impl Engine {
                     let bodies = alerts.plan(now, standing, &self.source.datacenter);
                     let url = format!("{}/api/v2/alerts", hook.webhook.url.0.trim_end_matches('/'));
                     let post = |body| message::post(&hook.webhook, url.clone(), body, now.unix_ms, &[]);
-                    let posts: Vec<Post> = bodies.into_iter().map(post).collect();
+                    let posts: Vec<PostRequest> = bodies.into_iter().map(post).collect();
                     if !posts.is_empty() {
                         deliver(self.http.clone(), posts, Report::new(&self.sender, name, 0));
                     }
@@ -434,7 +434,7 @@ pub(super) fn now() -> Now {
 }
 
 /// The alert that stood for a check before it changed.
-fn alert_before(happened: &Happened) -> Option<(Key, Alert)> {
+fn alert_before(happened: &TransitionContext) -> Option<(AlertKey, Alert)> {
     let transition = &*happened.transition;
     let severity = transition.from.filter(|status| *status != Status::Passing)?;
     let node = happened.node.as_ref().map_or(&transition.subject.node, |node| &node.name).clone();
@@ -445,16 +445,16 @@ fn alert_before(happened: &Happened) -> Option<(Key, Alert)> {
         output: transition.output.clone(),
         since_ms: transition.from_since_ms,
     };
-    Some((Key { subject: Subject::clone(&transition.subject), severity }, alert))
+    Some((AlertKey { subject: Subject::clone(&transition.subject), severity }, alert))
 }
 
 /// Sends requests one after the other in a coroutine and reports what became of them: the first that fails decides.
-fn deliver(http: HttpSender, posts: Vec<Post>, report: Report) {
+fn deliver(http: HttpSender, posts: Vec<PostRequest>, report: Report) {
     let work = move || {
-        let mut outcome = Outcome::Delivered;
+        let mut outcome = DeliveryOutcome::Delivered;
         for post in &posts {
             outcome = message::judge(http.post(post));
-            if outcome != Outcome::Delivered {
+            if outcome != DeliveryOutcome::Delivered {
                 break;
             }
         }
@@ -467,25 +467,26 @@ fn deliver(http: HttpSender, posts: Vec<Post>, report: Report) {
 /// The duty to report what became of an attempt. Dropped unused, it reports a failure, so that no event stays in flight
 /// for ever.
 struct Report {
-    to: Sender<Message>,
+    to: Sender<EngineMessage>,
     name: String,
     number: u64,
     is_sent: bool,
 }
 
 impl Report {
-    fn new(to: &Sender<Message>, name: &str, number: u64) -> Report {
+    fn new(to: &Sender<EngineMessage>, name: &str, number: u64) -> Report {
         Report { to: to.clone(), name: name.to_owned(), number, is_sent: false }
     }
 
-    fn send(mut self, outcome: Outcome) {
+    fn send(mut self, outcome: DeliveryOutcome) {
         self.put(outcome);
     }
 
-    fn put(&mut self, outcome: Outcome) {
+    fn put(&mut self, outcome: DeliveryOutcome) {
         self.is_sent = true;
         // If nobody receives, the process is ending.
-        let _ = self.to.send(Message::Settled { name: self.name.clone(), number: self.number, outcome });
+        let _ =
+            self.to.send(EngineMessage::Settled { name: self.name.clone(), number: self.number, outcome });
     }
 }
 
@@ -493,7 +494,7 @@ impl Drop for Report {
     fn drop(&mut self) {
         if !self.is_sent {
             let reason = "the attempt could not be made or broke off; the log says more".to_owned();
-            self.put(Outcome::Failed { reason, retry_after: None });
+            self.put(DeliveryOutcome::Failed { reason, retry_after: None });
         }
     }
 }

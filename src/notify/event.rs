@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Meta, Status};
-use crate::notify::happened::Happened;
+use crate::notify::context::TransitionContext;
+use crate::stdx::calendar::rfc3339;
 use crate::stdx::text::Text;
 
 /// Names of services shown with an event of a whole node. Its purpose is to say roughly what is concerned.
@@ -26,11 +27,11 @@ pub struct Event {
     /// The datacenter of the agent.
     pub datacenter: Text,
     /// The node it happened on.
-    pub node: NodePart,
+    pub node: EventNode,
     /// The instance it happened to; `None` when it is the node as a whole.
-    pub service: Option<ServicePart>,
+    pub service: Option<EventService>,
     /// The check that tells.
-    pub check: CheckPart,
+    pub check: EventCheck,
     /// The check's status before; `None` when the check began with this.
     pub before: Option<Before>,
     /// Its status after; `None` when the check is gone, mostly with its instance.
@@ -54,7 +55,7 @@ pub struct Event {
 /// A node as an event shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Each field is what its name says.
-pub struct NodePart {
+pub struct EventNode {
     pub name: Text,
     pub address: Text,
 }
@@ -62,7 +63,7 @@ pub struct NodePart {
 /// An instance as an event shows it. Of one that was gone before muster could look, only id and name are known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct ServicePart {
+pub struct EventService {
     pub id: Text,
     pub name: Text,
     pub tags: Vec<Text>,
@@ -74,7 +75,7 @@ pub struct ServicePart {
 /// A check as an event shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct CheckPart {
+pub struct EventCheck {
     pub id: Text,
     pub name: Text,
 }
@@ -107,7 +108,7 @@ pub struct Overall {
 
 /// Where events come from.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct EventSource {
     /// UUID of the registry.
     pub registry_id: Text,
     /// The datacenter of the agent.
@@ -116,13 +117,13 @@ pub struct Source {
 
 impl Event {
     /// The event that tells of what happened.
-    pub fn new(source: &Source, happened: &Happened) -> Event {
+    pub fn new(source: &EventSource, happened: &TransitionContext) -> Event {
         let transition = &*happened.transition;
         let (index, position, time_ms) = (transition.index, transition.position, transition.time_ms);
         let registry = source.registry_id.split('-').next().unwrap_or_default();
         let service_id = &transition.subject.service_id;
         let service = (!service_id.is_empty()).then(|| match &happened.service {
-            Some(service) => ServicePart {
+            Some(service) => EventService {
                 id: service.id.clone(),
                 name: service.name.clone(),
                 tags: service.tags.clone(),
@@ -130,7 +131,7 @@ impl Event {
                 port: service.port,
                 meta: service.meta.clone().unwrap_or_default(),
             },
-            None => ServicePart {
+            None => EventService {
                 id: service_id.clone(),
                 name: transition.service_name.clone(),
                 tags: Vec::new(),
@@ -149,15 +150,18 @@ impl Event {
             // With the time, for a registry that was put back to a backup gives its indexes a second time.
             id: format!("{registry}-{index}-{position}-{time_ms:x}"),
             index,
-            time: time(time_ms),
+            time: rfc3339(time_ms),
             time_ms,
             datacenter: source.datacenter.clone(),
             node: match &happened.node {
-                Some(node) => NodePart { name: node.name.clone(), address: node.address.clone() },
-                None => NodePart { name: transition.subject.node.clone(), address: Text::default() },
+                Some(node) => EventNode { name: node.name.clone(), address: node.address.clone() },
+                None => EventNode { name: transition.subject.node.clone(), address: Text::default() },
             },
             service,
-            check: CheckPart { id: transition.subject.check_id.clone(), name: transition.check_name.clone() },
+            check: EventCheck {
+                id: transition.subject.check_id.clone(),
+                name: transition.check_name.clone(),
+            },
             before,
             after,
             cause: transition.cause.as_str().to_owned(),
@@ -169,9 +173,9 @@ impl Event {
     }
 
     /// What must be told in order: the events of one instance, or those of a node itself.
-    pub fn lane(&self) -> Lane {
+    pub fn lane(&self) -> EventOrder {
         let service_id = self.service.as_ref().map(|service| service.id.clone()).unwrap_or_default();
-        Lane { node: self.node.name.folded(), service_id }
+        EventOrder { node: self.node.name.folded(), service_id }
     }
 
     /// Its JSON.
@@ -182,15 +186,9 @@ impl Event {
 
 /// Events of one lane are told one after the other; lanes do not wait for each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lane {
+pub struct EventOrder {
     /// Key of the node.
     pub node: Text,
     /// Id of the instance; empty for the node itself.
     pub service_id: Text,
-}
-
-/// Unix milliseconds as RFC 3339.
-pub fn time(unix_ms: u64) -> String {
-    let time = jiff::Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX));
-    format!("{:.3}", time.unwrap_or(jiff::Timestamp::MAX))
 }

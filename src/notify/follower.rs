@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::notify::engine::Message;
-use crate::notify::happened::{Happened, join};
-use crate::registry::publish::{Follower, News};
+use crate::notify::context::{TransitionContext, join};
+use crate::notify::engine::EngineMessage;
+use crate::registry::publish::{CommittedBatch, Follower};
 
 /// Transitions that may be on their way. Each holds its instance alive, some 500 bytes; past this the thread is not
 /// keeping up with the disk or with a burst, and reads the rest from the history.
@@ -16,7 +16,7 @@ pub const ON_THE_WAY_MAX: usize = 10_000;
 
 /// What both ends know.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct FeedShared {
     /// Whether anybody is to be told of anything.
     pub is_listening: AtomicBool,
     /// Transitions on their way.
@@ -26,26 +26,26 @@ pub struct Shared {
 }
 
 /// Follows the writer.
-pub struct Intake {
-    shared: Arc<Shared>,
-    messages: Sender<Message>,
+pub struct EventFeed {
+    shared: Arc<FeedShared>,
+    messages: Sender<EngineMessage>,
 }
 
 /// The other end, for [`Notifier::start`](crate::notify::Notifier::start).
-pub struct Inbox {
-    pub(super) shared: Arc<Shared>,
-    pub(super) messages: Receiver<Message>,
-    pub(super) sender: Sender<Message>,
+pub struct EventInbox {
+    pub(super) shared: Arc<FeedShared>,
+    pub(super) messages: Receiver<EngineMessage>,
+    pub(super) sender: Sender<EngineMessage>,
 }
 
 /// Makes the two ends.
-pub fn intake() -> (Intake, Inbox) {
-    let ((sender, messages), shared) = (channel(), Arc::new(Shared::default()));
-    (Intake { shared: shared.clone(), messages: sender.clone() }, Inbox { shared, messages, sender })
+pub fn intake() -> (EventFeed, EventInbox) {
+    let ((sender, messages), shared) = (channel(), Arc::new(FeedShared::default()));
+    (EventFeed { shared: shared.clone(), messages: sender.clone() }, EventInbox { shared, messages, sender })
 }
 
-impl Follower for Intake {
-    fn follow(&mut self, news: &News<'_>) {
+impl Follower for EventFeed {
+    fn follow(&mut self, news: &CommittedBatch<'_>) {
         let shared = &*self.shared;
         let Some(last) = news.transitions.last() else { return };
         if !shared.is_listening.load(Ordering::Acquire) || shared.has_missed.load(Ordering::Acquire) {
@@ -55,7 +55,7 @@ impl Follower for Intake {
         if shared.on_the_way.load(Ordering::Relaxed) + count > ON_THE_WAY_MAX {
             shared.has_missed.store(true, Ordering::Release);
             // If nobody receives, the process is ending.
-            let _ = self.messages.send(Message::Missed);
+            let _ = self.messages.send(EngineMessage::Missed);
             return;
         }
         let transitions: Vec<_> = news.transitions.iter().map(|entry| entry.transition.clone()).collect();
@@ -68,8 +68,8 @@ impl Follower for Intake {
             },
             &news.changes.catalog,
         );
-        happened.retain(Happened::is_told);
+        happened.retain(TransitionContext::is_told);
         shared.on_the_way.fetch_add(happened.len(), Ordering::Relaxed);
-        let _ = self.messages.send(Message::News { happened, index: last.transition.index });
+        let _ = self.messages.send(EngineMessage::News { happened, index: last.transition.index });
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::config::webhooks::{Webhook, WebhookFormat};
 use crate::filter::error::FilterError;
 use crate::notify::alerts::Alerts;
-use crate::notify::queue::{Bounds, Now, Outcome, Queue};
+use crate::notify::queue::{DeliveryOutcome, DeliveryQueue, Now, QueueBounds};
 use crate::notify::selection::Selection;
 use crate::stdx::text::Text;
 use crate::telemetry::families;
@@ -24,7 +24,7 @@ pub struct Hook {
     /// It hears of what came after this index.
     pub since: u64,
     /// What it has to do.
-    pub work: Work,
+    pub work: HookWork,
     /// What went wrong last, and when, in Unix milliseconds.
     pub last_error: Option<(u64, String)>,
     /// When something was delivered last, in Unix milliseconds.
@@ -38,9 +38,9 @@ pub struct Hook {
 }
 
 /// What a webhook has to do.
-pub enum Work {
+pub enum HookWork {
     /// Tell of every change, in order.
-    Events(Queue),
+    Events(DeliveryQueue),
     /// Tell what stands.
     Alerts(Alerts),
 }
@@ -65,17 +65,17 @@ impl Hook {
         webhook: Webhook,
         datacenter: &Text,
         since: u64,
-        queue: Option<Queue>,
+        queue: Option<DeliveryQueue>,
     ) -> Result<Hook, FilterError> {
         let selection = Selection::new(&webhook, datacenter)?;
         let bounds = bounds(&webhook);
         let work = if webhook.format == WebhookFormat::Alertmanager {
-            Work::Alerts(Alerts::default())
+            HookWork::Alerts(Alerts::default())
         } else {
-            let mut queue =
-                queue.unwrap_or_else(|| Queue::restored(bounds, Default::default(), Default::default()));
+            let mut queue = queue
+                .unwrap_or_else(|| DeliveryQueue::restored(bounds, Default::default(), Default::default()));
             queue.set_bounds(bounds);
-            Work::Events(queue)
+            HookWork::Events(queue)
         };
         Ok(Hook {
             webhook: Arc::new(webhook),
@@ -97,7 +97,7 @@ impl Hook {
     /// When its filter is none; everything stays as it was then.
     pub fn configure(&mut self, webhook: Webhook, datacenter: &Text) -> Result<(), FilterError> {
         self.selection = Selection::new(&webhook, datacenter)?;
-        if let Work::Events(queue) = &mut self.work {
+        if let HookWork::Events(queue) = &mut self.work {
             queue.set_bounds(bounds(&webhook));
         }
         self.webhook = Arc::new(webhook);
@@ -127,8 +127,8 @@ impl Hook {
     /// Whether nothing gets through.
     pub fn is_failing(&self) -> bool {
         match &self.work {
-            Work::Events(queue) => queue.is_failing(),
-            Work::Alerts(alerts) => alerts.is_failing(),
+            HookWork::Events(queue) => queue.is_failing(),
+            HookWork::Alerts(alerts) => alerts.is_failing(),
         }
     }
 
@@ -140,31 +140,31 @@ impl Hook {
     /// Attempts that run.
     pub fn in_flight(&self) -> usize {
         match &self.work {
-            Work::Events(queue) => queue.in_flight(),
-            Work::Alerts(alerts) => usize::from(alerts.is_under_way()),
+            HookWork::Events(queue) => queue.in_flight(),
+            HookWork::Alerts(alerts) => usize::from(alerts.is_under_way()),
         }
     }
 
     /// When it may next have something to send; `None`: not before an attempt ends or something happens.
     pub fn next_due_ms(&self) -> Option<u64> {
         match &self.work {
-            Work::Events(queue) => queue.next_due_ms(),
-            Work::Alerts(alerts) => alerts.next_due_ms(),
+            HookWork::Events(queue) => queue.next_due_ms(),
+            HookWork::Alerts(alerts) => alerts.next_due_ms(),
         }
     }
 
     /// Takes what became of an attempt; `number` is the event's.
-    pub fn settle(&mut self, now: Now, number: u64, outcome: Outcome, chance: u64) {
-        self.was_refused = matches!(outcome, Outcome::Refused { .. });
+    pub fn settle(&mut self, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
+        self.was_refused = matches!(outcome, DeliveryOutcome::Refused { .. });
         match &outcome {
-            Outcome::Delivered => self.last_delivery_ms = Some(now.unix_ms),
-            Outcome::Failed { reason, .. } | Outcome::Refused { reason } => {
+            DeliveryOutcome::Delivered => self.last_delivery_ms = Some(now.unix_ms),
+            DeliveryOutcome::Failed { reason, .. } | DeliveryOutcome::Refused { reason } => {
                 self.last_error = Some((now.unix_ms, reason.clone()));
             }
         }
         match &mut self.work {
-            Work::Events(queue) => queue.settle(now, number, outcome, chance),
-            Work::Alerts(alerts) => alerts.settle(now, outcome == Outcome::Delivered),
+            HookWork::Events(queue) => queue.settle(now, number, outcome, chance),
+            HookWork::Alerts(alerts) => alerts.settle(now, outcome == DeliveryOutcome::Delivered),
         }
     }
 
@@ -183,12 +183,12 @@ impl Hook {
             }
         }
         let (pending, delivered, failed, died, oldest_ms) = match &self.work {
-            Work::Events(queue) => {
+            HookWork::Events(queue) => {
                 let counts = queue.counts();
                 let oldest_ms = queue.oldest().map_or(0, |waiting| waiting.since_ms);
                 (queue.waiting(), counts.delivered, counts.failed, counts.died, oldest_ms)
             }
-            Work::Alerts(alerts) => {
+            HookWork::Alerts(alerts) => {
                 let (posted, failed) = alerts.counts();
                 (alerts.standing(), posted, failed, 0, 0)
             }
@@ -210,17 +210,17 @@ impl Hook {
     }
 
     /// What waited, for whoever keeps it when the webhook is no longer configured.
-    pub fn into_queue(self) -> Option<Queue> {
+    pub fn into_queue(self) -> Option<DeliveryQueue> {
         self.figures.pending.store(0, Ordering::Relaxed);
         self.figures.oldest_ms.store(0, Ordering::Relaxed);
         match self.work {
-            Work::Events(queue) => Some(queue),
-            Work::Alerts(_) => None,
+            HookWork::Events(queue) => Some(queue),
+            HookWork::Alerts(_) => None,
         }
     }
 }
 
 /// The bounds of a webhook's queue.
-pub fn bounds(webhook: &Webhook) -> Bounds {
-    Bounds { events_max: webhook.queue_max, give_up_after: webhook.give_up_after }
+pub fn bounds(webhook: &Webhook) -> QueueBounds {
+    QueueBounds { events_max: webhook.queue_max, give_up_after: webhook.give_up_after }
 }

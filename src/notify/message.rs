@@ -5,14 +5,14 @@ use aws_lc_rs::hmac;
 use crate::config::webhooks::{Webhook, WebhookFormat};
 use crate::model::Status;
 use crate::notify::event::Event;
-use crate::notify::queue::Outcome;
-use crate::probe::send::{Answer, Post};
+use crate::notify::queue::DeliveryOutcome;
+use crate::probe::send::{HttpResponse, PostRequest};
 
 /// Bytes of a receiver's complaint that are kept.
 const COMPLAINT_BYTES_MAX: usize = 200;
 
 /// The request that tells `webhook` of `event`, at `unix_ms`.
-pub fn of_event(webhook: &Webhook, event: &Event, unix_ms: u64) -> Post {
+pub fn of_event(webhook: &Webhook, event: &Event, unix_ms: u64) -> PostRequest {
     let body = match webhook.format {
         WebhookFormat::Slack => serde_json::to_vec(&serde_json::json!({ "text": sentence(event) }))
             .expect("it is a text in a map"),
@@ -23,7 +23,13 @@ pub fn of_event(webhook: &Webhook, event: &Event, unix_ms: u64) -> Post {
 }
 
 /// A JSON request to `url` with the headers of `webhook`, signed if it has a secret.
-pub fn post(webhook: &Webhook, url: String, body: Vec<u8>, unix_ms: u64, own: &[(&str, String)]) -> Post {
+pub fn post(
+    webhook: &Webhook,
+    url: String,
+    body: Vec<u8>,
+    unix_ms: u64,
+    own: &[(&str, String)],
+) -> PostRequest {
     let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     headers.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     if let Some(secret) = &webhook.secret {
@@ -34,7 +40,7 @@ pub fn post(webhook: &Webhook, url: String, body: Vec<u8>, unix_ms: u64, own: &[
     // What the operator says wins.
     headers.retain(|(name, _)| webhook.headers.iter().all(|(theirs, _)| !theirs.eq_ignore_ascii_case(name)));
     headers.extend(webhook.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())));
-    Post {
+    PostRequest {
         url,
         headers,
         body,
@@ -59,10 +65,10 @@ pub fn signature(secret: &[u8], timestamp: &str, body: &[u8]) -> String {
 ///
 /// What is said of this event is final: the same bytes would be refused again. What is said of the receiver (a wrong
 /// path, a missing right, a redirect) may be mended, so it is tried again.
-pub fn judge(answer: Result<Answer, String>) -> Outcome {
+pub fn judge(answer: Result<HttpResponse, String>) -> DeliveryOutcome {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(reason) => return Outcome::Failed { reason, retry_after: None },
+        Err(reason) => return DeliveryOutcome::Failed { reason, retry_after: None },
     };
     let complaint: String = answer.body.chars().filter(|it| !it.is_control()).collect();
     let complaint = &complaint[..complaint.floor_char_boundary(COMPLAINT_BYTES_MAX)];
@@ -71,9 +77,9 @@ pub fn judge(answer: Result<Answer, String>) -> Outcome {
         words => format!("the receiver answered {}: {words}", answer.status),
     };
     match answer.status {
-        200..=299 => Outcome::Delivered,
-        400 | 410 | 413 | 415 | 422 => Outcome::Refused { reason },
-        _ => Outcome::Failed { reason, retry_after: answer.retry_after },
+        200..=299 => DeliveryOutcome::Delivered,
+        400 | 410 | 413 | 415 | 422 => DeliveryOutcome::Refused { reason },
+        _ => DeliveryOutcome::Failed { reason, retry_after: answer.retry_after },
     }
 }
 

@@ -2,19 +2,19 @@
 //!
 //! Follows the registry's transitions and owns everything that comes after: whom to tell ([`selection`]), what
 //! ([`event`], [`alerts`]), in which order and how often ([`queue`], which is pure), and the thread and the disk
-//! ([`engine`], [`keeping`]). The registry does not know of it and never waits for it. What it has not taken when the
+//! ([`engine`], [`storage`]). The registry does not know of it and never waits for it. What it has not taken when the
 //! process dies it finds in the registry's history. It knows no route: `api` shows what [`Notifier`] says.
-//! Start reading at [`Notifier`], then [`queue::Queue`].
+//! Start reading at [`Notifier`], then [`queue::DeliveryQueue`].
 
 pub mod alerts;
 pub mod engine;
 pub mod event;
 pub mod follower;
-pub mod happened;
+pub mod context;
 pub mod hook;
-pub mod keeping;
+pub mod storage;
 pub mod message;
-pub mod parked;
+pub mod orphaned;
 pub mod queue;
 pub mod rows;
 pub mod selection;
@@ -26,12 +26,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use crate::config::webhooks::Webhook;
-use crate::notify::engine::{Engine, Message};
-use crate::notify::follower::Inbox;
-use crate::notify::hook::{Hook, Work};
-use crate::notify::keeping::{Keeping, Place};
-use crate::notify::queue::{Counts, Dead, Queue};
-use crate::probe::send::Sender as HttpSender;
+use crate::notify::engine::{DeliveryEngine, EngineMessage};
+use crate::notify::follower::EventInbox;
+use crate::notify::hook::{Hook, HookWork};
+use crate::notify::queue::{Counts, DeadLetter, DeliveryQueue};
+use crate::notify::storage::{Keeping, QueueStorage};
+use crate::probe::send::HttpSender;
 use crate::registry::Registry;
 use crate::sys::oneshot;
 use crate::sys::supervision::{self, Habit};
@@ -39,19 +39,19 @@ use crate::telemetry::metrics::Metrics;
 
 /// Talks to the thread that tells others.
 pub struct Notifier {
-    messages: Sender<Message>,
+    messages: Sender<EngineMessage>,
 }
 
 /// A webhook as people see it.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // Each field is what its name says; those without a remark are of the queue.
-pub struct State {
+pub struct WebhookState {
     pub name: String,
     /// Scheme and host of its URL; empty for one that is no longer configured.
     pub place: String,
     /// Empty for one that is no longer configured.
     pub format: &'static str,
-    pub health: Health,
+    pub health: WebhookHealth,
     /// Events that wait, or alerts that stand.
     pub pending: usize,
     pub in_flight: usize,
@@ -67,7 +67,7 @@ pub struct State {
 
 /// How a webhook is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum WebhookHealth {
     /// It gets through, or nothing says that it does not.
     Healthy,
     /// It does not get through.
@@ -80,7 +80,7 @@ pub enum Health {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overview {
     /// By name; those that are no longer configured last.
-    pub webhooks: Vec<State>,
+    pub webhooks: Vec<WebhookState>,
     /// Why the queues are not on disk, if they should be and are not.
     pub fault: Option<String>,
 }
@@ -92,17 +92,17 @@ impl Notifier {
     /// # Errors
     /// The operating system's, when it gives no thread.
     pub fn start(
-        inbox: Inbox,
+        inbox: EventInbox,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
         http: HttpSender,
-        place: Place,
+        place: QueueStorage,
         webhooks: Vec<Webhook>,
     ) -> io::Result<Notifier> {
         let messages = inbox.sender.clone();
         // Read here, so that a webhook that is new hears of what happens while the thread is only beginning.
         let newest = registry.history().newest_index();
-        let engine = Engine::new(inbox, registry, metrics, http, Keeping::new(place));
+        let engine = DeliveryEngine::new(inbox, registry, metrics, http, Keeping::new(place));
         let is_told = !webhooks.is_empty();
         supervision::thread("webhooks", Habit::BEATS, move || engine.run(webhooks, newest))?;
         let notifier = Notifier { messages };
@@ -116,16 +116,16 @@ impl Notifier {
     /// Has these webhooks told from now on, and no others.
     ///
     /// # Errors
-    /// [`Ended`].
-    pub fn configure(&self, webhooks: Vec<Webhook>) -> Result<(), Ended> {
+    /// [`NotifierEnded`].
+    pub fn configure(&self, webhooks: Vec<Webhook>) -> Result<(), NotifierEnded> {
         self.ask(move |engine| engine.configure(webhooks))
     }
 
     /// How all webhooks are doing.
     ///
     /// # Errors
-    /// [`Ended`].
-    pub fn overview(&self) -> Result<Overview, Ended> {
+    /// [`NotifierEnded`].
+    pub fn overview(&self) -> Result<Overview, NotifierEnded> {
         self.ask(|engine| {
             let configured = engine.hooks.values().map(state);
             let parked = engine.parked.each().map(|(name, kept)| removed(name, &kept.queue));
@@ -139,13 +139,13 @@ impl Notifier {
     /// The dead letters of a webhook, the newest first; `None` when there is no such webhook.
     ///
     /// # Errors
-    /// [`Ended`].
-    pub fn dead(&self, name: &str) -> Result<Option<Vec<Dead>>, Ended> {
+    /// [`NotifierEnded`].
+    pub fn dead(&self, name: &str) -> Result<Option<Vec<DeadLetter>>, NotifierEnded> {
         let name = name.to_owned();
         self.ask(move |engine| {
             let queue = match engine.hooks.get(&name).map(|hook| &hook.work) {
-                Some(Work::Events(queue)) => Some(queue),
-                Some(Work::Alerts(_)) => return Some(Vec::new()),
+                Some(HookWork::Events(queue)) => Some(queue),
+                Some(HookWork::Alerts(_)) => return Some(Vec::new()),
                 None => engine.parked.get(&name).map(|kept| &kept.queue),
             };
             queue.map(|queue| queue.dead().rev().cloned().collect())
@@ -156,12 +156,12 @@ impl Notifier {
     /// when there is no such webhook, or it is no longer configured.
     ///
     /// # Errors
-    /// [`Ended`].
-    pub fn retry(&self, name: &str, id: Option<String>) -> Result<Option<usize>, Ended> {
+    /// [`NotifierEnded`].
+    pub fn retry(&self, name: &str, id: Option<String>) -> Result<Option<usize>, NotifierEnded> {
         let name = name.to_owned();
         self.ask(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
-            Some(Work::Events(queue)) => Some(queue.revive(engine::now(), id.as_deref())),
-            Some(Work::Alerts(_)) => Some(0),
+            Some(HookWork::Events(queue)) => Some(queue.revive(engine::now(), id.as_deref())),
+            Some(HookWork::Alerts(_)) => Some(0),
             None => None,
         })
     }
@@ -170,12 +170,12 @@ impl Notifier {
     /// of that name.
     ///
     /// # Errors
-    /// [`Ended`].
-    pub fn discard(&self, name: &str) -> Result<Option<usize>, Ended> {
+    /// [`NotifierEnded`].
+    pub fn discard(&self, name: &str) -> Result<Option<usize>, NotifierEnded> {
         let name = name.to_owned();
         self.ask(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
-            Some(Work::Events(queue)) => Some(queue.discard()),
-            Some(Work::Alerts(_)) => Some(0),
+            Some(HookWork::Events(queue)) => Some(queue.discard()),
+            Some(HookWork::Alerts(_)) => Some(0),
             None => {
                 let (count, rows) = engine.parked.discard(&name)?;
                 engine.keeping.add(rows);
@@ -187,7 +187,7 @@ impl Notifier {
     /// Ends the thread once everything is written; deliveries under way have a few seconds.
     pub fn end(&self) {
         let (sender, receiver) = oneshot::oneshot();
-        if self.messages.send(Message::End(sender, None)).is_ok() {
+        if self.messages.send(EngineMessage::End(sender, None)).is_ok() {
             // Lost with the thread, which is what is wanted.
             let _ = receiver.recv();
         }
@@ -197,56 +197,60 @@ impl Notifier {
     /// returned to go on; dropped, the thread ends.
     ///
     /// # Errors
-    /// [`Ended`].
-    pub fn rest(&self) -> Result<Sender<()>, Ended> {
+    /// [`NotifierEnded`].
+    pub fn rest(&self) -> Result<Sender<()>, NotifierEnded> {
         let (sender, receiver) = oneshot::oneshot();
         let (goes_on, resumed) = channel();
-        self.messages.send(Message::End(sender, Some(resumed))).map_err(|_| Ended)?;
-        receiver.recv().map_err(|_| Ended)?;
+        self.messages.send(EngineMessage::End(sender, Some(resumed))).map_err(|_| NotifierEnded)?;
+        receiver.recv().map_err(|_| NotifierEnded)?;
         Ok(goes_on)
     }
 
     fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Engine) -> T + Send + 'static,
-    ) -> Result<T, Ended> {
+        question: impl FnOnce(&mut DeliveryEngine) -> T + Send + 'static,
+    ) -> Result<T, NotifierEnded> {
         let (sender, receiver) = oneshot::oneshot();
-        let message = Message::Ask(Box::new(move |engine| sender.send(question(engine))));
-        self.messages.send(message).map_err(|_| Ended)?;
-        receiver.recv().map_err(|_| Ended)
+        let message = EngineMessage::Ask(Box::new(move |engine| sender.send(question(engine))));
+        self.messages.send(message).map_err(|_| NotifierEnded)?;
+        receiver.recv().map_err(|_| NotifierEnded)
     }
 }
 
-fn state(hook: &Hook) -> State {
+fn state(hook: &Hook) -> WebhookState {
     let webhook = &*hook.webhook;
     let base = match &hook.work {
-        Work::Events(queue) => removed(&webhook.name, queue),
-        Work::Alerts(alerts) => {
+        HookWork::Events(queue) => removed(&webhook.name, queue),
+        HookWork::Alerts(alerts) => {
             let (delivered, failed) = alerts.counts();
-            State {
+            WebhookState {
                 pending: alerts.standing(),
                 in_flight: hook.in_flight(),
                 counts: Counts { delivered, failed, died: 0 },
-                ..removed(&webhook.name, &Queue::empty())
+                ..removed(&webhook.name, &DeliveryQueue::empty())
             }
         }
     };
-    State {
+    WebhookState {
         place: webhook.place(),
         format: webhook.format.as_str(),
-        health: if hook.is_failing() || hook.is_refused() { Health::Failing } else { Health::Healthy },
+        health: if hook.is_failing() || hook.is_refused() {
+            WebhookHealth::Failing
+        } else {
+            WebhookHealth::Healthy
+        },
         last_error: hook.last_error.clone(),
         last_delivery_ms: hook.last_delivery_ms,
         ..base
     }
 }
 
-fn removed(name: &str, queue: &Queue) -> State {
-    State {
+fn removed(name: &str, queue: &DeliveryQueue) -> WebhookState {
+    WebhookState {
         name: name.to_owned(),
         place: String::new(),
         format: "",
-        health: Health::Removed,
+        health: WebhookHealth::Removed,
         pending: queue.waiting(),
         in_flight: queue.in_flight(),
         counts: queue.counts(),
@@ -259,15 +263,15 @@ fn removed(name: &str, queue: &Queue) -> State {
 
 /// The thread is gone: the process is ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended;
+pub struct NotifierEnded;
 
-impl fmt::Display for Ended {
+impl fmt::Display for NotifierEnded {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("webhooks have ended with the process; try again once it is back")
     }
 }
 
-impl std::error::Error for Ended {}
+impl std::error::Error for NotifierEnded {}
 
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,16 @@
 //! The events that wait for one webhook: what is sent next, what is tried again and when, what is given up.
 //!
-//! Pure: time and chance come in as arguments, and what has to be written to disk comes out as [`Edit`]s. Events of one
-//! lane are told strictly one after the other; lanes do not wait for each other, except for the bound on how many
-//! attempts run at once. While nothing at all gets through, only few attempts are made; when the first one does, all
-//! lanes are tried at once.
+//! Pure: time and chance come in as arguments, and what has to be written to disk comes out as [`QueueEdit`]s. Events
+//! of one lane are told strictly one after the other; lanes do not wait for each other, except for the bound on how
+//! many attempts run at once. While nothing at all gets through, only few attempts are made; when the first one does,
+//! all lanes are tried at once.
 
 use std::collections::btree_map::Values;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::notify::event::{Event, Lane};
+use crate::notify::event::{Event, EventOrder};
 
 /// Attempts that may run at once. A receiver that takes 100 ms hears 80 events a second; more would be a burden to one
 /// that is just coming up.
@@ -48,7 +48,7 @@ pub struct Now {
 
 /// The bounds an operator may move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct QueueBounds {
     /// Events that may wait.
     pub events_max: usize,
     /// Age at which a failing event is given up.
@@ -57,7 +57,7 @@ pub struct Bounds {
 
 /// An event that waits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Waiting {
+pub struct WaitingEvent {
     /// What is to be told.
     pub event: Arc<Event>,
     /// Since when, in Unix milliseconds: when it happened, or when it was taken back from the dead letters.
@@ -66,7 +66,7 @@ pub struct Waiting {
 
 /// An event that was given up.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dead {
+pub struct DeadLetter {
     /// What was to be told.
     pub event: Arc<Event>,
     /// When it was given up, in Unix milliseconds.
@@ -79,7 +79,7 @@ pub struct Dead {
 
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     /// The receiver has it.
     Delivered,
     /// Not now.
@@ -98,13 +98,13 @@ pub enum Outcome {
 
 /// What has to be written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Edit {
+pub enum QueueEdit {
     /// The event of this number waits.
-    Keep(u64, Waiting),
+    Keep(u64, WaitingEvent),
     /// It no longer does.
     Forget(u64),
     /// There is a dead letter of this number.
-    Bury(u64, Dead),
+    Bury(u64, DeadLetter),
     /// There no longer is.
     Unbury(u64),
 }
@@ -122,21 +122,21 @@ pub struct Counts {
 
 /// The queue of one webhook.
 #[derive(Debug)]
-pub struct Queue {
-    bounds: Bounds,
+pub struct DeliveryQueue {
+    bounds: QueueBounds,
     /// The number of the next event. Numbers ascend in the order in which events were put.
     next: u64,
-    waiting: BTreeMap<u64, Waiting>,
-    lanes: HashMap<Lane, LaneState>,
+    waiting: BTreeMap<u64, WaitingEvent>,
+    lanes: HashMap<EventOrder, LaneState>,
     /// The first event of each lane that is not in flight, by when it may be tried.
     due: BTreeSet<(u64, u64)>,
     in_flight: BTreeSet<u64>,
-    dead: BTreeMap<u64, Dead>,
+    dead: BTreeMap<u64, DeadLetter>,
     failures_in_row: u32,
     /// Until when nothing is tried, while nothing gets through.
     rest_until_ms: u64,
     counts: Counts,
-    edits: Vec<Edit>,
+    edits: Vec<QueueEdit>,
 }
 
 #[derive(Debug, Default)]
@@ -149,13 +149,17 @@ struct LaneState {
     due_ms: u64,
 }
 
-impl Queue {
+impl DeliveryQueue {
     /// A queue with what was kept: events and dead letters by their number.
-    pub fn restored(bounds: Bounds, waiting: BTreeMap<u64, Waiting>, dead: BTreeMap<u64, Dead>) -> Queue {
+    pub fn restored(
+        bounds: QueueBounds,
+        waiting: BTreeMap<u64, WaitingEvent>,
+        dead: BTreeMap<u64, DeadLetter>,
+    ) -> DeliveryQueue {
         let last = waiting.keys().chain(dead.keys()).copied().max().unwrap_or(0);
         let (lanes, due, in_flight, counts, edits) = Default::default();
         let (failures_in_row, rest_until_ms) = (0, 0);
-        let mut queue = Queue {
+        let mut queue = DeliveryQueue {
             bounds,
             next: last + 1,
             waiting: BTreeMap::new(),
@@ -175,31 +179,31 @@ impl Queue {
     }
 
     /// A queue of nothing, for nothing.
-    pub fn empty() -> Queue {
-        let bounds = Bounds { events_max: 0, give_up_after: Duration::ZERO };
-        Queue::restored(bounds, BTreeMap::new(), BTreeMap::new())
+    pub fn empty() -> DeliveryQueue {
+        let bounds = QueueBounds { events_max: 0, give_up_after: Duration::ZERO };
+        DeliveryQueue::restored(bounds, BTreeMap::new(), BTreeMap::new())
     }
 
     /// Moves the bounds; what is over them goes with the next event.
-    pub fn set_bounds(&mut self, bounds: Bounds) {
+    pub fn set_bounds(&mut self, bounds: QueueBounds) {
         self.bounds = bounds;
     }
 
     /// Adds an event. At the bound, the one that has waited longest is given up.
     pub fn put(&mut self, now: Now, event: Arc<Event>) {
         let since_ms = event.time_ms;
-        self.append(now, Waiting { event, since_ms });
+        self.append(now, WaitingEvent { event, since_ms });
     }
 
     /// Takes dead letters back, all or the one with this id, behind what waits. Gives how many.
     pub fn revive(&mut self, now: Now, id: Option<&str>) -> usize {
-        let is_meant = |dead: &Dead| id.is_none_or(|id| dead.event.id == id);
+        let is_meant = |dead: &DeadLetter| id.is_none_or(|id| dead.event.id == id);
         let numbers: Vec<u64> =
             self.dead.iter().filter(|(_, dead)| is_meant(dead)).map(|(number, _)| *number).collect();
         for number in &numbers {
             if let Some(dead) = self.dead.remove(number) {
-                self.edits.push(Edit::Unbury(*number));
-                self.append(now, Waiting { event: dead.event, since_ms: now.unix_ms });
+                self.edits.push(QueueEdit::Unbury(*number));
+                self.append(now, WaitingEvent { event: dead.event, since_ms: now.unix_ms });
             }
         }
         numbers.len()
@@ -208,8 +212,8 @@ impl Queue {
     /// Forgets everything, what is in flight included. Gives how many events and dead letters there were.
     pub fn discard(&mut self) -> usize {
         let count = self.waiting.len() + self.dead.len();
-        self.edits.extend(self.waiting.keys().map(|number| Edit::Forget(*number)));
-        self.edits.extend(self.dead.keys().map(|number| Edit::Unbury(*number)));
+        self.edits.extend(self.waiting.keys().map(|number| QueueEdit::Forget(*number)));
+        self.edits.extend(self.dead.keys().map(|number| QueueEdit::Unbury(*number)));
         self.waiting.clear();
         self.lanes.clear();
         self.due.clear();
@@ -218,7 +222,7 @@ impl Queue {
         count
     }
 
-    /// The next event to send now, if there is one; its outcome must come back through [`Queue::settle`].
+    /// The next event to send now, if there is one; its outcome must come back through [`DeliveryQueue::settle`].
     pub fn start(&mut self, now: Now) -> Option<(u64, Arc<Event>)> {
         let (due_ms, number) = *self.due.first()?;
         let is_resting = self.is_failing() && now.monotonic_ms < self.rest_until_ms;
@@ -233,7 +237,7 @@ impl Queue {
         self.waiting.get(&number).map(|waiting| (number, waiting.event.clone()))
     }
 
-    /// When [`Queue::start`] may next have something, unless an attempt ends first. `None`: not before that.
+    /// When [`DeliveryQueue::start`] may next have something, unless an attempt ends first. `None`: not before that.
     pub fn next_due_ms(&self) -> Option<u64> {
         let (due_ms, _) = *self.due.first()?;
         let has_room = self.in_flight.len() < self.in_flight_max();
@@ -241,7 +245,7 @@ impl Queue {
     }
 
     /// Takes what became of an attempt. `chance` is any number, for the spread of repetitions.
-    pub fn settle(&mut self, now: Now, number: u64, outcome: Outcome, chance: u64) {
+    pub fn settle(&mut self, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
         if !self.in_flight.remove(&number) {
             // Discarded meanwhile.
             return;
@@ -253,18 +257,18 @@ impl Queue {
             state.attempts
         });
         match outcome {
-            Outcome::Delivered => {
+            DeliveryOutcome::Delivered => {
                 self.counts.delivered += 1;
                 self.remove(now, number);
                 self.got_through(now);
             }
-            Outcome::Refused { reason } => {
+            DeliveryOutcome::Refused { reason } => {
                 self.counts.failed += 1;
                 self.bury(now, number, attempts, reason);
                 // The receiver is there and reads what it is sent.
                 self.got_through(now);
             }
-            Outcome::Failed { reason, retry_after } => {
+            DeliveryOutcome::Failed { reason, retry_after } => {
                 self.counts.failed += 1;
                 self.failures_in_row = self.failures_in_row.saturating_add(1);
                 self.rest_until_ms = now.monotonic_ms + REST_WHILE_FAILING_MS;
@@ -280,7 +284,7 @@ impl Queue {
     }
 
     /// What has changed since the last call and has to be written, in order.
-    pub fn take_edits(&mut self) -> Vec<Edit> {
+    pub fn take_edits(&mut self) -> Vec<QueueEdit> {
         std::mem::take(&mut self.edits)
     }
 
@@ -300,12 +304,12 @@ impl Queue {
     }
 
     /// The event that has waited longest.
-    pub fn oldest(&self) -> Option<&Waiting> {
+    pub fn oldest(&self) -> Option<&WaitingEvent> {
         self.waiting.first_key_value().map(|(_, waiting)| waiting)
     }
 
     /// The dead letters, the oldest first.
-    pub fn dead(&self) -> Values<'_, u64, Dead> {
+    pub fn dead(&self) -> Values<'_, u64, DeadLetter> {
         self.dead.values()
     }
 
@@ -318,7 +322,7 @@ impl Queue {
         if self.is_failing() { IN_FLIGHT_WHILE_FAILING_MAX } else { IN_FLIGHT_MAX }
     }
 
-    fn append(&mut self, now: Now, waiting: Waiting) {
+    fn append(&mut self, now: Now, waiting: WaitingEvent) {
         while self.waiting.len() >= self.bounds.events_max {
             let idle = self.waiting.keys().find(|number| !self.in_flight.contains(number)).copied();
             let Some(oldest) = idle else { break };
@@ -327,11 +331,11 @@ impl Queue {
         }
         let number = self.next;
         self.next += 1;
-        self.edits.push(Edit::Keep(number, waiting.clone()));
+        self.edits.push(QueueEdit::Keep(number, waiting.clone()));
         self.insert(now.monotonic_ms, number, waiting);
     }
 
-    fn insert(&mut self, due_ms: u64, number: u64, waiting: Waiting) {
+    fn insert(&mut self, due_ms: u64, number: u64, waiting: WaitingEvent) {
         let state = self.lanes.entry(waiting.event.lane()).or_default();
         state.order.push_back(number);
         if state.order.len() == 1 {
@@ -344,20 +348,20 @@ impl Queue {
     fn bury(&mut self, now: Now, number: u64, attempts: u32, reason: String) {
         let Some(waiting) = self.remove(now, number) else { return };
         self.counts.died += 1;
-        let dead = Dead { event: waiting.event, died_ms: now.unix_ms, attempts, reason };
-        self.edits.push(Edit::Bury(number, dead.clone()));
+        let dead = DeadLetter { event: waiting.event, died_ms: now.unix_ms, attempts, reason };
+        self.edits.push(QueueEdit::Bury(number, dead.clone()));
         self.dead.insert(number, dead);
         while self.dead.len() > DEAD_MAX {
             if let Some((oldest, _)) = self.dead.pop_first() {
-                self.edits.push(Edit::Unbury(oldest));
+                self.edits.push(QueueEdit::Unbury(oldest));
             }
         }
     }
 
     /// Takes an event out; the next one of its lane may be tried at once.
-    fn remove(&mut self, now: Now, number: u64) -> Option<Waiting> {
+    fn remove(&mut self, now: Now, number: u64) -> Option<WaitingEvent> {
         let waiting = self.waiting.remove(&number)?;
-        self.edits.push(Edit::Forget(number));
+        self.edits.push(QueueEdit::Forget(number));
         let lane = waiting.event.lane();
         if let Some(state) = self.lanes.get_mut(&lane) {
             self.due.remove(&(state.due_ms, number));
@@ -380,7 +384,7 @@ impl Queue {
         Some(waiting)
     }
 
-    fn set_due(&mut self, lane: &Lane, due_ms: u64) {
+    fn set_due(&mut self, lane: &EventOrder, due_ms: u64) {
         if let Some(state) = self.lanes.get_mut(lane)
             && let Some(first) = state.order.front()
         {

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::limits::INDEX_MAX;
 use crate::notify::event::Event;
-use crate::notify::queue::{Dead, Edit, Waiting};
-use crate::persist::change::{Change, Table};
+use crate::notify::queue::{DeadLetter, QueueEdit, WaitingEvent};
+use crate::persist::change::{RowChange, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::stdx::text::Text;
@@ -28,7 +28,7 @@ const WEBHOOK: &str = "webhook";
 
 /// How far the registry's transitions were taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
+pub struct FollowerPosition {
     /// Whose indexes these are.
     pub registry_id: Text,
     /// Everything up to this index was taken.
@@ -37,7 +37,7 @@ pub struct Position {
 
 /// A webhook as it was known last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
+pub struct KnownWebhook {
     /// It hears of what came after this index.
     pub since: u64,
     /// Whether it is no longer configured.
@@ -48,18 +48,18 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct Stored {
     /// `None` when there are events of it and nothing else, which does not happen by itself.
-    pub known: Option<Known>,
+    pub known: Option<KnownWebhook>,
     /// Events that wait.
-    pub waiting: BTreeMap<u64, Waiting>,
+    pub waiting: BTreeMap<u64, WaitingEvent>,
     /// Dead letters.
-    pub dead: BTreeMap<u64, Dead>,
+    pub dead: BTreeMap<u64, DeadLetter>,
 }
 
 /// All that is stored.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub struct QueueRows {
     /// `None` in a store that never saw a commit.
-    pub position: Option<Position>,
+    pub position: Option<FollowerPosition>,
     /// By the webhook's name.
     pub webhooks: BTreeMap<String, Stored>,
 }
@@ -82,8 +82,8 @@ struct DeadRow<E> {
 ///
 /// # Errors
 /// The store's; a row that cannot be read counts as damage.
-pub fn load(store: &mut dyn Store) -> Result<(Rows, u64), StoreError> {
-    let mut rows = Rows::default();
+pub fn load(store: &mut dyn Store) -> Result<(QueueRows, u64), StoreError> {
+    let mut rows = QueueRows::default();
     let loaded = store.load(&mut |table, key, value| {
         let fault = |error: serde_json::Error| format!("row {key:?}: {error}");
         if table == Table::Meta && key == POSITION {
@@ -104,14 +104,14 @@ pub fn load(store: &mut dyn Store) -> Result<(Rows, u64), StoreError> {
             Table::Deliveries => {
                 let WaitingRow::<Event> { since_ms, event } = serde_json::from_slice(value).map_err(fault)?;
                 let stored = rows.webhooks.entry(left.to_owned()).or_default();
-                stored.waiting.insert(number()?, Waiting { event: Arc::new(event), since_ms });
+                stored.waiting.insert(number()?, WaitingEvent { event: Arc::new(event), since_ms });
             }
             Table::DeadLetters => {
                 let row: DeadRow<Event> = serde_json::from_slice(value).map_err(fault)?;
                 let stored = rows.webhooks.entry(left.to_owned()).or_default();
                 let DeadRow { died_ms, attempts, reason, event } = row;
                 let event = Arc::new(event);
-                stored.dead.insert(number()?, Dead { event, died_ms, attempts, reason });
+                stored.dead.insert(number()?, DeadLetter { event, died_ms, attempts, reason });
             }
             _ => return Err(format!("row {key:?}: a store of webhooks has no such row")),
         }
@@ -122,34 +122,34 @@ pub fn load(store: &mut dyn Store) -> Result<(Rows, u64), StoreError> {
 }
 
 /// The row that says how far the registry was followed.
-pub fn position(position: &Position) -> Change {
-    Change::put(Table::Meta, POSITION, json(position))
+pub fn position(position: &FollowerPosition) -> RowChange {
+    RowChange::put(Table::Meta, POSITION, json(position))
 }
 
 /// The row that says what is known of the webhook called `name`; `None` removes it.
-pub fn known(name: &str, known: Option<&Known>) -> Change {
+pub fn known(name: &str, known: Option<&KnownWebhook>) -> RowChange {
     let key = format!("{WEBHOOK}{SEPARATOR}{name}");
     match known {
-        Some(known) => Change::put(Table::Meta, key, json(known)),
-        None => Change::delete(Table::Meta, key),
+        Some(known) => RowChange::put(Table::Meta, key, json(known)),
+        None => RowChange::delete(Table::Meta, key),
     }
 }
 
 /// The row that an edit of the queue of `name` leaves, or removes.
-pub fn edit(name: &str, edit: &Edit) -> Change {
+pub fn edit(name: &str, edit: &QueueEdit) -> RowChange {
     let key = |number: &u64| format!("{name}{SEPARATOR}{number:020}");
     match edit {
-        Edit::Keep(number, Waiting { event, since_ms }) => {
+        QueueEdit::Keep(number, WaitingEvent { event, since_ms }) => {
             let row = WaitingRow { since_ms: *since_ms, event: &**event };
-            Change::put(Table::Deliveries, key(number), json(&row))
+            RowChange::put(Table::Deliveries, key(number), json(&row))
         }
-        Edit::Forget(number) => Change::delete(Table::Deliveries, key(number)),
-        Edit::Bury(number, Dead { event, died_ms, attempts, reason }) => {
+        QueueEdit::Forget(number) => RowChange::delete(Table::Deliveries, key(number)),
+        QueueEdit::Bury(number, DeadLetter { event, died_ms, attempts, reason }) => {
             let (event, reason) = (&**event, reason.clone());
             let row = DeadRow { died_ms: *died_ms, attempts: *attempts, reason, event };
-            Change::put(Table::DeadLetters, key(number), json(&row))
+            RowChange::put(Table::DeadLetters, key(number), json(&row))
         }
-        Edit::Unbury(number) => Change::delete(Table::DeadLetters, key(number)),
+        QueueEdit::Unbury(number) => RowChange::delete(Table::DeadLetters, key(number)),
     }
 }
 

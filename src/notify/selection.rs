@@ -10,7 +10,7 @@ use crate::config::webhooks::Webhook;
 use crate::filter::decision::Filter;
 use crate::filter::{self, error::FilterError};
 use crate::model::{Check, Node, Service, Status};
-use crate::notify::happened::Happened;
+use crate::notify::context::TransitionContext;
 use crate::stdx::text::{Text, fold};
 use crate::wire::select::INSTANCE;
 use crate::wire::show::HealthEntry;
@@ -52,7 +52,7 @@ impl Selection {
     ///
     /// What was gone before anybody looked cannot be compared with tags and filter any more: it counts as wanted, for
     /// an alarm that never clears is worse than one message too many.
-    pub fn wants(&self, happened: &Happened) -> bool {
+    pub fn wants(&self, happened: &TransitionContext) -> bool {
         let transition = &*happened.transition;
         // That a check is better than it was registered ends nothing that anybody was told of.
         let is_start = transition.is_first && transition.to < transition.from;
@@ -113,7 +113,7 @@ impl Selection {
 }
 
 /// The checks with the one that changed as it was before.
-fn checks_before(happened: &Happened) -> Vec<Arc<Check>> {
+fn checks_before(happened: &TransitionContext) -> Vec<Arc<Check>> {
     let (changed, from) = (&happened.transition.subject.check_id, happened.transition.from);
     let back = |check: &Arc<Check>| match from {
         Some(status) if check.id == *changed => Some(Arc::new(Check { status, ..Check::clone(check) })),

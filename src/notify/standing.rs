@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::catalog::instance::CheckView;
 use crate::model::hold::{DRAIN_KIND, MAINTENANCE_KIND};
 use crate::model::{Cause, Status, Subject};
-use crate::notify::alerts::{Alert, Key};
+use crate::notify::alerts::{Alert, AlertKey};
 use crate::notify::selection::Selection;
 use crate::registry::views::Views;
 
@@ -17,7 +17,7 @@ const GRACE_MS: u64 = 60_000;
 /// raises none.
 ///
 /// Cost: O(failing checks); where instances are selected, each is looked up.
-pub fn standing(views: &Views, selection: &Selection, now_ms: u64) -> BTreeMap<Key, Alert> {
+pub fn standing(views: &Views, selection: &Selection, now_ms: u64) -> BTreeMap<AlertKey, Alert> {
     let failing = [Status::Warning, Status::Critical].into_iter();
     let failing = failing.filter(|status| selection.wants_status(Some(*status)));
     let checks = failing.flat_map(|status| views.checks(Some(status)));
@@ -47,7 +47,7 @@ fn is_alert(views: &Views, selection: &Selection, view: &CheckView, now_ms: u64)
     wanted.unwrap_or(false)
 }
 
-fn alert(view: &CheckView) -> (Key, Alert) {
+fn alert(view: &CheckView) -> (AlertKey, Alert) {
     let check = &*view.check;
     let subject = Subject {
         node: view.node.name.folded(),
@@ -61,5 +61,5 @@ fn alert(view: &CheckView) -> (Key, Alert) {
         output: check.output.clone(),
         since_ms: check.status_since_ms,
     };
-    (Key { subject, severity: check.status }, alert)
+    (AlertKey { subject, severity: check.status }, alert)
 }

@@ -3,19 +3,19 @@
 use std::sync::OnceLock;
 
 use super::*;
-use crate::config::problem::Origin;
+use crate::config::problem::SettingSource;
 use crate::config::webhooks;
 use crate::model::{Observation, Status};
 use crate::notify::follower::intake;
 use crate::probe::{self, Prober};
-use crate::registry::publish::{Follower, News};
+use crate::registry::publish::{CommittedBatch, Follower};
 use crate::registry::tests::{open_followed, register, ttl_check};
 
 /// Holds the writer, after the thread was told, until it has compared what it was told of with the registry.
 struct Slow(Arc<OnceLock<Notifier>>);
 
 impl Follower for Slow {
-    fn follow(&mut self, _news: &News<'_>) {
+    fn follow(&mut self, _news: &CommittedBatch<'_>) {
         let Some(notifier) = self.0.get() else { return };
         // The first answer comes in the batch of messages that holds the news, the second after it was worked off.
         notifier.overview().unwrap();
@@ -29,10 +29,11 @@ fn an_alert_is_not_raised_late() {
     let (intake, inbox) = intake();
     let registry = Arc::new(open_followed(vec![Box::new(intake), Box::new(Slow(notifier.clone()))]));
     let table = "name = 'a'\nurl = 'http://127.0.0.1:1'\nformat = 'alertmanager'".parse().unwrap();
-    let webhooks = webhooks::read(&[(table, Origin::Default)], &[]).unwrap();
-    let prober = Prober::new(probe::Settings::default()).unwrap();
+    let webhooks = webhooks::read(&[(table, SettingSource::Default)], &[]).unwrap();
+    let prober = Prober::new(probe::ProbeSettings::default()).unwrap();
     let (metrics, http) = (Arc::new(Metrics::new().unwrap()), prober.sender().unwrap());
-    let begun = Notifier::start(inbox, registry.clone(), metrics, http, Place::Memory, webhooks).unwrap();
+    let begun =
+        Notifier::start(inbox, registry.clone(), metrics, http, QueueStorage::Memory, webhooks).unwrap();
     assert!(notifier.set(begun).is_ok());
 
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();

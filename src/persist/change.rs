@@ -35,7 +35,7 @@ impl Table {
         Table::DeadLetters,
     ];
 
-    /// The table and the key in a row's name, as [`Change::name`] makes it.
+    /// The table and the key in a row's name, as [`RowChange::name`] makes it.
     pub fn of_name(name: &str) -> Option<(Table, &str)> {
         let (table, key) = name.split_once('/')?;
         Table::ALL.into_iter().find(|known| known.name() == table).map(|table| (table, key))
@@ -58,7 +58,7 @@ impl Table {
 
 /// One row's new value, or its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct RowChange {
     /// The family the row belongs to.
     pub table: Table,
     /// The row's name within its table, at most [`KEY_BYTES_MAX`] long.
@@ -67,7 +67,7 @@ pub struct Change {
     pub value: Option<Vec<u8>>,
 }
 
-impl Change {
+impl RowChange {
     /// The row holds `value` from now on, whether it existed or not.
     pub fn put(table: Table, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         Self { table, key: key.into(), value: Some(value.into()) }
@@ -90,7 +90,7 @@ pub struct Batch {
     /// The highest index among the changes; what [`load`](super::store::Store::load) reports after a restart.
     pub index: u64,
     /// The changes in the order they happened.
-    pub changes: Vec<Change>,
+    pub changes: Vec<RowChange>,
 }
 
 /// Longest key a store accepts. The engine's limit is 65,535 with the table's name; the longest name this product lets

@@ -19,7 +19,8 @@ use crate::sys::runtime;
 pub(super) const LOCK: &str = "LOCK";
 
 /// The store's own entries. One of these without an identity file is a damaged directory.
-pub(super) const OURS: [&str; 3] = [super::embedded::ROWS, super::rescue::BEFORE, super::witness::FILE_NAME];
+pub(super) const OURS: [&str; 3] =
+    [super::embedded::ROWS, super::startup_backup::BEFORE, super::commit_marker::FILE_NAME];
 
 /// Entries that mean nothing by themselves: left by a first start that got no further, made by `mkfs`, or the snapshots
 /// of a registry that was lost.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::change::{Batch, Change, KEY_BYTES_MAX, Table};
+use super::change::{Batch, KEY_BYTES_MAX, RowChange, Table};
 use super::error::StoreError;
 use super::store::{Description, Loaded, RowSink, Store};
 
@@ -31,7 +31,7 @@ impl Store for MemoryStore {
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         refuse_oversize(&batch.changes)?;
-        for Change { table, key, value } in &batch.changes {
+        for RowChange { table, key, value } in &batch.changes {
             let name = (*table, key.clone());
             match value {
                 Some(value) => self.rows.insert(name, value.clone()),
@@ -54,7 +54,7 @@ impl Store for MemoryStore {
 }
 
 /// The check every store makes before it touches anything.
-pub(super) fn refuse_oversize(changes: &[Change]) -> Result<(), StoreError> {
+pub(super) fn refuse_oversize(changes: &[RowChange]) -> Result<(), StoreError> {
     match changes.iter().map(|change| change.key.len()).max() {
         Some(key_bytes) if key_bytes > KEY_BYTES_MAX => {
             Err(StoreError::Oversize { key_bytes, key_bytes_max: KEY_BYTES_MAX })
@@ -71,10 +71,10 @@ mod tests {
     fn rows_come_back_table_by_table() {
         let mut store = MemoryStore::default();
         let changes = vec![
-            Change::put(Table::Checks, "c", "1"),
-            Change::put(Table::Meta, "m", "2"),
-            Change::put(Table::Nodes, "gone", "3"),
-            Change::delete(Table::Nodes, "gone"),
+            RowChange::put(Table::Checks, "c", "1"),
+            RowChange::put(Table::Meta, "m", "2"),
+            RowChange::put(Table::Nodes, "gone", "3"),
+            RowChange::delete(Table::Nodes, "gone"),
         ];
         store.commit(&Batch { index: 7, changes }).unwrap();
         let mut seen = Vec::new();
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_key_limit_is_inclusive() {
         for (key_bytes, accepted) in [(0, true), (KEY_BYTES_MAX, true), (KEY_BYTES_MAX + 1, false)] {
-            let changes = vec![Change::put(Table::Nodes, "k".repeat(key_bytes), "v")];
+            let changes = vec![RowChange::put(Table::Nodes, "k".repeat(key_bytes), "v")];
             let outcome = MemoryStore::default().commit(&Batch { index: 1, changes });
             assert_eq!(outcome.is_ok(), accepted, "{key_bytes}");
         }

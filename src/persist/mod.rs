@@ -16,11 +16,11 @@ pub mod memory;
 pub mod directory;
 pub mod embedded;
 pub mod identity;
-pub mod ledger;
-pub mod rescue;
+pub mod checksums;
+pub mod startup_backup;
 pub mod restoring;
 pub mod snapshot;
-pub mod witness;
+pub mod commit_marker;
 
 pub mod private;
 pub mod redis;

@@ -111,10 +111,10 @@ pub(super) fn clear(directory: &Path) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persist::change::{Batch, Change, Table};
+    use crate::persist::change::{Batch, RowChange, Table};
     use crate::persist::directory::DataDirectory;
-    use crate::persist::embedded::salvage::Making;
-    use crate::persist::embedded::{EmbeddedStore, Limits};
+    use crate::persist::embedded::recovery::RecoveryBuild;
+    use crate::persist::embedded::{EmbeddedStore, EngineLimits};
     use crate::persist::store::Store;
 
     const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
@@ -122,21 +122,21 @@ mod tests {
     fn filled(directory: &Path) -> (Filling, uuid::Uuid) {
         let filling = Filling::begin(directory).unwrap();
         let identity = Identity::draw(NOW);
-        let mut making = Making::begin(&filling.place(), &identity, 7).unwrap();
-        making.put(Change::put(Table::Nodes, "n", "{}")).unwrap();
+        let mut making = RecoveryBuild::begin(&filling.place(), &identity, 7).unwrap();
+        making.put(RowChange::put(Table::Nodes, "n", "{}")).unwrap();
         making.end().unwrap();
         (filling, identity.node_id)
     }
 
     fn rows(directory: &Path) -> usize {
         let mut count = 0;
-        let mut store = EmbeddedStore::open(directory, NOW, Limits::default()).unwrap();
+        let mut store = EmbeddedStore::open(directory, NOW, EngineLimits::default()).unwrap();
         let mut see = |_: Table, _: &str, _: &[u8]| {
             count += 1;
             Ok(())
         };
         store.load(&mut see).unwrap();
-        store.commit(&Batch { index: 9, changes: vec![Change::put(Table::Nodes, "m", "{}")] }).unwrap();
+        store.commit(&Batch { index: 9, changes: vec![RowChange::put(Table::Nodes, "m", "{}")] }).unwrap();
         count
     }
 

@@ -11,10 +11,10 @@ pub type RowSink<'a> = dyn FnMut(Table, &str, &[u8]) -> Result<(), String> + 'a;
 
 /// Judges rows of a registry at some index that somebody else may have written, table by table in the order of
 /// [`Table::ALL`]. A row that is refused, with a sentence, counts as not there.
-pub type Judge = Box<dyn FnMut(Table, &str, &[u8]) -> Result<(), String>>;
+pub type RowFilter = Box<dyn FnMut(Table, &str, &[u8]) -> Result<(), String>>;
 
-/// Gives a [`Judge`] for the rows of a registry at an index.
-pub type Court<'c> = &'c dyn Fn(u64) -> Judge;
+/// Gives a [`RowFilter`] for the rows of a registry at an index.
+pub type RowFilterFactory<'c> = &'c dyn Fn(u64) -> RowFilter;
 
 /// Keeps rows over restarts.
 ///

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::sys::dial::Dialed;
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 
 /// A connection as bytes go over it.
 pub enum Channel {
@@ -22,9 +22,9 @@ pub enum Channel {
 ///
 /// Memory: about half a kilobyte; with TLS the session and its buffers; and what the kernel holds for a socket.
 #[derive(Debug)]
-pub struct Kept(pub(in crate::probe) Channel);
+pub struct IdleConnection(pub(in crate::probe) Channel);
 
-impl AsFd for Kept {
+impl AsFd for IdleConnection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.dialed().as_fd()
     }
@@ -52,7 +52,7 @@ impl Channel {
     }
 
     /// Waits as long as `patience` lasts: whether the target leaves the connection open for so long, whatever it says.
-    pub fn is_open_for(&mut self, patience: &Patience) -> bool {
+    pub fn is_open_for(&mut self, patience: &RecallableDeadline) -> bool {
         self.dialed_mut().resume(patience);
         let mut said = [0; 512];
         loop {

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::probe::names::Names;
-use crate::probe::target::{Refusal, TargetRules};
+use crate::probe::target::{TargetRefusal, TargetRules};
 use crate::probe::words;
 use crate::sys::dial::Dialed;
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 
 /// Least time an address gets when a name has several, as long as there is that much left.
 const ATTEMPT_MIN: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ impl Dialer {
     pub fn connect(
         &self,
         addresses: &[SocketAddr],
-        patience: &Patience,
+        patience: &RecallableDeadline,
     ) -> Result<(Dialed, SocketAddr), DialError> {
         let mut first_error = None;
         for (index, &address) in addresses.iter().enumerate() {
@@ -80,7 +80,7 @@ pub enum DialError {
         /// The address.
         address: SocketAddr,
         /// Why.
-        refusal: Refusal,
+        refusal: TargetRefusal,
     },
     /// The address does not answer.
     Connect {

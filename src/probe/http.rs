@@ -12,15 +12,15 @@ use ureq::http::{Method, Response, StatusCode};
 use ureq::{Agent, Body, Error};
 
 use crate::model::{Observation, Probe, Status};
-use crate::probe::channel::Kept;
+use crate::probe::channel::IdleConnection;
 use crate::probe::dial::{DialError, Dialer};
 use crate::probe::http::hop::Hop;
 use crate::probe::tls::{self, Trust};
-use crate::probe::transport::{Berth, Line};
+use crate::probe::transport::{ConnectionNeeds, ConnectionSlot};
 use crate::probe::{Finding, critical, words};
 use crate::stdx::shown;
 use crate::stdx::target_url::TargetUrl;
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 
 /// Redirects that are followed, as Go's client does.
 const REDIRECTS_MAX: u32 = 10;
@@ -48,7 +48,7 @@ pub struct Attempt<'a> {
     /// Whom to trust.
     pub trust: &'a Arc<Trust>,
     /// How long it may take.
-    pub patience: &'a Patience,
+    pub patience: &'a RecallableDeadline,
 }
 
 impl Attempt<'_> {
@@ -59,7 +59,7 @@ impl Attempt<'_> {
         };
         let method = if method.is_empty() { "GET" } else { method.as_str() };
         let shown_url = shown::url(url);
-        let berth = Arc::<Berth>::default();
+        let berth = Arc::<ConnectionSlot>::default();
         let answer = self.follow(probe, url, method, keep, &berth);
         let observation = match answer {
             Ok(response) => judge(response, method, &shown_url, output_bytes_max),
@@ -68,7 +68,7 @@ impl Attempt<'_> {
                 critical(format!("{} {shown_url:?}: {fault}", words::method(method)))
             }
         };
-        Finding { kept: berth.take().filter(|_| keep).map(Kept), ..Finding::from(observation) }
+        Finding { kept: berth.take().filter(|_| keep).map(IdleConnection), ..Finding::from(observation) }
     }
 
     /// The answer at the end of all redirects. The connection to the check's own target is left in `berth`.
@@ -78,7 +78,7 @@ impl Attempt<'_> {
         url: &str,
         method: &str,
         keep: bool,
-        berth: &Arc<Berth>,
+        berth: &Arc<ConnectionSlot>,
     ) -> Result<Response<Body>, String> {
         let Probe::Http { disable_redirects, .. } = probe else { return Err("not an HTTP check".to_owned()) };
         let home = TargetUrl::parse(url).map_err(|error| error.to_string())?;
@@ -102,13 +102,13 @@ impl Attempt<'_> {
         probe: &Probe,
         hop: &Hop,
         home: &TargetUrl,
-        berth: Option<Arc<Berth>>,
+        berth: Option<Arc<ConnectionSlot>>,
     ) -> Result<Response<Body>, String> {
         let Probe::Http { body, tls_skip_verify, tls_server_name, .. } = probe else {
             return Err("not an HTTP check".to_owned());
         };
         let request = hop.head(probe, home, berth.is_some())?;
-        let line = Line {
+        let line = ConnectionNeeds {
             dialer: self.dialer.clone(),
             trust: self.trust.clone(),
             tls_skip_verify: *tls_skip_verify,
@@ -131,7 +131,7 @@ impl Attempt<'_> {
 }
 
 /// An agent for one request. Its state is thrown away with it, so runs share no lock and no connection.
-fn agent(line: Line) -> Agent {
+fn agent(line: ConnectionNeeds) -> Agent {
     // Made once: to make one looks for a proxy in the environment, even where none is wanted.
     static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         Agent::config_builder()

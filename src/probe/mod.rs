@@ -16,7 +16,7 @@ mod names;
 pub mod send;
 mod os_service;
 mod programs;
-mod reach;
+mod connector;
 mod script;
 mod target;
 mod tcp;
@@ -32,18 +32,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::{Observation, Probe, Status, secrets};
+use crate::probe::connector::TargetConnector;
 use crate::probe::dial::Dialer;
 use crate::probe::names::Names;
 use crate::probe::programs::Programs;
-use crate::probe::reach::Reach;
-use crate::probe::send::Sender;
+use crate::probe::send::HttpSender;
 use crate::probe::tls::Trust;
-use crate::sys::patience::{Courtesy, Patience, Recall};
+use crate::sys::patience::{Courtesy, Recall, RecallableDeadline};
 use crate::sys::runtime;
 
-pub use channel::Kept;
+pub use channel::IdleConnection;
 pub use destination::Destination;
-pub use target::{Refusal, TargetRules};
+pub use target::{TargetRefusal, TargetRules};
 
 /// Warns when this machine trusts no certificate authority. Reads files, so it is for a thread of its own.
 pub fn look_for_authorities() {
@@ -53,7 +53,7 @@ pub fn look_for_authorities() {
 /// What an operator may set about probes. A handle: a change to one of its clones holds for all of them, from the next
 /// run on.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct ProbeSettings {
     /// Which addresses may be probed.
     pub targets: TargetRules,
     /// Whether checks may run programs. The registry takes such checks from definition files only; this keeps those
@@ -75,7 +75,7 @@ impl Prober {
     ///
     /// # Errors
     /// The operating system's, when it gives no thread.
-    pub fn new(settings: Settings) -> io::Result<Prober> {
+    pub fn new(settings: ProbeSettings) -> io::Result<Prober> {
         let dialer = Dialer { rules: settings.targets, names: Names::new()? };
         Ok(Prober {
             dialer: Arc::new(dialer),
@@ -95,9 +95,9 @@ impl Prober {
     ///
     /// # Errors
     /// The operating system's, when it gives no thread.
-    pub fn sender(&self) -> io::Result<Sender> {
+    pub fn sender(&self) -> io::Result<HttpSender> {
         let dialer = Dialer { rules: self.dialer.rules.clone(), names: Names::new()? };
-        Ok(Sender { dialer: Arc::new(dialer), trust: self.trust.clone() })
+        Ok(HttpSender { dialer: Arc::new(dialer), trust: self.trust.clone() })
     }
 
     /// Runs a task once.
@@ -114,14 +114,14 @@ impl Prober {
 
     fn look(&self, task: Task<'_>) -> Finding {
         let Task { probe, timeout, output_bytes_max, keep, linger, recall, courtesy } = task;
-        let patience = Patience { deadline: Instant::now() + timeout, recall, courtesy };
-        let reach = Reach { dialer: &self.dialer, trust: &self.trust, patience: &patience };
+        let patience = RecallableDeadline { deadline: Instant::now() + timeout, recall, courtesy };
+        let reach = TargetConnector { dialer: &self.dialer, trust: &self.trust, patience: &patience };
         let mut has_replied = true;
         let finding = match probe {
             Probe::Tcp { address, tls } => {
                 // Whether the target still accepts is the question, so an open connection is no answer.
                 let (observation, opened) = tcp::run(&reach, address, tls.as_ref(), linger);
-                Finding { kept: opened.filter(|_| keep).map(Kept), ..Finding::from(observation) }
+                Finding { kept: opened.filter(|_| keep).map(IdleConnection), ..Finding::from(observation) }
             }
             Probe::Udp { address } => {
                 let (observation, replied) = udp::run(&self.dialer, address, &patience);
@@ -186,7 +186,7 @@ pub struct Finding {
     /// The verdict on the target.
     pub observation: Observation,
     /// The connection, when it was to be kept and both sides left it open.
-    pub kept: Option<Kept>,
+    pub kept: Option<IdleConnection>,
     /// The run was over before its time: something came back, be it a refusal.
     pub has_replied: bool,
     /// The run was ended from here before it found anything: what was observed says nothing.

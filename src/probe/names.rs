@@ -1,9 +1,9 @@
 //! Looking names up without blocking a worker, and without one silent name server holding up the names of others.
 //!
 //! Addresses, the names of the hosts file and `localhost` are answered at once; everything else by the system's own
-//! lookup, on a few threads that start when they are needed. [`desk`] decides who has them.
+//! lookup, on a few threads that start when they are needed. [`lookups`] decides who has them.
 
-mod desk;
+mod lookups;
 mod hosts;
 mod services;
 
@@ -19,13 +19,13 @@ use dns_lookup::{AddrInfoHints, LookupErrorKind, getaddrinfo};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::probe::dial::{self, DialError};
-use crate::probe::names::desk::{Answer, Desk, Known, LOOKUPS_MAX};
 use crate::probe::names::hosts::Hosts;
+use crate::probe::names::lookups::{KnownAddresses, LOOKUPS_MAX, LookupTable, Resolution};
 use crate::probe::names::services::Services;
 use crate::sys::file;
 use crate::sys::offload::Offload;
 use crate::sys::oneshot::{Sender, oneshot};
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 use crate::sys::runtime;
 
 /// Files that may wait to be read.
@@ -47,7 +47,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const STREAM: i32 = 1;
 
 /// Who waits for a name. Taken by whoever is first: the answer, or the recall of the run.
-type Waiter = Arc<Mutex<Option<Sender<Answer>>>>;
+type Waiter = Arc<Mutex<Option<Sender<Resolution>>>>;
 
 /// The operating system's resolver, on threads of its own. Clones share everything.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ pub struct Names {
 }
 
 struct Shared {
-    desk: Mutex<Desk<Waiter>>,
+    desk: Mutex<LookupTable<Waiter>>,
     /// Rung when a name waits.
     bell: Condvar,
     /// Threads that live; those of them without work.
@@ -120,7 +120,12 @@ impl Names {
     ///
     /// # Errors
     /// A [`DialError`] about the name. There is at least one address otherwise.
-    pub fn resolve(&self, host: &str, port: u16, patience: &Patience) -> Result<Vec<SocketAddr>, DialError> {
+    pub fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        patience: &RecallableDeadline,
+    ) -> Result<Vec<SocketAddr>, DialError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         // A zone by its number, as `fe80::1%2`; one by its name is looked up.
         if let Some(Ok(address)) = bare.contains('%').then(|| format!("[{bare}]:{port}").parse()) {
@@ -135,16 +140,16 @@ impl Names {
         }
         let host = bare.to_owned();
         match self.look_up(&name, patience) {
-            Some(Answer::Addresses(addresses)) => Ok(addresses
+            Some(Resolution::Addresses(addresses)) => Ok(addresses
                 .into_iter()
                 .map(|mut address| {
                     address.set_port(port);
                     address
                 })
                 .collect()),
-            Some(Answer::NoSuchName) => Err(DialError::UnknownName { host }),
-            Some(Answer::Silence) if patience.is_over() => Err(DialError::NameTimeout { host }),
-            Some(Answer::Silence) => Err(DialError::NameServer { host }),
+            Some(Resolution::NoSuchName) => Err(DialError::UnknownName { host }),
+            Some(Resolution::Silence) if patience.is_over() => Err(DialError::NameTimeout { host }),
+            Some(Resolution::Silence) => Err(DialError::NameServer { host }),
             None => Err(DialError::NamesBusy { host }),
         }
     }
@@ -166,7 +171,7 @@ impl Names {
     }
 
     /// What is said of a name; `None` when too many wait.
-    fn look_up(&self, name: &str, patience: &Patience) -> Option<Answer> {
+    fn look_up(&self, name: &str, patience: &RecallableDeadline) -> Option<Resolution> {
         let (sender, receiver) = oneshot();
         let waiter: Waiter = Arc::new(Mutex::new(Some(sender)));
         let known = {
@@ -175,14 +180,14 @@ impl Names {
         };
         self.shared.see_to_threads();
         let (wait, former) = match known {
-            Known::Answer(answer) => return Some(answer),
-            Known::Full => return None,
-            Known::Wait => (patience.left(), None),
-            Known::WaitOr(former) => (patience.left().min(STALE_AFTER), Some(former)),
+            KnownAddresses::Answer(answer) => return Some(answer),
+            KnownAddresses::Full => return None,
+            KnownAddresses::Wait => (patience.left(), None),
+            KnownAddresses::WaitOr(former) => (patience.left().min(STALE_AFTER), Some(former)),
         };
         patience.recall.on_ask(move || drop(waiter.lock().take()));
         let answer = receiver.recv_timeout(wait);
-        Some(answer.unwrap_or_else(|_| former.map_or(Answer::Silence, Answer::Addresses)))
+        Some(answer.unwrap_or_else(|_| former.map_or(Resolution::Silence, Resolution::Addresses)))
     }
 }
 
@@ -254,16 +259,16 @@ impl Shared {
 }
 
 /// Asks the system. Blocks, for half a minute if no name server answers.
-fn system_lookup(name: &str) -> Answer {
+fn system_lookup(name: &str) -> Resolution {
     let hints = AddrInfoHints { socktype: STREAM, ..AddrInfoHints::default() };
     match getaddrinfo(Some(name), None, Some(hints)) {
         Ok(found) => {
             let addresses: Vec<SocketAddr> = found.filter_map(Result::ok).map(|it| it.sockaddr).collect();
-            if addresses.is_empty() { Answer::NoSuchName } else { Answer::Addresses(addresses) }
+            if addresses.is_empty() { Resolution::NoSuchName } else { Resolution::Addresses(addresses) }
         }
         Err(error) => match error.kind() {
-            LookupErrorKind::NoName | LookupErrorKind::NoData => Answer::NoSuchName,
-            _ => Answer::Silence,
+            LookupErrorKind::NoName | LookupErrorKind::NoData => Resolution::NoSuchName,
+            _ => Resolution::Silence,
         },
     }
 }

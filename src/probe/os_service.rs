@@ -6,7 +6,7 @@ use crate::model::{Observation, Status};
 use crate::probe::critical;
 use crate::probe::programs::{Programs, timed_out};
 use crate::stdx::text::Text;
-use crate::sys::program::{End, Report};
+use crate::sys::program::{ProgramEnd, Report};
 
 /// What systemd is asked with. Found on the `PATH` of muster's environment.
 const PROGRAM: &str = "systemctl";
@@ -18,7 +18,7 @@ const ANSWER_BYTES_MAX: usize = 512;
 pub fn run(programs: &Programs, name: &Text, timeout: Duration) -> Observation {
     let arguments = ["is-active", "--", name.as_str()].map(Text::from).to_vec();
     match programs.run(&PROGRAM.into(), arguments, timeout, ANSWER_BYTES_MAX) {
-        Ok(Report { end: End::TimedOut, .. }) => critical(timed_out(timeout)),
+        Ok(Report { end: ProgramEnd::TimedOut, .. }) => critical(timed_out(timeout)),
         Ok(report) => judge(name, String::from_utf8_lossy(&report.output).trim()),
         Err(error) => critical(format!("systemd cannot be asked: {error}")),
     }

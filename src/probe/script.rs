@@ -6,7 +6,7 @@ use crate::model::{Observation, Status};
 use crate::probe::critical;
 use crate::probe::programs::{Programs, timed_out};
 use crate::stdx::text::Text;
-use crate::sys::program::{End, Report};
+use crate::sys::program::{ProgramEnd, Report};
 
 /// Runs `args`, the program and its arguments, for at most `timeout`. Exit code 0 passes, 1 warns, any other is
 /// critical.
@@ -17,11 +17,11 @@ pub fn run(programs: &Programs, args: &[Text], timeout: Duration, output_bytes_m
         Err(error) => return critical(error.to_string()),
     };
     let status = match report.end {
-        End::Exited(0) => Status::Passing,
-        End::Exited(1) => Status::Warning,
-        End::Exited(_) => Status::Critical,
-        End::Signalled(signal) => return critical(format!("{}\nsignal: {signal}", shown(&report))),
-        End::TimedOut => return critical(timed_out(timeout)),
+        ProgramEnd::Exited(0) => Status::Passing,
+        ProgramEnd::Exited(1) => Status::Warning,
+        ProgramEnd::Exited(_) => Status::Critical,
+        ProgramEnd::Signalled(signal) => return critical(format!("{}\nsignal: {signal}", shown(&report))),
+        ProgramEnd::TimedOut => return critical(timed_out(timeout)),
     };
     Observation { status, output: shown(&report).into() }
 }

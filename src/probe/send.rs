@@ -16,10 +16,10 @@ use crate::model::secrets;
 use crate::probe::dial::Dialer;
 use crate::probe::http::{self, fault};
 use crate::probe::tls::Trust;
-use crate::probe::transport::Line;
+use crate::probe::transport::ConnectionNeeds;
 use crate::stdx::target_url::TargetUrl;
 use crate::stdx::text::Text;
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 
 /// Bytes of an answer that are kept: the line that says what was wrong.
 pub const ANSWER_BYTES_MAX: u64 = 512;
@@ -29,14 +29,14 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Sends requests. Clones share everything.
 #[derive(Clone, Debug)]
-pub struct Sender {
+pub struct HttpSender {
     pub(super) dialer: Arc<Dialer>,
     pub(super) trust: Arc<Trust>,
 }
 
 /// A POST before it is sent.
 #[derive(Clone, Debug)]
-pub struct Post {
+pub struct PostRequest {
     /// Absolute `http` or `https` URL.
     pub url: String,
     /// Names and values.
@@ -53,7 +53,7 @@ pub struct Post {
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpResponse {
     /// HTTP status.
     pub status: u16,
     /// `Retry-After`, where it is a number of seconds.
@@ -62,19 +62,19 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Sender {
+impl HttpSender {
     /// Sends it and waits for the answer. Called inside a coroutine; never blocks its worker.
     ///
     /// # Errors
     /// A sentence that says why there is no answer. It holds neither headers nor the URL's path.
-    pub fn post(&self, post: &Post) -> Result<Answer, String> {
+    pub fn post(&self, post: &PostRequest) -> Result<HttpResponse, String> {
         let url = TargetUrl::parse(&post.url).map_err(|error| error.to_string())?;
-        let line = Line {
+        let line = ConnectionNeeds {
             dialer: self.dialer.clone(),
             trust: self.trust.clone(),
             tls_skip_verify: post.tls_skip_verify,
             tls_server_name: Text::from(post.tls_server_name.as_str()),
-            patience: Patience::until(Instant::now() + post.timeout),
+            patience: RecallableDeadline::until(Instant::now() + post.timeout),
             url: url.clone(),
             berth: None,
         };
@@ -104,6 +104,6 @@ impl Sender {
         // The status has been given: a body that breaks off or takes too long is shown as far as it came.
         let _ = response.into_body().into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut body);
         let body = secrets::without_post(&url, &post.headers, String::from_utf8_lossy(&body).into_owned());
-        Ok(Answer { status, retry_after: seconds.map(Duration::from_secs), body })
+        Ok(HttpResponse { status, retry_after: seconds.map(Duration::from_secs), body })
     }
 }

@@ -146,7 +146,7 @@ impl TargetRules {
         let address = network::literal(host)?;
         // Whether muster listens there, or the operator allows it, may be otherwise when the check is run.
         match self.check_network(address) {
-            Err(refusal @ Refusal::Special) => Some(format!("{address} is {refusal}")),
+            Err(refusal @ TargetRefusal::Special) => Some(format!("{address} is {refusal}")),
             _ => None,
         }
     }
@@ -155,7 +155,7 @@ impl TargetRules {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn check_connection(&self, address: SocketAddr) -> Result<(), Refusal> {
+    pub fn check_connection(&self, address: SocketAddr) -> Result<(), TargetRefusal> {
         self.check_network(address.ip())?;
         let (ip, port) = (address.ip().to_canonical(), address.port());
         let is_own = |listener: &SocketAddr| {
@@ -163,7 +163,7 @@ impl TargetRules {
             listener.port() == port && (at == ip || (at.is_unspecified() && host::has_address(ip)))
         };
         match self.rules.read().own_listeners.iter().any(is_own) {
-            true => Err(Refusal::OwnListener),
+            true => Err(TargetRefusal::OwnListener),
             false => Ok(()),
         }
     }
@@ -172,20 +172,20 @@ impl TargetRules {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn check_network(&self, address: IpAddr) -> Result<(), Refusal> {
+    pub fn check_network(&self, address: IpAddr) -> Result<(), TargetRefusal> {
         let rules = self.rules.read();
         for meant in meanings(address) {
             if let Some(refused) = REFUSED.iter().find(|network| network.contains(meant)) {
                 let opens = |allowed: &Network| allowed.is_within(refused) && allowed.contains(meant);
                 if !rules.allowed.iter().any(opens) {
-                    return Err(Refusal::Special);
+                    return Err(TargetRefusal::Special);
                 }
                 return Ok(());
             }
         }
         let meant = canonical(address);
         let is_allowed = rules.allowed.is_empty() || rules.allowed.iter().any(|it| it.contains(meant));
-        if is_allowed { Ok(()) } else { Err(Refusal::NotAllowed) }
+        if is_allowed { Ok(()) } else { Err(TargetRefusal::NotAllowed) }
     }
 }
 
@@ -235,7 +235,7 @@ fn embedded(address: IpAddr, network: &Network, bytes: &[u8]) -> Option<IpAddr> 
 
 /// Why an address is not connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TargetRefusal {
     /// It is in a network that is refused to everybody.
     Special,
     /// It is in none of the networks that are allowed.
@@ -244,15 +244,15 @@ pub enum Refusal {
     OwnListener,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for TargetRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Refusal::Special => {
+            TargetRefusal::Special => {
                 "refused: link-local, multicast and unspecified addresses, and those of clouds' metadata services, are \
                  targets only where probe_allow_cidrs names them"
             }
-            Refusal::NotAllowed => "refused: it is in none of the networks of probe_allow_cidrs",
-            Refusal::OwnListener => {
+            TargetRefusal::NotAllowed => "refused: it is in none of the networks of probe_allow_cidrs",
+            TargetRefusal::OwnListener => {
                 "refused: muster itself listens there; the check serfHealth tells whether muster is well"
             }
         })
@@ -341,14 +341,15 @@ mod tests {
         ];
         for (address, expected) in rows {
             let permitted = rules(&[]).check_network(address.parse().unwrap());
-            assert_eq!(permitted, if expected { Ok(()) } else { Err(Refusal::Special) }, "{address}");
+            assert_eq!(permitted, if expected { Ok(()) } else { Err(TargetRefusal::Special) }, "{address}");
         }
     }
 
     #[test]
     fn allowed_networks_narrow_and_open() {
-        let (open, special, elsewhere) = (Ok(()), Err(Refusal::Special), Err(Refusal::NotAllowed));
-        let rows: [(&[&str], &str, Result<(), Refusal>); 15] = [
+        let (open, special, elsewhere) =
+            (Ok(()), Err(TargetRefusal::Special), Err(TargetRefusal::NotAllowed));
+        let rows: [(&[&str], &str, Result<(), TargetRefusal>); 15] = [
             (&["10.0.0.0/8"], "10.1.2.3", open),
             (&["10.0.0.0/8"], "::ffff:10.1.2.3", open),
             (&["10.0.0.0/8"], "127.0.0.1", elsewhere),
@@ -399,6 +400,6 @@ mod tests {
         let other = one.clone();
         assert_eq!(other.check_network(address), Ok(()));
         one.allow_only(vec!["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(other.check_network(address), Err(Refusal::NotAllowed));
+        assert_eq!(other.check_network(address), Err(TargetRefusal::NotAllowed));
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::{Observation, ProbeTls, Status};
 use crate::probe::channel::Channel;
+use crate::probe::connector::TargetConnector;
 use crate::probe::critical;
-use crate::probe::reach::Reach;
 use crate::stdx::shown;
 
 /// How long a new connection must last where the former one broke. Until the last thread of a killed process is gone
@@ -19,7 +19,7 @@ const CONNECTIONS_MAX: usize = 3;
 /// Connects to `address` (`host:port`). The connection comes along, for the caller to keep or to hang up. With `linger`
 /// one that the target ends at once is followed by another: a dying target refuses it.
 pub fn run(
-    reach: &Reach<'_>,
+    reach: &TargetConnector<'_>,
     address: &str,
     security: Option<&ProbeTls>,
     linger: bool,

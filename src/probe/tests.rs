@@ -13,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::model::{Observation, Probe, Status};
 use crate::probe::tls::Trust;
-use crate::probe::{Finding, Kept, Prober, Settings, Task};
+use crate::probe::{Finding, IdleConnection, ProbeSettings, Prober, Task};
 use crate::stdx::text::Text;
 use crate::sys::patience::{Courtesy, Recall};
 use crate::sys::runtime;
@@ -28,7 +28,8 @@ const PATIENT: Duration = Duration::from_secs(30);
 const HASTY: Duration = Duration::from_millis(200);
 const OUTPUT_MAX: usize = 4096;
 
-static PROBER: LazyLock<Arc<Prober>> = LazyLock::new(|| Arc::new(Prober::new(Settings::default()).unwrap()));
+static PROBER: LazyLock<Arc<Prober>> =
+    LazyLock::new(|| Arc::new(Prober::new(ProbeSettings::default()).unwrap()));
 
 /// Starts a probe in a coroutine; its result comes through the channel.
 fn start(probe: Probe, timeout: Duration) -> Receiver<Observation> {

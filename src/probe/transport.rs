@@ -23,14 +23,14 @@ use crate::probe::tls::Trust;
 use crate::stdx::target_url::TargetUrl;
 use crate::stdx::text::Text;
 use crate::sys::dial::Dialed;
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 
 /// Addresses of one name that are tried; as many as `ureq` can hand over.
 const ADDRESSES_MAX: usize = 16;
 
 /// What one request needs for its connection.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct ConnectionNeeds {
     /// Opens connections.
     pub dialer: Arc<Dialer>,
     /// Whom to trust.
@@ -40,14 +40,14 @@ pub struct Line {
     /// Name to ask for and verify in the handshake; empty means the URL's host.
     pub tls_server_name: Text,
     /// How long it may take.
-    pub patience: Patience,
+    pub patience: RecallableDeadline,
     /// Whom the request is for.
     pub url: TargetUrl,
     /// Where the connection is left, if it is to outlive the run.
-    pub berth: Option<Arc<Berth>>,
+    pub berth: Option<Arc<ConnectionSlot>>,
 }
 
-impl Resolver for Line {
+impl Resolver for ConnectionNeeds {
     fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let (host, port) = (&self.url.host, self.url.port());
         let found = self.dialer.names.resolve(host, port, &self.patience).map_err(other)?;
@@ -57,17 +57,17 @@ impl Resolver for Line {
     }
 }
 
-impl Connector for Line {
-    type Out = Connection;
+impl Connector for ConnectionNeeds {
+    type Out = ProbeConnection;
 
-    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Connection>, Error> {
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<ProbeConnection>, Error> {
         let (berth, channel) = (self.berth.clone(), self.open(details)?);
         let buffers = ExchangeBuffers::new(details.config.input_buffer_size());
-        Ok(Some(Connection { channel: Some(channel), buffers, is_done: false, berth }))
+        Ok(Some(ProbeConnection { channel: Some(channel), buffers, is_done: false, berth }))
     }
 }
 
-impl Line {
+impl ConnectionNeeds {
     fn open(&self, details: &ConnectionDetails) -> Result<Channel, Error> {
         let (dialed, _) = self.dialer.connect(&details.addrs, &self.patience).map_err(other)?;
         Ok(if details.needs_tls() {
@@ -96,12 +96,12 @@ impl Line {
 
 /// The place where a connection to the check's own target is left after its request.
 #[derive(Debug, Default)]
-pub struct Berth {
+pub struct ConnectionSlot {
     /// Locked to put in and to take out; nothing waits under it.
     idle: Mutex<Option<Channel>>,
 }
 
-impl Berth {
+impl ConnectionSlot {
     /// The connection that lies here.
     pub fn take(&self) -> Option<Channel> {
         self.idle.lock().take()
@@ -110,17 +110,17 @@ impl Berth {
 
 /// One connection to a checked target, for one request.
 #[derive(Debug)]
-pub struct Connection {
+pub struct ProbeConnection {
     /// `None` only once it has been put back.
     channel: Option<Channel>,
     buffers: ExchangeBuffers,
     /// Set after a complete answer that leaves the connection open.
     is_done: bool,
     /// Where it is put back then, if it is to be kept.
-    berth: Option<Arc<Berth>>,
+    berth: Option<Arc<ConnectionSlot>>,
 }
 
-impl Transport for Connection {
+impl Transport for ProbeConnection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
@@ -150,7 +150,7 @@ impl Transport for Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for ProbeConnection {
     fn drop(&mut self) {
         if let (true, Some(berth)) = (self.is_done, &self.berth) {
             *berth.idle.lock() = self.channel.take();

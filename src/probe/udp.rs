@@ -8,13 +8,13 @@ use crate::probe::dial::{DialError, Dialer};
 use crate::probe::{critical, words};
 use crate::stdx::shown;
 use crate::sys::datagram::{self, Echo};
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 
 /// Sends an empty datagram to `address` (`host:port`), as Consul does. A reply passes at once, silence for as
 /// long as `patience` lasts passes as well: few protocols answer nothing with something. Only a refusal fails.
 ///
 /// Also whether anything came back.
-pub fn run(dialer: &Dialer, address: &str, patience: &Patience) -> (Observation, bool) {
+pub fn run(dialer: &Dialer, address: &str, patience: &RecallableDeadline) -> (Observation, bool) {
     let Some((host, port)) = dialer.names.split(address) else {
         return (critical(format!("dial udp: address {}: write it as host:port", shown::url(address))), true);
     };

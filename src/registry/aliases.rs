@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::catalog::change::Change;
-use crate::catalog::state::State;
+use crate::catalog::change::CatalogChange;
+use crate::catalog::state::CatalogState;
 use crate::health::{CheckKey, alias};
 use crate::model::{Check, Observation, Origin, Probe};
 use crate::stdx::text::Text;
@@ -24,13 +24,17 @@ pub struct Aliases {
 
 impl Aliases {
     /// Takes over changes, and judges every alias that they may concern anew.
-    pub fn follow(&mut self, state: &State, changes: &[Change]) -> Vec<(CheckKey, Observation)> {
+    pub fn follow(
+        &mut self,
+        state: &CatalogState,
+        changes: &[CatalogChange],
+    ) -> Vec<(CheckKey, Observation)> {
         let mut concerned = BTreeSet::new();
         for change in changes {
             match change {
-                Change::Node { key, .. } => self.all_on(key, &mut concerned),
-                Change::Service { node, id, .. } => self.those_of(node, id, &mut concerned),
-                Change::Check { node, id, before, after } => {
+                CatalogChange::Node { key, .. } => self.all_on(key, &mut concerned),
+                CatalogChange::Service { node, id, .. } => self.those_of(node, id, &mut concerned),
+                CatalogChange::Check { node, id, before, after } => {
                     self.file(node, id, after.as_deref(), &mut concerned);
                     for check in before.iter().chain(after) {
                         match check.is_node_level() {
@@ -99,7 +103,7 @@ fn target(own_node: &Text, check: &Check) -> Option<Target> {
     Some(Target { node, service_id: service_id.clone() })
 }
 
-fn judge(state: &State, node: &Text, check_id: &Text) -> Option<Observation> {
+fn judge(state: &CatalogState, node: &Text, check_id: &Text) -> Option<Observation> {
     let check = state.node(node)?.checks().get(check_id)?;
     let target = target(node, check)?;
     let record = state.node(&target.node);

@@ -1,18 +1,18 @@
 //! The health engine at work: runs what is due, hears reports, and turns verdicts into commands.
 //!
 //! `health` decides and `probe` looks; this joins them to the clock and the write path. One thread waits for the next
-//! due time; every probe is a coroutine of its own. Identical probes that are due together are run once ([`joint`]),
-//! each target waits in a line of its own ([`lanes`]), and connections that probes leave are watched for their end
-//! ([`watched`]), which makes the check due at once.
+//! due time; every probe is a coroutine of its own. Identical probes that are due together are run once
+//! ([`shared_runs`]), each target waits in a line of its own ([`scheduler`]), and connections that probes leave are
+//! watched for their end ([`idle_connections`]), which makes the check due at once.
 
-mod bearing;
+mod evidence;
 pub mod follower;
 mod holding;
-pub mod joint;
-pub mod lanes;
+pub mod shared_runs;
+pub mod scheduler;
 pub mod programs;
 pub mod stats;
-pub mod watched;
+pub mod idle_connections;
 
 use std::io;
 use std::sync::Arc;
@@ -21,21 +21,24 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::health::{self, Arrival, CheckKey, Due, Health, Insight, Reply, Saved, Source, Verdict};
+use crate::health::{
+    self, Arrival, CheckDiagnostics, CheckKey, DueAction, HealthEngine, ResultSource, Saved, TargetReply,
+    Verdict,
+};
 use crate::model::{Caller, Cause, Check, Command, Observation, Origin, Probe};
-use crate::persist::change::Change as RowChange;
+use crate::persist::change::RowChange;
 use crate::probe::{Destination, Finding, Prober, Task};
-use crate::registry::carried::{self, Carried};
-use crate::registry::checking::bearing::Bearing;
-use crate::registry::checking::holding::Seen;
-use crate::registry::checking::joint::{Asker, Errand, JointRuns, Request, Start};
-use crate::registry::checking::lanes::{Bounds, Class, Ticket};
-use crate::registry::checking::programs::{Armed, Candidate, Programs, Rearmed};
+use crate::registry::checking::evidence::TargetEvidence;
+use crate::registry::checking::holding::TargetSeen;
+use crate::registry::checking::idle_connections::IdleConnections;
+use crate::registry::checking::programs::{Armed, ArmedPrograms, Candidate, Rearmed};
+use crate::registry::checking::scheduler::{ProbeBounds, ProbePermit, SpeedClass};
+use crate::registry::checking::shared_runs::{JointRuns, ProbeSpec, RunRequest, RunWaiter, StartRun};
 use crate::registry::checking::stats::CheckingStats;
-use crate::registry::checking::watched::Watched;
 use crate::registry::error::WriteError;
-use crate::registry::silences::{self, Silences, TURN_EVERY};
-use crate::registry::write::Queue;
+use crate::registry::health_checkpoint::{self, HealthCheckpoint};
+use crate::registry::silences::{self, SilenceKeeper, TURN_EVERY};
+use crate::registry::write::WriteQueue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
@@ -53,11 +56,11 @@ pub struct Tools {
     /// Key of the agent's own node: the checks that it keeps are on no other.
     pub own_node: Text,
     /// Decides what is due.
-    pub health: Health,
+    pub health: HealthEngine,
     /// Runs it.
     pub prober: Prober,
     /// The way to the writer.
-    pub queue: Queue,
+    pub queue: WriteQueue,
     /// The clocks.
     pub clock: Clock,
     /// Probes that may be under way at a time.
@@ -75,16 +78,16 @@ pub struct Tools {
 pub struct Checking {
     own_node: Text,
     /// Which checks may run a program.
-    programs: Mutex<Programs>,
-    health: Mutex<Health>,
+    programs: Mutex<ArmedPrograms>,
+    health: Mutex<HealthEngine>,
     /// Rung when something may be due earlier than thought.
     bell: Condvar,
     runs: Mutex<JointRuns>,
-    watched: Watched,
-    silences: Mutex<Silences>,
-    bearing: Mutex<Bearing>,
+    watched: IdleConnections,
+    silences: Mutex<SilenceKeeper>,
+    bearing: Mutex<TargetEvidence>,
     prober: Prober,
-    queue: Queue,
+    queue: WriteQueue,
     clock: Clock,
     /// Counters, for metrics.
     pub stats: CheckingStats,
@@ -103,8 +106,8 @@ impl Checking {
             programs: Mutex::default(),
             health: Mutex::new(health),
             bell: Condvar::new(),
-            runs: Mutex::new(JointRuns::new(Bounds::within(probes_max))),
-            watched: Watched::new(watched_connections_max)?,
+            runs: Mutex::new(JointRuns::new(ProbeBounds::within(probes_max))),
+            watched: IdleConnections::new(watched_connections_max)?,
             silences: Mutex::default(),
             bearing: Mutex::default(),
             prober,
@@ -145,11 +148,11 @@ impl Checking {
         caller: impl FnOnce() -> Caller,
     ) -> Result<(), WriteError> {
         self.stats.reports.fetch_add(1, Ordering::Relaxed);
-        let mut verdict = self.observe(key, observation.clone(), Source::Report);
+        let mut verdict = self.observe(key, observation.clone(), ResultSource::Report);
         if verdict == Verdict::Ignored {
             // Readers see a new check a moment before the engine hears of it.
             self.queue.catch_up()?;
-            verdict = self.observe(key, observation, Source::Report);
+            verdict = self.observe(key, observation, ResultSource::Report);
         }
         match verdict {
             Verdict::Changed(observation) => {
@@ -160,7 +163,7 @@ impl Checking {
     }
 
     /// Takes over what an operator has changed about health.
-    pub fn set_settings(&self, settings: health::Settings) {
+    pub fn set_settings(&self, settings: health::HealthSettings) {
         self.health.lock().set_settings(settings);
     }
 
@@ -185,7 +188,7 @@ impl Checking {
     }
 
     /// What there is to tell people about a check.
-    pub fn insight(&self, key: &CheckKey) -> Option<Insight> {
+    pub fn insight(&self, key: &CheckKey) -> Option<CheckDiagnostics> {
         let health = self.health.lock();
         health.insight(self.clock.now(), key)
     }
@@ -193,7 +196,7 @@ impl Checking {
     /// Rows with what an orderly restart takes along of the checks' lives.
     pub fn save(&self) -> Vec<RowChange> {
         let (now, mut silences, mut health) = (self.clock.now(), self.silences.lock(), self.health.lock());
-        let saved = carried::rows(health.save(now));
+        let saved = health_checkpoint::rows(health.save(now));
         saved.into_iter().chain(silences.last(now, &mut health)).collect()
     }
 
@@ -208,10 +211,10 @@ impl Checking {
     pub fn restore<'a>(
         &self,
         checks: impl Iterator<Item = (&'a Text, &'a Arc<Check>)>,
-        carried: &Carried,
-        left: &silences::Left,
+        carried: &HealthCheckpoint,
+        left: &silences::SavedSilences,
     ) {
-        *self.silences.lock() = Silences::resumed(left);
+        *self.silences.lock() = SilenceKeeper::resumed(left);
         let (now, now_ms) = (self.clock.now(), self.clock.unix_ms());
         let mut programs = self.programs.lock();
         let mut health = self.health.lock();
@@ -226,12 +229,12 @@ impl Checking {
 
     /// For how long the next run of a check has been waiting for its turn, and among whom; `None` when it is not
     /// overdue.
-    pub fn overdue(&self, key: &CheckKey) -> Option<(Duration, Class)> {
+    pub fn overdue(&self, key: &CheckKey) -> Option<(Duration, SpeedClass)> {
         self.runs.lock().waits(key, self.clock.now()).filter(|(waits, _)| *waits >= OVERDUE_AFTER)
     }
 
     /// Of the runs that are overdue, how many there are of each class, and the longest wait of all.
-    pub fn overdue_runs(&self) -> ([u64; Class::ALL.len()], Duration) {
+    pub fn overdue_runs(&self) -> ([u64; SpeedClass::ALL.len()], Duration) {
         self.runs.lock().overdue(self.clock.now(), OVERDUE_AFTER)
     }
 
@@ -275,7 +278,7 @@ impl Checking {
         }
     }
 
-    fn end(&self, ticket: Ticket) -> Vec<Asker> {
+    fn end(&self, ticket: ProbePermit) -> Vec<RunWaiter> {
         self.runs.lock().end(ticket)
     }
 
@@ -286,13 +289,13 @@ impl Checking {
     }
 
     /// The connections that probes have left and that are watched.
-    pub fn watched(&self) -> &Watched {
+    pub fn watched(&self) -> &IdleConnections {
         &self.watched
     }
 
     /// Waits until something is due, or until it is time to look at what is under way; since when it is due, at the
     /// earliest.
-    fn wait_for_due(&self, due: &mut Vec<Due>) -> Instant {
+    fn wait_for_due(&self, due: &mut Vec<DueAction>) -> Instant {
         let begun = self.clock.now();
         let look_at = self.look_at(begun);
         let mut health = self.health.lock();
@@ -316,12 +319,12 @@ impl Checking {
     }
 
     /// Tells the engine what was found, and sees to it that what follows from it is in time.
-    fn observe(&self, key: &CheckKey, observation: Observation, source: Source) -> Verdict {
+    fn observe(&self, key: &CheckKey, observation: Observation, source: ResultSource) -> Verdict {
         self.change(|health| health.observe(self.clock.now(), key, observation, source))
     }
 
     /// Changes what the engine knows, and wakes the thread if something falls due sooner for it.
-    fn change<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut HealthEngine) -> T) -> T {
         let mut health = self.health.lock();
         let (due_before, had_news) = (health.next_due(), health.has_ttl_news());
         let outcome = change(&mut health);
@@ -332,23 +335,23 @@ impl Checking {
         outcome
     }
 
-    fn act(&self, due: Due, due_at: Instant) {
+    fn act(&self, due: DueAction, due_at: Instant) {
         let posted = match due {
-            Due::Probe { key, probe, .. } if !self.programs.lock().may_run(&key, &probe) => {
+            DueAction::Probe { key, probe, .. } if !self.programs.lock().may_run(&key, &probe) => {
                 // It is asked for again when this run counts as lost.
                 log::debug!(check = key.check_id.as_str(); "a program that is not armed is not run");
                 return;
             }
-            Due::Probe { key, probe, timeout, output_bytes_max, connection, last, run } => {
-                let errand = Errand { probe, timeout, output_bytes_max };
-                self.runs.lock().request(Request { key, errand, connection, last, run, due_at });
+            DueAction::Probe { key, probe, timeout, output_bytes_max, connection, last, run } => {
+                let errand = ProbeSpec { probe, timeout, output_bytes_max };
+                self.runs.lock().request(RunRequest { key, errand, connection, last, run, due_at });
                 return;
             }
-            Due::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
-            Due::Show { key, observation, cause } => self.queue.post(update(&key, observation, cause)),
+            DueAction::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
+            DueAction::Show { key, observation, cause } => self.queue.post(update(&key, observation, cause)),
             // The status stays, and with it its cause.
-            Due::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
-            Due::Reap { key, service_id, critical_for } => {
+            DueAction::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
+            DueAction::Reap { key, service_id, critical_for } => {
                 self.stats.reaped.fetch_add(1, Ordering::Relaxed);
                 let (node, check) = (key.node.as_str(), key.check_id.as_str());
                 log::info!(node = node, check = check, service = service_id.as_str();
@@ -380,10 +383,10 @@ impl Checking {
         }
     }
 
-    fn probe(self: &Arc<Self>, start: Start, under_way: UnderWay) {
+    fn probe(self: &Arc<Self>, start: StartRun, under_way: UnderWay) {
         let begun_at = self.clock.now();
         self.stats.start_delay(start.class).observe(begun_at.saturating_duration_since(start.due_at));
-        let Errand { probe, timeout, output_bytes_max } = &*start.errand;
+        let ProbeSpec { probe, timeout, output_bytes_max } = &*start.errand;
         if !self.programs.lock().may_run_at_all(probe) {
             return;
         }
@@ -405,24 +408,25 @@ impl Checking {
             let took = self.clock.now().saturating_duration_since(begun_at);
             self.stats.duration.observe(took);
             self.stats.probed(probe, finding.observation.status);
-            let reply = if finding.has_replied { Reply::After(took) } else { Reply::Never };
+            let reply = if finding.has_replied { TargetReply::After(took) } else { TargetReply::Never };
             let (status, kept) = (finding.observation.status, finding.kept.take());
             let keepers = self.conclude(finding, reply, under_way.end());
-            let seen = Seen { errand: &start.errand, address: &address, status, took, courtesy };
+            let seen = TargetSeen { errand: &start.errand, address: &address, status, took, courtesy };
             self.hold(&seen, kept, keepers);
         }
         self.start_probes();
     }
 
     /// Tells everybody who asked what was found; who of them wants the connection held.
-    fn conclude(&self, finding: Finding, reply: Reply, askers: Vec<Asker>) -> Vec<CheckKey> {
+    fn conclude(&self, finding: Finding, reply: TargetReply, askers: Vec<RunWaiter>) -> Vec<CheckKey> {
         let observation = finding.observation;
         let mut verdicts = Vec::with_capacity(askers.len());
         let mut keepers = Vec::new();
         // Under one lock. A failure is confirmed sooner than anything else is due.
         self.change(|health| {
-            for Asker { key, run, connection } in askers {
-                let verdict = health.observe(self.clock.now(), &key, observation.clone(), Source::Probe(run));
+            for RunWaiter { key, run, connection } in askers {
+                let verdict =
+                    health.observe(self.clock.now(), &key, observation.clone(), ResultSource::Probe(run));
                 health.replied(&key, reply);
                 if connection.keep && verdict != Verdict::Ignored {
                     keepers.push(key.clone());
@@ -454,12 +458,12 @@ fn update(key: &CheckKey, observation: Observation, cause: Cause) -> Command {
 /// A run under way. It gives its place back however it ends.
 struct UnderWay {
     checking: Arc<Checking>,
-    ticket: Ticket,
+    ticket: ProbePermit,
 }
 
 impl UnderWay {
     /// Ends it: who wants to know the outcome.
-    fn end(self) -> Vec<Asker> {
+    fn end(self) -> Vec<RunWaiter> {
         self.checking.end(self.ticket)
     }
 
@@ -478,7 +482,7 @@ impl Drop for UnderWay {
 
 /// Goes on with the watch over a check that a restart brought back.
 fn track_restored(
-    health: &mut Health,
+    health: &mut HealthEngine,
     (now, now_ms): (Instant, u64),
     key: CheckKey,
     check: &Check,

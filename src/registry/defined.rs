@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Command, Defined, Definitions};
-use crate::persist::change::{Change as RowChange, Table};
+use crate::persist::change::{RowChange, Table};
 use crate::registry::Registry;
 use crate::registry::checking::programs::Armed;
 use crate::registry::error::WriteError;
@@ -40,7 +40,7 @@ impl DefinedIds {
 }
 
 /// The ids as they are known, under a lock that is held while they change: two reloads do not mix.
-pub(super) type Known = Mutex<DefinedIds>;
+pub(super) type KnownIds = Mutex<DefinedIds>;
 
 /// Takes the ids from a row of [`Table::Meta`], if it is the one.
 ///

@@ -11,14 +11,14 @@ use crate::stdx::text::Text;
 const RETRY_MS: u64 = 2_000;
 
 /// An instance: the key of its node and its id.
-pub type Place = (Text, Text);
+pub type PlannedKey = (Text, Text);
 
 /// All drains by place, with what each has to do next.
 #[derive(Debug, Default)]
 pub struct DrainPlan {
-    drains: BTreeMap<Place, Entry>,
+    drains: BTreeMap<PlannedKey, Entry>,
     /// `(Unix time in milliseconds, place)` of everything that is still to come.
-    due: BTreeSet<(u64, Place)>,
+    due: BTreeSet<(u64, PlannedKey)>,
 }
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ struct Entry {
 
 impl DrainPlan {
     /// Takes over how an instance stands in the catalog; `None` when it is gone.
-    pub fn settle(&mut self, place: &Place, service: Option<&Arc<Service>>) {
+    pub fn settle(&mut self, place: &PlannedKey, service: Option<&Arc<Service>>) {
         if let Some(Entry { due_ms: Some(due_ms), .. }) = self.drains.remove(place) {
             self.due.remove(&(due_ms, place.clone()));
         }
@@ -41,7 +41,7 @@ impl DrainPlan {
     }
 
     /// The places whose time has come. Each is given again after two seconds, unless it is settled by then.
-    pub fn take_due(&mut self, now_ms: u64) -> Vec<Place> {
+    pub fn take_due(&mut self, now_ms: u64) -> Vec<PlannedKey> {
         let mut taken = Vec::new();
         while let Some((due_ms, _)) = self.due.first()
             && *due_ms <= now_ms
@@ -64,7 +64,7 @@ impl DrainPlan {
     }
 
     /// Every drain there is, by place.
-    pub fn drains(&self) -> impl Iterator<Item = (&Place, &Arc<Service>)> {
+    pub fn drains(&self) -> impl Iterator<Item = (&PlannedKey, &Arc<Service>)> {
         self.drains.iter().map(|(place, entry)| (place, &entry.service))
     }
 
@@ -89,7 +89,7 @@ mod tests {
 
     const START_MS: u64 = 50_000;
 
-    fn place(id: &str) -> Place {
+    fn place(id: &str) -> PlannedKey {
         ("n".into(), id.into())
     }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::model::{Command, DrainOrder, Service};
-use crate::registry::drain_plan::{DrainPlan, Place};
-use crate::registry::publish::{Follower, News};
-use crate::registry::write::Queue;
+use crate::registry::drain_plan::{DrainPlan, PlannedKey};
+use crate::registry::publish::{CommittedBatch, Follower};
+use crate::registry::write::WriteQueue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::supervision::{self, WAIT_MAX};
@@ -26,13 +26,13 @@ pub struct Draining {
     plan: Mutex<DrainPlan>,
     /// Rung when something may be due earlier than thought.
     bell: Condvar,
-    queue: Queue,
+    queue: WriteQueue,
     clock: Clock,
 }
 
 impl Draining {
     /// A keeper of what drains after `changes`, which led from nothing to the state there is.
-    pub fn new(queue: Queue, clock: Clock, changes: &[Change]) -> Arc<Draining> {
+    pub fn new(queue: WriteQueue, clock: Clock, changes: &[CatalogChange]) -> Arc<Draining> {
         let mut plan = DrainPlan::default();
         follow(&mut plan, changes);
         Arc::new(Draining { plan: Mutex::new(plan), bell: Condvar::new(), queue, clock })
@@ -72,7 +72,7 @@ impl Draining {
         self.plan.lock().len()
     }
 
-    fn wait_for_due(&self) -> Vec<Place> {
+    fn wait_for_due(&self) -> Vec<PlannedKey> {
         let mut plan = self.plan.lock();
         loop {
             let now_ms = self.clock.unix_ms();
@@ -87,14 +87,14 @@ impl Draining {
     }
 }
 
-fn advance((node, service_id): Place) -> Command {
+fn advance((node, service_id): PlannedKey) -> Command {
     Command::Drain { node, service_id, order: DrainOrder::Advance }
 }
 
-fn follow(plan: &mut DrainPlan, changes: &[Change]) -> bool {
+fn follow(plan: &mut DrainPlan, changes: &[CatalogChange]) -> bool {
     let mut concerned = false;
     for change in changes {
-        let Change::Service { node, id, before, after } = change else { continue };
+        let CatalogChange::Service { node, id, before, after } = change else { continue };
         let drains = |service: &Arc<Service>| service.drain.is_some();
         if before.iter().chain(after).any(drains) {
             plan.settle(&(node.clone(), id.clone()), after.as_ref());
@@ -108,7 +108,7 @@ fn follow(plan: &mut DrainPlan, changes: &[Change]) -> bool {
 pub struct DrainingFollower(pub Arc<Draining>);
 
 impl Follower for DrainingFollower {
-    fn follow(&mut self, news: &News<'_>) {
+    fn follow(&mut self, news: &CommittedBatch<'_>) {
         let concerned = follow(&mut self.0.plan.lock(), &news.changes.catalog);
         if concerned {
             self.0.bell.notify_one();

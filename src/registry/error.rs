@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::Refusal;
+use crate::model::CommandRefusal;
 use crate::model::limits::INDEX_MAX;
 use crate::persist::error::StoreError;
 
@@ -10,7 +10,7 @@ use crate::persist::error::StoreError;
 #[derive(Clone, Debug)]
 pub enum WriteError {
     /// The command makes no sense in the present state: the client's doing.
-    Refused(Refusal),
+    Refused(CommandRefusal),
     /// As many writes wait as may; worth another try.
     Busy {
         /// The bound of the queue.

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::model::limits::TIME_MS_MAX;
 use crate::model::{CheckDefinition, Indexes, Pair};
-use crate::registry::history::Entry;
+use crate::registry::history::HistoryEntry;
 use crate::registry::rows;
 use crate::wire::intake::{Invalid, record};
 
@@ -32,14 +32,14 @@ impl Mending {
     }
 
     /// The record as it can be held.
-    pub fn record(&mut self, mut record: Change) -> Change {
+    pub fn record(&mut self, mut record: CatalogChange) -> CatalogChange {
         let Err(fault) = judged(&record, self.index) else { return record };
         match &mut record {
-            Change::Node { after: Some(node), .. } => {
+            CatalogChange::Node { after: Some(node), .. } => {
                 let node = Arc::make_mut(node);
                 node.indexes = self.within(node.indexes);
             }
-            Change::Service { after: Some(service), .. } => {
+            CatalogChange::Service { after: Some(service), .. } => {
                 let is_broken = |service: &mut crate::model::Service| record::service(service).is_err();
                 let service = Arc::make_mut(service);
                 service.indexes = self.within(service.indexes);
@@ -51,7 +51,7 @@ impl Mending {
                     service.proxy.iter_mut().for_each(|proxy| proxy.rest.clear());
                 }
             }
-            Change::Check { after: Some(check), .. } => {
+            CatalogChange::Check { after: Some(check), .. } => {
                 let check = Arc::make_mut(check);
                 check.indexes = self.within(check.indexes);
                 check.status_since_ms = check.status_since_ms.min(TIME_MS_MAX);
@@ -59,7 +59,7 @@ impl Mending {
                     check.definition = CheckDefinition::default().into();
                 }
             }
-            Change::Node { .. } | Change::Service { .. } | Change::Check { .. } => {}
+            CatalogChange::Node { .. } | CatalogChange::Service { .. } | CatalogChange::Check { .. } => {}
         }
         self.tell(&rows::row(&record).key, &fault.to_string());
         record
@@ -76,7 +76,7 @@ impl Mending {
     }
 
     /// The transition in a row, if it can be held.
-    pub fn transition(&mut self, key: &str, value: &[u8]) -> Option<Entry> {
+    pub fn transition(&mut self, key: &str, value: &[u8]) -> Option<HistoryEntry> {
         let read = rows::transition(key, value).and_then(|entry| {
             let transition = &entry.transition;
             record::transition(transition).map_err(|fault| fault.to_string())?;
@@ -108,15 +108,21 @@ impl Mending {
 }
 
 /// The first rule that a record breaks.
-fn judged(record: &Change, index: u64) -> Result<(), Invalid> {
+fn judged(record: &CatalogChange, index: u64) -> Result<(), Invalid> {
     let above = |indexes: Indexes| {
         let fault = || Invalid::Rejected("its index is above that of all rows".to_owned());
         if indexes.modify > index { Err(fault()) } else { Ok(()) }
     };
     match record {
-        Change::Node { after: Some(node), .. } => record::node(node).and_then(|()| above(node.indexes)),
-        Change::Service { after: Some(it), .. } => record::service(it).and_then(|()| above(it.indexes)),
-        Change::Check { after: Some(check), .. } => record::check(check).and_then(|()| above(check.indexes)),
-        Change::Node { .. } | Change::Service { .. } | Change::Check { .. } => Ok(()),
+        CatalogChange::Node { after: Some(node), .. } => {
+            record::node(node).and_then(|()| above(node.indexes))
+        }
+        CatalogChange::Service { after: Some(it), .. } => {
+            record::service(it).and_then(|()| above(it.indexes))
+        }
+        CatalogChange::Check { after: Some(check), .. } => {
+            record::check(check).and_then(|()| above(check.indexes))
+        }
+        CatalogChange::Node { .. } | CatalogChange::Service { .. } | CatalogChange::Check { .. } => Ok(()),
     }
 }

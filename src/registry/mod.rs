@@ -5,9 +5,10 @@
 //! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`Registry::open`].
 
 pub mod aliases;
-pub mod asked;
-mod audit;
-pub mod carried;
+pub mod hot_queries;
+mod write_log;
+pub mod health_checkpoint;
+mod batch;
 pub mod checking;
 pub mod defined;
 pub mod drain_plan;
@@ -21,11 +22,11 @@ pub mod publish;
 pub mod recover;
 pub mod rest;
 pub mod rows;
-pub mod sharing;
-pub mod shown;
+pub mod interner;
+pub mod read_model;
 pub mod silences;
 pub mod snapshot;
-pub mod standing;
+pub mod store_state;
 pub mod topics;
 pub mod views;
 pub mod waking;
@@ -39,33 +40,33 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::catalog::panic;
 use crate::catalog::topic::Topic;
-use crate::health::{CheckKey, Health, Insight};
+use crate::health::{CheckDiagnostics, CheckKey, HealthEngine};
 use crate::kernel::state::Bounds;
-use crate::model::{Caller, Check, Command, Observation, Refusal, Service};
+use crate::model::{Caller, Check, Command, CommandRefusal, Observation, Service};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::probe::Prober;
-use crate::registry::asked::Asked;
 use crate::registry::checking::follower::CheckingFollower;
-use crate::registry::checking::lanes::Class;
+use crate::registry::checking::scheduler::SpeedClass;
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::checking::{Checking, Tools};
 use crate::registry::draining::{Draining, DrainingFollower};
 use crate::registry::error::WriteError;
 use crate::registry::history::History;
+use crate::registry::hot_queries::HotQuery;
+use crate::registry::interner::Interner;
 use crate::registry::own_node::OwnNode;
 use crate::registry::panics::PanicThresholds;
 use crate::registry::publish::Follower;
+use crate::registry::read_model::ReadModel;
 use crate::registry::recover::{RecoverError, recover};
-use crate::registry::sharing::Sharing;
-use crate::registry::shown::Shown;
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::registry::waking::Waking;
-use crate::registry::write::{Queue, Writer, Written, queue};
+use crate::registry::write::{WriteQueue, Writer, Written, queue};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::supervision::{self, Habit};
@@ -78,7 +79,7 @@ pub struct Parts {
     /// Where changes are kept.
     pub store: Box<dyn Store>,
     /// The health engine, watching nothing yet.
-    pub health: Health,
+    pub health: HealthEngine,
     /// What probes targets.
     pub prober: Prober,
     /// Probes that may be under way at a time.
@@ -104,14 +105,14 @@ pub struct Parts {
 /// A running registry.
 pub struct Registry {
     own_node: OwnNode,
-    shown: Shown,
-    sharing: Sharing,
-    queue: Queue,
+    shown: ReadModel,
+    sharing: Interner,
+    queue: WriteQueue,
     checking: Arc<Checking>,
     draining: Arc<Draining>,
     panic_thresholds: PanicThresholds,
-    asked_before: Vec<Asked>,
-    defined: defined::Known,
+    asked_before: Vec<HotQuery>,
+    defined: defined::KnownIds,
 }
 
 impl Registry {
@@ -122,7 +123,7 @@ impl Registry {
     /// What the store finds wrong, or that it took not even the first write.
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
         let recovered = recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::from)?;
-        let shown = Shown::restored(&recovered, parts.watchers_max).map_err(OpenError::Thread)?;
+        let shown = ReadModel::restored(&recovered, parts.watchers_max).map_err(OpenError::Thread)?;
         let (queue, jobs) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
             own_node: parts.own_node.name.folded(),
@@ -169,7 +170,7 @@ impl Registry {
         Ok(Registry {
             own_node: parts.own_node,
             shown,
-            sharing: Sharing::default(),
+            sharing: Interner::default(),
             queue,
             checking,
             draining,
@@ -196,7 +197,7 @@ impl Registry {
 
     /// Where a topic stands, for a client that has seen it at `seen`.
     pub fn index(&self, topic: &Topic, seen: u64) -> u64 {
-        let Shown { views, topics, .. } = &self.shown;
+        let ReadModel { views, topics, .. } = &self.shown;
         match topic {
             Topic::Key(key) => views.pairs(|table| table.index(key, seen)),
             Topic::Prefix(prefix) => {
@@ -208,7 +209,7 @@ impl Registry {
     }
 
     /// The queue of the writer.
-    pub fn queue(&self) -> &Queue {
+    pub fn queue(&self) -> &WriteQueue {
         &self.queue
     }
 
@@ -228,13 +229,13 @@ impl Registry {
     }
 
     /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
-    pub fn insight(&self, node: &Text, check_id: &Text) -> Option<Insight> {
+    pub fn insight(&self, node: &Text, check_id: &Text) -> Option<CheckDiagnostics> {
         self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
     }
 
     /// For how long the next run of a check has been waiting for a place, by its node's key and its id, and among whom;
     /// `None` while that is no long time.
-    pub fn overdue(&self, node: &Text, check_id: &Text) -> Option<(Duration, Class)> {
+    pub fn overdue(&self, node: &Text, check_id: &Text) -> Option<(Duration, SpeedClass)> {
         self.checking.overdue(&CheckKey::new(node.clone(), check_id.clone()))
     }
 
@@ -244,7 +245,7 @@ impl Registry {
     }
 
     /// Has services be in panic by other thresholds from now on.
-    pub fn set_panic_thresholds(&self, thresholds: HashMap<Text, panic::Settings>) {
+    pub fn set_panic_thresholds(&self, thresholds: HashMap<Text, panic::PanicSettings>) {
         self.panic_thresholds.set(thresholds, self.shown.views.complete());
     }
 
@@ -270,7 +271,7 @@ impl Registry {
     }
 
     /// What was asked for most before this start, as far as it is known.
-    pub fn asked_before(&self) -> &[Asked] {
+    pub fn asked_before(&self) -> &[HotQuery] {
         &self.asked_before
     }
 
@@ -278,8 +279,8 @@ impl Registry {
     ///
     /// # Errors
     /// See [`WriteError`]; the next start then goes by an older list, or by none.
-    pub fn leave_asked(&self, asked: &[Asked]) -> Result<(), WriteError> {
-        self.queue.write_rows(vec![asked::row(asked)])
+    pub fn leave_asked(&self, asked: &[HotQuery]) -> Result<(), WriteError> {
+        self.queue.write_rows(vec![hot_queries::row(asked)])
     }
 
     /// Takes what an instance of the agent says of its check.
@@ -336,9 +337,9 @@ fn registered_checks(command: &Command) -> Vec<CheckKey> {
     registration.checks.iter().map(|check| CheckKey::new(node.clone(), check.id.clone())).collect()
 }
 
-fn checks(changes: &[Change]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {
+fn checks(changes: &[CatalogChange]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {
     changes.iter().filter_map(|change| match change {
-        Change::Check { node, after: Some(check), .. } => Some((node, check)),
+        CatalogChange::Check { node, after: Some(check), .. } => Some((node, check)),
         _ => None,
     })
 }
@@ -349,7 +350,7 @@ pub enum OpenError {
     /// The store could not be read.
     Store(StoreError),
     /// Somebody else's node has the agent's name: what the catalog says to that.
-    NameTaken(Refusal),
+    NameTaken(CommandRefusal),
     /// The agent's own node could not be written.
     OwnNode(WriteError),
     /// The system gave no thread, or no descriptor.

@@ -1,7 +1,7 @@
 //! The agent's own node: how muster itself appears in its catalog.
 
 use crate::model::{Check, Command, ExistingChecks, Meta, NodePart, Origin, Registration, Service, Status};
-use crate::stdx::network::{self, Family};
+use crate::stdx::network::{self, AddressFamily};
 use crate::stdx::text::Text;
 
 /// The version of Consul's API that muster answers as.
@@ -40,8 +40,8 @@ impl OwnNode {
     /// living node, and the `consul` service.
     pub fn registration(&self) -> Command {
         let roles = match network::family(&self.address) {
-            Some(Family::V4) => ["lan", "lan_ipv4", "wan", "wan_ipv4"].as_slice(),
-            Some(Family::V6) => ["lan", "lan_ipv6", "wan", "wan_ipv6"].as_slice(),
+            Some(AddressFamily::V4) => ["lan", "lan_ipv4", "wan", "wan_ipv4"].as_slice(),
+            Some(AddressFamily::V6) => ["lan", "lan_ipv6", "wan", "wan_ipv6"].as_slice(),
             None => ["lan", "wan"].as_slice(),
         };
         let tagged_addresses = roles.iter().map(|role| (Text::from(*role), self.address.clone()));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::catalog::panic::{self, Settings};
+use crate::catalog::panic::{self, PanicSettings};
 use crate::registry::views::Views;
 use crate::stdx::text::Text;
 
@@ -14,7 +14,7 @@ use crate::stdx::text::Text;
 #[derive(Debug, Default)]
 pub struct PanicThresholds {
     /// Held for a look or an exchange, never across anything that waits.
-    by_service: RwLock<HashMap<Text, Settings>>,
+    by_service: RwLock<HashMap<Text, PanicSettings>>,
     /// Up to which index a service was seen with another threshold than it has now, for those where that was so. Grows
     /// with the names that ever stood in a configuration.
     changed_at: RwLock<HashMap<Text, u64>>,
@@ -24,7 +24,7 @@ pub struct PanicThresholds {
 
 impl PanicThresholds {
     /// Puts these in the place of all before, when the registry stands at `index`.
-    pub(super) fn set(&self, thresholds: HashMap<Text, Settings>, index: u64) {
+    pub(super) fn set(&self, thresholds: HashMap<Text, PanicSettings>, index: u64) {
         self.any.store(!thresholds.is_empty(), Ordering::Release);
         let before = std::mem::replace(&mut *self.by_service.write(), thresholds.clone());
         let names = before.keys().chain(thresholds.keys());
@@ -43,7 +43,7 @@ impl PanicThresholds {
     }
 
     /// The threshold of a service, if it has one.
-    pub fn of(&self, name: &str) -> Option<Settings> {
+    pub fn of(&self, name: &str) -> Option<PanicSettings> {
         if self.is_empty() {
             return None;
         }

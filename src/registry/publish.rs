@@ -5,12 +5,12 @@
 use crate::catalog::update::Update;
 use crate::kernel::changes::Changes;
 use crate::kernel::state::State;
-use crate::registry::history::{Entry, History};
-use crate::registry::shown::Shown;
+use crate::registry::history::{History, HistoryEntry};
+use crate::registry::read_model::ReadModel;
 use crate::registry::waking::Waking;
 
 /// What a batch has changed: durable, and seen by every reader.
-pub struct News<'a> {
+pub struct CommittedBatch<'a> {
     /// The index after it. The views stand at it, and the history ends there.
     pub index: u64,
     /// The state after it.
@@ -18,21 +18,21 @@ pub struct News<'a> {
     /// The changes, those of each kind in their order; each record carries the index of its own.
     pub changes: &'a Changes,
     /// The transitions among them, with what brought each about; in the history already.
-    pub transitions: &'a [Entry],
+    pub transitions: &'a [HistoryEntry],
 }
 
 /// Whoever wants to know of changes when they are durable and published: the health engine above all.
 pub trait Follower: Send {
     /// The changes are in force, and readers see them. Called on the writer's thread, so it must be quick and must not
     /// wait for a write.
-    fn follow(&mut self, news: &News<'_>);
+    fn follow(&mut self, news: &CommittedBatch<'_>);
 }
 
 /// What is published beside the changes of records.
 #[derive(Default)]
 pub(super) struct Remembered {
     /// The transitions among the changes.
-    pub transitions: Vec<Entry>,
+    pub transitions: Vec<HistoryEntry>,
     /// The history before them, where it is another now.
     pub history: Option<History>,
     /// Whether topics that did not move are lifted to the index as well.
@@ -41,14 +41,14 @@ pub(super) struct Remembered {
 
 /// Makes changes visible.
 pub(super) struct Publisher {
-    shown: Shown,
+    shown: ReadModel,
     waking: Waking,
     followers: Vec<Box<dyn Follower>>,
 }
 
 impl Publisher {
     /// Goes on from what `shown` shows, for these followers.
-    pub fn new(shown: Shown, waking: Waking, followers: Vec<Box<dyn Follower>>) -> Publisher {
+    pub fn new(shown: ReadModel, waking: Waking, followers: Vec<Box<dyn Follower>>) -> Publisher {
         Publisher { shown, waking, followers }
     }
 
@@ -67,7 +67,7 @@ impl Publisher {
     pub fn publish(&mut self, (state, index): (&State, u64), changes: &Changes, remembered: Remembered) {
         let Remembered { transitions, history, raises_floor } = remembered;
         let update = Update::plan(&state.catalog, &changes.catalog);
-        let Shown { views, topics, history: remembers } = &self.shown;
+        let ReadModel { views, topics, history: remembers } = &self.shown;
         topics.begin_move();
         let moved = views.publish(changes, update, index);
         if let Some(history) = history {
@@ -80,7 +80,7 @@ impl Publisher {
         let mut watchers = topics.advance(&moved, index);
         watchers.join_all(topics.pairs().advance(&changes.kv));
         topics.end_move();
-        let news = News { index, state, changes, transitions: &transitions };
+        let news = CommittedBatch { index, state, changes, transitions: &transitions };
         self.followers.iter_mut().for_each(|follower| follower.follow(&news));
         self.waking.wake(watchers);
     }

@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::kernel::state::{Bounds, State};
 use crate::model::limits::INDEX_MAX;
-use crate::model::{Check, Indexes, Node, Origin, Pair, Refusal, Service, Subject, Transition};
+use crate::model::{Check, CommandRefusal, Indexes, Node, Origin, Pair, Service, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
-use crate::registry::asked::{self, Asked};
-use crate::registry::carried::Carried;
 use crate::registry::defined::{self, DefinedIds};
-use crate::registry::history::Entry;
+use crate::registry::health_checkpoint::HealthCheckpoint;
+use crate::registry::history::HistoryEntry;
+use crate::registry::hot_queries::{self, HotQuery};
 use crate::registry::mended::Mending;
 use crate::registry::own_node::OwnNode;
 use crate::registry::rows;
@@ -31,15 +31,15 @@ pub struct Recovered {
     /// The index of the last stored change.
     pub index: u64,
     /// Every record of the catalog as a change, nodes before what is on them.
-    pub changes: Vec<Change>,
+    pub changes: Vec<CatalogChange>,
     /// The transitions that led there, as far as they are kept.
-    pub history: Vec<Entry>,
+    pub history: Vec<HistoryEntry>,
     /// What the last end left of the checks' lives, if it was an orderly one.
-    pub carried: Carried,
+    pub carried: HealthCheckpoint,
     /// What a crash left of the TTLs.
-    pub silences: silences::Left,
+    pub silences: silences::SavedSilences,
     /// What was asked for most before.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<HotQuery>,
     /// What definition files defined before.
     pub defined: DefinedIds,
 }
@@ -51,10 +51,10 @@ pub struct Recovered {
 /// Whatever the store finds; a row that cannot be read counts as damage. [`RecoverError::NameTaken`] when somebody
 /// else's node has the agent's name; nothing is written then.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, RecoverError> {
-    let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), Carried::default());
-    let (mut asked, mut reader) = (Vec::new(), rows::Reader::default());
+    let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), HealthCheckpoint::default());
+    let (mut asked, mut reader) = (Vec::new(), rows::RowReader::default());
     let mut pairs: Vec<Arc<Pair>> = Vec::new();
-    let mut silences = silences::Left::default();
+    let mut silences = silences::SavedSilences::default();
     let mut from_files = DefinedIds::default();
     // What rows say of indexes is bounded here by what there can be, since the index of all comes after them.
     let mut mending = Mending::new(INDEX_MAX);
@@ -63,7 +63,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
             Table::Meta => {
                 carried.absorb(key, value)?;
                 silences.absorb(key, value)?;
-                asked.extend(asked::read(key, value)?.into_iter().flatten());
+                asked.extend(hot_queries::read(key, value)?.into_iter().flatten());
                 defined::read(key, value)?.into_iter().for_each(|ids| from_files = ids);
             }
             Table::Kv => pairs.push(mending.pair(rows::pair(key, value)?)),
@@ -74,7 +74,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
     })?;
     mending.end();
     if let Some(held) = holder_of_own_name(&changes, own) {
-        return Err(RecoverError::NameTaken(Refusal::reserved(&own.name, &own.id, held)));
+        return Err(RecoverError::NameTaken(CommandRefusal::reserved(&own.name, &own.id, held)));
     }
     let mut index = loaded.index.max(INDEX_OF_NOTHING);
     if index >= INDEX_MAX {
@@ -85,15 +85,16 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         // Whoever knows the old name asks with the index it was seen at, and must hear of the new one.
         index += 1;
         let (on_own, mut others): (Vec<_>, Vec<_>) =
-            changes.into_iter().partition(|it: &Change| *it.node() == old_key);
-        let renamed: Vec<Change> = on_own.iter().map(|change| renamed(change, &own.name, index)).collect();
+            changes.into_iter().partition(|it: &CatalogChange| *it.node() == old_key);
+        let renamed: Vec<CatalogChange> =
+            on_own.iter().map(|change| renamed(change, &own.name, index)).collect();
         let record_rows = on_own.iter().map(rows::removal).chain(renamed.iter().map(rows::row));
-        let taken: HashSet<Place<'_>> = renamed.iter().map(place).collect();
+        let taken: HashSet<RecordKey<'_>> = renamed.iter().map(place).collect();
         others.retain(|it| !taken.contains(&place(it)));
 
         let (of_own, of_others): (Vec<_>, Vec<_>) =
-            history.into_iter().partition(|entry: &Entry| entry.transition.subject.node == old_key);
-        let retold: Vec<Entry> = of_own.iter().map(|entry| retold(entry, &own.name)).collect();
+            history.into_iter().partition(|entry: &HistoryEntry| entry.transition.subject.node == old_key);
+        let retold: Vec<HistoryEntry> = of_own.iter().map(|entry| retold(entry, &own.name)).collect();
         let subjects: HashSet<&Subject> = retold.iter().map(|it| &*it.transition.subject).collect();
         let (displaced, of_others): (Vec<_>, Vec<_>) =
             of_others.into_iter().partition(|it| subjects.contains(&*it.transition.subject));
@@ -130,7 +131,7 @@ pub enum RecoverError {
     /// The store could not be read.
     Store(StoreError),
     /// Somebody else's node has the agent's name: what the catalog says to that.
-    NameTaken(Refusal),
+    NameTaken(CommandRefusal),
 }
 
 impl From<StoreError> for RecoverError {
@@ -141,27 +142,29 @@ impl From<StoreError> for RecoverError {
 
 /// The node that has the agent's name and is not the agent's: it has another id, and not what only an agent's own node
 /// has, which stays the agent's also when that is given another id.
-fn holder_of_own_name<'c>(changes: &'c [Change], own: &OwnNode) -> Option<&'c Node> {
+fn holder_of_own_name<'c>(changes: &'c [CatalogChange], own: &OwnNode) -> Option<&'c Node> {
     let key = own.name.folded();
-    let is_of_agent = |change: &Change| match change {
-        Change::Check { node, after: Some(check), .. } => *node == key && check.origin == Origin::Server,
-        Change::Service { node, after: Some(service), .. } => {
+    let is_of_agent = |change: &CatalogChange| match change {
+        CatalogChange::Check { node, after: Some(check), .. } => {
+            *node == key && check.origin == Origin::Server
+        }
+        CatalogChange::Service { node, after: Some(service), .. } => {
             *node == key && service.origin == Origin::Server
         }
         _ => false,
     };
     let held = changes.iter().find_map(|change| match change {
-        Change::Node { key: stored, after: Some(node), .. } if *stored == key => Some(&**node),
+        CatalogChange::Node { key: stored, after: Some(node), .. } if *stored == key => Some(&**node),
         _ => None,
     })?;
     (held.id != own.id && !changes.iter().any(is_of_agent)).then_some(held)
 }
 
 /// The key under which the agent's own node was stored, if that is not its name's.
-fn stored_name(changes: &[Change], own: &OwnNode) -> Option<Text> {
+fn stored_name(changes: &[CatalogChange], own: &OwnNode) -> Option<Text> {
     let key = own.name.folded();
     changes.iter().find_map(|change| match change {
-        Change::Node { key: stored, after: Some(node), .. }
+        CatalogChange::Node { key: stored, after: Some(node), .. }
             if node.id.folded() == own.id.folded() && *stored != key =>
         {
             Some(stored.clone())
@@ -171,40 +174,48 @@ fn stored_name(changes: &[Change], own: &OwnNode) -> Option<Text> {
 }
 
 /// The same transition on a node of another name.
-pub(super) fn retold(entry: &Entry, name: &Text) -> Entry {
+pub(super) fn retold(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
     let transition = Transition::clone(&entry.transition);
     let subject = Subject { node: name.folded(), ..Subject::clone(&transition.subject) };
-    Entry { transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }), ..entry.clone() }
+    HistoryEntry {
+        transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }),
+        ..entry.clone()
+    }
 }
 
 /// What a record is filed under: its kind, its node's key and its id.
-type Place<'a> = (Table, &'a Text, Option<&'a Text>);
+type RecordKey<'a> = (Table, &'a Text, Option<&'a Text>);
 
-fn place(change: &Change) -> Place<'_> {
+fn place(change: &CatalogChange) -> RecordKey<'_> {
     match change {
-        Change::Node { key, .. } => (Table::Nodes, key, None),
-        Change::Service { node, id, .. } => (Table::Services, node, Some(id)),
-        Change::Check { node, id, .. } => (Table::Checks, node, Some(id)),
+        CatalogChange::Node { key, .. } => (Table::Nodes, key, None),
+        CatalogChange::Service { node, id, .. } => (Table::Services, node, Some(id)),
+        CatalogChange::Check { node, id, .. } => (Table::Checks, node, Some(id)),
     }
 }
 
 /// The same record on a node of another name, changed at `index`.
-pub(super) fn renamed(change: &Change, name: &Text, index: u64) -> Change {
+pub(super) fn renamed(change: &CatalogChange, name: &Text, index: u64) -> CatalogChange {
     let key = name.folded();
     let at = |before: Indexes| Indexes { modify: index, ..before };
     match change.clone() {
-        Change::Node { before, after, .. } => {
+        CatalogChange::Node { before, after, .. } => {
             let renamed =
                 |it: Arc<Node>| Node { name: name.clone(), indexes: at(it.indexes), ..Node::clone(&it) };
-            Change::Node { key, before, after: after.map(|node| Arc::new(renamed(node))) }
+            CatalogChange::Node { key, before, after: after.map(|node| Arc::new(renamed(node))) }
         }
-        Change::Service { id, before, after, .. } => {
+        CatalogChange::Service { id, before, after, .. } => {
             let moved = |it: Arc<Service>| Service { indexes: at(it.indexes), ..Service::clone(&it) };
-            Change::Service { node: key, id, before, after: after.map(|service| Arc::new(moved(service))) }
+            CatalogChange::Service {
+                node: key,
+                id,
+                before,
+                after: after.map(|service| Arc::new(moved(service))),
+            }
         }
-        Change::Check { id, before, after, .. } => {
+        CatalogChange::Check { id, before, after, .. } => {
             let moved = |it: Arc<Check>| Check { indexes: at(it.indexes), ..Check::clone(&it) };
-            Change::Check { node: key, id, before, after: after.map(|check| Arc::new(moved(check))) }
+            CatalogChange::Check { node: key, id, before, after: after.map(|check| Arc::new(moved(check))) }
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
 use crate::persist::store::Store;
 use crate::registry::error::WriteError;
-use crate::registry::snapshot::orders::Whole;
-use crate::registry::write::{Order, Queue, Writer};
+use crate::registry::snapshot::exclusive::ExclusiveOp;
+use crate::registry::write::{WriteQueue, Writer, WriterTask};
 use crate::sys::oneshot;
 
 /// A store that was opened anew, and who wants to know whether it can be gone on with.
@@ -25,7 +25,7 @@ pub struct Resting {
     goes_on: Sender<Opened>,
 }
 
-impl Queue {
+impl WriteQueue {
     /// Has the store closed once everything before is written; returns when it is.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Queue {
     pub fn rest(&self) -> Result<Resting, WriteError> {
         let (closed, is_closed) = oneshot::oneshot();
         let (sender, goes_on) = channel();
-        self.put(Order::Whole(Whole::Rest(RestOrder { closed, goes_on })))?;
+        self.put(WriterTask::Whole(ExclusiveOp::Rest(RestOrder { closed, goes_on })))?;
         is_closed.recv().map_err(|_| WriteError::Closing)?;
         Ok(Resting { goes_on: sender })
     }

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::kernel::changes::Changes;
 use crate::kv::change::PairChange;
 use crate::kv::row;
 use crate::model::{Caller, Cause, Node, Pair, Service, Status, Subject, Transition, said};
-use crate::persist::change::{Change as RowChange, Table};
-use crate::registry::history::{Entry, PER_CHECK_MAX};
+use crate::persist::change::{RowChange, Table};
+use crate::registry::history::{HistoryEntry, PER_CHECK_MAX};
 use crate::stdx::text::Text;
 
 const SEPARATOR: char = '\t';
@@ -52,16 +52,16 @@ pub fn pair(key: &str, value: &[u8]) -> Result<Arc<Pair>, String> {
 }
 
 /// The row that a change of the catalog leaves behind.
-pub fn row(change: &Change) -> RowChange {
+pub fn row(change: &CatalogChange) -> RowChange {
     match change {
-        Change::Node { key, after, .. } => put(Table::Nodes, key.as_str().to_owned(), after),
-        Change::Service { node, id, after, .. } => put(Table::Services, join(node, id), after),
-        Change::Check { node, id, after, .. } => put(Table::Checks, join(node, id), after),
+        CatalogChange::Node { key, after, .. } => put(Table::Nodes, key.as_str().to_owned(), after),
+        CatalogChange::Service { node, id, after, .. } => put(Table::Services, join(node, id), after),
+        CatalogChange::Check { node, id, after, .. } => put(Table::Checks, join(node, id), after),
     }
 }
 
 /// What removes the row that [`row()`] wrote for a record.
-pub fn removal(change: &Change) -> RowChange {
+pub fn removal(change: &CatalogChange) -> RowChange {
     RowChange { value: None, ..row(change) }
 }
 
@@ -69,24 +69,24 @@ pub fn removal(change: &Change) -> RowChange {
 ///
 /// # Errors
 /// A sentence when the row is not as [`row()`] writes it.
-pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<Change>, String> {
-    Reader::default().change(table, key, value)
+pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<CatalogChange>, String> {
+    RowReader::default().change(table, key, value)
 }
 
 /// Reads rows in their order. What a key says once more, after the row before or the record itself, becomes the same
 /// text as there: three allocations fewer for each record.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct RowReader {
     /// The key of the node that the row before is of, or is on.
     node: Text,
 }
 
-impl Reader {
+impl RowReader {
     /// As [`change`].
     ///
     /// # Errors
     /// Those of [`change`].
-    pub fn change(&mut self, table: Table, key: &str, value: &[u8]) -> Result<Option<Change>, String> {
+    pub fn change(&mut self, table: Table, key: &str, value: &[u8]) -> Result<Option<CatalogChange>, String> {
         Ok(Some(match table {
             Table::Meta | Table::Kv | Table::History | Table::Deliveries | Table::DeadLetters => {
                 return Ok(None);
@@ -94,17 +94,22 @@ impl Reader {
             Table::Nodes => {
                 let node: Arc<Node> = read(key, value)?;
                 self.node = shared(&node.name, key);
-                Change::Node { key: self.node.clone(), before: None, after: Some(node) }
+                CatalogChange::Node { key: self.node.clone(), before: None, after: Some(node) }
             }
             Table::Services => {
                 let (node, id) = self.split(key)?;
                 let service: Arc<Service> = read(key, value)?;
-                Change::Service { node, id: shared(&service.id, id), before: None, after: Some(service) }
+                CatalogChange::Service {
+                    node,
+                    id: shared(&service.id, id),
+                    before: None,
+                    after: Some(service),
+                }
             }
             Table::Checks => {
                 let (node, id) = self.split(key)?;
                 let check = said::check(read(key, value)?);
-                Change::Check { node, id: shared(&check.id, id), before: None, after: Some(check) }
+                CatalogChange::Check { node, id: shared(&check.id, id), before: None, after: Some(check) }
             }
         }))
     }
@@ -152,7 +157,7 @@ fn is_empty(text: &Text) -> bool {
 }
 
 /// The row of a transition.
-pub fn transition_row(entry: &Entry) -> RowChange {
+pub fn transition_row(entry: &HistoryEntry) -> RowChange {
     let transition = &*entry.transition;
     let row = TransitionRow {
         index: transition.index,
@@ -174,7 +179,7 @@ pub fn transition_row(entry: &Entry) -> RowChange {
 }
 
 /// What removes the row that [`transition_row`] wrote.
-pub fn transition_removal(entry: &Entry) -> RowChange {
+pub fn transition_removal(entry: &HistoryEntry) -> RowChange {
     RowChange::delete(Table::History, transition_key(entry))
 }
 
@@ -182,7 +187,7 @@ pub fn transition_removal(entry: &Entry) -> RowChange {
 ///
 /// # Errors
 /// A sentence when the row is not as [`transition_row`] writes it.
-pub fn transition(key: &str, value: &[u8]) -> Result<Entry, String> {
+pub fn transition(key: &str, value: &[u8]) -> Result<HistoryEntry, String> {
     let mut parts = key.split(SEPARATOR);
     let mut part = || parts.next().ok_or_else(|| format!("row {key:?}: its key has fewer than four parts"));
     let (node, service_id, check_id, slot) = (part()?.into(), part()?.into(), part()?.into(), part()?);
@@ -205,11 +210,11 @@ pub fn transition(key: &str, value: &[u8]) -> Result<Entry, String> {
         caller: Caller { by: row.by, request_id: row.request_id },
         output: row.output,
     };
-    Ok(Entry { transition: Arc::new(transition), slot, is_restored: row.restored })
+    Ok(HistoryEntry { transition: Arc::new(transition), slot, is_restored: row.restored })
 }
 
 /// What a transition is filed under.
-pub fn transition_key(entry: &Entry) -> String {
+pub fn transition_key(entry: &HistoryEntry) -> String {
     let Subject { node, service_id, check_id } = &*entry.transition.subject;
     format!("{node}{SEPARATOR}{service_id}{SEPARATOR}{check_id}{SEPARATOR}{}", entry.slot)
 }
@@ -247,29 +252,32 @@ mod tests {
     fn stored(name: &str, ids: &[&str]) -> Vec<RowChange> {
         let node = Node { name: name.into(), ..Node::default() };
         let services = ids.iter().map(|id| Service { id: (*id).into(), ..Service::default() });
-        let service = |service: Service| Change::Service {
+        let service = |service: Service| CatalogChange::Service {
             node: node.name.folded(),
             id: service.id.clone(),
             before: None,
             after: Some(Arc::new(service)),
         };
-        let first =
-            Change::Node { key: node.name.folded(), before: None, after: Some(Arc::new(node.clone())) };
+        let first = CatalogChange::Node {
+            key: node.name.folded(),
+            before: None,
+            after: Some(Arc::new(node.clone())),
+        };
         std::iter::once(row(&first)).chain(services.map(|it| row(&service(it)))).collect()
     }
 
     #[test]
     fn rows_read_in_their_order_are_the_same_rows_and_share_their_texts() {
-        let mut reader = Reader::default();
+        let mut reader = RowReader::default();
         let stored = [stored("n1", &["a", "b"]), stored("N2", &["a"]), stored("n1", &["A"])].concat();
-        let mut last: Option<Change> = None;
+        let mut last: Option<CatalogChange> = None;
         for RowChange { table, key, value } in stored {
             let value = value.expect("it is put");
             let read = reader.change(table, &key, &value).unwrap().expect("it is a record");
             let alone = change(table, &key, &value).unwrap().expect("it is a record");
             assert_eq!(format!("{read:?}"), format!("{alone:?}"));
             let is_same = |one: &Text, other: &Text| std::ptr::eq(one.as_str(), other.as_str());
-            if let Change::Service { node, id, after: Some(service), .. } = &read {
+            if let CatalogChange::Service { node, id, after: Some(service), .. } = &read {
                 assert!(is_same(id, &service.id));
                 let before = last.as_ref().expect("its node comes before").node();
                 assert_eq!(is_same(node, before), node == before);
@@ -283,7 +291,8 @@ mod tests {
         let long = Text::from("x".repeat(SAID_BYTES_MAX + 1).as_str());
         let check = Check { id: "c".into(), output: long.clone(), notes: long.clone(), ..Check::default() };
         let value = encode(&check);
-        let Some(Change::Check { after: Some(read), .. }) = change(Table::Checks, "n\tc", &value).unwrap()
+        let Some(CatalogChange::Check { after: Some(read), .. }) =
+            change(Table::Checks, "n\tc", &value).unwrap()
         else {
             panic!("it is a check");
         };
@@ -293,7 +302,7 @@ mod tests {
     #[test]
     fn a_row_that_does_not_read_is_named() {
         for (table, key) in [(Table::Services, "no tab"), (Table::Checks, "n\tc"), (Table::Nodes, "n")] {
-            let error = Reader::default().change(table, key, b"{").unwrap_err();
+            let error = RowReader::default().change(table, key, b"{").unwrap_err();
             assert!(error.starts_with(&format!("row {key:?}: ")), "{error}");
         }
     }

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::health::{CheckKey, Health, Saved, TtlLeft};
+use crate::health::{CheckKey, HealthEngine, Saved, TtlLeft};
 use crate::model::limits::TIME_MS_MAX;
-use crate::persist::change::{Change as RowChange, KEY_BYTES_MAX, Table};
-use crate::registry::write::{Queue, Reply};
+use crate::persist::change::{KEY_BYTES_MAX, RowChange, Table};
+use crate::registry::write::{WriteQueue, WriteReply};
 use crate::sys::oneshot::Receiver;
 
 /// What the key of a check's row begins with; its node and its id follow.
@@ -45,14 +45,14 @@ const CLOCK_FIRST: Duration = Duration::from_millis(100);
 
 /// What a life before has left.
 #[derive(Debug, Default)]
-pub struct Left {
+pub struct SavedSilences {
     /// Attended milliseconds of all lives.
     clock_ms: u64,
     /// At how many of them the TTL of each check ends.
     ends_ms: HashMap<CheckKey, u64>,
 }
 
-impl Left {
+impl SavedSilences {
     /// Takes over a row of [`Table::Meta`], if it is one of these.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Left {
 
 /// Writes down, now and then, how long each instance may still be silent.
 #[derive(Default)]
-pub struct Silences {
+pub struct SilenceKeeper {
     /// Attended milliseconds of all lives before this one.
     before_ms: u64,
     /// The TTLs that run, by check, and how often there is each.
@@ -96,14 +96,14 @@ pub struct Silences {
     /// Rows that are not known to be written, of a batch under way or one that was refused: key and milliseconds, or
     /// `None` for one that goes.
     unwritten: BTreeMap<String, Option<u64>>,
-    under_way: Option<Receiver<Reply>>,
+    under_way: Option<Receiver<WriteReply>>,
 }
 
-impl Silences {
+impl SilenceKeeper {
     /// Goes on from what was `left`; rows of checks that have no TTL any more go with the first batch.
-    pub fn resumed(left: &Left) -> Silences {
+    pub fn resumed(left: &SavedSilences) -> SilenceKeeper {
         let unwritten = left.ends_ms.keys().map(|key| (row_key(key), None)).collect();
-        Silences { before_ms: left.clock_ms, unwritten, ..Silences::default() }
+        SilenceKeeper { before_ms: left.clock_ms, unwritten, ..SilenceKeeper::default() }
     }
 
     /// Has rows of [`Table::Meta`] removed with the next batch.
@@ -112,12 +112,12 @@ impl Silences {
     }
 
     /// What an orderly end writes with everything else.
-    pub fn last(&mut self, now: Instant, health: &mut Health) -> Vec<RowChange> {
+    pub fn last(&mut self, now: Instant, health: &mut HealthEngine) -> Vec<RowChange> {
         self.batch(now, health).unwrap_or_default()
     }
 
     /// Hands a batch to the writer when there is something to write and it is time.
-    pub fn turn(&mut self, now: Instant, health: &Mutex<Health>, queue: &Queue) {
+    pub fn turn(&mut self, now: Instant, health: &Mutex<HealthEngine>, queue: &WriteQueue) {
         if self.is_time(now)
             && self.has_settled()
             && let Some(rows) = self.batch(now, &mut health.lock())
@@ -127,7 +127,7 @@ impl Silences {
         }
     }
 
-    /// When [`Silences::turn`] may have something to do, unless a TTL is set anew before.
+    /// When [`SilenceKeeper::turn`] may have something to do, unless a TTL is set anew before.
     pub fn look_at(&self, now: Instant) -> Option<Instant> {
         match self.last {
             Some(_) if !self.unwritten.is_empty() => Some(now + TURN_EVERY),
@@ -137,7 +137,7 @@ impl Silences {
     }
 
     /// What is to be written by now, if there is anything.
-    fn batch(&mut self, now: Instant, health: &mut Health) -> Option<Vec<RowChange>> {
+    fn batch(&mut self, now: Instant, health: &mut HealthEngine) -> Option<Vec<RowChange>> {
         let is_clock_due = self.is_clock_due(now);
         if !is_clock_due && !health.has_ttl_news() && self.unwritten.is_empty() {
             return None;
@@ -217,7 +217,7 @@ fn row_key(key: &CheckKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{Arrival, Settings};
+    use crate::health::{Arrival, HealthSettings};
     use crate::model::{Check, CheckDefinition, Probe, Status};
 
     const MS: Duration = Duration::from_millis(1);
@@ -238,24 +238,24 @@ mod tests {
 
     /// One life of the process.
     struct Life {
-        health: Health,
-        silences: Silences,
+        health: HealthEngine,
+        silences: SilenceKeeper,
         now: Instant,
     }
 
     impl Life {
         /// Begins with what the rows say.
         fn begin(now: Instant, disk: &BTreeMap<String, Vec<u8>>) -> Life {
-            let mut left = Left::default();
+            let mut left = SavedSilences::default();
             disk.iter().for_each(|(key, value)| left.absorb(key, value).unwrap());
-            let mut health = Health::new(Settings::default());
+            let mut health = HealthEngine::new(HealthSettings::default());
             let (key, check) = beat();
             let arrival = match disk.is_empty() {
                 true => Arrival::Registered,
                 false => Arrival::Restored { status_age: Duration::ZERO, saved: left.of(&key) },
             };
             health.track(now, key, &check, arrival).unwrap();
-            Life { health, silences: Silences::resumed(&left), now }
+            Life { health, silences: SilenceKeeper::resumed(&left), now }
         }
 
         /// Lives for a while, a hundredth of a second at a time; gives when the TTL ended, and how often was written.
@@ -316,7 +316,7 @@ mod tests {
         let report = |life: &mut Life| {
             let observation = crate::model::Observation { status: Status::Passing, output: "".into() };
             let (now, key) = (life.now, beat().0);
-            life.health.observe(now, &key, observation, crate::health::Source::Report);
+            life.health.observe(now, &key, observation, crate::health::ResultSource::Report);
         };
         let mut batches = 0;
         for _ in 0..200 {
@@ -353,11 +353,11 @@ mod tests {
     fn a_row_that_does_not_read_is_named() {
         for (key, value) in [(CLOCK, "x"), (CLOCK, "-1"), ("silence/of/n\tc", ""), ("silence/of/no-tab", "1")]
         {
-            let error = Left::default().absorb(key, value.as_bytes()).unwrap_err();
+            let error = SavedSilences::default().absorb(key, value.as_bytes()).unwrap_err();
             assert!(error.contains(&format!("{key:?}")), "{error}");
         }
-        assert_eq!(Left::default().absorb("other", b"x"), Ok(()));
-        let mut left = Left::default();
+        assert_eq!(SavedSilences::default().absorb("other", b"x"), Ok(()));
+        let mut left = SavedSilences::default();
         left.absorb(CLOCK, u64::MAX.to_string().as_bytes()).unwrap();
         left.absorb("silence/of/n\tbeat", b"7").unwrap();
         assert_eq!(left.of(&beat().0), Some(Saved::after_crash(Duration::ZERO)));

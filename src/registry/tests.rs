@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::catalog::topic::Topic;
-use crate::health::{self, Health};
+use crate::health::{self, HealthEngine};
 use crate::kernel::state::Bounds;
 use crate::model::{
-    Cause, Check, Command, DrainOrder, ExistingChecks, NodePart, Observation, Origin, Probe, Refusal,
+    Cause, Check, Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart, Observation, Origin, Probe,
     Registration,
 };
 use crate::model::{CheckDefinition, Service, Status};
@@ -21,7 +21,7 @@ use crate::probe::{self, Prober};
 use crate::registry::error::WriteError;
 use crate::registry::history::Of;
 use crate::registry::own_node::OwnNode;
-use crate::registry::publish::{Follower, News};
+use crate::registry::publish::{CommittedBatch, Follower};
 use crate::registry::{Parts, Registry};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
@@ -92,8 +92,8 @@ fn parts(store: &Shared, name: &str, id: &str) -> Parts {
             datacenter: "dc1".into(),
         },
         store: Box::new(store.clone()),
-        health: Health::new(health::Settings::default()),
-        prober: Prober::new(probe::Settings::default()).unwrap(),
+        health: HealthEngine::new(health::HealthSettings::default()),
+        prober: Prober::new(probe::ProbeSettings::default()).unwrap(),
         probes_max: 16,
         watched_connections_max: 10,
         metrics: Arc::new(Metrics::new().unwrap()),
@@ -251,7 +251,10 @@ fn refusals_name_what_is_missing() {
     let unknown =
         Command::DeregisterService { node: "own".into(), service_id: "web-1".into(), must_exist: true };
     let refused = registry.write(unknown);
-    assert!(matches!(refused, Err(WriteError::Refused(Refusal::UnknownService { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(WriteError::Refused(CommandRefusal::UnknownService { .. }))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -315,8 +318,8 @@ fn a_node_that_is_renamed_to_one_of_another_life_takes_its_place() {
     }
 }
 
-/// Keeps of every batch where the views and the topic of the nodes' list stood when it heard of it, and what readers saw
-/// of the service "web".
+/// Keeps of every batch where the views and the topic of the nodes' list stood when it heard of it, and what readers
+/// saw of the service "web".
 struct Reader {
     registry: Arc<OnceLock<Arc<Registry>>>,
     seen: Arc<Mutex<Vec<Heard>>>,
@@ -332,7 +335,7 @@ struct Heard {
 }
 
 impl Follower for Reader {
-    fn follow(&mut self, news: &News<'_>) {
+    fn follow(&mut self, news: &CommittedBatch<'_>) {
         // What is published while the registry opens has no reader yet.
         let Some(registry) = self.registry.get() else { return };
         self.seen.lock().push(Heard {

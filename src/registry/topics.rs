@@ -28,7 +28,7 @@ const SHARDS: usize = 64;
 /// are gone: some 120 bytes a topic, so 16 MB.
 const TOPICS_PER_SHARD_MAX: usize = 2_048;
 
-type Shard = RwLock<HashMap<Topic, Arc<Entry>>>;
+type Shard = RwLock<HashMap<Topic, Arc<TopicEntry>>>;
 
 /// Indexes and watchers by topic.
 pub struct Topics {
@@ -46,7 +46,7 @@ pub struct Topics {
 }
 
 #[derive(Default)]
-pub(super) struct Entry {
+pub(super) struct TopicEntry {
     /// 0 until the topic moves for the first time.
     index: AtomicU64,
     /// Wakers by the number of their watch. Boxed, since few topics are watched and none of those that are gone.
@@ -62,7 +62,7 @@ struct Watchers {
 pub struct Watch<'a> {
     topics: &'a Topics,
     topic: Topic,
-    entry: Arc<Entry>,
+    entry: Arc<TopicEntry>,
     id: u64,
     is_counted: bool,
 }
@@ -71,7 +71,7 @@ pub struct Watch<'a> {
 pub struct Pin {
     topics: Arc<Topics>,
     topic: Topic,
-    entry: Arc<Entry>,
+    entry: Arc<TopicEntry>,
 }
 
 /// All places for watchers are taken.
@@ -127,8 +127,8 @@ impl Topics {
 
     /// Moves topics of the catalog to `index` and gives whoever watched them, to be woken by the caller: that takes a
     /// microsecond or so for each, and the caller knows what must not wait for it.
-    pub fn advance<'t>(&self, topics: impl IntoIterator<Item = &'t Topic>, index: u64) -> Crowd {
-        let mut crowd = Crowd::default();
+    pub fn advance<'t>(&self, topics: impl IntoIterator<Item = &'t Topic>, index: u64) -> WakeBatch {
+        let mut crowd = WakeBatch::default();
         for topic in topics {
             let known = self.shard(topic).read().get(topic).cloned();
             let entry = known.unwrap_or_else(|| self.entry(topic));
@@ -189,11 +189,11 @@ impl Topics {
     }
 
     /// The entry of a topic for somebody who gives it back by [`Topics::let_go`].
-    fn hold(&self, topic: &Topic) -> Arc<Entry> {
+    fn hold(&self, topic: &Topic) -> Arc<TopicEntry> {
         self.pairs.hold(topic).unwrap_or_else(|| self.entry(topic))
     }
 
-    fn entry(&self, topic: &Topic) -> Arc<Entry> {
+    fn entry(&self, topic: &Topic) -> Arc<TopicEntry> {
         let mut shard = self.shard(topic).write();
         if shard.len() >= TOPICS_PER_SHARD_MAX && !shard.contains_key(topic) {
             self.forget_oldest(&mut shard);
@@ -202,8 +202,8 @@ impl Topics {
     }
 
     /// Forgets the half of the unwatched topics that moved longest ago, raising the floor to where they stood.
-    fn forget_oldest(&self, shard: &mut HashMap<Topic, Arc<Entry>>) {
-        let is_unwatched = |entry: &Arc<Entry>| Arc::strong_count(entry) == 1;
+    fn forget_oldest(&self, shard: &mut HashMap<Topic, Arc<TopicEntry>>) {
+        let is_unwatched = |entry: &Arc<TopicEntry>| Arc::strong_count(entry) == 1;
         let mut indexes: Vec<u64> = shard
             .values()
             .filter(|entry| is_unwatched(entry))
@@ -217,7 +217,7 @@ impl Topics {
 
     /// Forgets a topic that never moved (a name nobody has ever registered) with the last who holds it: the caller and
     /// the table.
-    fn let_go(&self, topic: &Topic, entry: &Arc<Entry>) {
+    fn let_go(&self, topic: &Topic, entry: &Arc<TopicEntry>) {
         if self.pairs.let_go(topic, entry) || entry.index.load(Ordering::Acquire) > 0 {
             return;
         }
@@ -228,13 +228,18 @@ impl Topics {
     }
 }
 
-impl Entry {
+impl TopicEntry {
     /// Moves the index and takes whoever watched it move. Both under the lock: a watcher that has seen the new index
     /// already waits for the next one, and must not be taken for this one.
     fn advance(&self, index: u64) -> HashMap<u64, Waker> {
         let mut watchers = self.watchers.lock();
         self.index.fetch_max(index, Ordering::AcqRel);
         watchers.take().map(|watchers| watchers.wakers).unwrap_or_default()
+    }
+
+    /// Notes where the topic stands, unless it is one whose index only moves.
+    fn stands(&self, topic: &Topic, index: u64) {
+        topic.is_of_pairs().then(|| self.index.fetch_max(index, Ordering::AcqRel));
     }
 
     fn wake(&self) {
@@ -258,14 +263,14 @@ impl Drop for Watch<'_> {
 impl Watch<'_> {
     /// Says where the topic stands, worked out since the watch began. A change since then counts for more.
     pub fn stands(&self, index: u64) {
-        self.topic.is_of_pairs().then(|| self.entry.index.fetch_max(index, Ordering::AcqRel));
+        self.entry.stands(&self.topic, index);
     }
 }
 
 impl Pin {
     /// As [`Watch::stands`].
     pub fn stands(&self, index: u64) {
-        self.topic.is_of_pairs().then(|| self.entry.index.fetch_max(index, Ordering::AcqRel));
+        self.entry.stands(&self.topic, index);
     }
 
     /// Whether what was made when the topic stood at `index` is still what everybody sees.
@@ -283,11 +288,11 @@ impl Drop for Pin {
 
 /// Watchers whose topics have moved and who are not woken yet.
 #[derive(Default)]
-pub struct Crowd {
+pub struct WakeBatch {
     parts: Vec<HashMap<u64, Waker>>,
 }
 
-impl Crowd {
+impl WakeBatch {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.parts.iter().map(HashMap::len).sum()
@@ -304,7 +309,7 @@ impl Crowd {
     }
 
     /// Adds another crowd.
-    pub fn join_all(&mut self, other: Crowd) {
+    pub fn join_all(&mut self, other: WakeBatch) {
         self.parts.extend(other.parts);
     }
 

@@ -9,19 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::check_table::CheckTable;
 use crate::catalog::instance::{CheckView, Instance, Position};
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::node_table::NodeTable;
 use crate::catalog::service_log::Aspect;
-use crate::catalog::service_table::{ServiceEntry, ServiceTable, Touched};
-use crate::catalog::state::State as Catalog;
+use crate::catalog::service_table::{InstanceDiff, ServiceEntry, ServiceTable};
+use crate::catalog::state::CatalogState as Catalog;
 use crate::catalog::topic::Topic;
 use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
 use crate::kernel::changes::Changes;
 use crate::kernel::state::State;
-use crate::kv::state::Pairs;
+use crate::kv::state::PairState;
 use crate::kv::table::PairTable;
 use crate::model::{Node, Status};
 use crate::stdx::text::Text;
@@ -62,7 +63,7 @@ impl Views {
     pub fn new(index: u64) -> Views {
         let services = (0..SERVICE_SHARDS).map(|_| RwLock::new(ServiceTable::standing_at(index))).collect();
         let complete = AtomicU64::new(index);
-        let pairs = RwLock::new(PairTable::of_all(&Pairs::new(usize::MAX), index));
+        let pairs = RwLock::new(PairTable::of_all(&PairState::new(usize::MAX), index));
         Views { services, nodes: RwLock::default(), checks: RwLock::default(), pairs, complete }
     }
 
@@ -156,7 +157,7 @@ impl Views {
     }
 
     /// What became of a service that is followed. See [`ServiceTable::touched`].
-    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<Touched>> {
+    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
         self.shard(name).read().touched(name, aspect, from, to)
     }
 
@@ -232,11 +233,8 @@ impl Views {
     }
 
     fn shard(&self, name: &str) -> &RwLock<ServiceTable> {
-        // FNV-1a: names only choose a shard here; the maps inside hash them with a random seed.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        &self.services[(hash ^ (hash >> 32)) as usize % SERVICE_SHARDS]
+        // Names only choose a shard here; the maps inside hash them with a random seed.
+        &self.services[xxh3_64(name.as_bytes()) as usize % SERVICE_SHARDS]
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
-use crate::registry::topics::Crowd;
+use crate::registry::topics::WakeBatch;
 use crate::sys::supervision::{self, Habit, WAIT_MAX};
 
 /// Watchers that the writer wakes by itself: about as long as handing them over takes.
@@ -15,7 +15,7 @@ const ON_THE_SPOT_MAX: usize = 32;
 /// The way to the thread that wakes crowds. Its queue needs no bound: it holds wakers, and of these there are at most
 /// as many as blocking queries may wait.
 pub struct Waking {
-    crowds: Option<Sender<Crowd>>,
+    crowds: Option<Sender<WakeBatch>>,
 }
 
 impl Waking {
@@ -35,7 +35,7 @@ impl Waking {
     }
 
     /// Wakes them, now or as soon as those before are woken.
-    pub fn wake(&self, crowd: Crowd) {
+    pub fn wake(&self, crowd: WakeBatch) {
         match &self.crowds {
             Some(thread) if crowd.len() > ON_THE_SPOT_MAX => {
                 // When the thread has failed: late is better than never.
@@ -46,7 +46,7 @@ impl Waking {
     }
 }
 
-fn wake_all(waiting: &Receiver<Crowd>) {
+fn wake_all(waiting: &Receiver<WakeBatch>) {
     loop {
         match supervision::waiting(|| waiting.recv_timeout(WAIT_MAX)) {
             Ok(crowd) => crowd.wake(),

@@ -14,19 +14,20 @@ use crate::catalog::state::Moment;
 use crate::kernel::changes::Changes;
 use crate::kernel::state::{Applied, Outcome, State};
 use crate::model::limits::INDEX_MAX;
-use crate::model::{Caller, Command, PairWrite, Transition};
-use crate::persist::change::{Batch, Change as RowChange};
+use crate::model::{Caller, Command, PairWrite};
+use crate::persist::change::{Batch, RowChange};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
-use crate::registry::audit::{Audit, Line, transitions_for};
+use crate::registry::batch::BatchWork;
 use crate::registry::error::WriteError;
-use crate::registry::history::Entry;
+use crate::registry::history::HistoryEntry;
 use crate::registry::publish::{Follower, Publisher, Remembered};
+use crate::registry::read_model::ReadModel;
 use crate::registry::rows;
-use crate::registry::shown::Shown;
-use crate::registry::snapshot::orders::Whole;
-use crate::registry::standing::StandingBoard;
+use crate::registry::snapshot::exclusive::ExclusiveOp;
+use crate::registry::store_state::StoreStateBoard;
 use crate::registry::waking::Waking;
+use crate::registry::write_log::{WriteLog, WriteLogLine, transitions_for};
 use crate::sys::clock::Clock;
 use crate::sys::oneshot;
 use crate::sys::supervision::{self, WAIT_MAX};
@@ -65,21 +66,21 @@ pub struct Written {
 }
 
 /// What the caller hears.
-pub type Reply = Result<Written, WriteError>;
+pub type WriteReply = Result<Written, WriteError>;
 
 /// What the writer is asked for.
-pub(super) enum Order {
+pub(super) enum WriterTask {
     /// A change of the registry's state, and who asks for it; the part of muster whose finding it is, if nobody.
     Command(Command, Option<Caller>),
     /// Rows beside the registry's records. They have no index and no reader.
     Rows(Vec<RowChange>),
     /// Something about the registry as a whole, between two batches.
-    Whole(Whole),
+    Whole(ExclusiveOp),
 }
 
-struct Job {
-    order: Order,
-    reply: Option<oneshot::Sender<Reply>>,
+struct QueuedTask {
+    order: WriterTask,
+    reply: Option<oneshot::Sender<WriteReply>>,
 }
 
 /// The writer's counters, for metrics.
@@ -92,32 +93,32 @@ pub struct WriteStats {
     /// Commands that changed something.
     pub applied: AtomicU64,
     /// Whether the store takes writes.
-    pub standing: StandingBoard,
+    pub standing: StoreStateBoard,
 }
 
 /// Where callers put their commands.
 #[derive(Clone)]
-pub struct Queue {
-    jobs: SyncSender<Job>,
+pub struct WriteQueue {
+    jobs: SyncSender<QueuedTask>,
     waiting_max: usize,
     stats: Arc<WriteStats>,
 }
 
-impl Queue {
+impl WriteQueue {
     /// Has a command carried out and waits for the outcome.
     ///
     /// # Errors
     /// See [`WriteError`]; nothing was changed then, as far as readers see.
-    pub fn write(&self, command: Command) -> Reply {
-        self.order(Order::Command(command, None))
+    pub fn write(&self, command: Command) -> WriteReply {
+        self.order(WriterTask::Command(command, None))
     }
 
-    /// As [`Queue::write`], for somebody.
+    /// As [`WriteQueue::write`], for somebody.
     ///
     /// # Errors
-    /// As [`Queue::write`].
-    pub fn write_for(&self, caller: Caller, command: Command) -> Reply {
-        self.order(Order::Command(command, Some(caller)))
+    /// As [`WriteQueue::write`].
+    pub fn write_for(&self, caller: Caller, command: Command) -> WriteReply {
+        self.order(WriterTask::Command(command, Some(caller)))
     }
 
     /// Has rows beside the registry's records made durable, and waits for it.
@@ -125,7 +126,7 @@ impl Queue {
     /// # Errors
     /// See [`WriteError`]; none of them was written then.
     pub(super) fn write_rows(&self, rows: Vec<RowChange>) -> Result<(), WriteError> {
-        if rows.is_empty() { Ok(()) } else { self.order(Order::Rows(rows)).map(|_| ()) }
+        if rows.is_empty() { Ok(()) } else { self.order(WriterTask::Rows(rows)).map(|_| ()) }
     }
 
     /// Waits until everything that was handed in before is published, and every follower has heard of it.
@@ -133,7 +134,7 @@ impl Queue {
     /// # Errors
     /// When the queue is full or closed, or the store has failed.
     pub(super) fn catch_up(&self) -> Result<(), WriteError> {
-        self.order(Order::Rows(Vec::new())).map(|_| ())
+        self.order(WriterTask::Rows(Vec::new())).map(|_| ())
     }
 
     /// Has a command carried out some time, without waiting. For muster's own findings: what is lost here is
@@ -142,7 +143,7 @@ impl Queue {
     /// # Errors
     /// When the queue is full or closed.
     pub fn post(&self, command: Command) -> Result<(), WriteError> {
-        self.put(Order::Command(command, None))
+        self.put(WriterTask::Command(command, None))
     }
 
     /// The writer's counters.
@@ -154,34 +155,34 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue is full or closed.
-    pub fn submit(&self, command: Command) -> Result<oneshot::Receiver<Reply>, WriteError> {
-        self.hand_in(Order::Command(command, None))
+    pub fn submit(&self, command: Command) -> Result<oneshot::Receiver<WriteReply>, WriteError> {
+        self.hand_in(WriterTask::Command(command, None))
     }
 
-    /// Hands in rows beside the registry's records, like [`Queue::submit`].
+    /// Hands in rows beside the registry's records, like [`WriteQueue::submit`].
     ///
     /// # Errors
     /// When the queue is full or closed.
-    pub fn submit_rows(&self, rows: Vec<RowChange>) -> Result<oneshot::Receiver<Reply>, WriteError> {
-        self.hand_in(Order::Rows(rows))
+    pub fn submit_rows(&self, rows: Vec<RowChange>) -> Result<oneshot::Receiver<WriteReply>, WriteError> {
+        self.hand_in(WriterTask::Rows(rows))
     }
 
-    fn order(&self, order: Order) -> Reply {
+    fn order(&self, order: WriterTask) -> WriteReply {
         self.hand_in(order)?.recv().unwrap_or_else(|_lost| Err(WriteError::unanswered()))
     }
 
-    fn hand_in(&self, order: Order) -> Result<oneshot::Receiver<Reply>, WriteError> {
+    fn hand_in(&self, order: WriterTask) -> Result<oneshot::Receiver<WriteReply>, WriteError> {
         let (sender, receiver) = oneshot::oneshot();
-        self.put_job(Job { order, reply: Some(sender) })?;
+        self.put_job(QueuedTask { order, reply: Some(sender) })?;
         Ok(receiver)
     }
 
     /// Leaves an order that answers by itself, if at all.
-    pub(super) fn put(&self, order: Order) -> Result<(), WriteError> {
-        self.put_job(Job { order, reply: None })
+    pub(super) fn put(&self, order: WriterTask) -> Result<(), WriteError> {
+        self.put_job(QueuedTask { order, reply: None })
     }
 
-    fn put_job(&self, job: Job) -> Result<(), WriteError> {
+    fn put_job(&self, job: QueuedTask) -> Result<(), WriteError> {
         self.stats.waiting.fetch_add(1, Ordering::Relaxed);
         self.jobs.try_send(job).map_err(|error| {
             self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -205,25 +206,25 @@ pub struct Writer {
     pub(super) last_batch: usize,
     /// Whether another process has the store for good.
     pub(super) has_given_up: bool,
-    audit: Audit,
+    audit: WriteLog,
 }
 
 /// A queue in which `waiting_max` writes may wait, and the end the writer takes from.
-pub fn queue(waiting_max: usize) -> (Queue, Jobs) {
+pub fn queue(waiting_max: usize) -> (WriteQueue, TaskReceiver) {
     let (sender, receiver) = sync_channel(waiting_max);
     let stats = Arc::new(WriteStats::default());
-    (Queue { jobs: sender, waiting_max, stats: stats.clone() }, Jobs { receiver, stats })
+    (WriteQueue { jobs: sender, waiting_max, stats: stats.clone() }, TaskReceiver { receiver, stats })
 }
 
 /// The writer's end of the queue.
-pub struct Jobs {
-    receiver: Receiver<Job>,
+pub struct TaskReceiver {
+    receiver: Receiver<QueuedTask>,
     stats: Arc<WriteStats>,
 }
 
-impl Jobs {
+impl TaskReceiver {
     /// The next job; `Timeout` when a full disk is to be tried again.
-    fn next(&self) -> Result<Job, RecvTimeoutError> {
+    fn next(&self) -> Result<QueuedTask, RecvTimeoutError> {
         let is_full = self.stats.standing.is_full();
         let wait = if is_full { ROOM_SOUGHT_EVERY } else { WAIT_MAX };
         loop {
@@ -235,33 +236,23 @@ impl Jobs {
     }
 }
 
-/// A batch under way: what it changes and what each caller will hear.
-#[derive(Default)]
-struct Work {
-    changes: Changes,
-    transitions: Vec<Transition>,
-    lines: Vec<Line>,
-    rows: Vec<RowChange>,
-    outcomes: Vec<(Option<oneshot::Sender<Reply>>, Reply)>,
-}
-
 impl Writer {
     /// A writer that goes on from `state`, which stands at `index` and which `shown` shows already.
     pub fn new(
         (state, index): (State, u64),
         store: Box<dyn Store>,
-        shown: &Shown,
+        shown: &ReadModel,
         waking: Waking,
         followers: Vec<Box<dyn Follower>>,
         on_commit: Box<dyn Fn(Duration) + Send>,
     ) -> Writer {
         let publisher = Publisher::new(shown.clone(), waking, followers);
-        let (last_batch, has_given_up, audit) = (0, false, Audit::default());
+        let (last_batch, has_given_up, audit) = (0, false, WriteLog::default());
         Writer { state, index, store, publisher, on_commit, last_batch, has_given_up, audit }
     }
 
-    /// Works until every [`Queue`] is dropped, or the store is another's.
-    pub(super) fn run(mut self, jobs: Jobs, clock: Clock) {
+    /// Works until every [`WriteQueue`] is dropped, or the store is another's.
+    pub(super) fn run(mut self, jobs: TaskReceiver, clock: Clock) {
         // How the disk stands is known before anybody asks: a start by itself may have nothing to write.
         self.seek_room(&jobs.stats.standing);
         while !self.has_given_up {
@@ -275,14 +266,14 @@ impl Writer {
 
     /// Carries out what is waiting as one batch, at `now_ms` of Unix time; tells whether anything was. For who drives a
     /// writer without a thread: a simulation.
-    pub fn turn(&mut self, jobs: &Jobs, now_ms: u64) -> bool {
+    pub fn turn(&mut self, jobs: &TaskReceiver, now_ms: u64) -> bool {
         jobs.receiver.try_recv().map(|first| self.work_off(first, jobs, Duration::ZERO, now_ms)).is_ok()
     }
 
     /// One batch: `first` and what is waiting behind it, as far as it has room; then an order that ended it.
-    fn work_off(&mut self, first: Job, jobs: &Jobs, patience: Duration, now_ms: u64) {
+    fn work_off(&mut self, first: QueuedTask, jobs: &TaskReceiver, patience: Duration, now_ms: u64) {
         let index_before = self.index;
-        let mut work = Work::default();
+        let mut work = BatchWork::default();
         let mut whole = self.take(first, now_ms, &mut work);
         if whole.is_none() {
             whole = self.fill(&mut work, jobs, patience, now_ms);
@@ -311,7 +302,13 @@ impl Writer {
     /// Callers that were answered together return one by one within microseconds. Without a wait the first of them
     /// would have a commit to itself and the others would sit it out, so every second commit would be nearly empty. A
     /// caller who is alone never waits. Gives back an order that ends the batch.
-    fn fill(&mut self, work: &mut Work, jobs: &Jobs, patience: Duration, now_ms: u64) -> Option<Whole> {
+    fn fill(
+        &mut self,
+        work: &mut BatchWork,
+        jobs: &TaskReceiver,
+        patience: Duration,
+        now_ms: u64,
+    ) -> Option<ExclusiveOp> {
         let expected = self.last_batch * REGULARS_PERCENT / 100;
         let (mut until, mut whole) = (None, None);
         while whole.is_none() && work.outcomes.len() < BATCH_MAX {
@@ -332,16 +329,16 @@ impl Writer {
     }
 
     /// Takes one order into the batch; gives back one that ends it.
-    fn take(&mut self, job: Job, now_ms: u64, work: &mut Work) -> Option<Whole> {
+    fn take(&mut self, job: QueuedTask, now_ms: u64, work: &mut BatchWork) -> Option<ExclusiveOp> {
         supervision::beat();
         let outcome = match job.order {
-            Order::Whole(order) => return Some(order),
+            WriterTask::Whole(order) => return Some(order),
             // As long as there are keys below the prefix.
-            Order::Command(command @ Command::WritePair(PairWrite::DeleteTree { .. }), caller) => {
+            WriterTask::Command(command @ Command::WritePair(PairWrite::DeleteTree { .. }), caller) => {
                 supervision::patiently(|| self.apply(&command, caller, now_ms, work))
             }
-            Order::Command(command, caller) => self.apply(&command, caller, now_ms, work),
-            Order::Rows(rows) => {
+            WriterTask::Command(command, caller) => self.apply(&command, caller, now_ms, work),
+            WriterTask::Rows(rows) => {
                 let changed = !rows.is_empty();
                 work.rows.extend(rows);
                 Ok(Written { index: self.index, changed, outcome: Outcome::Done })
@@ -352,7 +349,13 @@ impl Writer {
     }
 
     /// Applies one command to the state that only the writer sees.
-    fn apply(&mut self, command: &Command, caller: Option<Caller>, now_ms: u64, work: &mut Work) -> Reply {
+    fn apply(
+        &mut self,
+        command: &Command,
+        caller: Option<Caller>,
+        now_ms: u64,
+        work: &mut BatchWork,
+    ) -> WriteReply {
         let moment = Moment { index: next_index(self.index)?, now_ms };
         match self.state.apply(moment, command) {
             Ok(Applied { changes, outcome }) if changes.is_empty() => {
@@ -368,7 +371,7 @@ impl Writer {
                     command,
                     &changes.catalog,
                 ));
-                work.lines.extend(Line::new(&caller, self.index, &changes));
+                work.lines.extend(WriteLogLine::new(&caller, self.index, &changes));
                 work.changes.extend(changes);
                 Ok(Written { index: self.index, changed: true, outcome })
             }
@@ -377,7 +380,7 @@ impl Writer {
     }
 
     /// Commits the batch, unless the store has failed for good.
-    fn settle(&mut self, work: &mut Work, stats: &WriteStats) -> Result<(), WriteError> {
+    fn settle(&mut self, work: &mut BatchWork, stats: &WriteStats) -> Result<(), WriteError> {
         if let Some(refusal) = stats.standing.refusal() {
             return Err(refusal);
         }
@@ -390,7 +393,7 @@ impl Writer {
     fn commit(
         &mut self,
         changes: &Changes,
-        entries: Vec<Entry>,
+        entries: Vec<HistoryEntry>,
         rows: Vec<RowChange>,
         stats: &WriteStats,
     ) -> Result<(), StoreError> {
@@ -421,7 +424,7 @@ impl Writer {
     }
 
     /// Tries a full disk again with a commit that changes nothing.
-    fn seek_room(&mut self, standing: &StandingBoard) {
+    fn seek_room(&mut self, standing: &StoreStateBoard) {
         let nothing = Batch { index: self.index, changes: Vec::new() };
         match supervision::patiently(|| self.store.commit(&nothing)) {
             Ok(()) => standing.committed(),
@@ -442,59 +445,4 @@ impl Writer {
 pub(super) fn next_index(index: u64) -> Result<u64, WriteError> {
     let next = index.saturating_add(1);
     if next <= INDEX_MAX { Ok(next) } else { Err(WriteError::Exhausted { index: next }) }
-}
-
-impl Work {
-    /// Nothing of the batch holds, which began at `index_before`, but for what changed nothing on a disk that only
-    /// lacks room: unless a change of the batch stood before it, on which it may have relied.
-    fn fail(&mut self, error: &WriteError, index_before: u64) {
-        let lacks_room = matches!(error, WriteError::Full { .. });
-        for (_, outcome) in &mut self.outcomes {
-            let holds = |written: &Written| lacks_room && !written.changed && written.index == index_before;
-            if outcome.as_ref().is_ok_and(|written| !holds(written)) {
-                *outcome = Err(error.clone());
-            }
-        }
-        self.lines.clear();
-    }
-
-    fn answer(self) {
-        for (reply, outcome) in self.outcomes {
-            match (reply, outcome) {
-                (Some(reply), outcome) => reply.send(outcome),
-                (None, Err(WriteError::Refused(refusal))) => {
-                    log::warn!("a finding of muster's own was not recorded: {refusal}");
-                }
-                // That the store takes no writes is said once, and what was found will be found again.
-                (None, Ok(_) | Err(_)) => {}
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_changed_nothing_holds_on_a_full_disk_unless_a_change_stood_before_it() {
-        let written = |index, changed| Ok(Written { index, changed, outcome: Outcome::Done });
-        let holding = |error: WriteError| {
-            let replies = [
-                written(5, false),
-                // Rows beside the registry's records.
-                written(5, true),
-                written(5, false),
-                written(6, true),
-                written(6, false),
-                Err(WriteError::Closing),
-            ];
-            let mut work = Work { outcomes: replies.map(|reply| (None, reply)).into(), ..Work::default() };
-            work.fail(&error, 5);
-            work.outcomes.iter().map(|(_, outcome)| outcome.is_ok()).collect::<Vec<_>>()
-        };
-        let [full, closing] = [WriteError::Full { message: "".into() }, WriteError::Closing].map(holding);
-        assert_eq!(full, [true, false, true, false, false, false]);
-        assert_eq!(closing, [false; 6]);
-    }
 }

@@ -7,7 +7,7 @@ use crate::http::ServeError;
 use crate::persist::error::StoreError;
 use crate::registry::OpenError;
 use crate::registry::error::WriteError;
-use crate::sys::supervision::Fault;
+use crate::sys::supervision::ThreadFault;
 
 /// Why the agent did not start, or had to end.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub enum ServerError {
     /// An address cannot be served.
     Serve(ServeError),
     /// It ran and cannot go on: a thread that it needs is gone.
-    Lost(Fault),
+    Lost(ThreadFault),
     /// The running agent does not hand over.
     Takeover(String),
     /// The system refused a thread or a signal handler.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::http::{REFUSAL_STATUSES, Server};
 use crate::registry::Registry;
 use crate::registry::checking::stats::CheckingStats;
-use crate::registry::standing::Standing;
+use crate::registry::store_state::StoreState;
 use crate::sys::budget::{self, Purpose};
 use crate::telemetry::families;
 use crate::telemetry::logging::Logging;
@@ -48,7 +48,7 @@ pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Serve
     metrics.read(families::HISTORY_TRANSITIONS, &[], of(|registry| registry.history().len() as f64));
     let waiting = |registry: &Registry| registry.queue().stats().waiting.load(Ordering::Relaxed) as f64;
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
-    for word in Standing::WORDS {
+    for word in StoreState::WORDS {
         let registry = registry.clone();
         let read = move || f64::from(registry.queue().stats().standing.now().word() == word);
         metrics.read(families::STORE_STANDING, &[word], read);

@@ -25,19 +25,19 @@ type Outcome = Result<(), String>;
 
 /// Who wishes for a reload.
 #[derive(Default)]
-pub(super) struct Wishes {
-    desk: Mutex<Desk>,
+pub(super) struct ReloadRequests {
+    desk: Mutex<PendingReloads>,
     bell: Condvar,
 }
 
 /// What has come in since the last round began.
 #[derive(Default)]
-struct Desk {
+struct PendingReloads {
     by_signal: bool,
     clients: Vec<Sender<Outcome>>,
 }
 
-impl Wishes {
+impl ReloadRequests {
     /// Has the configuration read again, and waits for nothing.
     pub(super) fn signal(&self) {
         self.desk.lock().by_signal = true;
@@ -68,7 +68,7 @@ impl Wishes {
     }
 
     /// Waits for a wish, and takes all there are.
-    fn take(&self) -> Desk {
+    fn take(&self) -> PendingReloads {
         let mut desk = self.desk.lock();
         while !desk.by_signal && desk.clients.is_empty() {
             self.bell.wait(&mut desk);
@@ -84,7 +84,7 @@ impl Wishes {
 pub(super) fn start(agent: Arc<Agent>) -> std::io::Result<()> {
     supervision::thread("reloads", Habit::Lives, move || {
         loop {
-            let Desk { by_signal, clients } = agent.reloads.take();
+            let PendingReloads { by_signal, clients } = agent.reloads.take();
             if by_signal {
                 systemd::reloading();
             }
@@ -138,15 +138,15 @@ mod tests {
 
     #[test]
     fn all_who_wait_are_served_by_one_round() {
-        let wishes = Wishes::default();
+        let wishes = ReloadRequests::default();
         let receivers = [wishes.enter(), wishes.enter()];
         wishes.signal();
-        let Desk { by_signal, clients } = wishes.take();
+        let PendingReloads { by_signal, clients } = wishes.take();
         assert!(by_signal && clients.len() == 2);
         clients.into_iter().for_each(|client| client.send(Err("no".to_owned())));
         receivers.into_iter().for_each(|it| assert_eq!(it.recv().unwrap(), Err("no".to_owned())));
         let late = wishes.enter();
-        let Desk { by_signal, clients } = wishes.take();
+        let PendingReloads { by_signal, clients } = wishes.take();
         assert!(!by_signal);
         drop(clients);
         assert!(late.recv().is_err());

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use crate::config;
 use crate::config::validated::Config;
-use crate::http::{BindError, ListenAddress, Listener, ServeError, Server};
+use crate::http::{BindAddress, BindError, Listener, ServeError, Server};
 use crate::server::error::ServerError;
 use crate::server::store;
 use crate::sys::output;
@@ -55,30 +55,30 @@ pub(super) fn try_out(config: &Config) -> Result<(), ServerError> {
 }
 
 /// Whether a socket that listens at one address is what the other asks for. Port 0 asks for any port.
-fn serves(bound: &ListenAddress, wanted: &ListenAddress) -> bool {
+fn serves(bound: &BindAddress, wanted: &BindAddress) -> bool {
     match (bound, wanted) {
-        (ListenAddress::Tcp(bound), ListenAddress::Tcp(wanted)) => {
+        (BindAddress::Tcp(bound), BindAddress::Tcp(wanted)) => {
             bound.ip() == wanted.ip() && (wanted.port() == 0 || wanted.port() == bound.port())
         }
         _ => bound == wanted,
     }
 }
 
-fn bind(address: &ListenAddress) -> Result<Listener, ServerError> {
+fn bind(address: &BindAddress) -> Result<Listener, ServerError> {
     Listener::bind(address).map_err(|error: BindError| ServerError::Serve(ServeError::Bind(error)))
 }
 
-pub(super) fn listen_address(address: &config::address::ListenAddress) -> ListenAddress {
+pub(super) fn listen_address(address: &config::address::ListenAddress) -> BindAddress {
     match address {
-        config::address::ListenAddress::Tcp(address) => ListenAddress::Tcp(*address),
-        config::address::ListenAddress::Unix(path) => ListenAddress::Unix(path.clone()),
+        config::address::ListenAddress::Tcp(address) => BindAddress::Tcp(*address),
+        config::address::ListenAddress::Unix(path) => BindAddress::Unix(path.clone()),
     }
 }
 
-pub(super) fn tcp_addresses(addresses: &[ListenAddress]) -> Vec<SocketAddr> {
+pub(super) fn tcp_addresses(addresses: &[BindAddress]) -> Vec<SocketAddr> {
     let tcp = addresses.iter().filter_map(|address| match address {
-        ListenAddress::Tcp(address) => Some(*address),
-        ListenAddress::Unix(_) => None,
+        BindAddress::Tcp(address) => Some(*address),
+        BindAddress::Unix(_) => None,
     });
     tcp.collect()
 }
@@ -91,7 +91,7 @@ pub(super) fn announce(server: &Server, config: &Config) {
     let store = store::shown(config);
     let mut lines =
         format!("muster {} serves {} (store: {store})", env!("CARGO_PKG_VERSION"), shown.join(", "));
-    if let Some(ListenAddress::Tcp(address)) = addresses.first() {
+    if let Some(BindAddress::Tcp(address)) = addresses.first() {
         lines.push_str(&format!("\ntry:  curl http://{address}/v1/catalog/services"));
     }
     if let Err(error) = output::say(&lines) {
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn a_socket_serves_its_own_address_and_any_port_that_is_asked_for() {
-        let tcp = |text: &str| ListenAddress::Tcp(text.parse().unwrap());
-        let unix = |text: &str| ListenAddress::Unix(text.into());
+        let tcp = |text: &str| BindAddress::Tcp(text.parse().unwrap());
+        let unix = |text: &str| BindAddress::Unix(text.into());
         let rows = [
             (tcp("127.0.0.1:8500"), tcp("127.0.0.1:8500"), true),
             (tcp("127.0.0.1:8500"), tcp("127.0.0.1:0"), true),

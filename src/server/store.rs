@@ -8,17 +8,17 @@ use crate::api::snapshot::Spooling;
 use crate::api::{RedisFacts, StoreFacts};
 use crate::config::redis_url::{RedisPlace, Secret};
 use crate::config::validated::{Config, Redis, StoreKind};
-use crate::notify::keeping::Place as QueuePlace;
+use crate::notify::storage::QueueStorage as QueuePlace;
 use crate::persist::directory;
-use crate::persist::embedded::{EmbeddedStore, Limits};
+use crate::persist::embedded::{EmbeddedStore, EngineLimits};
 use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
-use crate::persist::redis::settings::{OnOutage, Place, Settings};
-use crate::persist::redis::shared::Phase;
-use crate::persist::redis::{Handle, RedisStore};
+use crate::persist::redis::settings::{OnOutage, RedisAddress, RedisSettings};
+use crate::persist::redis::shared::RedisPhase;
+use crate::persist::redis::{RedisHandle, RedisStore};
 use crate::persist::store::Store;
+use crate::registry::snapshot::row_validator::{self, RowRules};
 use crate::registry::snapshot::schedule::Reserve;
-use crate::registry::snapshot::vet::{self, Terms};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::disk;
@@ -45,7 +45,7 @@ pub(super) struct View {
     kind: &'static str,
     /// What an acknowledged write survives, where that never changes.
     guarantee: &'static str,
-    redis: Mutex<Option<Handle>>,
+    redis: Mutex<Option<RedisHandle>>,
 }
 
 impl View {
@@ -56,20 +56,20 @@ impl View {
             let standing = handle.standing();
             RedisFacts {
                 place: handle.place().to_owned(),
-                is_well: standing.phase == Phase::Well,
+                is_well: standing.phase == RedisPhase::Well,
                 refuses_writes: handle.refuses_writes(),
                 standing: standing.to_string(),
                 version: standing.version,
             }
         });
-        let guarantee = handle.as_ref().map_or(self.guarantee, Handle::guarantee);
+        let guarantee = handle.as_ref().map_or(self.guarantee, RedisHandle::guarantee);
         StoreFacts { kind: self.kind, guarantee, redis }
     }
 
     /// The process ends, and nothing is written any more.
     pub fn end(&self) {
         let handle = self.redis.lock().clone();
-        handle.iter().for_each(Handle::end);
+        handle.iter().for_each(RedisHandle::end);
     }
 
     /// The same store was opened anew, and `opened` sees it.
@@ -82,7 +82,7 @@ impl View {
 ///
 /// # Errors
 /// Why the store cannot be used.
-pub(super) fn open(config: &Config, metrics: &Metrics, terms: &Terms) -> Result<Opened, StoreError> {
+pub(super) fn open(config: &Config, metrics: &Metrics, terms: &RowRules) -> Result<Opened, StoreError> {
     let now = jiff::Timestamp::now();
     let (store, node_id, redis): (Box<dyn Store>, _, _) = match config.store {
         StoreKind::Memory => {
@@ -91,7 +91,7 @@ pub(super) fn open(config: &Config, metrics: &Metrics, terms: &Terms) -> Result<
             (Box::new(store), uuid::Uuid::new_v4(), None)
         }
         StoreKind::Embedded => {
-            let store = EmbeddedStore::open(&config.data_dir, now, Limits::default())?;
+            let store = EmbeddedStore::open(&config.data_dir, now, EngineLimits::default())?;
             let node_id = store.identity().node_id;
             (Box::new(store), node_id, None)
         }
@@ -99,8 +99,8 @@ pub(super) fn open(config: &Config, metrics: &Metrics, terms: &Terms) -> Result<
             let latency = metrics.histogram(families::REDIS_TRANSACTION_DURATION, &[]);
             let host = HostFacts::read().host_name;
             let settings = settings(&config.redis);
-            let (terms, limits) = (terms.clone(), Limits::default());
-            let court = move |index| vet::judge(terms.clone(), index);
+            let (terms, limits) = (terms.clone(), EngineLimits::default());
+            let court = move |index| row_validator::judge(terms.clone(), index);
             let store = RedisStore::open(&config.data_dir, now, limits, settings, &host, latency, &court)?;
             let (node_id, handle) = (store.node_id(), store.handle());
             handle.expose(metrics);
@@ -125,7 +125,7 @@ pub(super) fn is_in_use(config: &Config) -> bool {
 
 /// What of the disk is kept for the rows; nothing where they are in memory.
 pub(super) fn reserve(config: &Config) -> Reserve {
-    let bytes = if config.store == StoreKind::Memory { 0 } else { Limits::default().room_bytes_min };
+    let bytes = if config.store == StoreKind::Memory { 0 } else { EngineLimits::default().room_bytes_min };
     Reserve { directory: config.data_dir.clone(), bytes }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn spooling(config: &Config) -> Spooling {
         StoreKind::Memory => std::env::temp_dir(),
         StoreKind::Embedded | StoreKind::Redis => config.data_dir.clone(),
     };
-    Spooling { directory, room_bytes_min: Limits::default().room_bytes_min }
+    Spooling { directory, room_bytes_min: EngineLimits::default().room_bytes_min }
 }
 
 /// Bytes that all of them may have together: twice the longest snapshot, of which one client has half; and no more than
@@ -166,14 +166,14 @@ pub(super) fn shown(config: &Config) -> String {
     }
 }
 
-fn settings(redis: &Redis) -> Settings {
+fn settings(redis: &Redis) -> RedisSettings {
     let (place, tls) = match redis.url.place.clone() {
-        RedisPlace::Server { host, port, tls } => (Place::Server(host, port), tls),
-        RedisPlace::Socket(path) => (Place::Socket(path), false),
-        RedisPlace::Sentinels { sentinels, master, tls } => (Place::Sentinels(sentinels, master), tls),
+        RedisPlace::Server { host, port, tls } => (RedisAddress::Server(host, port), tls),
+        RedisPlace::Socket(path) => (RedisAddress::Socket(path), false),
+        RedisPlace::Sentinels { sentinels, master, tls } => (RedisAddress::Sentinels(sentinels, master), tls),
     };
     let password = redis.password.clone().or_else(|| redis.url.password.clone());
-    Settings {
+    RedisSettings {
         place,
         tls,
         ca_file: redis.ca_file.clone(),

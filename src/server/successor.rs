@@ -9,7 +9,7 @@ use crate::config::validated::Config;
 use crate::http::{Departure, Entrance};
 use crate::server::error::ServerError;
 use crate::server::takeover::{ASK, CONNECTION, FAILED, FREE, OVER, PROTOCOL, SERVING, SOCKET, socket_path};
-use crate::sys::handing::{self, Message};
+use crate::sys::handover::{self, HandoverMessage};
 use crate::sys::runtime;
 
 /// How long the agent may take to put everything down: its writes, its deliveries, its Redis.
@@ -45,14 +45,14 @@ pub(super) fn ask(config: &Config) -> Result<Option<(Predecessor, Vec<OwnedFd>)>
         Err(error) => return Err(refused(&format!("{} cannot be reached: {error}", path.display()))),
     };
     let broken = |error: io::Error| refused(&format!("the running agent does not answer: {error}"));
-    let process = handing::other(&stream).map_err(broken)?.process;
+    let process = handover::other(&stream).map_err(broken)?.process;
     stream.set_read_timeout(Some(FREE_WAIT_MAX)).map_err(broken)?;
-    handing::send(&stream, ASK, PROTOCOL.as_bytes(), &[]).map_err(broken)?;
-    match handing::receive(&stream).map_err(broken)? {
-        Some(Message { kind: FREE, descriptors, .. }) => {
+    handover::send(&stream, ASK, PROTOCOL.as_bytes(), &[]).map_err(broken)?;
+    match handover::receive(&stream).map_err(broken)? {
+        Some(HandoverMessage { kind: FREE, descriptors, .. }) => {
             Ok(Some((Predecessor { stream, process }, descriptors)))
         }
-        Some(Message { payload, .. }) => Err(refused(&String::from_utf8_lossy(&payload))),
+        Some(HandoverMessage { payload, .. }) => Err(refused(&String::from_utf8_lossy(&payload))),
         None => Err(refused("the running agent said nothing; its log may say why")),
     }
 }
@@ -65,7 +65,7 @@ impl Predecessor {
     /// This process cannot go on, for this reason; the agent does.
     pub(super) fn fail(self, reason: &str) {
         // Without a word it knows as well, from the end of the connection.
-        let _ = handing::send(&self.stream, FAILED, reason.as_bytes(), &[]);
+        let _ = handover::send(&self.stream, FAILED, reason.as_bytes(), &[]);
     }
 
     /// This process serves: takes the agent's connections in by `entrance`, on a thread of its own, and calls `ended`
@@ -79,7 +79,7 @@ impl Predecessor {
         ended: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         self.stream.set_read_timeout(Some(CONNECTIONS_WAIT_MAX))?;
-        let told = handing::send(&self.stream, SERVING, b"", &[]);
+        let told = handover::send(&self.stream, SERVING, b"", &[]);
         runtime::thread("takeover", move || {
             let mut connections = 0_usize;
             let outcome = told.and_then(|()| self.receive_all(&entrance, &mut connections));
@@ -97,8 +97,8 @@ impl Predecessor {
 
     fn receive_all(&self, entrance: &Entrance, connections: &mut usize) -> io::Result<()> {
         loop {
-            match handing::receive(&self.stream)? {
-                Some(Message { kind: CONNECTION, payload: unanswered, descriptors }) => {
+            match handover::receive(&self.stream)? {
+                Some(HandoverMessage { kind: CONNECTION, payload: unanswered, descriptors }) => {
                     for socket in descriptors {
                         *connections += 1;
                         if let Err(error) =
@@ -108,7 +108,7 @@ impl Predecessor {
                         }
                     }
                 }
-                Some(Message { kind: OVER, .. }) => return Ok(()),
+                Some(HandoverMessage { kind: OVER, .. }) => return Ok(()),
                 _ => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }

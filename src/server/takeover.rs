@@ -28,16 +28,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::cache::BodyCache;
-use crate::api::{Host, warm};
+use crate::api::{HostProcess, warm};
 use crate::config::validated::{Config, StoreKind};
 use crate::http::Server;
 use crate::notify::Notifier;
 use crate::persist::error::StoreError;
 use crate::registry::Registry;
 use crate::registry::rest::Resting;
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::server::{Agent, End, store};
-use crate::sys::handing::{self, Message};
+use crate::sys::handover::{self, HandoverMessage};
 use crate::sys::supervision;
 use crate::sys::{program, runtime};
 use crate::telemetry::metrics::Metrics;
@@ -125,7 +125,7 @@ impl Incumbent {
 
     /// One conversation; true when it ended with everything handed over.
     fn converse(&self, stream: &UnixStream) -> io::Result<bool> {
-        let other = handing::other(stream)?;
+        let other = handover::other(stream)?;
         let (user, process) = (other.user, other.process);
         let own = rustix::process::geteuid().as_raw();
         if user != own && user != 0 {
@@ -133,9 +133,9 @@ impl Incumbent {
             return Ok(false);
         }
         stream.set_read_timeout(Some(ASK_WAIT_MAX))?;
-        let asked = handing::receive(stream)?;
+        let asked = handover::receive(stream)?;
         if asked.is_none_or(|it| it.kind != ASK || it.payload != PROTOCOL.as_bytes()) {
-            handing::send(
+            handover::send(
                 stream,
                 REFUSED,
                 b"the running agent speaks another version: restart it instead",
@@ -150,7 +150,7 @@ impl Incumbent {
             Ok(put_down) => put_down,
             Err(sentence) => {
                 log::warn!("not handed over: {sentence}");
-                handing::send(stream, REFUSED, sentence.as_bytes(), &[])?;
+                handover::send(stream, REFUSED, sentence.as_bytes(), &[])?;
                 return Ok(false);
             }
         };
@@ -199,12 +199,12 @@ impl Incumbent {
 
     /// Tells the successor that the store is free, and waits until it serves.
     fn await_successor(&self, stream: &UnixStream) -> Result<(), String> {
-        let told = handing::send(stream, FREE, b"", &self.server.share_listeners());
+        let told = handover::send(stream, FREE, b"", &self.server.share_listeners());
         told.map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(SUCCESSOR_WAIT_MAX)).map_err(|error| error.to_string())?;
-        match handing::receive(stream) {
-            Ok(Some(Message { kind: SERVING, .. })) => Ok(()),
-            Ok(Some(Message { payload, .. })) => Err(String::from_utf8_lossy(&payload).into_owned()),
+        match handover::receive(stream) {
+            Ok(Some(HandoverMessage { kind: SERVING, .. })) => Ok(()),
+            Ok(Some(HandoverMessage { payload, .. })) => Err(String::from_utf8_lossy(&payload).into_owned()),
             Ok(None) => Err("it ended without a word".to_owned()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(TOO_SLOW.to_owned()),
             Err(error) => Err(error.to_string()),
@@ -218,12 +218,12 @@ impl Incumbent {
         drop(put_down);
         let (mut moved, mut lost) = (0_usize, 0_usize);
         let cut_off = self.server.move_out(MOVE_WAIT_MAX, |departure| {
-            match handing::send(stream, CONNECTION, &departure.unanswered, &[departure.socket.as_fd()]) {
+            match handover::send(stream, CONNECTION, &departure.unanswered, &[departure.socket.as_fd()]) {
                 Ok(()) => moved += 1,
                 Err(_) => lost += 1,
             }
         });
-        if let Err(error) = handing::send(stream, OVER, b"", &[]) {
+        if let Err(error) = handover::send(stream, OVER, b"", &[]) {
             log::error!("the successor is gone already: {error}");
         }
         log::info!(connections = moved, cut_off = cut_off, lost = lost; "handed over, ended");
@@ -246,7 +246,7 @@ impl Incumbent {
         let config = self.agent.config.lock().clone();
         let deadline = Instant::now() + STORE_WAIT_MAX;
         loop {
-            match store::open(&config, &self.metrics, &Terms::of(&config)) {
+            match store::open(&config, &self.metrics, &RowRules::of(&config)) {
                 Ok(opened) => {
                     self.store.become_that_of(&opened.view);
                     return Ok(opened.store);

@@ -1,9 +1,10 @@
 //! Small things the standard library lacks. Knows nothing of muster: any program could use them.
 
+pub mod calendar;
 pub mod counted;
 pub mod duration;
 pub mod go_literal;
-pub mod lately;
+pub mod recent;
 pub mod meter;
 pub mod nearest;
 pub mod network;
@@ -13,4 +14,4 @@ pub mod stop;
 pub mod target_url;
 pub mod text;
 pub mod tree;
-pub mod turns;
+pub mod fair_queue;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// A family of IP addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub enum AddressFamily {
     /// Version 4, and those of it that are written within version 6 (`::ffff:192.0.2.1`).
     V4,
     /// Version 6.
@@ -14,9 +14,9 @@ pub enum Family {
 }
 
 /// The family of the address that `text` is; `None` when it is none.
-pub fn family(text: &str) -> Option<Family> {
+pub fn family(text: &str) -> Option<AddressFamily> {
     let address: IpAddr = text.parse().ok()?;
-    Some(if address.to_canonical().is_ipv4() { Family::V4 } else { Family::V6 })
+    Some(if address.to_canonical().is_ipv4() { AddressFamily::V4 } else { AddressFamily::V6 })
 }
 
 /// The address that `host` is, however it is written, as resolvers and browsers read it: with dots at its end, in
@@ -135,12 +135,12 @@ mod tests {
     #[test]
     fn families_are_told_by_the_address_that_is_meant() {
         let rows = [
-            ("10.0.0.1", Some(Family::V4)),
-            ("::ffff:10.0.0.1", Some(Family::V4)),
-            ("::FFFF:a00:1", Some(Family::V4)),
-            ("fd00::5", Some(Family::V6)),
-            ("::1", Some(Family::V6)),
-            ("::", Some(Family::V6)),
+            ("10.0.0.1", Some(AddressFamily::V4)),
+            ("::ffff:10.0.0.1", Some(AddressFamily::V4)),
+            ("::FFFF:a00:1", Some(AddressFamily::V4)),
+            ("fd00::5", Some(AddressFamily::V6)),
+            ("::1", Some(AddressFamily::V6)),
+            ("::", Some(AddressFamily::V6)),
             ("localhost", None),
             ("[fd00::5]", None),
             ("", None),

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Asks work that takes long to end; whoever does it looks now and then. Its clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct StopFlag(Arc<AtomicBool>);
 
-impl Stop {
+impl StopFlag {
     /// Asks.
     pub fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn all_clones_are_asked() {
-        let stop = Stop::default();
+        let stop = StopFlag::default();
         let other = stop.clone();
         assert!(!other.is_asked());
         stop.ask();

@@ -1,8 +1,9 @@
 //! One account of the bytes that clients, stores and snapshots make this process hold for a while.
 //!
 //! Whoever is about to hold bytes whose number somebody else decides (an answer that is not read, a body that is half
-//! here, a reply of a store) takes a [`Share`] first, and is refused at the bound: a refused request is one client's
-//! trouble, a process that runs out of memory is everybody's. It counts and bounds; what to answer is not its business.
+//! here, a reply of a store) takes a [`BudgetShare`] first, and is refused at the bound: a refused request is one
+//! client's trouble, a process that runs out of memory is everybody's. It counts and bounds; what to answer is not its
+//! business.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -98,8 +99,8 @@ impl Budget {
     ///
     /// # Errors
     /// [`OverBudget`] when they pass the bound of their purpose or of all.
-    pub fn take(&'static self, purpose: Purpose, bytes: usize) -> Result<Share, OverBudget> {
-        let mut share = Share { budget: self, purpose, bytes: 0 };
+    pub fn take(&'static self, purpose: Purpose, bytes: usize) -> Result<BudgetShare, OverBudget> {
+        let mut share = BudgetShare { budget: self, purpose, bytes: 0 };
         share.resize(bytes).map(|()| share)
     }
 
@@ -116,8 +117,8 @@ impl Budget {
     }
 
     /// A share of nothing, to be made larger.
-    pub fn empty(&'static self, purpose: Purpose) -> Share {
-        Share { budget: self, purpose, bytes: 0 }
+    pub fn empty(&'static self, purpose: Purpose) -> BudgetShare {
+        BudgetShare { budget: self, purpose, bytes: 0 }
     }
 
     fn grow(&self, purpose: Purpose, more: usize) -> Result<(), OverBudget> {
@@ -136,13 +137,13 @@ impl Budget {
 
 /// Bytes taken from an account, given back when dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct BudgetShare {
     budget: &'static Budget,
     purpose: Purpose,
     bytes: usize,
 }
 
-impl Share {
+impl BudgetShare {
     /// Bytes taken.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -151,7 +152,7 @@ impl Share {
     /// Takes so many more.
     ///
     /// # Errors
-    /// As [`Share::resize`].
+    /// As [`BudgetShare::resize`].
     pub fn grow(&mut self, more: usize) -> Result<(), OverBudget> {
         self.resize(self.bytes.saturating_add(more))
     }
@@ -174,7 +175,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.budget.held[self.purpose as usize].fetch_sub(self.bytes, Ordering::AcqRel);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::clock::Deadline;
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 use crate::sys::stream::Stream;
 
 /// What came back.
@@ -23,7 +23,7 @@ pub enum Echo {
 ///
 /// # Errors
 /// The operating system's; `ConnectionRefused` when the host there said that nobody listens.
-pub fn exchange(address: SocketAddr, payload: &[u8], patience: &Patience) -> io::Result<Echo> {
+pub fn exchange(address: SocketAddr, payload: &[u8], patience: &RecallableDeadline) -> io::Result<Echo> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     socket.set_nonblocking(true)?;
     // Connected, a socket hears of refusals, and of nothing that others send.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::clock::Deadline;
-use crate::sys::patience::{Courtesy, Patience};
+use crate::sys::patience::{Courtesy, RecallableDeadline};
 use crate::sys::stream::Stream;
 use crate::sys::{runtime, turnstile};
 
@@ -46,7 +46,7 @@ const STEPS_MAX: usize = 16 * 1024;
 pub struct Dialed {
     stream: Stream,
     deadline: Deadline,
-    patience: Patience,
+    patience: RecallableDeadline,
     taken: Taken,
 }
 
@@ -72,7 +72,11 @@ impl Dialed {
     ///
     /// # Errors
     /// The operating system's, and `TimedOut`.
-    pub fn connect(address: SocketAddr, connected_by: Instant, patience: &Patience) -> io::Result<Dialed> {
+    pub fn connect(
+        address: SocketAddr,
+        connected_by: Instant,
+        patience: &RecallableDeadline,
+    ) -> io::Result<Dialed> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -97,7 +101,7 @@ impl Dialed {
 
     /// Has everything from now on end with `patience`. For a connection that has rested since its last use, so the next
     /// read looks for what came meanwhile.
-    pub fn resume(&mut self, patience: &Patience) {
+    pub fn resume(&mut self, patience: &RecallableDeadline) {
         self.deadline = Deadline::at(patience.deadline);
         self.patience = patience.clone();
         self.taken = Taken::nothing();

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use may::io::WaitIoWaker;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::sys::reaper;
+use crate::sys::deadline_timer;
 use crate::sys::registered::Registered;
 use crate::sys::stream::Stream;
 
@@ -25,18 +25,18 @@ const BACKLOG: i32 = 4096;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenAddress {
+pub enum BindAddress {
     /// An IPv4 or IPv6 address; port 0 takes any free one.
     Tcp(SocketAddr),
     /// The path of a Unix socket. A stale socket file is replaced, a live one is an error.
     Unix(PathBuf),
 }
 
-impl fmt::Display for ListenAddress {
+impl fmt::Display for BindAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ListenAddress::Tcp(address) => address.fmt(f),
-            ListenAddress::Unix(path) => write!(f, "unix://{}", path.display()),
+            BindAddress::Tcp(address) => address.fmt(f),
+            BindAddress::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
 }
@@ -72,7 +72,7 @@ impl fmt::Display for Peer {
 /// A bound socket that accepts connections.
 pub struct Listener {
     socket: Arc<Registered>,
-    address: ListenAddress,
+    address: BindAddress,
     phase: AtomicU8,
     /// Whether another process had it before, and holds it still.
     is_inherited: bool,
@@ -92,10 +92,10 @@ impl Listener {
     ///
     /// # Errors
     /// [`BindError`], naming the address and the remedy.
-    pub fn bind(address: &ListenAddress) -> Result<Listener, BindError> {
+    pub fn bind(address: &BindAddress) -> Result<Listener, BindError> {
         let bound = match address {
-            ListenAddress::Tcp(tcp) => bind_tcp(*tcp),
-            ListenAddress::Unix(path) => bind_unix(path),
+            BindAddress::Tcp(tcp) => bind_tcp(*tcp),
+            BindAddress::Unix(path) => bind_unix(path),
         };
         let failed = |cause| BindError { address: address.clone(), cause };
         let (socket, address) = bound.map_err(failed)?;
@@ -106,10 +106,10 @@ impl Listener {
     ///
     /// # Errors
     /// As [`Listener::bind`].
-    pub fn try_out(address: &ListenAddress) -> Result<(), BindError> {
+    pub fn try_out(address: &BindAddress) -> Result<(), BindError> {
         let tried = match address {
-            ListenAddress::Tcp(tcp) => bound_tcp(*tcp).map(drop),
-            ListenAddress::Unix(path) => SockAddr::unix(path).and_then(|at| match is_live(path, &at)? {
+            BindAddress::Tcp(tcp) => bound_tcp(*tcp).map(drop),
+            BindAddress::Unix(path) => SockAddr::unix(path).and_then(|at| match is_live(path, &at)? {
                 true => Err(io::ErrorKind::AddrInUse.into()),
                 false => Ok(()),
             }),
@@ -130,7 +130,7 @@ impl Listener {
         Listener::on(socket, address, true)
     }
 
-    fn on(socket: Socket, address: ListenAddress, is_inherited: bool) -> io::Result<Listener> {
+    fn on(socket: Socket, address: BindAddress, is_inherited: bool) -> io::Result<Listener> {
         let socket = Arc::new(Registered::new(socket)?);
         let (phase, is_handed) = (AtomicU8::new(OPEN), AtomicBool::new(false));
         Ok(Listener { socket, address, phase, is_inherited, is_handed })
@@ -154,7 +154,7 @@ impl Listener {
     }
 
     /// Where it listens, with the port the kernel chose.
-    pub fn address(&self) -> &ListenAddress {
+    pub fn address(&self) -> &BindAddress {
         &self.address
     }
 
@@ -210,8 +210,8 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.stop();
-        reaper::bury(self.socket.clone());
-        if let ListenAddress::Unix(path) = &self.address
+        deadline_timer::bury(self.socket.clone());
+        if let BindAddress::Unix(path) = &self.address
             && !self.is_shared()
         {
             // Best effort: a stale file is replaced at the next start anyway.
@@ -250,20 +250,20 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
 }
 
 /// Where a socket that listens already does so.
-fn bound_address(socket: &Socket) -> io::Result<ListenAddress> {
+fn bound_address(socket: &Socket) -> io::Result<BindAddress> {
     let address = socket.local_addr()?;
     if let Some(tcp) = address.as_socket() {
-        return Ok(ListenAddress::Tcp(tcp));
+        return Ok(BindAddress::Tcp(tcp));
     }
-    let path = address.as_pathname().map(|path| ListenAddress::Unix(path.to_owned()));
+    let path = address.as_pathname().map(|path| BindAddress::Unix(path.to_owned()));
     path.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, ListenAddress)> {
+fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, BindAddress)> {
     let socket = bound_tcp(address)?;
     socket.listen(BACKLOG)?;
     let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-    Ok((socket, ListenAddress::Tcp(bound)))
+    Ok((socket, BindAddress::Tcp(bound)))
 }
 
 fn bound_tcp(address: SocketAddr) -> io::Result<Socket> {
@@ -278,13 +278,13 @@ fn bound_tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn bind_unix(path: &Path) -> io::Result<(Socket, ListenAddress)> {
+fn bind_unix(path: &Path) -> io::Result<(Socket, BindAddress)> {
     let address = SockAddr::unix(path)?;
     remove_stale(path, &address)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&address)?;
     socket.listen(BACKLOG)?;
-    Ok((socket, ListenAddress::Unix(path.to_owned())))
+    Ok((socket, BindAddress::Unix(path.to_owned())))
 }
 
 /// Removes the socket file of a server that is gone. A file of another kind is left alone, and the bind then
@@ -314,7 +314,7 @@ fn is_socket(path: &Path) -> bool {
 #[derive(Debug)]
 pub struct BindError {
     /// The address as configured.
-    pub address: ListenAddress,
+    pub address: BindAddress,
     /// What the operating system said.
     pub cause: io::Error,
 }
@@ -343,8 +343,8 @@ mod tests {
     use super::*;
     use crate::sys::runtime;
 
-    fn loopback() -> ListenAddress {
-        ListenAddress::Tcp("127.0.0.1:0".parse().unwrap())
+    fn loopback() -> BindAddress {
+        BindAddress::Tcp("127.0.0.1:0".parse().unwrap())
     }
 
     #[test]
@@ -360,8 +360,8 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         runtime::start(2);
         let directory = tempfile::tempdir().unwrap();
-        let address = ListenAddress::Unix(directory.path().join("http.sock"));
-        let ListenAddress::Unix(path) = &address else { unreachable!() };
+        let address = BindAddress::Unix(directory.path().join("http.sock"));
+        let BindAddress::Unix(path) = &address else { unreachable!() };
         drop(std::os::unix::net::UnixListener::bind(path).unwrap());
         assert!(path.exists(), "std leaves the file behind: it is stale now");
         let live = Listener::bind(&address).unwrap();

@@ -16,16 +16,16 @@ use crate::sys::clock::Deadline;
 /// Waking works from any thread and never blocks; waking twice before the coroutine looks counts once. A
 /// waker does not keep the socket open.
 #[derive(Clone)]
-pub struct Waker(Arc<Bell>);
+pub struct Waker(Arc<WakeState>);
 
 impl Waker {
-    pub(crate) fn new(bell: Arc<Bell>) -> Waker {
+    pub(crate) fn new(bell: Arc<WakeState>) -> Waker {
         Waker(bell)
     }
 
     /// The waker of somebody who has no socket and never sleeps; whoever wants to know looks whether it was rung.
     pub fn without_socket() -> Waker {
-        Waker(Arc::new(Bell::over(None)))
+        Waker(Arc::new(WakeState::over(None)))
     }
 
     /// Whether it was rung since this was last asked.
@@ -47,7 +47,7 @@ impl fmt::Debug for Waker {
 }
 
 /// What a connection shares with those who may wake it: holders of a [`Waker`], and the reaper.
-pub(crate) struct Bell {
+pub(crate) struct WakeState {
     /// Set by a [`Waker`], taken by the connection.
     rung: AtomicBool,
     /// When the reaper is to wake the connection, in coarse milliseconds; [`Deadline::NEVER`] while it does
@@ -59,13 +59,13 @@ pub(crate) struct Bell {
     io: Option<WaitIoWaker>,
 }
 
-impl Bell {
-    pub(crate) fn new(io: WaitIoWaker) -> Bell {
-        Bell::over(Some(io))
+impl WakeState {
+    pub(crate) fn new(io: WaitIoWaker) -> WakeState {
+        WakeState::over(Some(io))
     }
 
-    fn over(io: Option<WaitIoWaker>) -> Bell {
-        Bell {
+    fn over(io: Option<WaitIoWaker>) -> WakeState {
+        WakeState {
             rung: AtomicBool::new(false),
             deadline_ms: AtomicU64::new(Deadline::NEVER.0),
             closed: AtomicBool::new(false),

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 /// A deadline, with a [`Recall`] for those who may be asked to end before it.
 #[derive(Clone, Debug)]
-pub struct Patience {
+pub struct RecallableDeadline {
     /// When everything must be over.
     pub deadline: Instant,
     /// Ends it before.
@@ -21,10 +21,10 @@ pub struct Patience {
     pub courtesy: Option<Courtesy>,
 }
 
-impl Patience {
+impl RecallableDeadline {
     /// Patience until `deadline`, which nobody cuts short.
-    pub fn until(deadline: Instant) -> Patience {
-        Patience { deadline, recall: Recall::default(), courtesy: None }
+    pub fn until(deadline: Instant) -> RecallableDeadline {
+        RecallableDeadline { deadline, recall: Recall::default(), courtesy: None }
     }
 
     /// The time that is left.
@@ -38,8 +38,8 @@ impl Patience {
     }
 
     /// The same with an earlier deadline.
-    pub fn at_most(&self, span: Duration) -> Patience {
-        Patience { deadline: self.deadline.min(Instant::now() + span), ..self.clone() }
+    pub fn at_most(&self, span: Duration) -> RecallableDeadline {
+        RecallableDeadline { deadline: self.deadline.min(Instant::now() + span), ..self.clone() }
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn patience_ends_for_either_reason() {
-        let patience = Patience::until(Instant::now() + Duration::from_secs(60));
+        let patience = RecallableDeadline::until(Instant::now() + Duration::from_secs(60));
         assert!(!patience.is_over() && patience.left() > Duration::from_secs(50));
         assert!(patience.at_most(Duration::ZERO).is_over());
         patience.at_most(Duration::from_secs(1)).recall.ask();

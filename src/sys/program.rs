@@ -33,7 +33,7 @@ pub const NOT_INHERITED: [&str; 9] = [
 
 /// How a program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ProgramEnd {
     /// By itself, with this exit code.
     Exited(i32),
     /// By this signal, which was not ours.
@@ -46,7 +46,7 @@ pub enum End {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// How it ended.
-    pub end: End,
+    pub end: ProgramEnd,
     /// The last bytes of what it wrote to its standard output and error, in the order of writing.
     pub output: Vec<u8>,
     /// How many bytes it wrote in all.
@@ -114,9 +114,9 @@ pub fn run<S: AsRef<OsStr>>(
     group.kill();
     let status = group.child.wait()?;
     let end = match (has_ended, status.code()) {
-        (false, _) => End::TimedOut,
-        (true, Some(code)) => End::Exited(code),
-        (true, None) => End::Signalled(status.signal().unwrap_or_default()),
+        (false, _) => ProgramEnd::TimedOut,
+        (true, Some(code)) => ProgramEnd::Exited(code),
+        (true, None) => ProgramEnd::Signalled(status.signal().unwrap_or_default()),
     };
     Ok(Report { end, output: output.bytes, output_bytes_total: output.bytes_total })
 }
@@ -218,13 +218,13 @@ mod tests {
 
     #[test]
     fn ends_and_outputs_are_told() {
-        let rows: [(&str, End, &str, u64); 6] = [
-            ("exit 0", End::Exited(0), "", 0),
-            ("echo out; echo err >&2; exit 3", End::Exited(3), "out\nerr\n", 8),
-            ("printf 0123456789", End::Exited(0), "0123456789", 10),
-            ("printf 0123456789x", End::Exited(0), "123456789x", 11),
-            ("kill -TERM $$", End::Signalled(15), "", 0),
-            ("cat", End::Exited(0), "", 0),
+        let rows: [(&str, ProgramEnd, &str, u64); 6] = [
+            ("exit 0", ProgramEnd::Exited(0), "", 0),
+            ("echo out; echo err >&2; exit 3", ProgramEnd::Exited(3), "out\nerr\n", 8),
+            ("printf 0123456789", ProgramEnd::Exited(0), "0123456789", 10),
+            ("printf 0123456789x", ProgramEnd::Exited(0), "123456789x", 11),
+            ("kill -TERM $$", ProgramEnd::Signalled(15), "", 0),
+            ("cat", ProgramEnd::Exited(0), "", 0),
         ];
         for (line, end, output, output_bytes_total) in rows {
             let expected = Report { end, output: output.into(), output_bytes_total };
@@ -249,8 +249,8 @@ mod tests {
     #[test]
     fn children_end_with_the_program_whatever_ends_it() {
         let rows = [
-            ("a child left behind", "exit 0", PATIENCE, End::Exited(0)),
-            ("a program that takes too long", "wait", Duration::from_millis(300), End::TimedOut),
+            ("a child left behind", "exit 0", PATIENCE, ProgramEnd::Exited(0)),
+            ("a program that takes too long", "wait", Duration::from_millis(300), ProgramEnd::TimedOut),
         ];
         for (name, then, patience, end) in rows {
             let directory = tempfile::tempdir().unwrap();
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn an_endless_output_is_bounded() {
         let report = shell("yes", Duration::from_millis(200));
-        assert_eq!((report.end, report.output.len()), (End::TimedOut, 10));
+        assert_eq!((report.end, report.output.len()), (ProgramEnd::TimedOut, 10));
         assert!(report.output_bytes_total > 10);
     }
 }

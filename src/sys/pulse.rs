@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::sys::registered::Registered;
 use crate::sys::runtime;
-use crate::sys::supervision::{self, Habit, Post, WAIT_MAX};
+use crate::sys::supervision::{self, Habit, ThreadPost, WAIT_MAX};
 
 /// The ends that are spoken into, one a worker.
 static ASKED: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
@@ -25,11 +25,11 @@ pub(crate) fn start(workers: usize) -> io::Result<()> {
     for worker in 0..workers {
         let (asking, place) = line_to(worker, workers)?;
         let habit = Habit::Beats(supervision::SILENT_LOOKS_OF_WORKER_MAX);
-        let post = Post::enter(&format!("worker-{worker}"), habit);
+        let post = ThreadPost::enter(&format!("worker-{worker}"), habit);
         runtime::spawn("pulse", move || hear(&place, &post)).map_err(io::Error::other)?;
         ASKED.lock().push(asking);
     }
-    let post = Post::enter("timer", Habit::BEATS);
+    let post = ThreadPost::enter("timer", Habit::BEATS);
     post.set_waiting(true);
     runtime::spawn("pulse", move || {
         loop {
@@ -68,7 +68,7 @@ fn looked_after_by(worker: usize, workers: usize, mut socket: Socket) -> io::Res
     Ok(socket)
 }
 
-fn hear(place: &Registered, post: &Arc<Post>) {
+fn hear(place: &Registered, post: &Arc<ThreadPost>) {
     let mut bytes = [0; 64];
     loop {
         match (&**place).read(&mut bytes) {
@@ -84,7 +84,7 @@ fn hear(place: &Registered, post: &Arc<Post>) {
 }
 
 /// A sign of life from the present thread, which is given a name for those who look at it from outside.
-fn beat(post: &Post, name: &std::ffi::CStr) {
+fn beat(post: &ThreadPost, name: &std::ffi::CStr) {
     let thread = supervision::own_number();
     if post.is_from_another(thread) {
         let _ = rustix::thread::set_name(name);
@@ -114,7 +114,7 @@ mod tests {
         runtime::start(2);
         let (asking, hearing) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         let place = Registered::new(hearing).unwrap();
-        let post = Post::enter("test", Habit::Lives);
+        let post = ThreadPost::enter("test", Habit::Lives);
         let own = post.clone();
         runtime::spawn("test", move || hear(&place, &own)).unwrap();
         for questions in 1..4 {

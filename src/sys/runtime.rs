@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sys::{clock, memory, pulse, reaper, turnstile};
+use crate::sys::{clock, deadline_timer, memory, pulse, turnstile};
 
 /// The niceness of threads for long work: about a third of the processor beside a worker that wants all of it.
 const HUMBLE_NICENESS: i32 = 5;
@@ -50,7 +50,7 @@ pub fn start(workers: usize) {
         config.set_pool_capacity(1);
         spawn("first", || {}).expect("the first coroutine needs one stack");
         config.set_pool_capacity(STACKS_POOLED);
-        reaper::start().expect("the operating system must give one thread for the reaper at start");
+        deadline_timer::start().expect("the operating system must give one thread for the reaper at start");
         if let Err(error) = turnstile::start(workers.max(1)) {
             log::error!("coroutines that have much work rest by the clock: {error}");
         }

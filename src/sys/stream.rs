@@ -12,8 +12,8 @@ use std::sync::Arc;
 use socket2::Socket;
 
 use crate::sys::clock::Deadline;
-use crate::sys::park::{Bell, Waker};
-use crate::sys::reaper;
+use crate::sys::deadline_timer;
+use crate::sys::park::{WakeState, Waker};
 use crate::sys::registered::Registered;
 
 /// Bits of epoll as the runtime reports them.
@@ -29,7 +29,7 @@ const HANG_UP: usize = EPOLL_ERR | EPOLL_HUP | EPOLL_RDHUP;
 /// ticks later.
 pub struct Stream {
     socket: Arc<Registered>,
-    bell: Arc<Bell>,
+    bell: Arc<WakeState>,
     /// Whether a read may find something. Edges are reported once, so this is cleared only by a read that
     /// came back short or empty-handed, and never after the peer hung up: then reads go on until the end of
     /// file.
@@ -47,8 +47,8 @@ impl Stream {
     /// The operating system's, from registering it.
     pub fn new(socket: Socket) -> io::Result<Stream> {
         let socket = Arc::new(Registered::new(socket)?);
-        let bell = Arc::new(Bell::new(socket.waker()));
-        reaper::watch(bell.clone());
+        let bell = Arc::new(WakeState::new(socket.waker()));
+        deadline_timer::watch(bell.clone());
         Ok(Stream { socket, bell, readable: true, hung_up: false, is_released: false })
     }
 
@@ -124,7 +124,7 @@ impl Stream {
     /// Waits until something may have changed, at the latest shortly after `deadline`. The caller looks what
     /// it was.
     pub fn wait(&mut self, deadline: Deadline) {
-        reaper::arm(&self.bell, deadline);
+        deadline_timer::arm(&self.bell, deadline);
         let bits = self.socket.wait_io();
         self.bell.set_deadline(Deadline::NEVER);
         self.readable |= bits & (EPOLL_IN | HANG_UP) != 0;
@@ -182,6 +182,6 @@ impl Drop for Stream {
             self.finish();
         }
         self.bell.close();
-        reaper::bury(self.socket.clone());
+        deadline_timer::bury(self.socket.clone());
     }
 }

@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub(crate) use crate::sys::supervision::post::Post;
+pub(crate) use crate::sys::supervision::post::ThreadPost;
 pub use crate::sys::supervision::post::{Habit, SILENT_LOOKS_MAX, SILENT_LOOKS_OF_WORKER_MAX};
 
 use crate::sys::pulse;
 use crate::sys::runtime;
-use crate::sys::supervision::post::{HasWork, Standing};
+use crate::sys::supervision::post::{HasWork, ThreadStatus};
 
 /// The longest wait of a supervised thread. Longer, and one that is never woken shows later; shorter, and an idle
 /// process wakes for nothing.
@@ -42,33 +42,33 @@ const LOOKS_BETWEEN_PULSES: u32 = 5;
 
 /// A thread that muster needs and does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ThreadFault {
     /// The thread's name.
     pub name: String,
     /// What became of it, as in "has ended: ...".
     how: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ThreadFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "the thread {} {}", self.name, self.how)
     }
 }
 
 /// Told when the process cannot go on, and why.
-type OnLoss = Box<dyn FnOnce(Fault) + Send>;
+type OnLoss = Box<dyn FnOnce(ThreadFault) + Send>;
 
 /// All posts of the process. Each lock is held for moments, and `end` of a post may be taken under `posts`.
-struct Board {
-    posts: Mutex<Vec<Arc<Post>>>,
-    supervisor: Mutex<Option<Arc<Post>>>,
+struct PostBoard {
+    posts: Mutex<Vec<Arc<ThreadPost>>>,
+    supervisor: Mutex<Option<Arc<ThreadPost>>>,
     on_loss: Mutex<Option<OnLoss>>,
     is_watched: AtomicBool,
     /// The process ends in order, and with it its threads.
     is_ending: AtomicBool,
 }
 
-static BOARD: Board = Board {
+static BOARD: PostBoard = PostBoard {
     posts: Mutex::new(Vec::new()),
     supervisor: Mutex::new(None),
     on_loss: Mutex::new(None),
@@ -78,17 +78,17 @@ static BOARD: Board = Board {
 
 thread_local! {
     /// The post of this thread. Used and left within one call, so that no coroutine holds it over a wait.
-    static OWN: RefCell<Option<Arc<Post>>> = const { RefCell::new(None) };
+    static OWN: RefCell<Option<Arc<ThreadPost>>> = const { RefCell::new(None) };
 }
 
-impl Post {
+impl ThreadPost {
     /// A post that is looked at from now on.
-    pub(crate) fn enter(name: &str, habit: Habit) -> Arc<Post> {
-        enter(Post::new(name, habit, None))
+    pub(crate) fn enter(name: &str, habit: Habit) -> Arc<ThreadPost> {
+        enter(ThreadPost::new(name, habit, None))
     }
 }
 
-fn enter(post: Post) -> Arc<Post> {
+fn enter(post: ThreadPost) -> Arc<ThreadPost> {
     let post = Arc::new(post);
     let mut posts = BOARD.posts.lock();
     if !BOARD.is_watched.load(Ordering::Acquire) {
@@ -104,7 +104,7 @@ fn enter(post: Post) -> Arc<Post> {
 /// # Errors
 /// The operating system's refusal.
 pub fn thread(name: &str, habit: Habit, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    start(&Post::enter(name, habit), work)
+    start(&ThreadPost::enter(name, habit), work)
 }
 
 /// As [`thread`], for one of which it is known whether there is work that it has not taken up: that it waits all the
@@ -119,10 +119,10 @@ pub fn thread_fed(
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
     let has_work: HasWork = Box::new(has_work);
-    start(&enter(Post::new(name, habit, Some(has_work))), work)
+    start(&enter(ThreadPost::new(name, habit, Some(has_work))), work)
 }
 
-fn start(post: &Arc<Post>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+fn start(post: &Arc<ThreadPost>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let own = post.clone();
     let started = runtime::thread(&post.name, move || {
         own.beat_from(own_number());
@@ -147,12 +147,12 @@ pub fn coroutine(
     name: &'static str,
     work: impl FnOnce() -> bool + Send + 'static,
 ) -> Result<(), runtime::SpawnError> {
-    let left = Left(Post::enter(name, Habit::Lives));
+    let left = Left(ThreadPost::enter(name, Habit::Lives));
     runtime::spawn(name, move || left.unless(work))
 }
 
 /// Marks a post as left, however its coroutine ends.
-struct Left(Arc<Post>);
+struct Left(Arc<ThreadPost>);
 
 impl Left {
     /// Gives the post up if `work` ends as agreed.
@@ -203,7 +203,7 @@ pub fn attentively<T>(wait: impl FnOnce() -> T) -> T {
 }
 
 #[inline(never)]
-fn own_post() -> Option<Arc<Post>> {
+fn own_post() -> Option<Arc<ThreadPost>> {
     OWN.with_borrow(Clone::clone)
 }
 
@@ -232,9 +232,9 @@ fn shift(by: i32) {
 ///
 /// # Errors
 /// The operating system's, when it gives no thread.
-pub fn watch(on_loss: impl FnOnce(Fault) + Send + 'static) -> io::Result<()> {
+pub fn watch(on_loss: impl FnOnce(ThreadFault) + Send + 'static) -> io::Result<()> {
     *BOARD.on_loss.lock() = Some(Box::new(on_loss));
-    let post = Post::enter("supervisor", Habit::BEATS);
+    let post = ThreadPost::enter("supervisor", Habit::BEATS);
     *BOARD.supervisor.lock() = Some(post.clone());
     BOARD.is_watched.store(true, Ordering::Release);
     start(&post, || {
@@ -271,24 +271,24 @@ pub fn end() {
 }
 
 /// What muster needs and does not have now, if there is anything.
-pub fn fault() -> Option<Fault> {
+pub fn fault() -> Option<ThreadFault> {
     let posts = BOARD.posts.lock();
     posts.iter().find_map(|post| post.fault()).filter(|_| !BOARD.is_ending.load(Ordering::Acquire))
 }
 
-fn is_supervisor(post: &Arc<Post>) -> bool {
+fn is_supervisor(post: &Arc<ThreadPost>) -> bool {
     BOARD.supervisor.lock().as_ref().is_some_and(|supervisor| Arc::ptr_eq(supervisor, post))
 }
 
-fn look_at(post: &Post) {
+fn look_at(post: &ThreadPost) {
     let before = post.standing();
     let now = post.look();
     if BOARD.is_ending.load(Ordering::Acquire) {
         return;
     }
     match (before, now, post.fault()) {
-        (Standing::Well, _, Some(fault)) => log::error!("{fault}"),
-        (Standing::Stalled(_), Standing::Well, _) => log::warn!("the thread {} goes on", post.name),
+        (ThreadStatus::Well, _, Some(fault)) => log::error!("{fault}"),
+        (ThreadStatus::Stalled(_), ThreadStatus::Well, _) => log::warn!("the thread {} goes on", post.name),
         _ => {}
     }
     if now.is_fatal()
@@ -317,7 +317,7 @@ mod tests {
         let works: [(fn(), &str); 2] =
             [(|| panic!("expected by the test"), "expected by the test"), (|| {}, "its work is over")];
         for (work, how) in works {
-            let post = Arc::new(Post::new("test", Habit::BEATS, None));
+            let post = Arc::new(ThreadPost::new("test", Habit::BEATS, None));
             start(&post, work).unwrap();
             let deadline = Instant::now() + PATIENCE;
             while post.end.lock().is_none() && Instant::now() < deadline {
@@ -333,7 +333,7 @@ mod tests {
             [(|| true, false), (|| false, true), (|| panic!("expected by the test"), true)];
         for (work, is_fault) in works {
             // On this thread: what counts is what becomes of the post.
-            let post = Post::enter("test coroutine", Habit::Lives);
+            let post = ThreadPost::enter("test coroutine", Habit::Lives);
             let left = Left(post.clone());
             let _ = catch_unwind(AssertUnwindSafe(|| left.unless(work)));
             assert!(post.end.lock().is_some(), "nobody is there any more");

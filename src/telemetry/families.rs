@@ -10,7 +10,7 @@ mod serving;
 mod storing;
 mod telling;
 
-pub use super::family::{Family, Kind};
+pub use super::family::{MetricFamily, MetricKind};
 pub use probing::*;
 pub use registry::*;
 pub use serving::*;
@@ -18,7 +18,7 @@ pub use storing::*;
 pub use telling::*;
 
 /// Every family. The `process_*` families beside them are those that every Prometheus client library exports.
-pub const FAMILIES: &[Family] = &[
+pub const FAMILIES: &[MetricFamily] = &[
     HTTP_REQUESTS,
     HTTP_REQUEST_DURATION,
     HTTP_WAITING_DURATION,
@@ -102,7 +102,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use Kind::{Counter, Gauge, Histogram};
+    use MetricKind::{Counter, Gauge, Histogram};
 
     /// The document, whose rows are compared.
     const DOCUMENT: &str = include_str!("../../docs/metrics.md");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     /// A family as the document lists it.
-    fn row(family: &Family) -> String {
+    fn row(family: &MetricFamily) -> String {
         let kind = match family.kind {
             Counter => "counter",
             Gauge => "gauge",

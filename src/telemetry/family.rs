@@ -2,7 +2,7 @@
 
 /// What a family measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only rises.
     Counter,
     /// Rises and falls.
@@ -13,11 +13,11 @@ pub enum Kind {
 
 /// One family of metrics.
 #[derive(Clone, Copy, Debug)]
-pub struct Family {
+pub struct MetricFamily {
     /// Its name; counters end in `_total`, durations in `_seconds`.
     pub name: &'static str,
     /// What it measures.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The labels of each of its series, in order.
     pub labels: &'static [&'static str],
     /// What it says, in a sentence.
@@ -27,9 +27,9 @@ pub struct Family {
 /// A family as the table writes it.
 pub(super) const fn family(
     name: &'static str,
-    kind: Kind,
+    kind: MetricKind,
     labels: &'static [&'static str],
     help: &'static str,
-) -> Family {
-    Family { name, kind, labels, help }
+) -> MetricFamily {
+    MetricFamily { name, kind, labels, help }
 }

@@ -16,7 +16,7 @@ pub const PART_BYTES_MAX: usize = 2048;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LineFormat {
     /// `2026-01-02T15:04:05.000Z [INFO]  http: message key=value`
     Text,
     /// `{"@level":"info","@message":"…","@module":"http","@timestamp":"2026-01-02T15:04:05.000Z","key":1}`:
@@ -24,12 +24,12 @@ pub enum Format {
     Json,
 }
 
-impl Format {
+impl LineFormat {
     /// The line for `record`, with its line end.
     pub fn line(self, at: Timestamp, record: &Record<'_>) -> String {
         match self {
-            Format::Text => text(at, record),
-            Format::Json => json(at, record),
+            LineFormat::Text => text(at, record),
+            LineFormat::Json => json(at, record),
         }
     }
 }
@@ -127,12 +127,12 @@ mod tests {
 
     fn lines(target: &str, message: &str, pairs: &[(&str, Value<'_>)]) -> (String, String) {
         let at: Timestamp = "2026-01-02T15:04:05Z".parse().expect("a valid time");
-        let line = |format: Format| {
+        let line = |format: LineFormat| {
             let mut builder = Record::builder();
             builder.level(Level::Info).target(target).key_values(&pairs);
             format.line(at, &builder.args(format_args!("{message}")).build())
         };
-        (line(Format::Text), line(Format::Json))
+        (line(LineFormat::Text), line(LineFormat::Json))
     }
 
     #[test]

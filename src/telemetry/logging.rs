@@ -8,12 +8,12 @@ use std::panic;
 use std::time::Duration;
 
 use env_logger::{Builder, Target};
-use jiff::Timestamp;
 use log::LevelFilter;
 
+use crate::stdx::calendar;
 use crate::sys::clock::Clock;
 use crate::sys::{output, runtime};
-use crate::telemetry::line::Format;
+use crate::telemetry::line::LineFormat;
 use crate::telemetry::sink::Sink;
 
 /// Crates whose records are about their own inside: from them, only warnings.
@@ -34,7 +34,7 @@ pub struct Logging {
 ///
 /// # Errors
 /// The system's, when it has no thread to give, or when logging was started before.
-pub fn start(level: LevelFilter, format: Format) -> io::Result<Logging> {
+pub fn start(level: LevelFilter, format: LineFormat) -> io::Result<Logging> {
     let sink = Sink::start(output::log())?;
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Trace).target(Target::Pipe(Box::new(sink.clone())));
@@ -43,7 +43,7 @@ pub fn start(level: LevelFilter, format: Format) -> io::Result<Logging> {
     }
     builder.filter_module(SILENT_CRATE, LevelFilter::Off);
     builder.format(move |out, record| {
-        let now = Timestamp::from_millisecond(Clock.unix_ms() as i64).unwrap_or_default();
+        let now = calendar::at(Clock.unix_ms());
         io::Write::write_all(out, format.line(now, record).as_bytes())
     });
     builder.try_init().map_err(io::Error::other)?;

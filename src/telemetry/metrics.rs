@@ -13,7 +13,7 @@ use prometheus::proto::MetricType;
 use prometheus::{Encoder, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::sys::clock::Clock;
-use crate::telemetry::families::{self, FAMILIES, Family};
+use crate::telemetry::families::{self, FAMILIES, MetricFamily};
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::readings::Readings;
 
@@ -27,7 +27,7 @@ const STATUSES: &[u16] = &[
 ];
 
 /// Families that are counted where they happen, by handles of the `prometheus` crate.
-const COUNTED: &[Family] = &[
+const COUNTED: &[MetricFamily] = &[
     families::HTTP_REQUESTS,
     families::REGISTRATIONS,
     families::DEREGISTRATIONS,
@@ -75,14 +75,19 @@ impl Metrics {
     }
 
     /// Registers where a series of `family` is read from. The same label values again replace the reader.
-    pub fn read(&self, family: Family, values: &[&str], read: impl Fn() -> f64 + Send + Sync + 'static) {
+    pub fn read(
+        &self,
+        family: MetricFamily,
+        values: &[&str],
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
         if let Some(readings) = self.readings.get(family.name) {
             readings.read_by(values, Box::new(read));
         }
     }
 
     /// A counter of one of the families that are counted by handle.
-    pub fn counter(&self, family: Family, values: &[&str]) -> IntCounter {
+    pub fn counter(&self, family: MetricFamily, values: &[&str]) -> IntCounter {
         match self.counted.get(family.name) {
             Some(counters) => counters.with_label_values(values),
             None => unreachable!("{} is not counted by handle", family.name),
@@ -90,7 +95,7 @@ impl Metrics {
     }
 
     /// The histogram of one series; each call begins it anew, so keep what it returns.
-    pub fn histogram(&self, family: Family, values: &[&str]) -> Histogram {
+    pub fn histogram(&self, family: MetricFamily, values: &[&str]) -> Histogram {
         match self.readings.get(family.name) {
             Some(readings) => readings.histogram(values),
             None => unreachable!("{} is no histogram", family.name),
@@ -251,7 +256,7 @@ mod tests {
         for family in FAMILIES {
             let values = vec!["x"; family.labels.len()];
             match family.kind {
-                families::Kind::Histogram(_) => {
+                families::MetricKind::Histogram(_) => {
                     metrics.histogram(*family, &values).observe(Duration::from_secs(1));
                 }
                 _ if COUNTED.iter().any(|it| it.name == family.name) => {

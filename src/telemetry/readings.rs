@@ -9,15 +9,15 @@ use parking_lot::RwLock;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
-use crate::telemetry::families::{Family, Kind};
+use crate::telemetry::families::{MetricFamily, MetricKind};
 use crate::telemetry::histogram::Histogram;
 
 /// Gives the value of one series.
-pub type Read = Box<dyn Fn() -> f64 + Send + Sync>;
+pub type Reading = Box<dyn Fn() -> f64 + Send + Sync>;
 
 /// Where the value of one series comes from.
 enum Source {
-    Read(Read),
+    Read(Reading),
     Histogram(Histogram),
 }
 
@@ -27,7 +27,7 @@ type Series = (Vec<proto::LabelPair>, Source);
 /// The series of one family. Clones share them.
 #[derive(Clone)]
 pub struct Readings {
-    family: Family,
+    family: MetricFamily,
     desc: Desc,
     /// Written while starting, read by scrapes. Nothing yields under it.
     series: Arc<RwLock<Vec<Series>>>,
@@ -38,20 +38,20 @@ impl Readings {
     ///
     /// # Errors
     /// The exporter's, when the family's name or labels are not well formed.
-    pub fn new(family: Family) -> Result<Self, prometheus::Error> {
+    pub fn new(family: MetricFamily) -> Result<Self, prometheus::Error> {
         let labels = family.labels.iter().map(|label| (*label).to_owned()).collect();
         let desc = Desc::new(family.name.to_owned(), family.help.to_owned(), labels, Default::default())?;
         Ok(Readings { family, desc, series: Arc::default() })
     }
 
     /// Adds a series that is read by `read`. The same label values again replace it.
-    pub fn read_by(&self, values: &[&str], read: Read) {
+    pub fn read_by(&self, values: &[&str], read: Reading) {
         self.put(values, Source::Read(read));
     }
 
     /// Adds a series counted by the histogram that is returned.
     pub fn histogram(&self, values: &[&str]) -> Histogram {
-        let Kind::Histogram(bounds_s) = self.family.kind else { return Histogram::new(&[]) };
+        let MetricKind::Histogram(bounds_s) = self.family.kind else { return Histogram::new(&[]) };
         let histogram = Histogram::new(bounds_s);
         self.put(values, Source::Histogram(histogram.clone()));
         histogram
@@ -90,20 +90,20 @@ impl Collector for Readings {
         family.set_name(self.family.name.to_owned());
         family.set_help(self.family.help.to_owned());
         family.set_field_type(match kind {
-            Kind::Counter => proto::MetricType::COUNTER,
-            Kind::Gauge => proto::MetricType::GAUGE,
-            Kind::Histogram(_) => proto::MetricType::HISTOGRAM,
+            MetricKind::Counter => proto::MetricType::COUNTER,
+            MetricKind::Gauge => proto::MetricType::GAUGE,
+            MetricKind::Histogram(_) => proto::MetricType::HISTOGRAM,
         });
         family.set_metric(collected);
         vec![family]
     }
 }
 
-fn metric(labels: &[proto::LabelPair], source: &Source, kind: Kind) -> proto::Metric {
+fn metric(labels: &[proto::LabelPair], source: &Source, kind: MetricKind) -> proto::Metric {
     let mut metric = proto::Metric::from_label(labels.to_vec());
     match (source, kind) {
         (Source::Histogram(histogram), _) => metric.set_histogram(histogram.collected()),
-        (Source::Read(read), Kind::Counter) => {
+        (Source::Read(read), MetricKind::Counter) => {
             let mut counter = proto::Counter::default();
             counter.set_value(read());
             metric.set_counter(counter);

@@ -7,15 +7,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use muster::persist::change::{Batch, Change, Table};
-use muster::persist::embedded::{EmbeddedStore, Limits};
+use muster::persist::change::{Batch, RowChange, Table};
+use muster::persist::embedded::{EmbeddedStore, EngineLimits};
 use muster::persist::error::StoreError;
 use muster::persist::store::Store;
 
 use crate::shim;
 
 /// Small enough that the script fills several of them. Room is the matter of other tests.
-pub const LIMITS: Limits = Limits { room_bytes_min: 0, memtable_bytes: 4 << 10 };
+pub const LIMITS: EngineLimits = EngineLimits { room_bytes_min: 0, memtable_bytes: 4 << 10 };
 
 /// The script opens the store before each of these batches; the first start lays it out.
 pub const STARTS: [u64; 3] = [1, 9, 17];
@@ -34,12 +34,12 @@ pub type Rows = BTreeMap<(Table, String), Vec<u8>>;
 pub fn batch(index: u64) -> Batch {
     let value = |salt: u64| format!("{{\"index\":{index},\"filler\":\"{:0>160}\"}}", index * 31 + salt);
     let changes = vec![
-        Change::put(Table::Services, format!("node/web-{}", index % 7), value(1)),
-        Change::put(Table::Checks, format!("node/service:web-{}", index % 7), value(2)),
-        Change::delete(Table::Nodes, format!("node-{}", index.wrapping_sub(3))),
-        Change::put(Table::Nodes, format!("node-{index}"), "first"),
-        Change::put(Table::Nodes, format!("node-{index}"), value(3)),
-        Change::put(Table::Meta, "index", index.to_string()),
+        RowChange::put(Table::Services, format!("node/web-{}", index % 7), value(1)),
+        RowChange::put(Table::Checks, format!("node/service:web-{}", index % 7), value(2)),
+        RowChange::delete(Table::Nodes, format!("node-{}", index.wrapping_sub(3))),
+        RowChange::put(Table::Nodes, format!("node-{index}"), "first"),
+        RowChange::put(Table::Nodes, format!("node-{index}"), value(3)),
+        RowChange::put(Table::Meta, "index", index.to_string()),
     ];
     Batch { index, changes }
 }

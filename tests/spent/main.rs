@@ -10,8 +10,8 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use muster::persist::change::{Batch, Change, Table};
-use muster::persist::embedded::{EmbeddedStore, Limits};
+use muster::persist::change::{Batch, RowChange, Table};
+use muster::persist::embedded::{EmbeddedStore, EngineLimits};
 use muster::persist::store::Store;
 
 use crate::support::process::{Process, muster_binary};
@@ -49,11 +49,11 @@ fn an_index_at_its_end_is_refused_with_a_remedy_that_works() {
 /// Writes a row once more, at this index.
 fn commit_at(index: u64, directory: &Path) {
     let mut store =
-        EmbeddedStore::open(directory, jiff::Timestamp::now(), Limits::default()).expect("it opens");
+        EmbeddedStore::open(directory, jiff::Timestamp::now(), EngineLimits::default()).expect("it opens");
     let mut node = None;
     let mut keep = |table: Table, key: &str, value: &[u8]| {
         if table == Table::Nodes {
-            node = Some(Change::put(table, key, value));
+            node = Some(RowChange::put(table, key, value));
         }
         Ok(())
     };

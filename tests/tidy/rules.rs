@@ -12,19 +12,19 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("sys", &["stdx"]),
     ("telemetry", &["stdx", "sys"]),
     ("model", &["stdx"]),
-    ("filter", &["stdx", "model"]),
+    ("filter", &["stdx"]),
     ("wire", &["stdx", "model", "filter"]),
     // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
     // The default of a bound on memory follows from what the machine has.
     ("config", &["stdx", "sys", "model", "filter", "wire"]),
-    ("catalog", &["stdx", "model", "filter"]),
+    ("catalog", &["stdx", "model"]),
     ("kv", &["stdx", "model"]),
     // The state of the registry as a whole, put together from those of its kinds.
     ("kernel", &["stdx", "model", "catalog", "kv"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
     ("persist", &["stdx", "sys", "telemetry", "model"]),
-    ("probe", &["stdx", "sys", "telemetry", "model", "http"]),
+    ("probe", &["stdx", "sys", "model", "http"]),
     (
         "registry",
         &[
@@ -32,14 +32,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "sys",
             "telemetry",
             "model",
-            "filter",
             "config",
             "wire",
             "catalog",
             "kv",
             "kernel",
             "health",
-            "http",
             "persist",
             "probe",
         ],
@@ -84,7 +82,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
     // start go by (`registry`, `persist`); following a source takes threads (`sys`). A misspelt page is told its nearest
     // (`stdx`).
-    ("cli", &["stdx", "sys", "model", "config", "wire", "http", "persist", "registry"]),
+    ("cli", &["stdx", "sys", "model", "config", "wire", "persist", "registry"]),
     (
         "server",
         &[
@@ -92,7 +90,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "sys",
             "telemetry",
             "model",
-            "filter",
             "config",
             "wire",
             "catalog",
@@ -106,7 +103,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // What a command says goes out through the one door there is (`sys`).
-    ("main", &["cli", "server", "config", "sys"]),
+    ("main", &["cli", "server", "sys"]),
 ];
 
 /// Layers that do no I/O, read no clock and take no lock.

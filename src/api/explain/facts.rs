@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::panic::Panic;
-use crate::health::Insight;
+use crate::health::CheckDiagnostics;
 use crate::model::{Check, Node, Service, Status, Transition, hold};
-use crate::registry::checking::lanes::Class;
+use crate::registry::checking::scheduler::SpeedClass;
 use crate::stdx::text::Text;
 
 /// Everything that bears on one instance.
@@ -31,9 +31,9 @@ pub struct CheckFacts {
     /// The check with its freshest output.
     pub check: Arc<Check>,
     /// What the health engine knows; `None` when muster keeps no time for it.
-    pub insight: Option<Insight>,
+    pub insight: Option<CheckDiagnostics>,
     /// For how long its next run has been waiting for a place, and among whom; `None` while that is no long time.
-    pub overdue: Option<(Duration, Class)>,
+    pub overdue: Option<(Duration, SpeedClass)>,
     /// Its newest transition.
     pub last: Option<Arc<Transition>>,
 }

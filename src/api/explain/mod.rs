@@ -13,12 +13,12 @@ mod tests;
 use std::sync::Arc;
 
 use crate::api::answer;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::explain::facts::{CheckFacts, Departed, Facts, deciding};
 use crate::api::explain::shapes::{Explained, ExplainedQuery};
+use crate::api::health_query::{ExclusionReason, HealthQuery};
 use crate::api::history::node_asked;
-use crate::api::question::{Objection, Question};
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::{self, Panic};
 use crate::model::limits::CHECKS_PER_SERVICE_MAX;
@@ -39,7 +39,7 @@ const FACTS_UNITS: u64 = 4;
 const OTHERS_MAX: usize = 5;
 
 /// `GET /v1/muster/explain/:service_id[?node=]`
-pub fn instance(call: &mut Call<'_, '_>) -> Outcome {
+pub fn instance(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("ServiceID missing: ask for /v1/muster/explain/SERVICE_ID")?;
     let params = call.read_params()?;
     let node = node_asked(call)?;
@@ -57,7 +57,7 @@ pub fn instance(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// `GET /v1/muster/explain?service=…`, with the parameters of `/v1/health/service` besides.
-pub fn query(call: &mut Call<'_, '_>) -> Outcome {
+pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name: Text = call.query()?.first("service").unwrap_or_default().into();
     if name.is_empty() {
@@ -65,7 +65,7 @@ pub fn query(call: &mut Call<'_, '_>) -> Outcome {
                         /v1/health/service query, or for /v1/muster/explain/SERVICE_ID";
         return Err(ApiError::bad_request(sentence));
     }
-    let question = Question::read(call, &params, &name.folded())?;
+    let question = HealthQuery::read(call, &params, &name.folded())?;
     let (registry, meter) = (&*call.api.registry, call.meter);
     let datacenter = &registry.own_node().datacenter;
     let instances = registry.views().instances(&name.folded());
@@ -75,12 +75,12 @@ pub fn query(call: &mut Call<'_, '_>) -> Outcome {
         let entry = || HealthEntry::new(&found.node, &found.service, &found.checks, datacenter);
         let objection =
             question.objection(found, panic.as_ref()).or_else(|| question.filter_objection(&entry(), meter));
-        let failing = deciding(&found.checks).filter(|_| objection == Some(Objection::Failing));
+        let failing = deciding(&found.checks).filter(|_| objection == Some(ExclusionReason::Failing));
         let failing = failing.filter(|_| meter.spend(FACTS_UNITS));
         let failing = failing.map(|check| check_facts(registry, &found.node.name.folded(), check));
         (Instance::clone(found), objection, failing)
     });
-    let judged: Vec<(Instance, Option<Objection<'_>>, Option<CheckFacts>)> = judged.collect();
+    let judged: Vec<(Instance, Option<ExclusionReason<'_>>, Option<CheckFacts>)> = judged.collect();
     let answer = ExplainedQuery::new(&name, &question, panic.as_ref(), &judged);
     Ok(answer::json_bytes(200, json::within(meter, &answer, params.pretty)))
 }

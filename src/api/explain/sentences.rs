@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::api::drain;
 use crate::api::explain::facts::{CheckFacts, Departed, Facts};
-use crate::api::question::Objection;
+use crate::api::health_query::ExclusionReason;
 use crate::api::times::{between, span, told};
 use crate::catalog::instance::Instance;
-use crate::health::Phase;
+use crate::health::CheckPhase;
 use crate::model::{Caller, Cause, Check, Origin, Probe, Status, Transition, hold};
-use crate::registry::checking::lanes::Class;
+use crate::registry::checking::scheduler::SpeedClass;
 
 /// Bytes of an output that a sentence quotes; the whole of it stands beside.
 const QUOTED_BYTES_MAX: usize = 200;
@@ -181,17 +181,23 @@ fn asker(caller: &Caller) -> String {
 }
 
 /// Why an instance is not in the answer to a query; `deciding` is the check that keeps it out of `?passing`.
-pub fn objection(objection: Objection<'_>, instance: &Instance, deciding: Option<&CheckFacts>) -> String {
+pub fn objection(
+    objection: ExclusionReason<'_>,
+    instance: &Instance,
+    deciding: Option<&CheckFacts>,
+) -> String {
     match objection {
-        Objection::Tag(tag) => format!("it does not have the tag {tag:?}"),
-        Objection::NodeMeta(key, value) => match instance.node.meta.as_ref().and_then(|meta| meta.get(key)) {
-            Some(other) => {
-                format!("the metadata of its node has {key:?} = {:?}, not {value:?}", &**other)
+        ExclusionReason::Tag(tag) => format!("it does not have the tag {tag:?}"),
+        ExclusionReason::NodeMeta(key, value) => {
+            match instance.node.meta.as_ref().and_then(|meta| meta.get(key)) {
+                Some(other) => {
+                    format!("the metadata of its node has {key:?} = {:?}, not {value:?}", &**other)
+                }
+                None => format!("the metadata of its node has no {key:?}, which should be {value:?}"),
             }
-            None => format!("the metadata of its node has no {key:?}, which should be {value:?}"),
-        },
-        Objection::Failing => deciding.map_or("one of its checks fails".to_owned(), failing),
-        Objection::Filter => "the filter does not match it".to_owned(),
+        }
+        ExclusionReason::Failing => deciding.map_or("one of its checks fails".to_owned(), failing),
+        ExclusionReason::Filter => "the filter does not match it".to_owned(),
     }
 }
 
@@ -278,24 +284,24 @@ fn quoted(said: &str) -> String {
 }
 
 /// Why a check is not run at its interval at present.
-fn pace(phase: Phase) -> &'static str {
+fn pace(phase: CheckPhase) -> &'static str {
     match phase {
-        Phase::Steady | Phase::Dead => "",
-        Phase::Starting => ", quickly while it is starting",
-        Phase::Confirming => ", at once to confirm its failure",
-        Phase::BackingOff => ", more rarely the longer it is critical",
+        CheckPhase::Steady | CheckPhase::Dead => "",
+        CheckPhase::Starting => ", quickly while it is starting",
+        CheckPhase::Confirming => ", at once to confirm its failure",
+        CheckPhase::BackingOff => ", more rarely the longer it is critical",
     }
 }
 
 /// That a check's run is late, and what it waits for.
-fn waiting(id: &str, (waits, class): (Duration, Class)) -> String {
+fn waiting(id: &str, (waits, class): (Duration, SpeedClass)) -> String {
     let why = match class {
-        Class::Silent => {
+        SpeedClass::Silent => {
             "its target did not answer the last time, and those share a quarter of the places for probes"
         }
-        Class::New => "too many targets are asked for the first time now",
-        Class::Quick | Class::Slow => "too many targets that answer are asked now",
-        Class::Program => "too many programs of checks are running",
+        SpeedClass::New => "too many targets are asked for the first time now",
+        SpeedClass::Quick | SpeedClass::Slow => "too many targets that answer are asked now",
+        SpeedClass::Program => "too many programs of checks are running",
     };
     let waits = span(waits);
     format!(

@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::api::explain::facts::{CheckFacts, Facts, deciding};
 use crate::api::explain::sentences;
-use crate::api::history::{Told, ago_ms};
-use crate::api::question::{Objection, Question};
+use crate::api::health_query::{ExclusionReason, HealthQuery};
+use crate::api::history::{TransitionJson, ago_ms};
 use crate::api::times::rfc3339;
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::Panic;
-use crate::health::Phase;
+use crate::health::CheckPhase;
 use crate::model::{Check, Status};
 use crate::wire::show::drain::DrainEntry;
 
@@ -84,7 +84,7 @@ struct ExplainedCheck<'a> {
     damping_penalty: Option<u32>,
     /// The better status that flap damping holds back.
     held_back: Option<&'static str>,
-    last_transition: Option<Told<'a>>,
+    last_transition: Option<TransitionJson<'a>>,
 }
 
 impl<'a> Explained<'a> {
@@ -143,7 +143,7 @@ impl<'a> ExplainedCheck<'a> {
             next_probe: in_future(insight.and_then(|it| it.next_run_in)),
             running: insight.is_some_and(|it| it.is_running) && overdue.is_none(),
             overdue_since: overdue.and_then(|(waits, _)| rfc3339(ago_ms(now_ms, waits))),
-            phase: insight.and_then(|it| it.phase).map(Phase::as_str),
+            phase: insight.and_then(|it| it.phase).map(CheckPhase::as_str),
             ttl_over: in_future(insight.and_then(|it| it.ttl_over_in)),
             failures_in_a_row: counted.map(|it| it.failures_in_a_row),
             failures_before_critical: counted.map(|it| it.failures_before_critical),
@@ -153,7 +153,7 @@ impl<'a> ExplainedCheck<'a> {
             damped_until: in_future(insight.and_then(|it| it.damped_for)),
             damping_penalty: check.definition.damping.and(insight).map(|it| it.penalty),
             held_back: insight.and_then(|it| it.held_back).map(Status::as_str),
-            last_transition: last.as_deref().map(Told::new),
+            last_transition: last.as_deref().map(TransitionJson::new),
         }
     }
 }
@@ -191,9 +191,9 @@ impl<'a> ExplainedQuery<'a> {
     /// the check that does.
     pub fn new(
         service: &'a str,
-        question: &Question,
+        question: &HealthQuery,
         panic: Option<&'a Panic>,
-        judged: &'a [(Instance, Option<Objection<'a>>, Option<CheckFacts>)],
+        judged: &'a [(Instance, Option<ExclusionReason<'a>>, Option<CheckFacts>)],
     ) -> ExplainedQuery<'a> {
         let instances: Vec<Judged> = judged
             .iter()
@@ -213,7 +213,7 @@ impl<'a> ExplainedQuery<'a> {
 impl<'a> Judged<'a> {
     fn new(
         instance: &'a Instance,
-        objection: Option<Objection<'a>>,
+        objection: Option<ExclusionReason<'a>>,
         failing: Option<&CheckFacts>,
         panic: Option<&Panic>,
     ) -> Judged<'a> {
@@ -228,10 +228,10 @@ impl<'a> Judged<'a> {
                 None => kept_by.map(Panic::sentence),
             },
             because: match objection {
-                Some(Objection::Tag(_)) => Some("tag"),
-                Some(Objection::NodeMeta(..)) => Some("node-meta"),
-                Some(Objection::Failing) => Some("passing"),
-                Some(Objection::Filter) => Some("filter"),
+                Some(ExclusionReason::Tag(_)) => Some("tag"),
+                Some(ExclusionReason::NodeMeta(..)) => Some("node-meta"),
+                Some(ExclusionReason::Failing) => Some("passing"),
+                Some(ExclusionReason::Filter) => Some("filter"),
                 None => kept_by.map(|_| "panic"),
             },
             deciding_check: deciding(&instance.checks).map(|check| &*check.id),

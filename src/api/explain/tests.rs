@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::api::explain::facts::{CheckFacts, Departed, Facts};
 use crate::api::explain::sentences;
-use crate::api::question::Objection;
+use crate::api::health_query::ExclusionReason;
 use crate::catalog::instance::Instance;
-use crate::health::Insight;
+use crate::health::CheckDiagnostics;
 use crate::model::{
     Cause, Check, CheckDefinition, Node, Origin, Probe, Service, Status, Subject, Transition, hold,
 };
-use crate::registry::checking::lanes::Class;
+use crate::registry::checking::scheduler::SpeedClass;
 
 /// 2026-01-02T15:04:05Z.
 const NOW_MS: u64 = 1_767_366_245_000;
@@ -44,18 +44,18 @@ fn known(check: Check) -> CheckFacts {
     CheckFacts { check: Arc::new(check), insight: None, overdue: None, last: None }
 }
 
-fn run(check: Check, insight: Insight) -> CheckFacts {
+fn run(check: Check, insight: CheckDiagnostics) -> CheckFacts {
     CheckFacts { insight: Some(insight), ..known(check) }
 }
 
 /// Insight of a check that has run a second ago and runs again in three.
-fn insight() -> Insight {
-    Insight {
+fn insight() -> CheckDiagnostics {
+    CheckDiagnostics {
         next_run_in: Some(Duration::from_secs(3)),
         observed_ago: Some(Duration::from_secs(1)),
         failures_before_critical: 3,
         success_before_passing: 1,
-        ..Insight::default()
+        ..CheckDiagnostics::default()
     }
 }
 
@@ -79,7 +79,7 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
     let held = |hold: Check| Check { status_since_ms: NOW_MS - 90_000, ..hold };
     let drained = Service { id: "web-1".into(), ..Service::default() };
     let of_node = |check: Check| Check { service_id: "".into(), ..check };
-    let never_run = Insight { observed_ago: None, ..insight() };
+    let never_run = CheckDiagnostics { observed_ago: None, ..insight() };
     let rows: Vec<(Vec<CheckFacts>, &str)> = vec![
         (vec![], "in ?passing: it has no checks, and so always passes."),
         (
@@ -119,7 +119,7 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
              Check \"a\" is run next in 3s.",
         ),
         (
-            vec![run(ttl(check("a", Critical, Registration, "")), Insight::default())],
+            vec![run(ttl(check("a", Critical, Registration, "")), CheckDiagnostics::default())],
             "out of ?passing SINCE: check \"a\" is critical, as it was registered: the instance has not reported yet. \
              Check \"a\" waits for the instance to report.",
         ),
@@ -151,7 +151,7 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
         (
             vec![run(
                 check("a", Critical, Damping, ""),
-                Insight { damped_for: Some(Duration::from_secs(20)), penalty: 2300, ..insight() },
+                CheckDiagnostics { damped_for: Some(Duration::from_secs(20)), penalty: 2300, ..insight() },
             )],
             "out of ?passing SINCE: check \"a\" is critical, because it changed too often. \
              Flap damping keeps check \"a\" from passing for another 20s (penalty 2300). \
@@ -160,7 +160,7 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
         (
             vec![run(
                 check("a", Critical, Probed, ""),
-                Insight {
+                CheckDiagnostics {
                     success_before_passing: 2,
                     is_running: true,
                     reaped_in: Some(Duration::from_secs(57)),
@@ -183,12 +183,12 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
 fn what_comes_next_is_said_of_checks_that_pass_too() {
     let ttl = Probe::Ttl { ttl: Duration::from_secs(30) };
     let passing = check("a", Status::Passing, Cause::Probe, "");
-    let waiting = Some((Duration::from_secs(12), Class::Silent));
+    let waiting = Some((Duration::from_secs(12), SpeedClass::Silent));
     let rows: [(CheckFacts, &[&str]); 6] = [
         (
             CheckFacts {
                 overdue: waiting,
-                ..run(passing.clone(), Insight { is_running: true, ..insight() })
+                ..run(passing.clone(), CheckDiagnostics { is_running: true, ..insight() })
             },
             &[
                 "Check \"a\" has been waiting for its turn for 12s: its target did not answer the last time, and those \
@@ -198,14 +198,17 @@ fn what_comes_next_is_said_of_checks_that_pass_too() {
         (known(passing.clone()), &[]),
         (run(passing.clone(), insight()), &["Check \"a\" is run next in 3s."]),
         (
-            run(passing.clone(), Insight { failures_in_a_row: 1, success_before_passing: 2, ..insight() }),
+            run(
+                passing.clone(),
+                CheckDiagnostics { failures_in_a_row: 1, success_before_passing: 2, ..insight() },
+            ),
             &[
                 "Check \"a\" has failed once: at 3 in a row it turns critical.",
                 "Check \"a\" is run next in 3s.",
             ],
         ),
         (
-            run(passing.clone(), Insight { failures_in_a_row: 2, is_running: true, ..insight() }),
+            run(passing.clone(), CheckDiagnostics { failures_in_a_row: 2, is_running: true, ..insight() }),
             &[
                 "Check \"a\" has failed 2 times in a row: at 3 in a row it turns critical.",
                 "Check \"a\" is being run at this moment.",
@@ -214,7 +217,10 @@ fn what_comes_next_is_said_of_checks_that_pass_too() {
         (
             run(
                 probed(ttl, passing),
-                Insight { ttl_over_in: Some(Duration::from_millis(12_345)), ..Insight::default() },
+                CheckDiagnostics {
+                    ttl_over_in: Some(Duration::from_millis(12_345)),
+                    ..CheckDiagnostics::default()
+                },
             ),
             &["Check \"a\" turns critical in 12s unless the instance reports."],
         ),
@@ -301,7 +307,7 @@ fn an_answer_is_counted_in_words() {
 fn a_query_says_of_a_check_what_is_said_of_its_instance() {
     let ttl = Probe::Ttl { ttl: Duration::from_secs(30) };
     let silent = probed(ttl, check("beat", Status::Critical, Cause::Registration, ""));
-    let insight = Insight { observed_ago: None, next_run_in: None, ..insight() };
+    let insight = CheckDiagnostics { observed_ago: None, next_run_in: None, ..insight() };
     let maintenance = hold::service_maintenance(&"web-1".into(), "upgrade".into());
     let rows = [
         (run(silent, insight), "as it was registered: the instance has not reported yet"),
@@ -314,7 +320,7 @@ fn a_query_says_of_a_check_what_is_said_of_its_instance() {
             service: Arc::new(Service::default()),
             checks: Box::new([facts.check.clone()]),
         };
-        let reason = sentences::objection(Objection::Failing, &instance, Some(&facts));
+        let reason = sentences::objection(ExclusionReason::Failing, &instance, Some(&facts));
         assert!(reason.contains(expected), "{reason}");
         assert!(
             said(vec![facts]).contains(&format!(": {reason}.")),

@@ -5,7 +5,7 @@ use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::api::snapshot::unavailable;
 use crate::http::Waker;
-use crate::stdx::stop::Stop;
+use crate::stdx::stop::StopFlag;
 use crate::sys::offload::{Offload, OffloadError};
 use crate::sys::oneshot;
 
@@ -26,7 +26,7 @@ impl Drop for Ring {
 pub fn run_attended<T: Send + 'static>(
     call: &mut Call<'_, '_>,
     pool: &Offload,
-    stop: &Stop,
+    stop: &StopFlag,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     let (sender, mut receiver) = oneshot::oneshot();

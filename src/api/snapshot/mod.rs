@@ -2,10 +2,10 @@
 //!
 //! Encoding runs on a thread of its own, a piece at a time, and what comes in waits in a file that has no name
 //! ([`spool`]), so neither direction takes memory by the size of what is sent. Judging takes seconds, so it has threads
-//! of its own that let others go first ([`judging`]). There are few places; who gets one is said in [`shares`].
+//! of its own that let others go first ([`judging`]). There are few places; who gets one is said in [`quota`].
 
 mod judging;
-mod shares;
+mod quota;
 mod spool;
 
 use std::collections::BTreeMap;
@@ -15,19 +15,20 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::api::answer;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::snapshot::judging::run_attended;
-use crate::api::snapshot::shares::{Over, Share, Shares, Whose};
+use crate::api::snapshot::quota::{Over, Quota, QuotaShare, Whose};
 use crate::api::snapshot::spool::Spool;
 use crate::api::trust;
-use crate::catalog::change::Change;
-use crate::http::{Body, BodyWriter, Haste, Method, Response};
+use crate::catalog::change::CatalogChange;
+use crate::http::{Body, BodyWriter, Method, PaceLimit, Response};
 use crate::kernel::changes::Changes;
-use crate::registry::snapshot::image::{self, Understood};
-use crate::registry::snapshot::orders::Restored;
-use crate::registry::snapshot::vet::Terms;
-use crate::stdx::stop::Stop;
+use crate::registry::snapshot::decoded::{self, RestorePlan};
+use crate::registry::snapshot::exclusive::Restored;
+use crate::registry::snapshot::row_validator::RowRules;
+use crate::stdx::calendar;
+use crate::stdx::stop::StopFlag;
 use crate::sys::memory;
 use crate::sys::offload::{Offload, OffloadError};
 
@@ -69,11 +70,11 @@ pub struct Snapshots {
     encoder: Offload,
     spooler: Offload,
     judges: Offload,
-    sent: Arc<Shares>,
-    received: Arc<Shares>,
-    restored: Arc<Shares>,
+    sent: Arc<Quota>,
+    received: Arc<Quota>,
+    restored: Arc<Quota>,
     /// Bytes of what is received.
-    spooled: Arc<Shares>,
+    spooled: Arc<Quota>,
 }
 
 impl Snapshots {
@@ -83,7 +84,7 @@ impl Snapshots {
     /// The system's, when it gives no thread.
     pub fn new(spooled_bytes_max: u64) -> io::Result<Snapshots> {
         let [sent, received, restored, spooled] =
-            [SENT_MAX, RECEIVED_MAX, RESTORED_MAX, spooled_bytes_max].map(Shares::new);
+            [SENT_MAX, RECEIVED_MAX, RESTORED_MAX, spooled_bytes_max].map(Quota::new);
         Ok(Snapshots {
             encoder: Offload::new("snapshot", 1, WAITING_MAX)?,
             spooler: Offload::new("spool", 1, WAITING_MAX)?,
@@ -97,7 +98,7 @@ impl Snapshots {
 }
 
 /// A place among so many of what is done to snapshots: `done` says what, and `joint` for whom.
-fn place(among: &Arc<Shares>, whose: Whose, done: &str, joint: &str) -> Result<Share, ApiError> {
+fn place(among: &Arc<Quota>, whose: Whose, done: &str, joint: &str) -> Result<QuotaShare, ApiError> {
     among.take(whose, 1).map_err(|over| {
         let taken = match over {
             Over::All(max) => format!("{max} snapshots are {done} already"),
@@ -113,9 +114,9 @@ fn place(among: &Arc<Shares>, whose: Whose, done: &str, joint: &str) -> Result<S
 }
 
 /// What is demanded of a client that sends or reads a snapshot.
-fn haste(call: &Call<'_, '_>) -> Haste {
+fn haste(call: &Call<'_, '_>) -> PaceLimit {
     let time_max = call.api.host.snapshot_time_max();
-    Haste { rate_bytes_min: RATE_BYTES_MIN, time_max, bytes_a_second: BYTES_A_SECOND }
+    PaceLimit { rate_bytes_min: RATE_BYTES_MIN, time_max, bytes_a_second: BYTES_A_SECOND }
 }
 
 /// Whether a request's body is a snapshot.
@@ -124,7 +125,7 @@ pub fn takes_snapshot(method: Method, path: &str) -> bool {
 }
 
 /// `GET /v1/snapshot`: every record at one index. `PUT /v1/snapshot[?dry-run]`: hold these records from now on.
-pub fn save_or_restore(call: &mut Call<'_, '_>) -> Outcome {
+pub fn save_or_restore(call: &mut Call<'_, '_>) -> HandlerResult {
     match call.request().method() {
         Method::Put | Method::Post => restore(call),
         _ => save(call),
@@ -137,7 +138,7 @@ const SECRETS_FORBIDDEN: &str = "secrets are given to this machine only, and thr
                                  programs do not send, or leave ?secrets out for a snapshot \
                                  without them";
 
-fn save(call: &mut Call<'_, '_>) -> Outcome {
+fn save(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let is_redacted = !call.query()?.has("secrets");
     if !is_redacted && !trust::is_operator(call.exchange) {
@@ -147,7 +148,7 @@ fn save(call: &mut Call<'_, '_>) -> Outcome {
     let haste = haste(call);
     let picture = call.api.registry.queue().picture()?;
     let picture = if is_redacted { picture.redacted() } else { picture };
-    let now = jiff::Timestamp::from_millisecond(call.api.clock.unix_ms() as i64).unwrap_or_default();
+    let now = calendar::at(call.api.clock.unix_ms());
     let header = picture.header(call.api.registry.own_node(), now);
     let (index, pool) = (picture.index, call.api.snapshots.encoder.clone());
     let stream = move |writer: &mut BodyWriter<'_>| {
@@ -174,7 +175,7 @@ fn save(call: &mut Call<'_, '_>) -> Outcome {
     Ok(response)
 }
 
-fn restore(call: &mut Call<'_, '_>) -> Outcome {
+fn restore(call: &mut Call<'_, '_>) -> HandlerResult {
     let is_dry_run = call.query()?.has("dry-run");
     let (whose, snapshots) = (Whose::of(call.exchange), &call.api.snapshots);
     let received = place(&snapshots.received, whose, "received", "from")?;
@@ -214,14 +215,18 @@ fn restore(call: &mut Call<'_, '_>) -> Outcome {
 
 /// Reads all of it and works out what it comes to, while its client waits for that. The place is held until that is
 /// over, also when the client has left.
-fn judge(call: &mut Call<'_, '_>, spool: Spool, place: Share) -> Result<(Understood, Share), ApiError> {
+fn judge(
+    call: &mut Call<'_, '_>,
+    spool: Spool,
+    place: QuotaShare,
+) -> Result<(RestorePlan, QuotaShare), ApiError> {
     let own = call.api.registry.own_node().clone();
-    let (programs, stop) = (Some(call.api.registry.checking().armed()), Stop::default());
-    let terms = Terms { programs, stop: stop.clone(), ..call.api.host.snapshot_terms() };
+    let (programs, stop) = (Some(call.api.registry.checking().armed()), StopFlag::default());
+    let terms = RowRules { programs, stop: stop.clone(), ..call.api.host.snapshot_terms() };
     let spool = spool.until(&stop);
     let judges = &call.api.snapshots.judges;
     let (understood, place) =
-        run_attended(call, judges, &stop, move || (image::understand(spool, &own, &terms), place))?;
+        run_attended(call, judges, &stop, move || (decoded::understand(spool, &own, &terms), place))?;
     Ok((understood?, place))
 }
 
@@ -240,13 +245,13 @@ fn told(restored: &Restored) -> Value {
     }
     for change in catalog {
         let (name, before, after) = match change {
-            Change::Node { key, before, after } => {
+            CatalogChange::Node { key, before, after } => {
                 (("Nodes", key.to_string()), before.is_some(), after.is_some())
             }
-            Change::Service { node, id, before, after } => {
+            CatalogChange::Service { node, id, before, after } => {
                 (("Services", format!("{node}/{id}")), before.is_some(), after.is_some())
             }
-            Change::Check { node, id, before, after } => {
+            CatalogChange::Check { node, id, before, after } => {
                 (("Checks", format!("{node}/{id}")), before.is_some(), after.is_some())
             }
         };

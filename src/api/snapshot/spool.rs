@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use crate::api::answer;
 use crate::api::call::Call;
 use crate::api::error::ApiError;
-use crate::api::snapshot::shares::{Over, Share, Whose};
+use crate::api::snapshot::quota::{Over, QuotaShare, Whose};
 use crate::api::snapshot::{BYTES_A_SECOND, RATE_BYTES_MIN, unavailable};
 use crate::http::BodyError;
 use crate::registry::snapshot::opening;
-use crate::registry::snapshot::vet::Terms;
-use crate::stdx::stop::Stop;
+use crate::registry::snapshot::row_validator::RowRules;
+use crate::stdx::stop::StopFlag;
 use crate::sys::disk;
 
 /// Bytes gathered before they are written to the file, so that a big body does not cross to another thread for every
@@ -45,9 +45,9 @@ pub struct Spooling {
 pub struct Spool {
     kept: Kept,
     /// What of the bound it takes.
-    _share: Share,
+    _share: QuotaShare,
     /// Ends its reading.
-    stop: Stop,
+    stop: StopFlag,
 }
 
 enum Kept {
@@ -57,7 +57,7 @@ enum Kept {
 
 impl Spool {
     /// The same, to be read until `stop` is asked.
-    pub fn until(self, stop: &Stop) -> Spool {
+    pub fn until(self, stop: &StopFlag) -> Spool {
         Spool { stop: stop.clone(), ..self }
     }
 }
@@ -92,7 +92,7 @@ struct Coming {
     gathered: Vec<u8>,
     /// Once it is long.
     file: Option<File>,
-    share: Share,
+    share: QuotaShare,
     has_begun_well: bool,
 }
 
@@ -128,7 +128,7 @@ pub fn receive(call: &mut Call<'_, '_>, whose: Whose) -> Result<Spool, ApiError>
             return Ok(Spool {
                 kept: Kept::Short(Cursor::new(coming.gathered)),
                 _share: coming.share,
-                stop: Stop::default(),
+                stop: StopFlag::default(),
             });
         }
         if is_over || coming.gathered.len() >= PIECE_BYTES {
@@ -136,7 +136,7 @@ pub fn receive(call: &mut Call<'_, '_>, whose: Whose) -> Result<Spool, ApiError>
             coming = on_its_thread(call, coming, |coming| coming.put_down())?;
         }
         if is_over && let Some(file) = coming.file {
-            let mut spool = Spool { kept: Kept::Long(file), _share: coming.share, stop: Stop::default() };
+            let mut spool = Spool { kept: Kept::Long(file), _share: coming.share, stop: StopFlag::default() };
             spool.rewind().map_err(lost)?;
             return Ok(spool);
         }
@@ -154,7 +154,7 @@ fn on_its_thread(
 }
 
 impl Coming {
-    fn judge_beginning(&mut self, terms: &Terms) -> Result<(), ApiError> {
+    fn judge_beginning(&mut self, terms: &RowRules) -> Result<(), ApiError> {
         self.has_begun_well = true;
         check_beginning(opening::refusal(&self.gathered, terms))
     }

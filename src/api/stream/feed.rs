@@ -8,12 +8,12 @@
 use std::sync::Arc;
 
 use crate::api;
-use crate::api::difference::{Difference, Shown, Viewpoint, key};
-use crate::api::question::Question;
-use crate::api::renderings::{Events, Rendering, Renderings};
+use crate::api::body_history::{BodyHistory, Events, Rendering};
+use crate::api::difference::{ListDifference, ListedInstance, ServiceQuery, key};
+use crate::api::health_query::HealthQuery;
 use crate::api::stream::event;
 use crate::catalog::instance::Instance;
-use crate::catalog::panic::{Panic, Settings};
+use crate::catalog::panic::{Panic, PanicSettings};
 use crate::catalog::service_log::Aspect;
 use crate::http::{Query, SharedBody};
 use crate::registry::Registry;
@@ -24,9 +24,9 @@ use crate::wire::show::{HealthEntry, OneEntry, Removal, Snapshot};
 /// The services of one stream.
 pub struct Feed {
     pub(super) registry: Arc<Registry>,
-    pub(super) renderings: Arc<Renderings>,
+    pub(super) renderings: Arc<BodyHistory>,
     /// What is asked of every service; its threshold is not looked at, for each service may have another.
-    pub(super) question: Question,
+    pub(super) question: HealthQuery,
     /// The request's query, for the threshold.
     pub(super) query: Query,
     /// The query as a part of keys: two streams with the same want the same events.
@@ -43,7 +43,7 @@ pub struct Followed {
     /// The index up to which everything was told; `None` before the first snapshot.
     seen: Option<u64>,
     /// The threshold by which that was judged.
-    threshold: Option<Settings>,
+    threshold: Option<PanicSettings>,
 }
 
 impl Followed {
@@ -54,7 +54,7 @@ impl Followed {
 }
 
 /// What is to be told of one service.
-struct Due {
+struct PendingUpdate {
     /// The index up to which.
     until: u64,
     /// The index from which; `None` for everything.
@@ -78,7 +78,7 @@ impl Feed {
     pub fn round(&mut self) -> Round {
         let registry = self.registry.clone();
         let complete = registry.views().complete();
-        let mut due: Vec<Due> = Vec::new();
+        let mut due: Vec<PendingUpdate> = Vec::new();
         for (at, service) in self.services.iter_mut().enumerate() {
             let views = registry.views();
             views.follow(&service.name);
@@ -89,7 +89,7 @@ impl Feed {
             service.threshold = threshold;
             service.seen = Some(until);
             if from.is_none_or(|from| from < until) {
-                due.push(Due { until, from, at });
+                due.push(PendingUpdate { until, from, at });
             }
         }
         due.sort_by_key(|due| due.until);
@@ -106,15 +106,16 @@ impl Feed {
         }
     }
 
-    fn part(&self, due: &Due, id: Option<u64>) -> Rendering {
-        let Due { until, from, at } = *due;
+    fn part(&self, due: &PendingUpdate, id: Option<u64>) -> Rendering {
+        let PendingUpdate { until, from, at } = *due;
         let service = &self.services[at];
         let variant = api::panic::variant(service.threshold);
         let name = &service.asked;
         let key = format!("{}\u{3}{name}\u{3}{variant}\u{3}{from:?} {until} {id:?}", self.key);
         let wants = |instance: &Instance, panic: Option<&Panic>| self.wants(instance, panic);
         let threshold = service.threshold;
-        let viewpoint = Viewpoint { name: &service.name, aspect: Aspect::Health, threshold, wants: &wants };
+        let viewpoint =
+            ServiceQuery { name: &service.name, aspect: Aspect::Health, threshold, wants: &wants };
         self.renderings.get_or_make(key, || {
             let views = self.registry.views();
             match from.and_then(|from| viewpoint.between(views, from, until)) {
@@ -142,8 +143,8 @@ impl Feed {
         rendering(text, index, Events { snapshots: 1, ..Events::default() })
     }
 
-    fn changes(&self, service: &str, difference: Difference, index: u64, id: Option<u64>) -> Rendering {
-        let Difference { removed, changed, .. } = difference;
+    fn changes(&self, service: &str, difference: ListDifference, index: u64, id: Option<u64>) -> Rendering {
+        let ListDifference { removed, changed, .. } = difference;
         let mut text = Vec::new();
         let mut left = removed.len() + changed.len();
         let mut id_of_next = || {
@@ -164,8 +165,8 @@ impl Feed {
         rendering(text, index, Events { adds, updates, removes: removed.len() as u64, snapshots: 0 })
     }
 
-    fn shown<'a>(&'a self, instance: &'a Instance) -> Shown<'a> {
-        Shown { instance, aspect: Aspect::Health, datacenter: &self.registry.own_node().datacenter }
+    fn shown<'a>(&'a self, instance: &'a Instance) -> ListedInstance<'a> {
+        ListedInstance { instance, aspect: Aspect::Health, datacenter: &self.registry.own_node().datacenter }
     }
 }
 
@@ -175,7 +176,12 @@ fn rendering(text: Vec<u8>, index: u64, events: Events) -> Rendering {
 
 /// The threshold that holds for a service now. The query was found to be sound when the stream was opened; where a
 /// reload has taken the threshold away that its window was for, there is none.
-fn threshold(registry: &Registry, question: &Question, query: &Query, name: &Text) -> Option<Settings> {
+fn threshold(
+    registry: &Registry,
+    question: &HealthQuery,
+    query: &Query,
+    name: &Text,
+) -> Option<PanicSettings> {
     let default = registry.panic_thresholds().of(name);
     let settings = api::panic::effective(query, default).ok().flatten();
     settings.filter(|_| question.passing)

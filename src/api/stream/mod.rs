@@ -6,20 +6,20 @@
 
 mod event;
 mod feed;
-mod places;
+mod slots;
 
-pub use places::Streams;
+pub use slots::StreamSlots;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use crate::api::answer::{cache_key, chance};
-use crate::api::call::{Call, Outcome};
+use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
+use crate::api::health_query::HealthQuery;
 use crate::api::params::with_jitter;
-use crate::api::question::Question;
 use crate::api::stream::feed::{Feed, Followed, Round};
-use crate::api::stream::places::{Beginning, Place};
+use crate::api::stream::slots::{Beginning, StreamSlot};
 use crate::catalog::topic::Topic;
 use crate::http::{Body, BodyWriter, Query, Request, Response, Wake};
 use crate::stdx::duration::{self, GoDuration};
@@ -46,13 +46,13 @@ const COSTLY_FILTER: &str = "this filter is too costly for a stream: its pattern
                              and few classes, or ask with a blocking query";
 
 /// `GET /v1/muster/stream?service=a&service=b[&passing][&tag=][&node-meta=][&filter=]`
-pub fn open(call: &mut Call<'_, '_>) -> Outcome {
+pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let names = names(call.query()?)?;
     let interval = bookmark_interval(call.query()?)?;
     let resumed_at = last_event_id(call.request()).unwrap_or(params.index);
     // The same for all services, but for the threshold.
-    let question = Question::read(call, &params, &names[0].folded())?;
+    let question = HealthQuery::read(call, &params, &names[0].folded())?;
     if question.filter.as_ref().is_some_and(|filter| filter.is_costly()) {
         return Err(ApiError::bad_request(COSTLY_FILTER));
     }
@@ -121,7 +121,7 @@ fn last_event_id(request: &Request) -> Option<u64> {
 /// An open stream.
 struct Stream {
     feed: Feed,
-    place: Place,
+    place: StreamSlot,
     clock: Clock,
     /// Longest silence.
     interval: Duration,

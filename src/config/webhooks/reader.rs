@@ -8,8 +8,8 @@ use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::{FIELDS, Hidden, LIST_MAX, Shape, TABLES, Webhook, WebhookFormat};
 use crate::config::files;
-use crate::config::kind::Value;
-use crate::config::problem::{Origin, Problem, quoted};
+use crate::config::kind::SettingValue;
+use crate::config::problem::{Problem, SettingSource, quoted};
 use crate::filter;
 use crate::model::Status;
 use crate::stdx::nearest::nearest;
@@ -26,7 +26,7 @@ const SECRET_BYTES_MAX: usize = 4096;
 /// # Errors
 /// A problem for everything that is wrong.
 pub fn read(
-    tables: &[(toml::Table, Origin)],
+    tables: &[(toml::Table, SettingSource)],
     environment: &[(String, String)],
 ) -> Result<Vec<Webhook>, Vec<Problem>> {
     let (mut webhooks, mut problems) = (Vec::<Webhook>::new(), Vec::new());
@@ -48,7 +48,7 @@ pub fn read(
 /// Reads one table.
 struct Reader<'a> {
     table: &'a toml::Table,
-    origin: &'a Origin,
+    origin: &'a SettingSource,
     /// Which table it is, from 0.
     position: usize,
     problems: Vec<Problem>,
@@ -76,11 +76,11 @@ impl Reader<'_> {
             headers: self.headers(),
             timeout: self.duration("timeout"),
             queue_max: match self.one("queue_max") {
-                Some(Value::Integer(number)) => number as usize,
+                Some(SettingValue::Integer(number)) => number as usize,
                 _ => 0,
             },
             give_up_after: self.duration("give_up_after"),
-            tls_skip_verify: self.one("tls_skip_verify") == Some(Value::Boolean(true)),
+            tls_skip_verify: self.one("tls_skip_verify") == Some(SettingValue::Boolean(true)),
             tls_server_name: self.text("tls_server_name"),
         }
     }
@@ -117,7 +117,7 @@ impl Reader<'_> {
     }
 
     /// The value of a key that takes one, or its default; `None` after a complaint and where there is no default.
-    fn one(&mut self, key: &'static str) -> Option<Value> {
+    fn one(&mut self, key: &'static str) -> Option<SettingValue> {
         let field = FIELDS.iter().find(|field| field.key == key)?;
         let Shape::One(kind) = field.shape else { return None };
         let Some(written) = self.table.get(key) else { return kind.read(&[field.fallback.to_owned()]).ok() };
@@ -146,7 +146,7 @@ impl Reader<'_> {
 
     fn duration(&mut self, key: &'static str) -> Duration {
         match self.one(key) {
-            Some(Value::Duration(length)) => length,
+            Some(SettingValue::Duration(length)) => length,
             _ => Duration::ZERO,
         }
     }
@@ -156,7 +156,7 @@ impl Reader<'_> {
         let is_plain = FIELDS.iter().any(|field| field.key == key && matches!(field.shape, Shape::Text));
         if !is_plain {
             return match self.one(key) {
-                Some(Value::Text(text)) => text,
+                Some(SettingValue::Text(text)) => text,
                 _ => String::new(),
             };
         }
@@ -258,7 +258,7 @@ impl Reader<'_> {
         let (key, text) = if has("secret_file") {
             ("secret_file", self.secret_in_file()?)
         } else if has("secret_env") {
-            let Some(Value::Text(variable)) = self.one("secret_env") else { return None };
+            let Some(SettingValue::Text(variable)) = self.one("secret_env") else { return None };
             let Some((_, text)) = environment.iter().find(|(name, _)| *name == variable) else {
                 self.complain(
                     "secret_env",
@@ -281,7 +281,7 @@ impl Reader<'_> {
     }
 
     fn secret_in_file(&mut self) -> Option<String> {
-        let Some(Value::Path(path)) = self.one("secret_file") else { return None };
+        let Some(SettingValue::Path(path)) = self.one("secret_file") else { return None };
         match files::read(Path::new(&path)) {
             Ok(text) => Some(text),
             Err(problems) => {

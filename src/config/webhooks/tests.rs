@@ -4,14 +4,14 @@ use std::fs;
 
 use super::reader::WEBHOOKS_MAX;
 use super::*;
-use crate::config::problem::{Origin, Problem};
+use crate::config::problem::{Problem, SettingSource};
 
 fn read_text(text: &str, environment: &[(&str, &str)]) -> Result<Vec<Webhook>, Vec<Problem>> {
     let tables = match text.parse::<toml::Table>().expect("the test writes TOML").remove(TABLES) {
         Some(toml::Value::Array(tables)) => tables,
         other => panic!("{other:?}"),
     };
-    let origin = Origin::File("muster.toml".into());
+    let origin = SettingSource::File("muster.toml".into());
     let tables: Vec<_> =
         tables.into_iter().map(|it| (it.as_table().expect("a table").clone(), origin.clone())).collect();
     let environment: Vec<_> = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -129,7 +129,7 @@ const DOCUMENT: &str = include_str!("../../../docs/webhooks.md");
 
 #[test]
 fn the_document_lists_exactly_the_table() {
-    let row = |field: &Field| {
+    let row = |field: &WebhookField| {
         let fallback = match field.fallback {
             words @ ("required" | "none" | "all" | "any" | "the URL's host") => words.to_owned(),
             value => format!("`{value}`"),

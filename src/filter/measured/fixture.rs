@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::filter::record::{Record, Show, Value};
-use crate::filter::schema::{Kind, Schema};
+use crate::filter::record::{FieldValue, Record, Show};
+use crate::filter::schema::{FieldKind, Schema};
 
 type TextMap = BTreeMap<String, String>;
 
@@ -22,64 +22,64 @@ pub fn endpoint(letter: &str) -> (&'static Schema, Vec<&'static dyn Record>) {
 }
 
 static NODE: Schema = Schema(&[
-    ("ID", Kind::Text),
-    ("Node", Kind::Text),
-    ("Address", Kind::Text),
-    ("Datacenter", Kind::Text),
-    ("TaggedAddresses", Kind::TextMap),
-    ("Meta", Kind::TextMap),
+    ("ID", FieldKind::Text),
+    ("Node", FieldKind::Text),
+    ("Address", FieldKind::Text),
+    ("Datacenter", FieldKind::Text),
+    ("TaggedAddresses", FieldKind::TextMap),
+    ("Meta", FieldKind::TextMap),
 ]);
-static ADDRESS: Schema = Schema(&[("Address", Kind::Text), ("Port", Kind::Integer)]);
-static WEIGHTS: Schema = Schema(&[("Passing", Kind::Integer), ("Warning", Kind::Integer)]);
-static CONNECT: Schema = Schema(&[("Native", Kind::Boolean)]);
-static UPSTREAM: Schema = Schema(&[("DestinationName", Kind::Text)]);
-static EXPOSED_PATH: Schema = Schema(&[("ListenerPort", Kind::Integer)]);
-static EXPOSE: Schema = Schema(&[("Paths", Kind::StructList(&EXPOSED_PATH))]);
-static MESH_GATEWAY: Schema = Schema(&[("Mode", Kind::Text)]);
+static ADDRESS: Schema = Schema(&[("Address", FieldKind::Text), ("Port", FieldKind::Integer)]);
+static WEIGHTS: Schema = Schema(&[("Passing", FieldKind::Integer), ("Warning", FieldKind::Integer)]);
+static CONNECT: Schema = Schema(&[("Native", FieldKind::Boolean)]);
+static UPSTREAM: Schema = Schema(&[("DestinationName", FieldKind::Text)]);
+static EXPOSED_PATH: Schema = Schema(&[("ListenerPort", FieldKind::Integer)]);
+static EXPOSE: Schema = Schema(&[("Paths", FieldKind::StructList(&EXPOSED_PATH))]);
+static MESH_GATEWAY: Schema = Schema(&[("Mode", FieldKind::Text)]);
 static PROXY: Schema = Schema(&[
-    ("DestinationServiceName", Kind::Text),
-    ("Upstreams", Kind::StructList(&UPSTREAM)),
-    ("Expose", Kind::Struct(&EXPOSE)),
-    ("MeshGateway", Kind::Struct(&MESH_GATEWAY)),
+    ("DestinationServiceName", FieldKind::Text),
+    ("Upstreams", FieldKind::StructList(&UPSTREAM)),
+    ("Expose", FieldKind::Struct(&EXPOSE)),
+    ("MeshGateway", FieldKind::Struct(&MESH_GATEWAY)),
 ]);
 static CATALOG_SERVICE: Schema = Schema(&[
-    ("Address", Kind::Text),
-    ("Datacenter", Kind::Text),
-    ("NodeMeta", Kind::TextMap),
-    ("ServiceID", Kind::Text),
-    ("ServiceName", Kind::Text),
-    ("ServiceTags", Kind::TextList),
-    ("ServiceAddress", Kind::Text),
-    ("ServiceTaggedAddresses", Kind::StructMap(&ADDRESS)),
-    ("ServiceMeta", Kind::TextMap),
-    ("ServicePort", Kind::Integer),
-    ("ServiceWeights", Kind::Struct(&WEIGHTS)),
-    ("ServiceEnableTagOverride", Kind::Boolean),
-    ("ServiceProxy", Kind::Struct(&PROXY)),
-    ("ServiceConnect", Kind::Struct(&CONNECT)),
+    ("Address", FieldKind::Text),
+    ("Datacenter", FieldKind::Text),
+    ("NodeMeta", FieldKind::TextMap),
+    ("ServiceID", FieldKind::Text),
+    ("ServiceName", FieldKind::Text),
+    ("ServiceTags", FieldKind::TextList),
+    ("ServiceAddress", FieldKind::Text),
+    ("ServiceTaggedAddresses", FieldKind::StructMap(&ADDRESS)),
+    ("ServiceMeta", FieldKind::TextMap),
+    ("ServicePort", FieldKind::Integer),
+    ("ServiceWeights", FieldKind::Struct(&WEIGHTS)),
+    ("ServiceEnableTagOverride", FieldKind::Boolean),
+    ("ServiceProxy", FieldKind::Struct(&PROXY)),
+    ("ServiceConnect", FieldKind::Struct(&CONNECT)),
 ]);
 static SERVICE: Schema = Schema(&[
-    ("Tags", Kind::TextList),
-    ("Meta", Kind::TextMap),
-    ("Port", Kind::Integer),
-    ("Weights", Kind::Struct(&WEIGHTS)),
-    ("Proxy", Kind::Struct(&PROXY)),
-    ("Connect", Kind::Struct(&CONNECT)),
+    ("Tags", FieldKind::TextList),
+    ("Meta", FieldKind::TextMap),
+    ("Port", FieldKind::Integer),
+    ("Weights", FieldKind::Struct(&WEIGHTS)),
+    ("Proxy", FieldKind::Struct(&PROXY)),
+    ("Connect", FieldKind::Struct(&CONNECT)),
 ]);
 static CHECK: Schema = Schema(&[
-    ("Node", Kind::Text),
-    ("CheckID", Kind::Text),
-    ("Name", Kind::Text),
-    ("Status", Kind::Text),
-    ("Notes", Kind::Text),
-    ("Output", Kind::Text),
-    ("ServiceTags", Kind::TextList),
-    ("Type", Kind::Text),
+    ("Node", FieldKind::Text),
+    ("CheckID", FieldKind::Text),
+    ("Name", FieldKind::Text),
+    ("Status", FieldKind::Text),
+    ("Notes", FieldKind::Text),
+    ("Output", FieldKind::Text),
+    ("ServiceTags", FieldKind::TextList),
+    ("Type", FieldKind::Text),
 ]);
 static HEALTH_SERVICE: Schema = Schema(&[
-    ("Node", Kind::Struct(&NODE)),
-    ("Service", Kind::Struct(&SERVICE)),
-    ("Checks", Kind::StructList(&CHECK)),
+    ("Node", FieldKind::Struct(&NODE)),
+    ("Service", FieldKind::Struct(&SERVICE)),
+    ("Checks", FieldKind::StructList(&CHECK)),
 ]);
 
 struct Data {
@@ -157,37 +157,37 @@ impl Data {
 }
 
 impl Record for Node {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "ID" => Value::Text(self.id),
-            "Node" => Value::Text(self.name),
-            "Address" => Value::Text(self.address),
-            "Datacenter" => Value::Text("dc1"),
-            "TaggedAddresses" => Value::Map(&self.tagged_addresses),
-            "Meta" => Value::Map(&self.meta),
-            _ => Value::Absent,
+            "ID" => FieldValue::Text(self.id),
+            "Node" => FieldValue::Text(self.name),
+            "Address" => FieldValue::Text(self.address),
+            "Datacenter" => FieldValue::Text("dc1"),
+            "TaggedAddresses" => FieldValue::Map(&self.tagged_addresses),
+            "Meta" => FieldValue::Map(&self.meta),
+            _ => FieldValue::Absent,
         }
     }
 }
 
 /// The row as catalog/service shows it: flat.
 impl Record for Row {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
             "Address" | "Datacenter" => self.node.field(name),
             "NodeMeta" => self.node.field("Meta"),
-            "ServiceID" => Value::Text("web-1"),
-            "ServiceName" => Value::Text("web"),
-            "ServiceTags" => Value::TextList(&self.tags),
-            "ServiceAddress" => Value::Text("10.1.1.1"),
-            "ServiceTaggedAddresses" => Value::Map(&self.tagged_addresses),
-            "ServiceMeta" => Value::Map(&self.meta),
-            "ServicePort" => Value::Integer(8080),
-            "ServiceWeights" => Value::Struct(&Weights),
-            "ServiceEnableTagOverride" => Value::Boolean(false),
-            "ServiceProxy" => Value::Struct(&self.proxy),
-            "ServiceConnect" => Value::Struct(&Connect),
-            _ => Value::Absent,
+            "ServiceID" => FieldValue::Text("web-1"),
+            "ServiceName" => FieldValue::Text("web"),
+            "ServiceTags" => FieldValue::TextList(&self.tags),
+            "ServiceAddress" => FieldValue::Text("10.1.1.1"),
+            "ServiceTaggedAddresses" => FieldValue::Map(&self.tagged_addresses),
+            "ServiceMeta" => FieldValue::Map(&self.meta),
+            "ServicePort" => FieldValue::Integer(8080),
+            "ServiceWeights" => FieldValue::Struct(&Weights),
+            "ServiceEnableTagOverride" => FieldValue::Boolean(false),
+            "ServiceProxy" => FieldValue::Struct(&self.proxy),
+            "ServiceConnect" => FieldValue::Struct(&Connect),
+            _ => FieldValue::Absent,
         }
     }
 }
@@ -198,12 +198,12 @@ struct Health {
 }
 
 impl Record for Health {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Node" => Value::Struct(&self.service.0.node),
-            "Service" => Value::Struct(&self.service),
-            "Checks" => Value::StructList(&self.service.0.checks),
-            _ => Value::Absent,
+            "Node" => FieldValue::Struct(&self.service.0.node),
+            "Service" => FieldValue::Struct(&self.service),
+            "Checks" => FieldValue::StructList(&self.service.0.checks),
+            _ => FieldValue::Absent,
         }
     }
 }
@@ -212,45 +212,45 @@ impl Record for Health {
 struct Service(&'static Row);
 
 impl Record for Service {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Tags" => Value::TextList(&self.0.tags),
-            "Meta" => Value::Map(&self.0.meta),
-            "Port" => Value::Integer(8080),
-            "Weights" => Value::Struct(&Weights),
-            "Proxy" => Value::Struct(&self.0.proxy),
-            "Connect" => Value::Struct(&Connect),
-            _ => Value::Absent,
+            "Tags" => FieldValue::TextList(&self.0.tags),
+            "Meta" => FieldValue::Map(&self.0.meta),
+            "Port" => FieldValue::Integer(8080),
+            "Weights" => FieldValue::Struct(&Weights),
+            "Proxy" => FieldValue::Struct(&self.0.proxy),
+            "Connect" => FieldValue::Struct(&Connect),
+            _ => FieldValue::Absent,
         }
     }
 }
 
 impl Show for Address {
-    fn show(&self) -> Value<'_> {
-        Value::Struct(self)
+    fn show(&self) -> FieldValue<'_> {
+        FieldValue::Struct(self)
     }
 }
 
 impl Record for Address {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Address" => Value::Text(self.0),
-            "Port" => Value::Integer(self.1),
-            _ => Value::Absent,
+            "Address" => FieldValue::Text(self.0),
+            "Port" => FieldValue::Integer(self.1),
+            _ => FieldValue::Absent,
         }
     }
 }
 
 impl Record for Check {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Node" => Value::Text("n2"),
-            "CheckID" => Value::Text(self.id),
-            "Name" => Value::Text(self.name),
-            "Status" => Value::Text(self.status),
-            "Notes" | "Output" | "Type" => Value::Text(""),
-            "ServiceTags" => Value::TextList(&self.service_tags),
-            _ => Value::Absent,
+            "Node" => FieldValue::Text("n2"),
+            "CheckID" => FieldValue::Text(self.id),
+            "Name" => FieldValue::Text(self.name),
+            "Status" => FieldValue::Text(self.status),
+            "Notes" | "Output" | "Type" => FieldValue::Text(""),
+            "ServiceTags" => FieldValue::TextList(&self.service_tags),
+            _ => FieldValue::Absent,
         }
     }
 }
@@ -258,11 +258,11 @@ impl Record for Check {
 struct Weights;
 
 impl Record for Weights {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Passing" => Value::Integer(10),
-            "Warning" => Value::Integer(1),
-            _ => Value::Absent,
+            "Passing" => FieldValue::Integer(10),
+            "Warning" => FieldValue::Integer(1),
+            _ => FieldValue::Absent,
         }
     }
 }
@@ -270,10 +270,10 @@ impl Record for Weights {
 struct Connect;
 
 impl Record for Connect {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Native" => Value::Boolean(false),
-            _ => Value::Absent,
+            "Native" => FieldValue::Boolean(false),
+            _ => FieldValue::Absent,
         }
     }
 }
@@ -285,13 +285,13 @@ struct Proxy {
 }
 
 impl Record for Proxy {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "DestinationServiceName" | "Mode" => Value::Text(""),
-            "Upstreams" => Value::StructList(&self.upstreams),
-            "Expose" | "MeshGateway" => Value::Struct(self),
-            "Paths" => Value::StructList(&self.exposed_paths),
-            _ => Value::Absent,
+            "DestinationServiceName" | "Mode" => FieldValue::Text(""),
+            "Upstreams" => FieldValue::StructList(&self.upstreams),
+            "Expose" | "MeshGateway" => FieldValue::Struct(self),
+            "Paths" => FieldValue::StructList(&self.exposed_paths),
+            _ => FieldValue::Absent,
         }
     }
 }

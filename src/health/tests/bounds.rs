@@ -4,18 +4,18 @@ use super::*;
 
 #[test]
 fn sources_that_a_check_does_not_have_are_ignored() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let beat = world.track(&ttl("beat", 10), Arrival::Registered);
     let kept = world.track(&check("kept", None), Arrival::Registered);
     let web = world.track(&tcp("web"), Arrival::Registered);
     let unknown = CheckKey::new("n", "unknown");
     let rows = [
-        (&beat, Source::Probe(Run(0))),
-        (&beat, Source::Alias),
-        (&kept, Source::Report),
-        (&web, Source::Report),
-        (&web, Source::Probe(Run(7))),
-        (&unknown, Source::Report),
+        (&beat, ResultSource::Probe(Run(0))),
+        (&beat, ResultSource::Alias),
+        (&kept, ResultSource::Report),
+        (&web, ResultSource::Report),
+        (&web, ResultSource::Probe(Run(7))),
+        (&unknown, ResultSource::Report),
     ];
     for (key, source) in rows {
         assert_eq!(world.observe(key, Status::Passing, "", source), Verdict::Ignored, "{key:?} {source:?}");
@@ -24,7 +24,7 @@ fn sources_that_a_check_does_not_have_are_ignored() {
 
 #[test]
 fn the_bound_refuses_new_checks_only() {
-    let mut world = World::new(Settings { checks_max: 1, ..Settings::default() });
+    let mut world = World::new(HealthSettings { checks_max: 1, ..HealthSettings::default() });
     let key = world.track(&tcp("web"), Arrival::Registered);
     world.track(&tcp("web"), Arrival::Registered);
     let other = CheckKey::new("n", "other");

@@ -16,7 +16,7 @@ fn flap(world: &mut World, key: &CheckKey, times: u32) -> Vec<Verdict> {
     for _ in 0..times {
         for status in [Status::Critical, Status::Passing] {
             world.live(SECOND / 2);
-            verdicts.push(world.observe(key, status, "x", Source::Report));
+            verdicts.push(world.observe(key, status, "x", ResultSource::Report));
         }
     }
     verdicts
@@ -24,7 +24,7 @@ fn flap(world: &mut World, key: &CheckKey, times: u32) -> Vec<Verdict> {
 
 #[test]
 fn the_third_fall_is_shown_at_once_and_the_way_back_is_not() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&damped(ttl("beat", 3600)), Arrival::Registered);
     let verdicts = flap(&mut world, &key, 4);
     let shown: Vec<Option<Status>> = verdicts
@@ -48,11 +48,11 @@ fn the_third_fall_is_shown_at_once_and_the_way_back_is_not() {
     assert!(insight.damped_for.is_some_and(|left| left < 119 * SECOND && left > 115 * SECOND), "{insight:?}");
 
     let events = world.live(200 * SECOND);
-    let [(at, Due::Show { observation, .. })] = &events[..] else { panic!("{events:?}") };
+    let [(at, DueAction::Show { observation, .. })] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*observation, Observation { status: Status::Passing, output: "x".into() });
     assert!((119..=122).contains(&at.as_secs()), "{at:?}");
     assert_eq!(world.health.insight(world.now, &key).unwrap().damped_for, None);
-    let verdict = world.observe(&key, Status::Critical, "x", Source::Report);
+    let verdict = world.observe(&key, Status::Critical, "x", ResultSource::Report);
     assert!(matches!(verdict, Verdict::Changed(_)), "fast out");
 }
 
@@ -63,15 +63,15 @@ fn what_is_shown_in_the_end_is_the_latest_finding() {
         (Status::Warning, Some(Status::Warning)),
         (Status::Critical, None),
     ] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let key = world.track(&damped(ttl("beat", 3600)), Arrival::Registered);
         flap(&mut world, &key, 4);
-        world.observe(&key, last, "last words", Source::Report);
+        world.observe(&key, last, "last words", ResultSource::Report);
         let released: Vec<Option<Status>> = world
             .live(200 * SECOND)
             .into_iter()
             .map(|(_, event)| match event {
-                Due::Show { observation, .. } => Some(observation.status),
+                DueAction::Show { observation, .. } => Some(observation.status),
                 _ => None,
             })
             .collect();
@@ -81,13 +81,13 @@ fn what_is_shown_in_the_end_is_the_latest_finding() {
 
 #[test]
 fn a_release_that_did_not_arrive_comes_again() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&damped(ttl("beat", 3600)), Arrival::Registered);
     flap(&mut world, &key, 4);
     world.live(110 * SECOND);
     world.catalog_works = false;
     let lost = world.live(20 * SECOND);
-    assert!(lost.len() >= 2 && lost.iter().all(|(_, due)| matches!(due, Due::Show { .. })), "{lost:?}");
+    assert!(lost.len() >= 2 && lost.iter().all(|(_, due)| matches!(due, DueAction::Show { .. })), "{lost:?}");
     world.catalog_works = true;
     assert_eq!(world.live(100 * SECOND).len(), 1);
 }
@@ -100,7 +100,7 @@ fn a_day_of_flapping_is_over_four_half_lives_after_the_last_fall() {
         Damping { suppress: 1_000_000, reuse: 1, ..RULES },
         Damping { suppress: 0, reuse: u32::MAX, half_life: Duration::ZERO },
     ] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let mut beat = damped(ttl("beat", 24 * 3600));
         Arc::make_mut(&mut beat.definition).damping = Some(rules);
         let key = world.track(&beat, Arrival::Registered);
@@ -108,12 +108,12 @@ fn a_day_of_flapping_is_over_four_half_lives_after_the_last_fall() {
         for second in 0..24 * 3600 {
             let status = if second % 2 == 0 { Status::Critical } else { Status::Passing };
             let before = world.health.insight(world.now, &key).unwrap().held_back;
-            let verdict = world.observe(&key, status, "x", Source::Report);
+            let verdict = world.observe(&key, status, "x", ResultSource::Report);
             falls += u32::from(before.is_none() && matches!(verdict, Verdict::Changed(_)));
             world.live(SECOND);
         }
         assert!(falls > 0);
-        world.observe(&key, Status::Passing, "x", Source::Report);
+        world.observe(&key, Status::Passing, "x", ResultSource::Report);
         world.live(241 * SECOND);
         let insight = world.health.insight(world.now, &key).unwrap();
         assert_eq!((insight.damped_for, insight.held_back), (None, None), "{rules:?}");
@@ -122,7 +122,7 @@ fn a_day_of_flapping_is_over_four_half_lives_after_the_last_fall() {
 
 #[test]
 fn runs_and_aliases_are_damped_as_well() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&damped(http("web")), Arrival::Registered);
     let seen = world.serve(600 * SECOND, |at| {
         let is_up = at > 100 * SECOND || (at.as_secs() / 10).is_multiple_of(2);
@@ -132,33 +132,33 @@ fn runs_and_aliases_are_damped_as_well() {
     assert_eq!(shown.last(), Some(&Seen::Shown(Status::Passing)));
     let falls = shown.iter().filter(|seen| **seen == Seen::Shown(Status::Critical)).count();
     assert!((4..=5).contains(&falls), "three or four falls and the words once: {shown:?}");
-    assert_eq!(world.health.insight(world.now, &key).unwrap().phase, Some(Phase::Steady));
+    assert_eq!(world.health.insight(world.now, &key).unwrap().phase, Some(CheckPhase::Steady));
 
     let target = Probe::Alias { node: Text::default(), service_id: "db".into() };
     let key = world.track(&damped(check("alias", Some(target))), Arrival::Registered);
     for _ in 0..3 {
-        world.observe(&key, Status::Critical, "", Source::Alias);
-        world.observe(&key, Status::Passing, "", Source::Alias);
+        world.observe(&key, Status::Critical, "", ResultSource::Alias);
+        world.observe(&key, Status::Passing, "", ResultSource::Alias);
     }
     assert_eq!(world.health.insight(world.now, &key).unwrap().held_back, Some(Status::Passing));
 }
 
 #[test]
 fn an_instance_that_is_only_held_back_is_not_reaped() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut beat = damped(ttl("beat", 3600));
     Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 30 * SECOND;
     let key = world.track(&beat, Arrival::Registered);
     flap(&mut world, &key, 4);
     let at = world.now - world.start;
     assert_eq!(reaped_at(&world.live(60 * SECOND)), None);
-    world.observe(&key, Status::Critical, "x", Source::Report);
+    world.observe(&key, Status::Critical, "x", ResultSource::Report);
     assert_eq!(reaped_at(&world.live(31 * SECOND)), Some(at + 90 * SECOND));
 }
 
 #[test]
 fn a_new_definition_is_no_way_out() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut beat = damped(ttl("beat", 3600));
     let key = world.track(&beat, Arrival::Registered);
     flap(&mut world, &key, 4);
@@ -166,11 +166,11 @@ fn a_new_definition_is_no_way_out() {
     Arc::make_mut(&mut beat.definition).timeout = SECOND;
     world.track(&beat, Arrival::Registered);
     assert!(world.health.insight(world.now, &key).unwrap().damped_for.is_some());
-    assert!(matches!(&world.live(200 * SECOND)[..], [(_, Due::Show { .. })]));
+    assert!(matches!(&world.live(200 * SECOND)[..], [(_, DueAction::Show { .. })]));
     flap(&mut world, &key, 4);
     Arc::make_mut(&mut beat.definition).damping = None;
     world.track(&beat, Arrival::Registered);
     assert_eq!(world.health.insight(world.now, &key).unwrap().penalty, 0);
-    let verdict = world.observe(&key, Status::Passing, "x", Source::Report);
+    let verdict = world.observe(&key, Status::Passing, "x", ResultSource::Report);
     assert!(matches!(verdict, Verdict::Changed(_)), "{verdict:?}");
 }

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use crate::health::settings::{RESULT_GRACE, SETTLE_TIME};
 use crate::health::{
-    Arrival, CheckKey, ConnectionUse, Due, Full, Health, Phase, Run, Saved, Settings, Source, Verdict,
+    Arrival, CheckKey, CheckPhase, ConnectionUse, DueAction, Full, HealthEngine, HealthSettings,
+    ResultSource, Run, Saved, Verdict,
 };
 use crate::model::{Cause, Check, CheckDefinition, Observation, Origin, Probe, Status};
 use crate::stdx::text::Text;
@@ -26,7 +27,7 @@ const LATENCY: Duration = Duration::from_millis(1);
 
 /// Health under test with its clock, and the catalog reduced to "whatever is asked for is shown at once".
 struct World {
-    health: Health,
+    health: HealthEngine,
     start: Instant,
     now: Instant,
     /// Whether changes arrive in the catalog; a full disk says no.
@@ -54,9 +55,9 @@ const FRESH: Seen = Seen::Run(ConnectionUse { joins: false, keep: true, linger: 
 const EXTRA: Seen = Seen::Run(ConnectionUse { joins: false, keep: false, linger: true });
 
 impl World {
-    fn new(settings: Settings) -> World {
+    fn new(settings: HealthSettings) -> World {
         let start = Instant::now();
-        let health = Health::new(settings);
+        let health = HealthEngine::new(settings);
         World { health, start, now: start, catalog_works: true, answers: Vec::new() }
     }
 
@@ -67,7 +68,7 @@ impl World {
     }
 
     /// Lives on for `duration`, always calling when asked to; what came up, with the time of each since the start.
-    fn live(&mut self, duration: Duration) -> Vec<(Duration, Due)> {
+    fn live(&mut self, duration: Duration) -> Vec<(Duration, DueAction)> {
         let end = self.now + duration;
         let mut events = Vec::new();
         let mut due = Vec::new();
@@ -82,11 +83,11 @@ impl World {
         events
     }
 
-    fn take(&mut self, due: &mut Vec<Due>, events: &mut Vec<(Duration, Due)>) {
+    fn take(&mut self, due: &mut Vec<DueAction>, events: &mut Vec<(Duration, DueAction)>) {
         for event in due.drain(..) {
-            if let Due::Expired { key, observation }
-            | Due::Show { key, observation, .. }
-            | Due::Sync { key, observation } = &event
+            if let DueAction::Expired { key, observation }
+            | DueAction::Show { key, observation, .. }
+            | DueAction::Sync { key, observation } = &event
             {
                 self.settle(key, observation);
             }
@@ -109,24 +110,24 @@ impl World {
             for (at, event) in self.live(next.saturating_duration_since(self.now)) {
                 let at_ms = at.as_millis() as u64;
                 match event {
-                    Due::Probe { key, run, connection, .. } => {
+                    DueAction::Probe { key, run, connection, .. } => {
                         seen.push((at_ms, Seen::Run(connection)));
                         let answer = target(at);
                         let answer_at = self.now + LATENCY;
                         self.answers.extend(answer.map(|status| (answer_at, key, run, status)));
                     }
-                    Due::Expired { observation, .. } | Due::Show { observation, .. } => {
+                    DueAction::Expired { observation, .. } | DueAction::Show { observation, .. } => {
                         seen.push((at_ms, Seen::Shown(observation.status)));
                     }
-                    Due::Reap { .. } => seen.push((at_ms, Seen::Reaped)),
-                    Due::Sync { .. } => {}
+                    DueAction::Reap { .. } => seen.push((at_ms, Seen::Reaped)),
+                    DueAction::Sync { .. } => {}
                 }
             }
             let now = self.now;
             for (_, key, run, status) in
                 self.answers.extract_if(.., |(at, ..)| *at <= now).collect::<Vec<_>>()
             {
-                let verdict = self.observe(&key, status, "", Source::Probe(run));
+                let verdict = self.observe(&key, status, "", ResultSource::Probe(run));
                 if let Verdict::Changed(observation) = verdict {
                     seen.push(((now - self.start).as_millis() as u64, Seen::Shown(observation.status)));
                 }
@@ -141,7 +142,7 @@ impl World {
         }
     }
 
-    fn observe(&mut self, key: &CheckKey, status: Status, output: &str, source: Source) -> Verdict {
+    fn observe(&mut self, key: &CheckKey, status: Status, output: &str, source: ResultSource) -> Verdict {
         let observation = Observation { status, output: Text::from(output) };
         let verdict = self.health.observe(self.now, key, observation, source);
         if let Verdict::Changed(observation) = &verdict {
@@ -199,17 +200,17 @@ fn ttl(id: &str, seconds: u64) -> Check {
     check(id, Some(Probe::Ttl { ttl: Duration::from_secs(seconds) }))
 }
 
-fn run_of(event: &Due) -> Option<Run> {
+fn run_of(event: &DueAction) -> Option<Run> {
     match event {
-        Due::Probe { run, .. } => Some(*run),
+        DueAction::Probe { run, .. } => Some(*run),
         _ => None,
     }
 }
 
-fn reaped_at(events: &[(Duration, Due)]) -> Option<Duration> {
-    events.iter().find(|(_, event)| matches!(event, Due::Reap { .. })).map(|(at, _)| *at)
+fn reaped_at(events: &[(Duration, DueAction)]) -> Option<Duration> {
+    events.iter().find(|(_, event)| matches!(event, DueAction::Reap { .. })).map(|(at, _)| *at)
 }
 
-fn expired_at(events: &[(Duration, Due)]) -> Option<Duration> {
-    events.iter().find(|(_, event)| matches!(event, Due::Expired { .. })).map(|(at, _)| *at)
+fn expired_at(events: &[(Duration, DueAction)]) -> Option<Duration> {
+    events.iter().find(|(_, event)| matches!(event, DueAction::Expired { .. })).map(|(at, _)| *at)
 }

@@ -5,13 +5,13 @@ use super::*;
 const WELL: Option<Status> = Some(Status::Passing);
 const ILL: Option<Status> = Some(Status::Critical);
 
-fn phase(world: &World, key: &CheckKey) -> Option<Phase> {
+fn phase(world: &World, key: &CheckKey) -> Option<CheckPhase> {
     world.health.insight(world.now, key).unwrap().phase
 }
 
 #[test]
 fn a_new_instance_is_asked_quickly_until_it_passes() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&http("web"), Arrival::Registered);
     let seen = world.serve(10 * SECOND, |at| if at < 3 * SECOND { ILL } else { WELL });
     let runs = times(&seen, is_run);
@@ -19,27 +19,27 @@ fn a_new_instance_is_asked_quickly_until_it_passes() {
     assert!(runs[0] <= 50, "{runs:?}");
     assert_eq!(gaps[..5], [101, 201, 401, 801, 1601], "the gap doubles from each result on");
     assert_eq!(times(&seen, is_shown), [runs[5] + 1], "critical before and so not news");
-    assert_eq!(phase(&world, &key), Some(Phase::Steady));
+    assert_eq!(phase(&world, &key), Some(CheckPhase::Steady));
     assert!(runs.len() <= 7 && seen.iter().all(|(_, seen)| *seen != EXTRA));
 }
 
 #[test]
 fn an_instance_that_never_starts_is_asked_ever_less_often() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&http("web"), Arrival::Registered);
-    assert_eq!(phase(&world, &key), Some(Phase::Starting));
+    assert_eq!(phase(&world, &key), Some(CheckPhase::Starting));
     let quick = times(&world.serve(20 * SECOND, |_| ILL), is_run);
     assert_eq!(quick.len(), 9, "{quick:?}");
     let runs = times(&world.serve(3600 * SECOND, |_| ILL), is_run);
     assert!((60..75).contains(&runs.len()), "{}", runs.len());
-    assert_eq!(phase(&world, &key), Some(Phase::BackingOff));
+    assert_eq!(phase(&world, &key), Some(CheckPhase::BackingOff));
     assert!(runs.windows(2).all(|pair| pair[1] - pair[0] <= 60_000), "{runs:?}");
 }
 
 #[test]
 fn a_first_failure_is_confirmed_within_a_second() {
     for (failures, interval_s) in [(2, 10), (3, 10), (3, 1), (5, 3600), (20, 60)] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let mut web = http("web");
         Arc::make_mut(&mut web.definition).interval = interval_s * SECOND;
         Arc::make_mut(&mut web.definition).failures_before_critical = failures;
@@ -57,13 +57,13 @@ fn a_first_failure_is_confirmed_within_a_second() {
         assert_eq!(tries.len(), failures as usize, "{failures} at {interval_ms} ms: {seen:?}");
         assert!(shown[0] <= first_ms + 1_002, "{failures} at {interval_ms} ms: {seen:?}");
         assert!(tries[1] - tries[0] >= 20);
-        assert!(matches!(phase(&world, &key), Some(Phase::Dead | Phase::BackingOff)));
+        assert!(matches!(phase(&world, &key), Some(CheckPhase::Dead | CheckPhase::BackingOff)));
     }
 }
 
 #[test]
 fn a_failure_that_is_not_confirmed_changes_nothing() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut web = http("web");
     Arc::make_mut(&mut web.definition).failures_before_critical = 3;
     let key = world.track(&web, Arrival::Registered);
@@ -74,12 +74,12 @@ fn a_failure_that_is_not_confirmed_changes_nothing() {
     let runs = times(&seen, is_run);
     assert_eq!(runs.len(), 4, "{runs:?}");
     assert_eq!((runs[0] % 10_000, runs[3] % 10_000), (grid_ms, grid_ms));
-    assert_eq!(phase(&world, &key), Some(Phase::Steady));
+    assert_eq!(phase(&world, &key), Some(CheckPhase::Steady));
 }
 
 #[test]
 fn a_warning_threshold_is_passed_on_the_way() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut web = http("web");
     let definition = Arc::make_mut(&mut web.definition);
     (definition.failures_before_warning, definition.failures_before_critical) = (2, 4);
@@ -92,7 +92,7 @@ fn a_warning_threshold_is_passed_on_the_way() {
 
 #[test]
 fn a_dead_instance_is_asked_less_often_and_back_in_time_when_it_passes() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&http("web"), Arrival::Registered);
     let grid_ms = times(&world.serve(25 * SECOND, |_| WELL), is_run)[1] % 10_000;
     let runs = times(&world.serve(1000 * SECOND, |_| ILL), is_run);
@@ -100,7 +100,7 @@ fn a_dead_instance_is_asked_less_often_and_back_in_time_when_it_passes() {
     assert_eq!(gaps[..3], [10_000, 10_000, 10_000]);
     assert!((18_000..=22_000).contains(&gaps[3]) && (36_000..=44_000).contains(&gaps[4]), "{gaps:?}");
     assert!(gaps[5..].iter().all(|gap| (54_000..=60_000).contains(gap)), "{gaps:?}");
-    assert_eq!(phase(&world, &key), Some(Phase::BackingOff));
+    assert_eq!(phase(&world, &key), Some(CheckPhase::BackingOff));
     let back_at = (world.now - world.start).as_millis() as u64;
     let seen = world.serve(200 * SECOND, |_| WELL);
     assert!(times(&seen, is_shown)[0] <= back_at + 60_002);
@@ -112,7 +112,7 @@ fn a_dead_instance_is_asked_less_often_and_back_in_time_when_it_passes() {
 fn back_off_has_its_bounds() {
     for (backoff_s, interval_s, gap_s) in [(0, 10, 10..=10), (30, 10, 27..=30), (60, 100, 100..=100)] {
         let backoff_max = backoff_s * SECOND;
-        let mut world = World::new(Settings { backoff_max, ..Settings::default() });
+        let mut world = World::new(HealthSettings { backoff_max, ..HealthSettings::default() });
         let mut web = http("web");
         Arc::make_mut(&mut web.definition).interval = interval_s * SECOND;
         world.track(&web, Arrival::Registered);
@@ -127,7 +127,7 @@ fn back_off_has_its_bounds() {
 
 #[test]
 fn a_registration_again_is_a_new_try_for_the_dead_and_nothing_to_the_living() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&http("web"), Arrival::Registered);
     let grid_ms = times(&world.serve(25 * SECOND, |_| WELL), is_run)[1] % 10_000;
     for _ in 0..50 {
@@ -138,7 +138,7 @@ fn a_registration_again_is_a_new_try_for_the_dead_and_nothing_to_the_living() {
     world.serve(500 * SECOND, |_| ILL);
     let again_at = (world.now - world.start).as_millis() as u64;
     world.health.registered_again(world.now, &key);
-    assert_eq!(phase(&world, &key), Some(Phase::Starting));
+    assert_eq!(phase(&world, &key), Some(CheckPhase::Starting));
     let up_at = Duration::from_millis(again_at + 1_000);
     let seen = world.serve(10 * SECOND, |at| if at < up_at { ILL } else { WELL });
     let runs = times(&seen, is_run);
@@ -150,7 +150,7 @@ fn a_registration_again_is_a_new_try_for_the_dead_and_nothing_to_the_living() {
 
 #[test]
 fn the_record_of_a_dead_check_may_change_without_a_new_try() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let web = http("web");
     world.track(&web, Arrival::Registered);
     world.serve(500 * SECOND, |_| ILL);
@@ -162,7 +162,7 @@ fn the_record_of_a_dead_check_may_change_without_a_new_try() {
 
 #[test]
 fn a_new_definition_starts_over_with_full_counters() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut web = http("web");
     Arc::make_mut(&mut web.definition).failures_before_critical = 3;
     world.track(&web, Arrival::Registered);

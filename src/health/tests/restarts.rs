@@ -11,7 +11,7 @@ fn after_a_restart_everybody_may_first_show_to_be_alive() {
         ("deadline during the first TTL", 50 * SECOND, 60 * SECOND, 30 * SECOND),
     ];
     for (name, status_age, after, expected) in rows {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let mut beat = ttl("beat", 30);
         beat.output = "TTL expired".into();
         Arc::make_mut(&mut beat.definition).deregister_critical_service_after = after;
@@ -20,7 +20,7 @@ fn after_a_restart_everybody_may_first_show_to_be_alive() {
         assert_eq!(reaped_at(&events), Some(expected), "{name}");
         assert_eq!(expired_at(&events), None, "{name}: it is critical already");
     }
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut web = tcp("web");
     Arc::make_mut(&mut web.definition).deregister_critical_service_after = SECOND;
     world.track(&web, Arrival::Restored { status_age: hours, saved: None });
@@ -31,18 +31,18 @@ fn after_a_restart_everybody_may_first_show_to_be_alive() {
 
 #[test]
 fn news_after_a_restart_needs_no_further_chance() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut beat = Check { status: Status::Passing, ..ttl("beat", 3600) };
     Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 5 * SECOND;
     let key = world.track(&beat, Arrival::Restored { status_age: SECOND, saved: None });
     world.live(SECOND);
-    world.observe(&key, Status::Critical, "I am ill", Source::Report);
+    world.observe(&key, Status::Critical, "I am ill", ResultSource::Report);
     assert_eq!(reaped_at(&world.live(60 * SECOND)), Some(6 * SECOND));
 }
 
 #[test]
 fn a_restored_ttl_gets_its_whole_time_and_keeps_its_status() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let beat = Check { status: Status::Passing, output: "fine".into(), ..ttl("beat", 30) };
     world.track(&beat, Arrival::Restored { status_age: 1_000_000 * SECOND, saved: None });
     assert_eq!(expired_at(&world.live(100 * SECOND)), Some(30 * SECOND));
@@ -51,7 +51,7 @@ fn a_restored_ttl_gets_its_whole_time_and_keeps_its_status() {
 #[test]
 fn a_failure_makes_no_restored_check_better() {
     for status in [Status::Critical, Status::Passing] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let mut web = Check { status, ..http("web") };
         Arc::make_mut(&mut web.definition).failures_before_warning = 1;
         Arc::make_mut(&mut web.definition).failures_before_critical = 5;
@@ -74,7 +74,7 @@ fn a_failure_makes_no_restored_check_better() {
 #[test]
 fn a_stall_condemns_nobody() {
     for (stalled_ms, expected_ms) in [(900, 30_000), (25_500, 55_000), (600_500, 630_000)] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let mut beat = Check { status: Status::Passing, ..ttl("beat", 30) };
         Arc::make_mut(&mut beat.definition).deregister_critical_service_after = 5 * SECOND;
         world.track(&beat, Arrival::Registered);
@@ -89,7 +89,7 @@ fn a_stall_condemns_nobody() {
 
 #[test]
 fn a_restart_is_followed_by_no_burst() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     for number in 0..1000 {
         let status = if number % 2 == 0 { Status::Passing } else { Status::Critical };
         let check = Check { status, ..http(&format!("web-{number}")) };
@@ -105,7 +105,7 @@ fn a_restart_is_followed_by_no_burst() {
 /// Restarts `world` in good order after `away`: what was saved goes on.
 fn restart(world: World, checks: &[Check], away: Duration) -> World {
     let saved: HashMap<CheckKey, Saved> = world.health.save(world.now).into_iter().collect();
-    let mut next = World::new(Settings::default());
+    let mut next = World::new(HealthSettings::default());
     (next.start, next.now) = (world.start, world.now + away);
     for check in checks {
         let saved = saved.get(&CheckKey::new("n", check.id.clone())).copied();
@@ -120,7 +120,7 @@ fn an_orderly_restart_goes_on_where_it_was() {
     let mut web = Check { status: Status::Passing, ..http("web") };
     let definition = Arc::make_mut(&mut web.definition);
     (definition.failures_before_critical, definition.success_before_passing) = (3, 3);
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&web, Arrival::Registered);
     world.serve(25 * SECOND, |_| Some(Status::Passing));
     while world.health.insight(world.now, &key).unwrap().failures_in_a_row < 2 {
@@ -132,7 +132,7 @@ fn an_orderly_restart_goes_on_where_it_was() {
 
     // TTL: 10 s of 30 s are left, however long muster was away.
     let beat = Check { status: Status::Passing, ..ttl("beat", 30) };
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     world.track(&beat, Arrival::Registered);
     world.live(20 * SECOND);
     let mut world = restart(world, &[beat], 3600 * SECOND);
@@ -140,7 +140,7 @@ fn an_orderly_restart_goes_on_where_it_was() {
 
     // Back-off: on the grid for once, and then as rare as before.
     let dead = http("dead");
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     world.track(&dead, Arrival::Registered);
     world.serve(500 * SECOND, |_| Some(Status::Critical));
     let mut world = restart(world, &[dead], SECOND);
@@ -153,27 +153,27 @@ fn an_orderly_restart_takes_a_penalty_along() {
     let rules = crate::model::Damping { half_life: 60 * SECOND, suppress: 2_000, reuse: 1_000 };
     let mut beat = Check { status: Status::Passing, ..ttl("beat", 3600) };
     Arc::make_mut(&mut beat.definition).damping = Some(rules);
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&beat, Arrival::Registered);
     for _ in 0..3 {
-        world.observe(&key, Status::Critical, "", Source::Report);
-        world.observe(&key, Status::Passing, "", Source::Report);
+        world.observe(&key, Status::Critical, "", ResultSource::Report);
+        world.observe(&key, Status::Passing, "", ResultSource::Report);
     }
     let damped_for = world.health.insight(world.now, &key).unwrap().damped_for.unwrap();
     beat.status = Status::Critical;
     let mut world = restart(world, &[beat], 3600 * SECOND);
     let insight = world.health.insight(world.now, &key).unwrap();
     assert_eq!((insight.damped_for, insight.penalty), (Some(damped_for), 2_000));
-    let verdict = world.observe(&key, Status::Passing, "ok", Source::Report);
+    let verdict = world.observe(&key, Status::Passing, "ok", ResultSource::Report);
     assert_eq!(verdict, Verdict::OutputOnly, "it was told before the restart");
     let events = world.live(200 * SECOND);
-    let [(at, Due::Show { .. })] = &events[..] else { panic!("{events:?}") };
+    let [(at, DueAction::Show { .. })] = &events[..] else { panic!("{events:?}") };
     assert_eq!(at.as_secs(), (3600 * SECOND + damped_for).as_secs());
 }
 
 #[test]
 fn what_is_saved_survives_its_encoding_and_healthy_checks_have_none() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     world.track(&Check { status: Status::Passing, ..http("web") }, Arrival::Registered);
     world.track(&ttl("beat", 30), Arrival::Registered);
     world.track(&http("dead"), Arrival::Registered);
@@ -190,7 +190,7 @@ fn what_is_saved_survives_its_encoding_and_healthy_checks_have_none() {
     }
     assert_eq!(serde_json::from_str::<Saved>("{}").unwrap(), Saved::default(), "a field may be missing");
 
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     world.track(&http("web"), Arrival::Registered);
     world.serve(100 * SECOND, |_| Some(Status::Passing));
     assert_eq!(world.health.save(world.now), []);
@@ -199,7 +199,7 @@ fn what_is_saved_survives_its_encoding_and_healthy_checks_have_none() {
 #[test]
 fn a_failure_while_muster_was_stopped_is_tried_again_before_it_counts() {
     for stopped_ms in [800, 30_000] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let mut web = http("web");
         Arc::make_mut(&mut web.definition).timeout = SECOND / 2;
         let key = world.track(&web, Arrival::Registered);
@@ -211,13 +211,13 @@ fn a_failure_while_muster_was_stopped_is_tried_again_before_it_counts() {
             }
         };
         world.now += Duration::from_millis(stopped_ms);
-        let verdict = world.observe(&key, Status::Critical, "timeout", Source::Probe(run));
+        let verdict = world.observe(&key, Status::Critical, "timeout", ResultSource::Probe(run));
         assert_eq!(verdict, Verdict::Unchanged, "{stopped_ms}");
         let events = world.live(SECOND / 100);
         let run = run_of(&events[0].1).expect("it runs again at once");
         // The second failure counts, stopped or not: a machine that always stalls must not hide the dead.
         world.now += Duration::from_millis(stopped_ms);
-        let verdict = world.observe(&key, Status::Critical, "timeout", Source::Probe(run));
+        let verdict = world.observe(&key, Status::Critical, "timeout", ResultSource::Probe(run));
         assert!(matches!(verdict, Verdict::Changed(_)), "{verdict:?}");
     }
 }

@@ -7,7 +7,7 @@ const ILL: Option<Status> = Some(Status::Critical);
 
 #[test]
 fn a_week_of_runs_does_not_drift() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&tcp("web"), Arrival::Registered);
     let week = 7 * 24 * 3600 * SECOND;
     let (mut runs, mut first_at) = (0_u32, None);
@@ -18,7 +18,7 @@ fn a_week_of_runs_does_not_drift() {
         world.health.tick(world.now, &mut due);
         for event in due {
             let late = world.now - world.start;
-            world.observe(&key, Status::Passing, "ok", Source::Probe(run_of(&event).unwrap()));
+            world.observe(&key, Status::Passing, "ok", ResultSource::Probe(run_of(&event).unwrap()));
             runs += 1;
             if runs == 1 {
                 assert!(late < Duration::from_millis(52), "it starts at once: {late:?}");
@@ -34,7 +34,7 @@ fn a_week_of_runs_does_not_drift() {
 
 #[test]
 fn runs_of_many_checks_are_spread_over_the_interval() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     for number in 0..1000 {
         world.track(&http(&format!("web-{number}")), Arrival::Registered);
     }
@@ -51,7 +51,7 @@ fn runs_of_many_checks_are_spread_over_the_interval() {
 
 #[test]
 fn identical_checks_are_due_at_the_same_instant_and_use_connections_alike() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut checks = Vec::new();
     for number in 0..10 {
         let twin = Check { id: format!("twin-{number}").into(), ..http("twin") };
@@ -78,7 +78,7 @@ fn identical_checks_are_due_at_the_same_instant_and_use_connections_alike() {
 
 #[test]
 fn steady_runs_may_join_one_that_is_under_way() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     world.track(&http("web"), Arrival::Restored { status_age: SECOND, saved: None });
     let seen = world.serve(1000 * SECOND, |_| WELL);
     assert_eq!(times(&seen, is_run).len(), 100);
@@ -88,7 +88,7 @@ fn steady_runs_may_join_one_that_is_under_way() {
 #[test]
 fn connections_are_kept_where_that_is_wanted() {
     let keeps = |check: Check, watch: Option<bool>, watch_connections: bool| {
-        let mut world = World::new(Settings { watch_connections, ..Settings::default() });
+        let mut world = World::new(HealthSettings { watch_connections, ..HealthSettings::default() });
         let definition = CheckDefinition { watch, ..CheckDefinition::clone(&check.definition) };
         world.track(&Check { definition: definition.into(), ..check }, Arrival::Registered);
         let first = world.serve(SECOND, |_| WELL)[0].1;
@@ -115,7 +115,7 @@ fn connections_are_kept_where_that_is_wanted() {
 
 #[test]
 fn a_lost_connection_costs_a_healthy_instance_one_run() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&http("web"), Arrival::Registered);
     let runs = times(&world.serve(35 * SECOND, |_| WELL), is_run);
     let grid_ms = runs[1] % 10_000;
@@ -132,7 +132,7 @@ fn a_lost_connection_costs_a_healthy_instance_one_run() {
 
 #[test]
 fn a_connection_lost_during_a_run_costs_nothing() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&http("web"), Arrival::Registered);
     let first = world.live(SECOND);
     world.health.connection_lost(world.now, &key);
@@ -143,7 +143,7 @@ fn a_connection_lost_during_a_run_costs_nothing() {
 #[test]
 fn a_dead_process_is_noticed_when_its_connection_breaks() {
     for (failures, expected_ms) in [(1, 1), (3, 1 + 667), (10, 1 + 900)] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let mut web = http("web");
         Arc::make_mut(&mut web.definition).interval = 3600 * SECOND;
         Arc::make_mut(&mut web.definition).failures_before_critical = failures;
@@ -161,33 +161,33 @@ fn a_dead_process_is_noticed_when_its_connection_breaks() {
 
 #[test]
 fn a_run_is_handed_out_once_until_its_result_or_its_loss() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&tcp("web"), Arrival::Registered);
     let events = world.live(30 * SECOND);
     let lost_after = 10 * SECOND + RESULT_GRACE;
     let [first, second] = &events[..] else { panic!("{events:?}") };
     assert!(second.0 >= first.0 + lost_after);
     let (lost, current) = (run_of(&first.1).unwrap(), run_of(&second.1).unwrap());
-    assert_eq!(world.observe(&key, Status::Passing, "late", Source::Probe(lost)), Verdict::Ignored);
+    assert_eq!(world.observe(&key, Status::Passing, "late", ResultSource::Probe(lost)), Verdict::Ignored);
     assert!(matches!(
-        world.observe(&key, Status::Passing, "ok", Source::Probe(current)),
+        world.observe(&key, Status::Passing, "ok", ResultSource::Probe(current)),
         Verdict::Changed(observation) if observation.status == Status::Passing
     ));
-    assert_eq!(world.observe(&key, Status::Passing, "twice", Source::Probe(current)), Verdict::Ignored);
+    assert_eq!(world.observe(&key, Status::Passing, "twice", ResultSource::Probe(current)), Verdict::Ignored);
 }
 
 #[test]
 fn a_change_that_was_lost_is_asked_for_again_without_waiting_for_a_run() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut web = http("web");
     Arc::make_mut(&mut web.definition).interval = 3600 * SECOND;
     let key = world.track(&web, Arrival::Registered);
     let first = world.live(SECOND / 10);
     world.catalog_works = false;
     let run = run_of(&first[0].1).unwrap();
-    let verdict = world.observe(&key, Status::Passing, "ok", Source::Probe(run));
+    let verdict = world.observe(&key, Status::Passing, "ok", ResultSource::Probe(run));
     let Verdict::Changed(observation) = verdict else { panic!("{verdict:?}") };
-    let expected = Due::Show { key, observation, cause: Cause::Probe };
+    let expected = DueAction::Show { key, observation, cause: Cause::Probe };
     let events = world.live(2 * SETTLE_TIME);
     assert_eq!(events.iter().map(|(_, event)| event).collect::<Vec<_>>(), [&expected, &expected]);
     world.catalog_works = true;

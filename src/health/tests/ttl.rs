@@ -4,35 +4,38 @@ use super::*;
 
 #[test]
 fn silence_expires_a_ttl_and_a_report_revives_it() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&ttl("beat", 15), Arrival::Registered);
     world.live(10 * SECOND);
-    assert!(matches!(world.observe(&key, Status::Passing, "fine", Source::Report), Verdict::Changed(_)));
+    assert!(matches!(
+        world.observe(&key, Status::Passing, "fine", ResultSource::Report),
+        Verdict::Changed(_)
+    ));
     for _ in 0..1000 {
         assert!(world.live(14 * SECOND).is_empty());
-        assert_eq!(world.observe(&key, Status::Passing, "fine", Source::Report), Verdict::Unchanged);
+        assert_eq!(world.observe(&key, Status::Passing, "fine", ResultSource::Report), Verdict::Unchanged);
     }
     let beaten_at = world.now - world.start;
     let events = world.live(3600 * SECOND);
-    let [(at, Due::Expired { observation, .. })] = &events[..] else { panic!("{events:?}") };
+    let [(at, DueAction::Expired { observation, .. })] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*at, beaten_at + 15 * SECOND);
     assert_eq!(observation.status, Status::Critical);
     assert_eq!(observation.output, "TTL expired (last output before timeout follows): fine");
-    assert!(matches!(world.observe(&key, Status::Warning, "", Source::Report), Verdict::Changed(_)));
+    assert!(matches!(world.observe(&key, Status::Warning, "", ResultSource::Report), Verdict::Changed(_)));
     assert_eq!(expired_at(&world.live(20 * SECOND)), Some(beaten_at + (3600 + 15) * SECOND));
 }
 
 #[test]
 fn an_expiry_that_did_not_arrive_comes_again_in_the_same_words() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let key = world.track(&ttl("beat", 10), Arrival::Registered);
-    world.observe(&key, Status::Passing, "fine", Source::Report);
+    world.observe(&key, Status::Passing, "fine", ResultSource::Report);
     world.catalog_works = false;
     let events = world.live(10 * SECOND + 2 * SETTLE_TIME);
-    let [(_, Due::Expired { observation, .. }), again @ ..] = &events[..] else { panic!("{events:?}") };
+    let [(_, DueAction::Expired { observation, .. }), again @ ..] = &events[..] else { panic!("{events:?}") };
     assert_eq!(observation.output, "TTL expired (last output before timeout follows): fine");
     assert_eq!(again.len(), 2);
-    let expected = Due::Show { key, observation: observation.clone(), cause: Cause::Ttl };
+    let expected = DueAction::Show { key, observation: observation.clone(), cause: Cause::Ttl };
     assert!(again.iter().all(|(_, event)| *event == expected), "{again:?}");
     world.catalog_works = true;
     assert_eq!(world.live(3600 * SECOND).len(), 1);
@@ -41,7 +44,7 @@ fn an_expiry_that_did_not_arrive_comes_again_in_the_same_words() {
 #[test]
 fn a_silent_instance_that_others_call_well_has_a_ttl_to_confirm_it() {
     for status in [Status::Passing, Status::Warning] {
-        let mut world = World::new(Settings::default());
+        let mut world = World::new(HealthSettings::default());
         let key = world.track(&Check { status: Status::Passing, ..ttl("beat", 10) }, Arrival::Registered);
         assert_eq!(expired_at(&world.live(60 * SECOND)), Some(10 * SECOND));
         world.health.settled(world.now, &key, status, &Text::from("by hand"));
@@ -51,16 +54,16 @@ fn a_silent_instance_that_others_call_well_has_a_ttl_to_confirm_it() {
 
 #[test]
 fn outputs_are_written_late_and_shown_at_once() {
-    let mut world = World::new(Settings::default());
+    let mut world = World::new(HealthSettings::default());
     let mut counts = HashMap::new();
     for number in 0..100 {
         let beat = Check { status: Status::Passing, ..ttl(&format!("beat-{number}"), 1_000_000) };
         let key = world.track(&beat, Arrival::Registered);
-        assert_eq!(world.observe(&key, Status::Passing, "new", Source::Report), Verdict::OutputOnly);
+        assert_eq!(world.observe(&key, Status::Passing, "new", ResultSource::Report), Verdict::OutputOnly);
         assert_eq!(world.health.output(&key), Some(&Text::from("new")));
     }
     for (at, event) in world.live(600 * SECOND) {
-        let Due::Sync { observation, .. } = event else { panic!("{event:?}") };
+        let DueAction::Sync { observation, .. } = event else { panic!("{event:?}") };
         assert_eq!(observation, Observation { status: Status::Passing, output: "new".into() });
         assert!((150..450).contains(&at.as_secs()), "{at:?}");
         *counts.entry(at.as_secs() / 100).or_insert(0) += 1;

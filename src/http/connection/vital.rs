@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::http::connection::{Connection, Next};
-use crate::http::fault::Fault;
+use crate::http::fault::RequestFault;
 use crate::http::framing::{BodyLength, Framing};
 use crate::http::head::HeadScanner;
 use crate::http::request::Request;
 use crate::http::request_id::RequestId;
 use crate::http::response::Response;
 use crate::http::stats::count;
-use crate::http::transport::{Awaiting, Stop};
+use crate::http::transport::{Awaiting, ConnectionEnd};
 use crate::sys::clock::Deadline;
 
 /// How long the head of a vital question may take: it fits one packet, and others wait for the place.
@@ -20,7 +20,7 @@ impl Connection {
     /// Serves one request if it is vital, and says to everything else why there is no place for it. Who takes its time
     /// is told so as well: others wait for the place.
     #[inline(never)]
-    pub(super) fn serve_vital(&mut self, fault: Fault) -> Result<Next, Stop> {
+    pub(super) fn serve_vital(&mut self, fault: RequestFault) -> Result<Next, ConnectionEnd> {
         self.request_number = 1;
         let mut request = Request::empty();
         request.begin(self.peer, RequestId::numbered(self.number, 1));
@@ -34,7 +34,7 @@ impl Connection {
             }
             match self.transport.fill(Awaiting::Rest, deadline) {
                 Ok(()) => {}
-                Err(Stop::Timeout) => break None,
+                Err(ConnectionEnd::Timeout) => break None,
                 Err(stop) => return Err(stop),
             }
         };

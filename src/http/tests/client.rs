@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::http::{Exchange, Handler, ListenAddress, Response, Server, ServerConfig, StatsSnapshot};
+use crate::http::{BindAddress, Exchange, Handler, Response, Server, ServerConfig, StatsSnapshot};
 use crate::sys::runtime;
 
 /// How long a client waits for bytes that must come; reached only by a failing test.
@@ -23,10 +23,10 @@ impl TestServer {
 
     pub(super) fn start_with(config: ServerConfig, handler: impl Handler) -> TestServer {
         runtime::start(2);
-        let address = ListenAddress::Tcp("127.0.0.1:0".parse().unwrap());
+        let address = BindAddress::Tcp("127.0.0.1:0".parse().unwrap());
         let server = Server::bind(&[address], config).unwrap();
         server.serve(handler).unwrap();
-        let [ListenAddress::Tcp(address)] = server.local_addresses()[..] else { unreachable!() };
+        let [BindAddress::Tcp(address)] = server.local_addresses()[..] else { unreachable!() };
         TestServer { server, address }
     }
 

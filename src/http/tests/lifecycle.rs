@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::client::{TestServer, echo};
-use crate::http::{Exchange, ListenAddress, Response, Server, ServerConfig};
+use crate::http::{BindAddress, Exchange, Response, Server, ServerConfig};
 use crate::sys::runtime;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -56,7 +56,7 @@ fn a_unix_socket_and_ipv6_serve_like_tcp() {
     runtime::start(2);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("http.sock");
-    let addresses = [ListenAddress::Unix(path.clone()), ListenAddress::Tcp("[::1]:0".parse().unwrap())];
+    let addresses = [BindAddress::Unix(path.clone()), BindAddress::Tcp("[::1]:0".parse().unwrap())];
     let server = Server::bind(&addresses, ServerConfig::default()).unwrap();
     server
         .serve(|exchange: &mut Exchange<'_>| Response::text(200, exchange.request().peer().to_string()))
@@ -66,7 +66,7 @@ fn a_unix_socket_and_ipv6_serve_like_tcp() {
     let mut reply = String::new();
     std::io::Read::read_to_string(&mut stream, &mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.0 200 OK\r\n") && reply.ends_with("\r\n\r\nunix"), "{reply}");
-    let [_, ListenAddress::Tcp(address)] = server.local_addresses()[..] else { unreachable!() };
+    let [_, BindAddress::Tcp(address)] = server.local_addresses()[..] else { unreachable!() };
     let mut client = super::client::Client::new(std::net::TcpStream::connect(address).unwrap());
     client.send(GET);
     assert!(client.reply().text().starts_with("[::1]:"));

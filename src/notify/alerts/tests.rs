@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn key(check_id: &str, severity: Status) -> Key {
+fn key(check_id: &str, severity: Status) -> AlertKey {
     let subject = Subject { node: "n1".into(), service_id: "web-1".into(), check_id: check_id.into() };
-    Key { subject, severity }
+    AlertKey { subject, severity }
 }
 
-fn standing(keys: &[Key]) -> BTreeMap<Key, Alert> {
+fn standing(keys: &[AlertKey]) -> BTreeMap<AlertKey, Alert> {
     let alert = Alert { node: "n1".into(), service: "web".into(), ..Alert::default() };
     keys.iter().map(|key| (key.clone(), alert.clone())).collect()
 }
@@ -18,7 +18,7 @@ fn at(ms: u64) -> Now {
 
 /// What a post says: check, severity, and whether the alert has ended by `ms`.
 fn said(bodies: &[Vec<u8>], ms: u64) -> Vec<(String, String, bool)> {
-    let now = time(at(ms).unix_ms);
+    let now = rfc3339(at(ms).unix_ms);
     let mut said = Vec::new();
     for body in bodies {
         let alerts: Vec<Value> = serde_json::from_slice(body).unwrap();
@@ -39,7 +39,7 @@ fn row(check: &str, severity: &str, has_ended: bool) -> (String, String, bool) {
 fn alerts_are_raised_repeated_and_ended() {
     let mut alerts = Alerts::default();
     let (a, b) = (key("a", Status::Critical), key("b", Status::Warning));
-    let mut post = |ms: u64, keys: &[Key]| {
+    let mut post = |ms: u64, keys: &[AlertKey]| {
         let bodies = alerts.plan(at(ms), standing(keys), "dc1");
         if !bodies.is_empty() {
             alerts.settle(at(ms), true);
@@ -103,7 +103,7 @@ fn changes_are_told_at_once_but_a_crowd_of_them_makes_few_posts() {
 #[test]
 fn many_alerts_are_several_posts() {
     for (count, posts) in [(PER_POST_MAX, 1), (PER_POST_MAX + 1, 2)] {
-        let keys: Vec<Key> = (0..count).map(|it| key(&it.to_string(), Status::Critical)).collect();
+        let keys: Vec<AlertKey> = (0..count).map(|it| key(&it.to_string(), Status::Critical)).collect();
         assert_eq!(Alerts::default().plan(at(0), standing(&keys), "dc1").len(), posts);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::webhooks::Hidden;
-use crate::notify::event::{After, Before, CheckPart, NodePart, Overall, ServicePart};
+use crate::notify::event::{After, Before, EventCheck, EventNode, EventService, Overall};
 
 fn event() -> Event {
     Event {
@@ -13,8 +13,8 @@ fn event() -> Event {
         time: "2026-01-01T00:00:00.000Z".to_owned(),
         time_ms: 1_767_225_600_000,
         datacenter: "dc1".into(),
-        node: NodePart { name: "n1".into(), address: "10.0.0.1".into() },
-        service: Some(ServicePart {
+        node: EventNode { name: "n1".into(), address: "10.0.0.1".into() },
+        service: Some(EventService {
             id: "web-1".into(),
             name: "web".into(),
             tags: vec!["live".into()],
@@ -22,7 +22,7 @@ fn event() -> Event {
             port: 80,
             meta: Default::default(),
         }),
-        check: CheckPart { id: "service:web-1".into(), name: "alive".into() },
+        check: EventCheck { id: "service:web-1".into(), name: "alive".into() },
         before: Some(Before { status: Status::Passing, since_ms: 5 }),
         after: Some(After { status: Status::Critical, output: "connection <refused>\nagain".into() }),
         by: "".into(),
@@ -85,20 +85,20 @@ fn requests_carry_id_signature_and_the_operators_headers() {
 
 #[test]
 fn answers_are_judged_by_whether_they_speak_of_the_event() {
-    let answer = |status| Ok(Answer { status, retry_after: None, body: "because\n".to_owned() });
+    let answer = |status| Ok(HttpResponse { status, retry_after: None, body: "because\n".to_owned() });
     for status in [200, 201, 202, 204, 299] {
-        assert_eq!(judge(answer(status)), Outcome::Delivered, "{status}");
+        assert_eq!(judge(answer(status)), DeliveryOutcome::Delivered, "{status}");
     }
     for status in [400, 410, 413, 415, 422] {
         let reason = format!("the receiver answered {status}: because");
-        assert_eq!(judge(answer(status)), Outcome::Refused { reason }, "{status}");
+        assert_eq!(judge(answer(status)), DeliveryOutcome::Refused { reason }, "{status}");
     }
     for status in [301, 302, 307, 401, 403, 404, 405, 408, 409, 425, 429, 500, 502, 503, 504] {
         let reason = format!("the receiver answered {status}: because");
-        assert_eq!(judge(answer(status)), Outcome::Failed { reason, retry_after: None }, "{status}");
+        assert_eq!(judge(answer(status)), DeliveryOutcome::Failed { reason, retry_after: None }, "{status}");
     }
     let lost = judge(Err("dial tcp: refused".to_owned()));
-    assert_eq!(lost, Outcome::Failed { reason: "dial tcp: refused".to_owned(), retry_after: None });
+    assert_eq!(lost, DeliveryOutcome::Failed { reason: "dial tcp: refused".to_owned(), retry_after: None });
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::model::Status;
-use crate::notify::event::{After, CheckPart, NodePart, Overall, ServicePart};
+use crate::notify::event::{After, EventCheck, EventNode, EventService, Overall};
 
-const BOUNDS: Bounds = Bounds { events_max: 10, give_up_after: Duration::from_secs(3600) };
+const BOUNDS: QueueBounds = QueueBounds { events_max: 10, give_up_after: Duration::from_secs(3600) };
 
 fn event(index: u64, service_id: &str) -> Arc<Event> {
     Arc::new(Event {
@@ -15,8 +15,8 @@ fn event(index: u64, service_id: &str) -> Arc<Event> {
         time: String::new(),
         time_ms: 0,
         datacenter: "dc1".into(),
-        node: NodePart { name: "n1".into(), address: "".into() },
-        service: Some(ServicePart {
+        node: EventNode { name: "n1".into(), address: "".into() },
+        service: Some(EventService {
             id: service_id.into(),
             name: "web".into(),
             tags: Vec::new(),
@@ -24,7 +24,7 @@ fn event(index: u64, service_id: &str) -> Arc<Event> {
             port: 0,
             meta: Default::default(),
         }),
-        check: CheckPart { id: "c".into(), name: "".into() },
+        check: EventCheck { id: "c".into(), name: "".into() },
         before: None,
         after: Some(After { status: Status::Critical, output: "".into() }),
         by: "".into(),
@@ -39,20 +39,20 @@ fn at(ms: u64) -> Now {
     Now { monotonic_ms: ms, unix_ms: ms }
 }
 
-fn empty(bounds: Bounds) -> Queue {
-    Queue::restored(bounds, BTreeMap::new(), BTreeMap::new())
+fn empty(bounds: QueueBounds) -> DeliveryQueue {
+    DeliveryQueue::restored(bounds, BTreeMap::new(), BTreeMap::new())
 }
 
-fn failed() -> Outcome {
-    Outcome::Failed { reason: "no".into(), retry_after: None }
+fn failed() -> DeliveryOutcome {
+    DeliveryOutcome::Failed { reason: "no".into(), retry_after: None }
 }
 
 /// Indexes of everything that may start now.
-fn started(queue: &mut Queue, ms: u64) -> Vec<(u64, u64)> {
+fn started(queue: &mut DeliveryQueue, ms: u64) -> Vec<(u64, u64)> {
     std::iter::from_fn(|| queue.start(at(ms)).map(|(number, event)| (number, event.index))).collect()
 }
 
-fn indexes(queue: &mut Queue, ms: u64) -> Vec<u64> {
+fn indexes(queue: &mut DeliveryQueue, ms: u64) -> Vec<u64> {
     started(queue, ms).into_iter().map(|(_, index)| index).collect()
 }
 
@@ -65,12 +65,12 @@ fn a_lane_is_told_in_order_and_lanes_do_not_wait_for_each_other() {
     let first = started(&mut queue, 0);
     assert_eq!(first.iter().map(|(_, index)| *index).collect::<Vec<_>>(), [1, 3]);
     queue.settle(at(0), first[0].0, failed(), 0);
-    queue.settle(at(0), first[1].0, Outcome::Delivered, 0);
+    queue.settle(at(0), first[1].0, DeliveryOutcome::Delivered, 0);
     assert_eq!(indexes(&mut queue, 0), [4], "2 waits behind 1, which rests");
     assert_eq!(indexes(&mut queue, BACK_OFF_MS / 2 - 1), [0; 0]);
     let again = started(&mut queue, BACK_OFF_MS / 2);
     assert_eq!(again.iter().map(|(_, index)| *index).collect::<Vec<_>>(), [1]);
-    queue.settle(at(600), again[0].0, Outcome::Delivered, 0);
+    queue.settle(at(600), again[0].0, DeliveryOutcome::Delivered, 0);
     assert_eq!(indexes(&mut queue, 600), [2]);
 }
 
@@ -92,7 +92,7 @@ fn a_receiver_may_ask_for_a_longer_wait() {
         queue.put(at(0), event(1, "a"));
         let (number, _) = queue.start(at(0)).unwrap();
         let retry_after = Some(Duration::from_secs(asked_s));
-        queue.settle(at(0), number, Outcome::Failed { reason: "busy".into(), retry_after }, 0);
+        queue.settle(at(0), number, DeliveryOutcome::Failed { reason: "busy".into(), retry_after }, 0);
         assert_eq!(queue.next_due_ms(), Some(wait_ms), "{asked_s}");
     }
 }
@@ -101,7 +101,7 @@ fn a_receiver_may_ask_for_a_longer_wait() {
 fn what_is_refused_or_too_old_becomes_a_dead_letter_and_the_next_is_told() {
     let give_up_ms = BOUNDS.give_up_after.as_millis() as u64;
     let rows = [
-        (0, Outcome::Refused { reason: "no".into() }, 1, Some(2)),
+        (0, DeliveryOutcome::Refused { reason: "no".into() }, 1, Some(2)),
         (give_up_ms - 1, failed(), 0, None),
         (give_up_ms, failed(), 1, Some(2)),
     ];
@@ -125,7 +125,7 @@ fn at_the_bound_the_oldest_that_is_not_under_way_goes() {
     assert_eq!(first.index, 1);
     assert_eq!(queue.dead().map(|dead| dead.event.index).collect::<Vec<_>>(), [2]);
     assert!(queue.dead().all(|dead| dead.reason.contains("queue_max")));
-    queue.settle(at(0), number, Outcome::Delivered, 0);
+    queue.settle(at(0), number, DeliveryOutcome::Delivered, 0);
     assert_eq!(indexes(&mut queue, 0), [3, 11]);
 }
 
@@ -136,7 +136,7 @@ fn dead_letters_are_bounded_and_can_be_taken_back() {
     for index in 1..=count {
         queue.put(at(0), event(index, "a"));
         let (number, _) = queue.start(at(0)).unwrap();
-        queue.settle(at(0), number, Outcome::Refused { reason: "no".into() }, 0);
+        queue.settle(at(0), number, DeliveryOutcome::Refused { reason: "no".into() }, 0);
     }
     assert_eq!(queue.dead().map(|dead| dead.event.index).next(), Some(3));
     assert_eq!((queue.dead().len(), queue.counts().died), (DEAD_MAX, count));
@@ -148,7 +148,7 @@ fn dead_letters_are_bounded_and_can_be_taken_back() {
 
 #[test]
 fn while_nothing_gets_through_few_attempts_are_made_and_the_first_success_wakes_all() {
-    let mut queue = empty(Bounds { events_max: 100, ..BOUNDS });
+    let mut queue = empty(QueueBounds { events_max: 100, ..BOUNDS });
     (0..20).for_each(|lane| queue.put(at(0), event(lane, &lane.to_string())));
     let first = started(&mut queue, 0);
     assert_eq!(first.len(), IN_FLIGHT_MAX);
@@ -159,7 +159,7 @@ fn while_nothing_gets_through_few_attempts_are_made_and_the_first_success_wakes_
     assert_eq!(probe.len(), 1);
     let second = started(&mut queue, 10 + 2 * REST_WHILE_FAILING_MS);
     assert_eq!((second.len(), queue.next_due_ms()), (1, None), "two at most");
-    queue.settle(at(5_000), probe[0].0, Outcome::Delivered, 0);
+    queue.settle(at(5_000), probe[0].0, DeliveryOutcome::Delivered, 0);
     assert!(!queue.is_failing());
     assert_eq!(started(&mut queue, 5_000).len(), IN_FLIGHT_MAX - 1);
 }
@@ -178,18 +178,18 @@ fn what_was_discarded_in_flight_is_forgotten() {
 /// What the edits so far have left on disk.
 #[derive(Default)]
 struct Disk {
-    waiting: BTreeMap<u64, Waiting>,
-    dead: BTreeMap<u64, Dead>,
+    waiting: BTreeMap<u64, WaitingEvent>,
+    dead: BTreeMap<u64, DeadLetter>,
 }
 
 impl Disk {
-    fn write(&mut self, edits: Vec<Edit>) {
+    fn write(&mut self, edits: Vec<QueueEdit>) {
         for edit in edits {
             match edit {
-                Edit::Keep(number, waiting) => drop(self.waiting.insert(number, waiting)),
-                Edit::Forget(number) => drop(self.waiting.remove(&number)),
-                Edit::Bury(number, dead) => drop(self.dead.insert(number, dead)),
-                Edit::Unbury(number) => drop(self.dead.remove(&number)),
+                QueueEdit::Keep(number, waiting) => drop(self.waiting.insert(number, waiting)),
+                QueueEdit::Forget(number) => drop(self.waiting.remove(&number)),
+                QueueEdit::Bury(number, dead) => drop(self.dead.insert(number, dead)),
+                QueueEdit::Unbury(number) => drop(self.dead.remove(&number)),
             }
         }
     }
@@ -207,12 +207,12 @@ fn nothing_is_lost_or_out_of_order_under_any_receiver() {
             state ^= state << 17;
             state % below
         };
-        let bounds = Bounds { events_max: 40, give_up_after: Duration::from_secs(600) };
+        let bounds = QueueBounds { events_max: 40, give_up_after: Duration::from_secs(600) };
         let (mut queue, mut disk) = (empty(bounds), Disk::default());
         let (mut now_ms, mut index) = (0, 0);
         let mut in_flight: Vec<(u64, Arc<Event>)> = Vec::new();
         // By lane, the last index that the receiver has taken.
-        let mut heard: HashMap<Lane, u64> = HashMap::new();
+        let mut heard: HashMap<EventOrder, u64> = HashMap::new();
         let (mut put, mut settled) = (0, Vec::new());
         for _ in 0..400 {
             match draw(10) {
@@ -227,10 +227,10 @@ fn nothing_is_lost_or_out_of_order_under_any_receiver() {
                     let (number, event) = in_flight.swap_remove(draw(in_flight.len() as u64) as usize);
                     let outcome = match draw(6) {
                         0..3 => failed(),
-                        3 => Outcome::Refused { reason: "no".into() },
-                        _ => Outcome::Delivered,
+                        3 => DeliveryOutcome::Refused { reason: "no".into() },
+                        _ => DeliveryOutcome::Delivered,
                     };
-                    if outcome == Outcome::Delivered {
+                    if outcome == DeliveryOutcome::Delivered {
                         let last = heard.insert(event.lane(), event.index);
                         assert!(
                             last.is_none_or(|last| last <= event.index),
@@ -246,7 +246,7 @@ fn nothing_is_lost_or_out_of_order_under_any_receiver() {
                     for (_, event) in in_flight.drain(..).filter(|_| draw(2) == 0) {
                         heard.insert(event.lane(), event.index);
                     }
-                    queue = Queue::restored(bounds, disk.waiting.clone(), disk.dead.clone());
+                    queue = DeliveryQueue::restored(bounds, disk.waiting.clone(), disk.dead.clone());
                 }
                 _ => in_flight.extend(queue.start(at(now_ms))),
             }
@@ -257,7 +257,8 @@ fn nothing_is_lost_or_out_of_order_under_any_receiver() {
             );
             assert_eq!(disk.waiting.len(), queue.waiting(), "seed {seed}");
             assert!(disk.dead.values().eq(queue.dead()), "seed {seed}");
-            let lanes: std::collections::HashSet<Lane> = in_flight.iter().map(|(_, it)| it.lane()).collect();
+            let lanes: std::collections::HashSet<EventOrder> =
+                in_flight.iter().map(|(_, it)| it.lane()).collect();
             assert_eq!(lanes.len(), in_flight.len(), "seed {seed}: one at a time in a lane");
             let is_awake = queue.waiting() == 0 || queue.in_flight() > 0 || queue.next_due_ms().is_some();
             assert!(is_awake, "seed {seed}: something waits and nothing is due");

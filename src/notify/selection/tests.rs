@@ -10,7 +10,7 @@ use crate::notify::event::Overall;
 /// A webhook with the keys given as TOML, read as the configuration does.
 fn selection(text: &str) -> Selection {
     let table: toml::Table = format!("name = 'h'\nurl = 'http://h'\n{text}").parse().unwrap();
-    let origin = crate::config::problem::Origin::Default;
+    let origin = crate::config::problem::SettingSource::Default;
     let webhooks = crate::config::webhooks::read(&[(table, origin)], &[]).unwrap();
     Selection::new(&webhooks[0], &"dc1".into()).unwrap()
 }
@@ -26,13 +26,13 @@ fn check(id: &str, service_id: &str, status: Status) -> Arc<Check> {
 }
 
 /// A check of an instance (or of the node) that went from one status to another.
-fn happened(service_id: &str, from: Option<Status>, to: Option<Status>) -> Happened {
+fn happened(service_id: &str, from: Option<Status>, to: Option<Status>) -> TransitionContext {
     let node = Arc::new(Node { name: "N1".into(), ..Node::default() });
     let subject = Subject { node: "n1".into(), service_id: service_id.into(), check_id: "c".into() };
     let checks: Box<[Arc<Check>]> = to.map(|status| check("c", service_id, status)).into_iter().collect();
     let instance = Instance { node: node.clone(), service: service(), checks: checks.clone() };
     let is_of_node = service_id.is_empty();
-    Happened {
+    TransitionContext {
         transition: Arc::new(Transition {
             index: 1,
             position: 0,
@@ -95,7 +95,7 @@ fn every_key_narrows() {
 
 #[test]
 fn what_nobody_can_look_at_any_more_is_told_rather_than_kept_back() {
-    let gone = Happened { service: None, ..happened("web-1", Some(Status::Critical), None) };
+    let gone = TransitionContext { service: None, ..happened("web-1", Some(Status::Critical), None) };
     for (text, expected) in [("tags = ['us']", true), ("services = ['db']", false), ("nodes = ['n2']", false)]
     {
         assert_eq!(selection(text).wants(&gone), expected, "{text}");

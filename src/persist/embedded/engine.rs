@@ -1,5 +1,5 @@
 //! The door to the storage engine, `fjall`. Owns its settings, its error types and its panics; everything above sees
-//! names, values and a [`Fault`]. Knows no table and no index.
+//! names, values and a [`EngineFault`]. Knows no table and no index.
 
 use std::error::Error as _;
 use std::io;
@@ -9,8 +9,8 @@ use std::path::Path;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use rustix::io::Errno;
 
-use super::ground::{NamedRow, NewRow, Reader, RowEngine};
-use super::unchecked;
+use super::backend::{NamedRow, NewRow, RowEngine, RowReceiver};
+use super::engine_checksums;
 use crate::persist::error::{StoreError, is_full};
 
 /// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table nobody writes to.
@@ -27,7 +27,7 @@ const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 
 /// What went wrong below, sorted by what it means above.
 #[derive(Debug)]
-pub enum Fault {
+pub enum EngineFault {
     /// ENOSPC or EDQUOT.
     Room(String),
     /// The system refused a read, a write or a sync.
@@ -38,28 +38,28 @@ pub enum Fault {
     Stopped,
 }
 
-impl Fault {
+impl EngineFault {
     /// What the fault means while a store in `path` is opened or loaded.
     pub(super) fn refusal(self, path: &Path) -> StoreError {
         match self {
-            Fault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
-            Fault::Disk(detail) => StoreError::failed(path, detail),
-            Fault::Content(detail) => StoreError::damaged(path, detail),
-            Fault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
+            EngineFault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
+            EngineFault::Disk(detail) => StoreError::failed(path, detail),
+            EngineFault::Content(detail) => StoreError::damaged(path, detail),
+            EngineFault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
         }
     }
 }
 
 /// An open engine. Dropping it ends its threads.
-pub struct Engine {
+pub struct StorageEngine {
     database: Database,
     rows: Keyspace,
 }
 
-impl Engine {
+impl StorageEngine {
     /// Opens the engine in `path`, or makes it there. Rows wait in memory until there are `memtable_bytes` of them.
-    pub fn open(path: &Path, memtable_bytes: u64) -> Result<Self, Fault> {
-        unchecked::check(path).map_err(Fault::Content)?;
+    pub fn open(path: &Path, memtable_bytes: u64) -> Result<Self, EngineFault> {
+        engine_checksums::check(path).map_err(EngineFault::Content)?;
         guarded(|| {
             let database = Database::builder(path)
                 .worker_threads(WORKERS)
@@ -75,31 +75,32 @@ impl Engine {
     }
 }
 
-impl Engine {
+impl StorageEngine {
     /// Hands over the rows with a prefix from the last one on, until the first that cannot be read, or is not after
     /// `last`: what stands behind a damage.
     pub fn each_backwards(
         &self,
         prefix: &str,
         last: Option<&str>,
-        row: &mut Reader<'_>,
-    ) -> Result<(), Fault> {
+        row: &mut RowReceiver<'_>,
+    ) -> Result<(), EngineFault> {
         guarded(|| {
             for guard in self.rows.prefix(prefix).rev() {
                 let (name, value) = guard.into_inner().map_err(content)?;
-                let name = std::str::from_utf8(&name).map_err(|error| Fault::Content(error.to_string()))?;
+                let name =
+                    std::str::from_utf8(&name).map_err(|error| EngineFault::Content(error.to_string()))?;
                 if last.is_some_and(|last| name <= last) {
                     return Ok(());
                 }
-                row(name, &value).map_err(Fault::Content)?;
+                row(name, &value).map_err(EngineFault::Content)?;
             }
             Ok(())
         })
     }
 }
 
-impl RowEngine for Engine {
-    fn write(&self, rows: &[NewRow<'_>]) -> Result<(), Fault> {
+impl RowEngine for StorageEngine {
+    fn write(&self, rows: &[NewRow<'_>]) -> Result<(), EngineFault> {
         guarded(|| {
             let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
             for (name, value) in rows {
@@ -108,32 +109,34 @@ impl RowEngine for Engine {
                     None => batch.remove(&self.rows, *name),
                 }
             }
-            batch.commit().map_err(|error| fault(error, Fault::Disk))
+            batch.commit().map_err(|error| fault(error, EngineFault::Disk))
         })
     }
 
-    fn each(&self, prefix: &str, row: &mut Reader<'_>) -> Result<(), Fault> {
+    fn each(&self, prefix: &str, row: &mut RowReceiver<'_>) -> Result<(), EngineFault> {
         guarded(|| {
             for guard in self.rows.prefix(prefix) {
                 let (name, value) = guard.into_inner().map_err(content)?;
-                let name = std::str::from_utf8(&name).map_err(|error| Fault::Content(error.to_string()))?;
-                row(name, &value).map_err(Fault::Content)?;
+                let name =
+                    std::str::from_utf8(&name).map_err(|error| EngineFault::Content(error.to_string()))?;
+                row(name, &value).map_err(EngineFault::Content)?;
             }
             Ok(())
         })
     }
 
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, EngineFault> {
         guarded(|| Ok(self.rows.get(name).map_err(content)?.map(|value| value.to_vec())))
     }
 
-    fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, Fault> {
+    fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, EngineFault> {
         guarded(|| {
             let (mut page, mut bytes) = (Vec::new(), 0);
             // The least name that is greater.
             for guard in self.rows.range(format!("{after}\0")..).take(rows_max) {
                 let (name, value) = guard.into_inner().map_err(content)?;
-                let name = std::str::from_utf8(&name).map_err(|error| Fault::Content(error.to_string()))?;
+                let name =
+                    std::str::from_utf8(&name).map_err(|error| EngineFault::Content(error.to_string()))?;
                 bytes += name.len() + value.len();
                 page.push((name.to_owned(), value.to_vec()));
                 if bytes >= bytes_max {
@@ -144,35 +147,37 @@ impl RowEngine for Engine {
         })
     }
 
-    fn sync(&self) -> Result<(), Fault> {
-        guarded(|| self.database.persist(PersistMode::SyncAll).map_err(|error| fault(error, Fault::Disk)))
+    fn sync(&self) -> Result<(), EngineFault> {
+        guarded(|| {
+            self.database.persist(PersistMode::SyncAll).map_err(|error| fault(error, EngineFault::Disk))
+        })
     }
 }
 
 /// Runs one call of the engine. On damaged files it may panic where it should answer.
-fn guarded<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+fn guarded<T>(call: impl FnOnce() -> Result<T, EngineFault>) -> Result<T, EngineFault> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let text =
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         log::debug!("the storage engine gave up: {}", text.unwrap_or("without a word"));
-        Err(Fault::Content("its files contradict each other".to_owned()))
+        Err(EngineFault::Content("its files contradict each other".to_owned()))
     })
 }
 
 /// Sorts an error met while reading: all but a refusal by the system speaks of the files.
-fn content(error: fjall::Error) -> Fault {
-    fault(error, Fault::Content)
+fn content(error: fjall::Error) -> EngineFault {
+    fault(error, EngineFault::Content)
 }
 
-fn fault(error: fjall::Error, otherwise: fn(String) -> Fault) -> Fault {
+fn fault(error: fjall::Error, otherwise: fn(String) -> EngineFault) -> EngineFault {
     if matches!(error, fjall::Error::Poisoned) {
-        return Fault::Stopped;
+        return EngineFault::Stopped;
     }
     let mut cause = error.source();
     while let Some(inner) = cause {
         match inner.downcast_ref::<io::Error>() {
-            Some(system) if is_full(system) => return Fault::Room(system.to_string()),
-            Some(system) if is_of_the_disk(system) => return Fault::Disk(system.to_string()),
+            Some(system) if is_full(system) => return EngineFault::Room(system.to_string()),
+            Some(system) if is_of_the_disk(system) => return EngineFault::Disk(system.to_string()),
             Some(system) => return otherwise(system.to_string()),
             None => cause = inner.source(),
         }

@@ -1,15 +1,15 @@
 //! What a store that keeps its rows elsewhere as well asks of the embedded one: single rows, pages of rows, and the
 //! seal of what stands on disk. Knows nothing of where else.
 
-use super::{EmbeddedStore, Fault, SEAL_MISSING, SEAL_ROW, State};
+use super::{EmbeddedStore, EngineFault, SEAL_MISSING, SEAL_ROW, State};
 use crate::persist::change::Batch;
-use crate::persist::embedded::ground::{Ground, NamedRow, RowEngine};
+use crate::persist::checksums::RowChecksum;
+use crate::persist::embedded::backend::{NamedRow, RowEngine, StorageBackend};
 use crate::persist::error::StoreError;
-use crate::persist::ledger::Seal;
 
-impl<G: Ground> EmbeddedStore<G> {
+impl<G: StorageBackend> EmbeddedStore<G> {
     /// The seal of what is acknowledged.
-    pub fn seal(&self) -> Seal {
+    pub fn seal(&self) -> RowChecksum {
         self.ledger.seal()
     }
 
@@ -17,14 +17,14 @@ impl<G: Ground> EmbeddedStore<G> {
     ///
     /// # Errors
     /// When the engine cannot read it, or is not open.
-    pub fn sealed(&self) -> Result<Seal, StoreError> {
-        let broken = |detail: String| Fault::Content(detail).refusal(&self.rows_path());
+    pub fn sealed(&self) -> Result<RowChecksum, StoreError> {
+        let broken = |detail: String| EngineFault::Content(detail).refusal(&self.rows_path());
         let text = self.row(SEAL_ROW)?.ok_or_else(|| broken(SEAL_MISSING.into()))?;
         serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))
     }
 
     /// The seal that committing `batch` would bring about.
-    pub fn sealed_with(&mut self, batch: &Batch) -> Seal {
+    pub fn sealed_with(&mut self, batch: &Batch) -> RowChecksum {
         for change in &batch.changes {
             self.ledger.record(&change.name(), change.value.as_deref());
         }
@@ -60,7 +60,7 @@ impl<G: Ground> EmbeddedStore<G> {
         self.ground.adopt_node(node_id)
     }
 
-    fn reading<T>(&self, read: impl FnOnce(&G::Engine) -> Result<T, Fault>) -> Result<T, StoreError> {
+    fn reading<T>(&self, read: impl FnOnce(&G::Engine) -> Result<T, EngineFault>) -> Result<T, StoreError> {
         let path = self.rows_path();
         match &self.state {
             State::Unproved(engine, _) | State::Serving(engine) => {

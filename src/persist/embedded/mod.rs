@@ -2,16 +2,16 @@
 //!
 //! Owns the order of things: what is checked before a directory is trusted, what is written before a batch is
 //! acknowledged, and what happens when the disk is full or fails. The engine is behind [`engine`]; that what it gives
-//! back is complete is proved here, with the [`Ledger`] and the [`Witness`], and not taken on trust.
+//! back is complete is proved here, with the [`ChecksumIndex`] and the [`CommitMarker`], and not taken on trust.
 
 pub mod engine;
-pub mod ground;
+pub mod backend;
 pub mod mirror;
 mod proof;
-mod room;
-pub mod salvage;
+mod disk_space;
+pub mod recovery;
 mod tail;
-mod unchecked;
+mod engine_checksums;
 #[cfg(test)]
 mod tests;
 
@@ -20,24 +20,24 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::engine::{Engine, Fault};
-use self::ground::{DirectoryGround, Ground, NewRow, RowEngine};
+use self::backend::{DirectoryBackend, NewRow, RowEngine, StorageBackend};
+use self::engine::{EngineFault, StorageEngine};
 use self::proof::{prove, prove_beside};
 use super::change::Batch;
+use super::checksums::{ChecksumIndex, RowChecksum};
+use super::commit_marker::CommitMarker;
 use super::directory::DataDirectory;
 use super::error::StoreError;
 use super::identity::Identity;
-use super::ledger::{Ledger, Seal};
 use super::memory::refuse_oversize;
 use super::store::{Description, Loaded, RowSink, Store};
-use super::witness::Witness;
 
-pub use self::room::TRIAL;
+pub use self::disk_space::TRIAL;
 
 /// Name of the engine's folder in the data directory.
 pub const ROWS: &str = "rows";
 
-/// Name of the row that holds the [`Seal`]. No table has this name.
+/// Name of the row that holds the [`RowChecksum`]. No table has this name.
 const SEAL_ROW: &str = "store/seal";
 
 /// What is wrong without it.
@@ -45,7 +45,7 @@ const SEAL_MISSING: &str = "the record of what was committed is missing";
 
 /// What the embedded store may use.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct EngineLimits {
     /// A commit is refused as [`StoreError::Full`] when less than this would be left on the disk. The engine writes a
     /// journal of 64 MiB and flushes in the background; below this a flush could meet a full disk half-way, which
     /// costs a reopening of the engine.
@@ -55,7 +55,7 @@ pub struct Limits {
     pub memtable_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for EngineLimits {
     fn default() -> Self {
         Self { room_bytes_min: 96 << 20, memtable_bytes: 16 << 20 }
     }
@@ -64,15 +64,15 @@ impl Default for Limits {
 /// A durable store in a directory of its own. One process at a time.
 ///
 /// A commit costs one `fdatasync`; see `bench/store.rs` for what that comes to.
-pub struct EmbeddedStore<G: Ground = DirectoryGround> {
+pub struct EmbeddedStore<G: StorageBackend = DirectoryBackend> {
     ground: G,
-    /// See [`Limits::room_bytes_min`].
+    /// See [`EngineLimits::room_bytes_min`].
     room_bytes_min: u64,
-    ledger: Ledger,
+    ledger: ChecksumIndex,
     state: State<G>,
 }
 
-enum State<G: Ground> {
+enum State<G: StorageBackend> {
     /// Opened, with what the engine holds still to be proved.
     Unproved(G::Engine, G::Rescue),
     /// Proved complete; commits are taken.
@@ -90,25 +90,25 @@ impl EmbeddedStore {
     ///
     /// Those of [`DataDirectory::claim`], and [`StoreError::Damaged`] when a part is missing or does not read. The
     /// rows themselves are proved by [`load`](Store::load).
-    pub fn open(path: &Path, now: jiff::Timestamp, limits: Limits) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, now: jiff::Timestamp, limits: EngineLimits) -> Result<Self, StoreError> {
         let mut directory = DataDirectory::claim(path, now)?;
         if !directory.identity.complete {
             lay_out(&mut directory, limits)?;
         }
-        let (witness, seen) = Witness::open(path)?;
-        Self::on(DirectoryGround { directory, witness, limits }, seen, limits)
+        let (witness, seen) = CommitMarker::open(path)?;
+        Self::on(DirectoryBackend { directory, witness, limits }, seen, limits)
     }
 }
 
-impl<G: Ground> EmbeddedStore<G> {
+impl<G: StorageBackend> EmbeddedStore<G> {
     /// Opens the store on a ground that was laid out before, where `seen` is the last seal its witness remembers.
     ///
     /// # Errors
     ///
-    /// What [`Ground::open_engine`] finds.
-    pub fn on(mut ground: G, seen: Seal, limits: Limits) -> Result<Self, StoreError> {
+    /// What [`StorageBackend::open_engine`] finds.
+    pub fn on(mut ground: G, seen: RowChecksum, limits: EngineLimits) -> Result<Self, StoreError> {
         let (engine, rescue) = ground.open_engine()?;
-        let mut ledger = Ledger::default();
+        let mut ledger = ChecksumIndex::default();
         ledger.settle(seen);
         let room_bytes_min = limits.room_bytes_min;
         Ok(Self { ground, room_bytes_min, ledger, state: State::Unproved(engine, rescue) })
@@ -199,14 +199,19 @@ impl<G: Ground> EmbeddedStore<G> {
         unreachable!("the last try returns")
     }
 
-    /// Refuses what would leave too little room; see [`Limits::room_bytes_min`].
+    /// Refuses what would leave too little room; see [`EngineLimits::room_bytes_min`].
     fn require_room(&self, batch_bytes: u64) -> Result<(), StoreError> {
         self.ground.require_room(self.room_bytes_min.saturating_add(batch_bytes))
     }
 
     /// Makes what was just proved as good as acknowledged, since readers are going to see it: it survives a power cut,
     /// and the witness, which may be older, demands it from now on.
-    fn settle(&mut self, engine: &G::Engine, ledger: Ledger, seen: Seal) -> Result<Ledger, Fault> {
+    fn settle(
+        &mut self,
+        engine: &G::Engine,
+        ledger: ChecksumIndex,
+        seen: RowChecksum,
+    ) -> Result<ChecksumIndex, EngineFault> {
         engine.sync()?;
         if ledger.seal() != seen {
             self.remember(ledger.seal())?;
@@ -216,16 +221,16 @@ impl<G: Ground> EmbeddedStore<G> {
 
     /// Has the witness remember `seal`, whose rows are durable. A full disk may keep it from that: an older witness
     /// only demands less at the next start.
-    fn remember(&mut self, seal: Seal) -> Result<(), Fault> {
+    fn remember(&mut self, seal: RowChecksum) -> Result<(), EngineFault> {
         match self.ground.remember(seal) {
             Ok(()) | Err(StoreError::Full { .. }) => Ok(()),
-            Err(error) => Err(Fault::Disk(error.to_string())),
+            Err(error) => Err(EngineFault::Disk(error.to_string())),
         }
     }
 
     /// One attempt at making `rows` durable under the seal that `index` completes.
-    fn attempt(&mut self, rows: &BTreeMap<String, Option<&[u8]>>, index: u64) -> Result<(), Fault> {
-        let State::Serving(engine) = &self.state else { return Err(Fault::Stopped) };
+    fn attempt(&mut self, rows: &BTreeMap<String, Option<&[u8]>>, index: u64) -> Result<(), EngineFault> {
+        let State::Serving(engine) = &self.state else { return Err(EngineFault::Stopped) };
         for (name, value) in rows {
             self.ledger.record(name, *value);
         }
@@ -248,7 +253,7 @@ impl<G: Ground> EmbeddedStore<G> {
 
 /// A store that is given up before its rows were proved leaves the files as it found them, since opening the engine may
 /// have changed them.
-impl<G: Ground> Drop for EmbeddedStore<G> {
+impl<G: StorageBackend> Drop for EmbeddedStore<G> {
     fn drop(&mut self) {
         if let State::Unproved(engine, rescue) = std::mem::replace(&mut self.state, State::Closed) {
             drop(engine);
@@ -257,7 +262,7 @@ impl<G: Ground> Drop for EmbeddedStore<G> {
     }
 }
 
-impl<G: Ground> Store for EmbeddedStore<G> {
+impl<G: StorageBackend> Store for EmbeddedStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let path = self.rows_path();
         let (mut engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
@@ -275,7 +280,7 @@ impl<G: Ground> Store for EmbeddedStore<G> {
                 rescue.map_or(Ok(()), |rescue| self.ground.release(rescue))?;
                 self.ledger = ledger;
                 self.state = State::Serving(engine);
-                let Seal { index, rows, .. } = self.ledger.seal();
+                let RowChecksum { index, rows, .. } = self.ledger.seal();
                 Ok(Loaded { index, rows })
             }
             Err(fault) => {
@@ -302,7 +307,7 @@ impl<G: Ground> Store for EmbeddedStore<G> {
         }
         self.require_room(batch_bytes as u64)?;
         let mut outcome = self.attempt(&rows, batch.index);
-        if let Err(Fault::Stopped) = outcome {
+        if let Err(EngineFault::Stopped) = outcome {
             log::warn!("the storage engine stopped; opening it again");
             self.state = State::Closed;
             self.reopen().map_err(|error| self.in_doubt(&error))?;
@@ -310,14 +315,14 @@ impl<G: Ground> Store for EmbeddedStore<G> {
         }
         match outcome {
             Ok(()) => Ok(()),
-            Err(Fault::Room(detail)) => {
+            Err(EngineFault::Room(detail)) => {
                 self.state = State::Closed;
                 // What has reached the disk after all is taken back at once, if there is room for that.
                 self.reopen().map_err(|error| self.in_doubt(&error))?;
                 Err(StoreError::Full { path: self.ground.path().to_path_buf(), detail })
             }
-            Err(Fault::Disk(detail) | Fault::Content(detail)) => Err(self.fail_in_doubt(detail)),
-            Err(Fault::Stopped) => Err(self.fail_in_doubt("the engine stops again and again".into())),
+            Err(EngineFault::Disk(detail) | EngineFault::Content(detail)) => Err(self.fail_in_doubt(detail)),
+            Err(EngineFault::Stopped) => Err(self.fail_in_doubt("the engine stops again and again".into())),
         }
     }
 
@@ -333,7 +338,7 @@ impl<G: Ground> Store for EmbeddedStore<G> {
 }
 
 /// Makes an empty store. Until the identity says `complete`, every start comes here and begins anew.
-fn lay_out(directory: &mut DataDirectory, limits: Limits) -> Result<(), StoreError> {
+fn lay_out(directory: &mut DataDirectory, limits: EngineLimits) -> Result<(), StoreError> {
     let path = directory.path.join(ROWS);
     match fs::remove_dir_all(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -341,12 +346,12 @@ fn lay_out(directory: &mut DataDirectory, limits: Limits) -> Result<(), StoreErr
         }
         _ => {}
     }
-    let engine = Engine::open(&path, limits.memtable_bytes).map_err(|fault| fault.refusal(&path))?;
+    let engine = StorageEngine::open(&path, limits.memtable_bytes).map_err(|fault| fault.refusal(&path))?;
     begin(&engine).map_err(|fault| fault.refusal(&path))?;
     drop(engine);
     // The engine syncs what it writes, but not every name that leads there.
     sync_names(&path).map_err(StoreError::io(&path, "sync"))?;
-    Witness::create(&directory.path)?;
+    CommitMarker::create(&directory.path)?;
     directory.mark_complete()
 }
 
@@ -365,10 +370,10 @@ fn sync_names(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the engine.
-pub fn begin(engine: &impl RowEngine) -> Result<(), Fault> {
-    engine.write(&[(SEAL_ROW, Some(encode(Seal::default()).as_bytes()))])
+pub fn begin(engine: &impl RowEngine) -> Result<(), EngineFault> {
+    engine.write(&[(SEAL_ROW, Some(encode(RowChecksum::default()).as_bytes()))])
 }
 
-fn encode(seal: Seal) -> String {
+fn encode(seal: RowChecksum) -> String {
     serde_json::to_string(&seal).expect("a struct of four integers always encodes")
 }

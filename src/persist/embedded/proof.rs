@@ -6,12 +6,12 @@
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use super::engine::Fault;
-use super::ground::RowEngine;
+use super::backend::RowEngine;
+use super::engine::EngineFault;
 use super::{SEAL_MISSING, SEAL_ROW};
 use crate::model::limits::INDEX_MAX;
 use crate::persist::change::Table;
-use crate::persist::ledger::{Ledger, Seal};
+use crate::persist::checksums::{ChecksumIndex, RowChecksum};
 use crate::persist::store::RowSink;
 use crate::stdx::counted::counted;
 use crate::sys::runtime;
@@ -30,9 +30,9 @@ const PIECES_WAITING_MAX: usize = 2;
 /// What `row` refuses, else what is wrong with the rows.
 pub(super) fn prove_beside(
     engine: &mut impl RowEngine,
-    seen: Seal,
+    seen: RowChecksum,
     row: &mut RowSink<'_>,
-) -> Result<Ledger, Fault> {
+) -> Result<ChecksumIndex, EngineFault> {
     let (sender, receiver) = sync_channel(PIECES_WAITING_MAX);
     let (giver_back, emptied) = channel();
     let read = move || {
@@ -44,8 +44,8 @@ pub(super) fn prove_beside(
         proved
     };
     let (proved, taken) = runtime::beside("rows", read, move || take(&receiver, &giver_back, row))
-        .map_err(|error| Fault::Disk(format!("no thread to read rows with: {error}")))?;
-    taken.map_err(Fault::Content)?;
+        .map_err(|error| EngineFault::Disk(format!("no thread to read rows with: {error}")))?;
+    taken.map_err(EngineFault::Content)?;
     proved
 }
 
@@ -54,8 +54,12 @@ pub(super) fn prove_beside(
 ///
 /// # Errors
 /// What `row` refuses, or what is wrong with the rows, whichever comes first.
-pub(super) fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink<'_>) -> Result<Ledger, Fault> {
-    let mut ledger = Ledger::default();
+pub(super) fn prove(
+    engine: &impl RowEngine,
+    seen: RowChecksum,
+    row: &mut RowSink<'_>,
+) -> Result<ChecksumIndex, EngineFault> {
+    let mut ledger = ChecksumIndex::default();
     for table in Table::ALL {
         let prefix = format!("{}/", table.name());
         engine.each(&prefix, &mut |name, value| {
@@ -65,24 +69,24 @@ pub(super) fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink<'_>) 
     }
     let mut sealed = None;
     engine.each(SEAL_ROW, &mut |_, text| {
-        sealed = Some(serde_json::from_slice::<Seal>(text).map_err(|error| error.to_string())?);
+        sealed = Some(serde_json::from_slice::<RowChecksum>(text).map_err(|error| error.to_string())?);
         Ok(())
     })?;
-    let sealed = sealed.ok_or_else(|| Fault::Content(SEAL_MISSING.into()))?;
+    let sealed = sealed.ok_or_else(|| EngineFault::Content(SEAL_MISSING.into()))?;
     if sealed.sequence > INDEX_MAX {
-        return Err(Fault::Content(format!(
+        return Err(EngineFault::Content(format!(
             "it counts {} batches, which no muster comes to",
             sealed.sequence
         )));
     }
-    let Seal { rows, digest, .. } = ledger.seal();
-    if (Seal { rows, digest, ..sealed }) != sealed {
+    let RowChecksum { rows, digest, .. } = ledger.seal();
+    if (RowChecksum { rows, digest, ..sealed }) != sealed {
         let detail =
             format!("it holds {} that do not add up to the {} committed", counted(rows, "row"), sealed.rows);
-        return Err(Fault::Content(detail));
+        return Err(EngineFault::Content(detail));
     }
     if sealed.sequence < seen.sequence || (sealed.sequence == seen.sequence && sealed != seen) {
-        return Err(Fault::Content(missing(sealed, seen)));
+        return Err(EngineFault::Content(missing(sealed, seen)));
     }
     ledger.settle(sealed);
     Ok(ledger)
@@ -90,7 +94,7 @@ pub(super) fn prove(engine: &impl RowEngine, seen: Seal, row: &mut RowSink<'_>) 
 
 /// What is missing of what was acknowledged, by the record of that. Not every batch moves the index: muster's own notes
 /// do not.
-pub(super) fn missing(sealed: Seal, witnessed: Seal) -> String {
+pub(super) fn missing(sealed: RowChecksum, witnessed: RowChecksum) -> String {
     let batches = witnessed.sequence - sealed.sequence;
     let acknowledged = witnessed.index;
     match batches {
@@ -181,12 +185,12 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persist::embedded::ground::{NamedRow, NewRow, Reader};
+    use crate::persist::embedded::backend::{NamedRow, NewRow, RowReceiver};
 
     /// Rows in memory with the seal on them, and how many of them can be read.
     struct Rows {
         services: Vec<NamedRow>,
-        seal: Seal,
+        seal: RowChecksum,
         sound: usize,
     }
 
@@ -194,48 +198,48 @@ mod tests {
         fn new(count: usize, value_bytes: usize) -> Rows {
             let services = (0..count).map(|it| (format!("services/{it:06}"), vec![it as u8; value_bytes]));
             let services: Vec<_> = services.collect();
-            let mut ledger = Ledger::default();
+            let mut ledger = ChecksumIndex::default();
             services.iter().for_each(|(name, value)| ledger.record(name, Some(value)));
             Rows { seal: ledger.close(7), sound: services.len(), services }
         }
     }
 
     impl RowEngine for Rows {
-        fn write(&self, _: &[NewRow<'_>]) -> Result<(), Fault> {
+        fn write(&self, _: &[NewRow<'_>]) -> Result<(), EngineFault> {
             unreachable!("nothing is written here")
         }
 
-        fn each(&self, prefix: &str, row: &mut Reader<'_>) -> Result<(), Fault> {
+        fn each(&self, prefix: &str, row: &mut RowReceiver<'_>) -> Result<(), EngineFault> {
             if prefix == SEAL_ROW {
-                return row(SEAL_ROW, &serde_json::to_vec(&self.seal).unwrap()).map_err(Fault::Content);
+                return row(SEAL_ROW, &serde_json::to_vec(&self.seal).unwrap()).map_err(EngineFault::Content);
             }
             let found = self.services.iter().filter(|(name, _)| name.starts_with(prefix));
             for (number, (name, value)) in found.enumerate() {
                 if number == self.sound {
-                    return Err(Fault::Disk("it reads no further".into()));
+                    return Err(EngineFault::Disk("it reads no further".into()));
                 }
-                row(name, value).map_err(Fault::Content)?;
+                row(name, value).map_err(EngineFault::Content)?;
             }
             Ok(())
         }
 
-        fn get(&self, _: &str) -> Result<Option<Vec<u8>>, Fault> {
+        fn get(&self, _: &str) -> Result<Option<Vec<u8>>, EngineFault> {
             unreachable!("a proof reads in order")
         }
 
-        fn page(&self, _: &str, _: usize, _: usize) -> Result<Vec<NamedRow>, Fault> {
+        fn page(&self, _: &str, _: usize, _: usize) -> Result<Vec<NamedRow>, EngineFault> {
             unreachable!("a proof reads in order")
         }
 
-        fn sync(&self) -> Result<(), Fault> {
+        fn sync(&self) -> Result<(), EngineFault> {
             Ok(())
         }
     }
 
     /// The outcome, and the rows that were handed out before `refused` and it.
-    fn prove_until(rows: &mut Rows, refused: usize) -> (Result<Ledger, Fault>, Vec<NamedRow>) {
+    fn prove_until(rows: &mut Rows, refused: usize) -> (Result<ChecksumIndex, EngineFault>, Vec<NamedRow>) {
         let mut taken = Vec::new();
-        let outcome = prove_beside(rows, Seal::default(), &mut |table, key, value| {
+        let outcome = prove_beside(rows, RowChecksum::default(), &mut |table, key, value| {
             if taken.len() == refused {
                 return Err(format!("row {key:?} makes no sense"));
             }
@@ -263,15 +267,15 @@ mod tests {
             rows.seal.digest += 1;
             let (outcome, taken) = prove_until(&mut rows, refused);
             let named = format!("row \"{refused:06}\" makes no sense");
-            assert!(matches!(outcome, Err(Fault::Content(detail)) if detail == named), "{refused}");
+            assert!(matches!(outcome, Err(EngineFault::Content(detail)) if detail == named), "{refused}");
             assert_eq!(taken.len(), refused);
         }
         for sound in [1, count / 2, count - 1] {
             let mut rows = Rows { sound, ..Rows::new(count, 200) };
             let (outcome, taken) = prove_until(&mut rows, usize::MAX);
-            assert!(matches!(outcome, Err(Fault::Disk(_))) && taken.len() == sound, "{sound}");
+            assert!(matches!(outcome, Err(EngineFault::Disk(_))) && taken.len() == sound, "{sound}");
             let (outcome, _) = prove_until(&mut rows, sound - 1);
-            assert!(matches!(outcome, Err(Fault::Content(_))), "{sound}: the row before the fault");
+            assert!(matches!(outcome, Err(EngineFault::Content(_))), "{sound}: the row before the fault");
         }
     }
 
@@ -279,7 +283,7 @@ mod tests {
     fn a_receiver_that_panics_does_not_leave_the_reader_waiting() {
         let mut rows = Rows::new(20_000, 200);
         let panics =
-            || prove_beside(&mut rows, Seal::default(), &mut |_, _, _| panic!("expected by the test"));
+            || prove_beside(&mut rows, RowChecksum::default(), &mut |_, _, _| panic!("expected by the test"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
     }
 }

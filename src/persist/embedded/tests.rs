@@ -13,11 +13,11 @@ use parking_lot::RwLock;
 use tempfile::TempDir;
 
 use super::*;
-use crate::persist::change::{Change, Table};
-use crate::persist::{identity, rescue, witness};
+use crate::persist::change::{RowChange, Table};
+use crate::persist::{commit_marker, identity, startup_backup};
 
 /// Small enough that a few dozen batches reach every kind of file the engine keeps.
-const LIMITS: Limits = Limits { room_bytes_min: 0, memtable_bytes: 16 << 10 };
+const LIMITS: EngineLimits = EngineLimits { room_bytes_min: 0, memtable_bytes: 16 << 10 };
 
 /// Taken by tests that start processes, for writing, and by all others for reading: between fork and exec a child holds
 /// every open file of this process, and with them the locks.
@@ -42,12 +42,12 @@ fn load(store: &mut EmbeddedStore) -> Result<(Loaded, Rows), StoreError> {
 fn batch(index: u64) -> Batch {
     let value = |salt: u64| format!("{{\"index\":{index},\"filler\":\"{:0>200}\"}}", index * 31 + salt);
     let changes = vec![
-        Change::put(Table::Services, format!("node/web-{}", index % 50), value(1)),
-        Change::put(Table::Checks, format!("node/service:web-{}", index % 50), value(2)),
-        Change::delete(Table::Nodes, format!("node-{}", index.wrapping_sub(3))),
-        Change::put(Table::Nodes, format!("node-{index}"), "first"),
-        Change::put(Table::Nodes, format!("node-{index}"), value(3)),
-        Change::put(Table::Meta, "index", index.to_string()),
+        RowChange::put(Table::Services, format!("node/web-{}", index % 50), value(1)),
+        RowChange::put(Table::Checks, format!("node/service:web-{}", index % 50), value(2)),
+        RowChange::delete(Table::Nodes, format!("node-{}", index.wrapping_sub(3))),
+        RowChange::put(Table::Nodes, format!("node-{index}"), "first"),
+        RowChange::put(Table::Nodes, format!("node-{index}"), value(3)),
+        RowChange::put(Table::Meta, "index", index.to_string()),
     ];
     Batch { index, changes }
 }
@@ -81,7 +81,7 @@ fn duplicate(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             duplicate(&entry.path(), &target);
         } else {
-            rescue::copy(&entry.path(), &target).unwrap();
+            startup_backup::copy(&entry.path(), &target).unwrap();
         }
     }
 }
@@ -117,7 +117,7 @@ fn rows_survive_a_restart() {
         assert_eq!(rows, history(last));
         assert_eq!(loaded, Loaded { index: last, rows: rows.len() as u64 });
         assert_eq!(store.identity().node_id, node_id);
-        assert!(!path.join(rescue::BEFORE).exists());
+        assert!(!path.join(startup_backup::BEFORE).exists());
     }
     let description = store.describe();
     assert_eq!((description.kind, description.rows), ("embedded", history(200).len() as u64));
@@ -140,7 +140,7 @@ fn a_key_too_long_is_refused_and_changes_nothing() {
     let scratch = scratch();
     let mut store = open(scratch.path()).unwrap();
     let long = "k".repeat(crate::persist::change::KEY_BYTES_MAX + 1);
-    let changes = vec![Change::put(Table::Nodes, "a", "1"), Change::put(Table::Nodes, long, "2")];
+    let changes = vec![RowChange::put(Table::Nodes, "a", "1"), RowChange::put(Table::Nodes, long, "2")];
     assert!(matches!(store.commit(&Batch { index: 1, changes }), Err(StoreError::Oversize { .. })));
     commit_all(&mut store, 1..=2);
     assert_eq!(load(&mut store).unwrap().1, history(2));
@@ -152,7 +152,7 @@ fn a_row_the_receiver_refuses_is_damage() {
     let scratch = scratch();
     let path = scratch.path().join("data");
     let keys: Vec<String> = (0..20_000).map(|it| format!("node-{it:05}")).collect();
-    let changes = keys.iter().map(|key| Change::put(Table::Nodes, key.as_str(), [b'x'; 200])).collect();
+    let changes = keys.iter().map(|key| RowChange::put(Table::Nodes, key.as_str(), [b'x'; 200])).collect();
     open(&path).unwrap().commit(&Batch { index: 1, changes }).unwrap();
     let found: Vec<u64> = files(&path.join(ROWS)).into_values().collect();
     // Rows come in pieces of some thousands: the first, one amid others, the last.
@@ -187,7 +187,7 @@ fn an_interrupted_first_start_begins_anew() {
             fs::create_dir_all(scratch.path().join(ROWS).join("keyspaces")).unwrap();
         }
         if leftover == "witness" || leftover == "both" {
-            fs::write(scratch.path().join(witness::FILE_NAME), "half").unwrap();
+            fs::write(scratch.path().join(commit_marker::FILE_NAME), "half").unwrap();
         }
         let mut store = open(scratch.path()).unwrap();
         commit_all(&mut store, 1..=1);
@@ -304,7 +304,7 @@ fn a_flipped_bit_loses_nothing_in_silence() {
 #[test]
 fn a_lost_part_of_the_directory_is_damage() {
     let _guard = PROCESSES.read();
-    for part in [ROWS, witness::FILE_NAME, identity::FILE_NAME] {
+    for part in [ROWS, commit_marker::FILE_NAME, identity::FILE_NAME] {
         let scratch = scratch();
         commit_all(&mut open(scratch.path()).unwrap(), 1..=3);
         let path = scratch.path().join(part);

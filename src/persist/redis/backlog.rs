@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::persist::change::Change;
-use crate::persist::ledger::Seal;
+use crate::persist::change::RowChange;
+use crate::persist::checksums::RowChecksum;
 
 /// Bytes of rows that may wait in memory. They are on the local disk all the while: past the bound they are forgotten
 /// here, and Redis is brought up to date by comparing row by row, which costs more once but nothing for each further
@@ -17,19 +17,20 @@ const OVERHEAD_BYTES: usize = 128;
 
 /// One batch.
 #[derive(Debug)]
-pub struct Entry {
+pub struct BacklogEntry {
     /// The seal it brought about.
-    pub seal: Seal,
+    pub seal: RowChecksum,
     /// Its changes, in order.
-    pub changes: Vec<Change>,
+    pub changes: Vec<RowChange>,
     /// When it was made durable.
     pub since: Instant,
 }
 
-impl Entry {
+impl BacklogEntry {
     fn bytes(&self) -> usize {
-        let of =
-            |change: &Change| change.key.len() + change.value.as_ref().map_or(0, Vec::len) + OVERHEAD_BYTES;
+        let of = |change: &RowChange| {
+            change.key.len() + change.value.as_ref().map_or(0, Vec::len) + OVERHEAD_BYTES
+        };
         self.changes.iter().map(of).sum::<usize>() + OVERHEAD_BYTES
     }
 }
@@ -37,10 +38,10 @@ impl Entry {
 /// The batches that wait.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    entries: VecDeque<Arc<Entry>>,
+    entries: VecDeque<Arc<BacklogEntry>>,
     bytes: usize,
     /// The last batch that Redis is known to hold.
-    confirmed: Seal,
+    confirmed: RowChecksum,
     /// Since when Redis has missed something that is no longer kept here.
     gap_since: Option<Instant>,
     /// The last batch pushed.
@@ -49,12 +50,12 @@ pub struct Backlog {
 
 impl Backlog {
     /// Nothing waits, and Redis has what `confirmed` seals.
-    pub fn new(confirmed: Seal) -> Self {
+    pub fn new(confirmed: RowChecksum) -> Self {
         Self { confirmed, last: confirmed.sequence, ..Self::default() }
     }
 
     /// Adds a batch. Past the bound everything that waits is forgotten, and there is a gap.
-    pub fn push(&mut self, entry: Entry) {
+    pub fn push(&mut self, entry: BacklogEntry) {
         self.last = entry.seal.sequence;
         if entry.seal.sequence <= self.confirmed.sequence {
             return;
@@ -71,9 +72,9 @@ impl Backlog {
     }
 
     /// The first batches, as many as have about `bytes_max` together, at least one.
-    pub fn first(&self, bytes_max: usize) -> Vec<Arc<Entry>> {
+    pub fn first(&self, bytes_max: usize) -> Vec<Arc<BacklogEntry>> {
         let mut bytes = 0;
-        let fits = |entry: &&Arc<Entry>| {
+        let fits = |entry: &&Arc<BacklogEntry>| {
             let is_first = bytes == 0;
             bytes += entry.bytes();
             is_first || bytes <= bytes_max
@@ -82,7 +83,7 @@ impl Backlog {
     }
 
     /// Redis has everything up to this seal.
-    pub fn confirm(&mut self, seal: Seal) {
+    pub fn confirm(&mut self, seal: RowChecksum) {
         while self.entries.front().is_some_and(|entry| entry.seal.sequence <= seal.sequence) {
             let entry = self.entries.pop_front();
             self.bytes -= entry.map_or(0, |entry| entry.bytes());
@@ -100,7 +101,7 @@ impl Backlog {
     }
 
     /// Redis is about to be compared row by row with what `seal` seals: what that includes need not wait.
-    pub fn begin_anew(&mut self, seal: Seal) {
+    pub fn begin_anew(&mut self, seal: RowChecksum) {
         self.gap_since = None;
         self.confirm(seal);
     }
@@ -116,12 +117,12 @@ impl Backlog {
     }
 
     /// The last batch that Redis is known to hold.
-    pub fn confirmed(&self) -> Seal {
+    pub fn confirmed(&self) -> RowChecksum {
         self.confirmed
     }
 
     /// Whether Redis is where one of the batches that wait would leave it, or where it was left.
-    pub fn knows(&self, seal: Seal) -> bool {
+    pub fn knows(&self, seal: RowChecksum) -> bool {
         self.confirmed == seal || self.entries.iter().any(|entry| entry.seal == seal)
     }
 
@@ -151,16 +152,16 @@ mod tests {
     use super::*;
     use crate::persist::change::Table;
 
-    fn seal(sequence: u64) -> Seal {
-        Seal { sequence, index: sequence, rows: 1, digest: sequence }
+    fn seal(sequence: u64) -> RowChecksum {
+        RowChecksum { sequence, index: sequence, rows: 1, digest: sequence }
     }
 
-    fn entry(sequence: u64, bytes: usize) -> Entry {
-        let changes = vec![Change::put(Table::Nodes, "n", vec![b'x'; bytes])];
-        Entry { seal: seal(sequence), changes, since: Instant::now() }
+    fn entry(sequence: u64, bytes: usize) -> BacklogEntry {
+        let changes = vec![RowChange::put(Table::Nodes, "n", vec![b'x'; bytes])];
+        BacklogEntry { seal: seal(sequence), changes, since: Instant::now() }
     }
 
-    fn sequences(entries: &[Arc<Entry>]) -> Vec<u64> {
+    fn sequences(entries: &[Arc<BacklogEntry>]) -> Vec<u64> {
         entries.iter().map(|entry| entry.seal.sequence).collect()
     }
 

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use crate::sys::file;
 
 /// Where a server is.
-pub enum Address {
+pub enum RedisHost {
     /// By name or address, and port.
     Tcp(String, u16),
     /// The same, encrypted; the server's certificate must be good for the name.
@@ -24,7 +24,7 @@ pub enum Address {
 }
 
 /// An open stream to a server.
-pub enum Stream {
+pub enum RedisStream {
     /// In the clear.
     Tcp(TcpStream),
     /// Encrypted.
@@ -33,27 +33,27 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
-impl Stream {
+impl RedisStream {
     /// Opens one; `ca_file` is a PEM file with the authorities that are trusted, the system's without one. Reading and
     /// writing take `patience` at a time at most.
     ///
     /// # Errors
     /// The operating system's, and what is wrong with the file.
-    pub fn open(address: &Address, ca_file: Option<&Path>, patience: Duration) -> io::Result<Stream> {
+    pub fn open(address: &RedisHost, ca_file: Option<&Path>, patience: Duration) -> io::Result<RedisStream> {
         match address {
-            Address::Unix(path) => {
+            RedisHost::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_read_timeout(Some(patience))?;
                 stream.set_write_timeout(Some(patience))?;
-                Ok(Stream::Unix(stream))
+                Ok(RedisStream::Unix(stream))
             }
-            Address::Tcp(host, port) => tcp(host, *port, patience).map(Stream::Tcp),
-            Address::Tls(host, port) => {
+            RedisHost::Tcp(host, port) => tcp(host, *port, patience).map(RedisStream::Tcp),
+            RedisHost::Tls(host, port) => {
                 let config = Arc::new(config(ca_file)?);
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
                 let stream = StreamOwned::new(connection, tcp(host, *port, patience)?);
-                Ok(Stream::Tls(Box::new(stream)))
+                Ok(RedisStream::Tls(Box::new(stream)))
             }
         }
     }
@@ -95,30 +95,30 @@ fn config(ca_file: Option<&Path>) -> io::Result<ClientConfig> {
     Ok(builder.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth())
 }
 
-impl Read for Stream {
+impl Read for RedisStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Tls(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
+            RedisStream::Tcp(stream) => stream.read(buffer),
+            RedisStream::Tls(stream) => stream.read(buffer),
+            RedisStream::Unix(stream) => stream.read(buffer),
         }
     }
 }
 
-impl Write for Stream {
+impl Write for RedisStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Tls(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
+            RedisStream::Tcp(stream) => stream.write(bytes),
+            RedisStream::Tls(stream) => stream.write(bytes),
+            RedisStream::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => stream.flush(),
-            Stream::Tls(stream) => stream.flush(),
-            Stream::Unix(stream) => stream.flush(),
+            RedisStream::Tcp(stream) => stream.flush(),
+            RedisStream::Tls(stream) => stream.flush(),
+            RedisStream::Unix(stream) => stream.flush(),
         }
     }
 }

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Handle;
-use super::shared::{Phase, Shared, Standing};
-use super::survey::Durability;
-use super::trouble::Kind;
-use crate::telemetry::families::{self, Family};
+use super::RedisHandle;
+use super::error::ReplicaErrorKind;
+use super::server_info::Durability;
+use super::shared::{RedisPhase, RedisStatus, ReplicatorShared};
+use crate::telemetry::families::{self, MetricFamily};
 use crate::telemetry::metrics::Metrics;
 
-impl Handle {
+impl RedisHandle {
     /// Has the metrics read what the store counts.
     pub fn expose(&self, metrics: &Metrics) {
-        let read = |family: Family, labels: &[&str], read: fn(&Standing) -> f64| {
+        let read = |family: MetricFamily, labels: &[&str], read: fn(&RedisStatus) -> f64| {
             let shared = self.shared.clone();
             metrics.read(family, labels, move || read(&shared.standing()));
         };
-        read(families::REDIS_CONNECTED, &[], |it| f64::from(!matches!(it.phase, Phase::Away(_))));
-        read(families::REDIS_WELL, &[], |it| f64::from(it.phase == Phase::Well));
+        read(families::REDIS_CONNECTED, &[], |it| f64::from(!matches!(it.phase, RedisPhase::Away(_))));
+        read(families::REDIS_WELL, &[], |it| f64::from(it.phase == RedisPhase::Well));
         read(families::SPOOL_BATCHES, &[], |it| it.depth as f64);
         read(families::SPOOL_BYTES, &[], |it| it.bytes as f64);
         read(families::SPOOL_AGE, &[], |it| it.age.as_secs_f64());
@@ -27,13 +27,13 @@ impl Handle {
             let read = move || f64::from(shared.standing().durability == Some(durability));
             metrics.read(families::REDIS_APPENDFSYNC, &[durability.word()], read);
         }
-        for kind in Kind::ALL {
+        for kind in ReplicaErrorKind::ALL {
             let shared = self.shared.clone();
             let read = move || shared.troubles[kind as usize].load(Ordering::Relaxed) as f64;
             metrics.read(families::REDIS_ERRORS, &[kind.word()], read);
         }
-        let count = |family: Family, count: fn(&Shared) -> u64| {
-            let shared: Arc<Shared> = self.shared.clone();
+        let count = |family: MetricFamily, count: fn(&ReplicatorShared) -> u64| {
+            let shared: Arc<ReplicatorShared> = self.shared.clone();
             metrics.read(family, &[], move || count(&shared) as f64);
         };
         count(families::REDIS_ROWS_MENDED, |it| it.rows_mended.load(Ordering::Relaxed));

@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use super::link::Writer;
-use super::mark::{INDEX_LEAP, Mark, NOTE_KEY, Note};
-use super::reconcile::Progress;
-use super::trouble::{Kind, Trouble};
-use crate::persist::change::{Batch, Change, Table};
+use super::error::{ReplicaError, ReplicaErrorKind};
+use super::position::{INDEX_LEAP, NOTE_KEY, ReplicaMeta, ReplicaPosition};
+use super::reconcile::ReconcileProgress;
+use super::session::RedisWriter;
+use crate::persist::change::{Batch, RowChange, Table};
+use crate::persist::checksums::{ChecksumIndex, RowChecksum};
 use crate::persist::embedded::EmbeddedStore;
-use crate::persist::embedded::ground::Ground;
+use crate::persist::embedded::backend::StorageBackend;
 use crate::persist::error::StoreError;
-use crate::persist::ledger::{Ledger, Seal};
-use crate::persist::store::{Court, Store};
+use crate::persist::store::{RowFilterFactory, Store};
 
 /// Rows in one local batch, and bytes of them.
 const BATCH_ROWS: usize = 2_000;
@@ -30,13 +30,13 @@ const PAGE_BYTES: usize = 1 << 20;
 /// Why a directory was not filled.
 pub enum Unfilled {
     /// Redis did not give everything.
-    Redis(Trouble),
+    Redis(ReplicaError),
     /// The local store did not take it.
     Local(StoreError),
 }
 
-impl From<Trouble> for Unfilled {
-    fn from(trouble: Trouble) -> Self {
+impl From<ReplicaError> for Unfilled {
+    fn from(trouble: ReplicaError) -> Self {
         Unfilled::Redis(trouble)
     }
 }
@@ -54,12 +54,12 @@ impl From<StoreError> for Unfilled {
 ///
 /// # Errors
 /// When rows are missing or altered in Redis: the local ones are as they were then.
-pub fn fill<G: Ground>(
+pub fn fill<G: StorageBackend>(
     local: &mut EmbeddedStore<G>,
-    writer: &mut Writer,
-    mark: &Mark,
-    court: Court<'_>,
-) -> Result<Note, Unfilled> {
+    writer: &mut RedisWriter,
+    mark: &ReplicaPosition,
+    court: RowFilterFactory<'_>,
+) -> Result<ReplicaMeta, Unfilled> {
     let (node_id, old) = (mark.node_id, mark.note);
     log::info!(rows = mark.seal.rows, index = mark.seal.index; "Redis is ahead: its rows are taken over");
     prove(writer, mark)?;
@@ -68,22 +68,22 @@ pub fn fill<G: Ground>(
     // Before anything can be shown: whoever fills another directory later begins above that, even if nothing of what
     // this one is going to show comes to Redis.
     let index = mark.seal.index + INDEX_LEAP;
-    let leapt = Mark::whole(node_id, old, Seal { index, ..mark.seal });
+    let leapt = ReplicaPosition::whole(node_id, old, RowChecksum { index, ..mark.seal });
     writer.write(Vec::new(), Some(&leapt))?;
     if local.identity().node_id != node_id {
         local.adopt_node(node_id)?;
     }
-    let filling = Note { is_filling: true, ..old };
+    let filling = ReplicaMeta { is_filling: true, ..old };
     put(local, mark, vec![note_row(filling)])?;
     let naming = [RandomState::new(), RandomState::new()];
     let short = |name: &str| naming.each_ref().map(|naming| naming.hash_one(name));
     let mut seen: HashSet<[u64; 2]> = HashSet::new();
-    let mut progress = Progress::begin(mark.seal.rows);
+    let mut progress = ReconcileProgress::begin(mark.seal.rows);
     let (mut waiting, mut waiting_bytes) = (Vec::new(), 0);
     let (mut judge, mut refused) = (court(mark.seal.index), 0);
     each_row(writer, |table, key, value| {
         progress.advance(1);
-        let name = Change::delete(table, &*key).name();
+        let name = RowChange::delete(table, &*key).name();
         // A row that a scan meets twice counts once.
         if seen.contains(&short(&name)) {
             return Ok(());
@@ -95,7 +95,7 @@ pub fn fill<G: Ground>(
             }
             return Ok(());
         }
-        let change = Change::put(table, key, value);
+        let change = RowChange::put(table, key, value);
         seen.insert(short(&name));
         if (table, change.key.as_str()) != (Table::Meta, NOTE_KEY) && local.row(&name)? != change.value {
             waiting_bytes += change.value.as_ref().map_or(0, Vec::len);
@@ -109,27 +109,31 @@ pub fn fill<G: Ground>(
     })?;
     put(local, mark, waiting)?;
     remove_strangers(local, mark, |name| seen.contains(&short(name)))?;
-    let note = Note { epoch: old.epoch + 1, after: mark.seal.sequence, is_filling: false };
+    let note = ReplicaMeta { epoch: old.epoch + 1, after: mark.seal.sequence, is_filling: false };
     local.commit(&Batch { index, changes: vec![note_row(note)] })?;
     log::info!(rows = progress.seen - refused, refused = refused; "the local directory holds what Redis does");
     Ok(note)
 }
 
 /// The row that says how the local rows are related to those in Redis.
-pub fn note_row(note: Note) -> Change {
+pub fn note_row(note: ReplicaMeta) -> RowChange {
     let text = serde_json::to_vec(&note).expect("a struct of numbers always encodes");
-    Change::put(Table::Meta, NOTE_KEY, text)
+    RowChange::put(Table::Meta, NOTE_KEY, text)
 }
 
-fn put<G: Ground>(local: &mut EmbeddedStore<G>, mark: &Mark, changes: Vec<Change>) -> Result<(), StoreError> {
+fn put<G: StorageBackend>(
+    local: &mut EmbeddedStore<G>,
+    mark: &ReplicaPosition,
+    changes: Vec<RowChange>,
+) -> Result<(), StoreError> {
     if changes.is_empty() { Ok(()) } else { local.commit(&Batch { index: mark.seal.index, changes }) }
 }
 
 /// Holds all rows in Redis against the seal, before anything is made of them.
-fn prove(writer: &mut Writer, mark: &Mark) -> Result<(), Unfilled> {
-    let mut ledger = Ledger::default();
+fn prove(writer: &mut RedisWriter, mark: &ReplicaPosition) -> Result<(), Unfilled> {
+    let mut ledger = ChecksumIndex::default();
     each_row(writer, |table, key, value| {
-        ledger.record(&Change::delete(table, key).name(), Some(&value));
+        ledger.record(&RowChange::delete(table, key).name(), Some(&value));
         // What was recorded stays; the list of how to take it back would only grow.
         ledger.settle(ledger.seal());
         Ok(())
@@ -143,11 +147,11 @@ fn prove(writer: &mut Writer, mark: &Mark) -> Result<(), Unfilled> {
          from, or restore a backup.",
         found.rows, mark.seal.rows
     );
-    Err(Unfilled::Redis(Trouble::new(Kind::Foreign, detail)))
+    Err(Unfilled::Redis(ReplicaError::new(ReplicaErrorKind::Foreign, detail)))
 }
 
 fn each_row(
-    writer: &mut Writer,
+    writer: &mut RedisWriter,
     mut row: impl FnMut(Table, String, Vec<u8>) -> Result<(), StoreError>,
 ) -> Result<(), Unfilled> {
     for table in Table::ALL {
@@ -168,12 +172,12 @@ fn each_row(
 }
 
 /// Deletes the local rows that Redis does not have.
-fn remove_strangers<G: Ground>(
+fn remove_strangers<G: StorageBackend>(
     local: &mut EmbeddedStore<G>,
-    mark: &Mark,
+    mark: &ReplicaPosition,
     is_known: impl Fn(&str) -> bool,
 ) -> Result<(), StoreError> {
-    let note = note_row(Note::default()).name();
+    let note = note_row(ReplicaMeta::default()).name();
     let mut after = String::new();
     loop {
         let page = local.page(&after, PAGE_ROWS, PAGE_BYTES)?;
@@ -181,7 +185,7 @@ fn remove_strangers<G: Ground>(
         after.clone_from(last);
         let strangers = page.iter().filter(|(name, _)| !is_known(name) && *name != note);
         let deleted = strangers.filter_map(|(name, _)| Table::of_name(name));
-        let deletions = deleted.map(|(table, key)| Change::delete(table, key)).collect();
+        let deletions = deleted.map(|(table, key)| RowChange::delete(table, key)).collect();
         put(local, mark, deletions)?;
     }
 }

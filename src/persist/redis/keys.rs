@@ -20,7 +20,7 @@ pub struct Keys {
     pub lock: String,
     /// How often the lock has changed hands.
     pub fence: String,
-    /// How far the rows are; see [`mark`](super::mark).
+    /// How far the rows are; see [`position`](super::position).
     pub seal: String,
     /// What each batch changed.
     pub changes: String,

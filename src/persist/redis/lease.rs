@@ -1,13 +1,13 @@
 //! The lock on a prefix: one muster writes under it at a time, and one that has lost it cannot (see
-//! [`Writer`](super::link::Writer)).
+//! [`RedisWriter`](super::session::RedisWriter)).
 
 use std::time::Duration;
 
 use redis::{Value, cmd};
 use serde::{Deserialize, Serialize};
 
-use super::link::{Link, get, one, typed};
-use super::trouble::{Kind, Trouble};
+use super::error::{ReplicaError, ReplicaErrorKind};
+use super::session::{RedisSession, get, one, typed};
 
 /// How long the lock holds after each transaction. A muster that dies leaves it for so long to a successor on another
 /// directory; one that is cut off for longer has to take it anew before it writes.
@@ -66,8 +66,8 @@ pub struct Lease {
 /// not use the directory. Only if it has a higher fence than the one held last has somebody gone on with a copy.
 ///
 /// # Errors
-/// [`Kind::Fenced`] while somebody else holds it; the connection's otherwise.
-pub fn take(link: &mut Link, claimant: &mut Claimant) -> Result<Lease, Trouble> {
+/// [`ReplicaErrorKind::Fenced`] while somebody else holds it; the connection's otherwise.
+pub fn take(link: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, ReplicaError> {
     let keys = link.keys().clone();
     for _ in 0..ATTEMPTS {
         let mut watch = one("WATCH", &keys.lock);
@@ -106,27 +106,27 @@ pub fn take(link: &mut Link, claimant: &mut Claimant) -> Result<Lease, Trouble> 
         claimant.tried = None;
         if let Some(Value::ServerError(error)) = answers.iter().find(|it| matches!(it, Value::ServerError(_)))
         {
-            return Err(Trouble::refused(error));
+            return Err(ReplicaError::refused(error));
         }
         if matches!(answers.last(), Some(Value::Array(_))) {
             claimant.fence = fence;
             return Ok(Lease { text, fence });
         }
     }
-    Err(Trouble::new(Kind::Fenced, "others are quicker to take its lock"))
+    Err(ReplicaError::new(ReplicaErrorKind::Fenced, "others are quicker to take its lock"))
 }
 
 /// How long the lock still holds, in milliseconds; negative when it is free or never ends.
 ///
 /// # Errors
 /// The connection's.
-pub fn left_ms(link: &mut Link) -> Result<i64, Trouble> {
+pub fn left_ms(link: &mut RedisSession) -> Result<i64, ReplicaError> {
     let lock = link.keys().lock.clone();
     link.query(one("PTTL", &lock))
 }
 
 /// The trouble of a lock that holds `text`.
-pub fn held_by(text: &[u8], left_ms: Option<i64>) -> Trouble {
+pub fn held_by(text: &[u8], left_ms: Option<i64>) -> ReplicaError {
     let holder = match serde_json::from_slice::<Record>(text) {
         Ok(record) => format!("the muster on {} (process {})", record.host, record.process),
         Err(_) => format!("{:?}", String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)])),
@@ -136,5 +136,5 @@ pub fn held_by(text: &[u8], left_ms: Option<i64>) -> Trouble {
         Some(left_ms) if left_ms >= 0 => format!(" for another {left_ms} ms, unless it is renewed"),
         _ => String::new(),
     };
-    Trouble::new(Kind::Fenced, format!("its lock is held by {holder}{left}"))
+    ReplicaError::new(ReplicaErrorKind::Fenced, format!("its lock is held by {holder}{left}"))
 }

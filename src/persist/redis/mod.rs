@@ -7,44 +7,45 @@
 //!
 //! Whatever Redis loses (a tail, everything, a failover to a replica that lags) is seen by its seal, by its run id, or
 //! by the guard that every transaction stands under, and one mechanism mends it: [`reconcile`]. The other way, a
-//! directory that is new is filled from Redis: [`fill`]. Start reading at [`keeper`], the thread that does all of it;
-//! [`link`] draws the transaction, [`keys`] the layout, [`mark`] who has the truth at a start. What lies beneath are
-//! three borders: the local rows ([`Ground`]), the servers ([`mod@line`]), and time ([`turns`]).
+//! directory that is new is filled from Redis: [`fill`]. Start reading at [`replicator`], the thread that does all of
+//! it; [`session`] draws the transaction, [`keys`] the layout, [`position`] who has the truth at a start. What lies
+//! beneath are three borders: the local rows ([`StorageBackend`]), the servers ([`connection`]), and time
+//! ([`scheduler`]).
 
 pub mod backlog;
-pub mod connect;
+pub mod pool;
 pub mod dial;
 pub mod expose;
 pub mod fill;
-pub mod keeper;
+pub mod replicator;
 pub mod keys;
 pub mod lease;
-pub mod line;
-pub mod link;
-pub mod mark;
+pub mod connection;
+pub mod session;
+pub mod position;
 pub mod opening;
 pub mod reconcile;
 pub mod reply;
 pub mod settings;
 pub mod shared;
-pub mod survey;
-pub mod trouble;
-pub mod turns;
+pub mod server_info;
+pub mod error;
+pub mod scheduler;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::keeper::Keeper;
-use self::line::Lines;
-use self::link::{Way, Writer};
-use self::mark::NOTE_KEY;
-use self::reconcile::Local;
-use self::settings::{OnOutage, Settings};
-use self::shared::{Phase, Shared, Standing};
-use self::trouble::Trouble;
+use self::connection::ConnectionSource;
+use self::error::ReplicaError;
+use self::position::NOTE_KEY;
+use self::reconcile::LocalStore;
+use self::replicator::Replicator;
+use self::session::{RedisConnector, RedisWriter};
+use self::settings::{OnOutage, RedisSettings};
+use self::shared::{RedisPhase, RedisStatus, ReplicatorShared};
 use crate::persist::change::{Batch, Table};
-use crate::persist::embedded::ground::{DirectoryGround, Ground};
+use crate::persist::embedded::backend::{DirectoryBackend, StorageBackend};
 use crate::persist::error::StoreError;
 use crate::persist::store::{Description, Loaded, RowSink, Store};
 
@@ -53,27 +54,27 @@ use crate::persist::store::{Description, Loaded, RowSink, Store};
 const END_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Every row on the local disk and in Redis.
-pub struct RedisStore<G: Ground = DirectoryGround> {
-    local: Local<G>,
-    shared: Arc<Shared>,
-    way: Way,
-    settings: Settings,
+pub struct RedisStore<G: StorageBackend = DirectoryBackend> {
+    local: LocalStore<G>,
+    shared: Arc<ReplicatorShared>,
+    way: RedisConnector,
+    settings: RedisSettings,
     path: PathBuf,
     node_id: uuid::Uuid,
     /// The thread to be, until the first load has proved the local rows.
-    keeper: Option<(Keeper<G>, Option<Writer>)>,
+    keeper: Option<(Replicator<G>, Option<RedisWriter>)>,
 }
 
-impl<G: Ground + 'static> RedisStore<G> {
+impl<G: StorageBackend + 'static> RedisStore<G> {
     /// The id of the node whose rows these are.
     pub fn node_id(&self) -> uuid::Uuid {
         self.node_id
     }
 
     /// For those who show how Redis is, and end it.
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> RedisHandle {
         let on_outage = self.settings.on_outage;
-        Handle { shared: self.shared.clone(), lines: self.way.lines.clone(), on_outage }
+        RedisHandle { shared: self.shared.clone(), lines: self.way.lines.clone(), on_outage }
     }
 
     /// Acknowledges from the local disk; waits for Redis as well while that is well.
@@ -92,13 +93,13 @@ impl<G: Ground + 'static> RedisStore<G> {
     /// Acknowledges only what both have. Redis comes first: what it does not take must not be on the local disk.
     fn both(&mut self, batch: &Batch) -> Result<(), StoreError> {
         match self.shared.phase() {
-            Phase::Well => {}
-            Phase::CatchingUp => return Err(self.unavailable("it is being given what it lacks")),
-            Phase::Away(trouble) => return Err(self.unavailable(&trouble.detail)),
+            RedisPhase::Well => {}
+            RedisPhase::CatchingUp => return Err(self.unavailable("it is being given what it lacks")),
+            RedisPhase::Away(trouble) => return Err(self.unavailable(&trouble.detail)),
         }
         let seal = self.local.lock().sealed_with(batch);
         self.shared.push(seal, batch.changes.clone());
-        let in_doubt = |detail: &str| Trouble::new(trouble::Kind::Altered, detail);
+        let in_doubt = |detail: &str| ReplicaError::new(error::ReplicaErrorKind::Altered, detail);
         if !self.shared.wait_for(seal.sequence, self.settings.timeout) {
             self.shared.withdraw(seal.sequence, in_doubt("it may hold a write that was refused"));
             return Err(self.unavailable("it did not take the write"));
@@ -114,7 +115,7 @@ impl<G: Ground + 'static> RedisStore<G> {
     }
 }
 
-impl<G: Ground + 'static> Store for RedisStore<G> {
+impl<G: StorageBackend + 'static> Store for RedisStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let loaded = self.local.lock().load(&mut |table, key, value| {
             let is_note = (table, key) == (Table::Meta, NOTE_KEY);
@@ -131,7 +132,7 @@ impl<G: Ground + 'static> Store for RedisStore<G> {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if let Phase::Away(trouble) = self.shared.phase()
+        if let RedisPhase::Away(trouble) = self.shared.phase()
             && trouble.kind.is_rivalry()
         {
             return Err(self.unavailable(&trouble.detail));
@@ -155,9 +156,9 @@ impl<G: Ground + 'static> Store for RedisStore<G> {
 }
 
 /// What an acknowledged write survives, as things stand.
-fn guarantee(standing: &Standing, on_outage: OnOutage) -> &'static str {
+fn guarantee(standing: &RedisStatus, on_outage: OnOutage) -> &'static str {
     match (&standing.phase, on_outage, standing.durability) {
-        (Phase::Well, _, Some(durability)) => durability.sentence(),
+        (RedisPhase::Well, _, Some(durability)) => durability.sentence(),
         (_, OnOutage::Reject, _) => {
             "Writes are refused until Redis has everything (on_outage is reject). What was acknowledged is synced to \
              the local disk."
@@ -173,20 +174,20 @@ fn guarantee(standing: &Standing, on_outage: OnOutage) -> &'static str {
 
 /// A view on a Redis store for those who do not own it.
 #[derive(Clone)]
-pub struct Handle {
-    shared: Arc<Shared>,
-    lines: Arc<dyn Lines>,
+pub struct RedisHandle {
+    shared: Arc<ReplicatorShared>,
+    lines: Arc<dyn ConnectionSource>,
     on_outage: OnOutage,
 }
 
-impl Handle {
+impl RedisHandle {
     /// The place, for people.
     pub fn place(&self) -> &str {
         &self.shared.place
     }
 
     /// How things stand.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> RedisStatus {
         self.shared.standing()
     }
 
@@ -198,8 +199,8 @@ impl Handle {
     /// Whether writes are refused, as Redis does not have everything or another muster holds its lock.
     pub fn refuses_writes(&self) -> bool {
         match self.shared.phase() {
-            Phase::Well => false,
-            Phase::Away(trouble) if trouble.kind.is_rivalry() => true,
+            RedisPhase::Well => false,
+            RedisPhase::Away(trouble) if trouble.kind.is_rivalry() => true,
             _ => self.on_outage == OnOutage::Reject,
         }
     }

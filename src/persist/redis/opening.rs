@@ -7,23 +7,23 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::RedisStore;
-use super::connect::Connections;
+use super::connection::ConnectionSource;
+use super::error::{ReplicaError, ReplicaErrorKind};
 use super::fill::{Unfilled, fill, note_row};
-use super::keeper::Keeper;
 use super::keys::Keys;
 use super::lease::{self, Claimant, LEASE_TERM};
-use super::line::Lines;
-use super::link::{Link, Way, Writer};
-use super::mark::{self, Mark, Note, Verdict, judge};
-use super::settings::{OnOutage, Settings};
-use super::shared::{Phase, Shared};
-use super::trouble::{Kind, Trouble};
-use super::turns::{Threads, Turns};
+use super::pool::ConnectionPool;
+use super::position::{self, ReplicaMeta, ReplicaPosition, StartSource, judge};
+use super::replicator::Replicator;
+use super::scheduler::{RedisScheduler, Threads};
+use super::session::{RedisConnector, RedisSession, RedisWriter};
+use super::settings::{OnOutage, RedisSettings};
+use super::shared::{RedisPhase, ReplicatorShared};
 use crate::model::limits::INDEX_MAX;
-use crate::persist::embedded::ground::Ground;
-use crate::persist::embedded::{EmbeddedStore, Limits};
+use crate::persist::embedded::backend::StorageBackend;
+use crate::persist::embedded::{EmbeddedStore, EngineLimits};
 use crate::persist::error::StoreError;
-use crate::persist::store::Court;
+use crate::persist::store::RowFilterFactory;
 use crate::telemetry::histogram::Histogram;
 
 /// How long a new directory waits for Redis, which may hold an earlier registry: composed services start together, and
@@ -35,15 +35,15 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the start has come to with Redis.
 struct Met {
-    writer: Writer,
+    writer: RedisWriter,
     /// The mark of the rows to be taken over, if Redis is ahead.
-    ahead: Option<Mark>,
+    ahead: Option<ReplicaPosition>,
 }
 
 /// Why the start has not met Redis.
 enum Unmet {
     /// It is away for now.
-    Away(Trouble),
+    Away(ReplicaError),
     /// It is there, and muster must not begin.
     Refused(String),
 }
@@ -56,19 +56,19 @@ impl RedisStore {
     pub fn open(
         path: &Path,
         now: jiff::Timestamp,
-        limits: Limits,
-        settings: Settings,
+        limits: EngineLimits,
+        settings: RedisSettings,
         host: &str,
         latency: Histogram,
-        court: Court<'_>,
+        court: RowFilterFactory<'_>,
     ) -> Result<Self, StoreError> {
         let local = EmbeddedStore::open(path, now, limits)?;
-        let lines = Arc::new(Connections::new(&settings));
+        let lines = Arc::new(ConnectionPool::new(&settings));
         RedisStore::on(local, lines, Threads::shared(), settings, host, latency, court)
     }
 }
 
-impl<G: Ground + 'static> RedisStore<G> {
+impl<G: StorageBackend + 'static> RedisStore<G> {
     /// Looks at Redis through `lines`, and fills the local store from it if Redis is ahead. `host` names this machine
     /// in the lock; `latency` is told how long each transaction takes; `court` judges the rows that Redis gives.
     ///
@@ -79,17 +79,17 @@ impl<G: Ground + 'static> RedisStore<G> {
     /// Those of the local store, and [`StoreError::Unfit`] for a Redis that must not be used.
     pub fn on(
         mut local: EmbeddedStore<G>,
-        lines: Arc<dyn Lines>,
-        turns: Arc<dyn Turns>,
-        settings: Settings,
+        lines: Arc<dyn ConnectionSource>,
+        turns: Arc<dyn RedisScheduler>,
+        settings: RedisSettings,
         host: &str,
         latency: Histogram,
-        court: Court<'_>,
+        court: RowFilterFactory<'_>,
     ) -> Result<Self, StoreError> {
         let path = local.path().to_path_buf();
         let mut note = read_note(&local)?;
         let keys = Keys::new(&settings.prefix);
-        let way = Way { lines, turns, keys, patience: settings.timeout };
+        let way = RedisConnector { lines, turns, keys, patience: settings.timeout };
         // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
         let owner = local.identity().created_at.clone();
         let mut claimant = Claimant::new(owner, host.to_owned());
@@ -107,7 +107,7 @@ impl<G: Ground + 'static> RedisStore<G> {
                             Unfilled::Redis(trouble) => unfit(trouble.detail),
                         })?;
                 }
-                (Some(writer), Phase::CatchingUp)
+                (Some(writer), RedisPhase::CatchingUp)
             }
             Err(Unmet::Refused(sentence)) => return Err(unfit(sentence)),
             Err(Unmet::Away(trouble)) if is_new && trouble.is_of_password() => {
@@ -116,7 +116,7 @@ impl<G: Ground + 'static> RedisStore<G> {
                      user in redis_url."
                 )));
             }
-            Err(Unmet::Away(trouble)) if is_new && trouble.kind == Kind::TooLong => {
+            Err(Unmet::Away(trouble)) if is_new && trouble.kind == ReplicaErrorKind::TooLong => {
                 return Err(unfit(trouble.detail));
             }
             Err(Unmet::Away(trouble)) if is_new => {
@@ -128,18 +128,19 @@ impl<G: Ground + 'static> RedisStore<G> {
             }
             Err(Unmet::Away(trouble)) => {
                 log::warn!(kind = trouble.kind.word(); "{settings} is away at the start: {trouble}");
-                (None, Phase::Away(trouble))
+                (None, RedisPhase::Away(trouble))
             }
         };
         let fate = match settings.on_outage {
             OnOutage::Spool => "kept in the spool",
             OnOutage::Reject => "refused",
         };
-        let shared = Shared::new(settings.to_string(), fate, local.sealed()?, phase, way.turns.clone());
+        let shared =
+            ReplicatorShared::new(settings.to_string(), fate, local.sealed()?, phase, way.turns.clone());
         let shared = Arc::new(shared);
         let node_id = local.identity().node_id;
         let local = Arc::new(Mutex::new(local));
-        let keeper = Keeper {
+        let keeper = Replicator {
             claimant,
             local: local.clone(),
             shared: shared.clone(),
@@ -156,12 +157,14 @@ impl<G: Ground + 'static> RedisStore<G> {
     }
 }
 
-fn read_note<G: Ground>(local: &EmbeddedStore<G>) -> Result<Note, StoreError> {
-    let Some(text) = local.row(&note_row(Note::default()).name())? else { return Ok(Note::default()) };
+fn read_note<G: StorageBackend>(local: &EmbeddedStore<G>) -> Result<ReplicaMeta, StoreError> {
+    let Some(text) = local.row(&note_row(ReplicaMeta::default()).name())? else {
+        return Ok(ReplicaMeta::default());
+    };
     let broken = |error: serde_json::Error| {
         StoreError::damaged("the note of the Redis store".as_ref(), error.to_string())
     };
-    let note: Note = serde_json::from_slice(&text).map_err(broken)?;
+    let note: ReplicaMeta = serde_json::from_slice(&text).map_err(broken)?;
     if note.epoch.max(note.after) > INDEX_MAX {
         let detail = format!("it counts above {INDEX_MAX}, which no muster comes to");
         return Err(StoreError::damaged("the note of the Redis store".as_ref(), detail));
@@ -169,24 +172,27 @@ fn read_note<G: Ground>(local: &EmbeddedStore<G>) -> Result<Note, StoreError> {
     Ok(note)
 }
 
-fn standing<G: Ground>(local: &EmbeddedStore<G>, note: Note) -> Result<mark::Local, StoreError> {
-    Ok(mark::Local { node_id: local.identity().node_id, note, seal: local.sealed()? })
+fn standing<G: StorageBackend>(
+    local: &EmbeddedStore<G>,
+    note: ReplicaMeta,
+) -> Result<position::LocalContents, StoreError> {
+    Ok(position::LocalContents { node_id: local.identity().node_id, note, seal: local.sealed()? })
 }
 
 /// Tries until Redis is met, or is not for `patience`. A lock that runs out is waited for.
 fn meet(
-    way: &Way,
-    settings: &Settings,
+    way: &RedisConnector,
+    settings: &RedisSettings,
     claimant: &mut Claimant,
-    local: &mark::Local,
+    local: &position::LocalContents,
     patience: Duration,
 ) -> Result<Met, Unmet> {
     let deadline = way.turns.now() + patience;
     let mut is_told = false;
     loop {
-        let met = Link::open(way)
+        let met = RedisSession::open(way)
             .map_err(|trouble| match trouble.kind {
-                Kind::Unfit => Unmet::Refused(trouble.detail),
+                ReplicaErrorKind::Unfit => Unmet::Refused(trouble.detail),
                 _ => Unmet::Away(trouble),
             })
             .and_then(|link| meet_once(link, claimant, local));
@@ -203,14 +209,18 @@ fn meet(
     }
 }
 
-fn meet_once(mut link: Link, claimant: &mut Claimant, local: &mark::Local) -> Result<Met, Unmet> {
+fn meet_once(
+    mut link: RedisSession,
+    claimant: &mut Claimant,
+    local: &position::LocalContents,
+) -> Result<Met, Unmet> {
     let lease = take_lock(&mut link, claimant)?;
     let found = link.found().map_err(sorted)?;
-    let writer = Writer::new(link, lease).map_err(sorted)?;
+    let writer = RedisWriter::new(link, lease).map_err(sorted)?;
     match judge(local, &found) {
-        Verdict::Local => Ok(Met { writer, ahead: None }),
-        Verdict::Redis(mark) => Ok(Met { writer, ahead: Some(mark) }),
-        Verdict::Neither(sentence) => {
+        StartSource::Local => Ok(Met { writer, ahead: None }),
+        StartSource::Redis(mark) => Ok(Met { writer, ahead: Some(mark) }),
+        StartSource::Neither(sentence) => {
             // Whoever comes next need not wait for it to run out.
             let _ = writer.release();
             Err(Unmet::Refused(sentence))
@@ -220,14 +230,14 @@ fn meet_once(mut link: Link, claimant: &mut Claimant, local: &mark::Local) -> Re
 
 /// Takes the lock. One that nobody renews any more is waited for, which takes a term; one that is renewed refuses the
 /// start.
-fn take_lock(link: &mut Link, claimant: &mut Claimant) -> Result<lease::Lease, Unmet> {
+fn take_lock(link: &mut RedisSession, claimant: &mut Claimant) -> Result<lease::Lease, Unmet> {
     let turns = link.way().turns.clone();
     let deadline = turns.now() + LEASE_TERM + RETAKE_MARGIN;
     let mut left_ms = None;
     loop {
         let trouble = match lease::take(link, claimant) {
             Ok(lease) => return Ok(lease),
-            Err(trouble) if trouble.kind != Kind::Fenced => return Err(sorted(trouble)),
+            Err(trouble) if trouble.kind != ReplicaErrorKind::Fenced => return Err(sorted(trouble)),
             Err(trouble) => trouble,
         };
         let left = lease::left_ms(link).map_err(sorted)?;
@@ -249,9 +259,11 @@ fn take_lock(link: &mut Link, claimant: &mut Claimant) -> Result<lease::Lease, U
 /// Beyond the term of a lock, until its end is seen.
 const RETAKE_MARGIN: Duration = Duration::from_secs(2);
 
-fn sorted(trouble: Trouble) -> Unmet {
+fn sorted(trouble: ReplicaError) -> Unmet {
     match trouble.kind {
-        Kind::Fenced | Kind::Foreign | Kind::Unfit => Unmet::Refused(trouble.detail),
+        ReplicaErrorKind::Fenced | ReplicaErrorKind::Foreign | ReplicaErrorKind::Unfit => {
+            Unmet::Refused(trouble.detail)
+        }
         _ => Unmet::Away(trouble),
     }
 }

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::link::{Writer, row_commands};
-use super::mark::{Mark, Note};
-use super::shared::Shared;
-use super::trouble::{Kind, Trouble};
-use crate::persist::change::{Change, Table};
+use super::error::{ReplicaError, ReplicaErrorKind};
+use super::position::{ReplicaMeta, ReplicaPosition};
+use super::session::{RedisWriter, row_commands};
+use super::shared::ReplicatorShared;
+use crate::persist::change::{RowChange, Table};
+use crate::persist::checksums::RowChecksum;
 use crate::persist::embedded::EmbeddedStore;
-use crate::persist::embedded::ground::{Ground, NamedRow};
+use crate::persist::embedded::backend::{NamedRow, StorageBackend};
 use crate::persist::error::StoreError;
-use crate::persist::ledger::Seal;
 
 /// Rows compared at a time. The writer waits for the local store while a page of them is read, so it is kept short.
 const PAGE_ROWS: usize = 500;
@@ -30,42 +30,42 @@ const PAGE_BYTES: usize = 512 << 10;
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// The local store, shared with the writer.
-pub type Local<G> = Arc<Mutex<EmbeddedStore<G>>>;
+pub type LocalStore<G> = Arc<Mutex<EmbeddedStore<G>>>;
 
 /// Compares and mends. Gives the batch from which on Redis is whole again: the next one, or one that waits.
 ///
 /// # Errors
-/// The connection's, or [`Kind::Local`]. It has to be done again then.
-pub fn reconcile<G: Ground>(
-    writer: &mut Writer,
-    local: &Local<G>,
-    shared: &Shared,
-    ours: (uuid::Uuid, Note),
-) -> Result<Seal, Trouble> {
+/// The connection's, or [`ReplicaErrorKind::Local`]. It has to be done again then.
+pub fn reconcile<G: StorageBackend>(
+    writer: &mut RedisWriter,
+    local: &LocalStore<G>,
+    shared: &ReplicatorShared,
+    ours: (uuid::Uuid, ReplicaMeta),
+) -> Result<RowChecksum, ReplicaError> {
     let begun = local.lock().seal();
     shared.begin_anew(begun);
-    let partly = Mark::partly(ours.0, ours.1, begun);
+    let partly = ReplicaPosition::partly(ours.0, ours.1, begun);
     let is_empty = writer.link().found()?.rows == 0;
     writer.write(Vec::new(), Some(&partly))?;
-    let mut progress = Progress::begin(begun.rows);
+    let mut progress = ReconcileProgress::begin(begun.rows);
     let put = put_back(writer, local, is_empty, &mut progress)?;
     let removed = if is_empty { 0 } else { remove_strangers(writer, local)? };
     shared.mended(put + removed);
     log::debug!(put = put, removed = removed; "held {} rows against Redis", progress.seen);
     let ended = local.lock().seal();
     if ended == begun {
-        writer.write(Vec::new(), Some(&Mark::whole(ours.0, ours.1, begun)))?;
+        writer.write(Vec::new(), Some(&ReplicaPosition::whole(ours.0, ours.1, begun)))?;
     }
     Ok(ended)
 }
 
 /// Puts every local row that Redis lacks or has otherwise.
-fn put_back<G: Ground>(
-    writer: &mut Writer,
-    local: &Local<G>,
+fn put_back<G: StorageBackend>(
+    writer: &mut RedisWriter,
+    local: &LocalStore<G>,
     is_empty: bool,
-    progress: &mut Progress,
-) -> Result<u64, Trouble> {
+    progress: &mut ReconcileProgress,
+) -> Result<u64, ReplicaError> {
     let (mut put, mut after) = (0, String::new());
     loop {
         writer.keep()?;
@@ -84,7 +84,7 @@ fn put_back<G: Ground>(
 }
 
 /// The rows of a page that Redis lacks or has otherwise.
-fn differing(writer: &mut Writer, page: Vec<NamedRow>) -> Result<Vec<Change>, Trouble> {
+fn differing(writer: &mut RedisWriter, page: Vec<NamedRow>) -> Result<Vec<RowChange>, ReplicaError> {
     let mut missing = Vec::new();
     for table in Table::ALL {
         let of_table = |(name, value): &NamedRow| {
@@ -99,17 +99,20 @@ fn differing(writer: &mut Writer, page: Vec<NamedRow>) -> Result<Vec<Change>, Tr
         let held = writer.link().values(table, &keys)?;
         let pairs = rows.into_iter().zip(held);
         let differs = pairs.filter(|((_, value), held)| held.as_ref() != Some(value));
-        missing.extend(differs.map(|((key, value), _)| Change::put(table, key, value)));
+        missing.extend(differs.map(|((key, value), _)| RowChange::put(table, key, value)));
     }
     Ok(missing)
 }
 
-fn as_put((name, value): NamedRow) -> Option<Change> {
-    Table::of_name(&name).map(|(table, key)| Change::put(table, key, value))
+fn as_put((name, value): NamedRow) -> Option<RowChange> {
+    Table::of_name(&name).map(|(table, key)| RowChange::put(table, key, value))
 }
 
 /// Removes the rows in Redis that are not here.
-fn remove_strangers<G: Ground>(writer: &mut Writer, local: &Local<G>) -> Result<u64, Trouble> {
+fn remove_strangers<G: StorageBackend>(
+    writer: &mut RedisWriter,
+    local: &LocalStore<G>,
+) -> Result<u64, ReplicaError> {
     let mut removed = 0;
     for table in Table::ALL {
         let mut cursor = 0;
@@ -118,7 +121,7 @@ fn remove_strangers<G: Ground>(writer: &mut Writer, local: &Local<G>) -> Result<
             let step = writer.link().scan(table, cursor)?;
             let mut strangers = Vec::new();
             for (key, _) in step.rows {
-                let change = Change::delete(table, key);
+                let change = RowChange::delete(table, key);
                 if local.lock().row(&change.name()).map_err(unreadable)?.is_none() {
                     strangers.push(change);
                 }
@@ -137,19 +140,19 @@ fn remove_strangers<G: Ground>(writer: &mut Writer, local: &Local<G>) -> Result<
     Ok(removed)
 }
 
-fn unreadable(error: StoreError) -> Trouble {
-    Trouble::new(Kind::Local, error.to_string())
+fn unreadable(error: StoreError) -> ReplicaError {
+    ReplicaError::new(ReplicaErrorKind::Local, error.to_string())
 }
 
 /// Tells the log now and then how far a long run over the rows is.
-pub struct Progress {
+pub struct ReconcileProgress {
     total: u64,
     /// Rows so far.
     pub seen: u64,
     told: Instant,
 }
 
-impl Progress {
+impl ReconcileProgress {
     /// Of so many rows.
     pub fn begin(total: u64) -> Self {
         Self { total, seen: 0, told: Instant::now() }

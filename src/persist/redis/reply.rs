@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use redis::{RedisError, Value};
 
-use super::trouble::{Kind, Trouble};
-use crate::sys::budget::{Budget, OverBudget, Purpose, Share};
+use super::error::{ReplicaError, ReplicaErrorKind};
+use crate::sys::budget::{Budget, BudgetShare, OverBudget, Purpose};
 
 /// Bytes of a round of answers that nobody is asked for: what a Redis store needs when all is well must not wait for a
 /// restoration that holds all there is. There are two connections at most.
@@ -36,19 +36,19 @@ pub struct Replies<R> {
 }
 
 /// What the answers to one round of questions may take, of time and of memory.
-pub struct Patience {
+pub struct ReplyLimits {
     deadline: Instant,
     taken: usize,
-    share: Share,
+    share: BudgetShare,
 }
 
-impl Patience {
+impl ReplyLimits {
     /// Until `deadline`, of what `account` has left.
-    pub fn new(deadline: Instant, account: &'static Budget) -> Patience {
-        Patience { deadline, taken: 0, share: account.empty(Purpose::Restoring) }
+    pub fn new(deadline: Instant, account: &'static Budget) -> ReplyLimits {
+        ReplyLimits { deadline, taken: 0, share: account.empty(Purpose::Restoring) }
     }
 
-    fn take(&mut self, bytes: usize) -> Result<(), Trouble> {
+    fn take(&mut self, bytes: usize) -> Result<(), ReplicaError> {
         self.taken = self.taken.saturating_add(bytes);
         match self.taken {
             0..=FREE_BYTES => Ok(()),
@@ -56,20 +56,20 @@ impl Patience {
         }
     }
 
-    fn look(&self) -> Result<(), Trouble> {
+    fn look(&self) -> Result<(), ReplicaError> {
         if Instant::now() <= self.deadline {
             return Ok(());
         }
-        Err(Trouble::new(Kind::Slow, "its answer is not complete in time"))
+        Err(ReplicaError::new(ReplicaErrorKind::Slow, "its answer is not complete in time"))
     }
 }
 
-fn too_long(bytes: usize, over: &OverBudget) -> Trouble {
+fn too_long(bytes: usize, over: &OverBudget) -> ReplicaError {
     let detail = format!(
         "its answer takes {bytes} bytes, which is more than there is memory for: {over}. Raise that, or delete what is \
          not muster's under the prefix, or choose another redis_prefix"
     );
-    Trouble::new(Kind::TooLong, detail)
+    ReplicaError::new(ReplicaErrorKind::TooLong, detail)
 }
 
 impl<R: Read> Replies<R> {
@@ -86,13 +86,14 @@ impl<R: Read> Replies<R> {
     /// The next answer. An error answer is an answer.
     ///
     /// # Errors
-    /// The stream's, [`Kind::Slow`] and [`Kind::TooLong`]. What would come next is not known then.
-    pub fn next(&mut self, patience: &mut Patience) -> Result<Value, Trouble> {
+    /// The stream's, [`ReplicaErrorKind::Slow`] and [`ReplicaErrorKind::TooLong`]. What would come next is not known
+    /// then.
+    pub fn next(&mut self, patience: &mut ReplyLimits) -> Result<Value, ReplicaError> {
         patience.take(VALUE_BYTES)?;
         self.value(patience, DEPTH_MAX)
     }
 
-    fn value(&mut self, patience: &mut Patience, depth_left: usize) -> Result<Value, Trouble> {
+    fn value(&mut self, patience: &mut ReplyLimits, depth_left: usize) -> Result<Value, ReplicaError> {
         patience.look()?;
         let line = self.line()?;
         patience.take(line.len())?;
@@ -105,7 +106,7 @@ impl<R: Read> Replies<R> {
                 None => Ok(Value::Nil),
                 Some(length) => self.list(length, patience, depth_left).map(Value::Array),
             },
-            Some(b'+' | b'-' | b':') => redis::parse_redis_value(&line).map_err(Trouble::from),
+            Some(b'+' | b'-' | b':') => redis::parse_redis_value(&line).map_err(ReplicaError::from),
             _ => Err(strange(&line)),
         }
     }
@@ -113,11 +114,14 @@ impl<R: Read> Replies<R> {
     fn list(
         &mut self,
         length: usize,
-        patience: &mut Patience,
+        patience: &mut ReplyLimits,
         depth_left: usize,
-    ) -> Result<Vec<Value>, Trouble> {
+    ) -> Result<Vec<Value>, ReplicaError> {
         let Some(depth_left) = depth_left.checked_sub(1) else {
-            return Err(Trouble::new(Kind::Unreachable, "its answer is a list of lists without end"));
+            return Err(ReplicaError::new(
+                ReplicaErrorKind::Unreachable,
+                "its answer is a list of lists without end",
+            ));
         };
         patience.take(length.saturating_mul(VALUE_BYTES))?;
         let mut values = Vec::with_capacity(length);
@@ -127,7 +131,7 @@ impl<R: Read> Replies<R> {
         Ok(values)
     }
 
-    fn text(&mut self, length: usize, patience: &mut Patience) -> Result<Vec<u8>, Trouble> {
+    fn text(&mut self, length: usize, patience: &mut ReplyLimits) -> Result<Vec<u8>, ReplicaError> {
         patience.take(length)?;
         let mut text = Vec::with_capacity(length);
         while text.len() < length {
@@ -143,7 +147,7 @@ impl<R: Read> Replies<R> {
     }
 
     /// The next line with its end.
-    fn line(&mut self) -> Result<Vec<u8>, Trouble> {
+    fn line(&mut self) -> Result<Vec<u8>, ReplicaError> {
         let mut line = Vec::new();
         (&mut self.input).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(broken)?;
         match &line[..] {
@@ -155,7 +159,7 @@ impl<R: Read> Replies<R> {
 }
 
 /// The length in a line such as `$5`; `None` for that of nothing, -1.
-fn length(line: &[u8]) -> Result<Option<usize>, Trouble> {
+fn length(line: &[u8]) -> Result<Option<usize>, ReplicaError> {
     let digits = std::str::from_utf8(&line[1..line.len() - 2]).unwrap_or_default();
     match digits.parse::<i64>() {
         Ok(-1) => Ok(None),
@@ -166,13 +170,16 @@ fn length(line: &[u8]) -> Result<Option<usize>, Trouble> {
     }
 }
 
-fn broken(error: io::Error) -> Trouble {
-    Trouble::from(RedisError::from(error))
+fn broken(error: io::Error) -> ReplicaError {
+    ReplicaError::from(RedisError::from(error))
 }
 
-fn strange(found: &[u8]) -> Trouble {
+fn strange(found: &[u8]) -> ReplicaError {
     let shown = &found[..found.len().min(40)];
-    Trouble::new(Kind::Unreachable, format!("\"{}\" is no answer of Redis's", shown.escape_ascii()))
+    ReplicaError::new(
+        ReplicaErrorKind::Unreachable,
+        format!("\"{}\" is no answer of Redis's", shown.escape_ascii()),
+    )
 }
 
 #[cfg(test)]
@@ -185,8 +192,8 @@ mod tests {
         Box::leak(Box::new(Budget::new(bytes_max)))
     }
 
-    fn read(bytes: impl Read, account: &'static Budget) -> Result<Value, Trouble> {
-        let mut patience = Patience::new(Instant::now() + Duration::from_secs(60), account);
+    fn read(bytes: impl Read, account: &'static Budget) -> Result<Value, ReplicaError> {
+        let mut patience = ReplyLimits::new(Instant::now() + Duration::from_secs(60), account);
         Replies::new(bytes).next(&mut patience)
     }
 
@@ -235,7 +242,10 @@ mod tests {
         ];
         for text in rows {
             let refused = read(text.as_bytes(), account(1 << 20));
-            assert!(refused.as_ref().is_err_and(|it| it.kind != Kind::TooLong), "{text:?}: {refused:?}");
+            assert!(
+                refused.as_ref().is_err_and(|it| it.kind != ReplicaErrorKind::TooLong),
+                "{text:?}: {refused:?}"
+            );
         }
     }
 
@@ -250,7 +260,7 @@ mod tests {
         assert_eq!((matches!(held, Value::BulkString(_)), account.held(Purpose::Restoring)), (true, 0));
         for announced in ["$1048577\r\n", "$1500000000\r\n", "*20000\r\n", "*9223372036854775807\r\n"] {
             let refused = read(announced.as_bytes(), account).expect_err(announced);
-            assert_eq!(refused.kind, Kind::TooLong, "{announced}: {refused}");
+            assert_eq!(refused.kind, ReplicaErrorKind::TooLong, "{announced}: {refused}");
             assert!(
                 refused.detail.contains("limits.transit_bytes_max")
                     && refused.detail.contains("redis_prefix")
@@ -264,8 +274,8 @@ mod tests {
 
     #[test]
     fn an_answer_has_a_deadline_as_a_whole() {
-        let mut patience = Patience::new(Instant::now() - Duration::from_millis(1), account(1 << 20));
+        let mut patience = ReplyLimits::new(Instant::now() - Duration::from_millis(1), account(1 << 20));
         let refused = Replies::new(&b"+OK\r\n"[..]).next(&mut patience).expect_err("it is late");
-        assert_eq!(refused.kind, Kind::Slow);
+        assert_eq!(refused.kind, ReplicaErrorKind::Slow);
     }
 }

@@ -15,7 +15,7 @@ pub enum OnOutage {
 
 /// Where the servers are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum RedisAddress {
     /// One server, by name or address and port.
     Server(String, u16),
     /// One server of this machine, by its socket.
@@ -26,9 +26,9 @@ pub enum Place {
 
 /// Everything about one Redis.
 #[derive(Clone)]
-pub struct Settings {
+pub struct RedisSettings {
     /// How to get there.
-    pub place: Place,
+    pub place: RedisAddress,
     /// Whether connections are encrypted.
     pub tls: bool,
     /// A PEM file with the certificate authority; the system's when there is none.
@@ -50,12 +50,12 @@ pub struct Settings {
 }
 
 /// The place, for people: `Redis at 127.0.0.1:6379`. Never holds a password.
-impl fmt::Display for Settings {
+impl fmt::Display for RedisSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Server(host, port) => write!(out, "Redis at {host}:{port}"),
-            Place::Socket(path) => write!(out, "Redis at {}", path.display()),
-            Place::Sentinels(_, master) => write!(out, "Redis {master:?} of the sentinels"),
+            RedisAddress::Server(host, port) => write!(out, "Redis at {host}:{port}"),
+            RedisAddress::Socket(path) => write!(out, "Redis at {}", path.display()),
+            RedisAddress::Sentinels(_, master) => write!(out, "Redis {master:?} of the sentinels"),
         }
     }
 }

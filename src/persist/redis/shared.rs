@@ -1,8 +1,7 @@
 //! What the writer's thread and the store's own thread know together: the batches that wait, and how Redis is.
 //!
-//! One short lock, and two bells (see [`turns`](super::turns)): one for the thread that has something to do, one for
-//! the writer that waits. Changes
-//! of state are told to the log here, once each.
+//! One short lock, and two bells (see [`scheduler`](super::scheduler)): one for the thread that has something to do,
+//! one for the writer that waits. Changes of state are told to the log here, once each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::backlog::{Backlog, Entry};
-use super::survey::Durability;
-use super::trouble::{Kind, Trouble};
-use super::turns::{Bell, Turns};
-use crate::persist::change::Change;
-use crate::persist::ledger::Seal;
+use super::backlog::{Backlog, BacklogEntry};
+use super::error::{ReplicaError, ReplicaErrorKind};
+use super::scheduler::{RedisScheduler, RedisSignal};
+use super::server_info::Durability;
+use crate::persist::change::RowChange;
+use crate::persist::checksums::RowChecksum;
 use crate::stdx::counted::counted;
 
 /// Most bytes of batches in one transaction. More would keep Redis from its other clients for milliseconds.
@@ -27,19 +26,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How Redis is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum RedisPhase {
     /// It has everything, and each commit waits for it.
     Well,
     /// It answers, and is given what it lacks. Nobody waits for it.
     CatchingUp,
     /// It is away, for this reason. Nobody waits for it.
-    Away(Trouble),
+    Away(ReplicaError),
 }
 
 /// What the store's thread is to do next.
-pub enum Work {
+pub enum ReplicatorWork {
     /// Write these batches.
-    Write(Vec<Arc<Entry>>),
+    Write(Vec<Arc<BacklogEntry>>),
     /// Compare everything row by row: something was forgotten, or is in doubt.
     Compare,
     /// Nothing to write: keep the lock.
@@ -50,13 +49,13 @@ pub enum Work {
 
 struct State {
     backlog: Backlog,
-    phase: Phase,
+    phase: RedisPhase,
     /// Since when.
     since: Instant,
     /// Whether Redis may hold a batch that was refused here.
     is_in_doubt: bool,
     /// The kind of trouble that the log knows of, until Redis is well again.
-    told: Option<Kind>,
+    told: Option<ReplicaErrorKind>,
     is_ending: bool,
     has_ended: bool,
     /// What Redis said it makes of a write, when it was asked last.
@@ -67,15 +66,15 @@ struct State {
 }
 
 /// Shared by the store, its thread, and whoever shows how it is.
-pub struct Shared {
+pub struct ReplicatorShared {
     /// The place, for people.
     pub place: String,
     /// What becomes of writes during an outage, for the log: "kept in the spool" or "refused".
     fate: &'static str,
     state: Mutex<State>,
-    turns: Arc<dyn Turns>,
+    turns: Arc<dyn RedisScheduler>,
     /// Troubles met, by kind.
-    pub troubles: [AtomicU64; Kind::ALL.len()],
+    pub troubles: [AtomicU64; ReplicaErrorKind::ALL.len()],
     /// Rows put back or removed by comparisons.
     pub rows_mended: AtomicU64,
     /// Batches and transactions written.
@@ -86,17 +85,17 @@ pub struct Shared {
     pub fence: AtomicU64,
 }
 
-impl Shared {
+impl ReplicatorShared {
     /// Redis has what `confirmed` seals, as far as is known, and is about to be looked at.
     pub fn new(
         place: String,
         fate: &'static str,
-        confirmed: Seal,
-        phase: Phase,
-        turns: Arc<dyn Turns>,
+        confirmed: RowChecksum,
+        phase: RedisPhase,
+        turns: Arc<dyn RedisScheduler>,
     ) -> Self {
         let told = match &phase {
-            Phase::Away(trouble) => Some(trouble.kind),
+            RedisPhase::Away(trouble) => Some(trouble.kind),
             _ => None,
         };
         Self {
@@ -115,7 +114,7 @@ impl Shared {
                 mended: 0,
             }),
             turns,
-            troubles: [const { AtomicU64::new(0) }; Kind::ALL.len()],
+            troubles: [const { AtomicU64::new(0) }; ReplicaErrorKind::ALL.len()],
             rows_mended: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
@@ -126,15 +125,15 @@ impl Shared {
     // For the writer.
 
     /// How Redis is at this moment.
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> RedisPhase {
         self.state.lock().phase.clone()
     }
 
     /// Adds a batch that is durable here, without waiting.
-    pub fn push(&self, seal: Seal, changes: Vec<Change>) {
+    pub fn push(&self, seal: RowChecksum, changes: Vec<RowChange>) {
         let since = self.turns.now();
-        self.state.lock().backlog.push(Entry { seal, changes, since });
-        self.turns.ring(Bell::ToDo);
+        self.state.lock().backlog.push(BacklogEntry { seal, changes, since });
+        self.turns.ring(RedisSignal::ToDo);
     }
 
     /// Waits until Redis has the batch, or is no longer well, or `patience` is over; then it counts as away. Gives
@@ -146,12 +145,14 @@ impl Shared {
             if state.backlog.confirmed().sequence >= sequence {
                 return true;
             }
-            if state.phase != Phase::Well {
+            if state.phase != RedisPhase::Well {
                 return false;
             }
-            if !self.wait(Bell::Done, &mut state, deadline) && state.backlog.confirmed().sequence < sequence {
+            if !self.wait(RedisSignal::Done, &mut state, deadline)
+                && state.backlog.confirmed().sequence < sequence
+            {
                 let detail = format!("a write was not answered within {patience:?}");
-                self.note_away(&mut state, Trouble::new(Kind::Slow, detail));
+                self.note_away(&mut state, ReplicaError::new(ReplicaErrorKind::Slow, detail));
                 return false;
             }
         }
@@ -159,39 +160,39 @@ impl Shared {
 
     /// Takes back a batch that is refused after all. Whether Redis has it is in doubt from here on, so everything is
     /// compared before Redis counts as well again.
-    pub fn withdraw(&self, sequence: u64, trouble: Trouble) {
+    pub fn withdraw(&self, sequence: u64, trouble: ReplicaError) {
         let mut state = self.state.lock();
         state.backlog.withdraw(sequence);
         state.is_in_doubt = true;
-        if state.phase == Phase::Well {
+        if state.phase == RedisPhase::Well {
             self.note_away(&mut state, trouble);
         }
-        self.turns.ring(Bell::ToDo);
+        self.turns.ring(RedisSignal::ToDo);
     }
 
     // For the store's thread.
 
     /// Waits for something to do: for `when_well` at most, or for `otherwise` while Redis is not well.
-    pub fn next(&self, when_well: Duration, otherwise: Duration) -> Work {
+    pub fn next(&self, when_well: Duration, otherwise: Duration) -> ReplicatorWork {
         let mut state = self.state.lock();
-        let patience = if state.phase == Phase::Well { when_well } else { otherwise };
+        let patience = if state.phase == RedisPhase::Well { when_well } else { otherwise };
         let deadline = self.turns.now() + patience;
         loop {
-            if state.is_ending && (state.backlog.is_empty() || state.phase != Phase::Well) {
-                return Work::End;
+            if state.is_ending && (state.backlog.is_empty() || state.phase != RedisPhase::Well) {
+                return ReplicatorWork::End;
             }
             if state.is_in_doubt || state.backlog.has_gap() {
-                return Work::Compare;
+                return ReplicatorWork::Compare;
             }
             let run = state.backlog.first(RUN_BYTES_MAX);
             if !run.is_empty() {
-                return Work::Write(run);
+                return ReplicatorWork::Write(run);
             }
             if state.is_ending {
-                return Work::End;
+                return ReplicatorWork::End;
             }
-            if !self.wait(Bell::ToDo, &mut state, deadline) {
-                return Work::Renew;
+            if !self.wait(RedisSignal::ToDo, &mut state, deadline) {
+                return ReplicatorWork::Renew;
             }
         }
     }
@@ -200,12 +201,12 @@ impl Shared {
     pub fn pause(&self, pause: Duration) -> bool {
         let deadline = self.turns.now() + pause;
         let mut state = self.state.lock();
-        while !state.is_ending && self.wait(Bell::ToDo, &mut state, deadline) {}
+        while !state.is_ending && self.wait(RedisSignal::ToDo, &mut state, deadline) {}
         !state.is_ending
     }
 
     /// Redis holds everything up to `seal`. With `is_brisk` false it took so long that it does not count as well yet.
-    pub fn confirm(&self, seal: Seal, is_brisk: bool) {
+    pub fn confirm(&self, seal: RowChecksum, is_brisk: bool) {
         let mut state = self.state.lock();
         // A batch may have been taken back while it was under way; then nothing is known until all is compared.
         if state.is_in_doubt {
@@ -213,7 +214,7 @@ impl Shared {
         }
         state.backlog.confirm(seal);
         self.note_well_if_it_is(&mut state, is_brisk);
-        self.turns.ring(Bell::Done);
+        self.turns.ring(RedisSignal::Done);
     }
 
     /// Redis has answered while there was nothing to write; see [`confirm`](Self::confirm).
@@ -225,12 +226,12 @@ impl Shared {
     }
 
     /// Everything is about to be compared; see [`Backlog::begin_anew`].
-    pub fn begin_anew(&self, seal: Seal) {
+    pub fn begin_anew(&self, seal: RowChecksum) {
         let mut state = self.state.lock();
         state.is_in_doubt = false;
         state.backlog.begin_anew(seal);
-        if state.phase == Phase::Well {
-            self.set(&mut state, Phase::CatchingUp);
+        if state.phase == RedisPhase::Well {
+            self.set(&mut state, RedisPhase::CatchingUp);
         }
     }
 
@@ -261,22 +262,22 @@ impl Shared {
     pub fn reached(&self, durability: Durability, version: &str, fence: u64) {
         self.looked_at(durability, version, fence);
         let mut state = self.state.lock();
-        if state.phase != Phase::Well {
-            self.set(&mut state, Phase::CatchingUp);
+        if state.phase != RedisPhase::Well {
+            self.set(&mut state, RedisPhase::CatchingUp);
         }
     }
 
     /// Redis is away.
-    pub fn away(&self, trouble: Trouble) {
+    pub fn away(&self, trouble: ReplicaError) {
         self.troubles[trouble.kind as usize].fetch_add(1, Ordering::Relaxed);
-        if trouble.kind != Kind::Refused {
+        if trouble.kind != ReplicaErrorKind::Refused {
             self.fence.store(0, Ordering::Relaxed);
         }
         self.note_away(&mut self.state.lock(), trouble);
     }
 
     /// Whether Redis is where it was left, so that what waits can simply be written.
-    pub fn knows(&self, seal: Seal) -> bool {
+    pub fn knows(&self, seal: RowChecksum) -> bool {
         let state = self.state.lock();
         !state.is_in_doubt && !state.backlog.has_gap() && state.backlog.knows(seal)
     }
@@ -284,77 +285,79 @@ impl Shared {
     /// The process ends: the thread is to write what waits if Redis is well, give back the lock and stop.
     pub fn end(&self) {
         self.state.lock().is_ending = true;
-        self.turns.ring(Bell::ToDo);
+        self.turns.ring(RedisSignal::ToDo);
     }
 
     /// The thread has stopped.
     pub fn ended(&self) {
         self.state.lock().has_ended = true;
-        self.turns.ring(Bell::Done);
+        self.turns.ring(RedisSignal::Done);
     }
 
     /// Waits until the thread has stopped, for `patience` at most. Gives whether it has.
     pub fn wait_for_the_end(&self, patience: Duration) -> bool {
         let deadline = self.turns.now() + patience;
         let mut state = self.state.lock();
-        while !state.has_ended && self.wait(Bell::Done, &mut state, deadline) {}
+        while !state.has_ended && self.wait(RedisSignal::Done, &mut state, deadline) {}
         state.has_ended
     }
 
     /// Waits until Redis is well or away.
     pub fn wait_until_settled(&self) {
         let mut state = self.state.lock();
-        while state.phase == Phase::CatchingUp {
+        while state.phase == RedisPhase::CatchingUp {
             let deadline = self.turns.now() + LOOK_EVERY;
-            self.wait(Bell::Done, &mut state, deadline);
+            self.wait(RedisSignal::Done, &mut state, deadline);
         }
     }
 
     /// Waits for a bell without the lock, and gives whether it rang before `deadline`.
-    fn wait(&self, bell: Bell, state: &mut MutexGuard<'_, State>, deadline: Instant) -> bool {
+    fn wait(&self, bell: RedisSignal, state: &mut MutexGuard<'_, State>, deadline: Instant) -> bool {
         let heard = self.turns.rung(bell);
         MutexGuard::unlocked(state, || self.turns.wait(bell, heard, deadline))
     }
 
     /// Since when Redis is well, or since when it is not: being away for another reason is no new beginning.
-    fn set(&self, state: &mut State, phase: Phase) {
-        if (phase == Phase::Well) != (state.phase == Phase::Well) {
+    fn set(&self, state: &mut State, phase: RedisPhase) {
+        if (phase == RedisPhase::Well) != (state.phase == RedisPhase::Well) {
             state.since = self.turns.now();
         }
         state.phase = phase;
-        self.turns.ring(Bell::Done);
+        self.turns.ring(RedisSignal::Done);
     }
 
-    fn note_away(&self, state: &mut State, trouble: Trouble) {
+    fn note_away(&self, state: &mut State, trouble: ReplicaError) {
         if state.told != Some(trouble.kind) {
             let (place, kind) = (&self.place, trouble.kind.word());
             let fate = if trouble.kind.is_rivalry() { "refused" } else { self.fate };
             match trouble.kind {
-                Kind::Altered => log::warn!(kind = kind; "{place}: {trouble}. What differs is put back"),
+                ReplicaErrorKind::Altered => {
+                    log::warn!(kind = kind; "{place}: {trouble}. What differs is put back")
+                }
                 _ => log::warn!(kind = kind; "{place} is away: {trouble}. Reads go on; writes are {fate}"),
             }
             state.told = Some(trouble.kind);
         }
-        self.set(state, Phase::Away(trouble));
+        self.set(state, RedisPhase::Away(trouble));
     }
 
     fn note_well_if_it_is(&self, state: &mut State, is_brisk: bool) {
-        if !state.backlog.is_empty() || !is_brisk || state.phase == Phase::Well {
+        if !state.backlog.is_empty() || !is_brisk || state.phase == RedisPhase::Well {
             return;
         }
         let mended = std::mem::take(&mut state.mended);
         state.told = None;
         let fence = self.fence.load(Ordering::Relaxed);
         log::info!(mended = mended, fence = fence; "{} is well and has everything", self.place);
-        self.set(state, Phase::Well);
+        self.set(state, RedisPhase::Well);
     }
 
     // For whoever shows it.
 
     /// How things stand.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> RedisStatus {
         let (state, now) = (self.state.lock(), self.turns.now());
-        Standing {
+        RedisStatus {
             phase: state.phase.clone(),
             for_long: now - state.since,
             depth: state.backlog.depth(),
@@ -368,9 +371,9 @@ impl Shared {
 
 /// How things stand with Redis at one moment.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct RedisStatus {
     /// How it is.
-    pub phase: Phase,
+    pub phase: RedisPhase,
     /// For how long.
     pub for_long: Duration,
     /// Batches that Redis lacks.
@@ -386,14 +389,14 @@ pub struct Standing {
 }
 
 /// One line for people: `well for 3s, 0 batches behind`.
-impl fmt::Display for Standing {
+impl fmt::Display for RedisStatus {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.for_long.as_secs();
         let behind = format!("{} behind", counted(self.depth, "batch"));
         match &self.phase {
-            Phase::Well => write!(out, "well for {seconds}s"),
-            Phase::CatchingUp => write!(out, "catching up for {seconds}s, {behind}"),
-            Phase::Away(trouble) => {
+            RedisPhase::Well => write!(out, "well for {seconds}s"),
+            RedisPhase::CatchingUp => write!(out, "catching up for {seconds}s, {behind}"),
+            RedisPhase::Away(trouble) => {
                 write!(out, "away for {seconds}s, {behind}: {}: {trouble}", trouble.kind.word())
             }
         }

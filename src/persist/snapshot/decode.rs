@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::model::limits::INDEX_RESTORED_MAX;
 use crate::persist::change::{KEY_BYTES_MAX, Table};
 use crate::persist::snapshot::error::SnapshotError;
-use crate::persist::snapshot::format::{FORMAT, Header, OPENING, SEAL_OPENING, TABLES, seal_line};
+use crate::persist::snapshot::format::{FORMAT, OPENING, SEAL_OPENING, SnapshotHeader, TABLES, seal_line};
 use crate::persist::store::RowSink;
 
 /// How gzip streams begin. A snapshot that somebody has compressed is read as it is.
@@ -36,7 +36,7 @@ const UNPACKED_BYTES_FREE: u64 = 4 << 20;
 
 /// How much is read of what somebody else has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct DecodeBounds {
     /// The longest line, in bytes. It is held in memory as a whole.
     pub line_bytes_max: usize,
     /// The most that all lines together may have, in bytes: a small compressed stream may become a large one.
@@ -46,14 +46,14 @@ pub struct Bounds {
 /// A snapshot being read: the header is known, the rows are to come.
 pub struct Decoder<'a> {
     lines: Lines<'a>,
-    header: Header,
+    header: SnapshotHeader,
 }
 
 /// What a snapshot turned out to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     /// The first line.
-    pub header: Header,
+    pub header: SnapshotHeader,
     /// Bytes of all lines, uncompressed.
     pub bytes: u64,
     /// Their SHA-256 in hexadecimal, as in the last line.
@@ -82,7 +82,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// See [`SnapshotError`].
-    pub fn open(input: impl Read + 'a, bounds: Bounds) -> Result<Decoder<'a>, SnapshotError> {
+    pub fn open(input: impl Read + 'a, bounds: DecodeBounds) -> Result<Decoder<'a>, SnapshotError> {
         let packed = Rc::new(Cell::new(0));
         let counted = Counted { input, count: packed.clone() };
         let mut input = BufReader::with_capacity(BUFFER_BYTES, counted);
@@ -105,7 +105,7 @@ impl<'a> Decoder<'a> {
         if found != u64::from(FORMAT) {
             return Err(SnapshotError::damaged(1, format!("there is no format {found}")));
         }
-        let header: Header = serde_json::from_slice(&lines.line).map_err(damaged)?;
+        let header: SnapshotHeader = serde_json::from_slice(&lines.line).map_err(damaged)?;
         if header.index > INDEX_RESTORED_MAX {
             return Err(SnapshotError::Senseless(format!(
                 "its index {} is above {INDEX_RESTORED_MAX}, which no registry comes to",
@@ -120,7 +120,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The first line. Whether it is unaltered is known only once all rows are read.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &SnapshotHeader {
         &self.header
     }
 
@@ -207,7 +207,7 @@ struct Lines<'a> {
     input: Box<dyn BufRead + 'a>,
     /// Bytes read so far as they came, packed or not.
     packed: Rc<Cell<u64>>,
-    bounds: Bounds,
+    bounds: DecodeBounds,
     /// The line at hand, its line feed included.
     line: Vec<u8>,
     /// Its number, from 1.
@@ -235,7 +235,7 @@ impl Lines<'_> {
     /// Reads the next line; false at the end.
     fn next(&mut self) -> Result<bool, SnapshotError> {
         self.line.clear();
-        let Bounds { line_bytes_max, bytes_max } = self.bounds;
+        let DecodeBounds { line_bytes_max, bytes_max } = self.bounds;
         let mut bounded = (&mut self.input).take(line_bytes_max as u64);
         let length = bounded.read_until(b'\n', &mut self.line).map_err(unreadable)?;
         if length == 0 {

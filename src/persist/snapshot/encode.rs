@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::persist::change::Table;
-use crate::persist::snapshot::format::{Header, seal_line};
+use crate::persist::snapshot::format::{SnapshotHeader, seal_line};
 
 /// Encodes one snapshot: the header with [`Encoder::begin`], each row with [`Encoder::row`], the seal with
 /// [`Encoder::end`]. Each appends to a buffer that the caller sends on and empties as it likes.
@@ -15,7 +15,7 @@ pub struct Encoder {
 
 impl Encoder {
     /// Appends the header.
-    pub fn begin(header: &Header, out: &mut Vec<u8>) -> Encoder {
+    pub fn begin(header: &SnapshotHeader, out: &mut Vec<u8>) -> Encoder {
         let mut encoder = Encoder { digest: Context::new(&SHA256), rows: 0, bytes: 0 };
         let start = out.len();
         serde_json::to_writer(&mut *out, header).expect("a header has text keys only, and memory takes all");

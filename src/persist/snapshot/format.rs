@@ -33,7 +33,7 @@ pub const TABLES: [Table; 5] = [Table::Nodes, Table::Services, Table::Checks, Ta
 
 /// The first line: what this is of, and how much there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct SnapshotHeader {
     /// Version of the format; see [`FORMAT`].
     pub muster_snapshot: u32,
     /// The muster that wrote it.
@@ -55,7 +55,7 @@ pub struct Header {
     pub rows: BTreeMap<String, u64>,
 }
 
-impl Header {
+impl SnapshotHeader {
     /// Rows of all tables.
     pub fn rows_total(&self) -> u64 {
         self.rows.values().fold(0, |sum, count| sum.saturating_add(*count))

@@ -1,6 +1,6 @@
 //! Whether a stream of which only the first bytes are here may be a snapshot: what is none need not be kept.
 
-use crate::persist::snapshot::decode::{Bounds, CONSUL_OPENING, Decoder, GZIP_MAGIC};
+use crate::persist::snapshot::decode::{CONSUL_OPENING, DecodeBounds, Decoder, GZIP_MAGIC};
 use crate::persist::snapshot::error::SnapshotError;
 use crate::persist::snapshot::format::OPENING;
 
@@ -23,7 +23,7 @@ pub fn look(first: &[u8]) -> Result<(), SnapshotError> {
 ///
 /// # Errors
 /// See [`SnapshotError`]; that it is cut off is none.
-pub fn judge(first: &[u8], bounds: Bounds) -> Result<(), SnapshotError> {
+pub fn judge(first: &[u8], bounds: DecodeBounds) -> Result<(), SnapshotError> {
     look(first)?;
     match Decoder::open(first, bounds) {
         Ok(_) | Err(SnapshotError::Cut { .. }) => Ok(()),
@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { line_bytes_max: 1 << 16, bytes_max: 1 << 20 };
+    const BOUNDS: DecodeBounds = DecodeBounds { line_bytes_max: 1 << 16, bytes_max: 1 << 20 };
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -6,10 +6,10 @@ use std::io::Write;
 use flate2::write::GzEncoder;
 
 use crate::persist::change::Table;
-use crate::persist::snapshot::decode::{Bounds, Contents, Decoder};
+use crate::persist::snapshot::decode::{Contents, DecodeBounds, Decoder};
 use crate::persist::snapshot::encode::Encoder;
 use crate::persist::snapshot::error::SnapshotError;
-use crate::persist::snapshot::format::{FORMAT, Header, LINE_BYTES_MAX, OPENING};
+use crate::persist::snapshot::format::{FORMAT, LINE_BYTES_MAX, OPENING, SnapshotHeader};
 
 const ROWS: [(Table, &str, &str); 4] = [
     (Table::Nodes, "n1", r#"{"name":"n1"}"#),
@@ -18,10 +18,10 @@ const ROWS: [(Table, &str, &str); 4] = [
     (Table::History, "n1\t\tweb\t0", r#"{"index":3}"#),
 ];
 
-fn header(rows: &[(Table, &str, &str)]) -> Header {
+fn header(rows: &[(Table, &str, &str)]) -> SnapshotHeader {
     let mut counts = BTreeMap::new();
     rows.iter().for_each(|(table, ..)| *counts.entry(table.name().to_owned()).or_default() += 1);
-    Header {
+    SnapshotHeader {
         muster_snapshot: FORMAT,
         muster_version: "0.1.0".to_owned(),
         node: "n1".to_owned(),
@@ -34,7 +34,7 @@ fn header(rows: &[(Table, &str, &str)]) -> Header {
     }
 }
 
-fn encoded(header: &Header, rows: &[(Table, &str, &str)]) -> Vec<u8> {
+fn encoded(header: &SnapshotHeader, rows: &[(Table, &str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::begin(header, &mut bytes);
     rows.iter().for_each(|(table, key, value)| encoder.row(*table, key, value.as_bytes(), &mut bytes));
@@ -47,7 +47,7 @@ fn whole() -> Vec<u8> {
 }
 
 /// As much as may come.
-const ANY: Bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, bytes_max: u64::MAX };
+const ANY: DecodeBounds = DecodeBounds { line_bytes_max: LINE_BYTES_MAX, bytes_max: u64::MAX };
 
 type Decoded = (Contents, Vec<(Table, String, String)>);
 
@@ -137,7 +137,7 @@ fn no_damage_to_a_compressed_one_comes_through() {
 
 #[test]
 fn what_is_no_snapshot_is_refused_with_a_remedy() {
-    let header_of = |change: fn(&mut Header)| {
+    let header_of = |change: fn(&mut SnapshotHeader)| {
         let mut header = header(&ROWS);
         change(&mut header);
         encoded(&header, &ROWS)
@@ -216,7 +216,7 @@ fn a_small_stream_does_not_become_a_large_one() {
 #[test]
 fn a_line_without_end_is_not_gathered() {
     let line = [&whole()[..], &vec![b'x'; 1 << 20]].concat();
-    let bounds = Bounds { line_bytes_max: 4_096, ..ANY };
+    let bounds = DecodeBounds { line_bytes_max: 4_096, ..ANY };
     let read = |bytes: &[u8]| Decoder::open(bytes, bounds)?.rows(&mut |_, _, _| Ok(()));
     assert!(matches!(read(&line), Err(SnapshotError::Damaged { .. } | SnapshotError::TooLong { .. })));
     let endless = [OPENING.as_bytes(), &vec![b'x'; 1 << 20]].concat();

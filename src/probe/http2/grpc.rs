@@ -12,12 +12,12 @@ use http::{HeaderMap, Method, Request, StatusCode, Version, header};
 
 use crate::http::percent::{self, Plus};
 use crate::model::{Observation, ProbeTls, Status};
+use crate::probe::connector::{ConnectorError, TargetConnector};
 use crate::probe::critical;
 use crate::probe::http2::drive::converse;
 use crate::probe::http2::{Http2Error, PROTOCOL};
-use crate::probe::reach::{Reach, ReachError};
 use crate::stdx::shown;
-use crate::sys::patience::Patience;
+use crate::sys::patience::RecallableDeadline;
 
 /// Where the question goes.
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -36,7 +36,12 @@ const FIELD_1_NUMBER: u64 = 1 << 3;
 const SERVING: u64 = 1;
 
 /// Asks the server at `address` (`host:port`) how `service` is; empty means the server as a whole.
-pub fn run(reach: &Reach<'_>, address: &str, service: &str, security: Option<&ProbeTls>) -> Observation {
+pub fn run(
+    reach: &TargetConnector<'_>,
+    address: &str,
+    service: &str,
+    security: Option<&ProbeTls>,
+) -> Observation {
     match ask(reach, address, service, security) {
         Ok(SERVING) => {
             let target = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
@@ -49,7 +54,12 @@ pub fn run(reach: &Reach<'_>, address: &str, service: &str, security: Option<&Pr
 }
 
 /// The status that the server tells.
-fn ask(reach: &Reach<'_>, address: &str, service: &str, security: Option<&ProbeTls>) -> Result<u64, Fault> {
+fn ask(
+    reach: &TargetConnector<'_>,
+    address: &str,
+    service: &str,
+    security: Option<&ProbeTls>,
+) -> Result<u64, Fault> {
     let mut channel = reach.open(address, security, Some(PROTOCOL)).map_err(Fault::unreached)?;
     let request = request(address, security.is_some(), reach.patience)?;
     let question = question(service);
@@ -57,7 +67,7 @@ fn ask(reach: &Reach<'_>, address: &str, service: &str, security: Option<&ProbeT
     answer.map_err(Fault::broken)?.status()
 }
 
-fn request(address: &str, is_tls: bool, patience: &Patience) -> Result<Request<()>, Fault> {
+fn request(address: &str, is_tls: bool, patience: &RecallableDeadline) -> Result<Request<()>, Fault> {
     let scheme = if is_tls { "https" } else { "http" };
     let left_ms = patience.left().as_millis();
     Request::builder()
@@ -213,7 +223,7 @@ impl Fault {
         Fault { code, sentence }
     }
 
-    fn unreached(error: ReachError) -> Fault {
+    fn unreached(error: ConnectorError) -> Fault {
         if error.is_timeout() {
             return Fault::new("DeadlineExceeded", "context deadline exceeded".to_owned());
         }

@@ -3,14 +3,14 @@
 use h2::Ping;
 
 use crate::model::{Observation, ProbeTls, Status};
+use crate::probe::connector::TargetConnector;
 use crate::probe::critical;
 use crate::probe::http2::PROTOCOL;
 use crate::probe::http2::drive::converse;
-use crate::probe::reach::Reach;
 use crate::stdx::shown;
 
 /// Connects to `address` (`host:port`), pings once, and hangs up.
-pub fn run(reach: &Reach<'_>, address: &str, security: Option<&ProbeTls>) -> Observation {
+pub fn run(reach: &TargetConnector<'_>, address: &str, security: Option<&ProbeTls>) -> Observation {
     let mut channel = match reach.open(address, security, Some(PROTOCOL)) {
         Ok(channel) => channel,
         Err(error) => return critical(format!("Failed to dial to {}: {error}", shown::url(address))),

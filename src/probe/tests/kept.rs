@@ -9,11 +9,11 @@ use socket2::SockRef;
 use super::*;
 
 /// A run that keeps its connection.
-fn run_keeping(probe: &Probe) -> (Status, String, Option<Kept>) {
+fn run_keeping(probe: &Probe) -> (Status, String, Option<IdleConnection>) {
     run_keeping_by(&PROBER, probe)
 }
 
-fn run_keeping_by(prober: &Arc<Prober>, probe: &Probe) -> (Status, String, Option<Kept>) {
+fn run_keeping_by(prober: &Arc<Prober>, probe: &Probe) -> (Status, String, Option<IdleConnection>) {
     let (sender, receiver) = mpsc::channel();
     spawn(prober.clone(), probe.clone(), PATIENT, (true, false), move |finding| {
         sender.send(finding).unwrap()

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::catalog::change::Change;
-use crate::catalog::state::State;
-use crate::health::{Arrival, CheckKey, Source};
+use crate::catalog::change::CatalogChange;
+use crate::catalog::state::CatalogState;
+use crate::health::{Arrival, CheckKey, ResultSource};
 use crate::model::{Cause, Check, Origin};
 use crate::registry::aliases::Aliases;
 use crate::registry::checking::Checking;
-use crate::registry::publish::{Follower, News};
+use crate::registry::publish::{CommittedBatch, Follower};
 
 /// Tells the engine what the writer has done.
 pub struct CheckingFollower {
@@ -18,22 +18,26 @@ pub struct CheckingFollower {
 
 impl CheckingFollower {
     /// A follower of everything after `changes`, which led from nothing to `state` and are known to the engine.
-    pub fn restored(checking: Arc<Checking>, state: &State, changes: &[Change]) -> CheckingFollower {
+    pub fn restored(
+        checking: Arc<Checking>,
+        state: &CatalogState,
+        changes: &[CatalogChange],
+    ) -> CheckingFollower {
         let mut follower = CheckingFollower { checking, aliases: Aliases::default() };
         follower.follow_aliases(state, changes);
         follower
     }
 
-    fn follow_checks(&self, changes: &[Change]) {
+    fn follow_checks(&self, changes: &[CatalogChange]) {
         let checking = &self.checking;
-        if !changes.iter().any(|change| matches!(change, Change::Check { .. })) {
+        if !changes.iter().any(|change| matches!(change, CatalogChange::Check { .. })) {
             return;
         }
         let now = checking.clock.now();
         let mut programs = checking.programs.lock();
         checking.change(|health| {
             for change in changes {
-                let Change::Check { node, id, before, after } = change else { continue };
+                let CatalogChange::Check { node, id, before, after } = change else { continue };
                 let key = CheckKey::new(node.clone(), id.clone());
                 let is_ours = |check: &&Arc<Check>| checking.is_ours(node, check);
                 let was_ours = before.as_ref().filter(is_ours).is_some();
@@ -62,17 +66,17 @@ impl CheckingFollower {
         });
     }
 
-    fn follow_aliases(&mut self, state: &State, changes: &[Change]) {
+    fn follow_aliases(&mut self, state: &CatalogState, changes: &[CatalogChange]) {
         let judged = self.aliases.follow(state, changes);
         for (key, observation) in judged {
-            let verdict = self.checking.observe(&key, observation, Source::Alias);
+            let verdict = self.checking.observe(&key, observation, ResultSource::Alias);
             self.checking.record(&key, verdict, Cause::Alias);
         }
     }
 }
 
 impl Follower for CheckingFollower {
-    fn follow(&mut self, news: &News<'_>) {
+    fn follow(&mut self, news: &CommittedBatch<'_>) {
         self.follow_checks(&news.changes.catalog);
         self.follow_aliases(&news.state.catalog, &news.changes.catalog);
     }

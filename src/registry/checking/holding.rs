@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::health::{CheckKey, Health};
+use crate::health::{CheckKey, HealthEngine};
 use crate::model::{Probe, Status};
-use crate::probe::{Kept, Task};
+use crate::probe::{IdleConnection, Task};
 use crate::registry::checking::Checking;
-use crate::registry::checking::bearing::{Bearing, Leave};
-use crate::registry::checking::joint::Errand;
+use crate::registry::checking::evidence::{Leave, TargetEvidence};
+use crate::registry::checking::shared_runs::ProbeSpec;
 use crate::stdx::text::Text;
 use crate::sys::patience::{Courtesy, Recall};
 
@@ -21,8 +21,8 @@ use crate::sys::patience::{Courtesy, Recall};
 const TRIES: u32 = 2;
 
 /// What a run has seen of its target.
-pub(super) struct Seen<'a> {
-    pub errand: &'a Errand,
+pub(super) struct TargetSeen<'a> {
+    pub errand: &'a ProbeSpec,
     pub address: &'a Text,
     pub status: Status,
     /// Time that the run took.
@@ -43,7 +43,12 @@ impl Checking {
     }
 
     /// Sees to the connection that a run has left, on behalf of `keepers`.
-    pub(super) fn hold(self: &Arc<Self>, seen: &Seen<'_>, kept: Option<Kept>, keepers: Vec<CheckKey>) {
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        seen: &TargetSeen<'_>,
+        kept: Option<IdleConnection>,
+        keepers: Vec<CheckKey>,
+    ) {
         let now = self.clock.now();
         let begun = now.checked_sub(seen.took).unwrap_or(now);
         if let Some((courtesy, patience)) = &seen.courtesy
@@ -97,7 +102,7 @@ impl Checking {
     /// their run began, are run at once.
     fn join(
         &self,
-        health: &mut Health,
+        health: &mut HealthEngine,
         address: &Text,
         keys: impl Iterator<Item = CheckKey>,
         begun: Instant,
@@ -116,7 +121,7 @@ impl Checking {
     }
 
     /// Has checks run out of turn that have lost the connection to their target.
-    fn run_at_once(&self, health: &mut Health, keys: impl Iterator<Item = CheckKey>) {
+    fn run_at_once(&self, health: &mut HealthEngine, keys: impl Iterator<Item = CheckKey>) {
         let now = self.clock.now();
         for key in keys {
             self.stats.extra_runs.fetch_add(1, Ordering::Relaxed);
@@ -126,12 +131,16 @@ impl Checking {
 
     /// Asks the target over a second connection while the first is held. The one to hold, and whether it bears that;
     /// `None` when it cannot be told.
-    fn try_bearing(self: &Arc<Self>, seen: &Seen<'_>, first: Kept) -> (Option<Kept>, Option<bool>) {
+    fn try_bearing(
+        self: &Arc<Self>,
+        seen: &TargetSeen<'_>,
+        first: IdleConnection,
+    ) -> (Option<IdleConnection>, Option<bool>) {
         let mut held = first;
         for attempt in 1..=TRIES {
             let first = Arc::new(Mutex::new(Some(held)));
             let in_the_way = first.clone();
-            let patience = Bearing::patience(seen.took) * attempt;
+            let patience = TargetEvidence::patience(seen.took) * attempt;
             let courtesy = Courtesy::new(patience, move || drop(in_the_way.lock().take()));
             let finding = self.prober.run(Task {
                 probe: &seen.errand.probe,

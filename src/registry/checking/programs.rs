@@ -68,7 +68,7 @@ pub struct Candidate {
 
 /// What is armed, and the checks with a program that the catalog holds.
 #[derive(Debug, Default)]
-pub struct Programs {
+pub struct ArmedPrograms {
     armed: Armed,
     /// Those that are watched, by id.
     watched: HashMap<Text, Candidate>,
@@ -85,7 +85,7 @@ pub struct Rearmed {
     pub end: Vec<Text>,
 }
 
-impl Programs {
+impl ArmedPrograms {
     /// What is armed now.
     pub fn armed(&self) -> Armed {
         self.armed.clone()
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn only_what_a_file_holds_in_these_words_is_watched() {
         let (own, other) = (check("a", "true"), check("a", "false"));
-        let mut programs = Programs::default();
+        let mut programs = ArmedPrograms::default();
         assert!(!programs.take(&own, None), "nothing is armed");
         assert!(programs.take(&Arc::default(), None), "what runs no program needs no arming");
         assert!(ids(&programs.arm(armed(&[&other])).begin).is_empty(), "another program under the same id");

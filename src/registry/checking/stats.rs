@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::{Probe, Status};
 use crate::registry::checking::Checking;
-use crate::registry::checking::lanes::Class;
+use crate::registry::checking::scheduler::SpeedClass;
 use crate::telemetry::families;
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::metrics::Metrics;
@@ -17,7 +17,7 @@ pub struct CheckingStats {
     /// Time a probe took.
     pub duration: Histogram,
     /// Time from when a probe was due to when it began, by what was to be expected of its target.
-    start_delays: [Histogram; Class::ALL.len()],
+    start_delays: [Histogram; SpeedClass::ALL.len()],
     /// Probes finished.
     pub probes: AtomicU64,
     /// Reports taken through the API.
@@ -35,7 +35,7 @@ impl CheckingStats {
     pub fn new(metrics: Arc<Metrics>) -> CheckingStats {
         CheckingStats {
             duration: metrics.histogram(families::PROBE_DURATION, &[]),
-            start_delays: Class::ALL
+            start_delays: SpeedClass::ALL
                 .map(|class| metrics.histogram(families::PROBE_START_DELAY, &[class.as_str()])),
             metrics,
             probes: AtomicU64::new(0),
@@ -56,7 +56,7 @@ impl CheckingStats {
         };
         read(families::PROBES_WAITING, |checking| checking.runs().0 as u64);
         read(families::PROBES_RUNNING, |checking| checking.runs().1 as u64);
-        for class in Class::ALL {
+        for class in SpeedClass::ALL {
             let weak = Arc::downgrade(checking);
             checking.stats.metrics.read(families::PROBES_OVERDUE, &[class.as_str()], move || {
                 weak.upgrade().map_or(0, |it| it.overdue_runs().0[class as usize]) as f64
@@ -76,8 +76,8 @@ impl CheckingStats {
     }
 
     /// Where the delays of a class's probes go.
-    pub fn start_delay(&self, class: Class) -> &Histogram {
-        let at = Class::ALL.iter().position(|it| *it == class).unwrap_or_default();
+    pub fn start_delay(&self, class: SpeedClass) -> &Histogram {
+        let at = SpeedClass::ALL.iter().position(|it| *it == class).unwrap_or_default();
         &self.start_delays[at]
     }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{Entry, History, PER_CHECK_MAX};
+use super::{History, HistoryEntry, PER_CHECK_MAX};
 use crate::model::Subject;
-use crate::persist::change::Change as RowChange;
+use crate::persist::change::RowChange;
 use crate::registry::rows;
 
 /// A history with more in it, and the rows that make it durable.
@@ -25,13 +25,13 @@ impl History {
     /// order of all, is left out; of each check the newest are kept, as ever.
     ///
     /// Cost: a copy of the book, some 10 MB at worst, for as long as the restoration takes.
-    pub(in crate::registry) fn graft(&self, restored: &[Entry]) -> Graft {
+    pub(in crate::registry) fn graft(&self, restored: &[HistoryEntry]) -> Graft {
         let mut book = self.book.read().clone();
-        let mut by_subject: BTreeMap<Arc<Subject>, Vec<Entry>> = BTreeMap::new();
+        let mut by_subject: BTreeMap<Arc<Subject>, Vec<HistoryEntry>> = BTreeMap::new();
         for entry in restored {
             if !book.order.contains_key(&entry.transition.place()) {
                 let of_subject = by_subject.entry(entry.transition.subject.clone()).or_default();
-                of_subject.push(Entry { is_restored: true, ..entry.clone() });
+                of_subject.push(HistoryEntry { is_restored: true, ..entry.clone() });
             }
         }
         let mut rows = Vec::new();
@@ -60,19 +60,19 @@ impl History {
     }
 
     /// Every transition that is kept, in the order in which they happened.
-    pub(in crate::registry) fn entries(&self) -> Vec<Entry> {
+    pub(in crate::registry) fn entries(&self) -> Vec<HistoryEntry> {
         self.book.read().order.values().cloned().collect()
     }
 }
 
 /// The newest of both, in order, each in a slot of its own.
-fn merged(before: VecDeque<Entry>, restored: Vec<Entry>) -> VecDeque<Entry> {
-    let mut all: Vec<Entry> = before.into_iter().chain(restored).collect();
+fn merged(before: VecDeque<HistoryEntry>, restored: Vec<HistoryEntry>) -> VecDeque<HistoryEntry> {
+    let mut all: Vec<HistoryEntry> = before.into_iter().chain(restored).collect();
     all.sort_by_key(|entry| entry.transition.place());
     all.dedup_by_key(|entry| entry.transition.place());
     let excess = all.len().saturating_sub(usize::from(PER_CHECK_MAX));
     let newest = all.into_iter().skip(excess);
-    newest.zip(0..).map(|(entry, slot)| Entry { slot, ..entry }).collect()
+    newest.zip(0..).map(|(entry, slot)| HistoryEntry { slot, ..entry }).collect()
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     use crate::model::{Caller, Cause, Status, Transition};
     use crate::registry::history::BYTES_MAX;
 
-    fn entry(index: u64, check: &str) -> Entry {
+    fn entry(index: u64, check: &str) -> HistoryEntry {
         let subject = Subject { node: "n".into(), service_id: "s".into(), check_id: check.into() };
         let transition = Transition {
             index,
@@ -98,7 +98,7 @@ mod tests {
             caller: Caller::default(),
             output: "".into(),
         };
-        Entry { transition: Arc::new(transition), slot: 0, is_restored: false }
+        HistoryEntry { transition: Arc::new(transition), slot: 0, is_restored: false }
     }
 
     fn indexes(history: &History) -> Vec<u64> {
@@ -138,11 +138,11 @@ mod tests {
     #[test]
     fn bounds_hold() {
         let history = History::bounded(vec![entry(1_000, "a")], (100, BYTES_MAX));
-        let many: Vec<Entry> = (0..200).map(|index| entry(index, "a")).collect();
+        let many: Vec<HistoryEntry> = (0..200).map(|index| entry(index, "a")).collect();
         let graft = history.graft(&many);
         assert_eq!(graft.history.len(), usize::from(PER_CHECK_MAX));
         assert_eq!(graft.history.newest_index(), 1_000);
-        let wide: Vec<Entry> = (0..200).map(|index| entry(index, &format!("c{index}"))).collect();
+        let wide: Vec<HistoryEntry> = (0..200).map(|index| entry(index, &format!("c{index}"))).collect();
         let graft = history.graft(&wide);
         assert_eq!(indexes(&graft.history).first(), Some(&101), "the oldest went");
         assert_eq!(graft.history.len(), 100);

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::change::Change;
-use crate::persist::change::{Change as RowChange, Table};
+use crate::catalog::change::CatalogChange;
+use crate::persist::change::{RowChange, Table};
 use crate::registry::rows;
 use crate::stdx::text::Text;
 
@@ -33,16 +33,16 @@ fn fault(row: &RowChange, nodes: &mut HashSet<Text>, services: &mut HashSet<(Tex
     match rows::change(row.table, &row.key, value) {
         Err(reason) => Some(reason),
         Ok(None) => None,
-        Ok(Some(Change::Node { key, .. })) => {
+        Ok(Some(CatalogChange::Node { key, .. })) => {
             nodes.insert(key);
             None
         }
-        Ok(Some(Change::Service { node, id, .. })) => {
+        Ok(Some(CatalogChange::Service { node, id, .. })) => {
             let is_orphan = !nodes.contains(&node);
             services.insert((node, id));
             is_orphan.then(|| "its node is missing".to_owned())
         }
-        Ok(Some(Change::Check { node, after, .. })) => {
+        Ok(Some(CatalogChange::Check { node, after, .. })) => {
             let service_id = after.map(|check| check.service_id.clone()).unwrap_or_default();
             let is_of_service = !service_id.is_empty();
             match (nodes.contains(&node), is_of_service && !services.contains(&(node, service_id))) {

@@ -4,19 +4,19 @@ use std::fs;
 use std::io::{ErrorKind, Seek};
 use std::path::{Path, PathBuf};
 
-use crate::catalog::change::Change;
+use crate::catalog::change::CatalogChange;
 use crate::persist::directory;
-use crate::persist::embedded::salvage::Making;
+use crate::persist::embedded::recovery::RecoveryBuild;
 use crate::persist::error::StoreError;
 use crate::persist::identity::Identity;
 use crate::persist::private;
 use crate::persist::restoring::Filling;
 use crate::persist::snapshot::decode::Contents;
-use crate::persist::snapshot::format::Header;
-use crate::registry::history::Entry;
+use crate::persist::snapshot::format::SnapshotHeader;
+use crate::registry::history::HistoryEntry;
 use crate::registry::rows;
-use crate::registry::snapshot::image::{self, Item, Stop};
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::decoded::{self, Item, ReadStop};
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::sys::file::open as opened;
 
 /// Makes `into`, which must not be there or be empty, a data directory with everything that the snapshot `file` holds.
@@ -30,18 +30,18 @@ use crate::sys::file::open as opened;
 ///
 /// # Errors
 /// A sentence with the remedy.
-pub fn make(file: &Path, into: &Path, terms: &Terms, now: jiff::Timestamp) -> Result<Contents, String> {
+pub fn make(file: &Path, into: &Path, terms: &RowRules, now: jiff::Timestamp) -> Result<Contents, String> {
     let unreadable = |error: &dyn std::fmt::Display| format!("{} is not restored: {error}", file.display());
     let opened = opened(file);
     let mut input =
         opened.map_err(|error| unreadable(&format!("{error}; look at its path and permissions")))?;
     refuse_taken(into)?;
     let mut has_own = false;
-    let mut look = |header: &Header, item: Item, _: usize| {
+    let mut look = |header: &SnapshotHeader, item: Item, _: usize| {
         has_own |= is_own(header, &item);
         Ok(())
     };
-    let contents = image::walk(&input, terms, |_| (), &mut look);
+    let contents = decoded::walk(&input, terms, |_| (), &mut look);
     let header = contents.map_err(|error| unreadable(&error))?.header;
     let node_id: uuid::Uuid = header.node_id.parse().map_err(|error| unreadable(&error))?;
     if !has_own {
@@ -55,19 +55,19 @@ pub fn make(file: &Path, into: &Path, terms: &Terms, now: jiff::Timestamp) -> Re
     whole(into, |unfinished| {
         let failed = |error: StoreError| not_made(into, &error);
         let (mut making, mut fault) =
-            (Making::begin(unfinished, &identity, header.index).map_err(failed)?, None);
-        let mut put = |_: &Header, item: Item, _: usize| {
+            (RecoveryBuild::begin(unfinished, &identity, header.index).map_err(failed)?, None);
+        let mut put = |_: &SnapshotHeader, item: Item, _: usize| {
             let row = match item {
                 Item::Record(record) => rows::row(&record),
                 Item::Pair(pair) => rows::pair_row(&pair),
-                Item::Transition(entry) => rows::transition_row(&Entry { is_restored: true, ..entry }),
+                Item::Transition(entry) => rows::transition_row(&HistoryEntry { is_restored: true, ..entry }),
             };
             making.put(row).map_err(|error| {
                 fault = Some(failed(error));
-                Stop::Ruled(String::new())
+                ReadStop::Ruled(String::new())
             })
         };
-        let contents = image::walk(&input, terms, |_| (), &mut put);
+        let contents = decoded::walk(&input, terms, |_| (), &mut put);
         made = Some(contents.map_err(|error| fault.unwrap_or_else(|| unreadable(&error)))?);
         making.end().map_err(failed)
     })?;
@@ -81,8 +81,8 @@ pub fn not_made(into: &Path, error: &StoreError) -> String {
 
 /// Whether that is the node of the agent which the snapshot is of. By its id the agent knows its node again, and with
 /// that what it keeps.
-fn is_own(header: &Header, item: &Item) -> bool {
-    let Item::Record(Change::Node { after: Some(node), .. }) = item else { return false };
+fn is_own(header: &SnapshotHeader, item: &Item) -> bool {
+    let Item::Record(CatalogChange::Node { after: Some(node), .. }) = item else { return false };
     let ids = [node.id.parse::<uuid::Uuid>(), header.node_id.parse()];
     matches!(ids, [Ok(its), Ok(own)] if its == own)
 }

@@ -2,7 +2,7 @@
 
 use crate::persist::snapshot::error::SnapshotError;
 use crate::persist::snapshot::opening;
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::row_validator::RowRules;
 
 /// Why what begins like this can be no snapshot, however it goes on. Cost: some twenty comparisons.
 pub fn refusal_at_sight(first: &[u8]) -> Option<String> {
@@ -10,7 +10,7 @@ pub fn refusal_at_sight(first: &[u8]) -> Option<String> {
 }
 
 /// As [`refusal_at_sight`], having unpacked it where it is packed, and read its first line if that is here.
-pub fn refusal(first: &[u8], terms: &Terms) -> Option<String> {
+pub fn refusal(first: &[u8], terms: &RowRules) -> Option<String> {
     opening::judge(first, terms.decoded()).err().map(told)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::model::limits::SAID_BYTES_MAX;
 use crate::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
 use crate::model::{Check, secrets};
-use crate::registry::history::Entry;
+use crate::registry::history::HistoryEntry;
 use crate::stdx::shown;
 use crate::stdx::text::Text;
 
@@ -31,7 +31,7 @@ pub fn check(check: &Arc<Check>) -> Arc<Check> {
 }
 
 /// The same transition without secrets.
-pub fn transition(entry: &Entry) -> Entry {
+pub fn transition(entry: &HistoryEntry) -> HistoryEntry {
     let mut open = entry.clone();
     if let Some(without) = without_keys(&entry.transition.output, TRANSITION_OUTPUT_BYTES_MAX) {
         Arc::make_mut(&mut open.transition).output = without;

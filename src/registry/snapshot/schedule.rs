@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::persist::snapshot::files;
 use crate::registry::Registry;
-use crate::registry::snapshot::image;
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::decoded;
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::sys::disk;
 use crate::sys::runtime;
 use crate::sys::supervision::{self, Habit};
@@ -46,14 +46,14 @@ pub struct Reserve {
 }
 
 /// Writes as long as there is room for others.
-struct Heedful<'a> {
+struct RoomGuard<'a> {
     out: &'a mut dyn Write,
     reserve: Option<&'a Reserve>,
     /// Bytes since the last look.
     unlooked: usize,
 }
 
-impl Write for Heedful<'_> {
+impl Write for RoomGuard<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(reserve) = self.reserve
             && self.unlooked >= LOOK_BYTES
@@ -147,8 +147,8 @@ fn take(schedule: &Schedule, registry: &Registry) -> io::Result<(PathBuf, u64)> 
     let reserve = Some(&schedule.reserve).filter(|it| disk::is_shared(&schedule.directory, &it.directory));
     let contents = files::write(
         &path,
-        |out| picture.write(&header, &mut Heedful { out, reserve, unlooked: LOOK_BYTES }),
-        |file| image::verify(file, &Terms::default(), |_| ()).map_err(io::Error::other),
+        |out| picture.write(&header, &mut RoomGuard { out, reserve, unlooked: LOOK_BYTES }),
+        |file| decoded::verify(file, &RowRules::default(), |_| ()).map_err(io::Error::other),
     )?;
     retain(&schedule.directory, schedule.keep)?;
     Ok((path, contents.bytes))
@@ -197,7 +197,7 @@ mod tests {
             [(None, true), (Some(reserve(1)), true), (Some(reserve(u64::MAX)), false)]
         {
             let mut out = Vec::new();
-            let mut heedful = Heedful { out: &mut out, reserve: reserve.as_ref(), unlooked: LOOK_BYTES };
+            let mut heedful = RoomGuard { out: &mut out, reserve: reserve.as_ref(), unlooked: LOOK_BYTES };
             match heedful.write_all(b"row") {
                 Ok(()) => assert!(is_written),
                 Err(error) => assert!(!is_written && error.to_string().contains("snapshot_dir"), "{error}"),

@@ -10,10 +10,10 @@ use crate::model::{Command, Observation, Origin, Status};
 use crate::registry::Registry;
 use crate::registry::error::WriteError;
 use crate::registry::history::Of;
-use crate::registry::snapshot::image::Reason;
-use crate::registry::snapshot::image::{self, Unfit};
-use crate::registry::snapshot::orders::Restored;
-use crate::registry::snapshot::vet::Terms;
+use crate::registry::snapshot::decoded::Reason;
+use crate::registry::snapshot::decoded::{self, RestoreError};
+use crate::registry::snapshot::exclusive::Restored;
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::registry::tests::{Shared, health_of, open, open_as, register, shared, ttl_check};
 use crate::sys::budget::{Budget, Purpose};
 
@@ -25,8 +25,8 @@ fn saved(registry: &Registry) -> Vec<u8> {
     bytes
 }
 
-fn understood(registry: &Registry, bytes: &[u8]) -> Result<image::Understood, Unfit> {
-    image::understand(Cursor::new(bytes), registry.own_node(), &Terms::default())
+fn understood(registry: &Registry, bytes: &[u8]) -> Result<decoded::RestorePlan, RestoreError> {
+    decoded::understand(Cursor::new(bytes), registry.own_node(), &RowRules::default())
 }
 
 fn restored(registry: &Registry, bytes: &[u8], is_dry_run: bool) -> Result<Restored, WriteError> {
@@ -228,9 +228,9 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 fn sealed(lines: &str) -> Vec<u8> {
     use crate::persist::change::Table;
     use crate::persist::snapshot::encode::Encoder;
-    use crate::persist::snapshot::format::Header;
+    use crate::persist::snapshot::format::SnapshotHeader;
     let mut lines = lines.lines();
-    let mut header: Header = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let mut header: SnapshotHeader = serde_json::from_str(lines.next().unwrap()).unwrap();
     let rows: Vec<serde_json::Value> = lines
         .filter(|line| line.starts_with("{\"table\""))
         .map(|line| serde_json::from_str(line).unwrap())
@@ -303,10 +303,12 @@ fn what_is_restored_is_taken_from_the_account() {
         registry.write(register(&format!("web-{number}"), None)).unwrap();
     }
     let bytes = saved(&registry);
-    let terms =
-        |bytes_max: usize| Terms { account: Box::leak(Box::new(Budget::new(bytes_max))), ..Terms::default() };
+    let terms = |bytes_max: usize| RowRules {
+        account: Box::leak(Box::new(Budget::new(bytes_max))),
+        ..RowRules::default()
+    };
     let understand =
-        |bytes: &[u8], terms: &Terms| image::understand(Cursor::new(bytes), registry.own_node(), terms);
+        |bytes: &[u8], terms: &RowRules| decoded::understand(Cursor::new(bytes), registry.own_node(), terms);
     let wide = terms(1 << 30);
     let understood = understand(&bytes, &wide).unwrap();
     let taken = understood.share.bytes();
@@ -324,9 +326,9 @@ fn what_is_restored_is_taken_from_the_account() {
         );
         assert_eq!(terms.account.held(Purpose::Restoring), 0);
     }
-    let catalog = catalog::Bounds { bytes_max: 10_000, ..catalog::Bounds::default() };
+    let catalog = catalog::CatalogBounds { bytes_max: 10_000, ..catalog::CatalogBounds::default() };
     let bounds = Bounds { catalog, ..Bounds::default() };
-    let refused = understand(&bytes, &Terms { bounds, ..Terms::default() }).map(drop).unwrap_err();
+    let refused = understand(&bytes, &RowRules { bounds, ..RowRules::default() }).map(drop).unwrap_err();
     assert_eq!(refused.reason, Reason::Room);
     assert!(refused.to_string().contains("limits.catalog_bytes_max"), "{refused}");
 }

@@ -11,14 +11,14 @@ use parking_lot::RwLock;
 
 use crate::catalog::topic::Topic;
 use crate::kv::change::PairChange;
-use crate::registry::topics::{Crowd, Entry};
+use crate::registry::topics::{TopicEntry, WakeBatch};
 use crate::stdx::text::Text;
 
 /// Those that are held.
 #[derive(Default)]
 pub struct PairTopics {
-    keys: RwLock<HashMap<Text, Arc<Entry>>>,
-    prefixes: RwLock<BTreeMap<Text, Arc<Entry>>>,
+    keys: RwLock<HashMap<Text, Arc<TopicEntry>>>,
+    prefixes: RwLock<BTreeMap<Text, Arc<TopicEntry>>>,
 }
 
 impl PairTopics {
@@ -30,8 +30,8 @@ impl PairTopics {
     }
 
     /// Moves what `changes` are of, and gives whoever watched it.
-    pub fn advance(&self, changes: &[PairChange]) -> Crowd {
-        let mut crowd = Crowd::default();
+    pub fn advance(&self, changes: &[PairChange]) -> WakeBatch {
+        let mut crowd = WakeBatch::default();
         if changes.is_empty() {
             return crowd;
         }
@@ -44,7 +44,7 @@ impl PairTopics {
     }
 
     /// The entry of a topic, which is let go of by [`PairTopics::let_go`]; `None` if it is no topic of these.
-    pub(super) fn hold(&self, topic: &Topic) -> Option<Arc<Entry>> {
+    pub(super) fn hold(&self, topic: &Topic) -> Option<Arc<TopicEntry>> {
         if let Some(entry) = self.get(topic) {
             return Some(entry);
         }
@@ -56,7 +56,7 @@ impl PairTopics {
     }
 
     /// Forgets a topic with the last who holds it: the caller and the table. Tells whether it is a topic of these.
-    pub(super) fn let_go(&self, topic: &Topic, entry: &Arc<Entry>) -> bool {
+    pub(super) fn let_go(&self, topic: &Topic, entry: &Arc<TopicEntry>) -> bool {
         // Whoever wants to hold it looks it up under the lock.
         let is_last = || Arc::strong_count(entry) == 2;
         match topic {
@@ -74,12 +74,12 @@ impl PairTopics {
     }
 
     pub(super) fn wake_all(&self) {
-        let mut held: Vec<Arc<Entry>> = self.keys.read().values().cloned().collect();
+        let mut held: Vec<Arc<TopicEntry>> = self.keys.read().values().cloned().collect();
         held.extend(self.prefixes.read().values().cloned());
         held.iter().for_each(|entry| entry.wake());
     }
 
-    fn get(&self, topic: &Topic) -> Option<Arc<Entry>> {
+    fn get(&self, topic: &Topic) -> Option<Arc<TopicEntry>> {
         match topic {
             Topic::Key(key) => self.keys.read().get(key).cloned(),
             Topic::Prefix(prefix) => self.prefixes.read().get(prefix).cloned(),

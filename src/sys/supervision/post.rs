@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::sys::supervision::presence::{Presence, Seen};
-use crate::sys::supervision::{Fault, LOOK_EVERY, WAIT_MAX};
+use crate::sys::supervision::presence::{Presence, ThreadSeen};
+use crate::sys::supervision::{LOOK_EVERY, ThreadFault, WAIT_MAX};
 
 /// Looks without a sign of life after which a thread has stalled: told within a second of its last one.
 pub const SILENT_LOOKS_MAX: u32 = 4;
@@ -42,7 +42,7 @@ impl Habit {
 
 /// How a thread was at the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ThreadStatus {
     Well,
     /// Since so many looks.
     Stalled(u32),
@@ -50,12 +50,12 @@ pub(super) enum Standing {
     Ended(u32),
 }
 
-impl Standing {
+impl ThreadStatus {
     pub(super) fn is_fatal(self) -> bool {
         match self {
-            Standing::Well => false,
-            Standing::Stalled(looks) => looks >= STALLED_LOOKS_MAX,
-            Standing::Ended(looks) => looks >= ENDED_LOOKS_MAX,
+            ThreadStatus::Well => false,
+            ThreadStatus::Stalled(looks) => looks >= STALLED_LOOKS_MAX,
+            ThreadStatus::Ended(looks) => looks >= ENDED_LOOKS_MAX,
         }
     }
 }
@@ -64,7 +64,7 @@ impl Standing {
 pub(super) type HasWork = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The place of one thread or coroutine that is needed.
-pub(crate) struct Post {
+pub(crate) struct ThreadPost {
     pub(super) name: String,
     habit: Habit,
     /// Who waits while there is work does not wait but has stalled, where it is known.
@@ -89,9 +89,9 @@ pub(crate) struct Post {
     ended_looks: AtomicU32,
 }
 
-impl Post {
-    pub(super) fn new(name: &str, habit: Habit, has_work: Option<HasWork>) -> Post {
-        Post {
+impl ThreadPost {
+    pub(super) fn new(name: &str, habit: Habit, has_work: Option<HasWork>) -> ThreadPost {
+        ThreadPost {
             name: name.to_owned(),
             habit,
             has_work,
@@ -155,21 +155,21 @@ impl Post {
     }
 
     /// One look: what there is to say.
-    pub(super) fn look(&self) -> Standing {
+    pub(super) fn look(&self) -> ThreadStatus {
         let beats = self.beats.load(Ordering::Relaxed);
         let is_silent = self.beats_seen.swap(beats, Ordering::Relaxed) == beats;
         let seen = match self.thread.load(Ordering::Relaxed) {
             thread if is_silent && thread != 0 => self.presence.lock().of(thread),
-            _ => Seen::There,
+            _ => ThreadSeen::There,
         };
-        if seen == Seen::Gone {
+        if seen == ThreadSeen::Gone {
             self.leave("it was ended from outside");
         }
         self.look_with(is_silent, seen)
     }
 
     /// The same, with what the system says of the thread.
-    fn look_with(&self, is_silent: bool, seen: Seen) -> Standing {
+    fn look_with(&self, is_silent: bool, seen: ThreadSeen) -> ThreadStatus {
         if self.end.lock().is_some() {
             self.ended_looks.fetch_add(1, Ordering::Relaxed);
         }
@@ -177,7 +177,7 @@ impl Post {
             self.waiting_looks.store(0, Ordering::Relaxed);
             self.silent_looks.store(0, Ordering::Relaxed);
         } else if self.is_waiting.load(Ordering::Relaxed)
-            && seen != Seen::Held
+            && seen != ThreadSeen::Held
             && !self.has_work.as_ref().is_some_and(|has_work| has_work())
             && self.waiting_looks.fetch_add(1, Ordering::Relaxed) < WAITING_LOOKS_MAX
         {
@@ -188,29 +188,29 @@ impl Post {
         self.standing()
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> ThreadStatus {
         let (ended, silent) =
             (self.ended_looks.load(Ordering::Relaxed), self.silent_looks.load(Ordering::Relaxed));
         match self.habit {
-            _ if ended > 0 => Standing::Ended(ended),
-            Habit::Beats(max) if silent >= max => Standing::Stalled(silent - max),
-            _ => Standing::Well,
+            _ if ended > 0 => ThreadStatus::Ended(ended),
+            Habit::Beats(max) if silent >= max => ThreadStatus::Stalled(silent - max),
+            _ => ThreadStatus::Well,
         }
     }
 
     /// What is wrong with it now, if anything is.
-    pub(super) fn fault(&self) -> Option<Fault> {
+    pub(super) fn fault(&self) -> Option<ThreadFault> {
         let how = match self.standing() {
-            Standing::Well => return None,
-            Standing::Stalled(_) => {
+            ThreadStatus::Well => return None,
+            ThreadStatus::Stalled(_) => {
                 let silent: Duration = LOOK_EVERY * self.silent_looks.load(Ordering::Relaxed);
                 format!("has stalled: it has given no sign of life for {silent:.1?}")
             }
-            Standing::Ended(_) => {
+            ThreadStatus::Ended(_) => {
                 format!("has ended: {}", self.end.lock().as_deref().unwrap_or("nobody knows why"))
             }
         };
-        Some(Fault { name: self.name.clone(), how })
+        Some(ThreadFault { name: self.name.clone(), how })
     }
 }
 
@@ -220,25 +220,25 @@ mod tests {
 
     use super::*;
 
-    fn post(has_work: Option<HasWork>) -> Post {
-        Post::new("test", Habit::Beats(3), has_work)
+    fn post(has_work: Option<HasWork>) -> ThreadPost {
+        ThreadPost::new("test", Habit::Beats(3), has_work)
     }
 
     #[test]
     fn a_stall_is_told_at_its_bound_and_passes_with_the_next_beat() {
         let post = post(None);
-        let looks = [true, true, true].map(|is_silent| post.look_with(is_silent, Seen::There));
-        assert_eq!(looks, [Standing::Well, Standing::Well, Standing::Stalled(0)]);
+        let looks = [true, true, true].map(|is_silent| post.look_with(is_silent, ThreadSeen::There));
+        assert_eq!(looks, [ThreadStatus::Well, ThreadStatus::Well, ThreadStatus::Stalled(0)]);
         assert!(post.fault().unwrap().to_string().starts_with("the thread test has stalled: "));
         post.look();
         post.beat();
-        assert_eq!(post.look(), Standing::Well);
+        assert_eq!(post.look(), ThreadStatus::Well);
         post.shift_patience(1);
-        assert!((0..10).all(|_| post.look() == Standing::Well), "nobody counts meanwhile");
+        assert!((0..10).all(|_| post.look() == ThreadStatus::Well), "nobody counts meanwhile");
         post.shift_patience(-1);
         post.look();
-        let last = (0..2 + STALLED_LOOKS_MAX).fold(Standing::Well, |_, _| post.look());
-        assert_eq!((last, last.is_fatal()), (Standing::Stalled(STALLED_LOOKS_MAX - 1), false));
+        let last = (0..2 + STALLED_LOOKS_MAX).fold(ThreadStatus::Well, |_, _| post.look());
+        assert_eq!((last, last.is_fatal()), (ThreadStatus::Stalled(STALLED_LOOKS_MAX - 1), false));
         assert!(post.look().is_fatal());
     }
 
@@ -247,12 +247,13 @@ mod tests {
         let post = post(None);
         post.set_waiting(true);
         post.look();
-        let waits = (0..WAITING_LOOKS_MAX).all(|_| post.look_with(true, Seen::There) == Standing::Well);
+        let waits =
+            (0..WAITING_LOOKS_MAX).all(|_| post.look_with(true, ThreadSeen::There) == ThreadStatus::Well);
         assert!(waits);
-        let looks = [(); 3].map(|()| post.look_with(true, Seen::There));
-        assert_eq!(looks, [Standing::Well, Standing::Well, Standing::Stalled(0)]);
+        let looks = [(); 3].map(|()| post.look_with(true, ThreadSeen::There));
+        assert_eq!(looks, [ThreadStatus::Well, ThreadStatus::Well, ThreadStatus::Stalled(0)]);
         post.set_waiting(false);
-        assert_eq!(post.look(), Standing::Well);
+        assert_eq!(post.look(), ThreadStatus::Well);
     }
 
     #[test]
@@ -262,22 +263,23 @@ mod tests {
         let post = post(Some(Box::new(move || asked.load(Ordering::Relaxed))));
         post.set_waiting(true);
         post.look();
-        assert_eq!(post.look_with(true, Seen::There), Standing::Well);
-        let held = [(); 3].map(|()| post.look_with(true, Seen::Held));
-        assert_eq!(held, [Standing::Well, Standing::Well, Standing::Stalled(0)]);
-        assert_eq!(post.look_with(true, Seen::There), Standing::Well, "it was let go");
+        assert_eq!(post.look_with(true, ThreadSeen::There), ThreadStatus::Well);
+        let held = [(); 3].map(|()| post.look_with(true, ThreadSeen::Held));
+        assert_eq!(held, [ThreadStatus::Well, ThreadStatus::Well, ThreadStatus::Stalled(0)]);
+        assert_eq!(post.look_with(true, ThreadSeen::There), ThreadStatus::Well, "it was let go");
         work.store(true, Ordering::Relaxed);
-        let busy = [(); 3].map(|()| post.look_with(true, Seen::There));
-        assert_eq!(busy, [Standing::Well, Standing::Well, Standing::Stalled(0)]);
+        let busy = [(); 3].map(|()| post.look_with(true, ThreadSeen::There));
+        assert_eq!(busy, [ThreadStatus::Well, ThreadStatus::Well, ThreadStatus::Stalled(0)]);
     }
 
     #[test]
     fn an_end_is_told_at_once_and_fatal_at_its_bound() {
-        let post = Post::new("test", Habit::Lives, None);
-        assert!((0..1_000).all(|_| post.look_with(true, Seen::There) == Standing::Well));
+        let post = ThreadPost::new("test", Habit::Lives, None);
+        assert!((0..1_000).all(|_| post.look_with(true, ThreadSeen::There) == ThreadStatus::Well));
         post.leave("it was ended from outside");
-        let looks: Vec<Standing> = (0..ENDED_LOOKS_MAX).map(|_| post.look_with(true, Seen::Gone)).collect();
-        assert_eq!(looks[0], Standing::Ended(1));
+        let looks: Vec<ThreadStatus> =
+            (0..ENDED_LOOKS_MAX).map(|_| post.look_with(true, ThreadSeen::Gone)).collect();
+        assert_eq!(looks[0], ThreadStatus::Ended(1));
         assert_eq!(looks.iter().filter(|it| it.is_fatal()).count(), 1, "the last one alone");
         assert_eq!(post.fault().unwrap().to_string(), "the thread test has ended: it was ended from outside");
     }

@@ -1,7 +1,7 @@
 //! Checks that muster runs.
 
-use crate::telemetry::family::Kind::{Counter, Gauge, Histogram};
-use crate::telemetry::family::{Family, family};
+use crate::telemetry::family::MetricKind::{Counter, Gauge, Histogram};
+use crate::telemetry::family::{MetricFamily, family};
 
 /// Bounds for a probe: from a connection that is open to a target nearby, to the longest timeout.
 const PROBE_BOUNDS_S: &[f64] = &[
@@ -14,21 +14,21 @@ const PROBE_DELAY_BOUNDS_S: &[f64] =
     &[100e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0, 5.0, 30.0];
 
 /// Probes by outcome.
-pub const PROBES: Family = family(
+pub const PROBES: MetricFamily = family(
     "muster_probes_total",
     Counter,
     &["kind", "status"],
     "Probes finished, by kind and by what they found; before thresholds.",
 );
 /// How long probes took.
-pub const PROBE_DURATION: Family = family(
+pub const PROBE_DURATION: MetricFamily = family(
     "muster_probe_duration_seconds",
     Histogram(PROBE_BOUNDS_S),
     &[],
     "Time a probe took, its connection included.",
 );
 /// How late probes began.
-pub const PROBE_START_DELAY: Family = family(
+pub const PROBE_START_DELAY: MetricFamily = family(
     "muster_probe_start_delay_seconds",
     Histogram(PROBE_DELAY_BOUNDS_S),
     &["target"],
@@ -36,58 +36,59 @@ pub const PROBE_START_DELAY: Family = family(
      yet), silent (no answer), program (none but a program of this machine).",
 );
 /// Probes that wait.
-pub const PROBES_WAITING: Family = family(
+pub const PROBES_WAITING: MetricFamily = family(
     "muster_probes_waiting",
     Gauge,
     &[],
     "Probes that are due and wait for a place; targets that hang share few places.",
 );
 /// Probes that wait for long.
-pub const PROBES_OVERDUE: Family = family(
+pub const PROBES_OVERDUE: MetricFamily = family(
     "muster_probes_overdue",
     Gauge,
     &["target"],
     "Probes that have waited for a place for over a second, by how their targets took the last one.",
 );
 /// The longest wait.
-pub const PROBE_WAIT_LONGEST: Family = family(
+pub const PROBE_WAIT_LONGEST: MetricFamily = family(
     "muster_probe_wait_longest_seconds",
     Gauge,
     &[],
     "How long the probe has been waiting that waits longest for a place.",
 );
 /// Probes under way.
-pub const PROBES_RUNNING: Family = family("muster_probes_running", Gauge, &[], "Probes that are under way.");
+pub const PROBES_RUNNING: MetricFamily =
+    family("muster_probes_running", Gauge, &[], "Probes that are under way.");
 /// Probes saved.
-pub const PROBES_SHARED: Family = family(
+pub const PROBES_SHARED: MetricFamily = family(
     "muster_probes_shared_total",
     Counter,
     &[],
     "Checks that took the result of an identical check's probe, so that their target was asked once.",
 );
 /// Idle connections to targets.
-pub const WATCHED_CONNECTIONS: Family = family(
+pub const WATCHED_CONNECTIONS: MetricFamily = family(
     "muster_watched_connections",
     Gauge,
     &[],
     "Idle connections to the targets of checks that are watched for their end.",
 );
 /// Idle connections that ended.
-pub const WATCHED_CONNECTIONS_LOST: Family = family(
+pub const WATCHED_CONNECTIONS_LOST: MetricFamily = family(
     "muster_watched_connections_lost_total",
     Counter,
     &[],
     "Watched connections that ended from the other side: a death, or a server that closes idle connections.",
 );
 /// Idle connections not kept.
-pub const WATCHED_CONNECTIONS_REFUSED: Family = family(
+pub const WATCHED_CONNECTIONS_REFUSED: MetricFamily = family(
     "muster_watched_connections_refused_total",
     Counter,
     &[],
     "Connections that were not watched because limits.watched_connections_max was reached.",
 );
 /// Probes for ended connections.
-pub const EXTRA_PROBES: Family = family(
+pub const EXTRA_PROBES: MetricFamily = family(
     "muster_extra_probes_total",
     Counter,
     &[],

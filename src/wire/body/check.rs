@@ -6,11 +6,11 @@ use serde::de::MapAccess;
 use serde_json::Value;
 
 use crate::stdx::text::Text;
-use crate::wire::decode::audit::Audit;
+use crate::wire::decode::audit::SyntaxAudit;
 use crate::wire::decode::duration::Span;
+use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::object;
-use crate::wire::decode::place::Place;
-use crate::wire::decode::read::{Fault, Read};
+use crate::wire::decode::read::{FieldFault, ReadJson};
 
 object! {
     /// A check to be run by the agent (`/v1/agent/check/register`, and `Check`, `Checks` of a service).
@@ -116,24 +116,24 @@ pub enum DampingChoice {
     Given(DampingBody),
 }
 
-impl Read for DampingChoice {
+impl ReadJson for DampingChoice {
     fn go_type() -> String {
         "Damping".into()
     }
 
-    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
         match value {
             Value::Bool(_) => {}
             _ => DampingBody::audit(value, path, audit),
         }
     }
 
-    fn boolean(&mut self, boolean: bool) -> Result<(), Fault> {
+    fn boolean(&mut self, boolean: bool) -> Result<(), FieldFault> {
         *self = if boolean { DampingChoice::Usual } else { DampingChoice::Off };
         Ok(())
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: Place<'_>) -> Result<(), A::Error> {
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: JsonPath<'_>) -> Result<(), A::Error> {
         let mut body = DampingBody::default();
         body.object(entries, place)?;
         *self = DampingChoice::Given(body);

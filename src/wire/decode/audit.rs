@@ -6,9 +6,9 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use crate::stdx::nearest::nearest;
+use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::object::spells;
-use crate::wire::decode::place::Place;
-use crate::wire::decode::read::{Read, Slot};
+use crate::wire::decode::read::{ReadJson, Slot};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Form {
 
 /// What an audit goes by, and what it finds.
 #[derive(Debug)]
-pub struct Audit {
+pub struct SyntaxAudit {
     /// The form that the tree was written in.
     pub form: Form,
     /// Keys that Consul knows, and that mean nothing to muster: their paths are collected.
@@ -48,9 +48,9 @@ pub struct Audit {
     pub flaws: Vec<Flaw>,
 }
 
-impl Audit {
+impl SyntaxAudit {
     /// Looks at a value that is to be read as a `T`, and bends its form where that is allowed.
-    pub fn value<T: Read>(&mut self, value: &mut Value, path: &str) {
+    pub fn value<T: ReadJson>(&mut self, value: &mut Value, path: &str) {
         T::audit(value, path, self);
     }
 
@@ -60,7 +60,7 @@ impl Audit {
         value: &mut Value,
         path: &str,
         keys: &[&'static str],
-        field: impl Fn(&mut Audit, &'static str, &mut Value, &str),
+        field: impl Fn(&mut SyntaxAudit, &'static str, &mut Value, &str),
     ) {
         if let Value::Array(elements) = value
             && let [only @ Value::Object(_)] = &mut elements[..]
@@ -96,7 +96,7 @@ impl Audit {
     }
 
     /// Looks at each element of a list.
-    pub fn list<T: Read>(&mut self, value: &mut Value, path: &str) {
+    pub fn list<T: ReadJson>(&mut self, value: &mut Value, path: &str) {
         if self.form == Form::Hcl && value.is_object() {
             *value = Value::Array(vec![value.take()]);
         }
@@ -112,7 +112,7 @@ impl Audit {
     }
 
     /// Looks at each value of an object with any keys.
-    pub fn map<T: Read>(&mut self, value: &mut Value, path: &str) {
+    pub fn map<T: ReadJson>(&mut self, value: &mut Value, path: &str) {
         if let Value::Array(elements) = value
             && let [only @ Value::Object(_)] = &mut elements[..]
         {
@@ -128,9 +128,9 @@ impl Audit {
     }
 
     /// Tries to read a value by itself.
-    pub fn single<T: Read>(&mut self, value: &Value, path: &str) {
+    pub fn single<T: ReadJson>(&mut self, value: &Value, path: &str) {
         let mut target = T::default();
-        let slot = Slot { target: &mut target, place: Place::root() };
+        let slot = Slot { target: &mut target, place: JsonPath::root() };
         let Err(error) = slot.deserialize(value) else { return };
         let error = error.to_string();
         if error.starts_with("json: cannot unmarshal") {

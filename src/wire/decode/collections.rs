@@ -6,20 +6,20 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::Value;
 
 use crate::stdx::text::Text;
-use crate::wire::decode::audit::Audit;
-use crate::wire::decode::place::Place;
-use crate::wire::decode::read::{Fault, Read, Slot};
+use crate::wire::decode::audit::SyntaxAudit;
+use crate::wire::decode::json_path::JsonPath;
+use crate::wire::decode::read::{FieldFault, ReadJson, Slot};
 
-impl<T: Read> Read for Vec<T> {
+impl<T: ReadJson> ReadJson for Vec<T> {
     fn go_type() -> String {
         format!("[]{}", T::go_type())
     }
 
-    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
         audit.list::<T>(value, path);
     }
 
-    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, place: Place<'_>) -> Result<(), A::Error> {
+    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, place: JsonPath<'_>) -> Result<(), A::Error> {
         self.clear();
         loop {
             let mut item = T::default();
@@ -31,16 +31,20 @@ impl<T: Read> Read for Vec<T> {
     }
 }
 
-impl<T: Read> Read for BTreeMap<Text, T> {
+impl<T: ReadJson> ReadJson for BTreeMap<Text, T> {
     fn go_type() -> String {
         format!("map[string]{}", T::go_type())
     }
 
-    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
         audit.map::<T>(value, path);
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, place: Place<'_>) -> Result<(), A::Error> {
+    fn object<'de, A: MapAccess<'de>>(
+        &mut self,
+        mut entries: A,
+        place: JsonPath<'_>,
+    ) -> Result<(), A::Error> {
         while let Some(key) = entries.next_key::<Text>()? {
             let mut value = T::default();
             entries.next_value_seed(Slot { target: &mut value, place })?;
@@ -51,36 +55,36 @@ impl<T: Read> Read for BTreeMap<Text, T> {
 }
 
 /// `None` while it is not given, or given as `null`.
-impl<T: Read> Read for Option<T> {
+impl<T: ReadJson> ReadJson for Option<T> {
     fn go_type() -> String {
         T::go_type()
     }
 
-    fn audit(value: &mut Value, path: &str, audit: &mut Audit) {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
         T::audit(value, path, audit);
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Fault> {
+    fn text(&mut self, text: &str) -> Result<(), FieldFault> {
         self.get_or_insert_default().text(text)
     }
 
-    fn integer(&mut self, number: i64) -> Result<(), Fault> {
+    fn integer(&mut self, number: i64) -> Result<(), FieldFault> {
         self.get_or_insert_default().integer(number)
     }
 
-    fn float(&mut self, number: f64) -> Result<(), Fault> {
+    fn float(&mut self, number: f64) -> Result<(), FieldFault> {
         self.get_or_insert_default().float(number)
     }
 
-    fn boolean(&mut self, boolean: bool) -> Result<(), Fault> {
+    fn boolean(&mut self, boolean: bool) -> Result<(), FieldFault> {
         self.get_or_insert_default().boolean(boolean)
     }
 
-    fn list<'de, A: SeqAccess<'de>>(&mut self, items: A, place: Place<'_>) -> Result<(), A::Error> {
+    fn list<'de, A: SeqAccess<'de>>(&mut self, items: A, place: JsonPath<'_>) -> Result<(), A::Error> {
         self.get_or_insert_default().list(items, place)
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: Place<'_>) -> Result<(), A::Error> {
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: JsonPath<'_>) -> Result<(), A::Error> {
         self.get_or_insert_default().object(entries, place)
     }
 }

@@ -4,8 +4,8 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use crate::stdx::duration::{GoDuration, parse};
 use crate::wire::decode::free_form::Skipped;
-use crate::wire::decode::place::Place;
-use crate::wire::decode::read::{Fault, Read};
+use crate::wire::decode::json_path::JsonPath;
+use crate::wire::decode::read::{FieldFault, ReadJson};
 
 /// A span that may be given as text or as nanoseconds; any other JSON type counts as not given, as with
 /// Consul. So does an empty text: that is how answers show a span that was not given, and they may be sent back.
@@ -27,40 +27,44 @@ impl Span {
     }
 }
 
-impl Read for Span {
+impl ReadJson for Span {
     fn go_type() -> String {
         "time.Duration".into()
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Fault> {
+    fn text(&mut self, text: &str) -> Result<(), FieldFault> {
         if text.is_empty() {
             self.null();
             return Ok(());
         }
-        self.0 = parse(text).map_err(|error| Fault::Nonsense(error.to_string()))?;
+        self.0 = parse(text).map_err(|error| FieldFault::Nonsense(error.to_string()))?;
         Ok(())
     }
 
-    fn integer(&mut self, number: i64) -> Result<(), Fault> {
+    fn integer(&mut self, number: i64) -> Result<(), FieldFault> {
         self.0 = GoDuration { nanoseconds: number };
         Ok(())
     }
 
-    fn float(&mut self, number: f64) -> Result<(), Fault> {
+    fn float(&mut self, number: f64) -> Result<(), FieldFault> {
         self.0 = GoDuration { nanoseconds: number as i64 };
         Ok(())
     }
 
-    fn boolean(&mut self, _boolean: bool) -> Result<(), Fault> {
+    fn boolean(&mut self, _boolean: bool) -> Result<(), FieldFault> {
         Ok(())
     }
 
-    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, _place: Place<'_>) -> Result<(), A::Error> {
+    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, _place: JsonPath<'_>) -> Result<(), A::Error> {
         while items.next_element_seed(Skipped::part())?.is_some() {}
         Ok(())
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, _place: Place<'_>) -> Result<(), A::Error> {
+    fn object<'de, A: MapAccess<'de>>(
+        &mut self,
+        mut entries: A,
+        _place: JsonPath<'_>,
+    ) -> Result<(), A::Error> {
         while entries.next_key::<IgnoredAny>()?.is_some() {
             entries.next_value_seed(Skipped::part())?;
         }

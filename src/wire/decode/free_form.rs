@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::model::limits::FREE_FORM_DEPTH_MAX;
 use crate::stdx::tree::{Doubles, Tree};
-use crate::wire::decode::place::Place;
-use crate::wire::decode::read::Read;
+use crate::wire::decode::json_path::JsonPath;
+use crate::wire::decode::read::ReadJson;
 
 /// An object of which only the keys at the top are looked at, and these only by those who use them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,12 +17,12 @@ pub struct FreeForm(
     pub Map<String, Value>,
 );
 
-impl Read for FreeForm {
+impl ReadJson for FreeForm {
     fn go_type() -> String {
         "map[string]interface {}".into()
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, _place: Place<'_>) -> Result<(), A::Error> {
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, _place: JsonPath<'_>) -> Result<(), A::Error> {
         self.0.extend(Tree::new(FREE_FORM_DEPTH_MAX, Doubles::LaterWins).object(entries)?);
         Ok(())
     }

@@ -4,11 +4,11 @@
 //! A body is a table of keys and fields ([`object!`](macro@crate::wire::decode::object)), read in one pass without
 //! an intermediate tree. Keys also match in snake case, unknown keys are passed over and a later duplicate wins.
 //! Depth is bounded by [`free_form`], also of what is passed over. Nothing here knows a particular body. Start at
-//! [`read::Read`].
+//! [`read::ReadJson`].
 
 pub mod read;
 pub mod audit;
-pub mod place;
+pub mod json_path;
 pub mod scalars;
 pub mod collections;
 pub mod duration;
@@ -23,8 +23,8 @@ use std::fmt;
 
 use serde::de::DeserializeSeed;
 
-use place::Place;
-use read::{Read, Slot};
+use json_path::JsonPath;
+use read::{ReadJson, Slot};
 
 pub(in crate::wire) use object::object;
 
@@ -62,14 +62,14 @@ impl std::error::Error for DecodeError {}
 ///
 /// # Errors
 /// When there is no complete JSON value, a part of it has the wrong type, more follows it, or it is no UTF-8.
-pub fn from_bytes<T: Read>(bytes: &[u8]) -> Result<T, DecodeError> {
+pub fn from_bytes<T: ReadJson>(bytes: &[u8]) -> Result<T, DecodeError> {
     let text = str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let fault = syntax::first_error(bytes);
         DecodeError::new(fault.unwrap_or_else(|| format!("the body is not UTF-8 from its byte {at} on")))
     })?;
     let mut value = T::default();
-    let slot = Slot { target: &mut value, place: Place::root() };
+    let slot = Slot { target: &mut value, place: JsonPath::root() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     match slot.deserialize(&mut deserializer) {
         // All of a body was meant: half of it, and the rest taken for read, is neither what was sent nor refused.
@@ -87,9 +87,9 @@ pub fn from_bytes<T: Read>(bytes: &[u8]) -> Result<T, DecodeError> {
 ///
 /// # Errors
 /// When a part of it has the wrong type.
-pub fn from_value<T: Read>(tree: &serde_json::Value) -> Result<T, DecodeError> {
+pub fn from_value<T: ReadJson>(tree: &serde_json::Value) -> Result<T, DecodeError> {
     let mut value = T::default();
-    match (Slot { target: &mut value, place: Place::root() }).deserialize(tree) {
+    match (Slot { target: &mut value, place: JsonPath::root() }).deserialize(tree) {
         Ok(()) => Ok(value),
         Err(error) => Err(DecodeError::new(text_without_position(&error))),
     }

@@ -19,7 +19,7 @@ macro_rules! object {
             $($(#[$doc])* pub $field: $type,)+
         }
 
-        impl $crate::wire::decode::read::Read for $name {
+        impl $crate::wire::decode::read::ReadJson for $name {
             fn go_type() -> String {
                 $go_type.into()
             }
@@ -27,7 +27,7 @@ macro_rules! object {
             fn object<'de, A: ::serde::de::MapAccess<'de>>(
                 &mut self,
                 mut entries: A,
-                place: $crate::wire::decode::place::Place<'_>,
+                place: $crate::wire::decode::json_path::JsonPath<'_>,
             ) -> Result<(), A::Error> {
                 use $crate::wire::decode::{object::KnownKey, read::Slot};
                 const KEYS: &[&str] = &[$($($key),+),+];
@@ -47,7 +47,7 @@ macro_rules! object {
             fn audit(
                 value: &mut ::serde_json::Value,
                 path: &str,
-                audit: &mut $crate::wire::decode::audit::Audit,
+                audit: &mut $crate::wire::decode::audit::SyntaxAudit,
             ) {
                 const KEYS: &[&str] = &[$($($key),+),+];
                 audit.object(value, path, KEYS, |audit, key, value, path| match key {

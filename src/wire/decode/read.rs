@@ -4,16 +4,16 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::wire::decode::audit::Audit;
-use crate::wire::decode::place::Place;
+use crate::wire::decode::audit::SyntaxAudit;
+use crate::wire::decode::json_path::JsonPath;
 
 /// Something that one JSON value can be read into. Implementations override the kinds of value they take.
-pub trait Read: Default {
+pub trait ReadJson: Default {
     /// Go's name of the type, as its messages give it.
     fn go_type() -> String;
 
     /// Says everything that is wrong with a value that is to be read so, and bends its form where that is allowed.
-    fn audit(value: &mut serde_json::Value, path: &str, audit: &mut Audit) {
+    fn audit(value: &mut serde_json::Value, path: &str, audit: &mut SyntaxAudit) {
         audit.single::<Self>(value, path);
     }
 
@@ -23,39 +23,39 @@ pub trait Read: Default {
     }
 
     /// Takes a string.
-    fn text(&mut self, _text: &str) -> Result<(), Fault> {
-        Err(Fault::Mismatch("string".into()))
+    fn text(&mut self, _text: &str) -> Result<(), FieldFault> {
+        Err(FieldFault::Mismatch("string".into()))
     }
 
     /// Takes a whole number.
-    fn integer(&mut self, _number: i64) -> Result<(), Fault> {
-        Err(Fault::Mismatch("number".into()))
+    fn integer(&mut self, _number: i64) -> Result<(), FieldFault> {
+        Err(FieldFault::Mismatch("number".into()))
     }
 
     /// Takes a number with a fraction, an exponent, or beyond 64 bits.
-    fn float(&mut self, _number: f64) -> Result<(), Fault> {
-        Err(Fault::Mismatch("number".into()))
+    fn float(&mut self, _number: f64) -> Result<(), FieldFault> {
+        Err(FieldFault::Mismatch("number".into()))
     }
 
     /// Takes `true` or `false`.
-    fn boolean(&mut self, _boolean: bool) -> Result<(), Fault> {
-        Err(Fault::Mismatch("bool".into()))
+    fn boolean(&mut self, _boolean: bool) -> Result<(), FieldFault> {
+        Err(FieldFault::Mismatch("bool".into()))
     }
 
     /// Takes an array.
-    fn list<'de, A: SeqAccess<'de>>(&mut self, _items: A, place: Place<'_>) -> Result<(), A::Error> {
-        Err(Fault::Mismatch("array".into()).at::<Self, _>(place))
+    fn list<'de, A: SeqAccess<'de>>(&mut self, _items: A, place: JsonPath<'_>) -> Result<(), A::Error> {
+        Err(FieldFault::Mismatch("array".into()).at::<Self, _>(place))
     }
 
     /// Takes an object.
-    fn object<'de, A: MapAccess<'de>>(&mut self, _entries: A, place: Place<'_>) -> Result<(), A::Error> {
-        Err(Fault::Mismatch("object".into()).at::<Self, _>(place))
+    fn object<'de, A: MapAccess<'de>>(&mut self, _entries: A, place: JsonPath<'_>) -> Result<(), A::Error> {
+        Err(FieldFault::Mismatch("object".into()).at::<Self, _>(place))
     }
 }
 
 /// Why a value was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FieldFault {
     /// It is of this kind (Go's word for it, numbers with their digits where these matter), which does not
     /// fit.
     Mismatch(String),
@@ -63,14 +63,14 @@ pub enum Fault {
     Nonsense(String),
 }
 
-impl Fault {
+impl FieldFault {
     /// The error to raise for it while reading a `T` at `place`.
-    pub fn at<T: Read, E: Error>(self, place: Place<'_>) -> E {
+    pub fn at<T: ReadJson, E: Error>(self, place: JsonPath<'_>) -> E {
         match self {
-            Fault::Mismatch(kind) => {
+            FieldFault::Mismatch(kind) => {
                 E::custom(format_args!("json: cannot unmarshal {kind} into {place} of type {}", T::go_type()))
             }
-            Fault::Nonsense(sentence) => E::custom(sentence),
+            FieldFault::Nonsense(sentence) => E::custom(sentence),
         }
     }
 }
@@ -80,10 +80,10 @@ pub struct Slot<'t, 'p, T> {
     /// What is read into.
     pub target: &'t mut T,
     /// Where it is, for messages.
-    pub place: Place<'p>,
+    pub place: JsonPath<'p>,
 }
 
-impl<'de, T: Read> DeserializeSeed<'de> for Slot<'_, '_, T> {
+impl<'de, T: ReadJson> DeserializeSeed<'de> for Slot<'_, '_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -91,7 +91,7 @@ impl<'de, T: Read> DeserializeSeed<'de> for Slot<'_, '_, T> {
     }
 }
 
-impl<'de, T: Read> Visitor<'de> for Slot<'_, '_, T> {
+impl<'de, T: ReadJson> Visitor<'de> for Slot<'_, '_, T> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

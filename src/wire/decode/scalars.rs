@@ -1,42 +1,42 @@
 //! Texts, numbers and booleans.
 
 use crate::stdx::text::Text;
-use crate::wire::decode::read::{Fault, Read};
+use crate::wire::decode::read::{FieldFault, ReadJson};
 
-impl Read for Text {
+impl ReadJson for Text {
     fn go_type() -> String {
         "string".into()
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Fault> {
+    fn text(&mut self, text: &str) -> Result<(), FieldFault> {
         *self = text.into();
         Ok(())
     }
 }
 
-impl Read for bool {
+impl ReadJson for bool {
     fn go_type() -> String {
         "bool".into()
     }
 
-    fn boolean(&mut self, boolean: bool) -> Result<(), Fault> {
+    fn boolean(&mut self, boolean: bool) -> Result<(), FieldFault> {
         *self = boolean;
         Ok(())
     }
 }
 
 /// Whole numbers, wide enough to say of every one that it is out of bounds.
-impl Read for i64 {
+impl ReadJson for i64 {
     fn go_type() -> String {
         "int".into()
     }
 
-    fn integer(&mut self, number: i64) -> Result<(), Fault> {
+    fn integer(&mut self, number: i64) -> Result<(), FieldFault> {
         *self = number;
         Ok(())
     }
 
-    fn float(&mut self, number: f64) -> Result<(), Fault> {
-        Err(Fault::Mismatch(format!("number {number}")))
+    fn float(&mut self, number: f64) -> Result<(), FieldFault> {
+        Err(FieldFault::Mismatch(format!("number {number}")))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{
     Check, Connect, ExistingChecks, Indexes, NodePart, Origin, Registration, Service, ServiceAddress, Status,
 };
-use crate::stdx::network::{self, Family};
+use crate::stdx::network::{self, AddressFamily};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
@@ -128,8 +128,8 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
 fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(), Invalid> {
     for (role, address) in addresses {
         let (wanted, word) = match role.as_str() {
-            "lan_ipv4" | "wan_ipv4" => (Family::V4, "ipv4"),
-            "lan_ipv6" | "wan_ipv6" => (Family::V6, "ipv6"),
+            "lan_ipv4" | "wan_ipv4" => (AddressFamily::V4, "ipv4"),
+            "lan_ipv6" | "wan_ipv6" => (AddressFamily::V6, "ipv6"),
             _ => continue,
         };
         if network::family(&address.address) != Some(wanted) {
@@ -145,8 +145,8 @@ fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(),
 /// there.
 fn with_own_address(addresses: Pairs<ServiceAddress>, address: &Text, port: u16) -> Pairs<ServiceAddress> {
     let roles = match network::family(address) {
-        Some(Family::V4) => ["lan_ipv4", "wan_ipv4"],
-        Some(Family::V6) => ["lan_ipv6", "wan_ipv6"],
+        Some(AddressFamily::V4) => ["lan_ipv4", "wan_ipv4"],
+        Some(AddressFamily::V6) => ["lan_ipv6", "wan_ipv6"],
         None => return addresses,
     };
     let own = roles.map(|role| (role.into(), ServiceAddress { address: address.clone(), port }));

@@ -1,25 +1,25 @@
 //! Selectors of instances with their nodes and checks.
 
-use crate::filter::record::{Record, StructList, Value};
-use crate::filter::schema::{Kind, Schema};
+use crate::filter::record::{FieldValue, Record, StructList};
+use crate::filter::schema::{FieldKind, Schema};
 use crate::wire::select::{CHECK, NODE, SERVICE};
 use crate::wire::show::HealthEntry;
 use crate::wire::show::health_entry::EntryChecks;
 
 /// Of `/v1/health/service`.
 pub static INSTANCE: Schema = Schema(&[
-    ("Node", Kind::Struct(&NODE)),
-    ("Service", Kind::Struct(&SERVICE)),
-    ("Checks", Kind::StructList(&CHECK)),
+    ("Node", FieldKind::Struct(&NODE)),
+    ("Service", FieldKind::Struct(&SERVICE)),
+    ("Checks", FieldKind::StructList(&CHECK)),
 ]);
 
 impl Record for HealthEntry<'_> {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Node" => Value::Struct(&self.node),
-            "Service" => Value::Struct(&self.service),
-            "Checks" => Value::StructList(&self.checks),
-            _ => Value::Absent,
+            "Node" => FieldValue::Struct(&self.node),
+            "Service" => FieldValue::Struct(&self.service),
+            "Checks" => FieldValue::StructList(&self.checks),
+            _ => FieldValue::Absent,
         }
     }
 }

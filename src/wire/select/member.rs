@@ -1,39 +1,39 @@
 //! Selectors of members.
 
-use crate::filter::record::{Record, Value};
-use crate::filter::schema::{Kind, Schema};
+use crate::filter::record::{FieldValue, Record};
+use crate::filter::schema::{FieldKind, Schema};
 use crate::wire::show::Member;
 
 /// Of `/v1/agent/members`.
 pub static MEMBER: Schema = Schema(&[
-    ("Name", Kind::Text),
-    ("Addr", Kind::Text),
-    ("Port", Kind::Integer),
-    ("Tags", Kind::TextMap),
-    ("Status", Kind::Integer),
-    ("ProtocolMin", Kind::Integer),
-    ("ProtocolMax", Kind::Integer),
-    ("ProtocolCur", Kind::Integer),
-    ("DelegateMin", Kind::Integer),
-    ("DelegateMax", Kind::Integer),
-    ("DelegateCur", Kind::Integer),
+    ("Name", FieldKind::Text),
+    ("Addr", FieldKind::Text),
+    ("Port", FieldKind::Integer),
+    ("Tags", FieldKind::TextMap),
+    ("Status", FieldKind::Integer),
+    ("ProtocolMin", FieldKind::Integer),
+    ("ProtocolMax", FieldKind::Integer),
+    ("ProtocolCur", FieldKind::Integer),
+    ("DelegateMin", FieldKind::Integer),
+    ("DelegateMax", FieldKind::Integer),
+    ("DelegateCur", FieldKind::Integer),
 ]);
 
 impl Record for Member<'_> {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "Name" => Value::Text(self.name),
-            "Addr" => Value::Text(self.addr),
-            "Port" => Value::Integer(self.port.into()),
-            "Tags" => Value::Map(self.tags),
-            "Status" => Value::Integer(self.status.into()),
-            "ProtocolMin" => Value::Integer(self.protocol_min.into()),
-            "ProtocolMax" => Value::Integer(self.protocol_max.into()),
-            "ProtocolCur" => Value::Integer(self.protocol_cur.into()),
-            "DelegateMin" => Value::Integer(self.delegate_min.into()),
-            "DelegateMax" => Value::Integer(self.delegate_max.into()),
-            "DelegateCur" => Value::Integer(self.delegate_cur.into()),
-            _ => Value::Absent,
+            "Name" => FieldValue::Text(self.name),
+            "Addr" => FieldValue::Text(self.addr),
+            "Port" => FieldValue::Integer(self.port.into()),
+            "Tags" => FieldValue::Map(self.tags),
+            "Status" => FieldValue::Integer(self.status.into()),
+            "ProtocolMin" => FieldValue::Integer(self.protocol_min.into()),
+            "ProtocolMax" => FieldValue::Integer(self.protocol_max.into()),
+            "ProtocolCur" => FieldValue::Integer(self.protocol_cur.into()),
+            "DelegateMin" => FieldValue::Integer(self.delegate_min.into()),
+            "DelegateMax" => FieldValue::Integer(self.delegate_max.into()),
+            "DelegateCur" => FieldValue::Integer(self.delegate_cur.into()),
+            _ => FieldValue::Absent,
         }
     }
 }

@@ -1,29 +1,29 @@
 //! Selectors of nodes.
 
-use crate::filter::record::{Record, Value};
-use crate::filter::schema::{Kind, Schema};
+use crate::filter::record::{FieldValue, Record};
+use crate::filter::schema::{FieldKind, Schema};
 use crate::wire::show::CatalogNode;
 
 /// Of `/v1/catalog/nodes`.
 pub static NODE: Schema = Schema(&[
-    ("ID", Kind::Text),
-    ("Node", Kind::Text),
-    ("Address", Kind::Text),
-    ("Datacenter", Kind::Text),
-    ("TaggedAddresses", Kind::TextMap),
-    ("Meta", Kind::TextMap),
+    ("ID", FieldKind::Text),
+    ("Node", FieldKind::Text),
+    ("Address", FieldKind::Text),
+    ("Datacenter", FieldKind::Text),
+    ("TaggedAddresses", FieldKind::TextMap),
+    ("Meta", FieldKind::TextMap),
 ]);
 
 impl Record for CatalogNode<'_> {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match name {
-            "ID" => Value::Text(self.id),
-            "Node" => Value::Text(self.node),
-            "Address" => Value::Text(self.address),
-            "Datacenter" => Value::Text(self.datacenter),
-            "TaggedAddresses" => Value::Map(self.tagged_addresses),
-            "Meta" => Value::Map(self.meta),
-            _ => Value::Absent,
+            "ID" => FieldValue::Text(self.id),
+            "Node" => FieldValue::Text(self.node),
+            "Address" => FieldValue::Text(self.address),
+            "Datacenter" => FieldValue::Text(self.datacenter),
+            "TaggedAddresses" => FieldValue::Map(self.tagged_addresses),
+            "Meta" => FieldValue::Map(self.meta),
+            _ => FieldValue::Absent,
         }
     }
 }

@@ -3,63 +3,64 @@
 
 use serde_json::Value as Json;
 
-use crate::filter::record::{Record, Value};
-use crate::filter::schema::{Kind, Schema};
-use crate::wire::show::proxy::Proxy;
+use crate::filter::record::{FieldValue, Record};
+use crate::filter::schema::{FieldKind, Schema};
+use crate::wire::show::proxy::ShownProxy;
 
-/// Of `Proxy` and `ServiceProxy`.
+/// Of `ShownProxy` and `ServiceProxy`.
 pub static PROXY: Schema = Schema(&[
-    ("DestinationServiceName", Kind::Text),
-    ("DestinationServiceID", Kind::Text),
-    ("LocalServiceAddress", Kind::Text),
-    ("LocalServicePort", Kind::Integer),
-    ("Upstreams", Kind::StructList(&UPSTREAM)),
-    ("MeshGateway", Kind::Struct(&MESH_GATEWAY)),
-    ("Expose", Kind::Struct(&EXPOSE)),
-    ("LocalServiceSocketPath", Kind::Text),
-    ("Mode", Kind::Text),
-    ("TransparentProxy", Kind::Struct(&TRANSPARENT)),
-    ("MutualTLSMode", Kind::Text),
+    ("DestinationServiceName", FieldKind::Text),
+    ("DestinationServiceID", FieldKind::Text),
+    ("LocalServiceAddress", FieldKind::Text),
+    ("LocalServicePort", FieldKind::Integer),
+    ("Upstreams", FieldKind::StructList(&UPSTREAM)),
+    ("MeshGateway", FieldKind::Struct(&MESH_GATEWAY)),
+    ("Expose", FieldKind::Struct(&EXPOSE)),
+    ("LocalServiceSocketPath", FieldKind::Text),
+    ("Mode", FieldKind::Text),
+    ("TransparentProxy", FieldKind::Struct(&TRANSPARENT)),
+    ("MutualTLSMode", FieldKind::Text),
 ]);
 
 static UPSTREAM: Schema = Schema(&[
-    ("DestinationType", Kind::Text),
-    ("DestinationNamespace", Kind::Text),
-    ("DestinationName", Kind::Text),
-    ("Datacenter", Kind::Text),
-    ("LocalBindAddress", Kind::Text),
-    ("LocalBindPort", Kind::Integer),
-    ("LocalBindSocketPath", Kind::Text),
-    ("LocalBindSocketMode", Kind::Text),
-    ("MeshGateway", Kind::Struct(&MESH_GATEWAY)),
+    ("DestinationType", FieldKind::Text),
+    ("DestinationNamespace", FieldKind::Text),
+    ("DestinationName", FieldKind::Text),
+    ("Datacenter", FieldKind::Text),
+    ("LocalBindAddress", FieldKind::Text),
+    ("LocalBindPort", FieldKind::Integer),
+    ("LocalBindSocketPath", FieldKind::Text),
+    ("LocalBindSocketMode", FieldKind::Text),
+    ("MeshGateway", FieldKind::Struct(&MESH_GATEWAY)),
 ]);
 
 static TRANSPARENT: Schema =
-    Schema(&[("OutboundListenerPort", Kind::Integer), ("DialedDirectly", Kind::Boolean)]);
+    Schema(&[("OutboundListenerPort", FieldKind::Integer), ("DialedDirectly", FieldKind::Boolean)]);
 
-static MESH_GATEWAY: Schema = Schema(&[("Mode", Kind::Text)]);
+static MESH_GATEWAY: Schema = Schema(&[("Mode", FieldKind::Text)]);
 
-static EXPOSE: Schema = Schema(&[("Checks", Kind::Boolean), ("Paths", Kind::StructList(&EXPOSE_PATH))]);
+static EXPOSE: Schema =
+    Schema(&[("Checks", FieldKind::Boolean), ("Paths", FieldKind::StructList(&EXPOSE_PATH))]);
 
 static EXPOSE_PATH: Schema = Schema(&[
-    ("ListenerPort", Kind::Integer),
-    ("Path", Kind::Text),
-    ("LocalPathPort", Kind::Integer),
-    ("Protocol", Kind::Text),
-    ("ParsedFromCheck", Kind::Boolean),
+    ("ListenerPort", FieldKind::Integer),
+    ("Path", FieldKind::Text),
+    ("LocalPathPort", FieldKind::Integer),
+    ("Protocol", FieldKind::Text),
+    ("ParsedFromCheck", FieldKind::Boolean),
 ]);
 
 /// A part that says nothing.
 pub(super) static NOTHING: Json = Json::Null;
 
-impl Record for Proxy<'_> {
-    fn field(&self, name: &str) -> Value<'_> {
+impl Record for ShownProxy<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         let Some(proxy) = self.proxy else { return NOTHING.field(name) };
         match name {
-            "DestinationServiceName" => Value::Text(&proxy.destination_service_name),
-            "DestinationServiceID" => Value::Text(&proxy.destination_service_id),
-            "LocalServiceAddress" => Value::Text(&proxy.local_service_address),
-            "LocalServicePort" => Value::Integer(proxy.local_service_port.into()),
+            "DestinationServiceName" => FieldValue::Text(&proxy.destination_service_name),
+            "DestinationServiceID" => FieldValue::Text(&proxy.destination_service_id),
+            "LocalServiceAddress" => FieldValue::Text(&proxy.local_service_address),
+            "LocalServicePort" => FieldValue::Integer(proxy.local_service_port.into()),
             _ => proxy.rest.get(name).map_or_else(|| NOTHING.field(name), value_of),
         }
     }
@@ -67,7 +68,7 @@ impl Record for Proxy<'_> {
 
 /// A part of a proxy that is kept as JSON, with the keys Consul gives it.
 impl Record for Json {
-    fn field(&self, name: &str) -> Value<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
         match (self.get(name), name) {
             (Some(value), _) => value_of(value),
             (
@@ -77,22 +78,22 @@ impl Record for Json {
                 | "ListenerPort"
                 | "LocalPathPort"
                 | "OutboundListenerPort",
-            ) => Value::Integer(0),
-            (None, "Checks" | "ParsedFromCheck" | "DialedDirectly") => Value::Boolean(false),
-            (None, "MeshGateway" | "Expose" | "TransparentProxy") => Value::Struct(&NOTHING),
-            (None, "Upstreams" | "Paths") => Value::Absent,
-            (None, _) => Value::Text(""),
+            ) => FieldValue::Integer(0),
+            (None, "Checks" | "ParsedFromCheck" | "DialedDirectly") => FieldValue::Boolean(false),
+            (None, "MeshGateway" | "Expose" | "TransparentProxy") => FieldValue::Struct(&NOTHING),
+            (None, "Upstreams" | "Paths") => FieldValue::Absent,
+            (None, _) => FieldValue::Text(""),
         }
     }
 }
 
-fn value_of(json: &Json) -> Value<'_> {
+fn value_of(json: &Json) -> FieldValue<'_> {
     match json {
-        Json::Null => Value::Absent,
-        Json::Bool(boolean) => Value::Boolean(*boolean),
-        Json::Number(number) => number.as_i64().map_or(Value::Absent, Value::Integer),
-        Json::String(text) => Value::Text(text),
-        Json::Array(entries) => Value::StructList(entries),
-        Json::Object(_) => Value::Struct(json),
+        Json::Null => FieldValue::Absent,
+        Json::Bool(boolean) => FieldValue::Boolean(*boolean),
+        Json::Number(number) => number.as_i64().map_or(FieldValue::Absent, FieldValue::Integer),
+        Json::String(text) => FieldValue::Text(text),
+        Json::Array(entries) => FieldValue::StructList(entries),
+        Json::Object(_) => FieldValue::Struct(json),
     }
 }

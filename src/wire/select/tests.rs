@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::filter::record::Record;
-use crate::filter::schema::{Kind, Schema};
+use crate::filter::schema::{FieldKind, Schema};
 use crate::filter::{self};
 use crate::model::{Check, Node, NodePart, Registration, Service};
 use crate::wire::intake::catalog_registration;
@@ -113,16 +113,16 @@ fn comparisons(schema: &Schema, prefix: &str) -> Vec<String> {
     for (name, kind) in schema.0 {
         let selector = format!("{prefix}{name}");
         match kind {
-            Kind::Text => texts.push(format!("{selector} == x or {selector} != x")),
-            Kind::Integer => texts.push(format!("{selector} == 1 or {selector} != 1")),
-            Kind::Boolean => texts.push(format!("{selector} == true or {selector} != true")),
-            Kind::TextList | Kind::TextMap => {
+            FieldKind::Text => texts.push(format!("{selector} == x or {selector} != x")),
+            FieldKind::Integer => texts.push(format!("{selector} == 1 or {selector} != 1")),
+            FieldKind::Boolean => texts.push(format!("{selector} == true or {selector} != true")),
+            FieldKind::TextList | FieldKind::TextMap => {
                 texts.push(format!("{selector} is empty or {selector} is not empty"))
             }
-            Kind::Struct(inner) | Kind::StructList(inner) => {
+            FieldKind::Struct(inner) | FieldKind::StructList(inner) => {
                 texts.extend(comparisons(inner, &format!("{selector}.")))
             }
-            Kind::StructMap(inner) => texts.extend(comparisons(inner, &format!("{selector}.wan."))),
+            FieldKind::StructMap(inner) => texts.extend(comparisons(inner, &format!("{selector}.wan."))),
         }
     }
     texts

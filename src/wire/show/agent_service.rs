@@ -6,9 +6,9 @@ use crate::model::{self, Meta, Service, ServiceAddress};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::show::parts;
-use crate::wire::show::proxy::Proxy;
+use crate::wire::show::proxy::ShownProxy;
 
-/// One instance of the agent. `Proxy` and `Connect` are there only for those that use them; indexes never
+/// One instance of the agent. `ShownProxy` and `Connect` are there only for those that use them; indexes never
 /// are.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -30,7 +30,7 @@ pub struct AgentService<'a> {
     #[serde(skip_serializing_if = "parts::is_default")]
     pub(in crate::wire) content_hash: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::wire) proxy: Option<Proxy<'a>>,
+    pub(in crate::wire) proxy: Option<ShownProxy<'a>>,
     #[serde(skip_serializing_if = "is_not_native", serialize_with = "parts::connect")]
     pub(in crate::wire) connect: &'a model::Connect,
     /// The Unix socket that it listens on.
@@ -65,7 +65,7 @@ impl<'a> AgentService<'a> {
             weights: service.shown_weights(),
             enable_tag_override: service.enable_tag_override,
             content_hash: "",
-            proxy: is_proxy.then(|| Proxy::of_agent(service.proxy.as_deref())),
+            proxy: is_proxy.then(|| ShownProxy::of_agent(service.proxy.as_deref())),
             connect: &service.connect,
             socket_path: &service.socket_path,
             locality: service.locality.as_deref(),

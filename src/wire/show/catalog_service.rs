@@ -6,7 +6,7 @@ use crate::model::{self, Meta, Node, Service, ServiceAddress};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::show::parts;
-use crate::wire::show::proxy::Proxy;
+use crate::wire::show::proxy::ShownProxy;
 
 /// One instance, flat. The indexes are the instance's.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -32,7 +32,7 @@ pub struct CatalogService<'a> {
     pub(in crate::wire) service_meta: &'a Meta,
     pub(in crate::wire) service_port: u16,
     pub(in crate::wire) service_enable_tag_override: bool,
-    pub(in crate::wire) service_proxy: Proxy<'a>,
+    pub(in crate::wire) service_proxy: ShownProxy<'a>,
     #[serde(serialize_with = "parts::connect")]
     pub(in crate::wire) service_connect: &'a model::Connect,
     /// The Unix socket that it listens on.
@@ -65,7 +65,7 @@ impl<'a> CatalogService<'a> {
             service_meta: parts::meta_or_empty(&service.meta),
             service_port: service.port,
             service_enable_tag_override: service.enable_tag_override,
-            service_proxy: Proxy::of_catalog(service.proxy.as_deref()),
+            service_proxy: ShownProxy::of_catalog(service.proxy.as_deref()),
             service_connect: &service.connect,
             service_socket_path: &service.socket_path,
             service_locality: service.locality.as_deref(),

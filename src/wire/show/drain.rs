@@ -1,10 +1,10 @@
 //! A drain as `/v1/muster/drain` shows it.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::drain::Stage;
 use crate::model::{self, Drain, Service};
+use crate::stdx::calendar::rfc3339;
 use crate::wire::show::parts;
 
 /// The drain of one instance at one moment.
@@ -46,19 +46,13 @@ impl<'a> DrainEntry<'a> {
             service: &service.name,
             state: if drain.share_percent == 0 { "drained" } else { "draining" },
             reason: &drain.reason,
-            started: time(drain.started_ms),
-            until: time(drain.until_ms),
+            started: rfc3339(drain.started_ms),
+            until: rfc3339(drain.until_ms),
             share_percent: share,
             weights: service.weights,
             weights_shown: service.shown_weights(),
             deregister: drain.deregister,
-            deregister_at: drain.deregister_at_ms().map(time),
+            deregister_at: drain.deregister_at_ms().map(rfc3339),
         }
     }
-}
-
-/// Unix time in milliseconds as RFC 3339 in UTC, `2026-11-25T05:00:00.000Z`; the number itself past the year 9999.
-pub fn time(unix_ms: u64) -> String {
-    let timestamp = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    timestamp.map_or_else(|| unix_ms.to_string(), |timestamp| format!("{timestamp:.3}"))
 }

@@ -6,7 +6,7 @@ use crate::model::{self, Meta, Service, ServiceAddress};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::show::parts;
-use crate::wire::show::proxy::Proxy;
+use crate::wire::show::proxy::ShownProxy;
 
 /// One instance. `Meta` is `null` when it was registered without.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -26,7 +26,7 @@ pub struct NodeService<'a> {
     #[serde(serialize_with = "parts::weights")]
     pub(in crate::wire) weights: model::Weights,
     pub(in crate::wire) enable_tag_override: bool,
-    pub(in crate::wire) proxy: Proxy<'a>,
+    pub(in crate::wire) proxy: ShownProxy<'a>,
     #[serde(serialize_with = "parts::connect")]
     pub(in crate::wire) connect: &'a model::Connect,
     /// The Unix socket that it listens on.
@@ -53,7 +53,7 @@ impl<'a> NodeService<'a> {
             port: service.port,
             weights: service.shown_weights(),
             enable_tag_override: service.enable_tag_override,
-            proxy: Proxy::of_catalog(service.proxy.as_deref()),
+            proxy: ShownProxy::of_catalog(service.proxy.as_deref()),
             connect: &service.connect,
             socket_path: &service.socket_path,
             locality: service.locality.as_deref(),

@@ -1,4 +1,4 @@
-//! What a proxy stands for: `Proxy` and `ServiceProxy`.
+//! What a proxy stands for: `ShownProxy` and `ServiceProxy`.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -8,7 +8,7 @@ use crate::model;
 
 /// A proxy, or the empty one that ordinary services show.
 #[derive(Clone, Copy, Debug)]
-pub struct Proxy<'a> {
+pub struct ShownProxy<'a> {
     pub(in crate::wire) proxy: Option<&'a model::Proxy>,
     upstream_keys: &'static [Key],
 }
@@ -75,19 +75,19 @@ const EXPOSE_PATH: &[Key] = &[
     ("ParsedFromCheck", Absent::No),
 ];
 
-impl<'a> Proxy<'a> {
+impl<'a> ShownProxy<'a> {
     /// The proxy as the catalog shows it.
     pub const fn of_catalog(proxy: Option<&'a model::Proxy>) -> Self {
-        Proxy { proxy, upstream_keys: CATALOG_UPSTREAM }
+        ShownProxy { proxy, upstream_keys: CATALOG_UPSTREAM }
     }
 
     /// The proxy as the agent shows it.
     pub const fn of_agent(proxy: Option<&'a model::Proxy>) -> Self {
-        Proxy { proxy, upstream_keys: AGENT_UPSTREAM }
+        ShownProxy { proxy, upstream_keys: AGENT_UPSTREAM }
     }
 }
 
-impl Serialize for Proxy<'_> {
+impl Serialize for ShownProxy<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         let rest = |key: &str| self.proxy.and_then(|proxy| proxy.rest.get(key));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster::health::{CheckKey, Settings};
+use muster::health::{CheckKey, HealthSettings};
 use muster::model::{Check, CheckDefinition, Damping, Origin, Probe, Status};
 use muster::stdx::text::Text;
 
@@ -30,7 +30,7 @@ pub const fn ms(millis: u64) -> Duration {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Of the engine.
-    pub settings: Settings,
+    pub settings: HealthSettings,
     /// Every check there may ever be.
     pub checks: Vec<Planned>,
     /// What the world does, in order of time.
@@ -148,8 +148,8 @@ impl Plan {
     }
 }
 
-fn settings(chance: &mut Chance, checks: usize) -> Settings {
-    Settings {
+fn settings(chance: &mut Chance, checks: usize) -> HealthSettings {
+    HealthSettings {
         checks_max: if chance.one_in(20) { checks - 1 } else { 1_000 },
         check_update_interval: chance.pick(&[s(300), s(300), s(20), Duration::ZERO]),
         backoff_max: chance.pick(&[s(60), s(60), s(7), Duration::ZERO]),
@@ -339,7 +339,7 @@ fn any_habit(chance: &mut Chance) -> Habit {
 
 /// Time after which everything must show its target's truth, once all is calm: a run that was lost is given up, the
 /// longest back-off passes, thresholds are met at the interval, damping lets go, a lost write is asked for again.
-fn time_to_truth(checks: &[Planned], settings: &Settings) -> Duration {
+fn time_to_truth(checks: &[Planned], settings: &HealthSettings) -> Duration {
     let of_definition = |definition: &Arc<CheckDefinition>| {
         let interval = definition.interval.max(s(1));
         let timeout = if definition.timeout.is_zero() { s(10) } else { definition.timeout };

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use muster::health::{Arrival, CheckKey, Due, Full, Health, Saved, Settings, Source, Verdict};
+use muster::health::{
+    Arrival, CheckKey, DueAction, Full, HealthEngine, HealthSettings, ResultSource, Saved, Verdict,
+};
 use muster::model::{Check, Observation, Status};
 use muster::stdx::text::Text;
 
@@ -22,8 +24,8 @@ const LOOK_AROUND_EVERY: u32 = 10;
 
 /// The engine and its oracle.
 pub struct Subject {
-    settings: Settings,
-    engine: Health,
+    settings: HealthSettings,
+    engine: HealthEngine,
     oracle: Oracle,
     mutant: Option<Mutant>,
     calls: usize,
@@ -47,8 +49,8 @@ pub struct Luggage {
 }
 
 impl Subject {
-    pub fn new(settings: Settings, mutant: Option<Mutant>) -> Subject {
-        let engine = Health::new(settings.clone());
+    pub fn new(settings: HealthSettings, mutant: Option<Mutant>) -> Subject {
+        let engine = HealthEngine::new(settings.clone());
         let oracle = Oracle::new(settings.clone());
         Subject {
             settings,
@@ -171,7 +173,13 @@ impl Subject {
         self.judge(at, Some(key), Ok(()));
     }
 
-    pub fn observe(&mut self, at: At, key: &CheckKey, observation: Observation, source: Source) -> Verdict {
+    pub fn observe(
+        &mut self,
+        at: At,
+        key: &CheckKey,
+        observation: Observation,
+        source: ResultSource,
+    ) -> Verdict {
         let mut verdict = self.engine.observe(self.spoiled(at), key, observation.clone(), source);
         if self.now_and_then(Mutant::SwallowsChanges) && matches!(verdict, Verdict::Changed(_)) {
             verdict = Verdict::Unchanged;
@@ -185,11 +193,11 @@ impl Subject {
         verdict
     }
 
-    pub fn tick(&mut self, at: At) -> Vec<Due> {
+    pub fn tick(&mut self, at: At) -> Vec<DueAction> {
         let mut due = Vec::new();
         self.engine.tick(self.spoiled(at), &mut due);
         self.spoil(&mut due);
-        let told: Vec<(Due, Text)> =
+        let told: Vec<(DueAction, Text)> =
             due.iter().map(|due| (due.clone(), self.newest(oracle::key_of(due)))).collect();
         let judged = self.oracle.tick(at, &told, |id| newest(&self.engine, &CheckKey::new(NODE, id)));
         self.judge(at, None, judged);
@@ -248,14 +256,14 @@ impl Subject {
         self.is(mutant) && self.calls.is_multiple_of(7)
     }
 
-    fn spoil(&mut self, due: &mut Vec<Due>) {
+    fn spoil(&mut self, due: &mut Vec<DueAction>) {
         let is_struck = self.now_and_then(Mutant::LosesWhatIsDue);
-        let of_kind = |due: &Due, mutant| match due {
-            Due::Probe { .. } => mutant == Mutant::RunsTwice,
-            Due::Reap { .. } => mutant == Mutant::ReapsLate,
-            Due::Expired { .. } => mutant == Mutant::NeverExpires,
-            Due::Show { .. } => mutant == Mutant::NeverShows,
-            Due::Sync { .. } => mutant == Mutant::NeverSyncs,
+        let of_kind = |due: &DueAction, mutant| match due {
+            DueAction::Probe { .. } => mutant == Mutant::RunsTwice,
+            DueAction::Reap { .. } => mutant == Mutant::ReapsLate,
+            DueAction::Expired { .. } => mutant == Mutant::NeverExpires,
+            DueAction::Show { .. } => mutant == Mutant::NeverShows,
+            DueAction::Sync { .. } => mutant == Mutant::NeverSyncs,
         };
         match self.mutant {
             Some(Mutant::LosesWhatIsDue) if is_struck => due.clear(),
@@ -278,7 +286,7 @@ impl Subject {
     }
 }
 
-fn newest(engine: &Health, key: &CheckKey) -> Text {
+fn newest(engine: &HealthEngine, key: &CheckKey) -> Text {
     engine.output(key).cloned().unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muster::health::{Due, Run, Source, Verdict};
+use muster::health::{DueAction, ResultSource, Run, Verdict};
 use muster::model::{Check, Observation, Probe, Status};
 use muster::stdx::text::Text;
 
@@ -207,22 +207,22 @@ impl<'a> World<'a> {
     }
 
     /// Does what is due, as the registry would.
-    fn act(&mut self, due: Due) {
+    fn act(&mut self, due: DueAction) {
         let id = key_of(&due).check_id.clone();
         let Some(check) = self.plan.checks.iter().position(|it| it.key.check_id == id) else { return };
         self.trace.note(self.now, Some(check), || match &due {
-            Due::Probe { connection, run, .. } => format!("due: {run:?}, {connection:?}"),
+            DueAction::Probe { connection, run, .. } => format!("due: {run:?}, {connection:?}"),
             other => format!("due: {other:?}"),
         });
         match due {
-            Due::Probe { timeout, connection, run, .. } => {
+            DueAction::Probe { timeout, connection, run, .. } => {
                 self.checks[check].is_connected = connection.keep;
                 self.probe(check, timeout, run);
             }
-            Due::Expired { observation, .. }
-            | Due::Show { observation, .. }
-            | Due::Sync { observation, .. } => self.write(Write::Update { check, observation }),
-            Due::Reap { .. } => self.write(Write::Deregister { check }),
+            DueAction::Expired { observation, .. }
+            | DueAction::Show { observation, .. }
+            | DueAction::Sync { observation, .. } => self.write(Write::Update { check, observation }),
+            DueAction::Reap { .. } => self.write(Write::Deregister { check }),
         }
     }
 
@@ -281,7 +281,7 @@ impl<'a> World<'a> {
         let is_failure = observation.status == Status::Critical;
         let failures = &mut self.checks[check].failures;
         *failures = if is_failure { (failures.0 + 1, failures.1 && by_stop) } else { (0, true) };
-        let verdict = self.observe(check, observation, Source::Probe(run));
+        let verdict = self.observe(check, observation, ResultSource::Probe(run));
         if verdict == Verdict::Ignored {
             return;
         }
@@ -292,7 +292,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn observe(&mut self, check: usize, observation: Observation, source: Source) -> Verdict {
+    fn observe(&mut self, check: usize, observation: Observation, source: ResultSource) -> Verdict {
         let key = &self.plan.checks[check].key;
         let verdict = self.subject.observe(self.now, key, observation.clone(), source);
         self.trace.note(self.now, Some(check), || format!("{source:?}: {observation:?} -> {verdict:?}"));
@@ -318,7 +318,7 @@ impl<'a> World<'a> {
         };
         if is_known {
             let output = self.words();
-            self.observe(check, Observation { status, output }, Source::Report);
+            self.observe(check, Observation { status, output }, ResultSource::Report);
         }
         self.at(self.now + next, Event::Beat { check, habits });
     }

@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muster::catalog::change::Change;
+use muster::catalog::change::CatalogChange;
 use muster::catalog::state as catalog;
 use muster::kernel::changes::Changes;
 use muster::kernel::state::Bounds;
 use muster::kv::change::PairChange;
 use muster::model::{Check, Command, Node, Pair, Service};
-use muster::persist::change::Change as RowChange;
-use muster::persist::embedded::{EmbeddedStore, Limits};
+use muster::persist::change::RowChange;
+use muster::persist::embedded::{EmbeddedStore, EngineLimits};
 use muster::persist::error::StoreError;
-use muster::persist::redis::settings::{OnOutage, Place, Settings};
-use muster::persist::redis::shared::Standing;
-use muster::persist::redis::{Handle, RedisStore};
-use muster::persist::store::{Judge, Store};
+use muster::persist::redis::settings::{OnOutage, RedisAddress, RedisSettings};
+use muster::persist::redis::shared::RedisStatus;
+use muster::persist::redis::{RedisHandle, RedisStore};
+use muster::persist::store::{RowFilter, Store};
 use muster::registry::error::WriteError;
 use muster::registry::own_node::OwnNode;
-use muster::registry::publish::{Follower, News};
+use muster::registry::publish::{CommittedBatch, Follower};
+use muster::registry::read_model::ReadModel;
 use muster::registry::recover::{RecoverError, Recovered, recover};
-use muster::registry::shown::Shown;
 use muster::registry::waking::Waking;
-use muster::registry::write::{Jobs, Queue, Reply, WAITING_MAX, Writer, queue};
+use muster::registry::write::{TaskReceiver, WAITING_MAX, WriteQueue, WriteReply, Writer, queue};
 use muster::stdx::text::Text;
 use muster::sys::oneshot::Receiver;
 use muster::telemetry::histogram::Histogram;
@@ -46,10 +46,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A running registry.
 pub struct Process {
     writer: Writer,
-    jobs: Jobs,
-    queue: Queue,
+    jobs: TaskReceiver,
+    queue: WriteQueue,
     /// What readers see.
-    pub shown: Shown,
+    pub shown: ReadModel,
     /// Rows that the store held at the start.
     pub rows_at_start: u64,
     /// The index that the store gave at the start.
@@ -86,7 +86,7 @@ impl Process {
         let Setting { disk, redis, own_name, nodes_max, slip, mutant } = *setting;
         let is = |it| mutant == Some(it);
         let (ground, seen) = ModelGround::find(disk, slip, mutant)?;
-        let limits = Limits { room_bytes_min: 1, ..Limits::default() };
+        let limits = EngineLimits { room_bytes_min: 1, ..EngineLimits::default() };
         let store = EmbeddedStore::on(ground, seen, limits)?;
         let (store, redis) = match redis {
             None => (Box::new(store) as Box<dyn Store>, None),
@@ -94,7 +94,7 @@ impl Process {
                 let (lines, turns) = (Arc::new(ModelLines(redis.clone())), Shared(redis.turns.clone()));
                 let latency = Histogram::new(&[]);
                 // The commands here obey the state's rules and not those of intake, which are not what is tried.
-                let court = |_| -> Judge { Box::new(|_, _, _| Ok(())) };
+                let court = |_| -> RowFilter { Box::new(|_, _, _| Ok(())) };
                 let (turns, settings) = (Arc::new(turns), settings(on_outage));
                 let store = RedisStore::on(store, lines, turns, settings, "here", latency, &court)?;
                 let attached = Attached { handle: store.handle(), turns: redis.turns.clone() };
@@ -102,7 +102,7 @@ impl Process {
             }
         };
         let mut store = Spoiled::new(store, mutant);
-        let catalog = catalog::Bounds { nodes_max, ..catalog::Bounds::default() };
+        let catalog = catalog::CatalogBounds { nodes_max, ..catalog::CatalogBounds::default() };
         let bounds = Bounds { catalog, ..Bounds::default() };
         let mut recovered =
             recover(&mut store, &own_node(own_name), bounds).map_err(|error| match error {
@@ -118,7 +118,7 @@ impl Process {
         if is(Mutant::StartsTooLow) {
             recovered.index = recovered.index.saturating_sub(1);
         }
-        let shown = Shown::restored(&recovered, WATCHERS_MAX).expect("there is a thread to be had");
+        let shown = ReadModel::restored(&recovered, WATCHERS_MAX).expect("there is a thread to be had");
         let follower = Arc::new(Mutex::new(Mirror::of(&recovered)));
         let followers: Vec<Box<dyn Follower>> =
             vec![Box::new(MirrorFollower(follower.clone(), shown.clone()))];
@@ -135,7 +135,7 @@ impl Process {
     ///
     /// # Errors
     /// When too many wait.
-    pub fn submit(&self, command: Command) -> Result<Receiver<Reply>, WriteError> {
+    pub fn submit(&self, command: Command) -> Result<Receiver<WriteReply>, WriteError> {
         self.queue.submit(command)
     }
 
@@ -143,7 +143,7 @@ impl Process {
     ///
     /// # Errors
     /// When too many wait.
-    pub fn submit_rows(&self, rows: Vec<RowChange>) -> Result<Receiver<Reply>, WriteError> {
+    pub fn submit_rows(&self, rows: Vec<RowChange>) -> Result<Receiver<WriteReply>, WriteError> {
         self.queue.submit_rows(rows)
     }
 
@@ -153,7 +153,7 @@ impl Process {
     }
 
     /// How things stand with Redis.
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<RedisStatus> {
         self.redis.as_ref().map(|redis| redis.handle.standing())
     }
 
@@ -170,7 +170,7 @@ impl Process {
 
 /// The store's own thread, which ends with the process, whatever it is about.
 struct Attached {
-    handle: Handle,
+    handle: RedisHandle,
     turns: Arc<ModelTurns>,
 }
 
@@ -182,9 +182,9 @@ impl Drop for Attached {
     }
 }
 
-fn settings(on_outage: OnOutage) -> Settings {
-    Settings {
-        place: Place::Server("model".into(), 6379),
+fn settings(on_outage: OnOutage) -> RedisSettings {
+    RedisSettings {
+        place: RedisAddress::Server("model".into(), 6379),
         tls: false,
         ca_file: None,
         user: None,
@@ -207,10 +207,10 @@ struct Mirror {
     contradiction: Option<String>,
 }
 
-struct MirrorFollower(Arc<Mutex<Mirror>>, Shown);
+struct MirrorFollower(Arc<Mutex<Mirror>>, ReadModel);
 
 impl Follower for MirrorFollower {
-    fn follow(&mut self, news: &News<'_>) {
+    fn follow(&mut self, news: &CommittedBatch<'_>) {
         let mut mirror = self.0.lock().expect("no holder panics");
         news.changes.catalog.iter().for_each(|change| mirror.absorb(change));
         news.changes.kv.iter().for_each(|change| mirror.absorb_pair(change));
@@ -220,17 +220,17 @@ impl Follower for MirrorFollower {
 
 impl Mirror {
     /// Readers must see what followers hear of.
-    fn compare(&mut self, news: &News<'_>, Shown { views, history, .. }: &Shown) {
+    fn compare(&mut self, news: &CommittedBatch<'_>, ReadModel { views, history, .. }: &ReadModel) {
         let (nodes, services, checks) = (&self.nodes, &self.services, &self.checks);
-        let is_shown = |change: &Change| match change {
-            Change::Node { key, .. } => {
+        let is_shown = |change: &CatalogChange| match change {
+            CatalogChange::Node { key, .. } => {
                 views.node(key, |record| record.node().clone()) == nodes.get(key).cloned()
             }
-            Change::Service { node, id, .. } => {
+            CatalogChange::Service { node, id, .. } => {
                 let shown = views.node(node, |record| record.services().get(id).cloned()).flatten();
                 shown == services.get(&(node.clone(), id.clone())).cloned()
             }
-            Change::Check { node, id, .. } => {
+            CatalogChange::Check { node, id, .. } => {
                 let shown = views.node(node, |record| record.checks().get(id).cloned()).flatten();
                 shown == checks.get(&(node.clone(), id.clone())).cloned()
             }
@@ -263,11 +263,15 @@ impl Mirror {
         }
     }
 
-    fn absorb(&mut self, change: &Change) {
+    fn absorb(&mut self, change: &CatalogChange) {
         let fits = match change.clone() {
-            Change::Node { key, before, after } => put(&mut self.nodes, key, before, after),
-            Change::Service { node, id, before, after } => put(&mut self.services, (node, id), before, after),
-            Change::Check { node, id, before, after } => put(&mut self.checks, (node, id), before, after),
+            CatalogChange::Node { key, before, after } => put(&mut self.nodes, key, before, after),
+            CatalogChange::Service { node, id, before, after } => {
+                put(&mut self.services, (node, id), before, after)
+            }
+            CatalogChange::Check { node, id, before, after } => {
+                put(&mut self.checks, (node, id), before, after)
+            }
         };
         if !fits {
             self.contradiction

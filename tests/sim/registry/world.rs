@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use muster::kernel::state;
 use muster::model::Command;
-use muster::persist::change::{Change as RowChange, Table};
+use muster::persist::change::{RowChange, Table};
 use muster::persist::redis::settings::OnOutage;
 use muster::registry::error::WriteError;
-use muster::registry::write::{Reply, Written};
+use muster::registry::write::{WriteReply, Written};
 
 use crate::registry::commands::in_words;
 use crate::registry::disk::Disk;
@@ -243,7 +243,8 @@ impl<'a> World<'a> {
             self.doubts.push(next);
             return Ok(Outcome::Died);
         }
-        let answers: Vec<Reply> = replies.into_iter().map(|it| it.recv().expect("it was answered")).collect();
+        let answers: Vec<WriteReply> =
+            replies.into_iter().map(|it| it.recv().expect("it was answered")).collect();
         self.process = Some(process);
         if let Some(error) = answers.iter().find_map(of_the_store) {
             self.note(|| format!("  refused: {error}"));
@@ -267,7 +268,7 @@ impl<'a> World<'a> {
         if has_changed && self.has_failed {
             return Err("a store that has failed takes a write".into());
         }
-        let in_words = |(expected, answer): (&Expected, &Reply)| judge(expected, answer);
+        let in_words = |(expected, answer): (&Expected, &WriteReply)| judge(expected, answer);
         expected.iter().zip(&answers).try_for_each(in_words)?;
         if !has_changed {
             // Nothing new was said: nobody hears of it.
@@ -288,7 +289,7 @@ impl<'a> World<'a> {
     }
 
     /// A refusal is of the whole batch, and has a reason.
-    fn judge_refusal(&mut self, error: &WriteError, expected: &[Expected], answers: &[Reply]) -> Judged {
+    fn judge_refusal(&mut self, error: &WriteError, expected: &[Expected], answers: &[WriteReply]) -> Judged {
         if !self.is_troubled {
             return Err(format!("refused without a fault: {error}"));
         }
@@ -328,11 +329,11 @@ impl<'a> World<'a> {
 }
 
 /// The store's refusal in an answer, if it is one.
-fn of_the_store(answer: &Reply) -> Option<WriteError> {
+fn of_the_store(answer: &WriteReply) -> Option<WriteError> {
     answer.as_ref().err().filter(|it| !matches!(it, WriteError::Refused(_))).cloned()
 }
 
-fn judge(expected: &Expected, answer: &Reply) -> Judged {
+fn judge(expected: &Expected, answer: &WriteReply) -> Judged {
     let is_right = match (expected, answer) {
         (Expected::Changed(at), Ok(Written { index, changed: true, outcome: state::Outcome::Done })) => {
             at == index

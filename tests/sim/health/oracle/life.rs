@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster::health::{Due, Insight, Run, Settings, Source, Verdict};
+use muster::health::{CheckDiagnostics, DueAction, HealthSettings, ResultSource, Run, Verdict};
 use muster::model::{Cause, Check, Observation, Origin, Probe, Status};
 use muster::stdx::text::Text;
 
@@ -31,7 +31,7 @@ enum Watch {
     Elsewhere,
 }
 
-/// What an orderly restart takes along of a check. All of it as it was at `then`.
+/// What an orderly restart takes along of a check. All of it was at `then`.
 #[derive(Debug)]
 pub struct Carried {
     then: Duration,
@@ -42,7 +42,7 @@ pub struct Carried {
 
 impl Life {
     /// Begins with a registration.
-    pub fn new(now: Duration, check: &Check, settings: &Settings) -> Life {
+    pub fn new(now: Duration, check: &Check, settings: &HealthSettings) -> Life {
         Life {
             watch: watch(now, check, settings),
             shown: Shown::new(check.status, &check.output, settings.check_update_interval),
@@ -56,7 +56,7 @@ impl Life {
     pub fn restored(
         now: Duration,
         check: &Check,
-        settings: &Settings,
+        settings: &HealthSettings,
         grids: &Grids,
         age: Duration,
         carried: Option<Carried>,
@@ -102,7 +102,7 @@ impl Life {
     }
 
     /// The catalog has the check so now.
-    pub fn update(&mut self, now: Duration, check: &Check, settings: &Settings) {
+    pub fn update(&mut self, now: Duration, check: &Check, settings: &HealthSettings) {
         if check.definition != self.check.definition || check.service_id != self.check.service_id {
             self.watch = watch(now, check, settings);
             self.reaping.redefine(check);
@@ -147,13 +147,13 @@ impl Life {
         &mut self,
         now: Duration,
         observation: &Observation,
-        source: Source,
+        source: ResultSource,
         stalls: u32,
         grids: &Grids,
         (verdict, newest): (&Verdict, &Text),
     ) -> Result<(), String> {
         let finding = match (&mut self.watch, source) {
-            (Watch::Runs(runs), Source::Probe(run)) => {
+            (Watch::Runs(runs), ResultSource::Probe(run)) => {
                 match runs.ended(now, run, observation.status, stalls, grids) {
                     Outcome::Ignored => return same(verdict, &Verdict::Ignored),
                     Outcome::Doubtful => return same(verdict, &Verdict::Unchanged),
@@ -164,18 +164,18 @@ impl Life {
                     }
                 }
             }
-            (Watch::Reports(silence), Source::Report) => {
+            (Watch::Reports(silence), ResultSource::Report) => {
                 silence.reported(now);
                 let output = cut(&observation.output, self.check.definition.output_max_size as usize);
                 Observation { status: observation.status, output }
             }
-            (Watch::Alias, Source::Alias) => observation.clone(),
+            (Watch::Alias, ResultSource::Alias) => observation.clone(),
             _ => return same(verdict, &Verdict::Ignored),
         };
         let cause = match source {
-            Source::Probe(_) => Cause::Probe,
-            Source::Report => Cause::Report,
-            Source::Alias => Cause::Alias,
+            ResultSource::Probe(_) => Cause::Probe,
+            ResultSource::Report => Cause::Report,
+            ResultSource::Alias => Cause::Alias,
         };
         same(verdict, &self.conclude(now, &finding, cause, newest)?)
     }
@@ -215,26 +215,26 @@ impl Life {
     pub fn due(
         &mut self,
         now: Duration,
-        due: &Due,
+        due: &DueAction,
         stalls: u32,
         grids: &Grids,
         newest: &Text,
     ) -> Result<(), String> {
         match (due, &mut self.watch) {
-            (Due::Probe { connection, run, .. }, Watch::Runs(runs)) => {
+            (DueAction::Probe { connection, run, .. }, Watch::Runs(runs)) => {
                 is_asked_right(runs, due)?;
                 runs.started(now, *run, *connection, stalls, grids)
             }
-            (Due::Expired { observation, .. }, Watch::Reports(silence)) => {
+            (DueAction::Expired { observation, .. }, Watch::Reports(silence)) => {
                 let Some(window) = silence.deadline() else { return Err("the silence is known".into()) };
                 if now < window.least {
                     return Err(format!("the TTL expires {:?} early", window.least - now));
                 }
                 same(&Verdict::Changed(observation.clone()), &self.expire(now, newest)?)
             }
-            (Due::Show { observation, cause, .. }, _) => self.show(now, observation, *cause),
-            (Due::Sync { observation, .. }, _) => self.shown.synced(now, observation),
-            (Due::Reap { service_id, critical_for, .. }, _) => {
+            (DueAction::Show { observation, cause, .. }, _) => self.show(now, observation, *cause),
+            (DueAction::Sync { observation, .. }, _) => self.shown.synced(now, observation),
+            (DueAction::Reap { service_id, critical_for, .. }, _) => {
                 if *service_id != self.check.service_id {
                     return Err("another instance than its own".into());
                 }
@@ -323,7 +323,7 @@ impl Life {
     pub fn look(
         &mut self,
         now: Duration,
-        insight: &Insight,
+        insight: &CheckDiagnostics,
         newest: &Text,
         grids: &mut Grids,
     ) -> Result<(), String> {
@@ -357,14 +357,14 @@ impl Life {
 }
 
 /// Whether the run asks what its check says.
-fn is_asked_right(runs: &Runs, due: &Due) -> Result<(), String> {
-    let Due::Probe { probe, timeout, output_bytes_max, .. } = due else { return Ok(()) };
+fn is_asked_right(runs: &Runs, due: &DueAction) -> Result<(), String> {
+    let DueAction::Probe { probe, timeout, output_bytes_max, .. } = due else { return Ok(()) };
     let (right_probe, right_timeout, right_bytes, _) = runs.question();
     let is_right = probe == right_probe && timeout == right_timeout && output_bytes_max == right_bytes;
     if is_right { Ok(()) } else { Err(format!("should ask {:?}", runs.question())) }
 }
 
-fn watch(now: Duration, check: &Check, settings: &Settings) -> Watch {
+fn watch(now: Duration, check: &Check, settings: &HealthSettings) -> Watch {
     match &check.definition.probe {
         Some(Probe::Ttl { ttl }) if check.origin == Origin::Agent => Watch::Reports(Silence::new(now, *ttl)),
         Some(Probe::Alias { .. }) if check.origin == Origin::Agent => Watch::Alias,
@@ -403,9 +403,9 @@ fn cut(output: &Text, bytes_most: usize) -> Text {
 }
 
 /// The run that `due` starts.
-pub fn run_of(due: &Due) -> Option<Run> {
+pub fn run_of(due: &DueAction) -> Option<Run> {
     match due {
-        Due::Probe { run, .. } => Some(*run),
+        DueAction::Probe { run, .. } => Some(*run),
         _ => None,
     }
 }

@@ -16,7 +16,9 @@ mod spec;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use muster::health::{CheckKey, Due, Full, Insight, Run, Settings, Source, Verdict};
+use muster::health::{
+    CheckDiagnostics, CheckKey, DueAction, Full, HealthSettings, ResultSource, Run, Verdict,
+};
 use muster::model::{Check, Observation, Status};
 use muster::stdx::text::Text;
 
@@ -28,7 +30,7 @@ use crate::trace::At;
 /// What should happen from one start of the process to its end.
 #[derive(Debug)]
 pub struct Oracle {
-    settings: Settings,
+    settings: HealthSettings,
     lives: BTreeMap<String, Life>,
     grids: Grids,
     runs_used: HashSet<Run>,
@@ -44,7 +46,7 @@ pub type Saved = BTreeMap<String, Carried>;
 pub type Judged = Result<(), String>;
 
 impl Oracle {
-    pub fn new(settings: Settings) -> Oracle {
+    pub fn new(settings: HealthSettings) -> Oracle {
         Oracle {
             settings,
             lives: BTreeMap::new(),
@@ -153,7 +155,7 @@ impl Oracle {
         at: At,
         key: &CheckKey,
         observation: &Observation,
-        source: Source,
+        source: ResultSource,
         (verdict, newest): (&Verdict, &Text),
     ) -> Judged {
         let now = self.attend(at);
@@ -166,7 +168,7 @@ impl Oracle {
     }
 
     /// A tick, and what it handed out, each with the newest output of its check.
-    pub fn tick(&mut self, at: At, due: &[(Due, Text)], newest: impl Fn(&str) -> Text) -> Judged {
+    pub fn tick(&mut self, at: At, due: &[(DueAction, Text)], newest: impl Fn(&str) -> Text) -> Judged {
         let now = self.attend(at);
         let (stalls, grids) = (self.stalls, &self.grids);
         for (due, newest) in due {
@@ -185,7 +187,7 @@ impl Oracle {
     }
 
     /// Compares what the engine tells of a check, after a call at `at`.
-    pub fn look(&mut self, at: At, key: &CheckKey, told: Option<(Insight, Text)>) -> Judged {
+    pub fn look(&mut self, at: At, key: &CheckKey, told: Option<(CheckDiagnostics, Text)>) -> Judged {
         let now = at - self.stalled;
         match (self.lives.get_mut(key.check_id.as_str()), told) {
             (Some(life), Some((insight, newest))) => life
@@ -218,12 +220,12 @@ impl Oracle {
 }
 
 /// The check that `due` is about.
-pub fn key_of(due: &Due) -> &CheckKey {
+pub fn key_of(due: &DueAction) -> &CheckKey {
     match due {
-        Due::Probe { key, .. }
-        | Due::Expired { key, .. }
-        | Due::Show { key, .. }
-        | Due::Sync { key, .. }
-        | Due::Reap { key, .. } => key,
+        DueAction::Probe { key, .. }
+        | DueAction::Expired { key, .. }
+        | DueAction::Show { key, .. }
+        | DueAction::Sync { key, .. }
+        | DueAction::Reap { key, .. } => key,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use muster::health::{ConnectionUse, Insight, Run};
+use muster::health::{CheckDiagnostics, ConnectionUse, Run};
 use muster::model::{CheckDefinition, Probe, Status};
 
 use crate::health::oracle::counting::Counting;
@@ -277,7 +277,12 @@ impl Runs {
 
     /// Compares with what the engine says, and learns what the specification leaves to it: within which window it has
     /// decided to run, and where the grid lies.
-    pub fn look(&mut self, now: Duration, insight: &Insight, grids: &mut Grids) -> Result<(), String> {
+    pub fn look(
+        &mut self,
+        now: Duration,
+        insight: &CheckDiagnostics,
+        grids: &mut Grids,
+    ) -> Result<(), String> {
         // More successes than are needed are as good as enough, so a restart need not know how many more.
         let Counting { failures, successes, before_passing, .. } = self.counting;
         let told = (insight.failures_in_a_row, insight.successes_in_a_row.min(before_passing));

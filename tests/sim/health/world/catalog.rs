@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use muster::health::Source;
+use muster::health::ResultSource;
 use muster::model::{Check, Observation, Status};
 use muster::stdx::text::Text;
 
@@ -93,7 +93,7 @@ impl World<'_> {
             }
             let status = self.alias_truth(target);
             let output = Text::from(format!("the other is {status}"));
-            self.observe(alias, Observation { status, output }, Source::Alias);
+            self.observe(alias, Observation { status, output }, ResultSource::Alias);
         }
     }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use muster::persist::embedded::engine::Fault;
-use muster::persist::embedded::ground::{NamedRow, NewRow, Reader, RowEngine};
+use muster::persist::embedded::backend::{NamedRow, NewRow, RowEngine, RowReceiver};
+use muster::persist::embedded::engine::EngineFault;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::registry::disk::Disk;
@@ -63,14 +63,14 @@ impl ModelEngine {
     ///
     /// # Errors
     /// When the disk fails, or the table does not read.
-    pub fn open(disk: &SharedDisk, slip: Option<Slip>) -> Result<ModelEngine, Fault> {
+    pub fn open(disk: &SharedDisk, slip: Option<Slip>) -> Result<ModelEngine, EngineFault> {
         let mut inner = Inner::default();
         let mut on = hold(disk);
         if let Some(bytes) = on.read(TABLE).map_err(|error| of_disk(&error))? {
             let (rows, length) =
-                record(&bytes).ok_or_else(|| Fault::Content("the table does not read".into()))?;
+                record(&bytes).ok_or_else(|| EngineFault::Content("the table does not read".into()))?;
             if length != bytes.len() {
-                return Err(Fault::Content("the table has something behind its end".into()));
+                return Err(EngineFault::Content("the table has something behind its end".into()));
             }
             inner.apply(rows);
         }
@@ -126,11 +126,11 @@ impl ModelEngine {
 }
 
 impl RowEngine for ModelEngine {
-    fn write(&self, rows: &[NewRow<'_>]) -> Result<(), Fault> {
+    fn write(&self, rows: &[NewRow<'_>]) -> Result<(), EngineFault> {
         let (mut inner, mut disk) = (self.inner.lock().expect("nothing panics here"), hold(&self.disk));
         if inner.is_stopped || disk.begins_batch().map_err(|error| of_disk(&error))? {
             inner.is_stopped = true;
-            return Err(Fault::Stopped);
+            return Err(EngineFault::Stopped);
         }
         let bytes = encode(rows);
         let at = inner.journal_bytes;
@@ -147,7 +147,7 @@ impl RowEngine for ModelEngine {
         Ok(())
     }
 
-    fn each(&self, prefix: &str, row: &mut Reader<'_>) -> Result<(), Fault> {
+    fn each(&self, prefix: &str, row: &mut RowReceiver<'_>) -> Result<(), EngineFault> {
         let inner = self.inner.lock().expect("nothing panics here");
         let rows: Vec<_> = inner.rows.iter().filter(|(name, _)| name.starts_with(prefix)).collect();
         let is_struck = prefix == "services/" && !rows.is_empty();
@@ -160,26 +160,26 @@ impl RowEngine for ModelEngine {
                 }
                 Some(Slip::TooMany) => {
                     Kind::RowTooMany.count();
-                    row(&format!("{name}-again"), value).map_err(Fault::Content)?;
+                    row(&format!("{name}-again"), value).map_err(EngineFault::Content)?;
                 }
                 Some(Slip::Altered) => {
                     Kind::RowAltered.count();
                     let altered = String::from_utf8_lossy(value).replacen("\"port\":", "\"port\":1", 1);
-                    row(name, altered.as_bytes()).map_err(Fault::Content)?;
+                    row(name, altered.as_bytes()).map_err(EngineFault::Content)?;
                     continue;
                 }
                 None => {}
             }
-            row(name, value).map_err(Fault::Content)?;
+            row(name, value).map_err(EngineFault::Content)?;
         }
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, EngineFault> {
         Ok(self.inner.lock().expect("nothing panics here").rows.get(name).cloned())
     }
 
-    fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, Fault> {
+    fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, EngineFault> {
         let inner = self.inner.lock().expect("nothing panics here");
         let mut bytes = 0;
         let fits = |(name, value): &(&String, &Vec<u8>)| {
@@ -191,7 +191,7 @@ impl RowEngine for ModelEngine {
         Ok(later.take_while(fits).map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
-    fn sync(&self) -> Result<(), Fault> {
+    fn sync(&self) -> Result<(), EngineFault> {
         hold(&self.disk).sync(JOURNAL).map_err(|error| of_disk(&error))
     }
 }
@@ -213,10 +213,10 @@ pub fn hold(disk: &SharedDisk) -> MutexGuard<'_, Disk> {
     disk.lock().expect("no holder panics")
 }
 
-fn of_disk(error: &io::Error) -> Fault {
+fn of_disk(error: &io::Error) -> EngineFault {
     match error.kind() {
-        io::ErrorKind::StorageFull => Fault::Room(error.to_string()),
-        _ => Fault::Disk(error.to_string()),
+        io::ErrorKind::StorageFull => EngineFault::Room(error.to_string()),
+        _ => EngineFault::Disk(error.to_string()),
     }
 }
 

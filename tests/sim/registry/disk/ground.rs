@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use muster::persist::embedded::ground::Ground;
+use muster::persist::checksums::RowChecksum;
+use muster::persist::commit_marker::{self, SLOT_BYTES};
+use muster::persist::embedded::backend::StorageBackend;
 use muster::persist::embedded::{self, engine};
 use muster::persist::error::StoreError;
 use muster::persist::identity::{FORMAT, Identity};
-use muster::persist::ledger::Seal;
-use muster::persist::witness::{self, SLOT_BYTES};
 
 use crate::registry::disk::Disk;
 use crate::registry::disk::engine::{JOURNAL, ModelEngine, SharedDisk, Slip, TABLE, hold};
@@ -42,7 +42,7 @@ impl ModelGround {
     pub fn lay_out(disk: &SharedDisk, number: u64) {
         let engine = ModelEngine::open(disk, None).expect("an empty disk opens");
         embedded::begin(&engine).expect("nothing is armed yet");
-        let (_, slot) = witness::record(Seal::default());
+        let (_, slot) = commit_marker::record(RowChecksum::default());
         let mut disk = hold(disk);
         disk.write(WITNESS, 0, &[slot, slot].concat()).expect("nothing is armed yet");
         disk.sync(WITNESS).expect("nothing is armed yet");
@@ -70,22 +70,23 @@ impl ModelGround {
         disk: &SharedDisk,
         slip: Option<Slip>,
         mutant: Option<Mutant>,
-    ) -> Result<(ModelGround, Seal), StoreError> {
+    ) -> Result<(ModelGround, RowChecksum), StoreError> {
         let damaged = |detail: &str| StoreError::Damaged { path: WITNESS.into(), detail: detail.into() };
         let bytes = hold(disk).read(WITNESS).map_err(|error| failed(&error))?;
         let bytes = bytes.ok_or_else(|| damaged("it is missing"))?;
         if bytes.len() != 2 * SLOT_BYTES {
             return Err(damaged("it has another length"));
         }
-        let seen = witness::newest(&bytes).ok_or_else(|| damaged("neither of its two records reads"))?;
-        let seen = if mutant == Some(Mutant::HeedsNoWitness) { Seal::default() } else { seen };
+        let seen =
+            commit_marker::newest(&bytes).ok_or_else(|| damaged("neither of its two records reads"))?;
+        let seen = if mutant == Some(Mutant::HeedsNoWitness) { RowChecksum::default() } else { seen };
         let identity = hold(disk).look(IDENTITY).map(serde_json::from_slice);
         let identity = identity.expect("no life harms it").expect("it is replaced in one step");
         Ok((ModelGround { disk: disk.clone(), identity, slip, mutant }, seen))
     }
 }
 
-impl Ground for ModelGround {
+impl StorageBackend for ModelGround {
     type Engine = ModelEngine;
     type Rescue = Picture;
 
@@ -121,10 +122,10 @@ impl Ground for ModelGround {
             Err(fault) => {
                 self.restore(picture);
                 Err(match fault {
-                    engine::Fault::Room(detail) => StoreError::Full { path: PATH.into(), detail },
-                    engine::Fault::Content(detail) => StoreError::Damaged { path: PATH.into(), detail },
-                    engine::Fault::Disk(detail) => StoreError::Failed { path: PATH.into(), detail },
-                    engine::Fault::Stopped => unreachable!("it is not open yet"),
+                    engine::EngineFault::Room(detail) => StoreError::Full { path: PATH.into(), detail },
+                    engine::EngineFault::Content(detail) => StoreError::Damaged { path: PATH.into(), detail },
+                    engine::EngineFault::Disk(detail) => StoreError::Failed { path: PATH.into(), detail },
+                    engine::EngineFault::Stopped => unreachable!("it is not open yet"),
                 })
             }
         }
@@ -162,8 +163,8 @@ impl Ground for ModelGround {
         self.require_room(0)
     }
 
-    fn remember(&mut self, seal: Seal) -> Result<(), StoreError> {
-        let (at, slot) = witness::record(seal);
+    fn remember(&mut self, seal: RowChecksum) -> Result<(), StoreError> {
+        let (at, slot) = commit_marker::record(seal);
         hold(&self.disk).write(WITNESS, at as usize, &slot).map_err(|error| failed(&error))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use muster::model::{
-    Cause, Check, Command, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind, Refusal,
+    Cause, Check, Command, CommandRefusal, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind,
     Registration, Service, Status, Subject,
 };
 use muster::stdx::text::Text;
@@ -14,7 +14,7 @@ use crate::registry::oracle::{Catalog, Place};
 
 impl Catalog {
     /// Carries out a command under the catalog's index. After a refusal the catalog is worth nothing.
-    pub(super) fn carry_out(&mut self, now_ms: u64, command: &Command) -> Result<(), Refusal> {
+    pub(super) fn carry_out(&mut self, now_ms: u64, command: &Command) -> Result<(), CommandRefusal> {
         match command {
             Command::Register(registration) => self.register(now_ms, registration),
             Command::WritePair(write) => {
@@ -37,7 +37,7 @@ impl Catalog {
                 match self.services.get(&place).map(|it| it.origin) {
                     Some(Origin::Agent) => self.remove_service(&place),
                     _ if *must_exist => {
-                        return Err(Refusal::UnknownService { service_id: service_id.clone() });
+                        return Err(CommandRefusal::UnknownService { service_id: service_id.clone() });
                     }
                     Some(Origin::Catalog) => self.remove_service(&place),
                     Some(Origin::Server) | None => {}
@@ -59,7 +59,9 @@ impl Catalog {
                 let place = (node.folded(), check_id.clone());
                 match self.checks.get(&place).map(|it| it.origin) {
                     Some(Origin::Agent) => drop(self.checks.remove(&place)),
-                    _ if *must_exist => return Err(Refusal::UnknownCheck { check_id: check_id.clone() }),
+                    _ if *must_exist => {
+                        return Err(CommandRefusal::UnknownCheck { check_id: check_id.clone() });
+                    }
                     Some(Origin::Catalog) => drop(self.checks.remove(&place)),
                     Some(Origin::Server) | None => {}
                 }
@@ -82,7 +84,7 @@ impl Catalog {
         }
     }
 
-    fn register(&mut self, now_ms: u64, registration: &Registration) -> Result<(), Refusal> {
+    fn register(&mut self, now_ms: u64, registration: &Registration) -> Result<(), CommandRefusal> {
         let key = registration.node.name().folded();
         // Nobody but muster itself registers what is the server's.
         let is_by_muster = registration.service.as_ref().is_some_and(|it| it.origin == Origin::Server);
@@ -102,16 +104,21 @@ impl Catalog {
         Ok(())
     }
 
-    fn register_node(&mut self, key: &Text, part: &NodePart, is_by_muster: bool) -> Result<(), Refusal> {
+    fn register_node(
+        &mut self,
+        key: &Text,
+        part: &NodePart,
+        is_by_muster: bool,
+    ) -> Result<(), CommandRefusal> {
         let known = self.nodes.get(key).cloned();
         let NodePart::Set { name, id, address, tagged_addresses, meta, keep_existing } = part else {
             let node = part.name().clone();
-            return known.map(|_| ()).ok_or(Refusal::UnknownNode { node });
+            return known.map(|_| ()).ok_or(CommandRefusal::UnknownNode { node });
         };
         if *keep_existing && known.is_some() {
             return Ok(());
         }
-        let conflict = Err(Refusal::NodeConflict { message: String::new() });
+        let conflict = Err(CommandRefusal::NodeConflict { message: String::new() });
         let mut created_as_another = None;
         if !id.is_empty() {
             let has_other_id = known.as_ref().is_some_and(|it| !it.id.is_empty() && it.id != *id);
@@ -135,7 +142,7 @@ impl Catalog {
             return Ok(());
         }
         if known.is_none() && self.nodes.len() >= self.nodes_max {
-            return Err(Refusal::Full { of: RecordKind::Nodes, max: self.nodes_max });
+            return Err(CommandRefusal::Full { of: RecordKind::Nodes, max: self.nodes_max });
         }
         let kept_id = known.as_ref().map(|it| it.id.clone()).unwrap_or_default();
         let node = Node {
@@ -160,7 +167,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), Refusal> {
+    fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), CommandRefusal> {
         let place = (node.clone(), service.id.clone());
         let mut service = service.clone();
         let Some(before) = self.services.get(&place).cloned() else {
@@ -170,7 +177,7 @@ impl Catalog {
         };
         match (before.origin, service.origin) {
             (Origin::Server, Origin::Agent) => {
-                return Err(Refusal::Reserved { what: "service", id: service.id });
+                return Err(CommandRefusal::Reserved { what: "service", id: service.id });
             }
             (Origin::Server | Origin::Agent, Origin::Catalog) => return Ok(()),
             _ => {}
@@ -198,16 +205,16 @@ impl Catalog {
         node: &Text,
         check: &Check,
         existing: ExistingChecks,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandRefusal> {
         let service_id = check.service_id.clone();
         if !service_id.is_empty() && !self.services.contains_key(&(node.clone(), service_id.clone())) {
-            return Err(Refusal::CheckWithoutService { node: node.clone(), service_id });
+            return Err(CommandRefusal::CheckWithoutService { node: node.clone(), service_id });
         }
         let mut check = check.clone();
         if let Some(before) = self.checks.get(&(node.clone(), check.id.clone())) {
             match (before.origin, check.origin) {
                 (Origin::Server, Origin::Agent) => {
-                    return Err(Refusal::Reserved { what: "check", id: check.id });
+                    return Err(CommandRefusal::Reserved { what: "check", id: check.id });
                 }
                 (Origin::Server | Origin::Agent, Origin::Catalog) => return Ok(()),
                 _ if existing != ExistingChecks::Overwrite => {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use muster::model::{Check, Command, Node, Pair, Refusal, Service, Transition};
+use muster::model::{Check, Command, CommandRefusal, Node, Pair, Service, Transition};
 use muster::stdx::text::Text;
 
 pub use self::shown::compare;
@@ -49,7 +49,7 @@ pub enum Expected {
     /// Its condition does not hold; the index stays this.
     Unmet(u64),
     /// It makes no sense.
-    Refused(Refusal),
+    Refused(CommandRefusal),
 }
 
 impl Catalog {
@@ -92,7 +92,7 @@ impl Catalog {
 
 impl Expected {
     /// Whether a refusal is of the kind that was expected.
-    pub fn is_refusal_like(&self, refusal: &Refusal) -> bool {
+    pub fn is_refusal_like(&self, refusal: &CommandRefusal) -> bool {
         matches!(self, Expected::Refused(expected) if discriminant(expected) == discriminant(refusal))
     }
 }

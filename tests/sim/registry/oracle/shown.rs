@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use muster::catalog::instance::CheckView;
 use muster::model::{Check, Node, Service, Status, Transition};
-use muster::registry::shown::Shown;
+use muster::registry::read_model::ReadModel;
 use muster::stdx::text::Text;
 
 use crate::registry::oracle::Catalog;
@@ -17,7 +17,7 @@ const ALL: usize = 1_000_000;
 pub type Judged = Result<(), String>;
 
 /// Holds everything that is shown against `catalog`.
-pub fn compare(catalog: &Catalog, shown: &Shown) -> Judged {
+pub fn compare(catalog: &Catalog, shown: &ReadModel) -> Judged {
     let views = &shown.views;
     same("the nodes", &views.nodes(), &catalog.nodes.values().cloned().collect())?;
     for key in catalog.nodes.keys() {

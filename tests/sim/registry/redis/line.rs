@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use muster::persist::redis::line::{Line, Lines};
-use muster::persist::redis::trouble::{Kind as TroubleKind, Trouble};
+use muster::persist::redis::connection::{ConnectionSource, RedisConnection};
+use muster::persist::redis::error::{ReplicaError, ReplicaErrorKind as TroubleKind};
 use redis::Value;
 
 use crate::registry::disk::engine::{SharedDisk, hold};
@@ -45,7 +45,7 @@ impl ModelRedis {
     }
 
     /// The way there or back, for a process that lives to its end.
-    fn travel(&self) -> Result<(), Trouble> {
+    fn travel(&self) -> Result<(), ReplicaError> {
         // Whoever is dead must not draw from the server's chance: when it does so is not decided by the seed.
         if !self.is_cut_off() {
             let time = self.server().chance.span(Duration::from_micros(20), WAY_MAX);
@@ -55,12 +55,12 @@ impl ModelRedis {
     }
 
     /// An answer is waited for in vain.
-    fn stay_silent(&self, patience: Duration) -> Trouble {
+    fn stay_silent(&self, patience: Duration) -> ReplicaError {
         self.turns.take(patience);
-        Trouble::new(TroubleKind::Slow, "it does not answer in time")
+        ReplicaError::new(TroubleKind::Slow, "it does not answer in time")
     }
 
-    fn kill(&self) -> Trouble {
+    fn kill(&self) -> ReplicaError {
         let mut disk = hold(&self.disk);
         disk.is_dead = true;
         disk.disarm();
@@ -68,15 +68,15 @@ impl ModelRedis {
     }
 }
 
-fn broken() -> Trouble {
-    Trouble::new(TroubleKind::Unreachable, "the connection is broken")
+fn broken() -> ReplicaError {
+    ReplicaError::new(TroubleKind::Unreachable, "the connection is broken")
 }
 
 /// The way to a server, for one process.
 pub struct ModelLines(pub Arc<ModelRedis>);
 
-impl Lines for ModelLines {
-    fn take(&self) -> Result<Box<dyn Line>, Trouble> {
+impl ConnectionSource for ModelLines {
+    fn take(&self) -> Result<Box<dyn RedisConnection>, ReplicaError> {
         self.0.travel()?;
         let session = self.0.server().connect().ok_or_else(broken)?;
         Ok(Box::new(ModelLine { redis: self.0.clone(), session, is_broken: false }))
@@ -93,8 +93,8 @@ struct ModelLine {
     is_broken: bool,
 }
 
-impl Line for ModelLine {
-    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, Trouble> {
+impl RedisConnection for ModelLine {
+    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, ReplicaError> {
         assert!(!self.is_broken, "a broken connection is used again");
         let asked = self.try_to_ask(commands(packed), patience);
         self.is_broken = asked.is_err();
@@ -103,7 +103,7 @@ impl Line for ModelLine {
 }
 
 impl ModelLine {
-    fn try_to_ask(&mut self, commands: Vec<Command>, patience: Duration) -> Result<Vec<Value>, Trouble> {
+    fn try_to_ask(&mut self, commands: Vec<Command>, patience: Duration) -> Result<Vec<Value>, ReplicaError> {
         let redis = self.redis.clone();
         redis.travel()?;
         redis.server().catch_up(redis.turns.at());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use muster::persist::change::Table;
 use muster::persist::redis::keys::Keys;
 use muster::persist::redis::lease::LEASE_TERM;
-use muster::persist::redis::mark::Mark;
+use muster::persist::redis::position::ReplicaPosition;
 use redis::Value;
 
 use crate::chance::Chance;
@@ -234,8 +234,8 @@ impl Server {
     }
 
     /// The seal of the rows.
-    pub fn mark(&self) -> Option<Mark> {
-        self.held.text(&self.keys.seal).and_then(|text| Mark::decode(text).ok())
+    pub fn mark(&self) -> Option<ReplicaPosition> {
+        self.held.text(&self.keys.seal).and_then(|text| ReplicaPosition::decode(text).ok())
     }
 
     /// Whether another's lock may keep muster from writing.
@@ -245,7 +245,7 @@ impl Server {
 
     /// Whether its rows are those of its seal, as far as the seal and their number tell.
     pub fn is_whole(&self) -> bool {
-        let is_whole = |mark: Mark| mark.is_whole && mark.seal.rows == self.rows().len() as u64;
+        let is_whole = |mark: ReplicaPosition| mark.is_whole && mark.seal.rows == self.rows().len() as u64;
         self.mark().is_some_and(is_whole) && !self.is_altered
     }
 

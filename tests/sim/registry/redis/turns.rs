@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use muster::persist::redis::turns::{Bell, Turns};
+use muster::persist::redis::scheduler::{RedisScheduler, RedisSignal};
 
 use crate::trace::At;
 
@@ -47,7 +47,7 @@ enum Other {
     /// It can go on.
     Ready,
     /// It waits for a ring beyond so many of the bell, or for a time.
-    Waits { bell: Option<(Bell, u64)>, until: At },
+    Waits { bell: Option<(RedisSignal, u64)>, until: At },
 }
 
 impl ModelTurns {
@@ -136,7 +136,7 @@ impl ModelTurns {
     }
 
     /// The store's thread waits, and the world goes on. Gives whether the bell has rung.
-    fn give_away(&self, bell: Option<(Bell, u64)>, until: At) -> bool {
+    fn give_away(&self, bell: Option<(RedisSignal, u64)>, until: At) -> bool {
         let mut state = self.hold();
         state.other = Other::Waits { bell, until };
         state.is_others_turn = false;
@@ -179,7 +179,7 @@ impl State {
 /// The turns as the store sees them.
 pub struct Shared(pub std::sync::Arc<ModelTurns>);
 
-impl Turns for Shared {
+impl RedisScheduler for Shared {
     fn now(&self) -> Instant {
         self.0.beginning + self.0.at()
     }
@@ -208,15 +208,15 @@ impl Turns for Shared {
         Ok(())
     }
 
-    fn ring(&self, bell: Bell) {
+    fn ring(&self, bell: RedisSignal) {
         self.0.hold().rung[bell as usize] += 1;
     }
 
-    fn rung(&self, bell: Bell) -> u64 {
+    fn rung(&self, bell: RedisSignal) -> u64 {
         self.0.hold().rung[bell as usize]
     }
 
-    fn wait(&self, bell: Bell, heard: u64, deadline: Instant) -> bool {
+    fn wait(&self, bell: RedisSignal, heard: u64, deadline: Instant) -> bool {
         let until = deadline.saturating_duration_since(self.0.beginning);
         if self.0.is_other() {
             return self.0.give_away(Some((bell, heard)), until);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use muster::persist::redis::error::ReplicaErrorKind as TroubleKind;
 use muster::persist::redis::lease::{LEASE_TERM, RENEWAL};
 use muster::persist::redis::settings::OnOutage;
-use muster::persist::redis::shared::Phase;
-use muster::persist::redis::trouble::Kind as TroubleKind;
+use muster::persist::redis::shared::RedisPhase;
 use muster::registry::recover::INDEX_OF_NOTHING;
 
 use super::{Judged, WATCHED, World};
@@ -85,7 +85,7 @@ impl World<'_> {
             // What is on the disk is not what the store holds.
             return Ok(());
         }
-        if standing.phase != Phase::Well {
+        if standing.phase != RedisPhase::Well {
             let is_wrong = are_records_taken && self.plan.on_outage == Some(OnOutage::Reject);
             return if is_wrong { Err("a write is acknowledged without Redis".into()) } else { Ok(()) };
         }
@@ -121,9 +121,9 @@ impl World<'_> {
         let until = self.now() + HEALING_MAX;
         while let Some(standing) = self.process().standing() {
             match standing.phase {
-                Phase::Well if standing.depth == 0 => break,
+                RedisPhase::Well if standing.depth == 0 => break,
                 // It is not Redis that is wrong.
-                Phase::Away(trouble) if trouble.kind == TroubleKind::Local => return Ok(()),
+                RedisPhase::Away(trouble) if trouble.kind == TroubleKind::Local => return Ok(()),
                 phase if self.now() > until => {
                     return Err(format!("Redis is healed and, {HEALING_MAX:?} later, {phase:?}"));
                 }

@@ -1,0 +1,135 @@
+//! Differences that were written out already: ten thousand readers who have seen the same want the same bytes.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::http::SharedBody;
+
+/// Renderings kept. What counts is that readers woken by one change find it, so a few for each busy question do.
+const ENTRIES_MAX: usize = 1_024;
+
+/// Bytes kept, compressed twins included as far as they are foreseen: a handful of the largest services as a whole.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes written out once, for whoever wants the same.
+#[derive(Clone)]
+pub struct Rendering {
+    /// The bytes.
+    pub body: Arc<SharedBody>,
+    /// The index that they lead to.
+    pub index: u64,
+    /// What they say of a panic.
+    pub panic: Option<Arc<str>>,
+    /// What they consist of, where that is counted.
+    pub events: Events,
+}
+
+/// Events of a stream by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Lists that replace what was there before.
+    pub snapshots: u64,
+    /// Instances that are new.
+    pub adds: u64,
+    /// Instances that look different.
+    pub updates: u64,
+    /// Instances that are there no longer.
+    pub removes: u64,
+}
+
+/// Renderings by what they are of. A key says everything they depend on, so none is ever wrong.
+pub struct BodyHistory {
+    kept: Mutex<CachedBody>,
+}
+
+struct CachedBody {
+    entries: LruCache<String, Rendering>,
+    bytes: usize,
+}
+
+impl BodyHistory {
+    /// None yet.
+    pub fn new() -> BodyHistory {
+        let entries = LruCache::new(NonZeroUsize::new(ENTRIES_MAX).unwrap_or(NonZeroUsize::MIN));
+        BodyHistory { kept: Mutex::new(CachedBody { entries, bytes: 0 }) }
+    }
+
+    /// What is kept under `key`, or else what `render` makes, which is then kept.
+    pub fn get_or_make(&self, key: String, render: impl FnOnce() -> Rendering) -> Rendering {
+        let made = self.get_or_try(key, || Some(render()));
+        made.expect("it was made, as it always is")
+    }
+
+    /// As [`BodyHistory::get_or_make`], where `render` may give up; then nothing is kept.
+    pub fn get_or_try(&self, key: String, render: impl FnOnce() -> Option<Rendering>) -> Option<Rendering> {
+        let kept = self.kept.lock().entries.get(&key).cloned();
+        // Two may render the same at once; that is cheaper than to have one wait for the other.
+        kept.or_else(|| {
+            let rendering = render()?;
+            self.kept.lock().put(key, rendering.clone());
+            Some(rendering)
+        })
+    }
+}
+
+impl Default for BodyHistory {
+    fn default() -> Self {
+        BodyHistory::new()
+    }
+}
+
+impl CachedBody {
+    fn put(&mut self, key: String, rendering: Rendering) {
+        self.bytes += bytes(&key, &rendering);
+        if let Some((key, old)) = self.entries.push(key, rendering) {
+            self.bytes -= bytes(&key, &old);
+        }
+        while self.bytes > BYTES_MAX
+            && let Some((key, old)) = self.entries.pop_lru()
+        {
+            self.bytes -= bytes(&key, &old);
+        }
+    }
+}
+
+/// The compressed twin is made later and is a fraction of the body; it is counted as if it were there.
+fn bytes(key: &str, rendering: &Rendering) -> usize {
+    key.len() + rendering.body.plain().len() * 5 / 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendering(bytes: usize) -> Rendering {
+        let body = SharedBody::new(vec![b'x'; bytes]);
+        Rendering { body, index: 1, panic: None, events: Events::default() }
+    }
+
+    #[test]
+    fn what_is_kept_is_not_made_again() {
+        let renderings = BodyHistory::new();
+        let first = renderings.get_or_make("a".into(), || rendering(3));
+        let again = renderings.get_or_make("a".into(), || panic!("it is kept"));
+        assert!(Arc::ptr_eq(&first.body, &again.body));
+    }
+
+    #[test]
+    fn entries_and_bytes_are_bounded() {
+        let renderings = BodyHistory::new();
+        (0..2 * ENTRIES_MAX).for_each(|at| drop(renderings.get_or_make(at.to_string(), || rendering(1))));
+        assert_eq!(renderings.kept.lock().entries.len(), ENTRIES_MAX);
+        for at in 0..9 {
+            renderings.get_or_make(format!("big {at}"), || rendering(BYTES_MAX / 4));
+            // The same once more, as two might that began at once.
+            renderings.kept.lock().put(format!("big {at}"), rendering(BYTES_MAX / 4));
+        }
+        renderings.get_or_make("too big".into(), || rendering(2 * BYTES_MAX));
+        let kept = renderings.kept.lock();
+        assert!(kept.bytes <= BYTES_MAX && kept.entries.is_empty());
+        assert_eq!(kept.bytes, kept.entries.iter().map(|(key, it)| bytes(key, it)).sum::<usize>());
+    }
+}

@@ -1,0 +1,403 @@
+//! Where reads go that take longer than their turn on a worker: a few threads of low priority, each a lane of its own.
+//!
+//! A worker gives an answer a millisecond or two and then drops what it has: everything else that lives on the worker
+//! would wait. The same read is then made again here, from its beginning and without a client, while the connection
+//! waits on its socket. Readers of one target share one making, who leaves is not waited for, and what nobody waits for
+//! any more is given up. Lists, filtered lists and searches stand in lanes of their own, so that no filter delays a
+//! list; and in each lane clients take turns, so that nobody waits for all that one asks.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::api::Api;
+use crate::api::answer::CLIENT_GONE;
+use crate::api::error::ApiError;
+use crate::filter::error::FilterError;
+use crate::http::{Body, Exchange, HeaderBlock, Peer, Request, Response, SharedBody, Wake, Waker, client_of};
+use crate::stdx::fair_queue::QueueFull;
+use crate::stdx::meter::{Exhausted, Meter};
+use crate::sys::background::BackgroundThread;
+use crate::sys::budget::{self, Purpose};
+use crate::sys::clock;
+use crate::sys::oneshot::oneshot;
+use crate::sys::runtime;
+use crate::telemetry::families;
+use crate::telemetry::metrics::{IntCounter, Metrics};
+
+/// Time that a worker gives to one answer. A list of a thousand instances is made in it; longer, and every probe and
+/// heartbeat of the worker waits for it.
+const WORKER_TURN: Duration = Duration::from_millis(2);
+
+/// Units that a worker spends on one answer: as many records as take that time.
+const WORKER_UNITS: u64 = 16_384;
+
+/// Time of its thread that a lane gives to one answer. Lists of half a million instances are made in it.
+const LANE_TURN: Duration = Duration::from_secs(5);
+
+/// How long a reader waits for its turn in a lane and for the answer.
+const LANE_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Readings that may wait for a lane; each holds its request's head.
+const LANE_QUEUE_MAX: usize = 64;
+
+/// Readings of one client among them. Whoever has several addresses has several shares, so a client with fewer also
+/// takes the place of one with more.
+const LANE_SHARE_MAX: usize = 16;
+
+/// Parameters from which on a list counts as filtered: each is held against every record.
+const PARAMETERS_MANY: usize = 8;
+
+/// Headers of a request besides its target that may make its answer another one.
+const DECISIVE_HEADERS: [&str; 2] = ["cache-control", "if-none-match"];
+
+/// Who takes turns: an address, of IPv6 its network; `None` for all who come by Unix sockets.
+type Client = Option<IpAddr>;
+
+/// The lanes.
+pub struct SlowReads {
+    /// Long lists.
+    lists: BackgroundThread<Client>,
+    /// Lists with filters.
+    filters: BackgroundThread<Client>,
+    /// Filters with patterns.
+    searches: BackgroundThread<Client>,
+    /// Patterns that are only to be compiled, so that a slip is told at once whatever is searched.
+    trials: BackgroundThread<Client>,
+    /// Readings that wait for their turn, by what is read. Locked for a look-up.
+    waiting: Mutex<HashMap<String, Arc<Reading>>>,
+    answered: IntCounter,
+    refused: IntCounter,
+    abandoned: IntCounter,
+}
+
+/// One answer under way.
+struct Reading {
+    /// Connections that wait for it.
+    readers: AtomicUsize,
+    /// What wakes them. Locked to add one, and to wake all.
+    wakers: Mutex<Vec<Waker>>,
+    /// Clients in whose turn it would be made; the first turn that comes makes it.
+    clients: Mutex<Vec<Client>>,
+    /// Turns of theirs that have not come.
+    turns: AtomicUsize,
+    has_begun: AtomicBool,
+    answer: OnceLock<Answer>,
+}
+
+/// An answer that many can send.
+struct Answer {
+    status: u16,
+    headers: HeaderBlock,
+    body: Option<Arc<SharedBody>>,
+}
+
+impl SlowReads {
+    /// Lanes with nobody in them.
+    ///
+    /// # Errors
+    /// The system's, when it gives no thread.
+    pub fn new(metrics: &Metrics) -> io::Result<SlowReads> {
+        let counter = |outcome| metrics.counter(families::COSTLY_READS, &[outcome]);
+        let lane = |name| BackgroundThread::begin(name, LANE_SHARE_MAX, LANE_QUEUE_MAX);
+        Ok(SlowReads {
+            lists: lane("lists-0")?,
+            filters: lane("filters-0")?,
+            searches: lane("searches-0")?,
+            trials: lane("patterns-0")?,
+            waiting: Mutex::default(),
+            answered: counter("answered"),
+            refused: counter("refused"),
+            abandoned: counter("abandoned"),
+        })
+    }
+
+    /// Compiles patterns of a client on a thread of its own, and waits.
+    ///
+    /// # Errors
+    /// 503 when too many wait for the same.
+    pub fn try_out(
+        &self,
+        peer: Peer,
+        compile: impl FnOnce() -> Result<(), FilterError> + Send + 'static,
+    ) -> Result<Result<(), FilterError>, ApiError> {
+        let (sender, receiver) = oneshot();
+        self.trials.put(client_at(peer), move || sender.send(compile())).map_err(busy)?;
+        receiver.recv().map_err(|_lost| displaced())
+    }
+
+    /// Has the request answered in a lane, and waits for it.
+    pub fn answer(&self, api: &Weak<Api>, exchange: &mut Exchange<'_>, response: &mut Response) {
+        let reading = match self.join(api, exchange.request()) {
+            Ok(reading) => reading,
+            Err(error) => {
+                self.refused.inc();
+                *response = error.into();
+                return;
+            }
+        };
+        let reader = Reader(reading);
+        reader.0.wakers.lock().push(exchange.waker());
+        let deadline = Instant::now() + LANE_WAIT_MAX;
+        loop {
+            if let Some(answer) = reader.0.answer.get() {
+                let counter = if answer.status >= 500 { &self.refused } else { &self.answered };
+                counter.inc();
+                *response = answer.response();
+                return;
+            }
+            match exchange.park(deadline) {
+                Wake::Signal => {}
+                Wake::ClientGone => {
+                    self.abandoned.inc();
+                    *response = Response::new(CLIENT_GONE);
+                    return;
+                }
+                // What is under way is finished, and nobody parks any more.
+                Wake::Draining if Instant::now() < deadline => runtime::sleep(Duration::from_millis(20)),
+                Wake::Deadline | Wake::Draining => {
+                    self.refused.inc();
+                    *response = late(reader.0.has_begun.load(Ordering::Acquire)).into();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The reading of this request that waits for its turn, or a new one. One that has begun may not show what the
+    /// client has written since. It is made in the first turn of any client that wants it.
+    fn join(&self, api: &Weak<Api>, request: &Request) -> Result<Arc<Reading>, ApiError> {
+        let (key, client) = (key(request), client_at(request.peer()));
+        let reading = {
+            let mut waiting = self.waiting.lock();
+            let reading = waiting.entry(key.clone()).or_default();
+            reading.readers.fetch_add(1, Ordering::AcqRel);
+            reading.clone()
+        };
+        let is_alone = {
+            let mut clients = reading.clients.lock();
+            if clients.contains(&client) {
+                return Ok(reading.clone());
+            }
+            clients.push(client);
+            clients.len() == 1
+        };
+        reading.turns.fetch_add(1, Ordering::AcqRel);
+        let turn = Turn { reading: reading.clone(), api: api.clone(), key, request: request.clone() };
+        match self.lane_of(request).put(client, move || turn.make()) {
+            Err(refused) if is_alone => Err(busy(refused)),
+            // Without a turn of its own this client waits for another's.
+            Ok(()) | Err(_) => Ok(reading),
+        }
+    }
+
+    fn lane_of(&self, request: &Request) -> &BackgroundThread<Client> {
+        let (_, query) = request.path_and_query_sent();
+        match request.query().first("filter") {
+            Some(filter) if filter.contains("matches") => &self.searches,
+            Some(filter) if !filter.is_empty() => &self.filters,
+            _ if query.matches('&').count() >= PARAMETERS_MANY => &self.filters,
+            _ => &self.lists,
+        }
+    }
+
+    /// Whoever asks for the same from now on asks anew.
+    fn forget(&self, key: &str, reading: &Arc<Reading>) {
+        let mut waiting = self.waiting.lock();
+        if waiting.get(key).is_some_and(|it| Arc::ptr_eq(it, reading)) {
+            waiting.remove(key);
+        }
+    }
+}
+
+/// A place among the readers of an answer, until dropped.
+struct Reader(Arc<Reading>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.readers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A client's turn to have an answer made. However it ends, whoever waits is told with the last.
+struct Turn {
+    reading: Arc<Reading>,
+    api: Weak<Api>,
+    key: String,
+    request: Request,
+}
+
+impl Turn {
+    fn make(self) {
+        let Some(api) = self.api.upgrade() else { return };
+        api.lanes.forget(&self.key, &self.reading);
+        if self.reading.has_begun.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (started, readers) = (clock::thread_processor_time(), &self.reading.readers);
+        let has_time = || clock::thread_processor_time().saturating_sub(started) < LANE_TURN;
+        let goes_on = || readers.load(Ordering::Acquire) > 0 && has_time();
+        // What others hold is not there for this one, and it is held before it is sent.
+        let meter = Meter::new(u64::MAX, budget::process().left(Purpose::Answers), &goes_on);
+        let mut response = Response::new(200);
+        api.answer_within(&mut Exchange::detached(&self.request), &mut response, &meter);
+        if let Some(why) = meter.exhausted() {
+            response = refusal(why).into();
+        }
+        self.reading.settle(|| response);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.reading.turns.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        if self.reading.answer.get().is_none()
+            && let Some(api) = self.api.upgrade()
+        {
+            api.lanes.forget(&self.key, &self.reading);
+        }
+        let has_begun = self.reading.has_begun.load(Ordering::Acquire);
+        self.reading.settle(|| match has_begun {
+            true => Response::text(500, "this answer could not be made"),
+            false => displaced().into(),
+        });
+    }
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading {
+            readers: AtomicUsize::new(0),
+            wakers: Mutex::default(),
+            clients: Mutex::default(),
+            turns: AtomicUsize::new(0),
+            has_begun: AtomicBool::new(false),
+            answer: OnceLock::new(),
+        }
+    }
+}
+
+impl Reading {
+    /// Takes the answer, if it has none, and tells whoever waits.
+    fn settle(&self, response: impl FnOnce() -> Response) {
+        self.answer.get_or_init(|| Answer::of(response()));
+        self.wakers.lock().drain(..).for_each(|waker| waker.wake());
+    }
+}
+
+impl Answer {
+    fn of(response: Response) -> Answer {
+        let body = match response.body {
+            Body::Empty | Body::Stream(_) => None,
+            Body::Shared(shared) => Some(shared),
+            Body::Static(bytes) => Some(SharedBody::new(bytes)),
+            Body::Owned(bytes) => Some(SharedBody::new(bytes)),
+        };
+        Answer { status: response.status, headers: response.headers, body }
+    }
+
+    fn response(&self) -> Response {
+        let body = self.body.as_ref().map_or(Body::Empty, |body| Body::Shared(body.clone()));
+        Response { status: self.status, headers: self.headers.clone(), body }
+    }
+}
+
+/// Whether a worker's time for an answer is not over; it begins with the first question.
+pub fn has_time(began: &Cell<Option<Instant>>) -> bool {
+    match began.get() {
+        Some(began) => began.elapsed() < WORKER_TURN,
+        None => {
+            began.set(Some(Instant::now()));
+            true
+        }
+    }
+}
+
+/// What a worker may spend on one answer.
+pub fn worker_meter<'a>(goes_on: &'a dyn Fn() -> bool) -> Meter<'a> {
+    Meter::new(WORKER_UNITS, bytes_max(), goes_on)
+}
+
+/// What a client is told whose answer cannot be made within its bounds.
+pub fn refusal(why: Exhausted) -> ApiError {
+    ApiError::new(
+        503,
+        match why {
+            Exhausted::Work => format!(
+                "this read takes more than {} s of work: ask for less at a time, such as one service or node, or \
+                 with fewer and simpler patterns in filter",
+                LANE_TURN.as_secs()
+            ),
+            Exhausted::Bytes => format!(
+                "this answer has more bytes than may be held for unread answers, which are {} less what others hold: \
+                 ask for less at a time, try again later, or raise limits.transit_bytes_max, of which that is half",
+                bytes_max()
+            ),
+        },
+    )
+}
+
+/// What a client is told whose read cannot wait for a lane.
+fn busy(refused: QueueFull) -> ApiError {
+    ApiError::busy(match refused {
+        QueueFull::Share => format!(
+            "{LANE_SHARE_MAX} costly reads of this client are waiting already: wait for their answers, and ask for \
+             less at a time"
+        ),
+        QueueFull::Full => format!(
+            "{LANE_QUEUE_MAX} costly reads are waiting already: try again later, and ask for less at a time"
+        ),
+    })
+}
+
+/// What a client is told whose read had to make room for one of a client that had fewer waiting.
+fn displaced() -> ApiError {
+    ApiError::busy(format!(
+        "{LANE_QUEUE_MAX} costly reads are waiting already, more of this client than of others: try again later, and \
+         ask for less at a time"
+    ))
+}
+
+/// What a client is told who has waited for long enough.
+fn late(has_begun: bool) -> ApiError {
+    let seconds = LANE_WAIT_MAX.as_secs();
+    ApiError::busy(match has_begun {
+        true => format!(
+            "this read is not done after {seconds} s: ask for less at a time, or when less is to be done"
+        ),
+        false => format!(
+            "this read has waited {seconds} s for its turn behind other costly ones: try again later, and ask for less \
+             at a time"
+        ),
+    })
+}
+
+/// Whose turn it is that somebody at `peer` waits for.
+fn client_at(peer: Peer) -> Client {
+    peer.ip().map(client_of)
+}
+
+/// Bytes that one answer may have: what all of them together may have while they are sent.
+fn bytes_max() -> usize {
+    budget::process().bytes_max_of_one()
+}
+
+/// What makes two requests want the same answer.
+fn key(request: &Request) -> String {
+    let mut key = format!("{} {}", request.method_name(), request.raw_target());
+    for (name, value) in request.headers() {
+        if DECISIVE_HEADERS.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+            key.push('\n');
+            key.push_str(&String::from_utf8_lossy(value));
+        }
+    }
+    key
+}

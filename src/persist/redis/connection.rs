@@ -1,0 +1,31 @@
+//! The border to the servers: what the store asks of them, and nothing of how they are reached.
+//!
+//! In earnest the lines are those of [`ConnectionPool`](super::pool::ConnectionPool). They are a trait because a server
+//! cannot be made to die in every way at every moment: the simulation puts a server of its own behind them.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::error::ReplicaError;
+
+/// A connection to one server.
+pub trait RedisConnection: Send {
+    /// Sends packed commands and gives `answers` answers, in order. An error answer is an answer.
+    ///
+    /// # Errors
+    /// When the connection breaks or is silent for longer than `patience` altogether. It must not be used again then.
+    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, ReplicaError>;
+}
+
+/// Gives connections.
+pub trait ConnectionSource: Send + Sync {
+    /// A connection to the server that is to be written to at this moment.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn take(&self) -> Result<Box<dyn RedisConnection>, ReplicaError>;
+
+    /// Connections open, and those of them that nobody uses.
+    fn counts(&self) -> (u32, u32);
+}

@@ -1,0 +1,132 @@
+//! What can go wrong with Redis, by what it means for muster.
+
+use std::fmt;
+
+use redis::{RedisError, ServerError};
+
+/// Kinds of trouble. The log tells a change of kind once, not every time it is met; metrics count by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReplicaErrorKind {
+    /// No connection, or it broke.
+    Unreachable,
+    /// No answer in time.
+    Slow,
+    /// It answers, and refuses: full, read-only, a wrong password.
+    Refused,
+    /// Somebody else changed what is under the prefix, or Redis lost it. What differs is put back.
+    Altered,
+    /// Its settings would lose data.
+    Unfit,
+    /// Another muster holds the lock.
+    Fenced,
+    /// What is under the prefix belongs to another node, or has gone on with another directory.
+    Foreign,
+    /// The local rows cannot be read.
+    Local,
+    /// It answers with more than there is memory for.
+    TooLong,
+}
+
+impl ReplicaErrorKind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [ReplicaErrorKind; 9] = [
+        ReplicaErrorKind::Unreachable,
+        ReplicaErrorKind::Slow,
+        ReplicaErrorKind::Refused,
+        ReplicaErrorKind::Altered,
+        ReplicaErrorKind::Unfit,
+        ReplicaErrorKind::Fenced,
+        ReplicaErrorKind::Foreign,
+        ReplicaErrorKind::Local,
+        ReplicaErrorKind::TooLong,
+    ];
+
+    /// One word for it, for metrics and the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            ReplicaErrorKind::Unreachable => "unreachable",
+            ReplicaErrorKind::Slow => "slow",
+            ReplicaErrorKind::Refused => "refused",
+            ReplicaErrorKind::Altered => "altered",
+            ReplicaErrorKind::Unfit => "unfit",
+            ReplicaErrorKind::Fenced => "fenced",
+            ReplicaErrorKind::Foreign => "foreign",
+            ReplicaErrorKind::Local => "local",
+            ReplicaErrorKind::TooLong => "too_long",
+        }
+    }
+
+    /// Whether somebody else writes under the prefix, so that acknowledging on would make two truths.
+    pub fn is_rivalry(self) -> bool {
+        matches!(self, ReplicaErrorKind::Fenced | ReplicaErrorKind::Foreign)
+    }
+}
+
+/// One trouble met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaError {
+    /// What it means.
+    pub kind: ReplicaErrorKind,
+    /// What was seen, in words.
+    pub detail: String,
+}
+
+impl ReplicaError {
+    /// A trouble of a kind.
+    pub fn new(kind: ReplicaErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// Whether Redis wants another user or password than it was given: waiting mends nothing.
+    pub fn is_of_password(&self) -> bool {
+        // The second is what the client makes of WRONGPASS, and of a password where none is set.
+        let codes =
+            ["NOAUTH", "AuthenticationFailed", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR Client sent AUTH"];
+        self.kind == ReplicaErrorKind::Refused && codes.iter().any(|code| self.detail.contains(code))
+    }
+
+    /// Whether waiting mends nothing: an operator has to.
+    pub fn is_to_stay(&self) -> bool {
+        self.is_of_password() || self.kind == ReplicaErrorKind::TooLong
+    }
+
+    /// What an error answer of Redis means.
+    pub fn refused(error: &ServerError) -> Self {
+        ReplicaError::new(ReplicaErrorKind::Refused, shown(error))
+    }
+}
+
+/// An answer of Redis in its own words.
+pub fn shown(error: &ServerError) -> String {
+    let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
+    text.trim_end_matches(['.', ' ']).to_owned()
+}
+
+impl From<RedisError> for ReplicaError {
+    fn from(error: RedisError) -> Self {
+        let kind = match &error {
+            error if error.is_timeout() => {
+                return ReplicaError::new(ReplicaErrorKind::Slow, "it does not answer in time");
+            }
+            error if error.kind() == redis::ErrorKind::AuthenticationFailed => ReplicaErrorKind::Refused,
+            error if error.is_io_error() => ReplicaErrorKind::Unreachable,
+            error if error.is_unrecoverable_error() => ReplicaErrorKind::Unreachable,
+            _ => ReplicaErrorKind::Refused,
+        };
+        let detail = match error.detail() {
+            Some(detail) if kind == ReplicaErrorKind::Refused => {
+                format!("{} {detail}", error.code().unwrap_or_default())
+            }
+            _ => error.to_string(),
+        };
+        ReplicaError::new(kind, detail.trim())
+    }
+}
+
+impl fmt::Display for ReplicaError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for ReplicaError {}
