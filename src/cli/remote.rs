@@ -90,7 +90,7 @@ fn remedy(error: &str) -> &'static str {
     let error = error.to_ascii_lowercase();
     let met = |words: &[&str]| words.iter().any(|it| error.contains(it));
     match () {
-        () if met(&["lookup", "host not found", "not known"]) => "name it is called, or by an address",
+        () if met(&["lookup", "host not found", "not known"]) => "name it as it is called, or by an address",
         () if met(&["contenttype", "corrupt message"]) => "it speaks no TLS, so write http://",
         () if met(&["certificate", "unknownissuer"]) => {
             "set SSL_CERT_FILE to the certificates of the authority that it has its own from"

@@ -3,11 +3,9 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use xxhash_rust::xxh3::Xxh3;
-
 /// A hash that depends on `seed` and `value` only, evenly spread over like values.
 pub fn hash(seed: u64, value: &impl Hash) -> u64 {
-    let mut hasher = Xxh3::with_seed(seed);
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325 ^ seed);
     value.hash(&mut hasher);
     hasher.finish()
 }
@@ -16,6 +14,24 @@ pub fn hash(seed: u64, value: &impl Hash) -> u64 {
 pub fn part(hash: u64, range: Duration) -> Duration {
     let nanos = (range.as_nanos() * u128::from(hash)) >> 64;
     Duration::new((nanos / 1_000_000_000) as u64, (nanos % 1_000_000_000) as u32)
+}
+
+/// FNV-1a, then a finaliser (MurmurHash3's), since FNV alone leaves the high bits of like values alike.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        const PRIME: u64 = 0x0000_0100_0000_01b3;
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(PRIME);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        let hash = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        hash ^ (hash >> 33)
+    }
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl fmt::Display for SnapshotError {
             SnapshotError::TooDense { ratio_max } => write!(
                 out,
                 "the snapshot unpacks to more than {ratio_max} times its size, as none does that is one; unpack it \
-                 first, and give it is then"
+                 first, and give it as it is then"
             ),
             SnapshotError::TooLong { line, line_bytes_max } => write!(
                 out,

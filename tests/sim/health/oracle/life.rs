@@ -31,7 +31,7 @@ enum Watch {
     Elsewhere,
 }
 
-/// What an orderly restart takes along of a check. All of it was at `then`.
+/// What an orderly restart takes along of a check. All of it as it was at `then`.
 #[derive(Debug)]
 pub struct Carried {
     then: Duration,
