@@ -30,7 +30,7 @@ const EXHAUSTION_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections accepted before the workers look at their sockets: a crowd that connects at once waits in the kernel
 /// rather than keep a worker. However long they took: a worker that is slow must not be kept the longer for it.
-const ACCEPTED_AT_ONCE: usize = 32;
+const ACCEPTED_AT_ONCE: usize = 128;
 
 /// How long connections are given after a drain's time to notice that they are being ended.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
