@@ -6,8 +6,9 @@ MUSTER_HTTP_ADDR ?= 127.0.0.1:8500
 MUSTER_DATA_DIR ?= ./muster-data
 
 SEEDS ?= 1000000
+QUICK_SEEDS ?= 100
 
-.PHONY: help run dev test long sim check fmt build bench loadtest instructions faults image image-check start stop smoke seed
+.PHONY: help run dev test quick long sim check fmt build bench loadtest instructions faults image image-check start stop smoke seed
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ build: ## Build the release binary
 test: ## Install what the tests need, then formatting, lints and every test; ends in the count
 	@scripts/test-deps
 	@scripts/test
+
+quick: ## What a change in one file needs at once: the tidy test, the unit tests and some lives in the simulations (a minute)
+	SEEDS=$(QUICK_SEEDS) cargo test --quiet --lib --test tidy --test sim -- --test-threads=16
 
 sim: ## Live long simulations, of the health engine and of the registry: make sim SEEDS=1000000
 	SEEDS=$(SEEDS) cargo test --release --test sim
