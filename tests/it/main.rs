@@ -21,6 +21,7 @@ mod door;
 mod drain;
 mod instance;
 mod instructions;
+mod kept;
 mod kv;
 mod load;
 mod panic;
