@@ -30,7 +30,7 @@ pub struct RowChecksum {
 /// because a client chooses row keys: with fixed ones it could craft two that collide and so spoil the digest.
 #[derive(Debug, Default)]
 pub struct ChecksumIndex {
-    seal: RowChecksum,
+    checksum: RowChecksum,
     hashes: HashMap<[u64; 2], u64>,
     naming: [RandomState; 2],
     /// Earlier hashes of the rows touched by the batch at hand, newest last.
@@ -39,8 +39,8 @@ pub struct ChecksumIndex {
 
 impl ChecksumIndex {
     /// The present seal.
-    pub fn seal(&self) -> RowChecksum {
-        self.seal
+    pub fn checksum(&self) -> RowChecksum {
+        self.checksum
     }
 
     /// Enters one row, or takes it out.
@@ -59,14 +59,18 @@ impl ChecksumIndex {
     /// Ends the batch at hand: its seal, to be written along with its rows. [`settle`](Self::settle) or
     /// [`revert`](Self::revert) must follow.
     pub fn close(&mut self, index: u64) -> RowChecksum {
-        RowChecksum { sequence: self.seal.sequence + 1, index: self.seal.index.max(index), ..self.seal }
+        RowChecksum {
+            sequence: self.checksum.sequence + 1,
+            index: self.checksum.index.max(index),
+            ..self.checksum
+        }
     }
 
     /// The batch is durable: `seal` holds from now on.
-    pub fn settle(&mut self, seal: RowChecksum) {
+    pub fn settle(&mut self, checksum: RowChecksum) {
         self.undo.clear();
         self.undo.shrink_to(UNDO_KEPT);
-        self.seal = seal;
+        self.checksum = checksum;
     }
 
     /// The batch was refused: back to how things were before it.
@@ -85,9 +89,9 @@ impl ChecksumIndex {
             Some(hash) => self.hashes.insert(short, hash),
             None => self.hashes.remove(&short),
         };
-        let digest = self.seal.digest.wrapping_sub(earlier.unwrap_or(0));
-        self.seal.digest = digest.wrapping_add(hash.unwrap_or(0));
-        self.seal.rows = self.hashes.len() as u64;
+        let digest = self.checksum.digest.wrapping_sub(earlier.unwrap_or(0));
+        self.checksum.digest = digest.wrapping_add(hash.unwrap_or(0));
+        self.checksum.rows = self.hashes.len() as u64;
         earlier
     }
 }
@@ -108,10 +112,10 @@ mod tests {
             recorded.record(name, Some(value.as_bytes()));
             found.found(name, value.as_bytes());
         }
-        assert_eq!(found.seal(), recorded.seal());
+        assert_eq!(found.checksum(), recorded.checksum());
         found.record("c", Some(b"4"));
         found.revert();
-        assert_eq!(found.seal(), recorded.seal());
+        assert_eq!(found.checksum(), recorded.checksum());
     }
 
     #[test]
@@ -125,16 +129,16 @@ mod tests {
         {
             winding.record(name, value.map(str::as_bytes));
         }
-        assert_eq!(winding.seal(), direct.seal());
-        assert_eq!(direct.seal().rows, 2);
+        assert_eq!(winding.checksum(), direct.checksum());
+        assert_eq!(direct.checksum().rows, 2);
     }
 
     #[test]
     fn any_difference_shows() {
         let digest = |rows: &[(&str, &str)]| {
-            let mut ledger = ChecksumIndex::default();
-            rows.iter().for_each(|(name, value)| ledger.record(name, Some(value.as_bytes())));
-            ledger.seal().digest
+            let mut checksums = ChecksumIndex::default();
+            rows.iter().for_each(|(name, value)| checksums.record(name, Some(value.as_bytes())));
+            checksums.checksum().digest
         };
         let whole = digest(&[("a", "1"), ("b", "2")]);
         let others: [&[(&str, &str)]; 5] = [
@@ -151,17 +155,17 @@ mod tests {
 
     #[test]
     fn a_refused_batch_leaves_no_trace() {
-        let mut ledger = ChecksumIndex::default();
-        ledger.record("a", Some(b"1"));
-        let seal = ledger.close(5);
-        ledger.settle(seal);
+        let mut checksums = ChecksumIndex::default();
+        checksums.record("a", Some(b"1"));
+        let checksum = checksums.close(5);
+        checksums.settle(checksum);
         for (name, value) in [("a", None), ("b", Some("2")), ("a", Some("3")), ("b", None)] {
-            ledger.record(name, value.map(str::as_bytes));
+            checksums.record(name, value.map(str::as_bytes));
         }
-        ledger.close(9);
-        ledger.revert();
-        assert_eq!(ledger.seal(), seal);
-        assert_eq!(seal, RowChecksum { sequence: 1, index: 5, rows: 1, digest: seal.digest });
-        assert_eq!(ledger.close(4).index, 5, "the index never goes back");
+        checksums.close(9);
+        checksums.revert();
+        assert_eq!(checksums.checksum(), checksum);
+        assert_eq!(checksum, RowChecksum { sequence: 1, index: 5, rows: 1, digest: checksum.digest });
+        assert_eq!(checksums.close(4).index, 5, "the index never goes back");
     }
 }

@@ -278,8 +278,8 @@ impl Checking {
         }
     }
 
-    fn end(&self, ticket: ProbePermit) -> Vec<RunWaiter> {
-        self.runs.lock().end(ticket)
+    fn end(&self, permit: ProbePermit) -> Vec<RunWaiter> {
+        self.runs.lock().end(permit)
     }
 
     /// The numbers of probes that wait, are under way, and were fulfilled by the run of another.
@@ -343,8 +343,8 @@ impl Checking {
                 return;
             }
             DueAction::Probe { key, probe, timeout, output_bytes_max, connection, last, run } => {
-                let errand = ProbeSpec { probe, timeout, output_bytes_max };
-                self.runs.lock().request(RunRequest { key, errand, connection, last, run, due_at });
+                let spec = ProbeSpec { probe, timeout, output_bytes_max };
+                self.runs.lock().request(RunRequest { key, spec, connection, last, run, due_at });
                 return;
             }
             DueAction::Expired { key, observation } => self.queue.post(update(&key, observation, Cause::Ttl)),
@@ -375,7 +375,7 @@ impl Checking {
             };
             let Some(start) = start else { return };
             let checking = self.clone();
-            let under_way = UnderWay { checking: self.clone(), ticket: start.ticket };
+            let under_way = UnderWay { checking: self.clone(), permit: start.permit };
             if let Err(error) = runtime::spawn("probe", move || checking.probe(start, under_way)) {
                 log::warn!("a probe waits for its next turn: {error}");
                 return;
@@ -386,7 +386,7 @@ impl Checking {
     fn probe(self: &Arc<Self>, start: StartRun, under_way: UnderWay) {
         let begun_at = self.clock.now();
         self.stats.start_delay(start.class).observe(begun_at.saturating_duration_since(start.due_at));
-        let ProbeSpec { probe, timeout, output_bytes_max } = &*start.errand;
+        let ProbeSpec { probe, timeout, output_bytes_max } = &*start.spec;
         if !self.programs.lock().may_run_at_all(probe) {
             return;
         }
@@ -411,20 +411,20 @@ impl Checking {
             let reply = if finding.has_replied { TargetReply::After(took) } else { TargetReply::Never };
             let (status, kept) = (finding.observation.status, finding.kept.take());
             let keepers = self.conclude(finding, reply, under_way.end());
-            let seen = TargetSeen { errand: &start.errand, address: &address, status, took, courtesy };
+            let seen = TargetSeen { spec: &start.spec, address: &address, status, took, courtesy };
             self.hold(&seen, kept, keepers);
         }
         self.start_probes();
     }
 
     /// Tells everybody who asked what was found; who of them wants the connection held.
-    fn conclude(&self, finding: Finding, reply: TargetReply, askers: Vec<RunWaiter>) -> Vec<CheckKey> {
+    fn conclude(&self, finding: Finding, reply: TargetReply, waiters: Vec<RunWaiter>) -> Vec<CheckKey> {
         let observation = finding.observation;
-        let mut verdicts = Vec::with_capacity(askers.len());
+        let mut verdicts = Vec::with_capacity(waiters.len());
         let mut keepers = Vec::new();
         // Under one lock. A failure is confirmed sooner than anything else is due.
         self.change(|health| {
-            for RunWaiter { key, run, connection } in askers {
+            for RunWaiter { key, run, connection } in waiters {
                 let verdict =
                     health.observe(self.clock.now(), &key, observation.clone(), ResultSource::Probe(run));
                 health.replied(&key, reply);
@@ -458,25 +458,25 @@ fn update(key: &CheckKey, observation: Observation, cause: Cause) -> Command {
 /// A run under way. It gives its place back however it ends.
 struct UnderWay {
     checking: Arc<Checking>,
-    ticket: ProbePermit,
+    permit: ProbePermit,
 }
 
 impl UnderWay {
     /// Ends it: who wants to know the outcome.
     fn end(self) -> Vec<RunWaiter> {
-        self.checking.end(self.ticket)
+        self.checking.end(self.permit)
     }
 
     /// It was called back before it found anything: who wants to know the outcome waits for another run.
     fn again(self) {
-        self.checking.runs.lock().again(self.ticket);
+        self.checking.runs.lock().again(self.permit);
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         // After an orderly end nobody is left. Otherwise the engine gives the run up, and runs the check again.
-        drop(self.checking.end(self.ticket));
+        drop(self.checking.end(self.permit));
     }
 }
 

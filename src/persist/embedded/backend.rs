@@ -91,10 +91,10 @@ pub trait StorageBackend: Send {
     ///
     /// # Errors
     /// What the disk refused.
-    fn release(&mut self, rescue: Self::Rescue) -> Result<(), StoreError>;
+    fn release(&mut self, backup: Self::Rescue) -> Result<(), StoreError>;
 
     /// Puts the files back as they were. The engine must be closed.
-    fn restore(&mut self, rescue: Self::Rescue);
+    fn restore(&mut self, backup: Self::Rescue);
 
     /// Takes the last batch out of the files, though it was written whole. The engine must be closed.
     ///
@@ -118,7 +118,7 @@ pub trait StorageBackend: Send {
     ///
     /// # Errors
     /// What the disk refused.
-    fn remember(&mut self, seal: RowChecksum) -> Result<(), StoreError>;
+    fn remember(&mut self, checksum: RowChecksum) -> Result<(), StoreError>;
 
     /// Bytes in use on the disk, as far as can be told.
     fn allocated_bytes(&self) -> u64;
@@ -127,7 +127,7 @@ pub trait StorageBackend: Send {
 /// A data directory with the engine in it.
 pub struct DirectoryBackend {
     pub(super) directory: DataDirectory,
-    pub(super) witness: CommitMarker,
+    pub(super) marker: CommitMarker,
     pub(super) limits: EngineLimits,
 }
 
@@ -140,7 +140,7 @@ impl DirectoryBackend {
     /// when it does not open without that batch either. If it was acknowledged after all, the store will miss it.
     fn open_without_last_batch(&self) -> Result<Option<(StorageEngine, StartupBackup)>, StoreError> {
         let path = self.rows_path();
-        let rescue = StartupBackup::prepare(&path)?;
+        let backup = StartupBackup::prepare(&path)?;
         let is_cut = tail::drop_last_batch(&path).map_err(StoreError::io(&path, "cut the journal in"));
         if let Ok(true) = is_cut
             && let Ok(engine) = StorageEngine::open(&path, self.limits.memtable_bytes)
@@ -149,9 +149,9 @@ impl DirectoryBackend {
                 "the journal in {} ended in a batch that does not read; it was left out",
                 path.display()
             );
-            return Ok(Some((engine, rescue)));
+            return Ok(Some((engine, backup)));
         }
-        rescue.restore();
+        backup.restore();
         is_cut.map(|_| None)
     }
 }
@@ -178,12 +178,12 @@ impl StorageBackend for DirectoryBackend {
         if !path.is_dir() {
             return Err(StoreError::damaged(&path, "it is missing"));
         }
-        let rescue = StartupBackup::prepare(&path)?;
+        let backup = StartupBackup::prepare(&path)?;
         let fault = match StorageEngine::open(&path, self.limits.memtable_bytes) {
-            Ok(engine) => return Ok((engine, rescue)),
+            Ok(engine) => return Ok((engine, backup)),
             Err(fault) => fault,
         };
-        rescue.restore();
+        backup.restore();
         if matches!(fault, EngineFault::Content(_))
             && let Some(opened) = self.open_without_last_batch()?
         {
@@ -192,12 +192,12 @@ impl StorageBackend for DirectoryBackend {
         Err(fault.refusal(&path))
     }
 
-    fn release(&mut self, rescue: StartupBackup) -> Result<(), StoreError> {
-        rescue.release()
+    fn release(&mut self, backup: StartupBackup) -> Result<(), StoreError> {
+        backup.release()
     }
 
-    fn restore(&mut self, rescue: StartupBackup) {
-        rescue.restore();
+    fn restore(&mut self, backup: StartupBackup) {
+        backup.restore();
     }
 
     fn drop_last_batch(&mut self) -> Result<(), StoreError> {
@@ -213,8 +213,8 @@ impl StorageBackend for DirectoryBackend {
         disk_space::try_out(&self.directory.path)
     }
 
-    fn remember(&mut self, seal: RowChecksum) -> Result<(), StoreError> {
-        self.witness.remember(seal)
+    fn remember(&mut self, checksum: RowChecksum) -> Result<(), StoreError> {
+        self.marker.remember(checksum)
     }
 
     fn allocated_bytes(&self) -> u64 {

@@ -9,8 +9,8 @@ use crate::persist::error::StoreError;
 
 impl<G: StorageBackend> EmbeddedStore<G> {
     /// The seal of what is acknowledged.
-    pub fn seal(&self) -> RowChecksum {
-        self.ledger.seal()
+    pub fn checksum(&self) -> RowChecksum {
+        self.checksums.checksum()
     }
 
     /// The seal on disk, before a [`load`](crate::persist::store::Store::load) has proved it.
@@ -26,11 +26,11 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     /// The seal that committing `batch` would bring about.
     pub fn sealed_with(&mut self, batch: &Batch) -> RowChecksum {
         for change in &batch.changes {
-            self.ledger.record(&change.name(), change.value.as_deref());
+            self.checksums.record(&change.name(), change.value.as_deref());
         }
-        let seal = self.ledger.close(batch.index);
-        self.ledger.revert();
-        seal
+        let checksum = self.checksums.close(batch.index);
+        self.checksums.revert();
+        checksum
     }
 
     /// One row by its name.

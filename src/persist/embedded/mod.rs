@@ -68,7 +68,7 @@ pub struct EmbeddedStore<G: StorageBackend = DirectoryBackend> {
     ground: G,
     /// See [`EngineLimits::room_bytes_min`].
     room_bytes_min: u64,
-    ledger: ChecksumIndex,
+    checksums: ChecksumIndex,
     state: State<G>,
 }
 
@@ -95,8 +95,8 @@ impl EmbeddedStore {
         if !directory.identity.complete {
             lay_out(&mut directory, limits)?;
         }
-        let (witness, seen) = CommitMarker::open(path)?;
-        Self::on(DirectoryBackend { directory, witness, limits }, seen, limits)
+        let (marker, seen) = CommitMarker::open(path)?;
+        Self::on(DirectoryBackend { directory, marker, limits }, seen, limits)
     }
 }
 
@@ -107,11 +107,11 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     ///
     /// What [`StorageBackend::open_engine`] finds.
     pub fn on(mut ground: G, seen: RowChecksum, limits: EngineLimits) -> Result<Self, StoreError> {
-        let (engine, rescue) = ground.open_engine()?;
-        let mut ledger = ChecksumIndex::default();
-        ledger.settle(seen);
+        let (engine, backup) = ground.open_engine()?;
+        let mut checksums = ChecksumIndex::default();
+        checksums.settle(seen);
         let room_bytes_min = limits.room_bytes_min;
-        Ok(Self { ground, room_bytes_min, ledger, state: State::Unproved(engine, rescue) })
+        Ok(Self { ground, room_bytes_min, checksums, state: State::Unproved(engine, backup) })
     }
 
     /// Whose directory this is, and since when.
@@ -163,26 +163,26 @@ impl<G: StorageBackend> EmbeddedStore<G> {
 
     /// Opens the engine again after it met a full disk, and goes on only from exactly the acknowledged state.
     fn reopen(&mut self) -> Result<(), StoreError> {
-        let acknowledged = self.ledger.seal();
+        let acknowledged = self.checksums.checksum();
         self.require_room(0)?;
         self.ground.try_out_room()?;
         for is_last_try in [false, true] {
-            let (engine, rescue) = match self.ground.open_engine() {
+            let (engine, backup) = match self.ground.open_engine() {
                 Ok(opened) => opened,
                 Err(full @ StoreError::Full { .. }) => return Err(full),
                 Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
             };
             match prove(&engine, acknowledged, &mut |_, _, _| Ok(())) {
-                Ok(ledger) if ledger.seal() == acknowledged => {
-                    self.ground.release(rescue)?;
-                    self.ledger = ledger;
+                Ok(checksums) if checksums.checksum() == acknowledged => {
+                    self.ground.release(backup)?;
+                    self.checksums = checksums;
                     self.state = State::Serving(engine);
                     return Ok(());
                 }
                 // The refused batch got to the disk after all: it goes, as its callers were told.
                 Ok(_) if !is_last_try => {
                     drop(engine);
-                    self.ground.restore(rescue);
+                    self.ground.restore(backup);
                     self.ground.drop_last_batch()?;
                 }
                 Ok(_) => {
@@ -191,7 +191,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
                 }
                 Err(fault) => {
                     drop(engine);
-                    self.ground.restore(rescue);
+                    self.ground.restore(backup);
                     return Err(self.fail(fault.refusal(&self.rows_path()).to_string()));
                 }
             }
@@ -209,20 +209,20 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     fn settle(
         &mut self,
         engine: &G::Engine,
-        ledger: ChecksumIndex,
+        checksums: ChecksumIndex,
         seen: RowChecksum,
     ) -> Result<ChecksumIndex, EngineFault> {
         engine.sync()?;
-        if ledger.seal() != seen {
-            self.remember(ledger.seal())?;
+        if checksums.checksum() != seen {
+            self.remember(checksums.checksum())?;
         }
-        Ok(ledger)
+        Ok(checksums)
     }
 
     /// Has the witness remember `seal`, whose rows are durable. A full disk may keep it from that: an older witness
     /// only demands less at the next start.
-    fn remember(&mut self, seal: RowChecksum) -> Result<(), EngineFault> {
-        match self.ground.remember(seal) {
+    fn remember(&mut self, checksum: RowChecksum) -> Result<(), EngineFault> {
+        match self.ground.remember(checksum) {
             Ok(()) | Err(StoreError::Full { .. }) => Ok(()),
             Err(error) => Err(EngineFault::Disk(error.to_string())),
         }
@@ -232,19 +232,19 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     fn attempt(&mut self, rows: &BTreeMap<String, Option<&[u8]>>, index: u64) -> Result<(), EngineFault> {
         let State::Serving(engine) = &self.state else { return Err(EngineFault::Stopped) };
         for (name, value) in rows {
-            self.ledger.record(name, *value);
+            self.checksums.record(name, *value);
         }
-        let seal = self.ledger.close(index);
-        let text = encode(seal);
+        let checksum = self.checksums.close(index);
+        let text = encode(checksum);
         let mut changes: Vec<NewRow<'_>> = rows.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         changes.push((SEAL_ROW, Some(text.as_bytes())));
         match engine.write(&changes) {
             Ok(()) => {
-                self.ledger.settle(seal);
-                self.remember(seal)
+                self.checksums.settle(checksum);
+                self.remember(checksum)
             }
             Err(fault) => {
-                self.ledger.revert();
+                self.checksums.revert();
                 Err(fault)
             }
         }
@@ -255,9 +255,9 @@ impl<G: StorageBackend> EmbeddedStore<G> {
 /// have changed them.
 impl<G: StorageBackend> Drop for EmbeddedStore<G> {
     fn drop(&mut self) {
-        if let State::Unproved(engine, rescue) = std::mem::replace(&mut self.state, State::Closed) {
+        if let State::Unproved(engine, backup) = std::mem::replace(&mut self.state, State::Closed) {
             drop(engine);
-            self.ground.restore(rescue);
+            self.ground.restore(backup);
         }
     }
 }
@@ -265,8 +265,8 @@ impl<G: StorageBackend> Drop for EmbeddedStore<G> {
 impl<G: StorageBackend> Store for EmbeddedStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let path = self.rows_path();
-        let (mut engine, rescue) = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Unproved(engine, rescue) => (engine, Some(rescue)),
+        let (mut engine, backup) = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Unproved(engine, backup) => (engine, Some(backup)),
             State::Serving(engine) => (engine, None),
             State::Closed => {
                 self.reopen()?;
@@ -274,19 +274,20 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
             }
             State::Failed(detail) => return Err(self.fail(detail)),
         };
-        let seen = self.ledger.seal();
-        match prove_beside(&mut engine, seen, row).and_then(|ledger| self.settle(&engine, ledger, seen)) {
-            Ok(ledger) => {
-                rescue.map_or(Ok(()), |rescue| self.ground.release(rescue))?;
-                self.ledger = ledger;
+        let seen = self.checksums.checksum();
+        match prove_beside(&mut engine, seen, row).and_then(|checksums| self.settle(&engine, checksums, seen))
+        {
+            Ok(checksums) => {
+                backup.map_or(Ok(()), |backup| self.ground.release(backup))?;
+                self.checksums = checksums;
                 self.state = State::Serving(engine);
-                let RowChecksum { index, rows, .. } = self.ledger.seal();
+                let RowChecksum { index, rows, .. } = self.checksums.checksum();
                 Ok(Loaded { index, rows })
             }
             Err(fault) => {
                 drop(engine);
-                if let Some(rescue) = rescue {
-                    self.ground.restore(rescue);
+                if let Some(backup) = backup {
+                    self.ground.restore(backup);
                 }
                 let error = fault.refusal(&path);
                 self.state = State::Failed(error.to_string());
@@ -331,7 +332,7 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
             kind: "embedded",
             path: Some(self.ground.path().to_path_buf()),
             guarantee: "Acknowledged writes survive kill -9 and power loss.",
-            rows: self.ledger.seal().rows,
+            rows: self.checksums.checksum().rows,
             disk_bytes: self.ground.allocated_bytes(),
         }
     }
@@ -374,6 +375,6 @@ pub fn begin(engine: &impl RowEngine) -> Result<(), EngineFault> {
     engine.write(&[(SEAL_ROW, Some(encode(RowChecksum::default()).as_bytes()))])
 }
 
-fn encode(seal: RowChecksum) -> String {
-    serde_json::to_string(&seal).expect("a struct of four integers always encodes")
+fn encode(checksum: RowChecksum) -> String {
+    serde_json::to_string(&checksum).expect("a struct of four integers always encodes")
 }

@@ -59,11 +59,11 @@ pub(super) fn prove(
     seen: RowChecksum,
     row: &mut RowSink<'_>,
 ) -> Result<ChecksumIndex, EngineFault> {
-    let mut ledger = ChecksumIndex::default();
+    let mut checksums = ChecksumIndex::default();
     for table in Table::ALL {
         let prefix = format!("{}/", table.name());
         engine.each(&prefix, &mut |name, value| {
-            ledger.found(name, value);
+            checksums.found(name, value);
             row(table, &name[prefix.len()..], value)
         })?;
     }
@@ -79,7 +79,7 @@ pub(super) fn prove(
             sealed.sequence
         )));
     }
-    let RowChecksum { rows, digest, .. } = ledger.seal();
+    let RowChecksum { rows, digest, .. } = checksums.checksum();
     if (RowChecksum { rows, digest, ..sealed }) != sealed {
         let detail =
             format!("it holds {} that do not add up to the {} committed", counted(rows, "row"), sealed.rows);
@@ -88,8 +88,8 @@ pub(super) fn prove(
     if sealed.sequence < seen.sequence || (sealed.sequence == seen.sequence && sealed != seen) {
         return Err(EngineFault::Content(missing(sealed, seen)));
     }
-    ledger.settle(sealed);
-    Ok(ledger)
+    checksums.settle(sealed);
+    Ok(checksums)
 }
 
 /// What is missing of what was acknowledged, by the record of that. Not every batch moves the index: muster's own notes
@@ -190,7 +190,7 @@ mod tests {
     /// Rows in memory with the seal on them, and how many of them can be read.
     struct Rows {
         services: Vec<NamedRow>,
-        seal: RowChecksum,
+        checksum: RowChecksum,
         sound: usize,
     }
 
@@ -198,9 +198,9 @@ mod tests {
         fn new(count: usize, value_bytes: usize) -> Rows {
             let services = (0..count).map(|it| (format!("services/{it:06}"), vec![it as u8; value_bytes]));
             let services: Vec<_> = services.collect();
-            let mut ledger = ChecksumIndex::default();
-            services.iter().for_each(|(name, value)| ledger.record(name, Some(value)));
-            Rows { seal: ledger.close(7), sound: services.len(), services }
+            let mut checksums = ChecksumIndex::default();
+            services.iter().for_each(|(name, value)| checksums.record(name, Some(value)));
+            Rows { checksum: checksums.close(7), sound: services.len(), services }
         }
     }
 
@@ -211,7 +211,8 @@ mod tests {
 
         fn each(&self, prefix: &str, row: &mut RowReceiver<'_>) -> Result<(), EngineFault> {
             if prefix == SEAL_ROW {
-                return row(SEAL_ROW, &serde_json::to_vec(&self.seal).unwrap()).map_err(EngineFault::Content);
+                return row(SEAL_ROW, &serde_json::to_vec(&self.checksum).unwrap())
+                    .map_err(EngineFault::Content);
             }
             let found = self.services.iter().filter(|(name, _)| name.starts_with(prefix));
             for (number, (name, value)) in found.enumerate() {
@@ -254,7 +255,7 @@ mod tests {
         for (count, value_bytes) in [(0, 0), (1, 0), (1, 3 * PIECE_BYTES), (40, PIECE_BYTES), (20_000, 200)] {
             let mut rows = Rows::new(count, value_bytes);
             let (outcome, taken) = prove_until(&mut rows, usize::MAX);
-            assert_eq!(outcome.unwrap().seal(), rows.seal, "{count} x {value_bytes}");
+            assert_eq!(outcome.unwrap().checksum(), rows.checksum, "{count} x {value_bytes}");
             assert!(taken == rows.services, "{count} x {value_bytes}");
         }
     }
@@ -264,7 +265,7 @@ mod tests {
         let count = 20_000;
         for refused in [0, 1, count / 2, count - 1] {
             let mut rows = Rows::new(count, 200);
-            rows.seal.digest += 1;
+            rows.checksum.digest += 1;
             let (outcome, taken) = prove_until(&mut rows, refused);
             let named = format!("row \"{refused:06}\" makes no sense");
             assert!(matches!(outcome, Err(EngineFault::Content(detail)) if detail == named), "{refused}");

@@ -65,7 +65,7 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
     let copy = Copy(beside(path, "inspected"));
     startup_backup::remove(&copy.0).map_err(StoreError::io(&copy.0, "remove"))?;
     fs::create_dir(&copy.0).map_err(StoreError::io(&copy.0, "create"))?;
-    let mut salvage = Recovery {
+    let mut recovery = Recovery {
         identity,
         rows: Vec::new(),
         index: 0,
@@ -73,24 +73,24 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
         problems: Vec::new(),
         has_all: false,
     };
-    let witnessed = salvage.witness(path, &copy.0);
+    let witnessed = recovery.marker(path, &copy.0);
     let rows = path.join(ROWS);
     if !rows.is_dir() {
-        salvage.problems.push(format!("{} is missing", rows.display()));
-        return Ok(salvage);
+        recovery.problems.push(format!("{} is missing", rows.display()));
+        return Ok(recovery);
     }
     startup_backup::duplicate(&rows, &copy.0.join(ROWS))?;
     match StorageEngine::open(&copy.0.join(ROWS), EngineLimits::default().memtable_bytes) {
-        Ok(engine) => salvage.gather(&engine, witnessed),
+        Ok(engine) => recovery.gather(&engine, witnessed),
         Err(fault) => {
-            salvage.problems.push(format!("{} does not open: {}", rows.display(), told(&fault)));
+            recovery.problems.push(format!("{} does not open: {}", rows.display(), told(&fault)));
             // With what is damaged in them nothing can be read; of that alone is told.
             if let Ok(engine) = with_new_notes(&rows, &copy.0) {
-                salvage.gather(&engine, witnessed);
+                recovery.gather(&engine, witnessed);
             }
         }
     }
-    Ok(salvage)
+    Ok(recovery)
 }
 
 /// Opens a second set of the engine's files in which that is new what the engine has noted for itself: in which format
@@ -182,15 +182,15 @@ impl RecoveryBuild {
 
 impl Recovery {
     /// The last batch that was acknowledged, by the witness.
-    fn witness(&mut self, path: &Path, copy: &Path) -> RowChecksum {
+    fn marker(&mut self, path: &Path, copy: &Path) -> RowChecksum {
         let seen =
             startup_backup::copy(&path.join(commit_marker::FILE_NAME), &copy.join(commit_marker::FILE_NAME))
                 .map_err(|error| format!("{}: {error}", path.join(commit_marker::FILE_NAME).display()))
                 .and_then(|_| CommitMarker::open(copy).map_err(|_| "the witness does not read".to_owned()));
         match seen {
-            Ok((_, seal)) => {
-                (self.index, self.rows_acknowledged) = (seal.index, Some(seal.rows));
-                seal
+            Ok((_, checksum)) => {
+                (self.index, self.rows_acknowledged) = (checksum.index, Some(checksum.rows));
+                checksum
             }
             Err(problem) => {
                 self.problems.push(problem);
@@ -205,7 +205,7 @@ impl Recovery {
     }
 
     fn gather(&mut self, engine: &StorageEngine, witnessed: RowChecksum) {
-        let mut ledger = ChecksumIndex::default();
+        let mut checksums = ChecksumIndex::default();
         for table in Table::ALL {
             let prefix = format!("{}/", table.name());
             let mut found = Vec::new();
@@ -225,7 +225,7 @@ impl Recovery {
                 let _ = engine.each_backwards(&prefix, last.as_deref(), &mut keep);
             }
             for (name, value) in found {
-                ledger.record(&name, Some(&value));
+                checksums.record(&name, Some(&value));
                 self.rows.push(RowChange::put(table, &name[prefix.len()..], value));
             }
             if let Err(fault) = read {
@@ -241,7 +241,7 @@ impl Recovery {
             self.problems.push("the record of what was committed is missing or does not read".to_owned());
             return;
         };
-        let found = ledger.seal();
+        let found = checksums.checksum();
         let adds_up = (found.rows, found.digest) == (sealed.rows, sealed.digest);
         self.has_all = adds_up && sealed.sequence >= witnessed.sequence && self.is_witnessed();
         if !adds_up {

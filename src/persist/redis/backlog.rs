@@ -19,7 +19,7 @@ const OVERHEAD_BYTES: usize = 128;
 #[derive(Debug)]
 pub struct BacklogEntry {
     /// The seal it brought about.
-    pub seal: RowChecksum,
+    pub checksum: RowChecksum,
     /// Its changes, in order.
     pub changes: Vec<RowChange>,
     /// When it was made durable.
@@ -56,8 +56,8 @@ impl Backlog {
 
     /// Adds a batch. Past the bound everything that waits is forgotten, and there is a gap.
     pub fn push(&mut self, entry: BacklogEntry) {
-        self.last = entry.seal.sequence;
-        if entry.seal.sequence <= self.confirmed.sequence {
+        self.last = entry.checksum.sequence;
+        if entry.checksum.sequence <= self.confirmed.sequence {
             return;
         }
         if self.gap_since.is_some() {
@@ -83,17 +83,17 @@ impl Backlog {
     }
 
     /// Redis has everything up to this seal.
-    pub fn confirm(&mut self, seal: RowChecksum) {
-        while self.entries.front().is_some_and(|entry| entry.seal.sequence <= seal.sequence) {
+    pub fn confirm(&mut self, checksum: RowChecksum) {
+        while self.entries.front().is_some_and(|entry| entry.checksum.sequence <= checksum.sequence) {
             let entry = self.entries.pop_front();
             self.bytes -= entry.map_or(0, |entry| entry.bytes());
         }
-        self.confirmed = seal;
+        self.confirmed = checksum;
     }
 
     /// Takes back the batch pushed last, which was refused after all.
     pub fn withdraw(&mut self, sequence: u64) {
-        if self.entries.back().is_some_and(|entry| entry.seal.sequence == sequence) {
+        if self.entries.back().is_some_and(|entry| entry.checksum.sequence == sequence) {
             let entry = self.entries.pop_back();
             self.bytes -= entry.map_or(0, |entry| entry.bytes());
         }
@@ -101,9 +101,9 @@ impl Backlog {
     }
 
     /// Redis is about to be compared row by row with what `seal` seals: what that includes need not wait.
-    pub fn begin_anew(&mut self, seal: RowChecksum) {
+    pub fn begin_anew(&mut self, checksum: RowChecksum) {
         self.gap_since = None;
-        self.confirm(seal);
+        self.confirm(checksum);
     }
 
     /// Whether nothing waits and nothing was forgotten.
@@ -122,8 +122,8 @@ impl Backlog {
     }
 
     /// Whether Redis is where one of the batches that wait would leave it, or where it was left.
-    pub fn knows(&self, seal: RowChecksum) -> bool {
-        self.confirmed == seal || self.entries.iter().any(|entry| entry.seal == seal)
+    pub fn knows(&self, checksum: RowChecksum) -> bool {
+        self.confirmed == checksum || self.entries.iter().any(|entry| entry.checksum == checksum)
     }
 
     /// Batches that Redis lacks, whether they are kept here or not.
@@ -152,36 +152,39 @@ mod tests {
     use super::*;
     use crate::persist::change::Table;
 
-    fn seal(sequence: u64) -> RowChecksum {
+    fn checksum(sequence: u64) -> RowChecksum {
         RowChecksum { sequence, index: sequence, rows: 1, digest: sequence }
     }
 
     fn entry(sequence: u64, bytes: usize) -> BacklogEntry {
         let changes = vec![RowChange::put(Table::Nodes, "n", vec![b'x'; bytes])];
-        BacklogEntry { seal: seal(sequence), changes, since: Instant::now() }
+        BacklogEntry { checksum: checksum(sequence), changes, since: Instant::now() }
     }
 
     fn sequences(entries: &[Arc<BacklogEntry>]) -> Vec<u64> {
-        entries.iter().map(|entry| entry.seal.sequence).collect()
+        entries.iter().map(|entry| entry.checksum.sequence).collect()
     }
 
     #[test]
     fn batches_leave_in_order_when_they_are_confirmed() {
-        let mut backlog = Backlog::new(seal(3));
+        let mut backlog = Backlog::new(checksum(3));
         (3..=6).for_each(|sequence| backlog.push(entry(sequence, 10)));
         assert_eq!(sequences(&backlog.first(usize::MAX)), [4, 5, 6], "Redis had the third");
         assert_eq!(sequences(&backlog.first(0)), [4], "at least one");
-        assert_eq!((backlog.depth(), backlog.knows(seal(3)), backlog.knows(seal(5))), (3, true, true));
-        backlog.confirm(seal(5));
+        assert_eq!(
+            (backlog.depth(), backlog.knows(checksum(3)), backlog.knows(checksum(5))),
+            (3, true, true)
+        );
+        backlog.confirm(checksum(5));
         assert_eq!((sequences(&backlog.first(usize::MAX)), backlog.depth()), (vec![6], 1));
-        assert!(!backlog.knows(seal(4)));
-        backlog.confirm(seal(6));
+        assert!(!backlog.knows(checksum(4)));
+        backlog.confirm(checksum(6));
         assert_eq!((backlog.is_empty(), backlog.bytes(), backlog.since()), (true, 0, None));
     }
 
     #[test]
     fn past_the_bound_there_is_a_gap_until_everything_was_compared() {
-        let mut backlog = Backlog::new(seal(0));
+        let mut backlog = Backlog::new(checksum(0));
         let at_the_bound = BYTES_MAX - 2 * OVERHEAD_BYTES - 1;
         backlog.push(entry(1, at_the_bound));
         assert!(!backlog.has_gap());
@@ -189,14 +192,14 @@ mod tests {
         assert!(backlog.has_gap() && backlog.first(usize::MAX).is_empty() && backlog.since().is_some());
         backlog.push(entry(3, 1));
         assert_eq!((backlog.bytes(), backlog.depth(), backlog.is_empty()), (0, 3, false));
-        backlog.begin_anew(seal(3));
+        backlog.begin_anew(checksum(3));
         backlog.push(entry(4, 1));
         assert_eq!((sequences(&backlog.first(usize::MAX)), backlog.depth()), (vec![4], 1));
     }
 
     #[test]
     fn a_batch_that_was_refused_is_taken_back() {
-        let mut backlog = Backlog::new(seal(7));
+        let mut backlog = Backlog::new(checksum(7));
         backlog.push(entry(8, 1));
         backlog.withdraw(8);
         assert_eq!((backlog.is_empty(), backlog.depth(), backlog.bytes()), (true, 0, 0));

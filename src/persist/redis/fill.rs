@@ -47,40 +47,40 @@ impl From<StoreError> for Unfilled {
     }
 }
 
-/// Proves that the rows in Redis are those of `mark`, then makes the local rows the same, without those that `court`
-/// refuses: others may have written them, and Redis loses them when it is held against the local rows. A process that
-/// dies half-way leaves a directory that says so and is filled again. The lock is held all the while, so nobody else
-/// writes to Redis.
+/// Proves that the rows in Redis are those of `position`, then makes the local rows the same, without those that
+/// `court` refuses: others may have written them, and Redis loses them when it is held against the local rows. A
+/// process that dies half-way leaves a directory that says so and is filled again. The lock is held all the while, so
+/// nobody else writes to Redis.
 ///
 /// # Errors
 /// When rows are missing or altered in Redis: the local ones are as they were then.
 pub fn fill<G: StorageBackend>(
     local: &mut EmbeddedStore<G>,
     writer: &mut RedisWriter,
-    mark: &ReplicaPosition,
+    position: &ReplicaPosition,
     court: RowFilterFactory<'_>,
 ) -> Result<ReplicaMeta, Unfilled> {
-    let (node_id, old) = (mark.node_id, mark.note);
-    log::info!(rows = mark.seal.rows, index = mark.seal.index; "Redis is ahead: its rows are taken over");
-    prove(writer, mark)?;
+    let (node_id, old) = (position.node_id, position.meta);
+    log::info!(rows = position.checksum.rows, index = position.checksum.index; "Redis is ahead: its rows are taken over");
+    prove(writer, position)?;
     // A directory that is damaged is found out before Redis is told anything.
     local.load(&mut |_, _, _| Ok(()))?;
     // Before anything can be shown: whoever fills another directory later begins above that, even if nothing of what
     // this one is going to show comes to Redis.
-    let index = mark.seal.index + INDEX_LEAP;
-    let leapt = ReplicaPosition::whole(node_id, old, RowChecksum { index, ..mark.seal });
+    let index = position.checksum.index + INDEX_LEAP;
+    let leapt = ReplicaPosition::whole(node_id, old, RowChecksum { index, ..position.checksum });
     writer.write(Vec::new(), Some(&leapt))?;
     if local.identity().node_id != node_id {
         local.adopt_node(node_id)?;
     }
     let filling = ReplicaMeta { is_filling: true, ..old };
-    put(local, mark, vec![note_row(filling)])?;
+    put(local, position, vec![note_row(filling)])?;
     let naming = [RandomState::new(), RandomState::new()];
     let short = |name: &str| naming.each_ref().map(|naming| naming.hash_one(name));
     let mut seen: HashSet<[u64; 2]> = HashSet::new();
-    let mut progress = ReconcileProgress::begin(mark.seal.rows);
+    let mut progress = ReconcileProgress::begin(position.checksum.rows);
     let (mut waiting, mut waiting_bytes) = (Vec::new(), 0);
-    let (mut judge, mut refused) = (court(mark.seal.index), 0);
+    let (mut judge, mut refused) = (court(position.checksum.index), 0);
     each_row(writer, |table, key, value| {
         progress.advance(1);
         let name = RowChange::delete(table, &*key).name();
@@ -103,49 +103,49 @@ pub fn fill<G: StorageBackend>(
         }
         if waiting.len() >= BATCH_ROWS || waiting_bytes >= BATCH_BYTES {
             waiting_bytes = 0;
-            put(local, mark, std::mem::take(&mut waiting))?;
+            put(local, position, std::mem::take(&mut waiting))?;
         }
         Ok(())
     })?;
-    put(local, mark, waiting)?;
-    remove_strangers(local, mark, |name| seen.contains(&short(name)))?;
-    let note = ReplicaMeta { epoch: old.epoch + 1, after: mark.seal.sequence, is_filling: false };
-    local.commit(&Batch { index, changes: vec![note_row(note)] })?;
+    put(local, position, waiting)?;
+    remove_strangers(local, position, |name| seen.contains(&short(name)))?;
+    let meta = ReplicaMeta { epoch: old.epoch + 1, after: position.checksum.sequence, is_filling: false };
+    local.commit(&Batch { index, changes: vec![note_row(meta)] })?;
     log::info!(rows = progress.seen - refused, refused = refused; "the local directory holds what Redis does");
-    Ok(note)
+    Ok(meta)
 }
 
 /// The row that says how the local rows are related to those in Redis.
-pub fn note_row(note: ReplicaMeta) -> RowChange {
-    let text = serde_json::to_vec(&note).expect("a struct of numbers always encodes");
+pub fn note_row(meta: ReplicaMeta) -> RowChange {
+    let text = serde_json::to_vec(&meta).expect("a struct of numbers always encodes");
     RowChange::put(Table::Meta, NOTE_KEY, text)
 }
 
 fn put<G: StorageBackend>(
     local: &mut EmbeddedStore<G>,
-    mark: &ReplicaPosition,
+    position: &ReplicaPosition,
     changes: Vec<RowChange>,
 ) -> Result<(), StoreError> {
-    if changes.is_empty() { Ok(()) } else { local.commit(&Batch { index: mark.seal.index, changes }) }
+    if changes.is_empty() { Ok(()) } else { local.commit(&Batch { index: position.checksum.index, changes }) }
 }
 
 /// Holds all rows in Redis against the seal, before anything is made of them.
-fn prove(writer: &mut RedisWriter, mark: &ReplicaPosition) -> Result<(), Unfilled> {
+fn prove(writer: &mut RedisWriter, position: &ReplicaPosition) -> Result<(), Unfilled> {
     let mut ledger = ChecksumIndex::default();
     each_row(writer, |table, key, value| {
         ledger.record(&RowChange::delete(table, key).name(), Some(&value));
         // What was recorded stays; the list of how to take it back would only grow.
-        ledger.settle(ledger.seal());
+        ledger.settle(ledger.checksum());
         Ok(())
     })?;
-    let found = ledger.seal();
-    if (found.rows, found.digest) == (mark.seal.rows, mark.seal.digest) {
+    let found = ledger.checksum();
+    if (found.rows, found.digest) == (position.checksum.rows, position.checksum.digest) {
         return Ok(());
     }
     let detail = format!(
-        "its {} rows do not add up to the {} of its seal: some were altered. Start with the data directory they came \
+        "its {} rows do not add up to the {} of its checksum: some were altered. Start with the data directory they came \
          from, or restore a backup.",
-        found.rows, mark.seal.rows
+        found.rows, position.checksum.rows
     );
     Err(Unfilled::Redis(ReplicaError::new(ReplicaErrorKind::Foreign, detail)))
 }
@@ -158,7 +158,7 @@ fn each_row(
         let mut cursor = 0;
         loop {
             writer.keep()?;
-            let step = writer.link().scan(table, cursor)?;
+            let step = writer.session().scan(table, cursor)?;
             for (key, value) in step.rows {
                 row(table, key, value)?;
             }
@@ -174,18 +174,18 @@ fn each_row(
 /// Deletes the local rows that Redis does not have.
 fn remove_strangers<G: StorageBackend>(
     local: &mut EmbeddedStore<G>,
-    mark: &ReplicaPosition,
+    position: &ReplicaPosition,
     is_known: impl Fn(&str) -> bool,
 ) -> Result<(), StoreError> {
-    let note = note_row(ReplicaMeta::default()).name();
+    let meta = note_row(ReplicaMeta::default()).name();
     let mut after = String::new();
     loop {
         let page = local.page(&after, PAGE_ROWS, PAGE_BYTES)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after.clone_from(last);
-        let strangers = page.iter().filter(|(name, _)| !is_known(name) && *name != note);
+        let strangers = page.iter().filter(|(name, _)| !is_known(name) && *name != meta);
         let deleted = strangers.filter_map(|(name, _)| Table::of_name(name));
         let deletions = deleted.map(|(table, key)| RowChange::delete(table, key)).collect();
-        put(local, mark, deletions)?;
+        put(local, position, deletions)?;
     }
 }

@@ -67,12 +67,12 @@ pub struct Lease {
 ///
 /// # Errors
 /// [`ReplicaErrorKind::Fenced`] while somebody else holds it; the connection's otherwise.
-pub fn take(link: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, ReplicaError> {
-    let keys = link.keys().clone();
+pub fn take(session: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, ReplicaError> {
+    let keys = session.keys().clone();
     for _ in 0..ATTEMPTS {
         let mut watch = one("WATCH", &keys.lock);
         watch.arg(&keys.fence);
-        let mut answers = link
+        let mut answers = session
             .ask(&[watch, get(&keys.lock), get(&keys.fence), one("PTTL", &keys.lock)])?
             .into_iter()
             .skip(1);
@@ -85,7 +85,7 @@ pub fn take(link: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, R
             let is_tried = claimant.tried.as_ref().is_some_and(|tried| tried.as_bytes() == text);
             match record {
                 Some(held) if is_tried || is_own && held.fence == claimant.fence => {
-                    link.ask(&[cmd("UNWATCH")])?;
+                    session.ask(&[cmd("UNWATCH")])?;
                     let text = String::from_utf8_lossy(&text).into_owned();
                     (claimant.fence, claimant.tried) = (held.fence, None);
                     return Ok(Lease { text, fence: held.fence });
@@ -102,7 +102,7 @@ pub fn take(link: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, R
         set_fence.arg(fence);
         set_lock.arg(&text).arg("PX").arg(LEASE_TERM.as_millis() as u64);
         claimant.tried = Some(text.clone());
-        let answers = link.ask(&[cmd("MULTI"), set_fence, set_lock, cmd("EXEC")])?;
+        let answers = session.ask(&[cmd("MULTI"), set_fence, set_lock, cmd("EXEC")])?;
         claimant.tried = None;
         if let Some(Value::ServerError(error)) = answers.iter().find(|it| matches!(it, Value::ServerError(_)))
         {
@@ -120,9 +120,9 @@ pub fn take(link: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, R
 ///
 /// # Errors
 /// The connection's.
-pub fn left_ms(link: &mut RedisSession) -> Result<i64, ReplicaError> {
-    let lock = link.keys().lock.clone();
-    link.query(one("PTTL", &lock))
+pub fn left_ms(session: &mut RedisSession) -> Result<i64, ReplicaError> {
+    let lock = session.keys().lock.clone();
+    session.query(one("PTTL", &lock))
 }
 
 /// The trouble of a lock that holds `text`.

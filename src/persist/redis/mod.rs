@@ -57,12 +57,12 @@ const END_WAIT_MAX: Duration = Duration::from_secs(2);
 pub struct RedisStore<G: StorageBackend = DirectoryBackend> {
     local: LocalStore<G>,
     shared: Arc<ReplicatorShared>,
-    way: RedisConnector,
+    connector: RedisConnector,
     settings: RedisSettings,
     path: PathBuf,
     node_id: uuid::Uuid,
     /// The thread to be, until the first load has proved the local rows.
-    keeper: Option<(Replicator<G>, Option<RedisWriter>)>,
+    replicator: Option<(Replicator<G>, Option<RedisWriter>)>,
 }
 
 impl<G: StorageBackend + 'static> RedisStore<G> {
@@ -74,19 +74,19 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
     /// For those who show how Redis is, and end it.
     pub fn handle(&self) -> RedisHandle {
         let on_outage = self.settings.on_outage;
-        RedisHandle { shared: self.shared.clone(), lines: self.way.lines.clone(), on_outage }
+        RedisHandle { shared: self.shared.clone(), lines: self.connector.lines.clone(), on_outage }
     }
 
     /// Acknowledges from the local disk; waits for Redis as well while that is well.
     fn spool(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let seal = {
+        let checksum = {
             let mut local = self.local.lock();
             local.commit(batch)?;
-            local.seal()
+            local.checksum()
         };
-        self.shared.push(seal, batch.changes.clone());
+        self.shared.push(checksum, batch.changes.clone());
         // Whether Redis has it or not, it is safe: a Redis that fails now is given it when it is back.
-        self.shared.wait_for(seal.sequence, self.settings.timeout);
+        self.shared.wait_for(checksum.sequence, self.settings.timeout);
         Ok(())
     }
 
@@ -97,16 +97,16 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
             RedisPhase::CatchingUp => return Err(self.unavailable("it is being given what it lacks")),
             RedisPhase::Away(trouble) => return Err(self.unavailable(&trouble.detail)),
         }
-        let seal = self.local.lock().sealed_with(batch);
-        self.shared.push(seal, batch.changes.clone());
+        let checksum = self.local.lock().sealed_with(batch);
+        self.shared.push(checksum, batch.changes.clone());
         let in_doubt = |detail: &str| ReplicaError::new(error::ReplicaErrorKind::Altered, detail);
-        if !self.shared.wait_for(seal.sequence, self.settings.timeout) {
-            self.shared.withdraw(seal.sequence, in_doubt("it may hold a write that was refused"));
+        if !self.shared.wait_for(checksum.sequence, self.settings.timeout) {
+            self.shared.withdraw(checksum.sequence, in_doubt("it may hold a write that was refused"));
             return Err(self.unavailable("it did not take the write"));
         }
         let committed = self.local.lock().commit(batch);
         committed.inspect_err(|_| {
-            self.shared.withdraw(seal.sequence, in_doubt("it holds a write that the local disk refused"));
+            self.shared.withdraw(checksum.sequence, in_doubt("it holds a write that the local disk refused"));
         })
     }
 
@@ -121,8 +121,8 @@ impl<G: StorageBackend + 'static> Store for RedisStore<G> {
             let is_note = (table, key) == (Table::Meta, NOTE_KEY);
             if is_note { Ok(()) } else { row(table, key, value) }
         })?;
-        if let Some((keeper, writer)) = self.keeper.take() {
-            let started = self.way.turns.start(Box::new(move || keeper.run(writer)));
+        if let Some((replicator, writer)) = self.replicator.take() {
+            let started = self.connector.scheduler.start(Box::new(move || replicator.run(writer)));
             started.map_err(StoreError::io(&self.path, "start a thread for"))?;
             if self.settings.on_outage == OnOutage::Reject {
                 self.shared.wait_until_settled();

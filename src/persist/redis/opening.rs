@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// What the start has come to with Redis.
 struct Met {
     writer: RedisWriter,
-    /// The mark of the rows to be taken over, if Redis is ahead.
+    /// The position of the rows to be taken over, if Redis is ahead.
     ahead: Option<ReplicaPosition>,
 }
 
@@ -80,32 +80,33 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
     pub fn on(
         mut local: EmbeddedStore<G>,
         lines: Arc<dyn ConnectionSource>,
-        turns: Arc<dyn RedisScheduler>,
+        scheduler: Arc<dyn RedisScheduler>,
         settings: RedisSettings,
         host: &str,
         latency: Histogram,
         court: RowFilterFactory<'_>,
     ) -> Result<Self, StoreError> {
         let path = local.path().to_path_buf();
-        let mut note = read_note(&local)?;
+        let mut meta = read_note(&local)?;
         let keys = Keys::new(&settings.prefix);
-        let way = RedisConnector { lines, turns, keys, patience: settings.timeout };
+        let connector = RedisConnector { lines, scheduler, keys, patience: settings.timeout };
         // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
         let owner = local.identity().created_at.clone();
         let mut claimant = Claimant::new(owner, host.to_owned());
         let unfit = |detail: String| StoreError::Unfit { place: settings.to_string(), detail };
-        let standing = standing(&local, note)?;
-        let is_new = standing.seal.sequence == 0 || note.is_filling;
+        let standing = standing(&local, meta)?;
+        let is_new = standing.checksum.sequence == 0 || meta.is_filling;
         let patience = if is_new { NEW_WAIT_MAX } else { Duration::ZERO };
-        let met = meet(&way, &settings, &mut claimant, &standing, patience);
+        let met = meet(&connector, &settings, &mut claimant, &standing, patience);
         let (writer, phase) = match met {
             Ok(Met { mut writer, ahead }) => {
-                if let Some(mark) = ahead {
-                    note =
-                        fill(&mut local, &mut writer, &mark, court).map_err(|unfilled| match unfilled {
+                if let Some(position) = ahead {
+                    meta = fill(&mut local, &mut writer, &position, court).map_err(
+                        |unfilled| match unfilled {
                             Unfilled::Local(error) => error,
                             Unfilled::Redis(trouble) => unfit(trouble.detail),
-                        })?;
+                        },
+                    )?;
                 }
                 (Some(writer), RedisPhase::CatchingUp)
             }
@@ -135,25 +136,30 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
             OnOutage::Spool => "kept in the spool",
             OnOutage::Reject => "refused",
         };
-        let shared =
-            ReplicatorShared::new(settings.to_string(), fate, local.sealed()?, phase, way.turns.clone());
+        let shared = ReplicatorShared::new(
+            settings.to_string(),
+            fate,
+            local.sealed()?,
+            phase,
+            connector.scheduler.clone(),
+        );
         let shared = Arc::new(shared);
         let node_id = local.identity().node_id;
         let local = Arc::new(Mutex::new(local));
-        let keeper = Replicator {
+        let replicator = Replicator {
             claimant,
             local: local.clone(),
             shared: shared.clone(),
             node_id,
-            note,
+            meta,
             run_id: None,
             latency,
             whole_from: 0,
-            looked: way.turns.now(),
-            way: way.clone(),
+            looked: connector.scheduler.now(),
+            connector: connector.clone(),
         };
-        let keeper = Some((keeper, writer));
-        Ok(Self { local, shared, way, settings, path, node_id, keeper })
+        let replicator = Some((replicator, writer));
+        Ok(Self { local, shared, connector, settings, path, node_id, replicator })
     }
 }
 
@@ -164,45 +170,45 @@ fn read_note<G: StorageBackend>(local: &EmbeddedStore<G>) -> Result<ReplicaMeta,
     let broken = |error: serde_json::Error| {
         StoreError::damaged("the note of the Redis store".as_ref(), error.to_string())
     };
-    let note: ReplicaMeta = serde_json::from_slice(&text).map_err(broken)?;
-    if note.epoch.max(note.after) > INDEX_MAX {
+    let meta: ReplicaMeta = serde_json::from_slice(&text).map_err(broken)?;
+    if meta.epoch.max(meta.after) > INDEX_MAX {
         let detail = format!("it counts above {INDEX_MAX}, which no muster comes to");
         return Err(StoreError::damaged("the note of the Redis store".as_ref(), detail));
     }
-    Ok(note)
+    Ok(meta)
 }
 
 fn standing<G: StorageBackend>(
     local: &EmbeddedStore<G>,
-    note: ReplicaMeta,
+    meta: ReplicaMeta,
 ) -> Result<position::LocalContents, StoreError> {
-    Ok(position::LocalContents { node_id: local.identity().node_id, note, seal: local.sealed()? })
+    Ok(position::LocalContents { node_id: local.identity().node_id, meta, checksum: local.sealed()? })
 }
 
 /// Tries until Redis is met, or is not for `patience`. A lock that runs out is waited for.
 fn meet(
-    way: &RedisConnector,
+    connector: &RedisConnector,
     settings: &RedisSettings,
     claimant: &mut Claimant,
     local: &position::LocalContents,
     patience: Duration,
 ) -> Result<Met, Unmet> {
-    let deadline = way.turns.now() + patience;
+    let deadline = connector.scheduler.now() + patience;
     let mut is_told = false;
     loop {
-        let met = RedisSession::open(way)
+        let met = RedisSession::open(connector)
             .map_err(|trouble| match trouble.kind {
                 ReplicaErrorKind::Unfit => Unmet::Refused(trouble.detail),
                 _ => Unmet::Away(trouble),
             })
-            .and_then(|link| meet_once(link, claimant, local));
+            .and_then(|session| meet_once(session, claimant, local));
         match met {
-            Err(Unmet::Away(trouble)) if way.turns.now() < deadline && !trouble.is_to_stay() => {
+            Err(Unmet::Away(trouble)) if connector.scheduler.now() < deadline && !trouble.is_to_stay() => {
                 if !is_told {
                     log::warn!(kind = trouble.kind.word(); "waiting for {settings}, up to {patience:?}: {trouble}");
                     is_told = true;
                 }
-                way.turns.sleep(PAUSE);
+                connector.scheduler.sleep(PAUSE);
             }
             met => return met,
         }
@@ -210,16 +216,16 @@ fn meet(
 }
 
 fn meet_once(
-    mut link: RedisSession,
+    mut session: RedisSession,
     claimant: &mut Claimant,
     local: &position::LocalContents,
 ) -> Result<Met, Unmet> {
-    let lease = take_lock(&mut link, claimant)?;
-    let found = link.found().map_err(sorted)?;
-    let writer = RedisWriter::new(link, lease).map_err(sorted)?;
+    let lease = take_lock(&mut session, claimant)?;
+    let found = session.found().map_err(sorted)?;
+    let writer = RedisWriter::new(session, lease).map_err(sorted)?;
     match judge(local, &found) {
         StartSource::Local => Ok(Met { writer, ahead: None }),
-        StartSource::Redis(mark) => Ok(Met { writer, ahead: Some(mark) }),
+        StartSource::Redis(position) => Ok(Met { writer, ahead: Some(position) }),
         StartSource::Neither(sentence) => {
             // Whoever comes next need not wait for it to run out.
             let _ = writer.release();
@@ -230,19 +236,19 @@ fn meet_once(
 
 /// Takes the lock. One that nobody renews any more is waited for, which takes a term; one that is renewed refuses the
 /// start.
-fn take_lock(link: &mut RedisSession, claimant: &mut Claimant) -> Result<lease::Lease, Unmet> {
-    let turns = link.way().turns.clone();
-    let deadline = turns.now() + LEASE_TERM + RETAKE_MARGIN;
+fn take_lock(session: &mut RedisSession, claimant: &mut Claimant) -> Result<lease::Lease, Unmet> {
+    let scheduler = session.connector().scheduler.clone();
+    let deadline = scheduler.now() + LEASE_TERM + RETAKE_MARGIN;
     let mut left_ms = None;
     loop {
-        let trouble = match lease::take(link, claimant) {
+        let trouble = match lease::take(session, claimant) {
             Ok(lease) => return Ok(lease),
             Err(trouble) if trouble.kind != ReplicaErrorKind::Fenced => return Err(sorted(trouble)),
             Err(trouble) => trouble,
         };
-        let left = lease::left_ms(link).map_err(sorted)?;
+        let left = lease::left_ms(session).map_err(sorted)?;
         let is_renewed = left_ms.is_some_and(|before| left > before);
-        if left == -1 || is_renewed || turns.now() > deadline {
+        if left == -1 || is_renewed || scheduler.now() > deadline {
             return Err(Unmet::Refused(format!(
                 "{}. Stop the other muster, or give this one its own redis_prefix.",
                 trouble.detail
@@ -252,7 +258,7 @@ fn take_lock(link: &mut RedisSession, claimant: &mut Claimant) -> Result<lease::
             log::warn!("{}; waiting for it to run out", trouble.detail);
         }
         left_ms = Some(left);
-        turns.sleep(PAUSE);
+        scheduler.sleep(PAUSE);
     }
 }
 

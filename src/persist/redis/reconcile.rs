@@ -3,7 +3,7 @@
 //!
 //! Commits go on meanwhile. What is read here is at least as new as the moment the comparison began, and every batch
 //! after that moment waits in the backlog, to be written over it in order. Until the last of those that may show in
-//! what was read is written, the mark in Redis says that its rows are not whole.
+//! what was read is written, the position in Redis says that its rows are not whole.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,17 +42,17 @@ pub fn reconcile<G: StorageBackend>(
     shared: &ReplicatorShared,
     ours: (uuid::Uuid, ReplicaMeta),
 ) -> Result<RowChecksum, ReplicaError> {
-    let begun = local.lock().seal();
+    let begun = local.lock().checksum();
     shared.begin_anew(begun);
     let partly = ReplicaPosition::partly(ours.0, ours.1, begun);
-    let is_empty = writer.link().found()?.rows == 0;
+    let is_empty = writer.session().found()?.rows == 0;
     writer.write(Vec::new(), Some(&partly))?;
     let mut progress = ReconcileProgress::begin(begun.rows);
     let put = put_back(writer, local, is_empty, &mut progress)?;
     let removed = if is_empty { 0 } else { remove_strangers(writer, local)? };
     shared.mended(put + removed);
     log::debug!(put = put, removed = removed; "held {} rows against Redis", progress.seen);
-    let ended = local.lock().seal();
+    let ended = local.lock().checksum();
     if ended == begun {
         writer.write(Vec::new(), Some(&ReplicaPosition::whole(ours.0, ours.1, begun)))?;
     }
@@ -77,7 +77,7 @@ fn put_back<G: StorageBackend>(
             if is_empty { page.into_iter().filter_map(as_put).collect() } else { differing(writer, page)? };
         if !missing.is_empty() {
             put += missing.len() as u64;
-            let commands = row_commands(writer.link().keys(), &missing);
+            let commands = row_commands(writer.session().keys(), &missing);
             writer.write(commands, None)?;
         }
     }
@@ -96,7 +96,7 @@ fn differing(writer: &mut RedisWriter, page: Vec<NamedRow>) -> Result<Vec<RowCha
             continue;
         }
         let keys: Vec<&str> = rows.iter().map(|(key, _)| key.as_str()).collect();
-        let held = writer.link().values(table, &keys)?;
+        let held = writer.session().values(table, &keys)?;
         let pairs = rows.into_iter().zip(held);
         let differs = pairs.filter(|((_, value), held)| held.as_ref() != Some(value));
         missing.extend(differs.map(|((key, value), _)| RowChange::put(table, key, value)));
@@ -118,7 +118,7 @@ fn remove_strangers<G: StorageBackend>(
         let mut cursor = 0;
         loop {
             writer.keep()?;
-            let step = writer.link().scan(table, cursor)?;
+            let step = writer.session().scan(table, cursor)?;
             let mut strangers = Vec::new();
             for (key, _) in step.rows {
                 let change = RowChange::delete(table, key);
@@ -128,7 +128,7 @@ fn remove_strangers<G: StorageBackend>(
             }
             if !strangers.is_empty() {
                 removed += strangers.len() as u64;
-                let commands = row_commands(writer.link().keys(), &strangers);
+                let commands = row_commands(writer.session().keys(), &strangers);
                 writer.write(commands, None)?;
             }
             cursor = step.cursor;

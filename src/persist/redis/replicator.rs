@@ -30,13 +30,13 @@ const NAMES_MAX: usize = 64;
 
 /// What the thread works with.
 pub struct Replicator<G: StorageBackend> {
-    pub(super) way: RedisConnector,
+    pub(super) connector: RedisConnector,
     pub(super) claimant: Claimant,
     pub(super) local: LocalStore<G>,
     pub(super) shared: Arc<ReplicatorShared>,
     /// Whose rows these are.
     pub(super) node_id: Uuid,
-    pub(super) note: ReplicaMeta,
+    pub(super) meta: ReplicaMeta,
     /// The server that was seen, row by row, to hold everything, and is not known to have lost any of it.
     pub(super) run_id: Option<String>,
     /// Told how long each transaction took.
@@ -52,7 +52,7 @@ impl<G: StorageBackend> Replicator<G> {
     pub fn run(mut self, mut writer: Option<RedisWriter>) {
         let mut pause = PAUSE_MIN;
         loop {
-            let begun = self.way.turns.now();
+            let begun = self.connector.scheduler.now();
             match self.serve(writer.take()) {
                 Ok(()) => break,
                 Err(trouble) => {
@@ -63,7 +63,7 @@ impl<G: StorageBackend> Replicator<G> {
                 }
             }
             // It went well for a while: this is a new outage.
-            pause = if self.way.turns.now() - begun > 2 * PAUSE_MAX { PAUSE_MIN } else { pause };
+            pause = if self.connector.scheduler.now() - begun > 2 * PAUSE_MAX { PAUSE_MIN } else { pause };
             if !self.shared.pause(pause) {
                 break;
             }
@@ -77,9 +77,9 @@ impl<G: StorageBackend> Replicator<G> {
         let mut writer = match left {
             Some(writer) => writer,
             None => {
-                let mut link = RedisSession::open(&self.way)?;
-                let lease = lease::take(&mut link, &mut self.claimant)?;
-                RedisWriter::new(link, lease)?
+                let mut session = RedisSession::open(&self.connector)?;
+                let lease = lease::take(&mut session, &mut self.claimant)?;
+                RedisWriter::new(session, lease)?
             }
         };
         self.meet(&mut writer)?;
@@ -91,7 +91,7 @@ impl<G: StorageBackend> Replicator<G> {
                 ReplicatorWork::Renew => {
                     self.look_again(&mut writer)?;
                     let took = self.timed(|| writer.write(Vec::new(), None))?;
-                    self.shared.confirm_again(took < self.way.patience / 2);
+                    self.shared.confirm_again(took < self.connector.patience / 2);
                 }
                 ReplicatorWork::End => return writer.release(),
             }
@@ -100,11 +100,11 @@ impl<G: StorageBackend> Replicator<G> {
 
     /// Finds out what Redis holds, and makes it hold everything but what waits.
     fn meet(&mut self, writer: &mut RedisWriter) -> Result<(), ReplicaError> {
-        let found = writer.link().found()?;
-        let (survey, fence) = (writer.link().survey.clone(), writer.lease().fence);
-        if let Some(mark) = found.mark {
-            let is_of_others = mark.node_id != self.node_id;
-            if is_of_others || mark.note.epoch > self.note.epoch {
+        let found = writer.session().found()?;
+        let (survey, fence) = (writer.session().survey.clone(), writer.lease().fence);
+        if let Some(position) = found.position {
+            let is_of_others = position.node_id != self.node_id;
+            if is_of_others || position.meta.epoch > self.meta.epoch {
                 let whose = if is_of_others {
                     "belongs to another node"
                 } else {
@@ -117,16 +117,16 @@ impl<G: StorageBackend> Replicator<G> {
             }
         }
         self.shared.reached(survey.durability, &survey.version, fence);
-        self.looked = self.way.turns.now();
-        let known = found.mark.filter(|mark| {
+        self.looked = self.connector.scheduler.now();
+        let known = found.position.filter(|position| {
             self.run_id.as_ref() == Some(&survey.run_id)
-                && mark.is_whole
-                && mark.note == self.note
-                && mark.seal.rows == found.rows
-                && self.shared.knows(mark.seal)
+                && position.is_whole
+                && position.meta == self.meta
+                && position.checksum.rows == found.rows
+                && self.shared.knows(position.checksum)
         });
         match known {
-            Some(mark) => self.shared.confirm(mark.seal, true),
+            Some(position) => self.shared.confirm(position.checksum, true),
             None => self.compare(writer)?,
         }
         Ok(())
@@ -134,9 +134,9 @@ impl<G: StorageBackend> Replicator<G> {
 
     fn compare(&mut self, writer: &mut RedisWriter) -> Result<(), ReplicaError> {
         self.run_id = None;
-        let begun = self.local.lock().seal();
-        let ended = reconcile(writer, &self.local, &self.shared, (self.node_id, self.note))?;
-        self.run_id = Some(writer.link().survey.run_id.clone());
+        let begun = self.local.lock().checksum();
+        let ended = reconcile(writer, &self.local, &self.shared, (self.node_id, self.meta))?;
+        self.run_id = Some(writer.session().survey.run_id.clone());
         self.whole_from = ended.sequence;
         if ended == begun {
             self.shared.confirm(ended, true);
@@ -145,32 +145,32 @@ impl<G: StorageBackend> Replicator<G> {
     }
 
     fn write(&mut self, writer: &mut RedisWriter, run: &[Arc<BacklogEntry>]) -> Result<(), ReplicaError> {
-        if self.way.turns.now() - self.looked > RENEWAL {
+        if self.connector.scheduler.now() - self.looked > RENEWAL {
             self.look_again(writer)?;
         }
         let Some(last) = run.last() else { return Ok(()) };
-        let is_whole = last.seal.sequence >= self.whole_from;
-        let mark = if is_whole { ReplicaPosition::whole } else { ReplicaPosition::partly };
-        let mark = mark(self.node_id, self.note, last.seal);
-        let mut commands = row_commands(&self.way.keys, run.iter().flat_map(|entry| &entry.changes));
-        commands.extend(run.iter().map(|entry| announcement(&self.way.keys.changes, entry)));
-        let took = self.timed(|| writer.write(commands, Some(&mark)))?;
+        let is_whole = last.checksum.sequence >= self.whole_from;
+        let position = if is_whole { ReplicaPosition::whole } else { ReplicaPosition::partly };
+        let position = position(self.node_id, self.meta, last.checksum);
+        let mut commands = row_commands(&self.connector.keys, run.iter().flat_map(|entry| &entry.changes));
+        commands.extend(run.iter().map(|entry| announcement(&self.connector.keys.changes, entry)));
+        let took = self.timed(|| writer.write(commands, Some(&position)))?;
         self.latency.observe(took);
         self.shared.count(run.len() as u64);
-        self.shared.confirm(last.seal, is_whole && took < self.way.patience / 2);
+        self.shared.confirm(last.checksum, is_whole && took < self.connector.patience / 2);
         Ok(())
     }
 
     /// How long it takes.
     fn timed(&self, write: impl FnOnce() -> Result<(), ReplicaError>) -> Result<Duration, ReplicaError> {
-        let begun = self.way.turns.now();
-        write().map(|()| self.way.turns.now() - begun)
+        let begun = self.connector.scheduler.now();
+        write().map(|()| self.connector.scheduler.now() - begun)
     }
 
     fn look_again(&mut self, writer: &mut RedisWriter) -> Result<(), ReplicaError> {
-        self.looked = self.way.turns.now();
-        writer.link().look_again()?;
-        let (survey, fence) = (&writer.link().survey.clone(), writer.lease().fence);
+        self.looked = self.connector.scheduler.now();
+        writer.session().look_again()?;
+        let (survey, fence) = (&writer.session().survey.clone(), writer.lease().fence);
         self.shared.looked_at(survey.durability, &survey.version, fence);
         Ok(())
     }
@@ -185,7 +185,7 @@ fn announcement(key: &str, entry: &BacklogEntry) -> Cmd {
     let names: Vec<String> = entry.changes.iter().take(NAMES_MAX).map(named).collect();
     let mut add = cmd("XADD");
     add.arg(key).arg("MAXLEN").arg("~").arg(CHANGES_MAX).arg("*");
-    add.arg("sequence").arg(entry.seal.sequence).arg("index").arg(entry.seal.index);
+    add.arg("sequence").arg(entry.checksum.sequence).arg("index").arg(entry.checksum.index);
     add.arg("rows").arg(entry.changes.len()).arg("names").arg(names.join("\n"));
     add
 }

@@ -36,15 +36,15 @@ pub trait RedisScheduler: Send + Sync {
     /// When the system gives none.
     fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
-    /// Wakes whoever waits for `bell`.
-    fn ring(&self, bell: RedisSignal);
+    /// Wakes whoever waits for `signal`.
+    fn ring(&self, signal: RedisSignal);
 
-    /// How often `bell` has rung so far. Read it under the lock under which it was seen that there is a need to wait:
-    /// then no ring is missed.
-    fn rung(&self, bell: RedisSignal) -> u64;
+    /// How often `signal` was given so far. Read it under the lock under which it was seen that there is a need to
+    /// wait: then no ring is missed.
+    fn rung(&self, signal: RedisSignal) -> u64;
 
-    /// Waits until `bell` has rung more than `heard` times, or until `deadline`. Gives whether it has.
-    fn wait(&self, bell: RedisSignal, heard: u64, deadline: Instant) -> bool;
+    /// Waits until `signal` was given more than `heard` times, or until `deadline`. Gives whether it has.
+    fn wait(&self, signal: RedisSignal, heard: u64, deadline: Instant) -> bool;
 }
 
 /// Real threads on the machine's clock.
@@ -66,8 +66,8 @@ impl Threads {
         Arc::new(Self::default())
     }
 
-    fn of(&self, bell: RedisSignal) -> &Rings {
-        match bell {
+    fn of(&self, signal: RedisSignal) -> &Rings {
+        match signal {
             RedisSignal::ToDo => &self.to_do,
             RedisSignal::Done => &self.done,
         }
@@ -92,18 +92,18 @@ impl RedisScheduler for Threads {
         })
     }
 
-    fn ring(&self, bell: RedisSignal) {
-        let rings = self.of(bell);
+    fn ring(&self, signal: RedisSignal) {
+        let rings = self.of(signal);
         *rings.count.lock() += 1;
         rings.rung.notify_all();
     }
 
-    fn rung(&self, bell: RedisSignal) -> u64 {
-        *self.of(bell).count.lock()
+    fn rung(&self, signal: RedisSignal) -> u64 {
+        *self.of(signal).count.lock()
     }
 
-    fn wait(&self, bell: RedisSignal, heard: u64, deadline: Instant) -> bool {
-        let rings = self.of(bell);
+    fn wait(&self, signal: RedisSignal, heard: u64, deadline: Instant) -> bool {
+        let rings = self.of(signal);
         let mut count = rings.count.lock();
         supervision::attentively(|| {
             while *count <= heard && self.now() < deadline {
@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn a_ring_between_the_look_and_the_wait_is_not_missed() {
-        let turns = Threads::default();
-        let heard = turns.rung(RedisSignal::ToDo);
-        turns.ring(RedisSignal::ToDo);
-        assert!(turns.wait(RedisSignal::ToDo, heard, turns.now()), "it rang before the wait");
-        assert!(!turns.wait(RedisSignal::ToDo, heard + 1, turns.now()), "and once only");
-        assert!(!turns.wait(RedisSignal::Done, 0, turns.now()), "the other did not");
+        let scheduler = Threads::default();
+        let heard = scheduler.rung(RedisSignal::ToDo);
+        scheduler.ring(RedisSignal::ToDo);
+        assert!(scheduler.wait(RedisSignal::ToDo, heard, scheduler.now()), "it rang before the wait");
+        assert!(!scheduler.wait(RedisSignal::ToDo, heard + 1, scheduler.now()), "and once only");
+        assert!(!scheduler.wait(RedisSignal::Done, 0, scheduler.now()), "the other did not");
     }
 }

@@ -35,7 +35,7 @@ pub struct RedisConnector {
     /// Gives connections.
     pub lines: Arc<dyn ConnectionSource>,
     /// The clock, and who waits for whom.
-    pub turns: Arc<dyn RedisScheduler>,
+    pub scheduler: Arc<dyn RedisScheduler>,
     /// The names of the keys.
     pub keys: Keys,
     /// Longest time for an answer.
@@ -45,7 +45,7 @@ pub struct RedisConnector {
 /// A connection to a server that was found fit.
 pub struct RedisSession {
     line: Box<dyn RedisConnection>,
-    way: RedisConnector,
+    connector: RedisConnector,
     /// What the server said of itself.
     pub survey: ServerInfo,
 }
@@ -63,10 +63,10 @@ impl RedisSession {
     ///
     /// # Errors
     /// When there is none, or the server is not fit to keep rows.
-    pub fn open(way: &RedisConnector) -> Result<Self, ReplicaError> {
-        let mut line = way.lines.take()?;
-        let survey = survey(&mut *line, way.patience)?;
-        Ok(Self { line, way: way.clone(), survey })
+    pub fn open(connector: &RedisConnector) -> Result<Self, ReplicaError> {
+        let mut line = connector.lines.take()?;
+        let survey = survey(&mut *line, connector.patience)?;
+        Ok(Self { line, connector: connector.clone(), survey })
     }
 
     /// Looks at the server again.
@@ -74,18 +74,18 @@ impl RedisSession {
     /// # Errors
     /// When it is no longer fit.
     pub fn look_again(&mut self) -> Result<(), ReplicaError> {
-        self.survey = survey(&mut *self.line, self.way.patience)?;
+        self.survey = survey(&mut *self.line, self.connector.patience)?;
         Ok(())
     }
 
     /// How the server is reached.
-    pub fn way(&self) -> &RedisConnector {
-        &self.way
+    pub fn connector(&self) -> &RedisConnector {
+        &self.connector
     }
 
     /// The names of the keys.
     pub fn keys(&self) -> &Keys {
-        &self.way.keys
+        &self.connector.keys
     }
 
     /// Asks, and gives the answers in order.
@@ -93,7 +93,7 @@ impl RedisSession {
     /// # Errors
     /// The connection's; an error answer is an answer.
     pub fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, ReplicaError> {
-        self.line.ask(&packed(commands), commands.len(), self.way.patience)
+        self.line.ask(&packed(commands), commands.len(), self.connector.patience)
     }
 
     /// Asks for a value of a type.
@@ -113,15 +113,15 @@ impl RedisSession {
         let mut commands = vec![get(&self.keys().seal)];
         commands.extend(Table::ALL.map(|table| one("HLEN", self.keys().of(table))));
         let mut answers = self.ask(&commands)?.into_iter();
-        let seal: Option<Vec<u8>> =
+        let checksum: Option<Vec<u8>> =
             typed(answers.next().unwrap_or_default()).map_err(|it| odd(&self.keys().seal, it))?;
         let mut rows = 0;
         for (table, answer) in Table::ALL.into_iter().zip(answers) {
             rows += typed::<u64>(answer).map_err(|trouble| odd(self.keys().of(table), trouble))?;
         }
-        let decoded = seal.map(|text| ReplicaPosition::decode(&text)).transpose();
-        let mark = decoded.map_err(|sentence| ReplicaError::new(ReplicaErrorKind::Foreign, sentence))?;
-        Ok(RedisContents { mark, rows })
+        let decoded = checksum.map(|text| ReplicaPosition::decode(&text)).transpose();
+        let position = decoded.map_err(|sentence| ReplicaError::new(ReplicaErrorKind::Foreign, sentence))?;
+        Ok(RedisContents { position, rows })
     }
 
     /// One step through a table, from `cursor` on.
@@ -153,7 +153,7 @@ impl RedisSession {
 
 /// A link whose server this muster may write to, with the guard of the next transaction armed.
 pub struct RedisWriter {
-    link: RedisSession,
+    session: RedisSession,
     lease: Lease,
     /// When the lock was renewed last.
     renewed: Instant,
@@ -164,18 +164,18 @@ impl RedisWriter {
     ///
     /// # Errors
     /// When the lock is no longer this muster's.
-    pub fn new(link: RedisSession, lease: Lease) -> Result<Self, ReplicaError> {
-        let renewed = link.way.turns.now();
-        let mut writer = Self { link, lease, renewed };
+    pub fn new(session: RedisSession, lease: Lease) -> Result<Self, ReplicaError> {
+        let renewed = session.connector.scheduler.now();
+        let mut writer = Self { session, lease, renewed };
         let guard = writer.guard();
-        let answers = writer.link.ask(&guard)?;
+        let answers = writer.session.ask(&guard)?;
         writer.still_ours(&answers[1])?;
         Ok(writer)
     }
 
     /// The link, to read by. Must not be used to write.
-    pub fn link(&mut self) -> &mut RedisSession {
-        &mut self.link
+    pub fn session(&mut self) -> &mut RedisSession {
+        &mut self.session
     }
 
     /// The lock that is held.
@@ -183,7 +183,7 @@ impl RedisWriter {
         &self.lease
     }
 
-    /// Writes in one guarded transaction, which keeps the lock for another term. Without `mark` the seal stays.
+    /// Writes in one guarded transaction, which keeps the lock for another term. Without `position` the seal stays.
     ///
     /// # Errors
     /// When nothing was written, or it is not known whether: the connection broke, Redis refused, the lock is somebody
@@ -191,25 +191,25 @@ impl RedisWriter {
     pub fn write(
         &mut self,
         mut commands: Vec<Cmd>,
-        mark: Option<&ReplicaPosition>,
+        position: Option<&ReplicaPosition>,
     ) -> Result<(), ReplicaError> {
-        let text = mark.map(ReplicaPosition::encode);
+        let text = position.map(ReplicaPosition::encode);
         if let Some(text) = &text {
-            let mut set = one("SET", &self.link.keys().seal);
+            let mut set = one("SET", &self.session.keys().seal);
             set.arg(text);
             commands.push(set);
         }
         let queued = commands.len() + 1;
-        let mut keep = one("PEXPIRE", &self.link.keys().lock);
+        let mut keep = one("PEXPIRE", &self.session.keys().lock);
         keep.arg(LEASE_TERM.as_millis() as u64);
         let mut round = vec![cmd("MULTI")];
         round.append(&mut commands);
         round.extend([keep, cmd("EXEC")]);
         round.extend(self.guard());
-        self.renewed = self.link.way.turns.now();
-        let answers = self.link.ask(&round)?;
+        self.renewed = self.session.connector.scheduler.now();
+        let answers = self.session.ask(&round)?;
         let (queue, rest) = answers.split_at(1 + queued);
-        let [executed, _, lock, seal] = rest else {
+        let [executed, _, lock, checksum] = rest else {
             return Err(ReplicaError::new(
                 ReplicaErrorKind::Unreachable,
                 "it answered with less than was asked for",
@@ -243,7 +243,7 @@ impl RedisWriter {
             }
         }
         self.still_ours(lock)?;
-        match (&text, seal) {
+        match (&text, checksum) {
             (Some(text), Value::BulkString(found)) if found == text.as_bytes() => Ok(()),
             (None, _) => Ok(()),
             _ => Err(ReplicaError::new(
@@ -258,7 +258,7 @@ impl RedisWriter {
     /// # Errors
     /// As [`RedisWriter::write`].
     pub fn keep(&mut self) -> Result<(), ReplicaError> {
-        let since = self.link.way.turns.now() - self.renewed;
+        let since = self.session.connector.scheduler.now() - self.renewed;
         if since < RENEWAL { Ok(()) } else { self.write(Vec::new(), None) }
     }
 
@@ -267,16 +267,16 @@ impl RedisWriter {
     /// # Errors
     /// The connection's.
     pub fn release(mut self) -> Result<(), ReplicaError> {
-        let round = [cmd("MULTI"), one("DEL", &self.link.keys().lock), cmd("EXEC")];
-        self.link.ask(&round).map(|_| ())
+        let round = [cmd("MULTI"), one("DEL", &self.session.keys().lock), cmd("EXEC")];
+        self.session.ask(&round).map(|_| ())
     }
 
     fn guard(&self) -> [Cmd; 3] {
         let mut watch = cmd("WATCH");
-        for key in self.link.keys().guarded() {
+        for key in self.session.keys().guarded() {
             watch.arg(key);
         }
-        [watch, get(&self.link.keys().lock), get(&self.link.keys().seal)]
+        [watch, get(&self.session.keys().lock), get(&self.session.keys().seal)]
     }
 
     fn still_ours(&self, lock: &Value) -> Result<(), ReplicaError> {

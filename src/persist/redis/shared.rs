@@ -1,6 +1,6 @@
 //! What the writer's thread and the store's own thread know together: the batches that wait, and how Redis is.
 //!
-//! One short lock, and two bells (see [`scheduler`](super::scheduler)): one for the thread that has something to do,
+//! One short lock, and two signals (see [`scheduler`](super::scheduler)): one for the thread that has something to do,
 //! one for the writer that waits. Changes of state are told to the log here, once each.
 
 use std::fmt;
@@ -72,7 +72,7 @@ pub struct ReplicatorShared {
     /// What becomes of writes during an outage, for the log: "kept in the spool" or "refused".
     fate: &'static str,
     state: Mutex<State>,
-    turns: Arc<dyn RedisScheduler>,
+    scheduler: Arc<dyn RedisScheduler>,
     /// Troubles met, by kind.
     pub troubles: [AtomicU64; ReplicaErrorKind::ALL.len()],
     /// Rows put back or removed by comparisons.
@@ -92,7 +92,7 @@ impl ReplicatorShared {
         fate: &'static str,
         confirmed: RowChecksum,
         phase: RedisPhase,
-        turns: Arc<dyn RedisScheduler>,
+        scheduler: Arc<dyn RedisScheduler>,
     ) -> Self {
         let told = match &phase {
             RedisPhase::Away(trouble) => Some(trouble.kind),
@@ -104,7 +104,7 @@ impl ReplicatorShared {
             state: Mutex::new(State {
                 backlog: Backlog::new(confirmed),
                 phase,
-                since: turns.now(),
+                since: scheduler.now(),
                 is_in_doubt: false,
                 told,
                 is_ending: false,
@@ -113,7 +113,7 @@ impl ReplicatorShared {
                 version: String::new(),
                 mended: 0,
             }),
-            turns,
+            scheduler,
             troubles: [const { AtomicU64::new(0) }; ReplicaErrorKind::ALL.len()],
             rows_mended: AtomicU64::new(0),
             batches: AtomicU64::new(0),
@@ -130,16 +130,16 @@ impl ReplicatorShared {
     }
 
     /// Adds a batch that is durable here, without waiting.
-    pub fn push(&self, seal: RowChecksum, changes: Vec<RowChange>) {
-        let since = self.turns.now();
-        self.state.lock().backlog.push(BacklogEntry { seal, changes, since });
-        self.turns.ring(RedisSignal::ToDo);
+    pub fn push(&self, checksum: RowChecksum, changes: Vec<RowChange>) {
+        let since = self.scheduler.now();
+        self.state.lock().backlog.push(BacklogEntry { checksum, changes, since });
+        self.scheduler.ring(RedisSignal::ToDo);
     }
 
     /// Waits until Redis has the batch, or is no longer well, or `patience` is over; then it counts as away. Gives
     /// whether Redis has it.
     pub fn wait_for(&self, sequence: u64, patience: Duration) -> bool {
-        let deadline = self.turns.now() + patience;
+        let deadline = self.scheduler.now() + patience;
         let mut state = self.state.lock();
         loop {
             if state.backlog.confirmed().sequence >= sequence {
@@ -167,7 +167,7 @@ impl ReplicatorShared {
         if state.phase == RedisPhase::Well {
             self.note_away(&mut state, trouble);
         }
-        self.turns.ring(RedisSignal::ToDo);
+        self.scheduler.ring(RedisSignal::ToDo);
     }
 
     // For the store's thread.
@@ -176,7 +176,7 @@ impl ReplicatorShared {
     pub fn next(&self, when_well: Duration, otherwise: Duration) -> ReplicatorWork {
         let mut state = self.state.lock();
         let patience = if state.phase == RedisPhase::Well { when_well } else { otherwise };
-        let deadline = self.turns.now() + patience;
+        let deadline = self.scheduler.now() + patience;
         loop {
             if state.is_ending && (state.backlog.is_empty() || state.phase != RedisPhase::Well) {
                 return ReplicatorWork::End;
@@ -199,22 +199,22 @@ impl ReplicatorShared {
 
     /// Waits for `pause`, or for the end if it comes first. Gives whether the process goes on.
     pub fn pause(&self, pause: Duration) -> bool {
-        let deadline = self.turns.now() + pause;
+        let deadline = self.scheduler.now() + pause;
         let mut state = self.state.lock();
         while !state.is_ending && self.wait(RedisSignal::ToDo, &mut state, deadline) {}
         !state.is_ending
     }
 
     /// Redis holds everything up to `seal`. With `is_brisk` false it took so long that it does not count as well yet.
-    pub fn confirm(&self, seal: RowChecksum, is_brisk: bool) {
+    pub fn confirm(&self, checksum: RowChecksum, is_brisk: bool) {
         let mut state = self.state.lock();
         // A batch may have been taken back while it was under way; then nothing is known until all is compared.
         if state.is_in_doubt {
             return;
         }
-        state.backlog.confirm(seal);
+        state.backlog.confirm(checksum);
         self.note_well_if_it_is(&mut state, is_brisk);
-        self.turns.ring(RedisSignal::Done);
+        self.scheduler.ring(RedisSignal::Done);
     }
 
     /// Redis has answered while there was nothing to write; see [`confirm`](Self::confirm).
@@ -226,10 +226,10 @@ impl ReplicatorShared {
     }
 
     /// Everything is about to be compared; see [`Backlog::begin_anew`].
-    pub fn begin_anew(&self, seal: RowChecksum) {
+    pub fn begin_anew(&self, checksum: RowChecksum) {
         let mut state = self.state.lock();
         state.is_in_doubt = false;
-        state.backlog.begin_anew(seal);
+        state.backlog.begin_anew(checksum);
         if state.phase == RedisPhase::Well {
             self.set(&mut state, RedisPhase::CatchingUp);
         }
@@ -277,26 +277,26 @@ impl ReplicatorShared {
     }
 
     /// Whether Redis is where it was left, so that what waits can simply be written.
-    pub fn knows(&self, seal: RowChecksum) -> bool {
+    pub fn knows(&self, checksum: RowChecksum) -> bool {
         let state = self.state.lock();
-        !state.is_in_doubt && !state.backlog.has_gap() && state.backlog.knows(seal)
+        !state.is_in_doubt && !state.backlog.has_gap() && state.backlog.knows(checksum)
     }
 
     /// The process ends: the thread is to write what waits if Redis is well, give back the lock and stop.
     pub fn end(&self) {
         self.state.lock().is_ending = true;
-        self.turns.ring(RedisSignal::ToDo);
+        self.scheduler.ring(RedisSignal::ToDo);
     }
 
     /// The thread has stopped.
     pub fn ended(&self) {
         self.state.lock().has_ended = true;
-        self.turns.ring(RedisSignal::Done);
+        self.scheduler.ring(RedisSignal::Done);
     }
 
     /// Waits until the thread has stopped, for `patience` at most. Gives whether it has.
     pub fn wait_for_the_end(&self, patience: Duration) -> bool {
-        let deadline = self.turns.now() + patience;
+        let deadline = self.scheduler.now() + patience;
         let mut state = self.state.lock();
         while !state.has_ended && self.wait(RedisSignal::Done, &mut state, deadline) {}
         state.has_ended
@@ -306,24 +306,24 @@ impl ReplicatorShared {
     pub fn wait_until_settled(&self) {
         let mut state = self.state.lock();
         while state.phase == RedisPhase::CatchingUp {
-            let deadline = self.turns.now() + LOOK_EVERY;
+            let deadline = self.scheduler.now() + LOOK_EVERY;
             self.wait(RedisSignal::Done, &mut state, deadline);
         }
     }
 
-    /// Waits for a bell without the lock, and gives whether it rang before `deadline`.
+    /// Waits for a signal without the lock, and gives whether it came before `deadline`.
     fn wait(&self, bell: RedisSignal, state: &mut MutexGuard<'_, State>, deadline: Instant) -> bool {
-        let heard = self.turns.rung(bell);
-        MutexGuard::unlocked(state, || self.turns.wait(bell, heard, deadline))
+        let heard = self.scheduler.rung(bell);
+        MutexGuard::unlocked(state, || self.scheduler.wait(bell, heard, deadline))
     }
 
     /// Since when Redis is well, or since when it is not: being away for another reason is no new beginning.
     fn set(&self, state: &mut State, phase: RedisPhase) {
         if (phase == RedisPhase::Well) != (state.phase == RedisPhase::Well) {
-            state.since = self.turns.now();
+            state.since = self.scheduler.now();
         }
         state.phase = phase;
-        self.turns.ring(RedisSignal::Done);
+        self.scheduler.ring(RedisSignal::Done);
     }
 
     fn note_away(&self, state: &mut State, trouble: ReplicaError) {
@@ -356,7 +356,7 @@ impl ReplicatorShared {
 
     /// How things stand.
     pub fn standing(&self) -> RedisStatus {
-        let (state, now) = (self.state.lock(), self.turns.now());
+        let (state, now) = (self.state.lock(), self.scheduler.now());
         RedisStatus {
             phase: state.phase.clone(),
             for_long: now - state.since,

@@ -22,7 +22,7 @@ const TRIES: u32 = 2;
 
 /// What a run has seen of its target.
 pub(super) struct TargetSeen<'a> {
-    pub errand: &'a ProbeSpec,
+    pub spec: &'a ProbeSpec,
     pub address: &'a Text,
     pub status: Status,
     /// Time that the run took.
@@ -69,7 +69,7 @@ impl Checking {
             return;
         };
         let is_second = seen.courtesy.is_some();
-        let leave = match &seen.errand.probe {
+        let leave = match &seen.spec.probe {
             // That a connection is accepted shows nothing of whether the former is in the way: the system accepts.
             // Whoever asks for it in the definition knows the target.
             Probe::Tcp { .. } if self.bearing.lock().is_shy(seen.address, now) => Leave::Close,
@@ -143,9 +143,9 @@ impl Checking {
             let patience = TargetEvidence::patience(seen.took) * attempt;
             let courtesy = Courtesy::new(patience, move || drop(in_the_way.lock().take()));
             let finding = self.prober.run(Task {
-                probe: &seen.errand.probe,
-                timeout: seen.errand.timeout,
-                output_bytes_max: seen.errand.output_bytes_max,
+                probe: &seen.spec.probe,
+                timeout: seen.spec.timeout,
+                output_bytes_max: seen.spec.output_bytes_max,
                 keep: true,
                 linger: false,
                 recall: Recall::default(),

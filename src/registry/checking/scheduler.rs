@@ -93,7 +93,7 @@ impl SpeedClass {
 #[derive(Debug)]
 pub struct ProbeScheduler<T> {
     bounds: ProbeBounds,
-    lanes: HashMap<(SpeedClass, Text), TargetQueue<T>>,
+    scheduler: HashMap<(SpeedClass, Text), TargetQueue<T>>,
     hosts: HashMap<(SpeedClass, Text), HostUse>,
     desks: [ClassQueue; SpeedClass::ALL.len()],
     running: HashMap<ProbePermit, Running>,
@@ -102,7 +102,7 @@ pub struct ProbeScheduler<T> {
     overdue_load: usize,
     /// Runs to be called back.
     recalls: Vec<ProbePermit>,
-    tickets: u64,
+    permits: u64,
     waiting: usize,
 }
 
@@ -164,14 +164,14 @@ impl<T> ProbeScheduler<T> {
     pub fn new(bounds: ProbeBounds) -> ProbeScheduler<T> {
         ProbeScheduler {
             bounds,
-            lanes: HashMap::new(),
+            scheduler: HashMap::new(),
             hosts: HashMap::new(),
             desks: Default::default(),
             running: HashMap::new(),
             overdue: VecDeque::new(),
             overdue_load: 0,
             recalls: Vec::new(),
-            tickets: 0,
+            permits: 0,
             waiting: 0,
         }
     }
@@ -179,7 +179,7 @@ impl<T> ProbeScheduler<T> {
     /// Puts work at the end of the line before its target.
     pub fn push(&mut self, class: SpeedClass, destination: Destination, work: T) {
         let Destination { host, address } = destination;
-        let lane = self.lanes.entry((class, address.clone()));
+        let lane = self.scheduler.entry((class, address.clone()));
         let lane =
             lane.or_insert_with(|| TargetQueue { host, line: VecDeque::new(), running: 0, is_listed: false });
         lane.line.push_back(work);
@@ -210,8 +210,8 @@ impl<T> ProbeScheduler<T> {
     }
 
     /// Ends a run.
-    pub fn end(&mut self, ticket: ProbePermit) {
-        let Some(Running { class, destination, place }) = self.running.remove(&ticket) else { return };
+    pub fn end(&mut self, permit: ProbePermit) {
+        let Some(Running { class, destination, place }) = self.running.remove(&permit) else { return };
         match place {
             CountedAs::OfItsClass => self.leave_place(class, &destination),
             CountedAs::Overdue => self.overdue_load -= 1,
@@ -220,13 +220,13 @@ impl<T> ProbeScheduler<T> {
     }
 
     /// The class that a run is to be tried in again after it was called back.
-    pub fn class_again(&self, ticket: ProbePermit) -> SpeedClass {
-        self.running.get(&ticket).map_or(SpeedClass::Silent, |running| running.class.demoted())
+    pub fn class_again(&self, permit: ProbePermit) -> SpeedClass {
+        self.running.get(&permit).map_or(SpeedClass::Silent, |running| running.class.demoted())
     }
 
     /// The class of a run.
-    pub fn class(&self, ticket: ProbePermit) -> SpeedClass {
-        self.running.get(&ticket).map_or(SpeedClass::New, |running| running.class)
+    pub fn class(&self, permit: ProbePermit) -> SpeedClass {
+        self.running.get(&permit).map_or(SpeedClass::New, |running| running.class)
     }
 
     /// How much waits.
@@ -243,7 +243,7 @@ impl<T> ProbeScheduler<T> {
         let (load_max, address_max) = (self.bounds.places(class), self.bounds.address_max(class));
         while self.desks[class as usize].load < load_max && self.running.len() < self.bounds.total_max {
             let address = self.desks[class as usize].take_ready(class)?;
-            let Some(lane) = self.lanes.get_mut(&(class, address.clone())) else { continue };
+            let Some(lane) = self.scheduler.get_mut(&(class, address.clone())) else { continue };
             lane.is_listed = false;
             if lane.running >= address_max {
                 continue;
@@ -259,17 +259,17 @@ impl<T> ProbeScheduler<T> {
             lane.running += 1;
             host.load += 1;
             self.waiting -= 1;
-            let ticket = ProbePermit(self.tickets);
-            self.tickets += 1;
+            let permit = ProbePermit(self.permits);
+            self.permits += 1;
             let destination = Destination { host: lane.host.clone(), address: address.clone() };
-            self.running.insert(ticket, Running { class, destination, place: CountedAs::OfItsClass });
+            self.running.insert(permit, Running { class, destination, place: CountedAs::OfItsClass });
             let desk = &mut self.desks[class as usize];
             desk.load += 1;
             if class.patience().is_some() {
-                desk.begun.push_back((now, ticket));
+                desk.begun.push_back((now, permit));
             }
             self.list(class, address);
-            return Some((ticket, work));
+            return Some((permit, work));
         }
         None
     }
@@ -287,36 +287,36 @@ impl<T> ProbeScheduler<T> {
     fn turn_overdue(&mut self, class: SpeedClass, now: Instant) {
         let Some((patience, under_pressure)) = class.patience() else { return };
         let patience = if self.is_pressed(class) { under_pressure } else { patience };
-        while let Some(&(begun_at, ticket)) = self.desks[class as usize].begun.front()
+        while let Some(&(begun_at, permit)) = self.desks[class as usize].begun.front()
             && now.saturating_duration_since(begun_at) >= patience
         {
             self.desks[class as usize].begun.pop_front();
-            let Some(running) = self.running.get_mut(&ticket) else { continue };
+            let Some(running) = self.running.get_mut(&permit) else { continue };
             running.place = CountedAs::Overdue;
             let destination = running.destination.clone();
             self.leave_place(class, &destination);
-            self.overdue.push_back(ticket);
+            self.overdue.push_back(permit);
             self.overdue_load += 1;
         }
         while self.overdue_load > self.bounds.overdue_max
-            && let Some(ticket) = self.overdue.pop_front()
+            && let Some(permit) = self.overdue.pop_front()
         {
-            let Some(running) = self.running.get_mut(&ticket) else { continue };
+            let Some(running) = self.running.get_mut(&permit) else { continue };
             running.place = CountedAs::CalledBack;
             self.overdue_load -= 1;
-            self.recalls.push(ticket);
+            self.recalls.push(permit);
         }
         // Those that ended by themselves are forgotten before they are many.
         if self.overdue.len() > 2 * (self.overdue_load + self.bounds.overdue_max) {
             let running = &self.running;
-            self.overdue.retain(|ticket| running.contains_key(ticket));
+            self.overdue.retain(|permit| running.contains_key(permit));
         }
     }
 
     /// Lists an address among the ready, if somebody waits before it and it is not listed yet.
     fn list(&mut self, class: SpeedClass, address: Text) {
         let key = (class, address);
-        if let Some(lane) = self.lanes.get_mut(&key)
+        if let Some(lane) = self.scheduler.get_mut(&key)
             && !lane.is_listed
             && !lane.line.is_empty()
         {
@@ -340,10 +340,10 @@ impl<T> ProbeScheduler<T> {
             }
         }
         let key = (class, destination.address.clone());
-        if let Some(lane) = self.lanes.get_mut(&key) {
+        if let Some(lane) = self.scheduler.get_mut(&key) {
             lane.running -= 1;
             if lane.running == 0 && lane.line.is_empty() && !lane.is_listed {
-                self.lanes.remove(&key);
+                self.scheduler.remove(&key);
             } else {
                 self.list(class, key.1);
             }

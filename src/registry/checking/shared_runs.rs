@@ -1,4 +1,4 @@
-//! Runs that several checks ask for at once are made once: what identical checks want to know is one errand.
+//! Runs that several checks ask for at once are made once: what identical checks want to know is one run.
 //!
 //! Ten instances behind one address are checked ten times at the same instant, since the engine has identical checks
 //! due together; their target is asked once. Pure but for the hash tables' order, which nothing depends on.
@@ -14,7 +14,7 @@ use crate::registry::checking::scheduler::{ProbeBounds, ProbePermit, ProbeSchedu
 use crate::registry::silences::TURN_EVERY;
 use crate::sys::patience::Recall;
 
-/// What is to be found out. Equal errands have the same outcome, whichever check they are for.
+/// What is to be found out. Equal specs have the same outcome, whichever check they are for.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ProbeSpec {
     /// How to find out.
@@ -31,7 +31,7 @@ pub struct RunRequest {
     /// The check.
     pub key: CheckKey,
     /// What is to be found out.
-    pub errand: ProbeSpec,
+    pub spec: ProbeSpec,
     /// What becomes of connections.
     pub connection: ConnectionUse,
     /// How the target took the last run.
@@ -46,7 +46,7 @@ pub struct RunRequest {
 #[derive(Debug)]
 pub struct StartRun {
     /// What is to be found out.
-    pub errand: Arc<ProbeSpec>,
+    pub spec: Arc<ProbeSpec>,
     /// What becomes of connections: kept if any check wants it.
     pub connection: ConnectionUse,
     /// When the first of the checks was due.
@@ -56,10 +56,10 @@ pub struct StartRun {
     /// Ends the run before its time.
     pub recall: Recall,
     /// Goes back at the end.
-    pub ticket: ProbePermit,
+    pub permit: ProbePermit,
 }
 
-/// A check that waits for the outcome of an errand.
+/// A check that waits for the outcome of a spec.
 #[derive(Debug)]
 pub struct RunWaiter {
     /// The check.
@@ -70,7 +70,7 @@ pub struct RunWaiter {
     pub connection: ConnectionUse,
 }
 
-/// One errand, for those who take any outcome of it (`true`) or for those who want news.
+/// One spec, for those who take any outcome of it (`true`) or for those who want news.
 type RunKey = (Arc<ProbeSpec>, bool);
 
 /// Who waits for an outcome: each check with its name for the run, and what it wants of connections.
@@ -79,20 +79,20 @@ type RunWaiters = HashMap<CheckKey, (Run, ConnectionUse)>;
 /// All runs that wait or are under way, and who waits for them.
 #[derive(Debug)]
 pub struct JointRuns {
-    lanes: ProbeScheduler<RunKey>,
-    trips: HashMap<RunKey, InFlight>,
+    scheduler: ProbeScheduler<RunKey>,
+    in_flight: HashMap<RunKey, InFlight>,
     under_way: HashMap<ProbePermit, (RunKey, Recall)>,
     /// Requests that were fulfilled by the run of another.
     shared: u64,
 }
 
-/// One run of an errand, to come or under way.
+/// One run of a spec, to come or under way.
 #[derive(Debug)]
 struct InFlight {
     due_at: Instant,
     class: SpeedClass,
     is_under_way: bool,
-    askers: RunWaiters,
+    waiters: RunWaiters,
     /// Those who want to know what is after the present run began, and when they were due.
     next: Option<(Instant, RunWaiters)>,
 }
@@ -101,8 +101,8 @@ impl JointRuns {
     /// Nothing to do.
     pub fn new(bounds: ProbeBounds) -> JointRuns {
         JointRuns {
-            lanes: ProbeScheduler::new(bounds),
-            trips: HashMap::new(),
+            scheduler: ProbeScheduler::new(bounds),
+            in_flight: HashMap::new(),
             under_way: HashMap::new(),
             shared: 0,
         }
@@ -113,49 +113,50 @@ impl JointRuns {
     ///
     /// A check that asks again before it was answered has given up its last run: the new one takes its place.
     pub fn request(&mut self, request: RunRequest) {
-        let RunRequest { key, errand, connection, last, run, due_at } = request;
-        let asker = (run, connection);
-        let way = (Arc::new(errand), connection.joins);
-        let Some(trip) = self.trips.get_mut(&way) else {
-            let askers = HashMap::from([(key, asker)]);
+        let RunRequest { key, spec, connection, last, run, due_at } = request;
+        let waiter = (run, connection);
+        let way = (Arc::new(spec), connection.joins);
+        let Some(flight) = self.in_flight.get_mut(&way) else {
+            let waiters = HashMap::from([(key, waiter)]);
             let class = SpeedClass::of(&way.0.probe, last);
-            self.trips
-                .insert(way.clone(), InFlight { due_at, class, is_under_way: false, askers, next: None });
-            self.lanes.push(class, Destination::of(&way.0.probe), way);
+            self.in_flight
+                .insert(way.clone(), InFlight { due_at, class, is_under_way: false, waiters, next: None });
+            self.scheduler.push(class, Destination::of(&way.0.probe), way);
             return;
         };
-        let (askers, is_shared) = if trip.is_under_way && !connection.joins {
-            let (_, askers) = trip.next.get_or_insert_with(|| (due_at, RunWaiters::new()));
-            let is_shared = !askers.is_empty();
-            (askers, is_shared)
+        let (waiters, is_shared) = if flight.is_under_way && !connection.joins {
+            let (_, waiters) = flight.next.get_or_insert_with(|| (due_at, RunWaiters::new()));
+            let is_shared = !waiters.is_empty();
+            (waiters, is_shared)
         } else {
-            (&mut trip.askers, true)
+            (&mut flight.waiters, true)
         };
-        if askers.insert(key, asker).is_none() && is_shared {
+        if waiters.insert(key, waiter).is_none() && is_shared {
             self.shared += 1;
         }
     }
 
     /// The next run that may begin; it is under way from now on.
     pub fn start(&mut self, now: Instant) -> Option<StartRun> {
-        let (ticket, way) = self.lanes.next(now)?;
-        let (errand, joins) = (way.0.clone(), way.1);
-        let trip = self.trips.get_mut(&way).expect("what stands in line has its askers");
-        trip.is_under_way = true;
-        let wanted_by_any = |what: fn(&ConnectionUse) -> bool| trip.askers.values().any(|(_, it)| what(it));
+        let (permit, way) = self.scheduler.next(now)?;
+        let (spec, joins) = (way.0.clone(), way.1);
+        let flight = self.in_flight.get_mut(&way).expect("what stands in line has its askers");
+        flight.is_under_way = true;
+        let wanted_by_any =
+            |what: fn(&ConnectionUse) -> bool| flight.waiters.values().any(|(_, it)| what(it));
         let (keep, linger) = (wanted_by_any(|it| it.keep), wanted_by_any(|it| it.linger));
-        let due_at = trip.due_at;
+        let due_at = flight.due_at;
         let recall = Recall::default();
-        self.under_way.insert(ticket, (way, recall.clone()));
+        self.under_way.insert(permit, (way, recall.clone()));
         let connection = ConnectionUse { joins, keep, linger };
-        let class = self.lanes.class(ticket);
-        Some(StartRun { errand, connection, due_at, class, recall, ticket })
+        let class = self.scheduler.class(permit);
+        Some(StartRun { spec, connection, due_at, class, recall, permit })
     }
 
     /// Asks the runs to end that have been under way for too long while others wait.
     pub fn call_back(&mut self) {
-        for ticket in self.lanes.take_recalls() {
-            if let Some((_, recall)) = self.under_way.get(&ticket) {
+        for permit in self.scheduler.take_recalls() {
+            if let Some((_, recall)) = self.under_way.get(&permit) {
                 recall.ask();
             }
         }
@@ -165,48 +166,55 @@ impl JointRuns {
     pub fn look_at(&self, now: Instant) -> Option<Instant> {
         let is_busy = self.waiting() + self.running() > 0;
         let soon = is_busy.then_some(now + TURN_EVERY);
-        soon.into_iter().chain(self.lanes.look_at()).min()
+        soon.into_iter().chain(self.scheduler.look_at()).min()
     }
 
     /// Puts a run that was called back in line once more. Who waits for its outcome goes on waiting.
-    pub fn again(&mut self, ticket: ProbePermit) {
-        let class = self.lanes.class_again(ticket);
-        self.lanes.end(ticket);
-        let Some((way, _)) = self.under_way.remove(&ticket) else { return };
-        if let Some(trip) = self.trips.get_mut(&way) {
-            (trip.is_under_way, trip.class) = (false, class);
-            self.lanes.push(class, Destination::of(&way.0.probe), way);
+    pub fn again(&mut self, permit: ProbePermit) {
+        let class = self.scheduler.class_again(permit);
+        self.scheduler.end(permit);
+        let Some((way, _)) = self.under_way.remove(&permit) else { return };
+        if let Some(flight) = self.in_flight.get_mut(&way) {
+            (flight.is_under_way, flight.class) = (false, class);
+            self.scheduler.push(class, Destination::of(&way.0.probe), way);
         }
     }
 
     /// Ends a run: who wanted to know its outcome.
-    pub fn end(&mut self, ticket: ProbePermit) -> Vec<RunWaiter> {
-        self.lanes.end(ticket);
-        let trip = self.under_way.remove(&ticket).and_then(|(way, _)| self.trips.remove_entry(&way));
-        let Some((way, trip)) = trip else { return Vec::new() };
-        if let Some((due_at, askers)) = trip.next {
-            let class = trip.class;
-            self.trips
-                .insert(way.clone(), InFlight { due_at, class, is_under_way: false, askers, next: None });
-            self.lanes.push(class, Destination::of(&way.0.probe), way);
+    pub fn end(&mut self, permit: ProbePermit) -> Vec<RunWaiter> {
+        self.scheduler.end(permit);
+        let flight = self.under_way.remove(&permit).and_then(|(way, _)| self.in_flight.remove_entry(&way));
+        let Some((way, flight)) = flight else { return Vec::new() };
+        if let Some((due_at, waiters)) = flight.next {
+            let class = flight.class;
+            self.in_flight
+                .insert(way.clone(), InFlight { due_at, class, is_under_way: false, waiters, next: None });
+            self.scheduler.push(class, Destination::of(&way.0.probe), way);
         }
-        trip.askers.into_iter().map(|(key, (run, connection))| RunWaiter { key, run, connection }).collect()
+        flight
+            .waiters
+            .into_iter()
+            .map(|(key, (run, connection))| RunWaiter { key, run, connection })
+            .collect()
     }
 
     /// For how long the run that a check asked for has been waiting for its turn, and among whom; `None` when it is
     /// under way, or none was asked for. Cost: O(runs that wait), for those who ask about one check.
     pub fn waits(&self, key: &CheckKey, now: Instant) -> Option<(Duration, SpeedClass)> {
-        let trip = self.trips.values().find(|trip| !trip.is_under_way && trip.askers.contains_key(key))?;
-        Some((now.saturating_duration_since(trip.due_at), trip.class))
+        let flight = self
+            .in_flight
+            .values()
+            .find(|flight| !flight.is_under_way && flight.waiters.contains_key(key))?;
+        Some((now.saturating_duration_since(flight.due_at), flight.class))
     }
 
     /// Of the runs that have been waiting for longer than `span`, how many there are of each class, and the longest
     /// time. Cost: O(runs that wait).
     pub fn overdue(&self, now: Instant, span: Duration) -> ([u64; SpeedClass::ALL.len()], Duration) {
         let (mut counts, mut longest) = ([0; SpeedClass::ALL.len()], Duration::ZERO);
-        for trip in self.trips.values().filter(|trip| !trip.is_under_way) {
-            let waits = now.saturating_duration_since(trip.due_at);
-            counts[trip.class as usize] += u64::from(waits >= span);
+        for flight in self.in_flight.values().filter(|flight| !flight.is_under_way) {
+            let waits = now.saturating_duration_since(flight.due_at);
+            counts[flight.class as usize] += u64::from(waits >= span);
             longest = longest.max(waits);
         }
         (counts, longest)
@@ -214,12 +222,12 @@ impl JointRuns {
 
     /// Runs that wait for their turn.
     pub fn waiting(&self) -> usize {
-        self.lanes.waiting()
+        self.scheduler.waiting()
     }
 
     /// Runs under way.
     pub fn running(&self) -> usize {
-        self.lanes.running()
+        self.scheduler.running()
     }
 
     /// Requests so far that were fulfilled by the run of another.
@@ -269,7 +277,7 @@ mod tests {
             let run = self.numbers.pop().unwrap();
             self.runs.request(RunRequest {
                 key: CheckKey::new("n", check),
-                errand: ProbeSpec {
+                spec: ProbeSpec {
                     probe: Probe::Tcp { address: format!("h:{port}").as_str().into(), tls: None },
                     timeout: Duration::from_secs(1),
                     output_bytes_max: 100,
@@ -287,11 +295,11 @@ mod tests {
         }
 
         fn end(&mut self, start: &StartRun) -> Vec<(String, Run)> {
-            let askers = self.runs.end(start.ticket);
-            let mut askers: Vec<_> =
-                askers.into_iter().map(|it| (it.key.check_id.to_string(), it.run)).collect();
-            askers.sort();
-            askers
+            let waiters = self.runs.end(start.permit);
+            let mut waiters: Vec<_> =
+                waiters.into_iter().map(|it| (it.key.check_id.to_string(), it.run)).collect();
+            waiters.sort();
+            waiters
         }
     }
 
@@ -309,7 +317,7 @@ mod tests {
         assert_eq!(desk.end(&starts[0]), [("a".into(), a), ("b".into(), b), ("d".into(), late)]);
         assert_eq!(desk.end(&starts[1]), [("c".into(), other)]);
         assert_eq!((desk.runs.shared(), desk.runs.running(), desk.runs.waiting()), (2, 0, 0));
-        assert!(desk.runs.trips.is_empty());
+        assert!(desk.runs.in_flight.is_empty());
     }
 
     #[test]

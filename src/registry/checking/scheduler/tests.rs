@@ -10,8 +10,8 @@ fn to(host: &str, port: usize) -> Destination {
 }
 
 /// Lets everybody go who may, and tells who.
-fn go<T>(lanes: &mut ProbeScheduler<T>, now: Instant) -> Vec<(ProbePermit, T)> {
-    std::iter::from_fn(|| lanes.next(now)).collect()
+fn go<T>(scheduler: &mut ProbeScheduler<T>, now: Instant) -> Vec<(ProbePermit, T)> {
+    std::iter::from_fn(|| scheduler.next(now)).collect()
 }
 
 fn works<T: Copy>(gone: &[(ProbePermit, T)]) -> Vec<T> {
@@ -36,89 +36,92 @@ fn the_last_run_tells_what_to_expect() {
 #[test]
 fn each_target_is_served_in_turn_and_its_line_in_order() {
     let now = Instant::now();
-    let mut lanes = ProbeScheduler::new(BOUNDS);
+    let mut scheduler = ProbeScheduler::new(BOUNDS);
     for work in [1, 2, 3, 4] {
-        lanes.push(SpeedClass::Quick, to("a", 1), work);
+        scheduler.push(SpeedClass::Quick, to("a", 1), work);
     }
-    lanes.push(SpeedClass::Quick, to("b", 1), 10);
-    let gone = go(&mut lanes, now);
+    scheduler.push(SpeedClass::Quick, to("b", 1), 10);
+    let gone = go(&mut scheduler, now);
     assert_eq!(works(&gone), [1, 10, 2, 3], "three at a time towards one address");
-    assert_eq!((lanes.waiting(), lanes.running()), (1, 4));
-    lanes.end(gone[1].0);
-    assert!(lanes.next(now).is_none());
-    lanes.end(gone[0].0);
-    assert_eq!(works(&go(&mut lanes, now)), [4]);
+    assert_eq!((scheduler.waiting(), scheduler.running()), (1, 4));
+    scheduler.end(gone[1].0);
+    assert!(scheduler.next(now).is_none());
+    scheduler.end(gone[0].0);
+    assert_eq!(works(&go(&mut scheduler, now)), [4]);
 }
 
 #[test]
 fn one_host_has_half_of_the_places() {
     let now = Instant::now();
-    let mut lanes = ProbeScheduler::new(BOUNDS);
+    let mut scheduler = ProbeScheduler::new(BOUNDS);
     for port in 0..10 {
-        lanes.push(SpeedClass::Quick, to("a", port), port);
+        scheduler.push(SpeedClass::Quick, to("a", port), port);
     }
-    lanes.push(SpeedClass::Quick, to("b", 0), 100);
-    let gone = go(&mut lanes, now);
+    scheduler.push(SpeedClass::Quick, to("b", 0), 100);
+    let gone = go(&mut scheduler, now);
     assert_eq!(works(&gone), [0, 1, 2, 100]);
-    lanes.end(gone[3].0);
-    assert!(lanes.next(now).is_none(), "a place of another host is not theirs");
+    scheduler.end(gone[3].0);
+    assert!(scheduler.next(now).is_none(), "a place of another host is not theirs");
     for (at, next) in [(0, 3), (1, 4)] {
-        lanes.end(gone[at].0);
-        assert_eq!(works(&go(&mut lanes, now)), [next]);
+        scheduler.end(gone[at].0);
+        assert_eq!(works(&go(&mut scheduler, now)), [next]);
     }
 }
 
 #[test]
 fn what_is_silent_takes_no_place_of_what_answers() {
     let now = Instant::now();
-    let mut lanes = ProbeScheduler::new(BOUNDS);
+    let mut scheduler = ProbeScheduler::new(BOUNDS);
     for host in 0..1000 {
-        lanes.push(SpeedClass::Silent, to(&format!("silent{host}"), 1), host);
+        scheduler.push(SpeedClass::Silent, to(&format!("silent{host}"), 1), host);
     }
-    assert_eq!(go(&mut lanes, now).len(), BOUNDS.silent_max);
-    lanes.push(SpeedClass::Quick, to("well", 1), 2000);
-    assert_eq!(works(&go(&mut lanes, now)), [2000]);
+    assert_eq!(go(&mut scheduler, now).len(), BOUNDS.silent_max);
+    scheduler.push(SpeedClass::Quick, to("well", 1), 2000);
+    assert_eq!(works(&go(&mut scheduler, now)), [2000]);
     let later = now + Duration::from_secs(3600);
-    assert!(go(&mut lanes, later).is_empty() && lanes.take_recalls().is_empty(), "they keep their places");
+    assert!(
+        go(&mut scheduler, later).is_empty() && scheduler.take_recalls().is_empty(),
+        "they keep their places"
+    );
 }
 
 #[test]
 fn what_hangs_unexpectedly_loses_its_place_and_is_called_back() {
     let mut now = Instant::now();
-    let mut lanes = ProbeScheduler::new(BOUNDS);
+    let mut scheduler = ProbeScheduler::new(BOUNDS);
     for host in 0..20 {
-        lanes.push(SpeedClass::Quick, to(&format!("h{host}"), 1), host);
+        scheduler.push(SpeedClass::Quick, to(&format!("h{host}"), 1), host);
     }
-    let first = go(&mut lanes, now);
+    let first = go(&mut scheduler, now);
     assert_eq!(first.len(), BOUNDS.answering_max);
-    assert_eq!(lanes.look_at(), Some(now + SLOW_AFTER));
+    assert_eq!(scheduler.look_at(), Some(now + SLOW_AFTER));
     now += SLOW_AFTER;
-    assert_eq!(go(&mut lanes, now).len(), BOUNDS.answering_max, "its places went to the next");
-    let recalled = lanes.take_recalls();
+    assert_eq!(go(&mut scheduler, now).len(), BOUNDS.answering_max, "its places went to the next");
+    let recalled = scheduler.take_recalls();
     assert_eq!(recalled, [first[0].0, first[1].0, first[2].0], "as many as are too many, the oldest first");
-    assert!(lanes.take_recalls().is_empty());
-    assert_eq!(lanes.class_again(recalled[0]), SpeedClass::New);
-    recalled.into_iter().for_each(|ticket| lanes.end(ticket));
-    assert_eq!(lanes.running(), 2 * BOUNDS.answering_max - 3);
+    assert!(scheduler.take_recalls().is_empty());
+    assert_eq!(scheduler.class_again(recalled[0]), SpeedClass::New);
+    recalled.into_iter().for_each(|permit| scheduler.end(permit));
+    assert_eq!(scheduler.running(), 2 * BOUNDS.answering_max - 3);
     // Without anybody who waits they keep their places for a second.
-    let mut lanes = ProbeScheduler::new(BOUNDS);
-    lanes.push(SpeedClass::Quick, to("h", 1), 1);
-    go(&mut lanes, now);
-    assert_eq!(lanes.look_at(), None);
-    lanes.next(now + Duration::from_millis(999));
-    assert_eq!(lanes.overdue_load, 0);
-    lanes.next(now + Duration::from_secs(1));
-    assert_eq!(lanes.overdue_load, 1);
+    let mut scheduler = ProbeScheduler::new(BOUNDS);
+    scheduler.push(SpeedClass::Quick, to("h", 1), 1);
+    go(&mut scheduler, now);
+    assert_eq!(scheduler.look_at(), None);
+    scheduler.next(now + Duration::from_millis(999));
+    assert_eq!(scheduler.overdue_load, 0);
+    scheduler.next(now + Duration::from_secs(1));
+    assert_eq!(scheduler.overdue_load, 1);
 }
 
 #[test]
 fn of_new_targets_every_other_is_the_newest() {
     let now = Instant::now();
-    let mut lanes = ProbeScheduler::new(BOUNDS);
+    let mut scheduler = ProbeScheduler::new(BOUNDS);
     for host in 0..100 {
-        lanes.push(SpeedClass::New, to(&format!("h{host}"), 1), host);
+        scheduler.push(SpeedClass::New, to(&format!("h{host}"), 1), host);
     }
-    assert_eq!(works(&go(&mut lanes, now)), [99, 0, 98, 1, 97, 2]);
+    assert_eq!(works(&go(&mut scheduler, now)), [99, 0, 98, 1, 97, 2]);
 }
 
 #[test]
@@ -144,23 +147,23 @@ fn nothing_is_lost() {
             random % sides
         };
         let mut now = Instant::now();
-        let mut lanes = ProbeScheduler::new(BOUNDS);
+        let mut scheduler = ProbeScheduler::new(BOUNDS);
         let (mut pushed, mut served) = (0_u32, Vec::new());
         let mut under_way = Vec::new();
-        let settle = |lanes: &mut ProbeScheduler<u32>,
+        let settle = |scheduler: &mut ProbeScheduler<u32>,
                       under_way: &mut Vec<(ProbePermit, u32)>,
                       served: &mut Vec<u32>,
                       now| {
-            for (ticket, work) in go(lanes, now) {
-                under_way.push((ticket, work));
+            for (permit, work) in go(scheduler, now) {
+                under_way.push((permit, work));
             }
             // What is called back comes again.
-            for ticket in lanes.take_recalls() {
-                let at = under_way.iter().position(|(it, _)| *it == ticket).unwrap();
+            for permit in scheduler.take_recalls() {
+                let at = under_way.iter().position(|(it, _)| *it == permit).unwrap();
                 let (_, work) = under_way.swap_remove(at);
-                let class = lanes.class_again(ticket);
-                lanes.end(ticket);
-                lanes.push(class, to("again", work as usize % 5), work);
+                let class = scheduler.class_again(permit);
+                scheduler.end(permit);
+                scheduler.push(class, to("again", work as usize % 5), work);
             }
             let _ = served;
         };
@@ -169,34 +172,34 @@ fn nothing_is_lost() {
                 0 | 1 if step < 400 => {
                     let (class, host) =
                         (SpeedClass::ALL[dice(5) as usize], ["a", "b", "c"][dice(3) as usize]);
-                    lanes.push(class, to(host, dice(4) as usize), pushed);
+                    scheduler.push(class, to(host, dice(4) as usize), pushed);
                     pushed += 1;
                 }
                 2 => now += Duration::from_millis(dice(1500)),
                 _ if !under_way.is_empty() => {
                     let at = dice(under_way.len() as u64) as usize;
-                    let (ticket, work) = under_way.swap_remove(at);
-                    lanes.end(ticket);
+                    let (permit, work) = under_way.swap_remove(at);
+                    scheduler.end(permit);
                     served.push(work);
                 }
                 _ => {}
             }
-            settle(&mut lanes, &mut under_way, &mut served, now);
-            assert!(lanes.running() <= BOUNDS.total_max && lanes.overdue_load <= BOUNDS.overdue_max);
+            settle(&mut scheduler, &mut under_way, &mut served, now);
+            assert!(scheduler.running() <= BOUNDS.total_max && scheduler.overdue_load <= BOUNDS.overdue_max);
             for class in SpeedClass::ALL {
-                assert!(lanes.desks[class as usize].load <= BOUNDS.places(class));
+                assert!(scheduler.desks[class as usize].load <= BOUNDS.places(class));
             }
         }
-        settle(&mut lanes, &mut under_way, &mut served, now);
-        while let Some((ticket, work)) = under_way.pop() {
-            lanes.end(ticket);
+        settle(&mut scheduler, &mut under_way, &mut served, now);
+        while let Some((permit, work)) = under_way.pop() {
+            scheduler.end(permit);
             served.push(work);
-            settle(&mut lanes, &mut under_way, &mut served, now);
+            settle(&mut scheduler, &mut under_way, &mut served, now);
         }
         served.sort_unstable();
         assert_eq!(served, (0..pushed).collect::<Vec<_>>(), "seed {seed}");
-        assert_eq!((lanes.waiting(), lanes.running()), (0, 0), "seed {seed}");
-        assert!(lanes.lanes.is_empty() && lanes.hosts.is_empty(), "seed {seed}");
-        assert!(lanes.desks.iter().all(|desk| desk.load == 0 && desk.held_back == 0), "seed {seed}");
+        assert_eq!((scheduler.waiting(), scheduler.running()), (0, 0), "seed {seed}");
+        assert!(scheduler.scheduler.is_empty() && scheduler.hosts.is_empty(), "seed {seed}");
+        assert!(scheduler.desks.iter().all(|desk| desk.load == 0 && desk.held_back == 0), "seed {seed}");
     }
 }

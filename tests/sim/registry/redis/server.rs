@@ -245,7 +245,8 @@ impl Server {
 
     /// Whether its rows are those of its seal, as far as the seal and their number tell.
     pub fn is_whole(&self) -> bool {
-        let is_whole = |mark: ReplicaPosition| mark.is_whole && mark.seal.rows == self.rows().len() as u64;
+        let is_whole =
+            |mark: ReplicaPosition| mark.is_whole && mark.checksum.rows == self.rows().len() as u64;
         self.mark().is_some_and(is_whole) && !self.is_altered
     }
 

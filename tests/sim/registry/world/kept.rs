@@ -103,7 +103,7 @@ impl World<'_> {
         }
         (server.is_altered, server.has_gone_back) = (false, false);
         match server.mark() {
-            Some(mark) if mark.is_whole && mark.seal.index >= self.truth.index => {
+            Some(mark) if mark.is_whole && mark.checksum.index >= self.truth.index => {
                 drop(server);
                 self.doubts.clear();
                 Ok(())
@@ -149,7 +149,7 @@ impl World<'_> {
             // Both have lost something: nobody remembers how far the index was.
             self.watchers = Watchers::new(&WATCHED, self.mutant);
         }
-        let index = mark.map(|mark| mark.seal.index).unwrap_or_default();
+        let index = mark.map(|mark| mark.checksum.index).unwrap_or_default();
         // Those of an attempt that told Redis of its leap and then died.
         let mut before = self.known.range(..=index.max(INDEX_OF_NOTHING)).rev();
         let known = before.find(|(at, _)| (index - stored(**at)).is_multiple_of(INDEX_LEAP));
