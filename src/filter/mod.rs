@@ -6,21 +6,21 @@
 //! neither the catalog nor JSON: whoever wants to be filtered shows itself as a [`record::Record`].
 //!
 //! ```
-//! use muster::filter::{self, record::{Record, Value}, schema::{Kind, Schema}};
+//! use muster::filter::{self, record::{FieldValue, Record}, schema::{FieldKind, Schema}};
 //!
 //! struct Instance { name: String, tags: Vec<String> }
 //!
 //! impl Record for Instance {
-//!     fn field(&self, name: &str) -> Value<'_> {
+//!     fn field(&self, name: &str) -> FieldValue<'_> {
 //!         match name {
-//!             "Name" => Value::Text(&self.name),
-//!             "Tags" => Value::TextList(&self.tags),
-//!             _ => Value::Absent,
+//!             "Name" => FieldValue::Text(&self.name),
+//!             "Tags" => FieldValue::TextList(&self.tags),
+//!             _ => FieldValue::Absent,
 //!         }
 //!     }
 //! }
 //!
-//! static INSTANCE: Schema = Schema(&[("Name", Kind::Text), ("Tags", Kind::TextList)]);
+//! static INSTANCE: Schema = Schema(&[("Name", FieldKind::Text), ("Tags", FieldKind::TextList)]);
 //!
 //! let filter = filter::parse(r#"Name == web and "prod" in Tags"#)?.bind(&INSTANCE)?;
 //! assert!(filter.matches(&Instance { name: "web".into(), tags: vec!["prod".into()] }));

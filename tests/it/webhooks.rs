@@ -144,7 +144,8 @@ fn a_chat_is_told_in_sentences() {
     assert_eq!(said, json!({"text": expected}));
 }
 
-/// A check of the node concerns every instance on it, and has a lane of its own.
+/// A check of the node concerns every instance on it, and has a lane of its own. Whom it concerns is looked up when it is
+/// taken, a moment after it happened.
 #[test]
 fn checks_of_the_node_are_told_as_the_nodes() {
     let scene = Scene::start("services = [\"web\"]");
@@ -152,13 +153,22 @@ fn checks_of_the_node_are_told_as_the_nodes() {
     let check = json!({"ID": "disk", "Name": "disk", "TTL": "10h", "Status": "passing"});
     put(&mut client, "/v1/agent/check/register", &check);
     put(&mut client, "/v1/agent/check/update/disk", &json!({"Status": "critical", "Output": "nobody cares"}));
+    // What comes after it and is told shows that it was taken.
+    let elsewhere = |status: &str| {
+        let check = json!({"CheckID": "c9", "Name": "c9", "Status": status, "ServiceID": "web-9"});
+        let service = json!({"ID": "web-9", "Service": "web"});
+        json!({"Node": "other", "Address": "10.0.0.9", "Service": service, "Check": check})
+    };
+    put(&mut client, "/v1/catalog/register", &elsewhere("passing"));
+    put(&mut client, "/v1/catalog/register", &elsewhere("critical"));
+    scene.receiver.wait_for(1);
     register(&mut client, "web-1");
     put(&mut client, "/v1/agent/check/update/disk", &json!({"Status": "warning", "Output": "half full"}));
-    let event = scene.receiver.wait_for(1)[0].json();
+    let event = scene.receiver.wait_for(2)[1].json();
     assert_eq!((&event["service"], &event["services"]), (&Value::Null, &json!(["consul", "web"])), "{event}");
     assert_eq!(event["after"]["output"], "half full", "{event}");
     scene.wait_until_idle();
-    assert_eq!(scene.receiver.told().len(), 1, "before there was an instance nobody was concerned");
+    assert_eq!(scene.receiver.told().len(), 2, "before there was an instance nobody was concerned");
 }
 
 /// What is secret shows nowhere: neither in answers nor metrics nor the log, not even when nothing works.

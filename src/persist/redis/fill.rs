@@ -61,7 +61,8 @@ pub fn fill<G: StorageBackend>(
     court: RowFilterFactory<'_>,
 ) -> Result<ReplicaMeta, Unfilled> {
     let (node_id, old) = (position.node_id, position.meta);
-    log::info!(rows = position.checksum.rows, index = position.checksum.index; "Redis is ahead: its rows are taken over");
+    let RowChecksum { rows, index, .. } = position.checksum;
+    log::info!(rows = rows, index = index; "Redis is ahead: its rows are taken over");
     prove(writer, position)?;
     // A directory that is damaged is found out before Redis is told anything.
     local.load(&mut |_, _, _| Ok(()))?;
@@ -143,7 +144,7 @@ fn prove(writer: &mut RedisWriter, position: &ReplicaPosition) -> Result<(), Unf
         return Ok(());
     }
     let detail = format!(
-        "its {} rows do not add up to the {} of its checksum: some were altered. Start with the data directory they came \
+        "its {} rows do not add up to the {} of its seal: some were altered. Start with the data directory they came \
          from, or restore a backup.",
         found.rows, position.checksum.rows
     );

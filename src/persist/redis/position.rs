@@ -130,7 +130,7 @@ pub fn judge(local: &LocalContents, found: &RedisContents) -> StartSource {
             (_, false) => StartSource::Local,
             (0, true) if !local.meta.is_filling => StartSource::Local,
             (rows, true) => StartSource::Neither(format!(
-                "it holds {rows} rows without a checksum, so nobody can tell whether they are complete. Start with the \
+                "it holds {rows} rows without a seal, so nobody can tell whether they are complete. Start with the \
                  data directory they came from, or choose another redis_prefix."
             )),
         };
@@ -163,7 +163,7 @@ pub fn judge(local: &LocalContents, found: &RedisContents) -> StartSource {
              start with the one they came from, or restore a backup."
         };
         return StartSource::Neither(format!(
-            "it is ahead of the data directory, but its {} rows are not the {} of its checksum: it was interrupted while \
+            "it is ahead of the data directory, but its {} rows are not the {} of its seal: it was interrupted while \
              rows were put back, or altered. {remedy}",
             found.rows, position.checksum.rows
         ));

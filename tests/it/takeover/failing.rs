@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -104,17 +105,29 @@ fn exchange(stream: &mut UnixStream, protocol: &str) -> (u8, String) {
     (kind, String::from_utf8(text).expect("a sentence"))
 }
 
+/// A connection to the socket for successors, which an agent opens a moment after it serves.
+fn connect(socket: &Path) -> UnixStream {
+    let deadline = Instant::now() + EVENT_WAIT_MAX;
+    loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(Instant::now() < deadline, "the agent listens: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn who_speaks_otherwise_is_refused_and_changes_nothing() {
     let process = Process::muster(&[]).expect("muster starts");
     let socket = process.data_dir().join("takeover.sock");
-    let mut stream = UnixStream::connect(&socket).expect("the agent listens");
+    let mut stream = connect(&socket);
     let (kind, sentence) = exchange(&mut stream, "muster takeover 999");
     assert_eq!(
         (kind, sentence.as_str()),
         (2, "the running agent speaks another version: restart it instead")
     );
-    let mut mute = UnixStream::connect(&socket).expect("the agent listens");
+    let mut mute = connect(&socket);
     mute.write_all(&[1, 0xff, 0xff, 0xff, 0xff]).expect("the agent reads");
     let mut client = process.client();
     register(&mut client, "web", 80);
