@@ -7,6 +7,7 @@
 pub mod change;
 pub mod row;
 pub mod state;
+mod stretches;
 pub mod table;
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What readers see: every pair by its key, and the index of every key and of every beginning of keys.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::kv::change::PairChange;
 use crate::kv::state::{PairState, under};
+use crate::kv::stretches::Stretches;
 use crate::model::Pair;
 use crate::stdx::text::Text;
 
@@ -20,6 +22,7 @@ pub struct PairTable {
     bytes: usize,
     /// The index of the last deletion of each key that is not there.
     deletions: BTreeMap<Text, u64>,
+    stretches: Stretches,
     /// No deletion above it is forgotten.
     forgotten: u64,
     /// The index of the last change of all.
@@ -31,28 +34,31 @@ impl PairTable {
     pub fn of_all(pairs: &PairState, index: u64) -> PairTable {
         let pairs: BTreeMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
         let bytes = pairs.values().map(|pair| size(pair)).sum();
-        PairTable { pairs, bytes, deletions: BTreeMap::new(), forgotten: index, last: index }
+        let changes: Vec<_> = pairs.values().map(|it| (it.key.clone(), it.indexes.modify)).collect();
+        let stretches = Stretches::of_all(&changes);
+        PairTable { pairs, bytes, deletions: BTreeMap::new(), stretches, forgotten: index, last: index }
     }
 
     /// Takes over a change.
     pub fn absorb(&mut self, change: &PairChange) {
         let PairChange { key, index, after, .. } = change;
         self.last = self.last.max(*index);
-        let before = match after {
+        let (before, deleted_before) = match after {
             Some(pair) => {
-                self.deletions.remove(key);
                 self.bytes += size(pair);
-                self.pairs.insert(key.clone(), pair.clone())
+                (self.pairs.insert(key.clone(), pair.clone()), self.deletions.remove(key))
             }
-            None => {
-                self.deletions.insert(key.clone(), *index);
-                if self.deletions.len() > DELETIONS_MAX {
-                    self.forget();
-                }
-                self.pairs.remove(key)
-            }
+            None => (self.pairs.remove(key), self.deletions.insert(key.clone(), *index)),
         };
         self.bytes -= before.as_deref().map_or(0, size);
+        let is_new = before.is_none() && deleted_before.is_none();
+        if let Some((start, end)) = self.stretches.note(key, *index, is_new) {
+            let changes = self.changes_between(&start, end.as_deref());
+            self.stretches.cut(&start, &changes);
+        }
+        if self.deletions.len() > DELETIONS_MAX {
+            self.forget();
+        }
     }
 
     /// The pair under `key`.
@@ -81,16 +87,35 @@ impl PairTable {
     /// of any, deletions included. Where nothing is known of any it is as for a key that is not there. `known` is where
     /// it stands if that is known already.
     ///
-    /// Cost: O(pairs and deletions below it) if it is not.
+    /// Cost: O(log n) and a look at some hundred keys, and one for each further five hundred below it.
     pub fn index_under(&self, prefix: &str, seen: u64, known: Option<u64>) -> u64 {
-        let deletions = under(&self.deletions, prefix);
-        let changes = self.under(prefix).map(|pair| pair.indexes.modify);
-        let mut all = changes.chain(deletions.map(|(_, index)| *index));
-        match (all.next(), known) {
-            (None, _) => self.index_of_nothing(None, seen),
-            (Some(_), Some(known)) => known.max(self.forgotten),
-            (Some(first), None) => all.fold(first, u64::max).max(self.forgotten),
+        let is_known_of =
+            self.under(prefix).next().is_some() || under(&self.deletions, prefix).next().is_some();
+        let between = |start: &str, end: Option<&str>| self.last_between(start, end, prefix);
+        let last = || known.or_else(|| self.stretches.last_under(prefix, between));
+        match is_known_of.then(last).flatten() {
+            Some(last) => last.max(self.forgotten),
+            None => self.index_of_nothing(None, seen),
         }
+    }
+
+    /// The index of the last change of any key from `start` on, below `end`, that begins with `prefix`.
+    fn last_between(&self, start: &str, end: Option<&str>, prefix: &str) -> Option<u64> {
+        let range = between(start, end);
+        let pairs = self.pairs.range::<str, _>(range).take_while(|(key, _)| key.starts_with(prefix));
+        let deletions = self.deletions.range::<str, _>(range).take_while(|(key, _)| key.starts_with(prefix));
+        let indexes = pairs.map(|(_, pair)| pair.indexes.modify).chain(deletions.map(|(_, index)| *index));
+        indexes.max()
+    }
+
+    /// Every key from `start` on and below `end`, with the index of its last change, by key.
+    fn changes_between(&self, start: &str, end: Option<&str>) -> Vec<(Text, u64)> {
+        let range = between(start, end);
+        let pairs = self.pairs.range::<str, _>(range).map(|(key, pair)| (key.clone(), pair.indexes.modify));
+        let deletions = self.deletions.range::<str, _>(range).map(|(key, index)| (key.clone(), *index));
+        let mut changes: Vec<_> = pairs.chain(deletions).collect();
+        changes.sort_unstable();
+        changes
     }
 
     fn index_of_nothing(&self, deleted: Option<u64>, seen: u64) -> u64 {
@@ -111,6 +136,10 @@ impl PairTable {
         let forgotten = self.forgotten;
         self.deletions.retain(|_, index| *index > forgotten);
     }
+}
+
+fn between<'t>(start: &'t str, end: Option<&'t str>) -> (Bound<&'t str>, Bound<&'t str>) {
+    (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
 fn size(pair: &Pair) -> usize {

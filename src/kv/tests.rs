@@ -1,6 +1,7 @@
 //! The store against the plainest model of it, and its bounds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -98,6 +99,35 @@ proptest! {
                 // Whoever has seen it sees it move if anything below it did, and only then.
                 prop_assert_eq!(table.index_under(topic, seen.1, None) != seen.1, is_touched, "{}", topic);
                 *seen = now;
+            }
+        }
+    }
+
+    /// However the keys lie that change, the last change below a prefix is found as by a look at each of them.
+    #[test]
+    fn the_last_change_below_a_prefix_is_found(
+        keys in proptest::collection::vec((0_u32..3_000, proptest::bool::weighted(0.8)), 0..4_000),
+        stood in 0_usize..2_000,
+        prefixes in proptest::collection::vec("[0-9]{0,2}/?[0-9]{0,2}", 20),
+    ) {
+        let key = |number: u32| Text::from(format!("{}/{}", number % 30, number).as_str());
+        let mut pairs = PairState::new(usize::MAX);
+        for number in 0..stood as u32 {
+            pairs.apply(1, &put(&key(number), "v", Condition::Always)).expect("there is room");
+        }
+        let mut table = PairTable::of_all(&pairs, 1);
+        let mut last: BTreeMap<Text, u64> = pairs.iter().map(|pair| (pair.key.clone(), 1)).collect();
+        for ((number, stays), index) in keys.into_iter().zip(2..) {
+            let key = key(number);
+            last.insert(key.clone(), index);
+            let indexes = Indexes { create: index, modify: index };
+            let after = stays.then(|| Arc::new(Pair { key: key.clone(), indexes, ..Pair::default() }));
+            table.absorb(&PairChange { key, index, before: None, after });
+        }
+        for prefix in prefixes.iter().map(String::as_str).chain([""]) {
+            let expected = last.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(_, index)| *index).max();
+            if let Some(expected) = expected {
+                prop_assert_eq!(table.index_under(prefix, 0, None), expected, "{}", prefix);
             }
         }
     }

@@ -41,8 +41,8 @@ use crate::registry::silences::{self, SilenceKeeper, TURN_EVERY};
 use crate::registry::write::WriteQueue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
-use crate::sys::runtime;
 use crate::sys::supervision::{self, WAIT_MAX};
+use crate::sys::{runtime, turnstile};
 
 /// Shortest sleep, unless somebody rings: what falls due meanwhile is begun together. With a thousand probes a second,
 /// waking for each was half of their cost; a hundredth of a second later is early enough for what has a time.
@@ -384,6 +384,8 @@ impl Checking {
     }
 
     fn probe(self: &Arc<Self>, start: StartRun, under_way: UnderWay) {
+        let is_quick = start.class == SpeedClass::Quick;
+        (if is_quick { turnstile::pass_at_the_head } else { turnstile::pass })();
         let begun_at = self.clock.now();
         self.stats.start_delay(start.class).observe(begun_at.saturating_duration_since(start.due_at));
         let ProbeSpec { probe, timeout, output_bytes_max } = &*start.spec;

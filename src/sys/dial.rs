@@ -14,21 +14,23 @@ use socket2::{Domain, Socket, Type};
 
 use crate::sys::clock::Deadline;
 use crate::sys::patience::{Courtesy, RecallableDeadline};
+use crate::sys::runtime;
 use crate::sys::stream::Stream;
-use crate::sys::{runtime, turnstile};
+use crate::sys::turnstile::{self, Turn};
 
 /// Linux's `EINPROGRESS`: what `connect` says on a socket that does not block, when it has only begun.
 const IN_PROGRESS: i32 = 115;
 
-/// How long a connection may go on without a wait. Others on the worker wait for so long at most; shorter turns would
-/// cost more than they take.
-const TURN: Duration = Duration::from_millis(1);
-
 /// Bytes after which the clock is looked at in the middle of a turn: some microseconds of copying.
 const TURN_BYTES: usize = 16 * 1024;
 
-/// How long it rests after a turn: the timers' finest step, so a peer that floods has a tenth of a worker at most. Then
-/// it waits at the [`turnstile`], since many that rest by turns would still keep the worker from its sockets.
+/// As how many bytes a read or write counts at least.
+const STEP_BYTES: usize = TURN_BYTES / 32;
+
+/// For how long a connection may have work, in turns, without a wait for its peer or a rest.
+const WORK_MAX: Duration = Duration::from_millis(1);
+
+/// How long it rests then: the timers' finest step, so a peer that floods has a tenth of a worker at most.
 const REST: Duration = Duration::from_millis(10);
 
 /// Bytes that are taken of a peer in one use of a connection: the largest body and head that any check reads, four
@@ -57,13 +59,14 @@ struct Taken {
     steps: usize,
     /// Bytes in and out since the clock was last looked at.
     bytes_of_turn: usize,
-    /// When the last wait or rest ended.
-    turn_since: Instant,
+    turn: Turn,
+    /// How long the turns were since the last wait for the peer or rest.
+    worked: Duration,
 }
 
 impl Taken {
     fn nothing() -> Taken {
-        Taken { bytes: 0, steps: 0, bytes_of_turn: 0, turn_since: Instant::now() }
+        Taken { bytes: 0, steps: 0, bytes_of_turn: 0, turn: Turn::default(), worked: Duration::ZERO }
     }
 }
 
@@ -116,37 +119,44 @@ impl Dialed {
 
     /// Gives up once the deadline is past, also with a peer that always has another byte.
     fn check_deadline(&self) -> io::Result<()> {
-        let is_over = self.deadline.is_past() || self.patience.recall.is_asked();
-        if is_over { Err(ErrorKind::TimedOut.into()) } else { Ok(()) }
+        if self.is_over() { Err(ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.is_past() || self.patience.recall.is_asked()
     }
 
     fn wait(&mut self) {
         let courtesy = self.patience.courtesy.as_ref();
         let due_at = courtesy.and_then(Courtesy::due_at).map_or(Deadline::NEVER, Deadline::at);
+        self.taken.turn.end();
         self.stream.wait(self.deadline.min(due_at));
         if let Some(courtesy) = &self.patience.courtesy {
             courtesy.look();
         }
-        self.begin_turn();
+        if self.is_over() {
+            // They end by the thousand where thousands hang.
+            turnstile::pass();
+        }
+        (self.taken.bytes_of_turn, self.taken.worked) = (0, Duration::ZERO);
     }
 
-    fn begin_turn(&mut self) {
-        self.taken.bytes_of_turn = 0;
-        self.taken.turn_since = Instant::now();
-    }
-
-    /// Notes bytes that went over the connection, and rests when a turn is over.
+    /// Notes bytes that went over the connection. Gives way when a turn is over, and rests after many.
     fn passed(&mut self, bytes: usize) {
-        self.taken.bytes_of_turn += bytes.max(TURN_BYTES / 64);
+        self.taken.bytes_of_turn += bytes.max(STEP_BYTES);
         if self.taken.bytes_of_turn < TURN_BYTES {
             return;
         }
         self.taken.bytes_of_turn = 0;
-        if self.taken.turn_since.elapsed() >= TURN {
-            runtime::sleep(REST);
-            turnstile::wait();
-            self.begin_turn();
+        if !self.taken.turn.is_over() {
+            return;
         }
+        self.taken.worked += self.taken.turn.length();
+        if self.taken.worked >= WORK_MAX {
+            self.taken.worked = Duration::ZERO;
+            runtime::sleep(REST);
+        }
+        self.taken.turn.wait();
     }
 
     /// Notes what the peer sent.

@@ -96,6 +96,11 @@ impl Turn {
         }
     }
 
+    /// For how long it has lasted.
+    pub(crate) fn length(&self) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| began.elapsed())
+    }
+
     /// Waits at the turnstile.
     pub(crate) fn wait(&mut self) {
         self.began = None;
@@ -115,6 +120,25 @@ impl Turn {
         }
         is_over
     }
+}
+
+/// Before work that is much by itself and may come by the thousand, as a run of a check is: waits while sockets have
+/// waited for long enough.
+pub(crate) fn pass() {
+    if is_over() {
+        wait();
+    }
+}
+
+/// As [`pass`], before all others: for work that somebody waits for.
+pub(crate) fn pass_at_the_head() {
+    if is_over() {
+        wait_at_the_head();
+    }
+}
+
+fn is_over() -> bool {
+    TURNSTILE.get().is_some_and(|turnstile| turnstile.is_over(Instant::now(), true))
 }
 
 /// Waits until it is this coroutine's turn again; meanwhile the workers look at their sockets and serve what is there.

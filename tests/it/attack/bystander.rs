@@ -81,6 +81,18 @@ fn give_way() {
     assert!(done.is_ok_and(|status| status.success()), "a thread may lower its own priority");
 }
 
+/// Starts what an attack needs before it begins, on threads that give way.
+pub fn giving_way<T: Send>(start: impl FnOnce() -> T + Send) -> T {
+    let started = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            give_way();
+            start()
+        });
+        thread.join()
+    });
+    started.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// Runs `attack` beside normal load and judges what the load has met; gives what came of it, or of its last repetition
 /// where it is repeated.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bystander::{beside, limits};
+use super::bystander::{beside, giving_way, limits};
 use crate::probing::greedy::flooding;
 use crate::probing::hanging::{Crowd, register};
 use crate::support::process::Process;
@@ -10,7 +10,7 @@ use crate::support::process::Process;
 #[test]
 fn hanging_targets_hold_nobody() {
     let server = Process::muster(&[]).expect("muster starts");
-    let crowd = Crowd::start(true);
+    let crowd = giving_way(|| Crowd::start(true));
     beside(&server, &limits(), |scale| {
         let mut client = server.client();
         for at in 0..scale.pick(1_000, 57_600) {

@@ -1,6 +1,7 @@
 //! A real redis-server of a test's own: on a free port, with its files in a temporary directory, dead when dropped.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,24 +17,35 @@ const START_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for one answer. Longer than any sleep that a test puts a server to.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// How often a start is tried: another program may take the free port first.
+const STARTS_MAX: u32 = 3;
+
 /// A running Redis.
 pub struct Redis {
     child: Child,
     pub port: u16,
     arguments: Vec<String>,
     pub directory: TempDir,
+    /// What it has written in all its starts.
+    log: File,
 }
 
 impl Redis {
     /// Starts one that syncs every write to its append-only file each second, as most are run.
     pub fn start(arguments: &[&str]) -> Redis {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let port = free_port();
         let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
-        let child = launch("redis-server", port, directory.path(), &arguments);
-        let redis = Redis { child, port, arguments, directory };
-        redis.wait_until_it_answers();
-        redis
+        let mut last_error = String::new();
+        for _ in 0..STARTS_MAX {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let (port, log) = (free_port(), tempfile::tempfile().expect("a temporary file"));
+            let child = launch("redis-server", port, directory.path(), &arguments, &log);
+            let mut redis = Redis { child, port, arguments: arguments.clone(), directory, log };
+            match redis.wait_until_it_answers() {
+                Ok(()) => return redis,
+                Err(error) => last_error = error,
+            }
+        }
+        panic!("redis-server does not start: {last_error}");
     }
 
     /// Starts it again after [`Redis::kill`], on the same port and files, with further arguments.
@@ -41,8 +53,9 @@ impl Redis {
         self.kill();
         let further = arguments.iter().map(|it| (*it).to_owned());
         let all: Vec<String> = self.arguments.iter().cloned().chain(further).collect();
-        self.child = launch("redis-server", self.port, self.directory.path(), &all);
-        self.wait_until_it_answers();
+        self.child = launch("redis-server", self.port, self.directory.path(), &all, &self.log);
+        self.wait_until_it_answers()
+            .unwrap_or_else(|error| panic!("redis-server does not start again: {error}"));
     }
 
     /// Ends it with SIGKILL.
@@ -78,12 +91,20 @@ impl Redis {
         ask(&mut connection, words)
     }
 
-    fn wait_until_it_answers(&self) {
+    /// Gives the end of its log if it ends before it answers, or does not answer.
+    fn wait_until_it_answers(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START_WAIT_MAX;
         while !self.connect_as("").is_ok_and(|mut it| it.check_connection()) {
-            assert!(Instant::now() < deadline, "redis-server answers within {START_WAIT_MAX:?}");
+            let has_ended = self.child.try_wait().expect("it is a child of this process").is_some();
+            if has_ended || Instant::now() >= deadline {
+                let mut log = String::new();
+                let _ = self.log.rewind().and_then(|()| self.log.read_to_string(&mut log));
+                let end: Vec<&str> = log.lines().rev().take(5).collect();
+                return Err(format!("it has ended: {has_ended}; its log, the last first: {end:#?}"));
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
+        Ok(())
     }
 }
 
@@ -100,11 +121,12 @@ impl Drop for Redis {
     }
 }
 
-fn launch(program: &str, port: u16, directory: &Path, arguments: &[String]) -> Child {
+fn launch(program: &str, port: u16, directory: &Path, arguments: &[String], log: &File) -> Child {
     let mut command = Command::new(program);
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(directory);
     command.args(["--appendonly", "yes", "--save", "", "--enable-debug-command", "yes"]).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let log = log.try_clone().expect("a descriptor is free");
+    command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
     command.spawn().unwrap_or_else(|error| panic!("{program} of scripts/test-deps: {error}"))
 }
 
