@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Check, Node, Service};
+use crate::model::{Check, Indexes, Node, Service};
 use crate::stdx::text::Text;
 
 /// One record before and after a command. `None` before means created, `None` after means removed.
@@ -50,6 +50,36 @@ impl CatalogChange {
         match self {
             CatalogChange::Node { key, .. } => key,
             CatalogChange::Service { node, .. } | CatalogChange::Check { node, .. } => node,
+        }
+    }
+
+    /// Whether every instance of its node looks different after it.
+    pub fn is_of_whole_node(&self) -> bool {
+        match self {
+            CatalogChange::Node { .. } => true,
+            CatalogChange::Service { .. } => false,
+            CatalogChange::Check { before, after, .. } => {
+                before.iter().chain(after).any(|check| check.is_node_level())
+            }
+        }
+    }
+
+    /// The same with other indexes of what is after it.
+    pub fn reindexed(self, to: impl Fn(Indexes) -> Indexes) -> CatalogChange {
+        match self {
+            CatalogChange::Node { key, before, after } => {
+                let after = after.map(|it| Arc::new(Node { indexes: to(it.indexes), ..Node::clone(&it) }));
+                CatalogChange::Node { key, before, after }
+            }
+            CatalogChange::Service { node, id, before, after } => {
+                let after =
+                    after.map(|it| Arc::new(Service { indexes: to(it.indexes), ..Service::clone(&it) }));
+                CatalogChange::Service { node, id, before, after }
+            }
+            CatalogChange::Check { node, id, before, after } => {
+                let after = after.map(|it| Arc::new(Check { indexes: to(it.indexes), ..Check::clone(&it) }));
+                CatalogChange::Check { node, id, before, after }
+            }
         }
     }
 

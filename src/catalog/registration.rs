@@ -131,6 +131,10 @@ impl CatalogEdit<'_> {
         existing: ExistingChecks,
     ) -> Result<(), CommandRefusal> {
         let Some(record) = self.record(node) else { return Ok(()) };
+        // It would bear on every instance that the agent has. Consul's agent would remove it at its next look.
+        if check.is_node_level() && check.origin == Origin::Catalog && self.is_own_node(node) {
+            return Ok(());
+        }
         if !check.is_node_level() && !record.services().contains_key(&check.service_id) {
             let (node, service_id) = (record.node().name.clone(), check.service_id.clone());
             return Err(CommandRefusal::CheckWithoutService { node, service_id });

@@ -1,5 +1,6 @@
 //! What a batch of changes means for readers: which joined records look different now, and which topics moved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::change::CatalogChange;
@@ -27,7 +28,7 @@ impl Update {
     pub fn plan(state: &CatalogState, changes: &[CatalogChange]) -> Update {
         let mut scope = Scope::default();
         changes.iter().for_each(|change| scope.widen(state, change));
-        let Scope { instances, checks, topics } = scope.settled();
+        let Scope { instances, checks, topics, .. } = scope.settled(state);
         let instance = |(service, node, id): (Text, Text, Text)| {
             let instance = state.node(&node).and_then(|record| record.instance(&id));
             let instance = instance.filter(|instance| *instance.service.name.folded() == *service);
@@ -66,6 +67,10 @@ pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl It
 /// Everything that has to be looked at anew, collected with repetitions and then settled.
 #[derive(Default)]
 struct Scope {
+    /// Nodes of which every instance looks different. Each is taken once, however often it has changed.
+    nodes: BTreeSet<Text>,
+    /// Nodes of which every check looks different.
+    nodes_of_checks: BTreeSet<Text>,
     /// `(service name in lower case, node, id)`.
     instances: Vec<(Text, Text, Text)>,
     /// `(node, id)`.
@@ -75,7 +80,16 @@ struct Scope {
 
 impl Scope {
     /// In order, and everything once.
-    fn settled(mut self) -> Scope {
+    fn settled(mut self, state: &CatalogState) -> Scope {
+        for node in std::mem::take(&mut self.nodes) {
+            for service in state.node(&node).into_iter().flat_map(|record| record.services().values()) {
+                self.add_instance(service, &node);
+            }
+        }
+        for node in std::mem::take(&mut self.nodes_of_checks) {
+            let ids = state.node(&node).into_iter().flat_map(|record| record.checks().keys());
+            self.checks.extend(ids.map(|id| (node.clone(), id.clone())));
+        }
         self.instances.sort_unstable();
         self.instances.dedup();
         self.checks.sort_unstable();
@@ -89,9 +103,8 @@ impl Scope {
         match change {
             CatalogChange::Node { key, .. } => {
                 self.topics.extend([Topic::Nodes, Topic::Node(key.clone())]);
-                self.add_all_on_node(state, key);
-                let ids = state.node(key).into_iter().flat_map(|record| record.checks().keys());
-                self.checks.extend(ids.map(|id| (key.clone(), id.clone())));
+                self.nodes.insert(key.clone());
+                self.nodes_of_checks.insert(key.clone());
             }
             CatalogChange::Service { node, id, before, after } => {
                 self.topics.push(Topic::Node(node.clone()));
@@ -107,7 +120,7 @@ impl Scope {
                 self.checks.push((node.clone(), id.clone()));
                 for check in before.iter().chain(after) {
                     if check.is_node_level() {
-                        self.add_all_on_node(state, node);
+                        self.nodes.insert(node.clone());
                     } else if let Some(service) =
                         state.node(node).and_then(|r| r.services().get(&check.service_id))
                     {
@@ -120,12 +133,6 @@ impl Scope {
 
     fn add_instance(&mut self, service: &Service, node: &Text) {
         self.instances.push((service.name.folded(), node.clone(), service.id.clone()));
-    }
-
-    fn add_all_on_node(&mut self, state: &CatalogState, node: &Text) {
-        for service in state.node(node).into_iter().flat_map(|record| record.services().values()) {
-            self.add_instance(service, node);
-        }
     }
 
     /// A check shows its instance's name and tags, so it looks different when those do.

@@ -10,9 +10,13 @@ use crate::kv::stretches::Stretches;
 use crate::model::Pair;
 use crate::stdx::text::Text;
 
-/// Deletions that are remembered, each with the index that what it was below has had since. At the bound the older half
-/// is forgotten: what lists keys then stands at the last of those at least, and its watchers have one needless answer.
-const DELETIONS_MAX: usize = 65_536;
+/// Bytes that deletions take which are remembered, each with the index that what it was below has had since. At the
+/// bound the older half is forgotten: what lists keys then stands at the last of those at least, and its watchers have
+/// one needless answer. Some sixty thousand of usual keys.
+const DELETIONS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What a deletion takes apart from its key.
+const DELETION_BYTES: usize = 96;
 
 /// The pairs, filed for reading.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct PairTable {
     bytes: usize,
     /// The index of the last deletion of each key that is not there.
     deletions: BTreeMap<Text, u64>,
+    /// Bytes that they take.
+    deletions_bytes: usize,
     stretches: Stretches,
     /// No deletion above it is forgotten.
     forgotten: u64,
@@ -36,7 +42,15 @@ impl PairTable {
         let bytes = pairs.values().map(|pair| size(pair)).sum();
         let changes: Vec<_> = pairs.values().map(|it| (it.key.clone(), it.indexes.modify)).collect();
         let stretches = Stretches::of_all(&changes);
-        PairTable { pairs, bytes, deletions: BTreeMap::new(), stretches, forgotten: index, last: index }
+        PairTable {
+            pairs,
+            bytes,
+            deletions: BTreeMap::new(),
+            deletions_bytes: 0,
+            stretches,
+            forgotten: index,
+            last: index,
+        }
     }
 
     /// Takes over a change.
@@ -51,12 +65,17 @@ impl PairTable {
             None => (self.pairs.remove(key), self.deletions.insert(key.clone(), *index)),
         };
         self.bytes -= before.as_deref().map_or(0, size);
+        match (after.is_some(), deleted_before.is_some()) {
+            (true, true) => self.deletions_bytes -= weight(key),
+            (false, false) => self.deletions_bytes += weight(key),
+            (true, false) | (false, true) => {}
+        }
         let is_new = before.is_none() && deleted_before.is_none();
         if let Some((start, end)) = self.stretches.note(key, *index, is_new) {
             let changes = self.changes_between(&start, end.as_deref());
             self.stretches.cut(&start, &changes);
         }
-        if self.deletions.len() > DELETIONS_MAX {
+        if self.deletions_bytes > DELETIONS_BYTES_MAX {
             self.forget();
         }
     }
@@ -123,6 +142,14 @@ impl PairTable {
         if is_same { seen } else { self.last }
     }
 
+    /// Bytes that remembered deletions take.
+    #[cfg(test)]
+    pub(super) fn deletions_bytes(&self) -> usize {
+        let bytes = self.deletions.keys().map(weight).sum();
+        assert_eq!(self.deletions_bytes, bytes);
+        bytes
+    }
+
     /// How many pairs there are, and the bytes of their keys and values.
     pub fn size(&self) -> (usize, usize) {
         (self.pairs.len(), self.bytes)
@@ -135,11 +162,16 @@ impl PairTable {
         self.forgotten = self.forgotten.max(*middle);
         let forgotten = self.forgotten;
         self.deletions.retain(|_, index| *index > forgotten);
+        self.deletions_bytes = self.deletions.keys().map(weight).sum();
     }
 }
 
 fn between<'t>(start: &'t str, end: Option<&'t str>) -> (Bound<&'t str>, Bound<&'t str>) {
     (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded))
+}
+
+fn weight(deleted: &Text) -> usize {
+    DELETION_BYTES + deleted.len()
 }
 
 fn size(pair: &Pair) -> usize {

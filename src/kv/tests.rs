@@ -227,4 +227,10 @@ fn deletions_are_remembered_within_bounds() {
     assert_eq!(table.index("stays", 0), 1);
     assert_eq!(table.index_under("d/", 0, None), 150_001);
     assert!(table.index_under("s", 0, None) > 1, "what is forgotten may have been below it");
+    // By their bytes, and not by their number: long keys are no way around it.
+    for at in 0..10_000_u64 {
+        let (key, index) = (Text::from(format!("{}/{at}", "k".repeat(4_000)).as_str()), 200_000 + at);
+        table.absorb(&PairChange { key, index, before: None, after: None });
+        assert!(table.deletions_bytes() <= 8 << 20);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::catalog::change::CatalogChange;
 use crate::kernel::state::{Bounds, State};
 use crate::model::limits::INDEX_MAX;
-use crate::model::{Check, CommandRefusal, Indexes, Node, Origin, Pair, Service, Subject, Transition};
+use crate::model::{CommandRefusal, Indexes, Node, Origin, Pair, Subject, Transition};
 use crate::persist::change::{Batch, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
@@ -197,25 +197,17 @@ fn place(change: &CatalogChange) -> RecordKey<'_> {
 /// The same record on a node of another name, changed at `index`.
 pub(super) fn renamed(change: &CatalogChange, name: &Text, index: u64) -> CatalogChange {
     let key = name.folded();
-    let at = |before: Indexes| Indexes { modify: index, ..before };
-    match change.clone() {
+    let moved = match change.clone() {
         CatalogChange::Node { before, after, .. } => {
-            let renamed =
-                |it: Arc<Node>| Node { name: name.clone(), indexes: at(it.indexes), ..Node::clone(&it) };
-            CatalogChange::Node { key, before, after: after.map(|node| Arc::new(renamed(node))) }
+            let after = after.map(|it| Arc::new(Node { name: name.clone(), ..Node::clone(&it) }));
+            CatalogChange::Node { key, before, after }
         }
         CatalogChange::Service { id, before, after, .. } => {
-            let moved = |it: Arc<Service>| Service { indexes: at(it.indexes), ..Service::clone(&it) };
-            CatalogChange::Service {
-                node: key,
-                id,
-                before,
-                after: after.map(|service| Arc::new(moved(service))),
-            }
+            CatalogChange::Service { node: key, id, before, after }
         }
         CatalogChange::Check { id, before, after, .. } => {
-            let moved = |it: Arc<Check>| Check { indexes: at(it.indexes), ..Check::clone(&it) };
-            CatalogChange::Check { node: key, id, before, after: after.map(|check| Arc::new(moved(check))) }
+            CatalogChange::Check { node: key, id, before, after }
         }
-    }
+    };
+    moved.reindexed(|before| Indexes { modify: index, ..before })
 }

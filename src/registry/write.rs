@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use crate::catalog::change::CatalogChange;
 use crate::catalog::state::Moment;
 use crate::kernel::changes::Changes;
 use crate::kernel::state::{Applied, Outcome, State};
@@ -44,7 +45,7 @@ const ROOM_SOUGHT_EVERY: Duration = Duration::from_secs(1);
 const BATCH_MAX: usize = 1_024;
 
 /// Changes in one batch that are written and shown within the time in which the writer must give a sign of life. A tree
-/// of keys that is deleted has as many as there are keys.
+/// of keys that is deleted has as many as there are keys; one of a whole node changes how all that is on it looks.
 const CHANGES_USUAL_MAX: usize = 16 * BATCH_MAX;
 
 /// How long a batch may wait for callers of the last one: a part of what the quickest sync takes.
@@ -280,7 +281,8 @@ impl Writer {
         }
         let taken = work.outcomes.len() + usize::from(whole.is_some());
         jobs.stats.waiting.fetch_sub(taken, Ordering::Relaxed);
-        let is_long = work.changes.len() > CHANGES_USUAL_MAX;
+        let is_long = work.changes.len() > CHANGES_USUAL_MAX
+            || work.changes.catalog.iter().any(CatalogChange::is_of_whole_node);
         let mut settle = || self.settle(&mut work, &jobs.stats);
         let settled = if is_long { supervision::patiently(settle) } else { settle() };
         if let Err(error) = settled {

@@ -11,7 +11,7 @@ use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::model::limits::INDEX_RESTORED_MAX;
+use crate::model::limits::INDEX_MAX;
 use crate::persist::change::{KEY_BYTES_MAX, Table};
 use crate::persist::snapshot::error::SnapshotError;
 use crate::persist::snapshot::format::{FORMAT, OPENING, SEAL_OPENING, SnapshotHeader, TABLES, seal_line};
@@ -106,9 +106,9 @@ impl<'a> Decoder<'a> {
             return Err(SnapshotError::damaged(1, format!("there is no format {found}")));
         }
         let header: SnapshotHeader = serde_json::from_slice(&lines.line).map_err(damaged)?;
-        if header.index > INDEX_RESTORED_MAX {
+        if header.index > INDEX_MAX {
             return Err(SnapshotError::Senseless(format!(
-                "its index {} is above {INDEX_RESTORED_MAX}, which no registry comes to",
+                "its index {} is above {INDEX_MAX}, which no registry comes to",
                 header.index
             )));
         }

@@ -5,7 +5,8 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use crate::catalog::change::CatalogChange;
-use crate::model::{Node, Origin, Pair, Restoration};
+use crate::model::limits::INDEX_RESTORED_MAX;
+use crate::model::{Indexes, Node, Origin, Pair, Restoration};
 use crate::persist::change::Table;
 use crate::persist::snapshot::decode::{Contents, Decoder};
 use crate::persist::snapshot::error::SnapshotError;
@@ -70,7 +71,8 @@ impl From<RowFault> for ReadStop {
     }
 }
 
-/// Reads a whole snapshot row by row. `keep` gets the first line, each row as it is understood, and the bytes that it
+/// Reads a whole snapshot row by row, with no index above [`INDEX_RESTORED_MAX`]: what is higher is lowered to it, and
+/// transitions that are higher are left out. `keep` gets the first line, each row as it is understood, and the bytes that it
 /// takes until it is in a registry: its record, and the row of it that is written.
 pub(super) fn walk(
     input: impl Read,
@@ -79,10 +81,12 @@ pub(super) fn walk(
     mut keep: impl FnMut(&SnapshotHeader, Item, usize) -> Result<(), ReadStop>,
 ) -> Result<Contents, SnapshotError> {
     let decoder = Decoder::open(input, terms.decoded())?;
-    let header = decoder.header().clone();
+    let mut header = decoder.header().clone();
     record::node_name(&header.node).map_err(|it| SnapshotError::Senseless(it.to_string()))?;
     let own = Text::from(header.node.as_str()).folded();
     let mut vet = RowValidator::new(terms.clone(), Some(own), header.index);
+    let is_high = header.index > INDEX_RESTORED_MAX;
+    header.index = header.index.min(INDEX_RESTORED_MAX);
     let (mut last_table, mut last_key, mut count) = (Table::Meta, String::new(), 0);
     let (mut reader, mut stopped) = (rows::RowReader::default(), None);
     let read = decoder.rows(&mut |table, key, value| {
@@ -99,6 +103,9 @@ pub(super) fn walk(
         if table == Table::History {
             let entry = rows::transition(key, value)?;
             vet.transition(key, &entry).map_err(|fault| stop(ReadStop::Ruled(fault)))?;
+            if entry.transition.index > header.index {
+                return Ok(());
+            }
             let bytes = entry.bytes() + subject_bytes(&entry.transition.subject) + value.len();
             return keep(&header, Item::Transition(entry), bytes).map_err(stop);
         }
@@ -111,15 +118,21 @@ pub(super) fn walk(
         if table == Table::Kv {
             let pair = rows::pair(key, value)?;
             let weight = vet.pair(&pair).map_err(|fault| stop(fault.into()))?;
+            let pair = match lowered(pair.indexes) {
+                same if same == pair.indexes => pair,
+                indexes => Arc::new(Pair { indexes, ..Pair::clone(&pair) }),
+            };
             return keep(&header, Item::Pair(pair), weight.saturating_add(value.len())).map_err(stop);
         }
         if let Some(record) = reader.change(table, key, value)? {
             let record = in_its_place(record)?;
             let weight = vet.record(&record).map_err(|fault| stop(fault.into()))?;
+            let record = if is_high { record.reindexed(lowered) } else { record };
             keep(&header, Item::Record(record), weight.saturating_add(value.len())).map_err(stop)?;
         }
         Ok(())
     });
+    let read = read.map(|contents| Contents { header, ..contents });
     read.map_err(|error| match (error, stopped) {
         (SnapshotError::Damaged { line, detail }, Some(ReadStop::Ruled(fault))) => {
             SnapshotError::Refused { line, detail: format!("{detail}: {fault}") }
@@ -130,6 +143,12 @@ pub(super) fn walk(
         (_, Some(ReadStop::OverBudget(over))) => SnapshotError::OverBudget(over),
         (error, _) => error,
     })
+}
+
+/// Indexes as they are restored.
+fn lowered(indexes: Indexes) -> Indexes {
+    let Indexes { create, modify } = indexes;
+    Indexes { create: create.min(INDEX_RESTORED_MAX), modify: modify.min(INDEX_RESTORED_MAX) }
 }
 
 /// A record must say of itself what its key says of it.

@@ -39,6 +39,8 @@ fn one_request_takes_no_node_out_of_discovery() {
             of_node(json!({"ID": id, "NodeMeta": {"a": "b"}})),
             of_node(json!({"ID": id.to_uppercase(), "Check": critical})),
             of_node(json!({"SkipNodeUpdate": true, "Checks": [critical]})),
+            of_node(json!({"Check": {"CheckID": "SerfHealth", "Name": "x", "Status": "critical"}})),
+            of_node(json!({"Check": {"CheckID": "disk", "Name": "x", "Status": "critical"}})),
             of_node(json!({"Service": {"ID": "consul", "Service": "evil", "Port": 6}})),
             of_node(json!({"Service": {"Service": "web", "Port": 6, "Address": "6.6.6.6"}})),
         ] {
