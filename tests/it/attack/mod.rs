@@ -17,6 +17,7 @@ mod readers;
 mod restoring;
 mod snapshots;
 mod targets;
+mod writers;
 
 /// How large an attack is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
