@@ -9,8 +9,8 @@ use std::time::Duration;
 pub const INDEX_MAX: u64 = (1 << 53) - 1;
 
 /// The largest index that a restored snapshot brings; a higher one counts as this. Half of all, so that whoever restores
-/// a made-up one has as many changes left as any registry ever needs, and a registry that has come past it can be backed
-/// up like any other. A store in memory begins at the microseconds since 1970, which reach it in 2112.
+/// a made-up one has as many changes left as any registry ever needs, and one that has come past it can be backed up
+/// like any other. A store in memory begins at the microseconds since 1970, which reach it in 2112.
 pub const INDEX_RESTORED_MAX: u64 = 1 << 52;
 
 /// The latest moment that a record may speak of, in milliseconds of Unix time: the end of the year 9999, the last that

@@ -72,8 +72,8 @@ impl From<RowFault> for ReadStop {
 }
 
 /// Reads a whole snapshot row by row, with no index above [`INDEX_RESTORED_MAX`]: what is higher is lowered to it, and
-/// transitions that are higher are left out. `keep` gets the first line, each row as it is understood, and the bytes that it
-/// takes until it is in a registry: its record, and the row of it that is written.
+/// transitions that are higher are left out. `keep` gets the first line, each row as it is understood, and the bytes
+/// that it takes until it is in a registry: its record, and the row of it that is written.
 pub(super) fn walk(
     input: impl Read,
     terms: &RowRules,
