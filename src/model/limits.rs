@@ -8,7 +8,7 @@ use std::time::Duration;
 /// take 285 years to it. The writer refuses a change that would pass it.
 pub const INDEX_MAX: u64 = (1 << 53) - 1;
 
-/// The largest index that a restored snapshot brings; a higher one counts as this. Half of all, so that whoever restores
+/// The largest index that a restored snapshot brings; a higher one counts as this. Half of all, so that who restores
 /// a made-up one has as many changes left as any registry ever needs, and one that has come past it can be backed up
 /// like any other. A store in memory begins at the microseconds since 1970, which reach it in 2112.
 pub const INDEX_RESTORED_MAX: u64 = 1 << 52;
