@@ -43,7 +43,6 @@ pub mod selection;
 pub mod snapshot;
 pub mod stream;
 pub mod times;
-pub mod trust;
 pub mod warm;
 pub mod webhooks;
 

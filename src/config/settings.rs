@@ -107,7 +107,7 @@ pub const SETTINGS: &[Setting] = &[
         Derived("none"),
         Restart,
         "Where the HTTP API listens for operators besides: connections there find a place when all others are taken, \
-         as they do over a Unix socket.",
+         and are given [secrets](backup.md#secrets), as over a Unix socket. Nothing may pass on requests to it.",
     ),
     setting(
         "enable_leave",

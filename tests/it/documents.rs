@@ -136,8 +136,9 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let process = Process::muster(&[]).expect("muster starts");
         let directory = tempfile::tempdir().expect("a temporary directory");
+        let admin = format!("unix://{}", directory.path().join("admin.sock").display());
+        let process = Process::muster(&["--admin-addr", &admin]).expect("muster starts");
         let put = |name: &str, to: &Path| {
             std::os::unix::fs::symlink(to, directory.path().join(name)).expect("a link")
         };
@@ -158,6 +159,10 @@ impl Scene {
         text.replace("localhost:8500", &address)
             .replace("127.0.0.1:8500", &address)
             .replace("/var/lib/muster", &data_dir)
+            .replace(
+                "/run/muster/admin.sock",
+                &self.directory.path().join("admin.sock").display().to_string(),
+            )
             .replace("systemctl reload muster", &format!("kill -HUP {}", self.process.pid()))
     }
 

@@ -20,7 +20,6 @@ use crate::api::error::ApiError;
 use crate::api::snapshot::judging::run_attended;
 use crate::api::snapshot::quota::{Over, Quota, QuotaShare, Whose};
 use crate::api::snapshot::spool::Spool;
-use crate::api::trust;
 use crate::catalog::change::CatalogChange;
 use crate::http::{Body, BodyWriter, Method, PaceLimit, Response};
 use crate::kernel::changes::Changes;
@@ -132,16 +131,16 @@ pub fn save_or_restore(call: &mut Call<'_, '_>) -> HandlerResult {
     }
 }
 
-/// What a client hears that may not have secrets.
-const SECRETS_FORBIDDEN: &str = "secrets are given to this machine only, and through no proxy: ask over the unix \
-                                 socket, admin_addr, or localhost by itself, with no header that other \
-                                 programs do not send, or leave ?secrets out for a snapshot \
-                                 without them";
+/// What a client hears that may not have secrets. Where a request comes from says nothing: what a proxy on this machine
+/// passes on comes from here too, and need not differ in any header. So secrets go by the operators' ways alone.
+const SECRETS_FORBIDDEN: &str = "secrets are given over a unix socket and at admin_addr only: set admin_addr and ask \
+                                 there (muster snapshot save FILE --http-addr ADMIN_ADDR), or leave ?secrets out \
+                                 (--redacted) for a snapshot without them, which is to be looked at";
 
 fn save(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let is_redacted = !call.query()?.has("secrets");
-    if !is_redacted && !trust::is_operator(call.exchange) {
+    if !is_redacted && !call.exchange.is_operators() {
         return Err(ApiError::new(403, SECRETS_FORBIDDEN));
     }
     let place = place(&call.api.snapshots.sent, Whose::of(call.exchange), "sent", "to")?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::made_up::{
     THEIRS, check, http, indexes, node, program, service, snapshot, snapshot_with, span, with,
 };
-use super::{register, restore, services, snapshot as saved};
+use super::{register, restore, services, snapshot as saved, with_operators, with_secrets};
 use crate::support::client::{Client, Request, ask_until};
 use crate::support::process::Process;
 
@@ -77,7 +77,7 @@ fn refused(client: &mut Client, name: &str, body: &[u8], words: &str) {
 fn a_row_runs_no_program() {
     let programs = Programs::new();
     let config = programs.defining("files", &["mine"]);
-    let muster = Process::muster(&["--config-dir", &config, ALLOWED]).expect("it starts");
+    let (muster, admin) = with_operators(&["--config-dir", &config, ALLOWED]);
     let mut client = muster.client();
     programs.wait_for_runs("mine", 1);
     let texts = |name: &str| programs.args(name);
@@ -106,7 +106,7 @@ fn a_row_runs_no_program() {
     for (name, body, words) in rows {
         refused(&mut client, name, &body, words);
     }
-    let own_rows = client.get("/v1/snapshot?secrets").expect("an answer").body;
+    let own_rows = with_secrets(&admin);
     let open = saved(&mut client);
     refused(&mut client, "its own without secrets", &open, "secrets were left out");
     programs.wait_for_runs("mine", 2);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::made_up::{self, THEIRS, check, http, snapshot, with};
-use super::{restore, succeeds, text};
+use super::{restore, succeeds, text, with_operators, with_secrets};
 use crate::support::client::{Answer, Client, Request, ask_until};
 use crate::support::process::Process;
 
@@ -49,7 +49,7 @@ fn leading_astray() -> String {
 
 #[test]
 fn whatever_a_check_says_a_copy_can_be_restored() {
-    let muster = Process::muster(&["--check-update-interval", "0s"]).expect("it starts");
+    let (muster, admin) = with_operators(&["--check-update-interval", "0s"]);
     let mut client = muster.client();
     let long = format!("http://127.0.0.1:1/{}", "a".repeat(8_170));
     let bodies = [
@@ -71,7 +71,7 @@ fn whatever_a_check_says_a_copy_can_be_restored() {
         let output = found[id]["Output"].as_str().expect("it is a text");
         assert!(output.len() <= SAID_BYTES_MAX, "{id}: {}", output.len());
     }
-    let copy = client.get("/v1/snapshot?secrets").expect("an answer").body;
+    let copy = with_secrets(&admin);
     let (status, told) = restore(&mut client, "/v1/snapshot", &copy);
     assert_eq!(status, 200, "{told}");
 }

@@ -19,7 +19,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, Request};
-use crate::support::process::{Process, muster_binary};
+use crate::support::process::{Process, free_port, muster_binary};
 
 /// Runs `muster` to its end.
 fn muster(arguments: &[&str]) -> Output {
@@ -38,6 +38,21 @@ fn succeeds(arguments: &[&str]) -> String {
     let (code, text) = said(arguments);
     assert_eq!(code, 0, "{arguments:?}: {text}");
     text
+}
+
+/// A server with an address for operators, who alone may have secrets.
+fn with_operators(arguments: &[&str]) -> (Process, String) {
+    let admin = format!("127.0.0.1:{}", free_port());
+    let server = Process::muster(&[&["--admin-addr", &*admin], arguments].concat()).expect("it starts");
+    (server, admin)
+}
+
+/// Everything an agent holds, as an operator is given it.
+fn with_secrets(admin: &str) -> Vec<u8> {
+    let mut operator = Client::new(admin.parse().expect("an address"));
+    let answer = operator.get("/v1/snapshot?secrets").expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.body
 }
 
 fn address(process: &Process) -> String {

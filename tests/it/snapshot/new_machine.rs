@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::made_up::{self, THEIRS, check, program, service};
-use super::{address, register, said, services, snapshot, succeeds, text};
+use super::{register, said, services, snapshot, succeeds, text, with_operators};
 use crate::support::network;
 use crate::support::process::Process;
 
@@ -18,11 +18,11 @@ fn an_agent_starts_on_a_snapshot() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| directory.path().join(name);
     let (file, index) = {
-        let lost = Process::muster(&[]).expect("it starts");
+        let (lost, admin) = with_operators(&[]);
         let mut client = lost.client();
         register(&mut client, "a", "web", 1);
         register(&mut client, "b", "db", 2);
-        succeeds(&["snapshot", "save", text(&at("everything")), "-http-addr", &address(&lost)]);
+        succeeds(&["snapshot", "save", text(&at("everything")), "-http-addr", &admin]);
         (at("everything"), client.get("/v1/health/service/db").expect("an answer").index().expect("an index"))
     };
     let expected = [("a".to_owned(), 1), ("b".to_owned(), 2)];
@@ -59,9 +59,9 @@ fn an_agent_starts_on_a_snapshot() {
 fn a_directory_that_is_there_and_empty_is_filled() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| directory.path().join(name);
-    let lost = Process::muster(&[]).expect("it starts");
+    let (lost, admin) = with_operators(&[]);
     register(&mut lost.client(), "a", "web", 1);
-    succeeds(&["snapshot", "save", text(&at("everything")), "-http-addr", &address(&lost)]);
+    succeeds(&["snapshot", "save", text(&at("everything")), "-http-addr", &admin]);
     let (file, expected) = (at("everything"), [("a".to_owned(), 1)]);
     let begin = |data: &Path| Process::muster_on(data, &["--restore", text(&file)]);
 

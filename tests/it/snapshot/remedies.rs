@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
 use std::thread;
 
-use super::{address, register, said, succeeds, text};
+use super::{address, register, said, succeeds, text, with_operators};
 use crate::support::process::{Process, free_port};
 
 /// A server that is no registry: every path is a page that there is not. Gives its address.
@@ -31,21 +31,22 @@ fn stranger() -> String {
 
 #[test]
 fn every_failure_of_a_command_names_a_remedy_that_works() {
-    let muster = Process::muster(&[]).expect("it starts");
+    let (muster, admin) = with_operators(&[]);
     register(&mut muster.client(), "a", "web", 1);
     let (agent, nobody, stranger) = (address(&muster), format!("127.0.0.1:{}", free_port()), stranger());
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| text(&directory.path().join(name)).to_owned();
     let (good, here) = (at("good"), text(directory.path()).to_owned());
-    succeeds(&["snapshot", "save", &good, "-http-addr", &agent]);
+    succeeds(&["snapshot", "save", &good, "-http-addr", &admin]);
     fs::write(at("empty"), "").expect("a file");
     fs::create_dir(at("plain")).expect("a directory");
     let (tls, unknown) = (format!("https://{agent}"), "http://nowhere.invalid:1".to_owned());
     let data = text(&muster.data_dir()).to_owned();
     let rows: &[(&[&str], i32, &str)] = &[
-        (&["snapshot", "save", &at("no/x"), "-http-addr", &agent], 1, "make it first"),
-        (&["snapshot", "save", &here, "-http-addr", &agent], 1, "name a file"),
-        (&["snapshot", "save", "/dev/null", "-http-addr", &agent], 1, "name a file"),
+        (&["snapshot", "save", &at("no/x"), "-http-addr", &admin], 1, "make it first"),
+        (&["snapshot", "save", &here, "-http-addr", &admin], 1, "name a file"),
+        (&["snapshot", "save", "/dev/null", "-http-addr", &admin], 1, "name a file"),
+        (&["snapshot", "save", &at("x"), "-http-addr", &agent], 1, "set admin_addr and ask there"),
         (&["snapshot", "save", &at("x"), "-http-addr", &nobody], 3, "start it"),
         (&["snapshot", "save", &at("x"), "-http-addr", &tls], 3, "so write http://"),
         (&["snapshot", "save", &at("x"), "-http-addr", &unknown], 3, "as it is called"),

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{address, deregister, register, restore, said, services, snapshot, succeeds, text};
+use super::{
+    address, deregister, register, restore, said, services, snapshot, succeeds, text, with_operators,
+};
 use crate::differential::find_consul;
 use crate::support::client::{Request, ask_until};
 use crate::support::process::Process;
@@ -19,12 +21,12 @@ fn an_agent_is_lost_and_another_takes_its_place() {
     let file = directory.path().join("everything");
     let expected = vec![("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 3)];
     let index = {
-        let lost = Process::muster(&[]).expect("it starts");
+        let (lost, admin) = with_operators(&[]);
         let mut client = lost.client();
         register(&mut client, "a", "web", 1);
         register(&mut client, "b", "web", 2);
         register(&mut client, "c", "db", 3);
-        let saved = succeeds(&["snapshot", "save", text(&file), "-http-addr", &address(&lost)]);
+        let saved = succeeds(&["snapshot", "save", text(&file), "-http-addr", &admin]);
         assert!(saved.contains("4 services") && saved.contains("read it back"), "{saved}");
         client.get("/v1/health/service/db").expect("an answer").index().expect("an index")
     };

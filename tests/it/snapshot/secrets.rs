@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{address, restore, said, services, snapshot, succeeds, text};
+use super::{address, restore, said, services, snapshot, succeeds, text, with_operators, with_secrets};
 use crate::support::process::Process;
 
 /// What must not be seen.
@@ -16,7 +16,7 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 
 #[test]
 fn secrets_are_left_out_unless_asked_for() {
-    let muster = Process::muster(&["--check-update-interval", "0s"]).expect("it starts");
+    let (muster, admin) = with_operators(&["--check-update-interval", "0s"]);
     let mut client = muster.client();
     let check = json!({
         "HTTP": "http://s3cret-user:pw@127.0.0.1:9/?token=s3cret-value", "Interval": "1s", "Method": "POST",
@@ -61,13 +61,15 @@ fn secrets_are_left_out_unless_asked_for() {
         assert!(status == 400 && sentence.contains("secrets were left out"), "{status} {sentence}");
     }
 
-    let full = client.get("/v1/snapshot?secrets").expect("an answer").body;
+    let full = with_secrets(&admin);
     for secret in SECRETS {
         assert!(holds(&full, secret), "{secret}");
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (file, shown) = (directory.path().join("full"), directory.path().join("redacted"));
-    succeeds(&["snapshot", "save", text(&file), "-http-addr", &address(&muster)]);
+    let (code, sentence) = said(&["snapshot", "save", text(&file), "-http-addr", &address(&muster)]);
+    assert!(code == 1 && sentence.contains("--http-addr ADMIN_ADDR") && !file.exists(), "{code} {sentence}");
+    succeeds(&["snapshot", "save", text(&file), "-http-addr", &admin]);
     assert!(holds(&fs::read(&file).expect("it is there"), "s3cret-key"), "a backup is whole");
     succeeds(&["snapshot", "save", "-redacted", text(&shown), "-http-addr", &address(&muster)]);
     assert!(!holds(&fs::read(&shown).expect("it is there"), "s3cret-key"));
