@@ -54,7 +54,7 @@ impl DataDirectory {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Foreign`], [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::Damaged`] when a store
+    /// [`StoreError::Foreign`], [`StoreError::Io`] where a link leads elsewhere, [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::Damaged`] when a store
     /// has lost its identity, [`StoreError::Io`]. A foreign directory is not written to.
     pub fn claim(path: &Path, now: jiff::Timestamp) -> Result<Self, StoreError> {
         let mut builder = DirBuilder::new();
@@ -96,6 +96,7 @@ impl DataDirectory {
 /// Those of [`DataDirectory::claim`] but for an identity that does not read.
 pub(super) fn enter(path: &Path) -> Result<File, StoreError> {
     refuse_strangers(path)?;
+    refuse_links(path)?;
     let lock = lock(&path.join(LOCK))?;
     tighten(path)?;
     Ok(lock)
@@ -130,6 +131,21 @@ fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
         Some(found) => Err(StoreError::Foreign { path: path.to_path_buf(), found }),
         None => Ok(()),
     }
+}
+
+/// No directory in it may be a link: what is made in such a one would be made elsewhere. Links in the place of files are
+/// met where these are opened.
+///
+/// # Errors
+/// [`StoreError::Io`] with the link.
+pub(super) fn refuse_links(path: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(path).map_err(StoreError::io(path, "list"))? {
+        let entry = entry.map_err(StoreError::io(path, "list"))?.path();
+        if entry.is_symlink() && entry.is_dir() {
+            return Err(StoreError::link(&entry));
+        }
+    }
+    Ok(())
 }
 
 /// Keeps every process from the data directory at `path` as long as the file is open, without writing to it; `None`
@@ -316,6 +332,22 @@ mod tests {
                 );
                 assert_eq!(mode(directory.path()), rights);
             }
+        }
+    }
+
+    #[test]
+    fn no_directory_in_it_leads_elsewhere() {
+        for name in [super::super::embedded::ROWS, "snapshots", "webhooks"] {
+            let (directory, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            drop(claim(directory.path()).unwrap());
+            let link = directory.path().join(name);
+            std::os::unix::fs::symlink(theirs.path(), &link).unwrap();
+            let refusal = claim(directory.path()).unwrap_err().to_string();
+            assert!(
+                refusal.contains(link.to_str().unwrap()) && refusal.contains("none is followed"),
+                "{refusal}"
+            );
+            assert_eq!(fs::read_dir(theirs.path()).unwrap().count(), 0);
         }
     }
 

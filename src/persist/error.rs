@@ -151,6 +151,11 @@ impl StoreError {
         }
     }
 
+    /// A symbolic link stands where none is followed.
+    pub(super) fn link(path: &Path) -> StoreError {
+        StoreError::io(path, "use")(rustix::io::Errno::LOOP.into())
+    }
+
     /// The same as it concerns whoever comes later, whose write was not begun.
     pub fn without_doubt(&self) -> Option<StoreError> {
         let StoreError::InDoubt { path, detail, is_full } = self else { return None };
@@ -253,6 +258,9 @@ fn remedy(source: &io::Error) -> &'static str {
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "A part of the path is a file: give --data-dir a directory."
+        }
+        _ if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            "A symbolic link stands there, and none is followed: put what it leads to in its place, or move it away."
         }
         _ if source.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
             "The process may open no more files: raise its limit (ulimit -n, or LimitNOFILE in the unit)."

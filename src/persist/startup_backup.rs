@@ -68,18 +68,21 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The depth is the engine's own, three levels; a link is copied as what it points to, of which there are none.
+/// The depth is the engine's own, three levels. It makes no links, and one that is there is not followed.
 ///
 /// # Errors
-/// The file at fault: one that cannot be read is the original's, one that cannot be written the copy's.
+/// The link, or the file at fault: one that cannot be read is the original's, one that cannot be written the copy's.
 pub(super) fn duplicate(from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::create_dir(to).map_err(StoreError::io(to, "create"))?;
     let written_once = from.file_name().is_some_and(|name| name == WRITTEN_ONCE);
     for entry in fs::read_dir(from).map_err(StoreError::io(from, "list"))? {
         let entry = entry.map_err(StoreError::io(from, "list"))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let is_directory = entry.file_type().map_err(StoreError::io(&source, "examine"))?.is_dir();
-        if is_directory {
+        let kind = entry.file_type().map_err(StoreError::io(&source, "examine"))?;
+        if kind.is_symlink() {
+            return Err(StoreError::link(&source));
+        }
+        if kind.is_dir() {
             duplicate(&source, &target)?;
         } else if !written_once || fs::hard_link(&source, &target).is_err() {
             file::open(&source).map_err(|error| StoreError::io(&source, "read")(error.into()))?;
@@ -146,7 +149,11 @@ mod tests {
         rescue.restore();
         assert_eq!(tree(parent.path()), found);
 
-        fs::create_dir(parent.path().join(BEFORE)).unwrap();
+        std::os::unix::fs::symlink(rows.join("1.jnl"), rows.join("2.jnl")).unwrap();
+        let refusal = StartupBackup::prepare(&rows).unwrap_err().to_string();
+        assert!(refusal.contains("2.jnl") && refusal.contains("none is followed"), "{refusal}");
+        fs::remove_file(rows.join("2.jnl")).unwrap();
+        // What that attempt has left is in nobody's way.
         StartupBackup::prepare(&rows).unwrap().release().unwrap();
         assert_eq!(tree(parent.path()), found);
     }

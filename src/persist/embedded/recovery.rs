@@ -60,6 +60,7 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
             "there is no identity.json in it, so it is no data directory; name the one that the agent was given",
         )
     })?;
+    directory::refuse_links(path)?;
     // No agent starts meanwhile.
     let _lock = directory::hold(path)?;
     let copy = Copy(beside(path, "inspected"));

@@ -184,6 +184,18 @@ fn links_in_a_data_directory_are_not_followed() {
         }
     }
     assert_eq!(fs::read(at("precious")).expect("it is there"), b"precious");
+    // Nor are directories, whatever is in what they lead to.
+    fs::create_dir(at("theirs")).expect("a directory can be made");
+    let data = at("data-directories");
+    for name in ["snapshots", "rows"] {
+        Process::muster_on(&data, &[]).expect("it starts").stop().expect("it ends");
+        let is_moved = fs::rename(data.join(name), at("moved")).is_ok();
+        symlink(at(if is_moved { "moved" } else { "theirs" }), data.join(name)).expect("a link can be made");
+        let Err(said) = Process::muster_on(&data, &[]) else { panic!("it follows {name}") };
+        assert!(said.contains(name) && said.contains("none is followed"), "{said}");
+        let _ = fs::remove_file(data.join(name));
+    }
+    assert_eq!(fs::read_dir(at("theirs")).expect("it is there").count(), 0, "nothing was made there");
 }
 
 #[test]
