@@ -33,6 +33,15 @@ impl Reports {
         Reports { ttl: ttl.min(DURATION_MAX), allowed_until: None, is_set_anew: true }
     }
 
+    /// The same reports, expected every `ttl` from now on: what silence there was goes on to count. Otherwise who is
+    /// registered again and again, each time otherwise, would never have to report.
+    pub fn redefined(&self, now: Instant, ttl: Duration) -> Reports {
+        let ttl = ttl.min(DURATION_MAX);
+        let silent_for = |left: Duration| self.ttl.saturating_sub(left);
+        let allowed_until = self.left(now).map(|left| now + ttl.saturating_sub(silent_for(left)));
+        Reports { ttl, allowed_until, is_set_anew: true }
+    }
+
     /// Longest silence that is not a failure.
     pub fn ttl(&self) -> Duration {
         self.ttl

@@ -80,8 +80,8 @@ impl Tracked {
     }
 
     /// Takes over a check as the catalog has it now. An unchanged definition changes nothing but the standing; a
-    /// changed one starts a new schedule with full counters. The time in critical and the penalty for falls go on in
-    /// either case.
+    /// changed one starts a new schedule with full counters. The time in critical, the penalty for falls and the
+    /// silence of an instance that reports by itself go on in either case.
     pub fn update(&mut self, at: HealthMoment<'_>, check: &Check) {
         let is_same = self.definition == check.definition && self.service_id == check.service_id;
         if !is_same {
@@ -92,7 +92,13 @@ impl Tracked {
 
     fn redefine(&mut self, at: HealthMoment<'_>, check: &Check) {
         self.lost_ttl |= self.reports();
-        self.watch = CheckMode::new(at.now, at.origin, check, &Arrival::Registered, at.settings);
+        let begun = CheckMode::new(at.now, at.origin, check, &Arrival::Registered, at.settings);
+        self.watch = match (&self.watch, begun) {
+            (CheckMode::Reports(before), CheckMode::Reports(begun)) => {
+                CheckMode::Reports(before.redefined(at.now, begun.ttl()))
+            }
+            (_, begun) => begun,
+        };
         self.flaps = check.definition.damping.map(|rules| match &self.flaps {
             Some(flaps) => Box::new(flaps.redefined(at.now, rules)),
             None => Box::new(Flaps::new(at.now, rules)),

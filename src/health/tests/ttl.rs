@@ -53,6 +53,44 @@ fn a_silent_instance_that_others_call_well_has_a_ttl_to_confirm_it() {
 }
 
 #[test]
+fn an_altered_ttl_counts_from_the_last_report() {
+    let passing = |seconds| Check { status: Status::Passing, ..ttl("beat", seconds) };
+    // `(TTLs it is registered with, one each second after a report, when it expires after that report)`
+    let rows: [(&[u64], u64); 6] = [
+        (&[5, 5, 5], 5),
+        (&[5, 6, 5, 6, 5, 6, 5, 6], 5),
+        (&[5, 20], 20),
+        (&[20, 20, 20, 2], 3),
+        (&[20, 10], 10),
+        (&[5, 5, 5, 5, 5, 5, 20], 5),
+    ];
+    for (seconds, expected) in rows {
+        let mut world = World::new(HealthSettings::default());
+        let key = world.track(&passing(seconds[0]), Arrival::Registered);
+        world.live(3 * SECOND);
+        world.observe(&key, Status::Passing, "", ResultSource::Report);
+        let mut expired = None;
+        for seconds in seconds {
+            // Registered again it keeps the status that it has.
+            let status = if expired.is_some() { Status::Critical } else { Status::Passing };
+            world.track(&Check { status, ..passing(*seconds) }, Arrival::Registered);
+            expired = expired.or(expired_at(&world.live(SECOND)));
+        }
+        expired = expired.or(expired_at(&world.live(60 * SECOND)));
+        assert_eq!(expired, Some(Duration::from_secs(3 + expected)), "{seconds:?}");
+        assert_eq!(expired_at(&world.live(60 * SECOND)), None, "{seconds:?}: once");
+        // It has to report in its new TTL then.
+        assert!(matches!(
+            world.observe(&key, Status::Passing, "", ResultSource::Report),
+            Verdict::Changed(_)
+        ));
+        let last = seconds[seconds.len() - 1];
+        let reported_at = world.now - world.start;
+        assert_eq!(expired_at(&world.live(60 * SECOND)), Some(reported_at + Duration::from_secs(last)));
+    }
+}
+
+#[test]
 fn outputs_are_written_late_and_shown_at_once() {
     let mut world = World::new(HealthSettings::default());
     let mut counts = HashMap::new();
