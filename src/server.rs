@@ -28,7 +28,7 @@ use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::{Config, LogFormat};
 use crate::health::{self, HealthEngine};
-use crate::http::{BindAddress, Door, DoorRules, Server, ServerConfig};
+use crate::http::{Door, DoorRules, Server, ServerConfig};
 use crate::notify::follower::EventFeed;
 use crate::notify::{self, Notifier};
 use crate::probe::{self, Prober, TargetRules};
@@ -216,11 +216,8 @@ fn most_asked_before<'r>(config: &Config, registry: &'r Registry) -> &'r [HotQue
 
 /// What checks may do: where they may go, and whether they may run programs.
 fn probing(config: &Config) -> probe::ProbeSettings {
-    let targets = TargetRules::new(config.probe_allow_cidrs.clone());
     // As configured until they are bound: restored checks begin before that.
-    let addresses: Vec<BindAddress> =
-        config.http_addresses.iter().chain(&config.admin_addresses).map(sockets::listen_address).collect();
-    targets.set_own_listeners(sockets::tcp_addresses(&addresses));
+    let targets = TargetRules::new(config.targets());
     probe::ProbeSettings { targets, scripts: Arc::new(AtomicBool::new(config.enable_local_script_checks)) }
 }
 

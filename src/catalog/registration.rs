@@ -2,15 +2,13 @@
 
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::state::CatalogEdit;
+use crate::model::command::OWN_CHECK;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
 use crate::model::{
     Check, CommandRefusal, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind, Registration,
     Service, Status, hold,
 };
 use crate::stdx::text::Text;
-
-/// The check that says of a node whether its agent is alive.
-const AGENT_ALIVE_CHECK: &str = "serfHealth";
 
 impl CatalogEdit<'_> {
     pub(super) fn register(&mut self, registration: &Registration) -> Result<(), CommandRefusal> {
@@ -208,7 +206,7 @@ fn reserved(what: &'static str, id: &Text) -> CommandRefusal {
 }
 
 fn is_alive(node: &NodeRecord) -> bool {
-    node.checks().get(AGENT_ALIVE_CHECK).is_some_and(|check| check.status == Status::Passing)
+    node.checks().get(OWN_CHECK).is_some_and(|check| check.status == Status::Passing)
 }
 
 #[cfg(test)]

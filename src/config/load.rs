@@ -7,7 +7,7 @@ use crate::config::address::ListenAddress;
 use crate::config::definitions::{self, Definition, DefinitionKind};
 use crate::config::files::{self, FileFormat};
 use crate::config::place::Wanted;
-use crate::config::plan::plan;
+use crate::config::plan::{PlanTerms, plan};
 use crate::config::problem::{Problem, Problems, SettingSource};
 use crate::config::raw::Raw;
 use crate::config::validated::{Config, Surroundings, Values};
@@ -103,11 +103,14 @@ fn read(invocation: &Invocation, registered: impl Fn(&Text) -> Option<Option<Tex
     definitions.sort_by_key(|it| it.kind == DefinitionKind::Check);
     let config =
         values.map(|values| values.into_config(invocation.clone(), definitions.clone(), raw.warnings));
-    let (agent, scripts) = match &config {
-        Ok(config) => (config.agent_node(), config.scripts()),
-        Err(_) => (AgentNode::unknown(), Scripts::Allowed),
+    let terms = match &config {
+        Ok(config) => config.plan_terms(),
+        Err(_) => PlanTerms { agent: AgentNode::unknown(), scripts: Scripts::Allowed, targets: None },
     };
-    let planned = plan(&definitions, &agent, scripts, registered);
+    if let Some(targets) = &terms.targets {
+        problems.extend(webhooks::refused_targets(&webhooks, &raw.webhooks, targets));
+    }
+    let planned = plan(&definitions, &terms, registered);
     let outcome = match config {
         Ok(mut config) => {
             match planned {

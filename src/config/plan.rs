@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::problem::Problem;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
+use crate::model::target::TargetPolicy;
 use crate::model::{Defined, Registration};
 use crate::stdx::text::Text;
+use crate::sys::host;
 use crate::wire::intake::definition::{check_definition, service_definition};
-use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Scripts};
+use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Invalid, Scripts};
 
 /// Keys of an instance that can be wrong by themselves, whatever stands beside them.
 const ALONE: &[&str] = &["id", "address", "port", "meta", "tags", "weights", "taggedaddresses", "connect"];
@@ -25,7 +27,36 @@ pub struct Planned {
     pub warnings: Vec<String>,
 }
 
-/// Works out what `definitions`, instances first, define on `node`. `registered` knows instances that no file defines:
+/// What definitions are judged by.
+#[derive(Clone, Debug)]
+pub struct PlanTerms {
+    /// Whose node they are of.
+    pub agent: AgentNode,
+    /// Whether they may name programs.
+    pub scripts: Scripts,
+    /// Where checks may go; not known where the settings are wrong.
+    pub targets: Option<TargetPolicy>,
+}
+
+impl PlanTerms {
+    /// What holds for a registration over HTTP too, beyond what can be read.
+    fn judged(&self, read: Result<Registration, Invalid>) -> Result<Registration, String> {
+        let read = read.map_err(|error| error.to_string())?;
+        read.check_own_ids().map_err(|refusal| refusal.to_string())?;
+        let mut probes = read.checks.iter().filter_map(|check| check.definition.probe.as_ref());
+        let refusal = |probe| self.targets.as_ref()?.refusal(probe, host::has_address);
+        match probes.find_map(refusal) {
+            Some(refusal) => Err(format!("Invalid check: {refusal}")),
+            None => Ok(read),
+        }
+    }
+
+    fn service(&self, value: &Value) -> Result<Registration, String> {
+        self.judged(service_definition(value, &self.agent, self.scripts))
+    }
+}
+
+/// Works out what `definitions`, instances first, define on the agent's node. `registered` knows instances that no file defines:
 /// `None` when there is none of that id, else what its metadata say of its criticality. Of two definitions of the same
 /// thing the later one counts.
 ///
@@ -33,15 +64,14 @@ pub struct Planned {
 /// Everything that is wrong with any of them.
 pub fn plan(
     definitions: &[Definition],
-    agent: &AgentNode,
-    scripts: Scripts,
+    terms: &PlanTerms,
     registered: impl Fn(&Text) -> Option<Option<Text>>,
 ) -> Result<Planned, Vec<Problem>> {
     let (mut plan, mut problems) = (Plan::default(), Vec::new());
     for definition in definitions {
         let read = match definition.kind {
-            DefinitionKind::Service => read_service(definition, agent, scripts),
-            DefinitionKind::Check => read_check(definition, agent, scripts, &plan, &registered),
+            DefinitionKind::Service => read_service(definition, terms),
+            DefinitionKind::Check => read_check(definition, terms, &plan, &registered),
         };
         match read {
             Ok(read) => problems.extend(plan.add(definition, read)),
@@ -118,14 +148,13 @@ impl<'d> Plan<'d> {
 
 fn read_check(
     definition: &Definition,
-    agent: &AgentNode,
-    scripts: Scripts,
+    terms: &PlanTerms,
     plan: &Plan<'_>,
     registered: &impl Fn(&Text) -> Option<Option<Text>>,
 ) -> Result<Registration, Vec<Problem>> {
     let known = |id: &Text| plan.criticality(id).or_else(|| registered(id));
-    let read = check_definition(&definition.value, agent, scripts, |id| known(id).flatten());
-    let read = read.map_err(|error| vec![refused(definition, &definition.path, &error.to_string())])?;
+    let read = check_definition(&definition.value, &terms.agent, terms.scripts, |id| known(id).flatten());
+    let read = terms.judged(read).map_err(|error| vec![refused(definition, &definition.path, &error)])?;
     let unknown = read.checks.iter().find(|it| !it.service_id.is_empty() && known(&it.service_id).is_none());
     match unknown {
         None => Ok(read),
@@ -140,14 +169,10 @@ fn read_check(
 }
 
 /// Reads an instance; where it is refused, its parts one by one, so that all that is wrong is told.
-fn read_service(
-    definition: &Definition,
-    agent: &AgentNode,
-    scripts: Scripts,
-) -> Result<Registration, Vec<Problem>> {
-    let whole = match service_definition(&definition.value, agent, scripts) {
+fn read_service(definition: &Definition, terms: &PlanTerms) -> Result<Registration, Vec<Problem>> {
+    let whole = match terms.service(&definition.value) {
         Ok(read) => return Ok(read),
-        Err(error) => error.to_string(),
+        Err(error) => error,
     };
     let (path, mut problems) = (&definition.path, Vec::new());
     let empty = Map::new();
@@ -159,16 +184,16 @@ fn read_service(
     let mut try_alone = |path: String, beside: &Map<String, Value>, key: &str, value: &Value| {
         let mut alone = beside.clone();
         alone.insert(key.to_owned(), value.clone());
-        if let Err(error) = service_definition(&Value::Object(alone), agent, scripts) {
-            problems.push(refused(definition, &path, &error.to_string()));
+        if let Err(error) = terms.service(&Value::Object(alone)) {
+            problems.push(refused(definition, &path, &error));
             return false;
         }
         true
     };
-    if !is_named {
-        try_alone(format!("{path}.name"), &Map::new(), "name", &"".into());
-    } else {
-        try_alone(format!("{path}.name"), &Map::new(), "name", &beside["name"].clone());
+    let named = if is_named { beside["name"].clone() } else { "".into() };
+    if !try_alone(format!("{path}.name"), &Map::new(), "name", &named) {
+        // Said once, and not of all that stands beside it.
+        beside.insert("name".to_owned(), "x".into());
     }
     let is_alone = |key: &str| ALONE.contains(&folded(key).as_str());
     for (key, value) in object.iter().filter(|(key, _)| is_alone(key)) {
@@ -218,8 +243,13 @@ mod tests {
         let mut object = value.as_object().expect("an object").clone();
         let read = take(Path::new("web.json"), &mut object, Form::Json);
         assert!(read.problems.is_empty(), "{:?}", read.problems);
-        let own = AgentNode { name: "own".into(), datacenter: "dc1".into() };
-        plan(&read.definitions, &own, Scripts::Off, |_| registered.clone())
+        let agent = AgentNode { name: "own".into(), datacenter: "dc1".into() };
+        let targets = TargetPolicy {
+            own_listeners: vec!["127.0.0.1:8500".parse().expect("an address")],
+            ..TargetPolicy::default()
+        };
+        let terms = PlanTerms { agent, scripts: Scripts::Off, targets: Some(targets) };
+        plan(&read.definitions, &terms, |_| registered.clone())
     }
 
     #[test]
@@ -255,6 +285,28 @@ mod tests {
                 "no instance",
             ),
             (json!({"check": {"ttl": "5s"}}), "check", "Missing check name"),
+            (
+                json!({"service": {"name": "consul", "port": 1, "tags": ["a"]}}),
+                "service.name",
+                "muster's own",
+            ),
+            (json!({"service": {"name": "a", "id": "consul"}}), "service.id", "muster's own"),
+            (
+                json!({"service": {"name": "a", "check": {"id": "serfHealth", "ttl": "3s"}}}),
+                "service.check",
+                "muster's own",
+            ),
+            (json!({"check": {"name": "serfHealth", "ttl": "3s"}}), "check", "muster's own"),
+            (
+                json!({"check": {"name": "a", "http": "http://169.254.169.254/", "interval": "1s"}}),
+                "check",
+                "Invalid check: 169.254.169.254 is refused",
+            ),
+            (
+                json!({"service": {"name": "a", "checks": [{"ttl": "1s"}, {"tcp": "127.0.0.1:8500", "interval": "1s"}]}}),
+                "service.checks[1]",
+                "muster itself listens there",
+            ),
         ];
         for (value, key, said) in rows {
             let problems = planned(value.clone(), None).expect_err("it is wrong");

@@ -10,6 +10,7 @@ use crate::config::definitions::Definition;
 use crate::config::kind::SettingValue;
 use crate::config::listening::{self, Interface};
 use crate::config::load::Invocation;
+use crate::config::plan::PlanTerms;
 use crate::config::problem::{Problem, SettingSource, quoted};
 use crate::config::raw::Raw;
 use crate::config::redis_url::{RedisUrl, Secret};
@@ -17,6 +18,7 @@ use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 use crate::config::webhooks::Webhook;
 use crate::model::Defined;
+use crate::model::target::TargetPolicy;
 use crate::stdx::counted::counted;
 use crate::stdx::network::Network;
 use crate::wire::intake::{AgentNode, Scripts};
@@ -165,7 +167,7 @@ pub struct Config {
 
 impl Config {
     /// The node that files register things on.
-    pub fn agent_node(&self) -> AgentNode {
+    fn agent_node(&self) -> AgentNode {
         AgentNode { name: self.node.as_str().into(), datacenter: self.datacenter.as_str().into() }
     }
 
@@ -174,9 +176,20 @@ impl Config {
         self.values.is_written(key)
     }
 
-    /// Whether checks in definition files may run programs.
-    pub fn scripts(&self) -> Scripts {
-        if self.enable_local_script_checks { Scripts::Allowed } else { Scripts::Off }
+    /// Where checks and webhooks may go.
+    pub fn targets(&self) -> TargetPolicy {
+        let listeners = self.http_addresses.iter().chain(&self.admin_addresses);
+        let tcp = listeners.filter_map(|address| match address {
+            ListenAddress::Tcp(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        });
+        TargetPolicy { allowed: self.probe_allow_cidrs.clone(), own_listeners: tcp.collect() }
+    }
+
+    /// What definition files are judged by.
+    pub fn plan_terms(&self) -> PlanTerms {
+        let scripts = if self.enable_local_script_checks { Scripts::Allowed } else { Scripts::Off };
+        PlanTerms { agent: self.agent_node(), scripts, targets: Some(self.targets()) }
     }
 
     /// The problem of files that define more instances than there may be.

@@ -12,7 +12,7 @@ use ureq::http::Uri;
 use crate::config::kind::SettingKind;
 use crate::model::Status;
 
-pub use reader::read;
+pub use reader::{read, refused_targets};
 
 /// The key of the tables in a file.
 pub const TABLES: &str = "webhooks";

@@ -114,6 +114,12 @@ pub enum DrainOrder {
     Cancel,
 }
 
+/// The id of the service by which muster shows itself on the agent's node.
+pub const OWN_SERVICE: &str = "consul";
+
+/// The id of the check that says whether an agent's node is alive.
+pub const OWN_CHECK: &str = "serfHealth";
+
 /// What a registration brings. Every part is complete: defaults are filled in and bounds checked before it is
 /// made.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +132,22 @@ pub struct Registration {
     pub checks: Vec<Check>,
     /// What becomes of checks the instance already has.
     pub existing_checks: ExistingChecks,
+}
+
+impl Registration {
+    /// Whether it leaves muster what it shows itself by on the agent's node, for whoever has no catalog that says so.
+    ///
+    /// # Errors
+    /// [`CommandRefusal::Reserved`].
+    pub fn check_own_ids(&self) -> Result<(), CommandRefusal> {
+        let service = self.service.as_ref().filter(|it| it.id == OWN_SERVICE);
+        let reserved = service.map(|it| ("service", &it.id));
+        let check = || self.checks.iter().find(|it| it.id == OWN_CHECK).map(|it| ("check", &it.id));
+        match reserved.or_else(check) {
+            Some((what, id)) => Err(CommandRefusal::Reserved { what, id: id.clone() }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a registration says of the node it is for.

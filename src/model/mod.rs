@@ -17,6 +17,7 @@ pub mod restoration;
 pub mod said;
 pub mod secrets;
 pub mod service;
+pub mod target;
 pub mod transition;
 
 pub use caller::Caller;

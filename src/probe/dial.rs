@@ -5,8 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::model::target::TargetRefusal;
 use crate::probe::names::Names;
-use crate::probe::target::{TargetRefusal, TargetRules};
+use crate::probe::target::TargetRules;
 use crate::probe::words;
 use crate::sys::dial::Dialed;
 use crate::sys::patience::RecallableDeadline;
@@ -128,31 +129,3 @@ impl fmt::Display for DialError {
 }
 
 impl std::error::Error for DialError {}
-
-/// `host:port` in its parts, the port as it is written. An IPv6 address stands in brackets.
-pub fn split(address: &str) -> Option<(&str, &str)> {
-    let (host, port) = address.rsplit_once(':')?;
-    let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
-    if host.is_empty() || port.is_empty() || is_bare_ipv6 { None } else { Some((host, port)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_host_and_port() {
-        let rows = [
-            ("127.0.0.1:80", Some(("127.0.0.1", "80"))),
-            ("[::1]:80", Some(("[::1]", "80"))),
-            ("web.example:http", Some(("web.example", "http"))),
-            ("::1:80", None),
-            ("web", None),
-            (":80", None),
-            ("web:", None),
-        ];
-        for (given, expected) in rows {
-            assert_eq!(split(given), expected, "{given}");
-        }
-    }
-}

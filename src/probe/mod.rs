@@ -43,7 +43,7 @@ use crate::sys::runtime;
 
 pub use channel::IdleConnection;
 pub use destination::Destination;
-pub use target::{TargetRefusal, TargetRules};
+pub use target::TargetRules;
 
 /// Warns when this machine trusts no certificate authority. Reads files, so it is for a thread of its own.
 pub fn look_for_authorities() {

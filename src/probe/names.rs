@@ -18,10 +18,11 @@ use std::time::{Duration, Instant, SystemTime};
 use dns_lookup::{AddrInfoHints, LookupErrorKind, getaddrinfo};
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::probe::dial::{self, DialError};
+use crate::probe::dial::DialError;
 use crate::probe::names::hosts::Hosts;
 use crate::probe::names::lookups::{KnownAddresses, LOOKUPS_MAX, LookupTable, Resolution};
 use crate::probe::names::services::Services;
+use crate::stdx::network;
 use crate::sys::file;
 use crate::sys::offload::Offload;
 use crate::sys::oneshot::{Sender, oneshot};
@@ -107,7 +108,7 @@ impl Names {
     /// `host:port` in its parts; the port may be a name, as that of `localhost:http`. An IPv6 address stands in
     /// brackets.
     pub fn split<'a>(&self, address: &'a str) -> Option<(&'a str, u16)> {
-        let (host, port) = dial::split(address)?;
+        let (host, port) = network::host_and_port(address)?;
         Some((host, self.services.port(port)?))
     }
 

@@ -1,5 +1,6 @@
 //! The agent's own node: how muster itself appears in its catalog.
 
+use crate::model::command::{OWN_CHECK, OWN_SERVICE};
 use crate::model::{Check, Command, ExistingChecks, Meta, NodePart, Origin, Registration, Service, Status};
 use crate::stdx::network::{self, AddressFamily};
 use crate::stdx::text::Text;
@@ -54,7 +55,7 @@ impl OwnNode {
             keep_existing: false,
         };
         let service = Service {
-            id: "consul".into(),
+            id: OWN_SERVICE.into(),
             name: "consul".into(),
             port: SERVER_PORT,
             meta: Some(pairs(&[
@@ -69,7 +70,7 @@ impl OwnNode {
             ..Service::default()
         };
         let check = Check {
-            id: "serfHealth".into(),
+            id: OWN_CHECK.into(),
             name: "Serf Health Status".into(),
             status: Status::Passing,
             output: "Agent alive and reachable".into(),

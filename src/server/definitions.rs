@@ -21,7 +21,7 @@ pub(super) fn take(registry: &Registry, config: &mut Config) -> Result<Vec<Defin
         let service = registry.own_service(service_id)?;
         Some(service.meta.as_ref().and_then(|meta| meta.get(CRITICALITY_META_KEY).cloned()))
     };
-    let planned = plan::plan(&config.definitions, &config.agent_node(), config.scripts(), registered);
+    let planned = plan::plan(&config.definitions, &config.plan_terms(), registered);
     planned.map(|planned| planned.defined).map_err(|problems| Problems(problems).to_string())
 }
 

@@ -56,6 +56,13 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
+/// `host:port` in its parts, the port as it is written. An IPv6 address stands in brackets.
+pub fn host_and_port(address: &str) -> Option<(&str, &str)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
+    if host.is_empty() || port.is_empty() || is_bare_ipv6 { None } else { Some((host, port)) }
+}
+
 /// A network in CIDR notation, such as `169.254.0.0/16`. A bare address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -230,6 +237,22 @@ mod tests {
         ];
         for (inner, outer, expected) in rows {
             assert_eq!(network(inner).is_within(&network(outer)), expected, "{inner} within {outer}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        let rows = [
+            ("127.0.0.1:80", Some(("127.0.0.1", "80"))),
+            ("[::1]:80", Some(("[::1]", "80"))),
+            ("web.example:http", Some(("web.example", "http"))),
+            ("::1:80", None),
+            ("web", None),
+            (":80", None),
+            ("web:", None),
+        ];
+        for (given, expected) in rows {
+            assert_eq!(host_and_port(given), expected, "{given}");
         }
     }
 }

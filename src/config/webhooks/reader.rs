@@ -12,7 +12,9 @@ use crate::config::kind::SettingValue;
 use crate::config::problem::{Problem, SettingSource, quoted};
 use crate::filter;
 use crate::model::Status;
+use crate::model::target::TargetPolicy;
 use crate::stdx::nearest::nearest;
+use crate::sys::host;
 use crate::wire::select::INSTANCE;
 
 /// Webhooks there may be. Each has its own queue on disk and its own connections.
@@ -43,6 +45,28 @@ pub fn read(
         problems.extend(reader.problems);
     }
     if problems.is_empty() { Ok(webhooks) } else { Err(problems) }
+}
+
+/// What is wrong with where webhooks go, each of them read from the table at its place.
+pub fn refused_targets(
+    webhooks: &[Webhook],
+    tables: &[(toml::Table, SettingSource)],
+    targets: &TargetPolicy,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (position, (webhook, (table, origin))) in webhooks.iter().zip(tables).enumerate() {
+        let mut reader = Reader { table, origin, position, problems: Vec::new() };
+        if let Some(refusal) = targets.refusal_of_url(&webhook.url.0, host::has_address) {
+            reader.complain(
+                "url",
+                "",
+                refusal,
+                "name another, or the network of this one in probe_allow_cidrs",
+            );
+        }
+        problems.extend(reader.problems);
+    }
+    problems
 }
 
 /// Reads one table.

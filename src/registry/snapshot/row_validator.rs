@@ -79,7 +79,7 @@ impl RowRules {
                 kv_bytes_max: limits.kv_bytes_max,
             },
             programs: None,
-            targets: Some(TargetRules::new(config.probe_allow_cidrs.clone())),
+            targets: Some(TargetRules::new(config.targets())),
             are_new: true,
             account: budget::process(),
             stop: StopFlag::default(),
@@ -371,7 +371,7 @@ impl RowValidator {
     fn check_target(&self, check: &Check) -> Result<(), String> {
         let probe = check.definition.probe.as_ref().filter(|_| check.origin == Origin::Agent);
         let rules = self.terms.targets.as_ref();
-        let refusal = rules.zip(probe).and_then(|(rules, probe)| rules.refusal(probe));
+        let refusal = rules.zip(probe).and_then(|(rules, probe)| rules.lasting_refusal(probe));
         refusal.map_or(Ok(()), |refusal| Err(format!("Invalid check: {refusal}")))
     }
 
