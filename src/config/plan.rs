@@ -56,9 +56,9 @@ impl PlanTerms {
     }
 }
 
-/// Works out what `definitions`, instances first, define on the agent's node. `registered` knows instances that no file defines:
-/// `None` when there is none of that id, else what its metadata say of its criticality. Of two definitions of the same
-/// thing the later one counts.
+/// Works out what `definitions`, instances first, define on the agent's node. `registered` knows instances that no file
+/// defines: `None` when there is none of that id, else what its metadata say of its criticality. Of two definitions of
+/// the same thing the later one counts.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
@@ -303,7 +303,10 @@ mod tests {
                 "Invalid check: 169.254.169.254 is refused",
             ),
             (
-                json!({"service": {"name": "a", "checks": [{"ttl": "1s"}, {"tcp": "127.0.0.1:8500", "interval": "1s"}]}}),
+                json!({"service": {"name": "a", "checks": [
+                    {"ttl": "1s"},
+                    {"tcp": "127.0.0.1:8500", "interval": "1s"},
+                ]}}),
                 "service.checks[1]",
                 "muster itself listens there",
             ),

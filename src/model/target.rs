@@ -102,9 +102,9 @@ pub struct TargetPolicy {
 }
 
 impl TargetPolicy {
-    /// Why a probe would not be run now whatever its target does, as far as its definition tells: an address is written
-    /// in it that may not be asked. For whoever registers a check, over HTTP or in a file. `is_here` knows the addresses
-    /// of this machine.
+    /// Why a probe would not be run now whatever its target does, as far as its definition tells: an address is
+    /// written in it that may not be asked. For whoever registers a check, over HTTP or in a file. `is_here` knows the
+    /// addresses of this machine.
     pub fn refusal(&self, probe: &Probe, is_here: impl Fn(IpAddr) -> bool) -> Option<String> {
         let (address, port) = written(probe)?;
         self.refusal_of(address, port, is_here)
@@ -116,8 +116,8 @@ impl TargetPolicy {
         self.refusal_of(network::literal(&url.host)?, Some(url.port()), is_here)
     }
 
-    /// Why a probe would never be run here, for checks that come back: from a snapshot, from Redis. Where muster listens
-    /// and what the operator allows may be otherwise by the time it is run, and its output says so then.
+    /// Why a probe would never be run here, for checks that come back: from a snapshot, from Redis. Where muster
+    /// listens and what the operator allows may be otherwise by the time it is run, and its output says so then.
     pub fn lasting_refusal(&self, probe: &Probe) -> Option<String> {
         let (address, _) = written(probe)?;
         let refusal = self.check_network(address).err().filter(|it| *it == TargetRefusal::Special)?;

@@ -54,8 +54,9 @@ impl DataDirectory {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Foreign`], [`StoreError::Io`] where a link leads elsewhere, [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::Damaged`] when a store
-    /// has lost its identity, [`StoreError::Io`]. A foreign directory is not written to.
+    /// [`StoreError::Foreign`], [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::Damaged`] when a store
+    /// has lost its identity, [`StoreError::Io`], also where a link leads elsewhere. A foreign directory is not written
+    /// to.
     pub fn claim(path: &Path, now: jiff::Timestamp) -> Result<Self, StoreError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(MODE).create(path).map_err(StoreError::io(path, "create"))?;
@@ -133,8 +134,8 @@ fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// No directory in it may be a link: what is made in such a one would be made elsewhere. Links in the place of files are
-/// met where these are opened.
+/// No directory in it may be a link: what is made in such a one would be made elsewhere. Links in the place of files
+/// are met where these are opened.
 ///
 /// # Errors
 /// [`StoreError::Io`] with the link.

@@ -311,7 +311,8 @@ mod tests {
 
     #[test]
     fn parts_of_what_is_secret_are_found_as_well() {
-        let json = r#"{"user": "x", "password": "pass\"w0rd", "pins": [123456, 7], "pin_token": 654321, "a": ["inner1"]}"#;
+        let json = r#"{"user": "x", "password": "pass\"w0rd", "pins": [123456, 7],
+                       "pin_token": 654321, "a": ["inner1"]}"#;
         let form = "user=x&password=p%40ss+word";
         let rows = [
             ("", json, "wrong password pass\"w0rd", Some("wrong password (redacted)")),
