@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn no_directory_in_it_leads_elsewhere() {
-        for name in [super::super::embedded::ROWS, "snapshots", "webhooks"] {
+        for name in [crate::persist::embedded::ROWS, "snapshots", "webhooks"] {
             let (directory, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             drop(claim(directory.path()).unwrap());
             let link = directory.path().join(name);

@@ -45,7 +45,7 @@ const CIRCLES: &[&[&str]] = &[
     ],
     &["src/notify/context.rs", "src/notify/event.rs"],
     &["src/notify/engine.rs", "src/notify/follower.rs"],
-    &["src/probe/dial.rs", "src/probe/names.rs", "src/probe/target.rs"],
+    &["src/probe/dial.rs", "src/probe/names.rs"],
     &[
         "src/registry/batch.rs",
         "src/registry/checking/follower.rs",
