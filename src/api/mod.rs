@@ -18,6 +18,7 @@ pub mod fast_path;
 pub mod route;
 pub mod router;
 pub mod routes;
+mod row_counters;
 
 pub mod absent;
 pub mod agent_checks;
@@ -61,6 +62,7 @@ use crate::api::fast_path::{FastPath, FastPathEntry};
 use crate::api::route::{Route, Verb};
 use crate::api::router::{Router, Target};
 use crate::api::routes::ROUTES;
+use crate::api::row_counters::RowCounters;
 use crate::api::slow_reads::SlowReads;
 use crate::api::snapshot::{Snapshots, Spooling};
 use crate::api::stream::StreamSlots;
@@ -74,7 +76,7 @@ use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::offload::Offload;
 use crate::telemetry::families;
-use crate::telemetry::metrics::{IntCounter, Metrics, RouteMetrics};
+use crate::telemetry::metrics::{IntCounter, Metrics};
 
 /// What the API may ask of the process it runs in.
 pub trait HostProcess: Send + Sync {
@@ -196,9 +198,9 @@ pub struct Api {
     pub(crate) snapshots: Snapshots,
     pub(crate) counters: ApiCounters,
     /// Counters of each row, in the order of the table.
-    rows: Vec<RouteMetrics>,
+    rows: Vec<RowCounters>,
     /// Counters of requests that lead nowhere.
-    nowhere: RouteMetrics,
+    nowhere: RowCounters,
 }
 
 impl Api {
@@ -220,7 +222,7 @@ impl Api {
         let (cache, cache_counts) =
             (Arc::new(BodyCache::new(cache)), Arc::new(CacheCounts::new(ROUTES.len())));
         cache_counts::expose(&metrics, &cache, &cache_counts);
-        let counters = |route: &Route| metrics.route(route.verb.label(), route.path);
+        let counters = |route: &Route| RowCounters::new(&metrics, route.path);
         let streams = Arc::new(StreamSlots::new(streams_max, &metrics));
         let counted = streams.clone();
         metrics.read(families::STREAMS, &[], move || counted.open() as f64);
@@ -232,7 +234,7 @@ impl Api {
             lanes: SlowReads::new(&metrics)?,
             me: OnceLock::new(),
             rows: ROUTES.iter().map(counters).collect(),
-            nowhere: metrics.route("GET", "none"),
+            nowhere: RowCounters::new(&metrics, "none"),
             cache,
             cache_counts,
             ready: FastPath::new(entries_max),
@@ -309,7 +311,7 @@ impl Api {
     ///
     /// A function of its own, so that its variables do not lie on the stack of a query that waits.
     #[inline(never)]
-    fn ready(&self, request: &Request, response: &mut Response) -> Option<&RouteMetrics> {
+    fn ready(&self, request: &Request, response: &mut Response) -> Option<&RowCounters> {
         if !self.registry.panic_thresholds().is_empty() {
             return None;
         }
@@ -323,7 +325,7 @@ impl Api {
 
     /// The answer by the long way; one that takes too long for a worker is made in a lane.
     #[inline(never)]
-    fn answer(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> &RouteMetrics {
+    fn answer(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> &RowCounters {
         let began = Cell::new(None);
         let goes_on = || slow_reads::has_time(&began);
         let meter = slow_reads::worker_meter(&goes_on);
@@ -342,7 +344,7 @@ impl Api {
         exchange: &mut Exchange<'_>,
         response: &mut Response,
         meter: &Meter<'_>,
-    ) -> &RouteMetrics {
+    ) -> &RowCounters {
         let Dispatched { counters, offer } = self.dispatch(exchange, response, meter);
         if meter.is_exhausted() {
             return counters;
@@ -360,7 +362,7 @@ impl Api {
 
 /// What became of a request in the table of routes.
 struct Dispatched<'a> {
-    counters: &'a RouteMetrics,
+    counters: &'a RowCounters,
     offer: Option<(usize, FastPathEntry)>,
 }
 
@@ -371,6 +373,7 @@ impl Handler for Api {
             Some(counters) => counters,
             None => self.answer(exchange, response),
         };
+        let counters = counters.of(exchange.request().method());
         counters.answered(response.status, started.elapsed(), exchange.has_waited());
         log_answer(exchange, response.status, started);
         if is_of_bound(response.status) {

@@ -140,7 +140,7 @@ impl Route {
 }
 
 impl Verb {
-    /// The method, or the methods, as metrics and the documentation name them.
+    /// The method, or the methods, as the documentation names them.
     pub fn label(self) -> &'static str {
         match self {
             Verb::Put => "PUT",

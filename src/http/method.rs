@@ -20,6 +20,22 @@ pub enum Method {
 }
 
 impl Method {
+    /// How many there are.
+    pub const COUNT: usize = Method::Other as usize + 1;
+
+    /// Its name, or `other`: a word out of few, for labels.
+    pub fn label(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Put => "PUT",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Other => "other",
+        }
+    }
+
     pub(crate) fn parse(name: &str) -> Method {
         match name {
             "GET" => Method::Get,

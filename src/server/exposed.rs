@@ -41,6 +41,7 @@ pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Serve
     }
     metrics.read(families::KV_KEYS, &[], of(|registry| registry.views().sizes().keys as f64));
     metrics.read(families::KV_BYTES, &[], of(|registry| registry.views().sizes().kv_bytes as f64));
+    metrics.read(families::CATALOG_INDEX, &[], of(|registry| registry.views().complete() as f64));
     metrics.read(families::DRAINING, &[], of(|registry| registry.draining().count() as f64));
     let in_panic = |registry: &Registry| registry.panic_thresholds().in_panic(registry.views()) as f64;
     metrics.read(families::SERVICES_IN_PANIC, &[], of(in_panic));

@@ -100,9 +100,19 @@ pub const FAMILIES: &[MetricFamily] = &[
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use MetricKind::{Counter, Gauge, Histogram};
+
+    /// All source files below `directory`.
+    fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).expect("it is part of the repository") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { sources(&path, found) } else { found.push(path) }
+        }
+    }
 
     /// The document, whose rows are compared.
     const DOCUMENT: &str = include_str!("../../docs/metrics.md");
@@ -137,5 +147,26 @@ mod tests {
         let rows: Vec<String> = FAMILIES.iter().map(row).collect();
         let listed: Vec<&str> = DOCUMENT.lines().filter(|line| line.starts_with("| `muster_")).collect();
         assert_eq!(listed, rows, "the rows of docs/metrics.md should read:\n{}\n", rows.join("\n"));
+    }
+
+    /// A row whose value nobody gives would be promised and never shown.
+    #[test]
+    fn somebody_gives_the_value_of_every_family() {
+        let mut paths = Vec::new();
+        sources(Path::new("src"), &mut paths);
+        let text = |path: &PathBuf| fs::read_to_string(path).expect("a source file");
+        let (rows, others): (Vec<PathBuf>, Vec<PathBuf>) =
+            paths.into_iter().partition(|path| path.starts_with("src/telemetry/families"));
+        let (rows, others): (String, String) = (rows.iter().map(text).collect(), others.iter().map(text).collect());
+        let is_word = |it: char| it.is_ascii_alphanumeric() || it == '_';
+        let given: BTreeSet<&str> =
+            others.split("families::").filter_map(|after| after.split(|it| !is_word(it)).next()).collect();
+        let names: Vec<&str> = rows
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": MetricFamily").map(|(name, _)| name))
+            .collect();
+        assert_eq!(names.len(), FAMILIES.len(), "every row is found");
+        let forgotten: Vec<&&str> = names.iter().filter(|name| !given.contains(**name)).collect();
+        assert!(forgotten.is_empty(), "nobody counts or reads {forgotten:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The numbers of one process: handles to count with, readers to register, and the text that Prometheus
 //! scrapes.
 //!
-//! Handles are resolved once, when routes are built. Counting an answer is then three relaxed additions (its
+//! Handles are resolved once, with the first answer. Counting an answer is then three relaxed additions (its
 //! status, its bucket, its time) and no look-up, no lock and no allocation.
 
 use std::collections::BTreeMap;
@@ -102,7 +102,7 @@ impl Metrics {
         }
     }
 
-    /// The handles for one route. Called once a route, when the routes are built.
+    /// The handles for one method of a route. Call it once for each and keep what it gives.
     pub fn route(&self, method: &'static str, route: &'static str) -> RouteMetrics {
         RouteMetrics {
             method,
@@ -151,7 +151,7 @@ impl Metrics {
 /// The value of one series: its name, its labels, and how much.
 pub type Sample = (String, BTreeMap<String, String>, f64);
 
-/// The handles of one route. Clones share the counts.
+/// The handles of one method of a route. Clones share the counts.
 #[derive(Clone)]
 pub struct RouteMetrics {
     method: &'static str,
@@ -161,7 +161,7 @@ pub struct RouteMetrics {
     /// that a scrape shows no series for what never happened.
     by_status: Arc<[OnceLock<IntCounter>; STATUSES.len() + 1]>,
     duration: Histogram,
-    /// The family of requests that waited, and the histogram of this route once one has.
+    /// The family of requests that waited, and the histogram of this method and route once one has.
     waiting: Readings,
     waiting_duration: Arc<OnceLock<Histogram>>,
 }

@@ -15,14 +15,14 @@ pub const HTTP_REQUESTS: MetricFamily = family(
     "muster_http_requests_total",
     Counter,
     &["method", "route", "status"],
-    "Requests answered, by route and status code.",
+    "Requests answered, by route, status code and the request's method: other for unusual ones.",
 );
 /// How long answers took.
 pub const HTTP_REQUEST_DURATION: MetricFamily = family(
     "muster_http_request_duration_seconds",
     Histogram(ANSWER_BOUNDS_S),
     &["method", "route"],
-    "Time from a request's last byte to its answer, by route, of those that did not wait for anybody.",
+    "Time from a request's last byte to its answer, by method and route, of those that did not wait for anybody.",
 );
 /// How long requests took that waited.
 pub const HTTP_WAITING_DURATION: MetricFamily = family(
