@@ -358,6 +358,11 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 fn resolve(address: &str) -> Result<SocketAddr, String> {
     // As clients of Consul's are given it.
     let bare = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
+    if bare.starts_with("unix://") {
+        return Err(format!(
+            "{address} is no address here, for load is put on TCP: write HOST:PORT or http://HOST:PORT"
+        ));
+    }
     let refused = |error: &dyn std::fmt::Display| {
         format!("{address} is no address ({error}): write HOST:PORT or http://HOST:PORT")
     };

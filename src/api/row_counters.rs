@@ -37,7 +37,8 @@ mod tests {
     fn each_method_is_counted_as_itself() {
         let metrics = Arc::new(Metrics::new().expect("the table is well formed"));
         let counters = RowCounters::new(&metrics, "/v1/kv/");
-        let rows = [("GET", 2), ("HEAD", 1), ("PUT", 3), ("POST", 1), ("DELETE", 1), ("OPTIONS", 1), ("BREW", 2)];
+        let rows =
+            [("GET", 2), ("HEAD", 1), ("PUT", 3), ("POST", 1), ("DELETE", 1), ("OPTIONS", 1), ("BREW", 2)];
         for (name, times) in rows {
             for _ in 0..times {
                 counters.of(Method::parse(name)).answered(200, Duration::from_micros(40), false);
@@ -45,7 +46,8 @@ mod tests {
         }
         let text = String::from_utf8(metrics.encode().expect("it encodes")).expect("it is text");
         for (name, times) in rows {
-            let labels = format!("method=\"{}\",route=\"/v1/kv/\"", if name == "BREW" { "other" } else { name });
+            let labels =
+                format!("method=\"{}\",route=\"/v1/kv/\"", if name == "BREW" { "other" } else { name });
             for line in [
                 format!("muster_http_requests_total{{{labels},status=\"200\"}} {times}"),
                 format!("muster_http_request_duration_seconds_count{{{labels}}} {times}"),

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::cli::consul_flags::ConsulFlags;
-use crate::cli::health::{self, AgentHealthReport};
+use crate::cli::health;
 use crate::cli::settings::{CliSettings, ConfigPaths};
 use crate::cli::version::{self, VersionFormat};
-use crate::cli::{arguments, client, compare, help, hints, import, snapshot, store};
+use crate::cli::{arguments, compare, help, hints, import, snapshot, store};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
 use crate::stdx::counted::counted;
@@ -180,7 +180,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
             Ok(figures) => end(Exit::Success, figures),
             Err(error) => end(Exit::Failure, error),
         },
-        Command::Health { http_addr } => ask_health(&health::address(http_addr, &environment)),
+        Command::Health { http_addr } => ended(health::ask(&health::address(http_addr, &environment))),
         Command::Snapshot(command) => {
             ended(snapshot::run(command, |http_addr| health::address(http_addr, &environment)))
         }
@@ -211,15 +211,6 @@ fn ended(said: CommandOutput) -> Action {
 fn token(flag: Option<String>, environment: &[(String, String)]) -> Option<String> {
     let set = environment.iter().find(|(name, value)| name == "CONSUL_HTTP_TOKEN" && !value.is_empty());
     flag.or_else(|| set.map(|(_, value)| value.clone()))
-}
-
-fn ask_health(address: &str) -> Action {
-    match health::ask(address) {
-        Ok(AgentHealthReport::Ready) => end(Exit::Success, "ready"),
-        Ok(AgentHealthReport::NotReady(reason)) => end(Exit::Failure, format!("not ready: {reason}")),
-        Err(error @ client::ClientError::Address(_)) => end(Exit::Usage, error),
-        Err(error) => end(Exit::NotReachable, error),
-    }
 }
 
 fn validate(arguments: ValidateArguments, environment: Vec<(String, String)>) -> Action {
@@ -323,7 +314,7 @@ mod tests {
             ("muster validate -hcl service{nam=\"a\"}", Exit::Failure, "flag --hcl"),
             ("muster validate -hcl nod_name=\"a\"", Exit::Failure, "did you mean `node_name`?"),
             ("muster health -http-addr https://h:1", Exit::Usage, "plain HTTP"),
-            ("muster health -http-addr unix:///nowhere/s", Exit::NotReachable, "no agent answers"),
+            ("muster health -http-addr unix:///nowhere/s", Exit::NotReachable, "does not answer"),
             ("muster validate -config-file /nowhere/x.toml", Exit::Failure, "/nowhere/x.toml"),
             ("muster bench -list", Exit::Usage, "unexpected argument"),
             ("muster bench list", Exit::Success, "discovery"),
@@ -332,6 +323,12 @@ mod tests {
             ("muster snapshot verify /nowhere/x", Exit::Failure, "cannot be read"),
             ("muster snapshot verify Cargo.toml", Exit::Failure, "no snapshot of muster's"),
             ("muster snapshot save /nowhere/x -http-addr h", Exit::Usage, "no address"),
+            (
+                "muster snapshot save /nowhere/x -http-addr unix:///nowhere/s",
+                Exit::NotReachable,
+                "unix:///nowhere/s does not",
+            ),
+            ("muster bench run discovery -http-addr unix:///nowhere/s", Exit::Failure, "HOST:PORT"),
             ("muster store inspect src", Exit::Failure, "no data directory"),
             ("muster store repair src -into /nowhere", Exit::Failure, "no data directory"),
             ("muster import -from h", Exit::Usage, "no address"),

@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-use crate::cli::client::{self, ADDRESS_DEFAULT, ClientError};
+use crate::cli::command::{CommandOutput, Exit};
+use crate::cli::remote::{Remote, RemoteError};
 use crate::config::load;
+use crate::stdx::shown;
+
+/// Where the agent is looked for when nothing says otherwise.
+pub const ADDRESS_DEFAULT: &str = "127.0.0.1:8500";
+
+/// What an agent says that serves all it is asked.
+const READY: &str = "ready";
 
 /// How long an agent may take to say whether it is ready.
 const WAIT_MAX: Duration = Duration::from_secs(3);
@@ -11,28 +19,33 @@ const WAIT_MAX: Duration = Duration::from_secs(3);
 /// The variables that name the agent's address, the first that is set counts.
 const ADDRESS_VARIABLES: &[&str] = &["MUSTER_HTTP_ADDR", "CONSUL_HTTP_ADDR"];
 
-/// What an agent says of itself.
-#[derive(Debug, PartialEq, Eq)]
-pub enum AgentHealthReport {
-    /// It serves.
-    Ready,
-    /// It does not, for this reason.
-    NotReady(String),
-}
-
-/// Asks the agent at `address` whether it is ready.
+/// Asks the agent at `address` whether it is ready; gives its word, and what keeps it from taking writes, if anything
+/// does.
 ///
 /// # Errors
-/// When there is no answer; see [`ClientError`].
-pub fn ask(address: &str) -> Result<AgentHealthReport, ClientError> {
-    let answer = client::get(address, "/readyz", WAIT_MAX)?;
-    match answer.status {
-        200 => Ok(AgentHealthReport::Ready),
-        status if answer.body.trim_start().starts_with('<') => Ok(AgentHealthReport::NotReady(format!(
-            "what answers there is no muster: it says {status} with a web page; name another address with --http-addr"
-        ))),
-        status => Ok(AgentHealthReport::NotReady(format!("{status}: {}", answer.body.trim()))),
+/// When it is not, or there is no answer, with the reason.
+pub fn ask(address: &str) -> CommandOutput {
+    if address.starts_with("https://") {
+        let address = shown::url(address);
+        let said = "is no address here: muster speaks plain HTTP, so write http://HOST:PORT";
+        return Err((Exit::Usage, format!("`{address}` {said}")));
     }
+    let mut answer = match Remote::patient(address, None, Some(WAIT_MAX))?.get("/readyz?verbose") {
+        Err(RemoteError::Refused { status, sentence, .. }) => {
+            return Err((Exit::Failure, format!("not ready: {status}: {sentence}")));
+        }
+        answered => answered?,
+    };
+    let parts = answer.body_mut().read_to_string().unwrap_or_default();
+    Ok(summed_up(&parts))
+}
+
+/// The last of these lines, which is the word for all; if it is not just `ready`, with those of the parts that are not
+/// as they should be.
+fn summed_up(parts: &str) -> String {
+    let word = parts.lines().last().unwrap_or(READY);
+    let lacking = parts.lines().filter(|line| word != READY && line.starts_with("[-]"));
+    lacking.chain([word]).collect::<Vec<_>>().join("\n")
 }
 
 /// The address to ask at: the flag's, or the environment's, or that of the agent's own files, or the default. Of a
@@ -49,35 +62,66 @@ pub fn address(flag: Option<String>, environment: &[(String, String)]) -> String
 mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
     use std::thread;
 
     use super::*;
 
-    /// Answers one connection with `answer` and gives the address to ask at.
-    fn agent_that_says(answer: &'static str) -> String {
+    /// Answers the one request of a connection; gives its head.
+    fn answer(mut socket: impl Read + Write, said: &str) -> String {
+        let mut head = [0; 1024];
+        let count = socket.read(&mut head).expect("a request comes");
+        let head = String::from_utf8_lossy(&head[..count]).into_owned();
+        assert!(head.starts_with("GET /readyz?verbose HTTP/1.1\r\n"), "{head}");
+        socket.write_all(said.as_bytes()).expect("the peer reads");
+        head
+    }
+
+    /// Answers one connection with `said` and gives the address to ask at.
+    fn agent_that_says(said: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
-        thread::spawn(move || {
-            let (mut socket, _) = listener.accept().expect("somebody connects");
-            let mut head = [0; 1024];
-            let count = socket.read(&mut head).expect("a request comes");
-            assert!(head[..count].starts_with(b"GET /readyz HTTP/1.0\r\nHost: 127.0.0.1:"));
-            socket.write_all(answer.as_bytes()).expect("the peer reads");
-        });
+        thread::spawn(move || answer(listener.accept().expect("somebody connects").0, said));
         address
     }
 
     #[test]
     fn an_agent_is_ready_or_says_why_not() {
-        let ready = agent_that_says("HTTP/1.1 200 OK\r\n\r\nok");
-        assert_eq!(ask(&ready).expect("it answers"), AgentHealthReport::Ready);
-        let starting = agent_that_says("HTTP/1.1 503 Service Unavailable\r\n\r\nreplaying\n");
-        assert_eq!(
-            ask(&starting).expect("it answers"),
-            AgentHealthReport::NotReady("503: replaying".to_owned())
-        );
-        let stranger = agent_that_says("220 smtp\r\n");
-        assert!(matches!(ask(&stranger), Err(ClientError::NotHttp(_))));
+        let rows = [
+            ("HTTP/1.1 200 OK\r\n\r\n[-] Redis: away\nand\nready", Ok("ready")),
+            ("HTTP/1.1 200 OK\r\n\r\nok", Ok("ok")),
+            (
+                "HTTP/1.1 200 OK\r\n\r\n[+] a: b\n[-] c: d\nready for reads, not for writes",
+                Ok("[-] c: d\nready for reads, not for writes"),
+            ),
+            (
+                "HTTP/1.1 503 Service Unavailable\r\n\r\nreplaying\n",
+                Err((Exit::Failure, "not ready: 503: replaying")),
+            ),
+            ("220 smtp\r\n", Err((Exit::NotReachable, "does not speak HTTP"))),
+        ];
+        for (answer, expected) in rows {
+            match (ask(&agent_that_says(answer)), expected) {
+                (Ok(said), expected) => assert_eq!(Ok(&*said), expected),
+                (Err((exit, said)), Err((expected, part))) => {
+                    assert!(exit == expected && said.contains(part), "{exit:?} {said}");
+                }
+                (said, expected) => panic!("{said:?} is not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_an_address_as_any() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("muster.sock");
+        let listener = UnixListener::bind(&path).expect("a socket can be made");
+        let server = thread::spawn(move || {
+            answer(listener.accept().expect("somebody connects").0, "HTTP/1.1 200 OK\r\n\r\nready")
+        });
+        assert_eq!(ask(&format!("unix://{}", path.display())), Ok("ready".to_owned()));
+        let head = server.join().expect("it answers");
+        assert!(head.to_ascii_lowercase().contains("\r\nhost: localhost\r\n"), "{head}");
     }
 
     #[test]
@@ -85,9 +129,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
         drop(listener);
-        assert!(matches!(ask(&address), Err(ClientError::Unreachable(..))));
-        assert!(matches!(ask("unix:///nowhere/muster.sock"), Err(ClientError::Unreachable(..))));
-        assert!(matches!(ask("https://127.0.0.1:8501"), Err(ClientError::Address(_))));
+        let exit = |address: &str| ask(address).expect_err("nobody answers").0;
+        assert_eq!(exit(&address), Exit::NotReachable);
+        assert_eq!(exit("unix:///nowhere/muster.sock"), Exit::NotReachable);
+        assert_eq!(exit("https://127.0.0.1:8501"), Exit::Usage);
+        assert_eq!(exit("ftp://127.0.0.1:8501"), Exit::Usage);
     }
 
     #[test]

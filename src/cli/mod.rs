@@ -1,14 +1,13 @@
 //! The command line: what was typed, what it means, and the commands that are done here.
 //!
 //! Owns the grammar ([`command`]), Go's single dashes ([`arguments`]), flags made from the table of settings
-//! ([`settings`]) and exit codes. A running agent is spoken to over HTTP only ([`client`], [`remote`]), like
+//! ([`settings`]) and exit codes. A running agent is spoken to over HTTP only ([`remote`]), like
 //! anybody's program would; a snapshot's file and the directory of an agent that is stopped are read with the
 //! agent's own readers. `muster bench` is the load generator, a crate of its own. It refuses to know the server:
 //! `muster agent` leaves as a configuration, which `main` hands on.
 
 pub mod arguments;
 pub mod catalog;
-pub mod client;
 pub mod command;
 pub mod compare;
 mod consul_flags;
@@ -21,4 +20,5 @@ pub mod remote;
 pub mod settings;
 pub mod snapshot;
 pub mod store;
+mod unix_socket;
 pub mod version;

@@ -4,6 +4,8 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
+use crate::cli::unix_socket;
 use crate::stdx::shown;
 use crate::sys::file;
 
@@ -30,8 +33,10 @@ const REFUSAL_BYTES_MAX: u64 = 4096;
 /// Where to ask, and as whom.
 pub struct Remote {
     agent: Agent,
-    /// `http://HOST:PORT`, without a slash at the end.
+    /// What paths follow on: `http://HOST:PORT`, without a slash at the end.
     base: String,
+    /// The same, or the Unix socket, for people.
+    place: String,
     /// Sent as `X-Consul-Token`.
     token: Option<String>,
 }
@@ -62,7 +67,7 @@ impl fmt::Display for RemoteError {
             RemoteError::Address(address) => {
                 write!(
                     formatter,
-                    "`{address}` is no address here: write HOST:PORT, http://HOST:PORT or https://…"
+                    "`{address}` is no address here: write HOST:PORT, http://HOST:PORT, https://… or unix:///PATH"
                 )
             }
             RemoteError::Unreachable(base, error) => {
@@ -95,6 +100,7 @@ fn remedy(error: &str) -> &'static str {
         () if met(&["certificate", "unknownissuer"]) => {
             "set SSL_CERT_FILE to the certificates of the authority that it has its own from"
         }
+        () if met(&["protocol:"]) => "what answers there does not speak HTTP, so name another address",
         () if met(&["timeout", "timed out"]) => "look whether it is overloaded, or its network in the way",
         () => "start it, or name another address",
     }
@@ -106,6 +112,31 @@ impl Remote {
     /// # Errors
     /// [`RemoteError::Address`].
     pub fn new(address: &str, token: Option<String>) -> Result<Remote, RemoteError> {
+        Remote::patient(address, token, None)
+    }
+
+    /// The same, who has `wait_max` for each answer up to its end, if any.
+    ///
+    /// # Errors
+    /// [`RemoteError::Address`].
+    pub fn patient(
+        address: &str,
+        token: Option<String>,
+        wait_max: Option<Duration>,
+    ) -> Result<Remote, RemoteError> {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .user_agent(concat!("muster/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT_MAX))
+            .timeout_recv_response(Some(ANSWER_MAX))
+            .timeout_global(wait_max);
+        if let Some(path) = address.strip_prefix("unix://") {
+            if !path.starts_with('/') {
+                return Err(RemoteError::Address(shown::url(address)));
+            }
+            let agent = unix_socket::agent(config.proxy(None).build(), PathBuf::from(path));
+            return Ok(Remote { agent, base: "http://localhost".into(), place: address.into(), token });
+        }
         let bare = address.trim_end_matches('/');
         let (scheme, host) = bare.split_once("://").unwrap_or(("http", bare));
         let is_host = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
@@ -116,21 +147,17 @@ impl Remote {
             Some(port) => format!("127.0.0.1:{port}"),
             None => host.replace("[::]:", "[::1]:"),
         };
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .user_agent(concat!("muster/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(CONNECT_MAX))
-            .timeout_recv_response(Some(ANSWER_MAX));
-        if scheme == "https" {
-            config = config.tls_config(tls());
-        }
-        let agent = Agent::new_with_config(config.build());
-        Ok(Remote { agent, base: format!("{scheme}://{host}"), token })
+        // As everywhere else: who is on this machine is asked without a proxy.
+        let config = if is_of_this_machine(&host) { config.proxy(None) } else { config };
+        let config = if scheme == "https" { config.tls_config(tls()) } else { config };
+        let base = format!("{scheme}://{host}");
+        let place = shown::url(&base);
+        Ok(Remote { agent: Agent::new_with_config(config.build()), base, place, token })
     }
 
     /// Where it is, without user and password.
-    pub fn place(&self) -> String {
-        shown::url(&self.base)
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Asks for `path`; the answer's status is a success.
@@ -217,7 +244,10 @@ impl Remote {
     ) -> Result<Response<Body>, RemoteError> {
         let unreachable = |error: ureq::Error| {
             let text = shown::in_text(&error.to_string());
-            RemoteError::Unreachable(self.place(), text.strip_prefix("io: ").unwrap_or(&text).to_owned())
+            RemoteError::Unreachable(
+                self.place.clone(),
+                text.strip_prefix("io: ").unwrap_or(&text).to_owned(),
+            )
         };
         let mut answer = answer.map_err(unreachable)?;
         if answer.status().is_success() {
@@ -231,11 +261,19 @@ impl Remote {
             return Err(RemoteError::Strange(format!(
                 "what answers at {} is neither a muster nor a Consul: {path} was answered {status} with a web page; \
                  name another address",
-                self.base
+                self.place
             )));
         }
         Err(RemoteError::Refused { status, sentence: sentence.trim().to_owned(), path })
     }
+}
+
+/// Whether `host`, with or without a port, is this machine by its name or number.
+fn is_of_this_machine(host: &str) -> bool {
+    let name =
+        host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let number = name.trim_start_matches('[').trim_end_matches(']').parse();
+    name == "localhost" || number.is_ok_and(|number: IpAddr| number.is_loopback())
 }
 
 fn tls() -> TlsConfig {
@@ -276,6 +314,7 @@ mod tests {
             ("received corrupt message of type InvalidContentType", "http://"),
             ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
             ("timeout: connect", "overloaded"),
+            ("protocol: http parse fail: x", "does not speak HTTP"),
         ];
         for (error, said) in rows {
             assert!(remedy(error).contains(said), "{error}: {}", remedy(error));
@@ -292,13 +331,14 @@ mod tests {
             ("[::]:8500", Some("http://[::1]:8500")),
             (":8500", Some("http://127.0.0.1:8500")),
             ("http://user:key@h:1", Some("http://(redacted)@h:1")),
-            ("unix:///run/muster.sock", None),
+            ("unix:///run/muster.sock", Some("unix:///run/muster.sock")),
+            ("unix://run/muster.sock", None),
             ("localhost", None),
             ("http://h:1/path", None),
         ];
         for (address, expected) in rows {
             let remote = Remote::new(address, None);
-            assert_eq!(remote.ok().as_ref().map(Remote::place).as_deref(), expected, "{address}");
+            assert_eq!(remote.ok().as_ref().map(Remote::place), expected, "{address}");
         }
         assert_eq!(segment("a/b c.ä"), "a%2Fb%20c.%C3%A4");
     }

@@ -157,13 +157,16 @@ mod tests {
         let text = |path: &PathBuf| fs::read_to_string(path).expect("a source file");
         let (rows, others): (Vec<PathBuf>, Vec<PathBuf>) =
             paths.into_iter().partition(|path| path.starts_with("src/telemetry/families"));
-        let (rows, others): (String, String) = (rows.iter().map(text).collect(), others.iter().map(text).collect());
+        let (rows, others): (String, String) =
+            (rows.iter().map(text).collect(), others.iter().map(text).collect());
         let is_word = |it: char| it.is_ascii_alphanumeric() || it == '_';
         let given: BTreeSet<&str> =
             others.split("families::").filter_map(|after| after.split(|it| !is_word(it)).next()).collect();
         let names: Vec<&str> = rows
             .lines()
-            .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": MetricFamily").map(|(name, _)| name))
+            .filter_map(|line| {
+                line.strip_prefix("pub const ")?.split_once(": MetricFamily").map(|(name, _)| name)
+            })
             .collect();
         assert_eq!(names.len(), FAMILIES.len(), "every row is found");
         let forgotten: Vec<&&str> = names.iter().filter(|name| !given.contains(**name)).collect();

@@ -63,7 +63,7 @@ fn every_failure_of_a_command_names_a_remedy_that_works() {
         (&["import", "-from", &stranger, "-http-addr", &agent], 1, "neither a muster nor a Consul"),
         (&["import", "-from", &unknown, "-http-addr", &agent], 3, "as it is called"),
         (&["compare", &agent, &tls], 3, "so write http://"),
-        (&["health", "-http-addr", &stranger], 1, "there is no muster"),
+        (&["health", "-http-addr", &stranger], 1, "neither a muster nor a Consul"),
         (&["bench", "run", "discovery", "-http-addr", &nobody], 1, "name one with --http-addr"),
         (&["bench", "run", "discovery", "-http-addr", "nowhere"], 1, "write HOST:PORT"),
         (&["bench", "run", "/dev/zero"], 1, "no ordinary file"),
@@ -101,4 +101,29 @@ fn a_snapshot_without_secrets_can_be_looked_into() {
     let told = succeeds(&["snapshot", "inspect", text(&file)]);
     assert!(told.contains("whole, without its secrets") && told.contains("services    2 rows"), "{told}");
     assert_eq!(said(&["snapshot", "verify", text(&file)]).0, 1, "it cannot be restored");
+}
+
+#[test]
+fn every_command_speaks_to_an_agent_on_a_unix_socket() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| text(&directory.path().join(name)).to_owned();
+    let socket = format!("unix://{}", at("muster.sock"));
+    let muster = Process::muster(&["-http-addr", &socket]).expect("it starts");
+    // Longer than one read takes.
+    for number in 0..200 {
+        register(&mut muster.client(), &format!("web-{number}"), "web", 1);
+    }
+    let (file, tcp) = (at("snapshot"), format!("http://{}", address(&muster)));
+    let rows: &[(&[&str], &str)] = &[
+        (&["health"], "ready"),
+        (&["snapshot", "save", &file], "201 services"),
+        (&["snapshot", "restore", "-dry-run", &file], "would change: nothing"),
+        (&["snapshot", "restore", &file], "restored"),
+        (&["import", "-from", &tcp], ""),
+    ];
+    for (arguments, words) in rows {
+        let told = succeeds(&[arguments, &["-http-addr", &socket][..]].concat());
+        assert!(told.contains(words), "{arguments:?}: {told}");
+    }
+    succeeds(&["compare", &socket, &tcp]);
 }
