@@ -5,26 +5,49 @@
 
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
+use crate::api::route::Route;
 use crate::api::routes::ROUTES;
 use crate::stdx::nearest::nearest;
+use crate::telemetry::sparing::Sparing;
 
-/// 501, for every method, with what is missing and where to have it.
+/// For how long one line of the log is enough for a row: clients that need what is missing ask again and again.
+const TOLD_EVERY_S: u64 = 60;
+
+/// When each row was last spoken of in the log.
+static TOLD: [Sparing; ROUTES.len()] = [const { Sparing::every(TOLD_EVERY_S) }; ROUTES.len()];
+
+/// 501, for every method, with what is missing and where to have it; and a line in the log, for few clients show it.
 pub fn answer(call: &mut Call<'_, '_>) -> HandlerResult {
-    let route = &ROUTES[call.row];
-    let what = route.about;
-    Err(ApiError::new(
-        501,
-        format!(
-            "muster has no {what} ({} is not served, docs/compatibility.md lists what is): \
-             have clients that need it ask a Consul",
-            route.path
-        ),
-    ))
+    let sentence = sentence(&ROUTES[call.row]);
+    if let Some(before) = TOLD[call.row].unsaid() {
+        let request = call.request();
+        let path = request.path_for_logs();
+        let (method, peer, id) = (request.method_name(), request.peer(), request.id());
+        log::info!(request_id:% = id, peer:% = peer, status = 501, before = before;
+            "not served {method} {path}: {sentence}");
+    }
+    Err(ApiError::new(501, sentence))
 }
 
-/// What is told at 404 of a path that is none of muster's own, with the nearest that is. `None` for all others:
-/// Consul's are answered as there.
+/// What is missing, what to do instead, and where to read on. A row says itself what to do, after a colon, where no
+/// Consul would help.
+fn sentence(route: &Route) -> String {
+    let (what, instead) =
+        route.about.split_once(": ").unwrap_or((route.about, "have clients that need it ask a Consul"));
+    let path = route.path;
+    format!(
+        "muster has no {what}: {instead} ({path} is not served; `muster help compatibility` lists what is not)"
+    )
+}
+
+/// What is told at 404 of a path that is none of muster's own, with the nearest that is, and of the page that people
+/// look for. `None` for all others: Consul's are answered as there.
 pub fn no_such_path(path: &str) -> Option<String> {
+    if path == "/ui" || path.starts_with("/ui/") {
+        let sentence = "muster has no user interface: `muster help http-api` lists what can be asked with curl, and \
+                        `muster help drills` has what to type when something is wrong";
+        return Some(sentence.to_owned());
+    }
     let below = path.strip_prefix("/v1/muster")?;
     let below = below.strip_prefix('/').or(below.is_empty().then_some(""))?;
     let own = || ROUTES.iter().filter_map(|route| route.path.strip_prefix("/v1/muster/"));
@@ -54,8 +77,34 @@ mod tests {
             let sentence = no_such_path(path).expect("it is muster's own");
             assert!(sentence.contains(expected), "{path}: {sentence}");
         }
-        for path in ["/v1/nothing", "/v1/musters", "/v1/agent/muster", "/"] {
+        for path in ["/ui", "/ui/", "/ui/dc1/services"] {
+            assert!(no_such_path(path).is_some_and(|it| it.contains("no user interface")), "{path}");
+        }
+        for path in ["/v1/nothing", "/uid", "/v1/musters", "/v1/agent/muster", "/"] {
             assert_eq!(no_such_path(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_what_to_do() {
+        let rows = [
+            (
+                "/v1/txn",
+                "muster has no transactions: have clients that need it ask a Consul (/v1/txn is not served; ",
+            ),
+            ("/v1/agent/monitor", "muster has no log over HTTP: read it where muster's stderr goes, "),
+            (
+                "/v1/agent/join/",
+                "muster has no cluster to join: it is one server (/v1/agent/join/ is not served; ",
+            ),
+        ];
+        for (path, expected) in rows {
+            let route = ROUTES.iter().find(|route| route.path == path).expect("a row");
+            let sentence = sentence(route);
+            assert!(
+                sentence.starts_with(expected) && sentence.contains("`muster help compatibility`"),
+                "{sentence}"
+            );
         }
     }
 

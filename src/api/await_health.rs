@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::api::answer::{self, empty};
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
+use crate::api::explain;
 use crate::api::explain::facts::deciding;
 use crate::api::params;
 use crate::api::times::span;
@@ -113,11 +114,7 @@ fn too_late(call: &Call<'_, '_>, instance: &Instance, patience: WaitOptions) -> 
         _ => "passing",
     };
     let reason = match deciding(&instance.checks) {
-        Some(check) => {
-            let fresh = call.api.registry.fresh_output(&check.id);
-            let output = fresh.unwrap_or_else(|| check.output.clone());
-            format!("check {:?} is {}: {}", &*check.id, check.status, &*output)
-        }
+        Some(check) => explain::failing(&call.api.registry, &instance.node.name.folded(), check),
         None => "one of its checks failed".to_owned(),
     };
     let sentence =

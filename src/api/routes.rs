@@ -21,7 +21,7 @@ pub const ROUTES: &[Route] = &[
     Route::get("/v1/agent/version", agent_info::version, "the version"),
     Route::get("/v1/agent/metrics", agent_info::metrics, "counters and gauges as JSON").needs(Agent(Read)),
     Route::put("/v1/agent/reload", agent_info::reload, "reads the configuration again").needs(Agent(Write)),
-    Route::put("/v1/agent/leave", agent_info::leave, "ends the process, where `allow_leave` lets it")
+    Route::put("/v1/agent/leave", agent_info::leave, "ends the process, where `enable_leave` lets it")
         .needs(Agent(Write)),
     Route::put(
         "/v1/agent/maintenance",
@@ -141,7 +141,10 @@ pub const ROUTES: &[Route] = &[
     Route::absent("/v1/imported-services/", "mesh"),
     Route::absent("/v1/agent/join/", "cluster to join: it is one server"),
     Route::absent("/v1/agent/force-leave/", "cluster whose members could be made to leave: it is one server"),
-    Route::absent("/v1/agent/monitor", "log over HTTP: read it where muster writes it"),
+    Route::absent(
+        "/v1/agent/monitor",
+        "log over HTTP: read it where muster's stderr goes, such as `journalctl -u muster`",
+    ),
     Route::absent("/v1/internal/", "reads for Consul's user interface"),
     Route::absent("/v1/peering", "peerings"),
     Route::absent("/v1/peering/", "peerings"),
@@ -179,7 +182,7 @@ pub const ROUTES: &[Route] = &[
     Route::get("/livez", operations::live, "whether the process is alive"),
     Route::get("/readyz", operations::ready, "whether it may be sent requests"),
     Route::get("/metrics", operations::metrics, "all metrics in Prometheus's format").needs(Agent(Read)),
-    Route::get("/", operations::root, "what this is and where to read on"),
+    Route::get("/", operations::root, "the words `Consul Agent`, for whoever looks what answers here"),
 ];
 
 #[cfg(test)]

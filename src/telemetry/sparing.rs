@@ -1,4 +1,4 @@
-//! Lines about what comes in crowds: one a second is said, the rest is counted.
+//! Lines about what comes in crowds: one in so many seconds is said, the rest is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,15 +7,22 @@ use crate::sys::clock;
 /// Says when a line may be said. One for each kind of line.
 #[derive(Debug)]
 pub struct Sparing {
-    /// The second of Unix time in which the last line was said.
-    said_s: AtomicU64,
+    /// For how long one line is enough, in seconds.
+    every_s: u64,
+    /// In which stretch of so many seconds of Unix time the last line was said.
+    said_in: AtomicU64,
     unsaid: AtomicU64,
 }
 
 impl Sparing {
-    /// No line was said yet.
+    /// For one line a second. None was said yet.
     pub const fn new() -> Sparing {
-        Sparing { said_s: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
+        Sparing::every(1)
+    }
+
+    /// For one line in each stretch of `every_s` seconds, 1 at least. None was said yet.
+    pub const fn every(every_s: u64) -> Sparing {
+        Sparing { every_s, said_in: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
     }
 
     /// How many lines like this were left unsaid since the last one; `None` when this is to be another of them.
@@ -24,7 +31,8 @@ impl Sparing {
     }
 
     fn unsaid_at(&self, now_s: u64) -> Option<u64> {
-        if self.said_s.swap(now_s, Ordering::Relaxed) == now_s {
+        let stretch = now_s / self.every_s;
+        if self.said_in.swap(stretch, Ordering::Relaxed) == stretch {
             self.unsaid.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -47,5 +55,8 @@ mod tests {
         let sparing = Sparing::new();
         let said: Vec<_> = [7, 7, 7, 8, 8, 20, 21].map(|now_s| sparing.unsaid_at(now_s)).into();
         assert_eq!(said, [Some(0), None, None, Some(2), None, Some(1), Some(0)]);
+        let sparing = Sparing::every(60);
+        let said: Vec<_> = [60, 61, 119, 120, 300].map(|now_s| sparing.unsaid_at(now_s)).into();
+        assert_eq!(said, [Some(0), None, None, Some(2), Some(0)]);
     }
 }

@@ -93,6 +93,11 @@ fn facts(registry: &Registry, node: &Text, service_id: &Text, now_ms: u64) -> Op
     Some(Facts { now_ms, checks, kept_by, node: instance.node, service: instance.service })
 }
 
+/// That a check fails that keeps its instance out of `?passing`, and why; `node` is the key of its node.
+pub fn failing(registry: &Registry, node: &Text, check: &Arc<Check>) -> String {
+    sentences::failing(&check_facts(registry, node, check))
+}
+
 /// What is known of one check now, in the catalog and beside it.
 fn check_facts(registry: &Registry, node: &Text, check: &Arc<Check>) -> CheckFacts {
     CheckFacts {

@@ -32,8 +32,10 @@ pub fn instance(facts: &Facts) -> String {
             1 => format!("its only check, {:?}, passes", &*facts.checks[0].check.id),
             count => format!("all {count} checks that bear on it pass"),
         };
-        let sentence = format!("{name} is in ?passing{since}: {why}.");
-        return [sentence].into_iter().chain(drain).collect::<Vec<_>>().join(" ");
+        let mut sentences = vec![format!("{name} is in ?passing{since}: {why}.")];
+        sentences.extend(facts.checks.iter().filter_map(unwritten));
+        sentences.extend(drain);
+        return sentences.join(" ");
     };
     let mut sentences = match &facts.kept_by {
         None => vec![format!("{name} is out of ?passing{since}: {}.", failing(deciding))],
@@ -42,14 +44,17 @@ pub fn instance(facts: &Facts) -> String {
             panic.sentence(),
         ],
     };
-    let failing = facts.checks.iter().filter(|it| it.check.status != Status::Passing).count();
-    match failing - 1 {
+    let is_other = |it: &&CheckFacts| !std::ptr::eq(*it, deciding) && it.check.status != Status::Passing;
+    let others = facts.checks.iter().filter(is_other);
+    let (switched, failed): (Vec<_>, Vec<_>) = others.partition(|it| hold::is_maintenance(&it.check));
+    sentences.extend(switched.iter().map(|it| format!("Besides, {}.", failing(it))));
+    match failed.len() {
         0 => {}
         1 => sentences.push("One more of its checks fails too.".to_owned()),
         more => sentences.push(format!("{more} more of its checks fail too.")),
     }
     sentences.extend(drain);
-    sentences.extend(next(deciding, facts.now_ms));
+    sentences.extend([deciding].into_iter().chain(switched).flat_map(|it| next(it, facts.now_ms)));
     sentences.join(" ")
 }
 
@@ -60,7 +65,8 @@ pub fn next(facts: &CheckFacts, now_ms: u64) -> Vec<String> {
     let mut next = Vec::new();
     match &**check {
         check if hold::is_maintenance(check) => {
-            next.push("That ends when maintenance mode is switched off.".to_owned());
+            let of = if check.is_node_level() { "node" } else { "instance" };
+            next.push(format!("Maintenance mode of the {of} lasts until it is switched off."));
         }
         check if hold::is_drained(check) => next.push("That ends when the drain is cancelled.".to_owned()),
         _ => {}
@@ -74,7 +80,11 @@ pub fn next(facts: &CheckFacts, now_ms: u64) -> Vec<String> {
             "Flap damping keeps check {id:?} from passing for another {left} (penalty {penalty}){held_back}."
         ));
     }
-    if check.status != Status::Critical && insight.failures_in_a_row > 0 && insight.observed_ago.is_some() {
+    let unwritten = unwritten(facts);
+    let is_counted =
+        unwritten.is_none() && check.status != Status::Critical && insight.observed_ago.is_some();
+    next.extend(unwritten);
+    if is_counted && insight.failures_in_a_row > 0 {
         let (failures, enough) = (insight.failures_in_a_row, insight.failures_before_critical);
         next.push(format!(
             "Check {id:?} has failed {}: at {enough} in a row it turns critical.",
@@ -116,6 +126,22 @@ pub fn next(facts: &CheckFacts, now_ms: u64) -> Vec<String> {
         ));
     }
     next
+}
+
+/// That a check has failed often enough to be critical, and is not: what was found is no change before it is written.
+fn unwritten(facts: &CheckFacts) -> Option<String> {
+    let CheckFacts { check, insight, .. } = facts;
+    let insight = insight.as_ref().filter(|insight| insight.observed_ago.is_some())?;
+    let failures = insight.failures_in_a_row;
+    if check.status == Status::Critical || failures < insight.failures_before_critical.max(1) {
+        return None;
+    }
+    let runs = if failures == 1 { "last run".to_owned() } else { format!("last {failures} runs") };
+    Some(format!(
+        "The {runs} of check {:?} failed, and that it is critical is not written yet: /readyz says whether writes are \
+         taken.",
+        &*check.id
+    ))
 }
 
 /// That there is no such instance on the node, and how it ended if that is remembered.
@@ -218,7 +244,7 @@ pub fn query(service: &str, passing: bool, included: usize, all: usize) -> Strin
 }
 
 /// That a check fails, and what brought that about.
-fn failing(facts: &CheckFacts) -> String {
+pub fn failing(facts: &CheckFacts) -> String {
     let CheckFacts { check, insight, .. } = facts;
     let has_run = insight.as_ref().is_none_or(|insight| insight.observed_ago.is_some());
     let what = match &**check {

@@ -80,6 +80,7 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
     let drained = Service { id: "web-1".into(), ..Service::default() };
     let of_node = |check: Check| Check { service_id: "".into(), ..check };
     let never_run = CheckDiagnostics { observed_ago: None, ..insight() };
+    let unwritten = CheckDiagnostics { failures_in_a_row: 4, ..insight() };
     let rows: Vec<(Vec<CheckFacts>, &str)> = vec![
         (vec![], "in ?passing: it has no checks, and so always passes."),
         (
@@ -89,6 +90,22 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
         (
             vec![known(check("a", Passing, Probed, "")), known(check("b", Passing, Probed, ""))],
             "in ?passing SINCE: all 2 checks that bear on it pass.",
+        ),
+        (
+            // The disk is full, say.
+            vec![
+                run(tcp(check("a", Passing, Probed, "")), unwritten.clone()),
+                known(check("b", Passing, Probed, "")),
+            ],
+            "in ?passing SINCE: all 2 checks that bear on it pass. The last 4 runs of check \"a\" failed, and that it is \
+             critical is not written yet: /readyz says whether writes are taken.",
+        ),
+        (
+            vec![run(
+                tcp(check("a", Passing, Probed, "")),
+                CheckDiagnostics { observed_ago: None, ..unwritten },
+            )],
+            "in ?passing SINCE: its only check, \"a\", passes.",
         ),
         (
             vec![known(check("a", Critical, Probed, "connection refused"))],
@@ -137,12 +154,22 @@ fn where_an_instance_stands_is_said_with_the_check_that_decides() {
                 known(held(hold::service_maintenance(&"web-1".into(), "new disk".into()))),
             ],
             "out of ?passing SINCE: maintenance mode is on: \"new disk\". One more of its checks fails too. \
-             That ends when maintenance mode is switched off.",
+             Maintenance mode of the instance lasts until it is switched off.",
+        ),
+        (
+            vec![
+                known(held(hold::node_maintenance("new rack".into()))),
+                known(check("a", Critical, Probed, "down")),
+                known(held(hold::service_maintenance(&"web-1".into(), "new disk".into()))),
+            ],
+            "out of ?passing SINCE: maintenance mode is on: \"new disk\". Besides, maintenance mode is on for the \
+             whole node: \"new rack\". One more of its checks fails too. Maintenance mode of the instance lasts until \
+             it is switched off. Maintenance mode of the node lasts until it is switched off.",
         ),
         (
             vec![known(held(hold::node_maintenance("".into())))],
             "out of ?passing SINCE: maintenance mode is on for the whole node. \
-             That ends when maintenance mode is switched off.",
+             Maintenance mode of the node lasts until it is switched off.",
         ),
         (
             vec![known(held(hold::drained(&drained, &"".into())))],
@@ -184,7 +211,7 @@ fn what_comes_next_is_said_of_checks_that_pass_too() {
     let ttl = Probe::Ttl { ttl: Duration::from_secs(30) };
     let passing = check("a", Status::Passing, Cause::Probe, "");
     let waiting = Some((Duration::from_secs(12), SpeedClass::Silent));
-    let rows: [(CheckFacts, &[&str]); 6] = [
+    let rows: [(CheckFacts, &[&str]); 7] = [
         (
             CheckFacts {
                 overdue: waiting,
@@ -212,6 +239,14 @@ fn what_comes_next_is_said_of_checks_that_pass_too() {
             &[
                 "Check \"a\" has failed 2 times in a row: at 3 in a row it turns critical.",
                 "Check \"a\" is being run at this moment.",
+            ],
+        ),
+        (
+            run(passing.clone(), CheckDiagnostics { failures_in_a_row: 3, ..insight() }),
+            &[
+                "The last 3 runs of check \"a\" failed, and that it is critical is not written yet: \
+                 /readyz says whether writes are taken.",
+                "Check \"a\" is run next in 3s.",
             ],
         ),
         (

@@ -1,8 +1,11 @@
 //! Chapters that muster does not have, asked for as real clients ask.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::{get, send, start};
+use crate::support::client::{Answer, Request, ask_until};
 
 /// What clients send, and the word for what is missing.
 const REQUESTS: &[(&str, &str, &str)] = &[
@@ -44,6 +47,23 @@ fn what_is_not_there_is_said_to_be_missing() {
         assert_eq!(status, 501, "{method} {target}: {text}");
         assert!(text.contains(word), "{method} {target}: {text}");
     }
+}
+
+#[test]
+fn the_log_says_once_what_is_not_there() {
+    let (server, mut client) = start();
+    for _ in 0..3 {
+        assert_eq!(send(&mut client, "PUT", "/v1/session/create?token=secret", "").0, 501);
+    }
+    assert_eq!(send(&mut client, "PUT", "/v1/txn", "").0, 501);
+    // Lines are written in order, so with the second one the first are there.
+    let (request, deadline) = (Request::new("GET", "/livez"), Instant::now() + Duration::from_secs(30));
+    let is_told = |_: &Answer| server.log().contains("not served PUT /v1/txn");
+    ask_until(&mut client, &request, deadline, is_told).expect("an answer");
+    let log = server.log();
+    let told = log.lines().filter(|line| line.contains("not served PUT /v1/session/create")).count();
+    assert!((1..=2).contains(&told), "once a minute, which may end meanwhile: {log}");
+    assert!(log.contains("muster has no sessions") && !log.contains("secret"), "{log}");
 }
 
 /// Test tools of clients ask this before each test, and wait until there is a leader that votes.

@@ -73,12 +73,17 @@ fn a_wait_ends_with_its_time_a_deregistration_the_server_or_the_client() {
     let sentence = late.text();
     assert_eq!(late.status, 408, "{sentence}");
     assert!(
-        sentence.starts_with("instance \"web-1\" is registered, but not passing after 300ms"),
+        sentence.starts_with("instance \"web-1\" is registered, but not passing after 300ms")
+            && sentence.ends_with("as it was registered: the instance has not reported yet"),
         "{sentence}"
     );
     beat(&mut client, "fail", "beat", "no%20database");
     let late = register(&mut client, "?wait=1ms&until=passing", &ttl());
-    assert!(late.text().ends_with("check \"beat\" is critical: no database"), "{}", late.text());
+    assert!(
+        late.text().ends_with("check \"beat\" is critical, as the instance reported: \"no database\""),
+        "{}",
+        late.text()
+    );
 
     // Whoever waits is counted among the blocking queries.
     let wait_for_waiting = |count: f64| {
