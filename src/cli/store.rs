@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use crate::cli::command::{CommandOutput, Exit};
 use crate::config::validated::{Config, StoreKind};
+use crate::persist::directory;
 use crate::persist::embedded::recovery::{self, Recovery};
 use crate::persist::error::StoreError;
 use crate::persist::identity;
@@ -79,6 +80,9 @@ pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, S
         config.warnings.push(sentence);
         return Ok(config);
     }
+    // As a start without a snapshot does.
+    let made = directory::make_the_way(&config.data_dir);
+    made.map_err(|error| offline::not_made(&config.data_dir, &error))?;
     offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
     Ok(config)
 }

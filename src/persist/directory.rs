@@ -58,8 +58,7 @@ impl DataDirectory {
     /// has lost its identity, [`StoreError::Io`], also where a link leads elsewhere. A foreign directory is not written
     /// to.
     pub fn claim(path: &Path, now: jiff::Timestamp) -> Result<Self, StoreError> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(MODE).create(path).map_err(StoreError::io(path, "create"))?;
+        make(path)?;
         let lock = enter(path)?;
         let identity = match Identity::read(path)? {
             Some(identity) => {
@@ -89,6 +88,23 @@ impl DataDirectory {
         self.identity.complete = true;
         self.identity.write(&self.path)
     }
+}
+
+/// Makes the directories that lead to `path`, durably, as far as they are not there.
+///
+/// # Errors
+/// The system's.
+pub fn make_the_way(path: &Path) -> Result<(), StoreError> {
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+        Some(parent) => make(parent).and_then(|()| make_the_way_durable(parent)),
+        None => Ok(()),
+    }
+}
+
+/// Makes the directory and those above it, as far as they are not there.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(MODE).create(path).map_err(StoreError::io(path, "create"))
 }
 
 /// Locks the directory at `path`, which is there, for this process, and tightens its rights.

@@ -108,6 +108,10 @@ impl StoreError {
     pub fn at_start(&self) -> String {
         match self {
             full @ StoreError::Full { .. } => format!("{full}. Free some space, then start muster again."),
+            damaged @ StoreError::Damaged { .. } => format!(
+                "{damaged} `muster store inspect DATA_DIR` says what is in it, snapshots that were taken by themselves \
+                 are in DATA_DIR/snapshots or where snapshot_dir says, and `muster help drills` has each step."
+            ),
             error => error.to_string(),
         }
     }

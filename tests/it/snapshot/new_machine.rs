@@ -46,6 +46,10 @@ fn an_agent_starts_on_a_snapshot() {
     assert_eq!(services(&mut again.client()).len(), 3, "a directory that is there is not restored over");
     assert!(again.log().contains("is not restored"), "{}", again.log());
     drop(again);
+    let below =
+        begin("deep/er/data", text(&file)).expect("it starts where nothing is yet, as without a snapshot");
+    assert_eq!(services(&mut below.client()), expected);
+    drop(below);
     fs::write(at("cut"), &fs::read(&file).expect("it is there")[..300]).expect("it can be written");
     for file in ["cut", "nowhere"] {
         let Err(said) = begin("never", text(&at(file))) else { panic!("it starts on {file}") };
