@@ -156,7 +156,7 @@ fn put(call: &mut Call<'_, '_>) -> HandlerResult {
             413,
             format!(
                 "Request body({} bytes) too large, max size: {VALUE_BYTES_MAX} bytes. See \
-                 https://www.consul.io/docs/agent/options.html#kv_max_value_size.",
+                 https://www.consul.io/docs/agent/options.html#kv_max_value_size. In muster that is fixed.",
                 body.len()
             ),
         ));

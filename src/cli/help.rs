@@ -15,7 +15,7 @@ const PAGES: &[(&str, &str)] = &[
     ("compatibility", include_str!("../../docs/compatibility.md")),
     ("configuration", include_str!("../../docs/configuration.md")),
     ("death-detection", include_str!("../../docs/death-detection.md")),
-    ("detection", include_str!("../../docs/detection.md")),
+    ("death-figures", include_str!("../../docs/death-figures.md")),
     ("drain", include_str!("../../docs/drain.md")),
     ("drills", include_str!("../../docs/drills.md")),
     ("durability", include_str!("../../docs/durability.md")),

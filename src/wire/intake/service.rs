@@ -90,9 +90,8 @@ fn complete_checks(
 fn service(body: ServiceBody) -> Result<Service, Invalid> {
     if body.connect.sidecar_service.is_some() {
         return Err(Invalid::rejected(
-            "Bad request: Invalid SidecarService: sidecars are not registered along with their service; \
-             register the \
-             proxy as a service of kind connect-proxy",
+            "Invalid SidecarService: sidecars are not registered along with their service; register the proxy as a \
+             service of kind connect-proxy",
         ));
     }
     // Only what does not fit into the record is refused here; the record's own rules come last.

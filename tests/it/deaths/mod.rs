@@ -3,7 +3,7 @@
 //! in the hands of the client.
 //!
 //! Here a few die in each way and muster is held to what it promises. `bench/deaths` has many die, at Consul as well, and
-//! prints the tables of `docs/detection.md`: it sets `MUSTER_DEATHS`.
+//! prints the tables of `docs/death-figures.md`: it sets `MUSTER_DEATHS`.
 
 mod figures;
 mod flapping;

@@ -67,7 +67,7 @@ fn values_and_keys_have_bounds() {
     assert_eq!(ask(&mut client, "GET", "most?raw", b"").body.len(), VALUE_BYTES_MAX);
     let answer = ask(&mut client, "PUT", "more", &[&most[..], b"x"].concat());
     let expected = "Request body(524289 bytes) too large, max size: 524288 bytes. See \
-                    https://www.consul.io/docs/agent/options.html#kv_max_value_size.";
+                    https://www.consul.io/docs/agent/options.html#kv_max_value_size. In muster that is fixed.";
     assert_eq!((answer.status, answer.text().as_str()), (413, expected));
     let long = "k".repeat(KEY_BYTES_MAX);
     put(&mut client, &long, "v");
