@@ -47,10 +47,10 @@ pub struct Changes {
     #[arg(long)]
     connections: Option<usize>,
     /// Seconds that count, in place of the scenario's
-    #[arg(long)]
+    #[arg(long, value_parser = number)]
     seconds: Option<f64>,
     /// Requests a second, whatever the server does
-    #[arg(long)]
+    #[arg(long, value_parser = number)]
     rate: Option<f64>,
     /// Watchers, in place of the scenario's
     #[arg(long)]
@@ -166,7 +166,7 @@ pub struct GrowthArguments {
     #[arg(long, default_value_t = 6)]
     rounds: usize,
     /// Seconds of a round
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0, value_parser = number)]
     seconds: f64,
     #[command(flatten)]
     programs: ProgramArguments,
@@ -353,6 +353,11 @@ fn threads(given: Option<usize>) -> usize {
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+}
+
+/// A number, in words of people where it is none. Which ones will do is judged with all the rest.
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "it is no number: write one such as 2000 or 0.5".to_owned())
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, String> {

@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 
 use crate::stdx::nearest::nearest;
 
-/// `(words that are commands of Consul's or of other servers, how to do it here)`.
+/// `(words that are commands of Consul's or of other servers, alone or with the next one, how to do it here)`.
 const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["start", "run", "serve", "server"], "`muster agent` starts it"),
     (
@@ -25,17 +25,21 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         &["status", "ready", "info"],
         "`muster health` says whether it is ready; /v1/agent/self and /metrics say more",
     ),
+    (
+        &["services register", "service register", "register"],
+        "curl -X PUT -d '{\"Name\":\"web\",\"Port\":80}' localhost:8500/v1/agent/service/register",
+    ),
+    (
+        &["services deregister", "service deregister", "deregister"],
+        "curl -X PUT localhost:8500/v1/agent/service/deregister/ID",
+    ),
     (&["services", "service"], "curl -s localhost:8500/v1/catalog/services (one: /v1/health/service/NAME)"),
-    (&["catalog", "nodes"], "curl -s localhost:8500/v1/catalog/nodes (services: /v1/catalog/services)"),
+    (&["catalog nodes", "nodes"], "curl -s localhost:8500/v1/catalog/nodes"),
+    (&["catalog"], "curl -s localhost:8500/v1/catalog/services (nodes: /v1/catalog/nodes)"),
     (
         &["members"],
         "muster is one server without members; its nodes: curl -s localhost:8500/v1/catalog/nodes",
     ),
-    (
-        &["register"],
-        "curl -X PUT -d '{\"Name\":\"web\",\"Port\":80}' localhost:8500/v1/agent/service/register",
-    ),
-    (&["deregister"], "curl -X PUT localhost:8500/v1/agent/service/deregister/ID"),
     (
         &["maint", "maintenance"],
         "curl -X PUT 'localhost:8500/v1/agent/service/maintenance/ID?enable=true&reason=WHY'",
@@ -43,10 +47,8 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["drain"], "curl -X PUT 'localhost:8500/v1/muster/drain/ID?deadline=60s' (`muster help drain`)"),
     (&["explain", "why"], "curl -s localhost:8500/v1/muster/explain/ID (`muster help explain`)"),
     (&["history", "events"], "curl -s localhost:8500/v1/muster/history/service/NAME (`muster help explain`)"),
-    (
-        &["watch", "monitor", "logs"],
-        "`muster help watching` for services; the log is where muster's stderr goes",
-    ),
+    (&["watch"], "`muster help watching` says how to follow services"),
+    (&["monitor", "logs"], "the log is where muster's stderr goes: `journalctl -u muster` under systemd"),
     (
         &["kv", "get", "put"],
         "curl -X PUT -d VALUE localhost:8500/v1/kv/KEY, and curl -s 'localhost:8500/v1/kv/KEY?raw' (`muster help kv`)",
@@ -75,7 +77,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
             "tls",
             "txn",
         ],
-        "what muster has not is answered 501 over HTTP too, and `muster help compatibility` lists it",
+        "muster does not have what it does, over HTTP neither (501): `muster help compatibility` lists what is missing",
     ),
 ];
 
@@ -96,8 +98,13 @@ pub fn told(error: &Error, typed: &[OsString], grammar: Command) -> String {
         }
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let row = ELSEWHERE.iter().find(|(words, _)| words.contains(&word));
-            row.map(|(_, how)| format!("muster has no command for that. {how}"))
+            let next = typed.iter().skip_while(|it| *it != word).nth(1).and_then(|it| it.to_str());
+            let both = format!("{word} {}", next.unwrap_or_default());
+            let row = |named: &str| ELSEWHERE.iter().find(|(words, _)| words.contains(&named));
+            row(&both).or_else(|| row(word)).map(|(_, how)| {
+                let instead = if how.starts_with("curl ") { "Type instead: " } else { "" };
+                format!("muster has no command for that. {instead}{how}")
+            })
         }
         _ => None,
     };

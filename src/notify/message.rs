@@ -3,7 +3,7 @@
 use aws_lc_rs::hmac;
 
 use crate::config::webhooks::{Webhook, WebhookFormat};
-use crate::model::Status;
+use crate::model::{Status, hold};
 use crate::notify::event::Event;
 use crate::notify::queue::DeliveryOutcome;
 use crate::probe::send::{HttpResponse, PostRequest};
@@ -90,11 +90,16 @@ pub fn sentence(event: &Event) -> String {
         Some(service) => format!("*{}* (`{}` on {node})", escaped(&service.name), escaped(&service.id)),
         None => format!("node *{node}*"),
     };
+    if let Some(what) = maintenance(event) {
+        let by = if event.by.is_empty() { String::new() } else { format!(" by {}", escaped(&event.by)) };
+        return format!("{subject}: {what}{by}");
+    }
     let check = if event.check.name.is_empty() { &event.check.id } else { &event.check.name };
     let check = escaped(check);
     let Some(after) = &event.after else {
         let status = event.before.as_ref().map_or(Status::Critical, |before| before.status);
-        return format!("{subject} is gone; its check \"{check}\" was {status} ({})", event.cause);
+        let gone = if event.instance.after.is_none() { " is gone; its" } else { " stays; its former" };
+        return format!("{subject}{gone} check \"{check}\" was {status} ({})", event.cause);
     };
     let mut sentence = format!("{subject}: check \"{check}\" is *{}*", after.status);
     if let Some(before) = &event.before {
@@ -106,6 +111,20 @@ pub fn sentence(event: &Event) -> String {
         sentence += &format!("\n> {}", escaped(output).replace('\n', "\n> "));
     }
     sentence
+}
+
+/// What became of maintenance mode, if the event is of that: its checks are no findings, and their causes say nothing.
+fn maintenance(event: &Event) -> Option<&'static str> {
+    let is_of_node = event.service.is_none() && event.check.id == hold::NODE_MAINTENANCE;
+    let is_of_service = || event.check.id.starts_with(hold::SERVICE_MAINTENANCE_PREFIX);
+    if !is_of_node && !(event.service.is_some() && is_of_service()) {
+        return None;
+    }
+    match (&event.after, event.instance.after) {
+        (Some(_), _) => Some("maintenance mode was switched on"),
+        (None, Some(_)) => Some("maintenance mode was switched off"),
+        (None, None) => None,
+    }
 }
 
 /// Text without what Slack takes for markup.

@@ -107,7 +107,20 @@ fn sentences_say_who_what_and_why() {
     let passes = After { status: Status::Passing, output: "fine".into() };
     let was_critical = Some(Before { status: Status::Critical, since_ms: 0 });
     let back = Event { before: was_critical.clone(), after: Some(passes), ..event() };
-    let gone = Event { before: was_critical, after: None, cause: "deregistration".to_owned(), ..event() };
+    let away = Overall { before: Some(Status::Critical), after: None };
+    let lost = Event { before: was_critical, after: None, cause: "deregistration".to_owned(), ..event() };
+    let gone = Event { instance: away, ..lost.clone() };
+    let of_maintenance = |id: &str| EventCheck { id: id.into(), name: "Service Maintenance Mode".into() };
+    let by = "10.0.0.9:4711".into();
+    let on = Event {
+        check: of_maintenance("_service_maintenance:web-1"),
+        by,
+        cause: "registration".to_owned(),
+        ..event()
+    };
+    let off = Event { after: None, by: "".into(), ..on.clone() };
+    let node_on = Event { service: None, check: of_maintenance("_node_maintenance"), ..on.clone() };
+    let gone_from_it = Event { instance: away, before: lost.before.clone(), ..off.clone() };
     let begins = Event { before: None, ..event() };
     let rows = [
         (
@@ -121,6 +134,14 @@ fn sentences_say_who_what_and_why() {
         ),
         (back, "*web* (`web-1` on n1): check \"alive\" is *passing*, was critical (probe)"),
         (gone, "*web* (`web-1` on n1) is gone; its check \"alive\" was critical (deregistration)"),
+        (lost, "*web* (`web-1` on n1) stays; its former check \"alive\" was critical (deregistration)"),
+        (on, "*web* (`web-1` on n1): maintenance mode was switched on by 10.0.0.9:4711"),
+        (off, "*web* (`web-1` on n1): maintenance mode was switched off"),
+        (node_on, "node *n1*: maintenance mode was switched on by 10.0.0.9:4711"),
+        (
+            gone_from_it,
+            "*web* (`web-1` on n1) is gone; its check \"Service Maintenance Mode\" was critical (registration)",
+        ),
         (
             begins,
             "*web* (`web-1` on n1): check \"alive\" is *critical* (probe)\n> connection &lt;refused&gt;\n> again",
