@@ -224,5 +224,7 @@ fn number(query: &Query, name: &str) -> Result<Option<u64>, ApiError> {
         Err(error) if is_plain && *error.kind() == IntErrorKind::PosOverflow => "value out of range",
         _ => "invalid syntax",
     };
-    Err(ApiError::bad_request(format!("strconv.ParseUint: parsing {}: {fault}", quote(text))))
+    let sentence =
+        format!("strconv.ParseUint: parsing {}: {fault}: ?{name} takes a whole number", quote(text));
+    Err(ApiError::bad_request(sentence))
 }
