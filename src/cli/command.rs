@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::cli::consul_flags::ConsulFlags;
-use crate::cli::health;
 use crate::cli::settings::{CliSettings, ConfigPaths};
 use crate::cli::version::{self, VersionFormat};
-use crate::cli::{arguments, compare, help, hints, import, snapshot, store};
+use crate::cli::{arguments, compare, health, help, hints, import, snapshot, store};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
 use crate::stdx::counted::counted;
