@@ -119,11 +119,13 @@ fn every_command_speaks_to_an_agent_on_a_unix_socket() {
         (&["snapshot", "save", &file], "201 services"),
         (&["snapshot", "restore", "-dry-run", &file], "would change: nothing"),
         (&["snapshot", "restore", &file], "restored"),
-        (&["import", "-from", &tcp], ""),
     ];
     for (arguments, words) in rows {
         let told = succeeds(&[arguments, &["-http-addr", &socket][..]].concat());
         assert!(told.contains(words), "{arguments:?}: {told}");
     }
     succeeds(&["compare", &socket, &tcp]);
+    // It has asked both for their nodes, and found the same one.
+    let (code, told) = said(&["import", "-from", &socket, "-http-addr", &socket]);
+    assert!(code == 1 && told.contains("--node"), "{code} {told}");
 }
