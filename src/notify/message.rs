@@ -115,9 +115,11 @@ pub fn sentence(event: &Event) -> String {
 
 /// What became of maintenance mode, if the event is of that: its checks are no findings, and their causes say nothing.
 fn maintenance(event: &Event) -> Option<&'static str> {
-    let is_of_node = event.service.is_none() && event.check.id == hold::NODE_MAINTENANCE;
-    let is_of_service = || event.check.id.starts_with(hold::SERVICE_MAINTENANCE_PREFIX);
-    if !is_of_node && !(event.service.is_some() && is_of_service()) {
+    let is_maintenance = match event.service {
+        None => event.check.id == hold::NODE_MAINTENANCE,
+        Some(_) => event.check.id.starts_with(hold::SERVICE_MAINTENANCE_PREFIX),
+    };
+    if !is_maintenance {
         return None;
     }
     match (&event.after, event.instance.after) {
