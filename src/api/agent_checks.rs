@@ -5,6 +5,7 @@
 use crate::api::answer::{self, empty};
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
+use crate::api::health::joining;
 use crate::api::selection;
 use crate::catalog::instance::CheckView;
 use crate::model::{Check, Command, CommandRefusal, Observation, Origin, Probe, Status};
@@ -56,9 +57,8 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::filter(call, &params, &select::CHECK)?;
     let meter = call.meter;
-    let registry = &call.api.registry;
-    let own = registry.own_node();
-    let checks = registry.views().node(&own.name.folded(), |record| {
+    let own = call.api.registry.own_node().name.folded();
+    let checks = call.views().node(&own, joining, |record| {
         let checks = record.check_views().into_iter().filter(|view| view.check.origin == Origin::Agent);
         checks.collect::<Vec<CheckView>>()
     });
@@ -113,10 +113,14 @@ fn report(call: &mut Call<'_, '_>, observation: Observation) -> HandlerResult {
     let check_id = &call.argument;
     let registry = &call.api.registry;
     let own = registry.own_node().name.folded();
-    let is_ttl = registry.views().node(&own, |record| {
-        let check = record.checks().get(check_id).filter(|check| check.origin == Origin::Agent);
-        check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. })))
-    });
+    let is_ttl = call.views().node(
+        &own,
+        |_| 0,
+        |record| {
+            let check = record.checks().get(check_id).filter(|check| check.origin == Origin::Agent);
+            check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. })))
+        },
+    );
     match is_ttl.flatten() {
         Some(true) => registry.report_for(|| call.caller(), check_id, observation)?,
         Some(false) => {

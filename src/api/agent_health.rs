@@ -19,8 +19,8 @@ pub const PATHS: &str = "/v1/agent/health/";
 pub fn by_id(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let id = call.required("Bad request: Missing serviceID")?;
-    let found = own_instances(call, |instance| instance.service.id == id);
-    let Some(health) = found.first() else {
+    let own = call.api.registry.own_node().name.folded();
+    let Some(health) = call.views().instance(&own, &id).and_then(of_agent) else {
         let reason = format!("ServiceId {id} not found");
         if wants_text(call)? {
             return Ok(
@@ -30,16 +30,21 @@ pub fn by_id(call: &mut Call<'_, '_>) -> HandlerResult {
         let body = json::to_vec(&AgentHealth::unknown(), call.query()?.has("pretty"));
         return Ok(answer::json_bytes(404, body).with_header("X-Consul-Reason", &reason));
     };
-    let body = json::to_vec(&shown(health, call), call.query()?.has("pretty"));
-    respond(call, aggregated(health), body)
+    let body = json::to_vec(&shown(&health, call), call.query()?.has("pretty"));
+    respond(call, aggregated(&health), body)
 }
 
 /// `GET /v1/agent/health/service/name/:service[?format=text]`: the worst instance decides.
 pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let name = call.required("Bad request: Missing service Name")?;
-    let found = own_instances(call, |instance| instance.service.name.folded() == name.folded());
-    let body = json::list_to_vec(found.iter().map(|found| shown(found, call)), call.query()?.has("pretty"));
+    let own = call.api.registry.own_node().name.folded();
+    let named = call.views().instances(&name.folded());
+    let of_own =
+        named.iter().take_while(|_| call.meter.spend(1)).filter(|found| found.node.name.folded() == own);
+    let found: Vec<Instance> = of_own.filter_map(|found| of_agent(Instance::clone(found))).collect();
+    let shown = found.iter().take_while(|_| !call.meter.is_exhausted()).map(|found| shown(found, call));
+    let body = json::list_within(call.meter, shown, call.query()?.has("pretty"));
     let Some(worst) = found.iter().map(aggregated).max_by_key(|word| severity(word)) else {
         let reason = format!("ServiceName {name} Not Found");
         let response = match wants_text(call)? {
@@ -51,20 +56,10 @@ pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     respond(call, worst, body)
 }
 
-/// The agent's instances with the checks that count here: `serfHealth` is not the agent's own and does not.
-fn own_instances(call: &Call<'_, '_>, wanted: impl Fn(&Instance) -> bool) -> Vec<Instance> {
-    let registry = &call.api.registry;
-    let instances = registry.views().node(&registry.own_node().name.folded(), |record| {
-        let ids = record.services().iter().filter(|(_, service)| service.origin == Origin::Agent);
-        let instances = ids.filter_map(|(id, _)| record.instance(id)).filter(|instance| wanted(instance));
-        instances.map(with_agents_checks).collect::<Vec<_>>()
-    });
-    instances.unwrap_or_default()
-}
-
-fn with_agents_checks(instance: Instance) -> Instance {
+/// An instance that is the agent's, with the checks that count here: `serfHealth` is not the agent's own and does not.
+fn of_agent(instance: Instance) -> Option<Instance> {
     let checks = instance.checks.iter().filter(|check| check.origin == Origin::Agent).cloned().collect();
-    Instance { checks, ..instance }
+    (instance.service.origin == Origin::Agent).then_some(Instance { checks, ..instance })
 }
 
 fn aggregated(instance: &Instance) -> &'static str {

@@ -14,6 +14,7 @@ use crate::api::error::ApiError;
 use crate::api::operations;
 use crate::api::params::check_scope;
 use crate::api::selection;
+use crate::catalog::node_record::NodeRecord;
 use crate::model::{Caller, Meta, Origin};
 use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERF_LAN_PORT, SERF_WAN_PORT, SERVER_PORT};
 use crate::registry::store_state::StoreState;
@@ -319,11 +320,12 @@ fn member<T>(own: &OwnNode, wan: bool, show: impl FnOnce(Member<'_>) -> T) -> T 
 
 /// Figures by subsystem; Consul writes all of them as text.
 fn stats(call: &Call<'_, '_>) -> Value {
-    let registry = &call.api.registry;
-    let own = registry.own_node();
-    let (services, checks, monitors, ttls) = registry
+    let own = call.api.registry.own_node();
+    // Checks are gone through three times.
+    let looks = |record: &NodeRecord| record.services().len() + 3 * record.checks().len();
+    let (services, checks, monitors, ttls) = call
         .views()
-        .node(&own.name.folded(), |record| {
+        .node(&own.name.folded(), looks, |record| {
             let services =
                 record.services().values().filter(|service| service.origin == Origin::Agent).count();
             let checks = || record.checks().values().filter(|check| check.origin == Origin::Agent);

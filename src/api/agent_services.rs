@@ -12,6 +12,7 @@ use crate::api::error::ApiError;
 use crate::api::params::with_jitter;
 use crate::api::selection;
 use crate::catalog::instance::Instance;
+use crate::catalog::node_record::NodeRecord;
 use crate::catalog::topic::Topic;
 use crate::http::{Response, Wake};
 use crate::model::{Command, ExistingChecks, Origin, Service};
@@ -59,7 +60,8 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let filter = selection::filter(call, &params, &select::SERVICE)?;
     let meter = call.meter;
     let own = call.api.registry.own_node();
-    let services = call.api.registry.views().node(&own.name.folded(), |record| {
+    let services_count = |record: &NodeRecord| record.services().len();
+    let services = call.views().node(&own.name.folded(), services_count, |record| {
         let services = record.services().values().filter(|service| service.origin == Origin::Agent);
         services.cloned().collect::<Vec<Arc<Service>>>()
     });
@@ -101,9 +103,8 @@ pub fn read(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 fn find(call: &Call<'_, '_>) -> Option<Instance> {
-    let registry = &call.api.registry;
-    let own = registry.own_node().name.folded();
-    let instance = registry.views().node(&own, |record| record.instance(&call.argument))??;
+    let own = call.api.registry.own_node().name.folded();
+    let instance = call.views().instance(&own, &call.argument)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }
 

@@ -101,9 +101,8 @@ pub fn wait<'a>(
 }
 
 fn find(call: &Call<'_, '_>, service_id: &Text) -> Option<Instance> {
-    let registry = &call.api.registry;
-    let own = registry.own_node().name.folded();
-    let instance = registry.views().node(&own, |record| record.instance(service_id))??;
+    let own = call.api.registry.own_node().name.folded();
+    let instance = call.views().instance(&own, service_id)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }
 

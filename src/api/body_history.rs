@@ -57,17 +57,15 @@ impl BodyHistory {
         BodyHistory { kept: Mutex::new(CachedBody { entries, bytes: 0 }) }
     }
 
-    /// What is kept under `key`, or else what `render` makes, which is then kept.
-    pub fn get_or_make(&self, key: String, render: impl FnOnce() -> Rendering) -> Rendering {
-        let made = self.get_or_try(key, || Some(render()));
-        made.expect("it was made, as it always is")
+    /// What is kept under `key`.
+    pub fn get(&self, key: &str) -> Option<Rendering> {
+        self.kept.lock().entries.get(key).cloned()
     }
 
-    /// As [`BodyHistory::get_or_make`], where `render` may give up; then nothing is kept.
+    /// What is kept under `key`, or else what `render` makes, which is then kept; it may give up, and then nothing is.
     pub fn get_or_try(&self, key: String, render: impl FnOnce() -> Option<Rendering>) -> Option<Rendering> {
-        let kept = self.kept.lock().entries.get(&key).cloned();
         // Two may render the same at once; that is cheaper than to have one wait for the other.
-        kept.or_else(|| {
+        self.get(&key).or_else(|| {
             let rendering = render()?;
             self.kept.lock().put(key, rendering.clone());
             Some(rendering)
@@ -112,22 +110,24 @@ mod tests {
     #[test]
     fn what_is_kept_is_not_made_again() {
         let renderings = BodyHistory::new();
-        let first = renderings.get_or_make("a".into(), || rendering(3));
-        let again = renderings.get_or_make("a".into(), || panic!("it is kept"));
+        let first = renderings.get_or_try("a".into(), || Some(rendering(3))).unwrap();
+        let again = renderings.get_or_try("a".into(), || panic!("it is kept")).unwrap();
         assert!(Arc::ptr_eq(&first.body, &again.body));
+        assert!(renderings.get_or_try("b".into(), || None).is_none() && renderings.get("b").is_none());
     }
 
     #[test]
     fn entries_and_bytes_are_bounded() {
         let renderings = BodyHistory::new();
-        (0..2 * ENTRIES_MAX).for_each(|at| drop(renderings.get_or_make(at.to_string(), || rendering(1))));
+        (0..2 * ENTRIES_MAX)
+            .for_each(|at| drop(renderings.get_or_try(at.to_string(), || Some(rendering(1)))));
         assert_eq!(renderings.kept.lock().entries.len(), ENTRIES_MAX);
         for at in 0..9 {
-            renderings.get_or_make(format!("big {at}"), || rendering(BYTES_MAX / 4));
+            renderings.get_or_try(format!("big {at}"), || Some(rendering(BYTES_MAX / 4)));
             // The same once more, as two might that began at once.
             renderings.kept.lock().put(format!("big {at}"), rendering(BYTES_MAX / 4));
         }
-        renderings.get_or_make("too big".into(), || rendering(2 * BYTES_MAX));
+        renderings.get_or_try("too big".into(), || Some(rendering(2 * BYTES_MAX)));
         let kept = renderings.kept.lock();
         assert!(kept.bytes <= BYTES_MAX && kept.entries.is_empty());
         assert_eq!(kept.bytes, kept.entries.iter().map(|(key, it)| bytes(key, it)).sum::<usize>());

@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::api::error::ApiError;
 use crate::api::fast_path::FastPathEntry;
+use crate::api::metered_views::MeteredViews;
 use crate::api::params::{ReadParams, query_of};
 use crate::http::{Exchange, Query, Request, Response};
 use crate::model::{Caller, Command};
@@ -28,6 +29,13 @@ pub struct Call<'a, 'e> {
     pub meter: &'a Meter<'a>,
     /// Set by a handler whose answer would be the same for the same target.
     pub offer: Option<FastPathEntry>,
+}
+
+impl<'a> Call<'a, '_> {
+    /// The tables of the registry, as far as the answer may cost.
+    pub fn views(&self) -> MeteredViews<'a> {
+        MeteredViews::new(self.api.registry.views(), self.meter)
+    }
 }
 
 impl Call<'_, '_> {

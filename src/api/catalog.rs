@@ -8,16 +8,17 @@ use crate::api::answer::{self, Headers, IndexedRead, Rendered, indexed, indexed_
 use crate::api::call::{Call, HandlerResult};
 use crate::api::delta;
 use crate::api::difference::ServiceQuery;
+use crate::api::metered_views::MeteredViews;
 use crate::api::params::ReadParams;
 use crate::api::selection::{self, has_meta, has_tags, near_first, passes, tags_units};
 use crate::catalog::instance::Instance;
+use crate::catalog::node_record::NodeRecord;
 use crate::catalog::panic::Panic;
 use crate::catalog::service_log::Aspect;
+use crate::catalog::service_table::ServiceEntry;
 use crate::catalog::topic::Topic;
 use crate::filter::decision::Filter;
 use crate::model::{Command, Service};
-use crate::registry::Registry;
-use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::intake::{catalog_deregistration, catalog_registration};
 use crate::wire::json;
@@ -59,15 +60,17 @@ pub fn datacenters(call: &mut Call<'_, '_>) -> HandlerResult {
     answer::json(call, &[&call.api.registry.own_node().datacenter])
 }
 
+/// Tags of one service that are copied for one unit.
+const TAGS_OF_UNIT: usize = 16;
+
 /// `GET /v1/catalog/nodes`
 pub fn nodes(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::indexed_filter(call, &params, &select::NODE)?;
-    let (registry, meter) = (&*call.api.registry, call.meter);
+    let (registry, views, meter) = (&*call.api.registry, call.views(), call.meter);
     let read = IndexedRead { topic: Topic::Nodes, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
-        meter.spend(registry.views().nodes_count() as u64 / 4);
-        let mut nodes = registry.views().nodes();
+        let mut nodes = views.nodes();
         let units = 1 + params.node_meta.len() as u64 / 8;
         nodes.retain(|node| meter.spend(units) && has_meta(node.meta.as_ref(), &params.node_meta));
         near_first(&mut nodes, &params, registry.own_node(), |node| node);
@@ -83,16 +86,23 @@ pub fn nodes(call: &mut Call<'_, '_>) -> HandlerResult {
 pub fn services(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::indexed_filter(call, &params, &select::CATALOG_SERVICE)?;
-    let (registry, meter) = (&*call.api.registry, call.meter);
+    let (views, meter) = (call.views(), call.meter);
+    let datacenter = &call.api.registry.own_node().datacenter;
     // A filter may ask for what the list of names and tags does not show, a port or a pair of metadata.
     let topic = if filter.is_some() { Topic::Instances } else { Topic::Services };
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
     indexed(call, read, || {
         let services = match (filter.as_deref(), params.node_meta.is_empty()) {
             (None, true) => {
-                registry.views().services(|entry| meter.spend(1).then(|| entry.tags().cloned().collect()))
+                // Most services have a handful of tags; one that has very many pays for them as they come.
+                let is_paid = |at: usize| !(at + 1).is_multiple_of(TAGS_OF_UNIT) || meter.spend(1);
+                let tags = |entry: &ServiceEntry| {
+                    let paid = entry.tags().enumerate().take_while(|(at, _)| is_paid(*at));
+                    paid.map(|(_, tag)| tag.clone()).collect()
+                };
+                views.services(|entry| Some(tags(entry)))
             }
-            (filter, _) => services_of(registry, &params, filter, meter),
+            (filter, _) => services_of(views, datacenter, &params, filter),
         };
         let shown = services.iter().map(|(name, tags)| (name.as_str(), tags));
         Ok(json::map_within(meter, shown, params.pretty))
@@ -101,21 +111,21 @@ pub fn services(call: &mut Call<'_, '_>) -> HandlerResult {
 
 /// The names of the services that have an instance which is wanted, each with the tags of those.
 fn services_of(
-    registry: &Registry,
+    views: MeteredViews<'_>,
+    datacenter: &str,
     params: &ReadParams,
     filter: Option<&Filter>,
-    meter: &Meter<'_>,
 ) -> Vec<(Text, Vec<Text>)> {
-    let datacenter = &registry.own_node().datacenter;
+    let meter = views.meter();
     let is_wanted = |instance: &Instance| {
         meter.spend(1 + params.node_meta.len() as u64 / 8)
             && has_meta(instance.node.meta.as_ref(), &params.node_meta)
             && passes(filter, &CatalogService::new(&instance.node, &instance.service, datacenter), meter)
     };
-    let services = registry.views().services(|entry| {
+    let services = views.services(|entry| {
         // Instances are copied as pointers, and looked at without the table's lock.
-        let instances: Vec<_> = entry.instances().cloned().collect();
-        meter.spend(1 + instances.len() as u64 / 4).then_some(instances)
+        let is_affordable = meter.spend(entry.instances().len() as u64 / 4);
+        is_affordable.then(|| entry.instances().cloned().collect::<Vec<_>>())
     });
     let tags_of_wanted = |(name, mut instances): (Text, Vec<Arc<Instance>>)| {
         instances.retain(|instance| is_wanted(instance));
@@ -153,12 +163,11 @@ pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
             &params,
         );
     }
-    let registry = &*call.api.registry;
+    let (registry, views) = (&*call.api.registry, call.views());
     let topic = Topic::Service(name.clone());
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
     indexed_variant(call, read, "", |before| {
-        let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Catalog);
-        meter.spend(instances.len() as u64 / 4);
+        let (mut instances, index) = views.dated_instances(&name, Aspect::Catalog);
         instances.retain(|instance| wanted(instance));
         near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
         let datacenter = &registry.own_node().datacenter;
@@ -197,16 +206,17 @@ fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> HandlerResul
     let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
     let filter = selection::indexed_filter(call, &params, &select::SERVICE)?;
-    let (registry, meter) = (&*call.api.registry, call.meter);
-    let key = registry.views().node_by_name_or_id(&name, |record| record.node().name.folded());
+    let (views, meter) = (call.views(), call.meter);
+    let datacenter = &call.api.registry.own_node().datacenter;
+    let key = views.node_by_name_or_id(&name, |_| 0, |record| record.node().name.folded());
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
-        let found = registry.views().node_by_name_or_id(&name, |record| {
+        let services_count = |record: &NodeRecord| record.services().len();
+        let found = views.node_by_name_or_id(&name, services_count, |record| {
             let services: Vec<Arc<Service>> = record.services().values().cloned().collect();
             (record.node().clone(), services)
         });
-        let datacenter = &registry.own_node().datacenter;
         let Some((node, services)) = &found else {
             return Ok(match shape {
                 NodeShape::Map => json::to_vec(&(), params.pretty),

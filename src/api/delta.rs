@@ -40,7 +40,7 @@ pub fn is_asked(query: &Query) -> Result<bool, ApiError> {
 /// 503 when too many blocking queries wait.
 pub fn answer(call: &mut Call<'_, '_>, viewpoint: &ServiceQuery<'_>, params: &ReadParams) -> HandlerResult {
     let registry = &*call.api.registry;
-    let (views, topics) = (registry.views(), registry.topics());
+    let (views, topics) = (call.views(), registry.topics());
     views.follow(viewpoint.name);
     let topic = match viewpoint.aspect {
         Aspect::Health => Topic::Health(viewpoint.name.clone()),
@@ -101,7 +101,7 @@ fn render_whole(
     params: &ReadParams,
     until: u64,
 ) -> Rendering {
-    let (FullAnswer { instances, panic }, changed) = viewpoint.now(call.api.registry.views());
+    let (FullAnswer { instances, panic }, changed) = viewpoint.now(call.views());
     let index = until.max(changed.unwrap_or_default());
     render(call, viewpoint, params, true, (instances, Vec::new(), panic), index)
 }

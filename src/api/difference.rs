@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::api::metered_views::MeteredViews;
 use crate::catalog::instance::{Instance, Position};
 use crate::catalog::panic::{self, Panic, PanicSettings};
 use crate::catalog::service_log::Aspect;
 use crate::catalog::service_table::InstanceDiff;
-use crate::registry::views::Views;
 use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::show::{CatalogService, HealthEntry, InstanceKey};
+
+/// What it costs to find out whether an instance looks the same as before, in units: it is written out twice.
+const COMPARING_UNITS: u64 = 4;
 
 /// What one question sees of one service.
 pub struct ServiceQuery<'a> {
@@ -60,32 +63,33 @@ pub struct FullAnswer {
 
 impl ServiceQuery<'_> {
     /// The answer of now, and the index of the last change in it; `None` for that when the service is not there.
-    pub fn now(&self, views: &Views) -> (FullAnswer, Option<u64>) {
+    pub fn now(&self, views: MeteredViews<'_>) -> (FullAnswer, Option<u64>) {
         let (instances, changed) = views.dated_instances(self.name, self.aspect);
-        (self.whole(instances), changed)
+        (self.whole(views, instances), changed)
     }
 
     /// The answer at `index`, if it is still known.
-    pub fn at(&self, views: &Views, index: u64) -> Option<FullAnswer> {
+    pub fn at(&self, views: MeteredViews<'_>, index: u64) -> Option<FullAnswer> {
         let instances = views.at(self.name, self.aspect, index)?;
-        Some(self.whole(instances.into_iter().map(|(_, instance)| instance).collect()))
+        Some(self.whole(views, instances.into_iter().map(|(_, instance)| instance).collect()))
     }
 
     /// The difference of the answers at `from` and `to`, if the earlier one is still known.
-    pub fn between(&self, views: &Views, from: u64, to: u64) -> Option<ListDifference> {
+    pub fn between(&self, views: MeteredViews<'_>, from: u64, to: u64) -> Option<ListDifference> {
         let mut difference = ListDifference::default();
-        let Some(settings) = self.threshold else {
+        if self.threshold.is_none() {
             // No instance stays or goes for what becomes of another.
-            for touched in views.touched(self.name, self.aspect, from, to)? {
+            let touched = views.touched(self.name, self.aspect, from, to)?;
+            for touched in touched.into_iter().take_while(|_| views.meter().spend(COMPARING_UNITS)) {
                 let wanted = |instance: &Arc<Instance>| (self.wants)(instance, None);
                 difference.add(self.aspect, touched.before.filter(wanted), touched.after.filter(wanted));
             }
             return Some(difference);
-        };
+        }
         let (earlier, later) =
             (views.at(self.name, self.aspect, from)?, views.at(self.name, self.aspect, to)?);
         let judged = |instances: &[(_, Arc<Instance>)]| {
-            panic::judge(&instances.iter().map(|(_, it)| it.clone()).collect::<Vec<_>>(), settings)
+            self.judge(views, &instances.iter().map(|(_, it)| it.clone()).collect::<Vec<_>>())
         };
         let (panic_earlier, panic_later) = (judged(&earlier), judged(&later));
         let in_earlier = |instance: &Arc<Instance>| (self.wants)(instance, panic_earlier.as_ref());
@@ -93,15 +97,21 @@ impl ServiceQuery<'_> {
         let mut faces: BTreeMap<Position, InstanceDiff> = BTreeMap::new();
         earlier.into_iter().for_each(|(position, it)| faces.entry(position).or_default().before = Some(it));
         later.into_iter().for_each(|(position, it)| faces.entry(position).or_default().after = Some(it));
-        for InstanceDiff { before, after } in faces.into_values() {
+        let affordable = faces.into_values().take_while(|_| views.meter().spend(COMPARING_UNITS));
+        for InstanceDiff { before, after } in affordable {
             difference.add(self.aspect, before.filter(in_earlier), after.filter(in_later));
         }
         difference.panic = panic_later;
         Some(difference)
     }
 
-    fn whole(&self, mut instances: Vec<Arc<Instance>>) -> FullAnswer {
-        let panic = self.threshold.and_then(|settings| panic::judge(&instances, settings));
+    fn judge(&self, views: MeteredViews<'_>, instances: &[Arc<Instance>]) -> Option<Panic> {
+        let settings = self.threshold.filter(|_| views.meter().spend(instances.len() as u64));
+        settings.and_then(|settings| panic::judge(instances, settings))
+    }
+
+    fn whole(&self, views: MeteredViews<'_>, mut instances: Vec<Arc<Instance>>) -> FullAnswer {
+        let panic = self.judge(views, &instances);
         instances.retain(|instance| (self.wants)(instance, panic.as_ref()));
         FullAnswer { instances, panic }
     }

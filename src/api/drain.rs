@@ -20,13 +20,17 @@ use crate::wire::show::drain::DrainEntry;
 
 /// `GET /v1/muster/drain`: everything that drains or has drained.
 pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
-    let draining = call.api.registry.draining().all();
+    let (draining, meter) = (call.api.registry.draining(), call.meter);
+    let is_affordable = meter.spend(draining.count() as u64);
+    let draining = if is_affordable { draining.all() } else { Vec::new() };
     let now_ms = call.api.clock.unix_ms();
-    let names: Vec<Text> = draining.iter().map(|(node, _)| node_name(call, node)).collect();
-    let entries = draining.iter().zip(&names).filter_map(|((_, service), node)| {
+    let affordable = draining.iter().take_while(|_| meter.spend(1));
+    let names: Vec<Text> = affordable.map(|(node, _)| node_name(call, node)).collect();
+    let entries = draining.iter().zip(&names).take_while(|_| !meter.is_exhausted());
+    let entries = entries.filter_map(|((_, service), node)| {
         service.drain.as_ref().map(|drain| DrainEntry::new(node, service, drain, now_ms))
     });
-    Ok(answer::json_bytes(200, json::list_to_vec(entries, call.query()?.has("pretty"))))
+    Ok(answer::json_bytes(200, json::list_within(meter, entries, call.query()?.has("pretty"))))
 }
 
 /// `GET /v1/muster/drain/:service_id[?node=…]`: how far the drain of one instance is.
@@ -87,7 +91,7 @@ fn show(call: &Call<'_, '_>, node: &Text, service: &Service) -> HandlerResult {
 }
 
 fn find(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Result<Arc<Service>, ApiError> {
-    let found = call.api.registry.views().node(node, |record| record.services().get(service_id).cloned());
+    let found = call.views().node(node, |_| 0, |record| record.services().get(service_id).cloned());
     match found {
         None => Err(ApiError::not_found(format!("there is no node {:?}", node.as_str()))),
         Some(None) => {
@@ -103,7 +107,7 @@ fn find(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Result<Arc<Servi
 
 /// The name of a node as it was registered.
 fn node_name(call: &Call<'_, '_>, key: &Text) -> Text {
-    let name = call.api.registry.views().node(key, |record| record.node().name.clone());
+    let name = call.views().node(key, |_| 0, |record| record.node().name.clone());
     name.unwrap_or_else(|| key.clone())
 }
 

@@ -7,16 +7,16 @@ use crate::api::call::{Call, HandlerResult};
 use crate::api::delta;
 use crate::api::difference::ServiceQuery;
 use crate::api::health_query::HealthQuery;
+use crate::api::metered_views::MeteredViews;
 use crate::api::panic;
 use crate::api::params::ReadParams;
 use crate::api::selection::{self, has_meta, near_first, passes};
 use crate::catalog::instance::{CheckView, Instance};
+use crate::catalog::node_record::NodeRecord;
 use crate::catalog::panic::Panic;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
 use crate::model::Status;
-use crate::registry::Registry;
-use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::select;
@@ -30,13 +30,12 @@ pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     if delta::is_asked(call.query()?)? {
         return changes(call, &params, &name, &question);
     }
-    let (registry, meter) = (&*call.api.registry, call.meter);
+    let (registry, views, meter) = (&*call.api.registry, call.views(), call.meter);
     let topic = Topic::Health(name.clone());
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
     let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
-        let (mut instances, index) = registry.views().dated_instances(&name, Aspect::Health);
-        meter.spend(instances.len() as u64 / 4);
-        let panic = question.panic(&instances);
+        let (mut instances, index) = views.dated_instances(&name, Aspect::Health);
+        let panic = question.panic(&instances, meter);
         instances.retain(|instance| {
             meter.spend(question.units(instance)) && question.objection(instance, panic.as_ref()).is_none()
         });
@@ -83,12 +82,8 @@ pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing node name")?.folded();
     let topic = Topic::NodeChecks(name.clone());
-    checks_of(call, params, topic, |registry, meter| {
-        let checks = registry.views().node(&name, |record| {
-            let is_affordable = meter.spend(picking_units(record.checks().len()));
-            is_affordable.then(|| record.check_views())
-        });
-        checks.flatten().unwrap_or_default()
+    checks_of(call, params, topic, |views| {
+        views.node(&name, joining, NodeRecord::check_views).unwrap_or_default()
     })
 }
 
@@ -97,10 +92,10 @@ pub fn checks(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
     let topic = Topic::ServiceChecks(name.clone());
-    checks_of(call, params, topic, |registry, meter| {
-        let instances = registry.views().instances(&name);
-        let units = |instance: &Instance| 1 + picking_units(instance.checks.len());
-        let views = instances.iter().take_while(|instance| meter.spend(units(instance)));
+    checks_of(call, params, topic, |views| {
+        let instances = views.instances(&name);
+        let units = |instance: &Instance| 1 + instance.checks.len() as u64;
+        let views = instances.iter().take_while(|instance| views.meter().spend(units(instance)));
         let views = views.flat_map(|instance| instance.check_views());
         let mut checks: Vec<CheckView> = views.filter(|view| view.service.is_some()).collect();
         checks.sort_by_cached_key(CheckView::position);
@@ -118,29 +113,29 @@ pub fn state(call: &mut Call<'_, '_>) -> HandlerResult {
     };
     // No check is ever in a state that is none; such a question waits for nothing in particular.
     let topic = Topic::State(status.flatten());
-    checks_of(call, params, topic, |registry, meter| {
-        let Some(status) = status.map_or(Some(None), |status| status.map(Some)) else { return Vec::new() };
-        let is_affordable = meter.spend(picking_units(registry.views().checks_count(status)));
-        if is_affordable { registry.views().checks(status) } else { Vec::new() }
+    checks_of(call, params, topic, |views| match status {
+        None => views.checks(None),
+        Some(None) => Vec::new(),
+        Some(status) => views.checks(status),
     })
 }
 
-/// What it costs to pick so many records of a table at once, in units: it cannot be stopped on the way.
-fn picking_units(records: usize) -> u64 {
-    records as u64
+/// At how many records it comes to look to join the checks of a node and put them in order.
+pub fn joining(record: &NodeRecord) -> usize {
+    4 * record.checks().len()
 }
 
 fn checks_of(
     call: &mut Call<'_, '_>,
     params: ReadParams,
     topic: Topic,
-    pick: impl FnOnce(&Registry, &Meter<'_>) -> Vec<CheckView>,
+    pick: impl FnOnce(MeteredViews<'_>) -> Vec<CheckView>,
 ) -> HandlerResult {
     let filter = selection::indexed_filter(call, &params, &select::CHECK)?;
-    let (registry, meter) = (&*call.api.registry, call.meter);
+    let (registry, views, meter) = (&*call.api.registry, call.views(), call.meter);
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
-        let mut checks = pick(registry, meter);
+        let mut checks = pick(views);
         let units = 1 + params.node_meta.len() as u64 / 8;
         checks.retain(|view| meter.spend(units) && has_meta(view.node.meta.as_ref(), &params.node_meta));
         near_first(&mut checks, &params, registry.own_node(), |view| &view.node);

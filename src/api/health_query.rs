@@ -65,8 +65,9 @@ impl HealthQuery {
     }
 
     /// The panic that the service is in, by all of its instances.
-    pub fn panic(&self, instances: &[Arc<Instance>]) -> Option<Panic> {
-        self.threshold.and_then(|settings| panic::judge(instances, settings))
+    pub fn panic(&self, instances: &[Arc<Instance>], meter: &Meter<'_>) -> Option<Panic> {
+        let settings = self.threshold.filter(|_| meter.spend(instances.len() as u64));
+        settings.and_then(|settings| panic::judge(instances, settings))
     }
 
     /// What [`HealthQuery::objection`] costs, in units.

@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::api::answer;
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
+use crate::api::metered_views::MeteredViews;
 use crate::api::times::rfc3339;
 use crate::catalog::topic::Topic;
 use crate::model::{Status, Transition};
-use crate::registry::Registry;
 use crate::registry::history::Of;
 use crate::stdx::text::Text;
 use crate::wire::json;
@@ -141,7 +141,7 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
         HistoryQuery::Node => call.argument.folded(),
         _ => node_asked(call)?,
     };
-    let registry = &*call.api.registry;
+    let (registry, views, meter) = (&*call.api.registry, call.views(), call.meter);
     let now_ms = call.api.clock.unix_ms();
     let names_node = call.query()?.first("node").is_some_and(|node| !node.is_empty());
     let anywhere = match &asked {
@@ -154,13 +154,17 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
             HistoryQuery::Service(service_id) => Of::Service(&node, service_id),
             HistoryQuery::Node => Of::Node(&node),
         };
-        let present = present(registry, &node, &asked);
-        let mut newest = registry.history().newest(&of, 0, 1);
-        let mut transitions = registry.history().newest(&of, since, limit);
+        let present = present(views, &node, &asked);
+        let history = registry.history();
+        let mut newest = history.newest_within(meter, &of, 0, 1);
+        let mut transitions = history.newest_within(meter, &of, since, limit);
         // Whoever looks for what is gone may know no more of it than what it was called.
         if let (false, true, Some(named)) = (present.is_registered, newest.is_empty(), &anywhere) {
-            newest = registry.history().newest_named(named, 0, 1);
-            transitions = registry.history().newest_named(named, since, limit);
+            newest = history.newest_named_within(meter, named, 0, 1);
+            transitions = history.newest_named_within(meter, named, since, limit);
+        }
+        if meter.is_exhausted() {
+            return Err(ApiError::unfinished());
         }
         if !present.is_registered && newest.is_empty() {
             return Err(unknown(&asked, &node));
@@ -182,25 +186,29 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
                 .map(|transition: &Arc<Transition>| TransitionJson::new(transition))
                 .collect(),
         };
-        Ok(json::to_vec(&history, params.pretty))
+        Ok(json::within(meter, &history, params.pretty))
     })
 }
 
-fn present(registry: &Registry, node: &Text, asked: &HistoryQuery) -> Present {
-    let present = registry.views().node(node, |record| {
-        let (status, check_ids, is_registered) = match asked {
-            HistoryQuery::Check(id) => {
-                let status = record.checks().get(id).map(|check| check.status);
-                (status, vec![id.clone()], status.is_some())
-            }
-            HistoryQuery::Service(id) => {
-                let status = record.instance(id).map(|instance| instance.status());
-                (status, record.check_ids_of(id).cloned().collect(), status.is_some())
-            }
-            HistoryQuery::Node => (None, Vec::new(), true),
-        };
-        Present { node_name: Some(record.node().name.clone()), is_registered, status, check_ids }
-    });
+fn present(views: MeteredViews<'_>, node: &Text, asked: &HistoryQuery) -> Present {
+    let present = views.node(
+        node,
+        |_| 0,
+        |record| {
+            let (status, check_ids, is_registered) = match asked {
+                HistoryQuery::Check(id) => {
+                    let status = record.checks().get(id).map(|check| check.status);
+                    (status, vec![id.clone()], status.is_some())
+                }
+                HistoryQuery::Service(id) => {
+                    let status = record.instance(id).map(|instance| instance.status());
+                    (status, record.check_ids_of(id).cloned().collect(), status.is_some())
+                }
+                HistoryQuery::Node => (None, Vec::new(), true),
+            };
+            Present { node_name: Some(record.node().name.clone()), is_registered, status, check_ids }
+        },
+    );
     present.unwrap_or_default()
 }
 

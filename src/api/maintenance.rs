@@ -14,9 +14,11 @@ pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("Missing service ID")?;
     let enable = enable(call)?;
     let own = call.api.registry.own_node().name.folded();
-    let is_known = call.api.registry.views().node(&own, |record| {
-        record.services().get(&service_id).is_some_and(|service| service.origin == Origin::Agent)
-    });
+    let is_known = call.views().node(
+        &own,
+        |_| 0,
+        |record| record.services().get(&service_id).is_some_and(|service| service.origin == Origin::Agent),
+    );
     if is_known != Some(true) {
         return Err(ApiError::not_found(format!("No service registered with ID {:?}", service_id.as_str())));
     }
@@ -31,9 +33,9 @@ pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> HandlerResult {
-    let registry = &call.api.registry;
-    let own_node = &registry.own_node().name;
-    let is_on = registry.views().node(&own_node.folded(), |record| record.checks().contains_key(&check.id));
+    let own_node = &call.api.registry.own_node().name;
+    let is_on =
+        call.views().node(&own_node.folded(), |_| 0, |record| record.checks().contains_key(&check.id));
     let command = match (enable, is_on == Some(true)) {
         // Whoever switched it on first gave the reason.
         (true, true) | (false, false) => return empty(),

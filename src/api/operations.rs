@@ -62,7 +62,7 @@ fn parts(store: &StoreFacts) -> String {
 /// `GET /health`: as [`ready`], with figures.
 pub fn health(call: &mut Call<'_, '_>) -> HandlerResult {
     ready(call)?;
-    let sizes = call.api.registry.views().sizes();
+    let sizes = call.views().sizes();
     let status = serde_json::json!({
         "status": "ready",
         "version": env!("CARGO_PKG_VERSION"),

@@ -6,21 +6,27 @@
 //! any more is given up. Lists, filtered lists and searches stand in lanes of their own, so that no filter delays a
 //! list; and in each lane clients take turns, so that nobody waits for all that one asks.
 
+mod reading;
+
+pub use reading::{Unmade, Waiting};
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::api::Api;
 use crate::api::answer::CLIENT_GONE;
+use crate::api::body_history::Rendering;
 use crate::api::error::ApiError;
+use crate::api::slow_reads::reading::{Answer, Client, Made, Make, Reader, Reading};
 use crate::filter::error::FilterError;
-use crate::http::{Body, Exchange, HeaderBlock, Peer, Request, Response, SharedBody, Wake, Waker, client_of};
+use crate::http::{Exchange, Peer, Request, Response, Wake, client_of};
 use crate::stdx::fair_queue::QueueFull;
 use crate::stdx::meter::{Exhausted, Meter};
 use crate::sys::background::BackgroundThread;
@@ -57,9 +63,6 @@ const PARAMETERS_MANY: usize = 8;
 /// Headers of a request besides its target that may make its answer another one.
 const DECISIVE_HEADERS: [&str; 2] = ["cache-control", "if-none-match"];
 
-/// Who takes turns: an address, of IPv6 its network; `None` for all who come by Unix sockets.
-type Client = Option<IpAddr>;
-
 /// The lanes.
 pub struct SlowReads {
     /// Long lists.
@@ -77,25 +80,35 @@ pub struct SlowReads {
     abandoned: IntCounter,
 }
 
-/// One answer under way.
-struct Reading {
-    /// Connections that wait for it.
-    readers: AtomicUsize,
-    /// What wakes them. Locked to add one, and to wake all.
-    wakers: Mutex<Vec<Waker>>,
-    /// Clients in whose turn it would be made; the first turn that comes makes it.
-    clients: Mutex<Vec<Client>>,
-    /// Turns of theirs that have not come.
-    turns: AtomicUsize,
-    has_begun: AtomicBool,
-    answer: OnceLock<Answer>,
+/// Which of the lanes: what takes longer stands in one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Long lists.
+    Lists,
+    /// Lists with filters.
+    Filters,
+    /// Filters with patterns.
+    Searches,
 }
 
-/// An answer that many can send.
-struct Answer {
-    status: u16,
-    headers: HeaderBlock,
-    body: Option<Arc<SharedBody>>,
+/// What is wanted of a lane.
+pub struct Wanted {
+    /// Says what it is: who wants the same waits for the same.
+    key: String,
+    lane: Lane,
+    client: Client,
+}
+
+impl Wanted {
+    /// What `request` wants, or something on its behalf that `key` tells from everything else.
+    pub fn by(request: &Request, key: String) -> Wanted {
+        Wanted { key, lane: lane_of(request), client: client_at(request.peer()) }
+    }
+
+    /// Something else for the same client, in the same lane.
+    pub fn with_key(&self, key: String) -> Wanted {
+        Wanted { key, ..*self }
+    }
 }
 
 impl SlowReads {
@@ -134,46 +147,82 @@ impl SlowReads {
 
     /// Has the request answered in a lane, and waits for it.
     pub fn answer(&self, api: &Weak<Api>, exchange: &mut Exchange<'_>, response: &mut Response) {
-        let reading = match self.join(api, exchange.request()) {
+        let request = exchange.request();
+        let asked = request.clone();
+        let make: Make = Box::new(move |api, meter| {
+            let mut response = Response::new(200);
+            api.answer_within(&mut Exchange::detached(&asked), &mut response, meter);
+            Made::Answer(Answer::of(response))
+        });
+        *response = match self.make(api, Wanted::by(request, key(request)), exchange, make) {
+            Ok(Made::Answer(answer)) => answer.response(),
+            Ok(Made::Events(_)) => Response::new(500),
+            Ok(Made::Refused(error)) | Err(Unmade::Refused(error)) => error.into(),
+            Err(Unmade::Gone) => Response::new(CLIENT_GONE),
+        };
+    }
+
+    /// Has events of a stream made in a lane, and waits for them.
+    ///
+    /// # Errors
+    /// When they are not made, or the client leaves meanwhile.
+    pub fn events(
+        &self,
+        api: &Weak<Api>,
+        wanted: Wanted,
+        waiting: &mut impl Waiting,
+        make: impl FnOnce(&Meter<'_>) -> Option<Rendering> + Send + 'static,
+    ) -> Result<Rendering, Unmade> {
+        match self.make(api, wanted, waiting, Box::new(move |_, meter| Made::Events(make(meter))))? {
+            Made::Events(Some(events)) => Ok(events),
+            Made::Refused(error) => Err(Unmade::Refused(error)),
+            Made::Events(None) | Made::Answer(_) => Err(Unmade::Refused(ApiError::unfinished())),
+        }
+    }
+
+    fn make(
+        &self,
+        api: &Weak<Api>,
+        wanted: Wanted,
+        waiting: &mut impl Waiting,
+        make: Make,
+    ) -> Result<Made, Unmade> {
+        let refused = |error| {
+            self.refused.inc();
+            Err(Unmade::Refused(error))
+        };
+        let reading = match self.join(api, wanted, make) {
             Ok(reading) => reading,
-            Err(error) => {
-                self.refused.inc();
-                *response = error.into();
-                return;
-            }
+            Err(error) => return refused(error),
         };
         let reader = Reader(reading);
-        reader.0.wakers.lock().push(exchange.waker());
+        reader.0.wakers.lock().push(waiting.waker());
         let deadline = Instant::now() + LANE_WAIT_MAX;
         loop {
-            if let Some(answer) = reader.0.answer.get() {
-                let counter = if answer.status >= 500 { &self.refused } else { &self.answered };
+            if let Some(made) = reader.0.made.get() {
+                let counter = if made.is_refusal() { &self.refused } else { &self.answered };
                 counter.inc();
-                *response = answer.response();
-                return;
+                return Ok(made.clone());
             }
-            match exchange.park(deadline) {
+            match waiting.park(deadline) {
                 Wake::Signal => {}
                 Wake::ClientGone => {
                     self.abandoned.inc();
-                    *response = Response::new(CLIENT_GONE);
-                    return;
+                    return Err(Unmade::Gone);
                 }
                 // What is under way is finished, and nobody parks any more.
                 Wake::Draining if Instant::now() < deadline => runtime::sleep(Duration::from_millis(20)),
                 Wake::Deadline | Wake::Draining => {
-                    self.refused.inc();
-                    *response = late(reader.0.has_begun.load(Ordering::Acquire)).into();
-                    return;
+                    return refused(late(reader.0.has_begun.load(Ordering::Acquire)));
                 }
             }
         }
     }
 
-    /// The reading of this request that waits for its turn, or a new one. One that has begun may not show what the
-    /// client has written since. It is made in the first turn of any client that wants it.
-    fn join(&self, api: &Weak<Api>, request: &Request) -> Result<Arc<Reading>, ApiError> {
-        let (key, client) = (key(request), client_at(request.peer()));
+    /// What is under way of what is wanted and waits for its turn, or a new one. One that has begun may not show what
+    /// the client has written since. It is made in the first turn of any client that wants it.
+    fn join(&self, api: &Weak<Api>, wanted: Wanted, make: Make) -> Result<Arc<Reading>, ApiError> {
+        let Wanted { key, lane, client } = wanted;
         let reading = {
             let mut waiting = self.waiting.lock();
             let reading = waiting.entry(key.clone()).or_default();
@@ -189,21 +238,19 @@ impl SlowReads {
             clients.len() == 1
         };
         reading.turns.fetch_add(1, Ordering::AcqRel);
-        let turn = Turn { reading: reading.clone(), api: api.clone(), key, request: request.clone() };
-        match self.lane_of(request).put(client, move || turn.make()) {
+        let turn = Turn { reading: reading.clone(), api: api.clone(), key, make: Some(make) };
+        match self.thread_of(lane).put(client, move || turn.take()) {
             Err(refused) if is_alone => Err(busy(refused)),
             // Without a turn of its own this client waits for another's.
             Ok(()) | Err(_) => Ok(reading),
         }
     }
 
-    fn lane_of(&self, request: &Request) -> &BackgroundThread<Client> {
-        let (_, query) = request.path_and_query_sent();
-        match request.query().first("filter") {
-            Some(filter) if filter.contains("matches") => &self.searches,
-            Some(filter) if !filter.is_empty() => &self.filters,
-            _ if query.matches('&').count() >= PARAMETERS_MANY => &self.filters,
-            _ => &self.lists,
+    fn thread_of(&self, lane: Lane) -> &BackgroundThread<Client> {
+        match lane {
+            Lane::Lists => &self.lists,
+            Lane::Filters => &self.filters,
+            Lane::Searches => &self.searches,
         }
     }
 
@@ -216,26 +263,17 @@ impl SlowReads {
     }
 }
 
-/// A place among the readers of an answer, until dropped.
-struct Reader(Arc<Reading>);
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.0.readers.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// A client's turn to have an answer made. However it ends, whoever waits is told with the last.
+/// A client's turn to have something made. However it ends, whoever waits is told with the last.
 struct Turn {
     reading: Arc<Reading>,
     api: Weak<Api>,
     key: String,
-    request: Request,
+    make: Option<Make>,
 }
 
 impl Turn {
-    fn make(self) {
-        let Some(api) = self.api.upgrade() else { return };
+    fn take(mut self) {
+        let (Some(api), Some(make)) = (self.api.upgrade(), self.make.take()) else { return };
         api.lanes.forget(&self.key, &self.reading);
         if self.reading.has_begun.swap(true, Ordering::AcqRel) {
             return;
@@ -245,12 +283,9 @@ impl Turn {
         let goes_on = || readers.load(Ordering::Acquire) > 0 && has_time();
         // What others hold is not there for this one, and it is held before it is sent.
         let meter = Meter::new(u64::MAX, budget::process().left(Purpose::Answers), &goes_on);
-        let mut response = Response::new(200);
-        api.answer_within(&mut Exchange::detached(&self.request), &mut response, &meter);
-        if let Some(why) = meter.exhausted() {
-            response = refusal(why).into();
-        }
-        self.reading.settle(|| response);
+        let made = make(&api, &meter);
+        let made = meter.exhausted().map_or(made, |why| Made::Refused(refusal(why)));
+        self.reading.settle(|| made);
     }
 }
 
@@ -259,54 +294,16 @@ impl Drop for Turn {
         if self.reading.turns.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        if self.reading.answer.get().is_none()
+        if self.reading.made.get().is_none()
             && let Some(api) = self.api.upgrade()
         {
             api.lanes.forget(&self.key, &self.reading);
         }
         let has_begun = self.reading.has_begun.load(Ordering::Acquire);
         self.reading.settle(|| match has_begun {
-            true => Response::text(500, "this answer could not be made"),
-            false => displaced().into(),
+            true => Made::Refused(ApiError::new(500, "this answer could not be made")),
+            false => Made::Refused(displaced()),
         });
-    }
-}
-
-impl Default for Reading {
-    fn default() -> Reading {
-        Reading {
-            readers: AtomicUsize::new(0),
-            wakers: Mutex::default(),
-            clients: Mutex::default(),
-            turns: AtomicUsize::new(0),
-            has_begun: AtomicBool::new(false),
-            answer: OnceLock::new(),
-        }
-    }
-}
-
-impl Reading {
-    /// Takes the answer, if it has none, and tells whoever waits.
-    fn settle(&self, response: impl FnOnce() -> Response) {
-        self.answer.get_or_init(|| Answer::of(response()));
-        self.wakers.lock().drain(..).for_each(|waker| waker.wake());
-    }
-}
-
-impl Answer {
-    fn of(response: Response) -> Answer {
-        let body = match response.body {
-            Body::Empty | Body::Stream(_) => None,
-            Body::Shared(shared) => Some(shared),
-            Body::Static(bytes) => Some(SharedBody::new(bytes)),
-            Body::Owned(bytes) => Some(SharedBody::new(bytes)),
-        };
-        Answer { status: response.status, headers: response.headers, body }
-    }
-
-    fn response(&self) -> Response {
-        let body = self.body.as_ref().map_or(Body::Empty, |body| Body::Shared(body.clone()));
-        Response { status: self.status, headers: self.headers.clone(), body }
     }
 }
 
@@ -388,6 +385,17 @@ fn client_at(peer: Peer) -> Client {
 /// Bytes that one answer may have: what all of them together may have while they are sent.
 fn bytes_max() -> usize {
     budget::process().bytes_max_of_one()
+}
+
+/// The lane for what a request wants.
+fn lane_of(request: &Request) -> Lane {
+    let (_, query) = request.path_and_query_sent();
+    match request.query().first("filter") {
+        Some(filter) if filter.contains("matches") => Lane::Searches,
+        Some(filter) if !filter.is_empty() => Lane::Filters,
+        _ if query.matches('&').count() >= PARAMETERS_MANY => Lane::Filters,
+        _ => Lane::Lists,
+    }
 }
 
 /// What makes two requests want the same answer.

@@ -19,6 +19,7 @@ use parking_lot::RwLock;
 use crate::model::{Subject, Transition};
 use crate::persist::change::RowChange;
 use crate::registry::rows;
+use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 
 /// Transitions kept of one check. A check that flaps every ten seconds is followed over ten minutes, one that fails
@@ -28,7 +29,7 @@ pub const PER_CHECK_MAX: u8 = 64;
 /// Transitions kept in all; the oldest go first. Room for each of ten thousand checks to fail and recover five times.
 pub const TRANSITIONS_MAX: usize = 100_000;
 
-/// Transitions looked at under the lock at a time: some tens of microseconds.
+/// Transitions, or checks, looked at under the lock at a time: some tens of microseconds.
 const SLICE: usize = 2_048;
 
 /// Bytes of memory that all of them may take, about; the oldest go first.
@@ -57,8 +58,10 @@ pub enum Of<'a> {
     Node(&'a Text),
     /// Those of one instance's checks.
     Service(&'a Text, &'a Text),
-    /// Those of one check, by its node and id.
+    /// Those of one check, by its node and id: every check of the node is looked at.
     Check(&'a Text, &'a Text),
+    /// Those of one check, by its node, its instance and its id; nothing else is looked at.
+    CheckOf(&'a Text, &'a Text, &'a Text),
 }
 
 /// All transitions that are kept. Only the writer adds to them; readers copy pointers out under a short lock.
@@ -97,34 +100,48 @@ impl History {
 
     /// The newest transitions with an index above `since`, the newest first, at most `limit`.
     ///
-    /// Cost: a look at each check asked for, and a step for each transition that is newer than what was found before.
-    pub fn newest(&self, of: &Of<'_>, since: u64, limit: usize) -> Vec<Arc<Transition>> {
-        let book = self.book.read();
-        let mut newest: BTreeMap<(u64, u32), Arc<Transition>> = BTreeMap::new();
-        for ring in book.rings_of(of) {
-            for HistoryEntry { transition, .. } in
-                ring.iter().rev().take_while(|it| it.transition.index > since)
-            {
-                let is_older = |(oldest, _): (&(u64, u32), _)| transition.place() < *oldest;
-                if newest.len() >= limit && newest.first_key_value().is_none_or(is_older) {
-                    break;
-                }
-                newest.insert(transition.place(), transition.clone());
-                if newest.len() > limit {
-                    newest.pop_first();
+    /// Cost: a look at each check that stands near those asked for, and a step for each transition that is newer than
+    /// what was found before; [`SLICE`] checks at a time, so that the writer waits for no more than a slice. Once the
+    /// meter is exhausted, what was found means nothing.
+    pub fn newest_within(
+        &self,
+        meter: &Meter<'_>,
+        of: &Of<'_>,
+        since: u64,
+        limit: usize,
+    ) -> Vec<Arc<Transition>> {
+        let mut newest = BTreeMap::new();
+        let mut from = Bound::Included(Arc::new(of.first_subject()));
+        loop {
+            let book = self.book.read();
+            let mut slice = book.rings.range((from, Bound::Unbounded)).take(SLICE);
+            let mut last = None;
+            let near = slice.by_ref().take_while(|(subject, _)| of.is_near(subject) && meter.spend(1));
+            for (subject, ring) in near {
+                last = Some(subject.clone());
+                if of.is_meant(subject) {
+                    take_newest(&mut newest, ring.iter().rev().take_while(|_| meter.spend(1)), since, limit);
                 }
             }
+            match last {
+                Some(last) if !meter.is_exhausted() => from = Bound::Excluded(last),
+                _ => return newest.into_values().rev().collect(),
+            }
         }
-        drop(book);
-        newest.into_values().rev().collect()
     }
 
     /// The newest transitions with an index above `since` of every instance, on whatever node, that has this id or
     /// whose service has this name (in any case); the newest first, at most `limit`.
     ///
     /// Cost: a look at everything that is remembered, [`SLICE`] transitions at a time, so that the writer waits for no
-    /// more than a slice.
-    pub fn newest_named(&self, named: &str, since: u64, limit: usize) -> Vec<Arc<Transition>> {
+    /// more than a slice. Once the meter is exhausted, what was found means nothing.
+    pub fn newest_named_within(
+        &self,
+        meter: &Meter<'_>,
+        named: &str,
+        since: u64,
+        limit: usize,
+    ) -> Vec<Arc<Transition>> {
         let is_meant = |transition: &Transition| {
             !transition.subject.service_id.is_empty()
                 && (transition.subject.service_id == *named
@@ -138,7 +155,8 @@ impl History {
                 return found;
             }
             let mut looked = 0;
-            for (place, entry) in book.order.range(older).rev().take(SLICE) {
+            let slice = book.order.range(older).rev().take(SLICE);
+            for (place, entry) in slice.take_while(|_| meter.spend(1)) {
                 (below, looked) = (*place, looked + 1);
                 if is_meant(&entry.transition) {
                     found.push(entry.transition.clone());
@@ -151,6 +169,12 @@ impl History {
                 return found;
             }
         }
+    }
+
+    /// As [`History::newest_within`], for a test.
+    #[cfg(test)]
+    pub fn newest(&self, of: &Of<'_>, since: u64, limit: usize) -> Vec<Arc<Transition>> {
+        self.newest_within(&Meter::boundless(), of, since, limit)
     }
 
     /// Every transition with an index above `index` that is kept, in the order in which they happened, those of checks
@@ -265,27 +289,55 @@ impl Book {
             self.bytes -= subject_bytes(subject);
         }
     }
+}
 
-    fn rings_of<'a>(&'a self, of: &Of<'_>) -> impl Iterator<Item = &'a VecDeque<HistoryEntry>> + use<'a> {
-        let (node, service_id, check_id) = match *of {
-            Of::Node(node) => (node.clone(), None, None),
-            Of::Service(node, service_id) => (node.clone(), Some(service_id.clone()), None),
-            Of::Check(node, check_id) => (node.clone(), None, Some(check_id.clone())),
+/// Adds to the `newest` those of a check that belong there; its own come the newest first.
+fn take_newest<'a>(
+    newest: &mut BTreeMap<(u64, u32), Arc<Transition>>,
+    of_check: impl Iterator<Item = &'a HistoryEntry>,
+    since: u64,
+    limit: usize,
+) {
+    for HistoryEntry { transition, .. } in of_check.take_while(|entry| entry.transition.index > since) {
+        let is_older = |(oldest, _): (&(u64, u32), _)| transition.place() < *oldest;
+        if newest.len() >= limit && newest.first_key_value().is_none_or(is_older) {
+            return;
+        }
+        newest.insert(transition.place(), transition.clone());
+        if newest.len() > limit {
+            newest.pop_first();
+        }
+    }
+}
+
+impl Of<'_> {
+    /// The first check that may be meant, in the order of [`Subject`]s.
+    fn first_subject(&self) -> Subject {
+        let (node, service_id, check_id) = match *self {
+            Of::Node(node) | Of::Check(node, _) => (node.clone(), Text::default(), Text::default()),
+            Of::Service(node, service_id) => (node.clone(), service_id.clone(), Text::default()),
+            Of::CheckOf(node, service_id, check_id) => (node.clone(), service_id.clone(), check_id.clone()),
         };
-        let from = Subject {
-            node: node.clone(),
-            service_id: service_id.clone().unwrap_or_default(),
-            ..Subject::default()
-        };
-        let is_near = move |subject: &Subject| {
-            subject.node == node && service_id.as_ref().is_none_or(|id| subject.service_id == *id)
-        };
-        let near = self
-            .rings
-            .range::<Subject, _>((Bound::Included(&from), Bound::Unbounded))
-            .take_while(move |(subject, _)| is_near(subject));
-        near.filter(move |(subject, _)| check_id.as_ref().is_none_or(|id| subject.check_id == *id))
-            .map(|(_, ring)| ring)
+        Subject { node, service_id, check_id }
+    }
+
+    /// Whether a check stands among those that may be meant: they stand together.
+    fn is_near(&self, subject: &Subject) -> bool {
+        match *self {
+            Of::Node(node) | Of::Check(node, _) => subject.node == *node,
+            Of::Service(node, service_id) => subject.node == *node && subject.service_id == *service_id,
+            Of::CheckOf(node, service_id, check_id) => {
+                subject.node == *node && subject.service_id == *service_id && subject.check_id == *check_id
+            }
+        }
+    }
+
+    /// Whether a check that is near is meant.
+    fn is_meant(&self, subject: &Subject) -> bool {
+        match *self {
+            Of::Check(_, check_id) => subject.check_id == *check_id,
+            Of::Node(_) | Of::Service(..) | Of::CheckOf(..) => true,
+        }
     }
 }
 

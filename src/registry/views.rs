@@ -130,6 +130,11 @@ impl Views {
         table.get(name).map(|entry| entry.instances().cloned().collect()).unwrap_or_default()
     }
 
+    /// How many instances the service called `name` (in lower case) has.
+    pub fn instances_count(&self, name: &str) -> usize {
+        self.shard(name).read().get(name).map_or(0, |entry| entry.instances().len())
+    }
+
     /// The instances of a service as [`Views::instances`], and the index of the last change that is in them; `None` for
     /// that when there are no instances.
     pub fn dated_instances(&self, name: &str, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {

@@ -20,7 +20,7 @@ use crate::api::explain::shapes::{Explained, ExplainedQuery};
 use crate::api::health_query::{ExclusionReason, HealthQuery};
 use crate::api::history::node_asked;
 use crate::catalog::instance::Instance;
-use crate::catalog::panic::{self, Panic};
+use crate::catalog::panic::Panic;
 use crate::model::limits::CHECKS_PER_SERVICE_MAX;
 use crate::model::{Check, Origin, Transition};
 use crate::registry::Registry;
@@ -43,13 +43,11 @@ pub fn instance(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("ServiceID missing: ask for /v1/muster/explain/SERVICE_ID")?;
     let params = call.read_params()?;
     let node = node_asked(call)?;
-    let registry = &*call.api.registry;
-    let now_ms = call.api.clock.unix_ms();
-    let Some(facts) = facts(registry, &node, &service_id, now_ms) else {
+    let Some(facts) = facts(call, &node, &service_id) else {
         let names_node = call.query()?.first("node").is_some_and(|node| !node.is_empty());
-        let mut departed = departed(registry, &node, &service_id);
+        let mut departed = departed(call, &node, &service_id);
         if departed.is_none() && !names_node {
-            departed = departed_anywhere(registry, &service_id);
+            departed = departed_anywhere(call, &service_id);
         }
         return Err(ApiError::not_found(sentences::unknown(&service_id, &node, departed.as_ref())));
     };
@@ -66,10 +64,10 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
         return Err(ApiError::bad_request(sentence));
     }
     let question = HealthQuery::read(call, &params, &name.folded())?;
-    let (registry, meter) = (&*call.api.registry, call.meter);
-    let datacenter = &registry.own_node().datacenter;
-    let instances = registry.views().instances(&name.folded());
-    let panic = question.panic(&instances);
+    let meter = call.meter;
+    let datacenter = &call.api.registry.own_node().datacenter;
+    let instances = call.views().instances(&name.folded());
+    let panic = question.panic(&instances, meter);
     let affordable = instances.iter().take_while(|found| meter.spend(2 + question.units(found)));
     let judged = affordable.map(|found| {
         let entry = || HealthEntry::new(&found.node, &found.service, &found.checks, datacenter);
@@ -77,7 +75,7 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
             question.objection(found, panic.as_ref()).or_else(|| question.filter_objection(&entry(), meter));
         let failing = deciding(&found.checks).filter(|_| objection == Some(ExclusionReason::Failing));
         let failing = failing.filter(|_| meter.spend(FACTS_UNITS));
-        let failing = failing.map(|check| check_facts(registry, &found.node.name.folded(), check));
+        let failing = failing.map(|check| check_facts(call, &found.node.name.folded(), check));
         (Instance::clone(found), objection, failing)
     });
     let judged: Vec<(Instance, Option<ExclusionReason<'_>>, Option<CheckFacts>)> = judged.collect();
@@ -86,10 +84,11 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 /// What is known of an instance now; `None` when it is not registered.
-fn facts(registry: &Registry, node: &Text, service_id: &Text, now_ms: u64) -> Option<Facts> {
-    let instance = registry.views().node(node, |record| record.instance(service_id))??;
-    let checks = instance.checks.iter().map(|check| check_facts(registry, node, check)).collect();
-    let kept_by = panic_by_default(registry, &instance);
+fn facts(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Option<Facts> {
+    let instance = call.views().instance(node, service_id)?;
+    let checks = instance.checks.iter().map(|check| check_facts(call, node, check)).collect();
+    let kept_by = panic_by_default(call, &instance);
+    let now_ms = call.api.clock.unix_ms();
     Some(Facts { now_ms, checks, kept_by, node: instance.node, service: instance.service })
 }
 
@@ -99,20 +98,23 @@ pub fn failing(registry: &Registry, node: &Text, check: &Arc<Check>) -> String {
 }
 
 /// What is known of one check now, in the catalog and beside it.
-fn check_facts(registry: &Registry, node: &Text, check: &Arc<Check>) -> CheckFacts {
+fn check_facts(call: &Call<'_, '_>, node: &Text, check: &Arc<Check>) -> CheckFacts {
+    let registry = &*call.api.registry;
+    let of = Of::CheckOf(node, &check.service_id, &check.id);
     CheckFacts {
         insight: registry.insight(node, &check.id),
         overdue: registry.overdue(node, &check.id),
-        last: registry.history().newest(&Of::Check(node, &check.id), 0, 1).pop(),
+        last: registry.history().newest_within(call.meter, &of, 0, 1).pop(),
         check: freshened(registry, node, check),
     }
 }
 
 /// The panic that keeps the instance though it fails, by the threshold that is configured for its service.
-fn panic_by_default(registry: &Registry, instance: &Instance) -> Option<Panic> {
+fn panic_by_default(call: &Call<'_, '_>, instance: &Instance) -> Option<Panic> {
     let name = instance.service.name.folded();
-    let settings = registry.panic_thresholds().of(&name)?;
-    panic::judge(&registry.views().instances(&name), settings).filter(|panic| panic.keeps(instance))
+    let threshold = call.api.registry.panic_thresholds().of(&name);
+    let question = HealthQuery { threshold: Some(threshold?), ..HealthQuery::default() };
+    question.panic(&call.views().instances(&name), call.meter).filter(|panic| panic.keeps(instance))
 }
 
 /// The check with its freshest output, which may not be in the catalog yet.
@@ -126,9 +128,9 @@ fn freshened(registry: &Registry, node: &Text, check: &Arc<Check>) -> Arc<Check>
 }
 
 /// What is remembered of instances on whatever node that had this id, or whose service has this name.
-fn departed_anywhere(registry: &Registry, named: &Text) -> Option<Departed> {
+fn departed_anywhere(call: &Call<'_, '_>, named: &Text) -> Option<Departed> {
     let mut others: Vec<Arc<Transition>> = Vec::new();
-    for ended in registry.history().newest_named(named, 0, REMEMBERED_MAX) {
+    for ended in call.api.registry.history().newest_named_within(call.meter, named, 0, REMEMBERED_MAX) {
         let is_new = |other: &Arc<Transition>| {
             (&other.subject.node, &other.subject.service_id)
                 != (&ended.subject.node, &ended.subject.service_id)
@@ -142,13 +144,10 @@ fn departed_anywhere(registry: &Registry, named: &Text) -> Option<Departed> {
 }
 
 /// What is remembered of an instance that is not registered on the node, and where else its id is.
-fn departed(registry: &Registry, node: &Text, service_id: &Text) -> Option<Departed> {
-    let of = registry.history().newest(&Of::Service(node, service_id), 0, REMEMBERED_MAX);
-    let elsewhere = registry.views().nodes().into_iter().find(|other| {
-        let has =
-            registry.views().node(&other.name.folded(), |record| record.services().contains_key(service_id));
-        has == Some(true)
-    });
+fn departed(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Option<Departed> {
+    let of = Of::Service(node, service_id);
+    let of = call.api.registry.history().newest_within(call.meter, &of, 0, REMEMBERED_MAX);
+    let elsewhere = call.views().node_of_instance(service_id);
     let last = of.first().filter(|last| last.to.is_none());
     // Of the checks that went together, the worst tells why.
     let worst = last.map(|last| {

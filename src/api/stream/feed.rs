@@ -11,6 +11,7 @@ use crate::api;
 use crate::api::body_history::{BodyHistory, Events, Rendering};
 use crate::api::difference::{ListDifference, ListedInstance, ServiceQuery, key};
 use crate::api::health_query::HealthQuery;
+use crate::api::metered_views::MeteredViews;
 use crate::api::stream::event;
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::{Panic, PanicSettings};
@@ -21,16 +22,21 @@ use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 use crate::wire::show::{HealthEntry, OneEntry, Removal, Snapshot};
 
-/// The services of one stream.
-pub struct Feed {
+/// What one stream asks of every service.
+pub struct StreamQuery {
     pub(super) registry: Arc<Registry>,
     pub(super) renderings: Arc<BodyHistory>,
-    /// What is asked of every service; its threshold is not looked at, for each service may have another.
+    /// Its threshold is not looked at, for each service may have another.
     pub(super) question: HealthQuery,
     /// The request's query, for the threshold.
     pub(super) query: Query,
     /// The query as a part of keys: two streams with the same want the same events.
     pub(super) key: String,
+}
+
+/// The services of one stream.
+pub struct Feed {
+    pub(super) asked: Arc<StreamQuery>,
     pub(super) services: Vec<Followed>,
 }
 
@@ -54,19 +60,28 @@ impl Followed {
 }
 
 /// What is to be told of one service.
-struct PendingUpdate {
+#[derive(Clone, Debug)]
+pub struct PendingUpdate {
+    /// The service's name as asked for.
+    asked: Text,
+    /// Its name in lower case.
+    name: Text,
     /// The index up to which.
     until: u64,
     /// The index from which; `None` for everything.
     from: Option<u64>,
-    /// Which service.
-    at: usize,
+    /// The threshold by which it is judged.
+    threshold: Option<PanicSettings>,
+    /// The index that a reader who has read it may resume behind.
+    id: Option<u64>,
 }
 
 /// A round of events.
+#[derive(Clone, Debug)]
 pub struct Round {
-    /// The events, service by service.
-    pub parts: Vec<Rendering>,
+    /// What is to be told, service by service. It is made one after the other, when it is about to be sent: all of it
+    /// together may be much, and a reader slow.
+    pub due: Vec<PendingUpdate>,
     /// The index up to which everything was told when these are sent.
     pub complete: u64,
 }
@@ -76,74 +91,101 @@ impl Feed {
     ///
     /// Only the last event of a round has an id: a reader that was cut off within one begins with the round before.
     pub fn round(&mut self) -> Round {
-        let registry = self.registry.clone();
-        let complete = registry.views().complete();
+        let StreamQuery { registry, question, query, .. } = &*self.asked;
+        let views = registry.views();
+        let complete = views.complete();
         let mut due: Vec<PendingUpdate> = Vec::new();
-        for (at, service) in self.services.iter_mut().enumerate() {
-            let views = registry.views();
+        for service in &mut self.services {
             views.follow(&service.name);
             let until = views.last_change(&service.name, Aspect::Health, complete).unwrap_or(complete);
-            let threshold = threshold(&registry, &self.question, &self.query, &service.name);
+            let threshold = threshold(registry, question, query, &service.name);
             let judged_alike = |_: &u64| service.threshold == threshold;
             let from = service.seen.filter(judged_alike);
             service.threshold = threshold;
             service.seen = Some(until);
             if from.is_none_or(|from| from < until) {
-                due.push(PendingUpdate { until, from, at });
+                let (asked, name) = (service.asked.clone(), service.name.clone());
+                due.push(PendingUpdate { asked, name, until, from, threshold, id: None });
             }
         }
         due.sort_by_key(|due| due.until);
-        let last = due.len().saturating_sub(1);
-        let parts = due.iter().enumerate();
-        let parts = parts.map(|(n, due)| self.part(due, (n == last).then_some(due.until.min(complete))));
-        Round { parts: parts.collect(), complete }
+        if let Some(last) = due.last_mut() {
+            last.id = Some(last.until.min(complete));
+        }
+        Round { due, complete }
     }
 
     /// Has the first round begin where it was judged, rather than with everything.
     pub fn settle_thresholds(&mut self) {
+        let StreamQuery { registry, question, query, .. } = &*self.asked;
         for service in &mut self.services {
-            service.threshold = threshold(&self.registry, &self.question, &self.query, &service.name);
+            service.threshold = threshold(registry, question, query, &service.name);
         }
     }
+}
 
-    fn part(&self, due: &PendingUpdate, id: Option<u64>) -> Rendering {
-        let PendingUpdate { until, from, at } = *due;
-        let service = &self.services[at];
-        let variant = api::panic::variant(service.threshold);
-        let name = &service.asked;
-        let key = format!("{}\u{3}{name}\u{3}{variant}\u{3}{from:?} {until} {id:?}", self.key);
-        let wants = |instance: &Instance, panic: Option<&Panic>| self.wants(instance, panic);
-        let threshold = service.threshold;
-        let viewpoint =
-            ServiceQuery { name: &service.name, aspect: Aspect::Health, threshold, wants: &wants };
-        self.renderings.get_or_make(key, || {
-            let views = self.registry.views();
-            match from.and_then(|from| viewpoint.between(views, from, until)) {
-                Some(difference) => self.changes(name, difference, until, id),
+impl StreamQuery {
+    /// What makes two streams want the same bytes.
+    pub fn key_of(&self, due: &PendingUpdate) -> String {
+        let PendingUpdate { asked, until, from, threshold, id, .. } = due;
+        let variant = api::panic::variant(*threshold);
+        format!("{}\u{3}{asked}\u{3}{variant}\u{3}{from:?} {until} {id:?}", self.key)
+    }
+
+    /// The events, if they were made already.
+    pub fn kept(&self, due: &PendingUpdate) -> Option<Rendering> {
+        self.renderings.get(&self.key_of(due))
+    }
+
+    /// The events; `None` when they cost more than the meter has.
+    pub fn events(&self, due: &PendingUpdate, meter: &Meter<'_>) -> Option<Rendering> {
+        let PendingUpdate { ref asked, ref name, until, from, threshold, id } = *due;
+        let wants = |instance: &Instance, panic: Option<&Panic>| self.wants(instance, panic, meter);
+        let viewpoint = ServiceQuery { name, aspect: Aspect::Health, threshold, wants: &wants };
+        self.renderings.get_or_try(self.key_of(due), || {
+            let views = MeteredViews::new(self.registry.views(), meter);
+            let events = match from.and_then(|from| viewpoint.between(views, from, until)) {
+                Some(difference) => self.changes(meter, asked, difference, until, id),
                 None => {
                     // The log may have been given up this moment; the present is as good a beginning.
                     let whole = viewpoint.at(views, until).unwrap_or_else(|| viewpoint.now(views).0);
-                    self.snapshot(name, &whole.instances, until, id)
+                    self.snapshot(meter, asked, &whole.instances, until, id)
                 }
-            }
+            };
+            (!meter.is_exhausted()).then_some(events)
         })
     }
 
-    fn wants(&self, instance: &Instance, panic: Option<&Panic>) -> bool {
+    fn wants(&self, instance: &Instance, panic: Option<&Panic>, meter: &Meter<'_>) -> bool {
         let datacenter = &self.registry.own_node().datacenter;
         let entry = || HealthEntry::new(&instance.node, &instance.service, &instance.checks, datacenter);
-        self.question.objection(instance, panic).is_none()
-            && self.question.filter_objection(&entry(), &Meter::boundless()).is_none()
+        meter.spend(self.question.units(instance))
+            && self.question.objection(instance, panic).is_none()
+            && self.question.filter_objection(&entry(), meter).is_none()
     }
 
-    fn snapshot(&self, service: &str, instances: &[Arc<Instance>], index: u64, id: Option<u64>) -> Rendering {
+    fn snapshot(
+        &self,
+        meter: &Meter<'_>,
+        service: &str,
+        instances: &[Arc<Instance>],
+        index: u64,
+        id: Option<u64>,
+    ) -> Rendering {
         let entries = instances.iter().map(|instance| self.shown(instance)).collect();
         let mut text = Vec::new();
-        event::put(&mut text, "snapshot", id, &Snapshot { service, index, entries });
+        event::put(&mut text, meter, "snapshot", id, &Snapshot { service, index, entries });
         rendering(text, index, Events { snapshots: 1, ..Events::default() })
     }
 
-    fn changes(&self, service: &str, difference: ListDifference, index: u64, id: Option<u64>) -> Rendering {
+    fn changes(
+        &self,
+        meter: &Meter<'_>,
+        service: &str,
+        difference: ListDifference,
+        index: u64,
+        id: Option<u64>,
+    ) -> Rendering {
         let ListDifference { removed, changed, .. } = difference;
         let mut text = Vec::new();
         let mut left = removed.len() + changed.len();
@@ -153,12 +195,12 @@ impl Feed {
         };
         for instance in &removed {
             let removal = Removal { service, index, key: key(instance) };
-            event::put(&mut text, "remove", id_of_next(), &removal);
+            event::put(&mut text, meter, "remove", id_of_next(), &removal);
         }
         for change in &changed {
             let kind = if change.is_new { "add" } else { "update" };
             let one = OneEntry { service, index, entry: self.shown(&change.instance) };
-            event::put(&mut text, kind, id_of_next(), &one);
+            event::put(&mut text, meter, kind, id_of_next(), &one);
         }
         let adds = changed.iter().filter(|change| change.is_new).count();
         let (adds, updates) = (adds as u64, (changed.len() - adds) as u64);

@@ -10,21 +10,28 @@ mod slots;
 
 pub use slots::StreamSlots;
 
+use std::cell::Cell;
 use std::io::{self, Write};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::api::answer::{cache_key, chance};
+use crate::api::Api;
+use crate::api::answer::{CLIENT_GONE, cache_key, chance};
+use crate::api::body_history::Rendering;
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::health_query::HealthQuery;
 use crate::api::params::with_jitter;
-use crate::api::stream::feed::{Feed, Followed, Round};
+use crate::api::slow_reads::{self, Unmade, Waiting, Wanted};
+use crate::api::stream::feed::{Feed, Followed, PendingUpdate, Round, StreamQuery};
 use crate::api::stream::slots::{Beginning, StreamSlot};
 use crate::catalog::topic::Topic;
 use crate::http::{Body, BodyWriter, Query, Request, Response, Wake};
 use crate::stdx::duration::{self, GoDuration};
+use crate::stdx::meter::{Exhausted, Meter};
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
+use crate::sys::turnstile;
 use crate::wire::show::Bookmark;
 
 /// Services of one stream at most. A program seldom depends on more than a few dozen; each is one more waker.
@@ -65,22 +72,32 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     };
     let services = names.into_iter().map(|name| Followed::new(name.clone(), seen(&name))).collect();
     let (_, query_sent) = call.request().path_and_query_sent();
-    let mut feed = Feed {
+    let asked = StreamQuery {
         renderings: call.api.renderings.clone(),
         question,
         query: Query::parse(query_sent),
         key: cache_key(call, "stream"),
-        services,
         registry: registry.clone(),
     };
+    let mut feed = Feed { asked: Arc::new(asked), services };
     feed.settle_thresholds();
-    let stream = Stream { feed, place, clock: call.api.clock, interval, is_resumed: resumed_at > 0 };
+    let api = call.api.me.get().cloned().unwrap_or_default();
+    let wanted = Wanted::by(call.request(), String::new());
+    let (clock, is_resumed) = (call.api.clock, resumed_at > 0);
+    let mut stream = Stream { feed, api, wanted, place, clock, interval, is_resumed };
+    // The first events are made before anything is answered, so that a refusal has a status.
+    let first = stream.feed.round();
+    let events = match first.due.first().map(|due| stream.events(call.exchange, due)).transpose() {
+        Ok(events) => events,
+        Err(Unmade::Gone) => return Ok(Response::new(CLIENT_GONE)),
+        Err(Unmade::Refused(error)) => return Err(error),
+    };
     Ok(Response::new(200)
         .with_header("Content-Type", event::CONTENT_TYPE)
         .with_header("Cache-Control", "no-cache")
         // Some proxies gather a response before they pass it on, unless told not to.
         .with_header("X-Accel-Buffering", "no")
-        .with_body(Body::Stream(Box::new(move |writer| stream.run(writer)))))
+        .with_body(Body::Stream(Box::new(move |writer| stream.run(writer, first, events)))))
 }
 
 /// The services asked for, each once.
@@ -121,6 +138,10 @@ fn last_event_id(request: &Request) -> Option<u64> {
 /// An open stream.
 struct Stream {
     feed: Feed,
+    /// Whose lanes make what takes long.
+    api: Weak<Api>,
+    /// Who reads it, and the lane for what it asks.
+    wanted: Wanted,
     place: StreamSlot,
     clock: Clock,
     /// Longest silence.
@@ -129,31 +150,32 @@ struct Stream {
 }
 
 impl Stream {
-    /// Tells of changes until the client leaves, the server ends or the client does not read.
-    fn run(mut self, writer: &mut BodyWriter<'_>) -> io::Result<()> {
-        let outcome = self.tell(writer);
+    /// Tells of changes until the client leaves, the server ends or the client does not read. `events` are what is due
+    /// first.
+    fn run(mut self, writer: &mut BodyWriter<'_>, first: Round, events: Option<Rendering>) -> io::Result<()> {
+        let outcome = self.tell(writer, first, events);
         if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
             self.place.count_cut();
         }
         outcome
     }
 
-    fn tell(&mut self, writer: &mut BodyWriter<'_>) -> io::Result<()> {
+    fn tell(
+        &mut self,
+        writer: &mut BodyWriter<'_>,
+        first: Round,
+        events: Option<Rendering>,
+    ) -> io::Result<()> {
         let mut text = Vec::new();
         event::put_retry(&mut text, RETRY_MS + chance() % RETRY_MS);
         writer.write_all(&text)?;
         drop(text);
-        let first = self.feed.round();
-        self.place.count_beginning(match (self.is_resumed, is_all_snapshots(&first)) {
-            (false, _) => Beginning::New,
-            (true, true) => Beginning::Reset,
-            (true, false) => Beginning::Resumed,
-        });
         let mut deadline = self.next_bookmark();
-        if self.send(writer, &first)? == 0 {
+        if self.begin(writer, &first, events)? == 0 {
             self.bookmark(writer, first.complete)?;
         }
-        let registry = self.feed.registry.clone();
+        drop(first);
+        let registry = self.feed.asked.registry.clone();
         loop {
             // Registered before it is looked, so that no change falls between the look and the park.
             let names = self.feed.services.iter().map(|service| service.name.clone());
@@ -161,9 +183,14 @@ impl Stream {
             let watches: Vec<_> =
                 names.map(|name| topics.listen(Topic::Health(name), writer.waker())).collect();
             let round = self.feed.round();
-            if !round.parts.is_empty() {
+            if !round.due.is_empty() {
                 drop(watches);
-                if self.send(writer, &round)? > 0 {
+                let mut sent = 0;
+                for due in &round.due {
+                    let events = self.events(writer, due).map_err(io_error)?;
+                    sent += self.send(writer, &events)?;
+                }
+                if sent > 0 {
                     deadline = self.next_bookmark();
                 }
                 continue;
@@ -184,20 +211,67 @@ impl Stream {
         }
     }
 
-    /// Sends a round; gives the bytes that it had.
-    fn send(&self, writer: &mut BodyWriter<'_>, round: &Round) -> io::Result<usize> {
-        let mut sent = 0;
-        for part in &round.parts {
-            writer.send_shared(&part.body)?;
-            self.place.count_events(&part.events);
-            sent += part.body.plain().len();
+    /// Sends the first round, whose first events are made, and counts how the stream begins as soon as that is known;
+    /// gives the bytes that it had.
+    fn begin(
+        &self,
+        writer: &mut BodyWriter<'_>,
+        first: &Round,
+        mut events: Option<Rendering>,
+    ) -> io::Result<usize> {
+        if first.due.is_empty() {
+            self.place.count_beginning(Beginning::of(self.is_resumed, false));
+        }
+        let (mut sent, mut is_counted) = (0, false);
+        for (left, due) in (0..first.due.len()).rev().zip(&first.due) {
+            let events = match events.take() {
+                Some(events) => events,
+                None => self.events(writer, due).map_err(io_error)?,
+            };
+            let is_snapshot = events.events.snapshots > 0;
+            if !is_counted && (is_snapshot || left == 0) {
+                self.place.count_beginning(Beginning::of(self.is_resumed, is_snapshot));
+                is_counted = true;
+            }
+            sent += self.send(writer, &events)?;
         }
         Ok(sent)
     }
 
+    /// What is due of one service: made at once where that is a moment's work, and otherwise in a lane, where whoever
+    /// wants the same shares it, while `waiting` waits.
+    fn events(&self, waiting: &mut impl Waiting, due: &PendingUpdate) -> Result<Rendering, Unmade> {
+        let asked = &self.feed.asked;
+        if let Some(kept) = asked.kept(due) {
+            return Ok(kept);
+        }
+        // Many streams are woken by one change, and may want as many different things.
+        turnstile::pass();
+        let began = Cell::new(None);
+        let goes_on = || slow_reads::has_time(&began);
+        let meter = slow_reads::worker_meter(&goes_on);
+        let events = asked.events(due, &meter);
+        match (events, meter.exhausted(), self.api.upgrade()) {
+            (Some(events), ..) => Ok(events),
+            (None, Some(Exhausted::Work), Some(api)) => {
+                let (wanted, asked) = (self.wanted.with_key(asked.key_of(due)), asked.clone());
+                let due = due.clone();
+                api.lanes.events(&self.api, wanted, waiting, move |meter| asked.events(&due, meter))
+            }
+            (None, why, _) => Err(Unmade::Refused(slow_reads::refusal(why.unwrap_or(Exhausted::Work)))),
+        }
+    }
+
+    /// Sends events; gives the bytes that they had.
+    fn send(&self, writer: &mut BodyWriter<'_>, events: &Rendering) -> io::Result<usize> {
+        writer.send_shared(&events.body)?;
+        self.place.count_events(&events.events);
+        Ok(events.body.plain().len())
+    }
+
     fn bookmark(&self, writer: &mut BodyWriter<'_>, index: u64) -> io::Result<()> {
         let mut text = Vec::new();
-        event::put(&mut text, "bookmark", Some(index), &Bookmark { index });
+        event::put(&mut text, &Meter::boundless(), "bookmark", Some(index), &Bookmark { index });
         writer.send_own(&text)?;
         self.place.count_bookmark();
         Ok(())
@@ -208,7 +282,10 @@ impl Stream {
     }
 }
 
-/// Whether nothing but snapshots is told, if only of one service.
-fn is_all_snapshots(round: &Round) -> bool {
-    round.parts.iter().any(|part| part.events.snapshots > 0)
+/// How a stream ends whose next events are not made: its reader comes back and says how far it is.
+fn io_error(unmade: Unmade) -> io::Error {
+    match unmade {
+        Unmade::Gone => io::ErrorKind::BrokenPipe.into(),
+        Unmade::Refused(error) => io::Error::new(io::ErrorKind::ResourceBusy, error.message.into_owned()),
+    }
 }

@@ -32,6 +32,17 @@ pub enum Beginning {
     Reset = 2,
 }
 
+impl Beginning {
+    /// How one begins that is resumed or not, and tells everything or not.
+    pub(super) fn of(is_resumed: bool, tells_all: bool) -> Beginning {
+        match (is_resumed, tells_all) {
+            (false, _) => Beginning::New,
+            (true, true) => Beginning::Reset,
+            (true, false) => Beginning::Resumed,
+        }
+    }
+}
+
 /// The place of one stream, given back when dropped.
 pub struct StreamSlot {
     streams: Arc<StreamSlots>,

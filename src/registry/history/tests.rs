@@ -151,7 +151,11 @@ fn instances_are_found_by_id_and_by_name_wherever_they_were() {
         ("Web-1", 0, 10, &[]),
         ("nobody", 0, 10, &[]),
     ] {
-        assert_eq!(indexes(&history.newest_named(named, since, limit)), expected, "{named} {since} {limit}");
+        assert_eq!(
+            indexes(&history.newest_named_within(&Meter::boundless(), named, since, limit)),
+            expected,
+            "{named} {since} {limit}"
+        );
     }
 }
 
