@@ -136,6 +136,8 @@ fn bad_files() -> Vec<(&'static str, &'static str, String)> {
         ("raw output", "src/main.rs", "//! x\nfn f() { eprint ! (\"x\"); }\n".into()),
         ("raw output", "src/cli/health.rs", "//! x\nfn f() { write!(std::io::stdout(), \"x\"); }\n".into()),
         ("raw output", "loadtest/src/main.rs", "fn f() { println!(\"x\"); }\n".into()),
+        ("metered views", "src/api/x.rs", "//! x\nfn f() { call.api.registry.views().nodes() }\n".into()),
+        ("metered views", "src/api/x.rs", "//! x\nfn f() { registry()\n.views().nodes() }\n".into()),
         ("pure layers", "src/catalog/apply.rs", "//! x\nfn f() { let now = Instant::now(); }\n".into()),
         ("pure layers", "src/wire/node.rs", "//! x\nuse std::fs;\n".into()),
         ("pure layers", "src/health/action.rs", "//! x\nuse parking_lot::Mutex;\n".into()),
@@ -175,6 +177,7 @@ fn innocent_text_passes() {
         ("src/health/tests.rs", "//! x\nfn f() { Some(Instant::now()).unwrap(); }\n"),
         ("src/sys/runtime.rs", "//! x\nuse may::coroutine;\nfn f() { unsafe { coroutine::spawn(g) }; }\n"),
         ("src/main.rs", "//! x\nuse muster::cli;\nuse muster::server;\n"),
+        ("src/api/x.rs", "//! x\nfn f() { call\n.views().nodes() }\n"),
         ("src/sys/output.rs", "//! x\nfn f() { write!(std::io::stdout(), \"x\"); }\n"),
         ("src/cli/x.rs", "//! x\n#[cfg(test)]\nmod tests { fn f() { println!(\"x\"); } }\n"),
     ];

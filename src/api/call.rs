@@ -34,7 +34,7 @@ pub struct Call<'a, 'e> {
 impl<'a> Call<'a, '_> {
     /// The tables of the registry, as far as the answer may cost.
     pub fn views(&self) -> MeteredViews<'a> {
-        MeteredViews::new(self.api.registry.views(), self.meter)
+        MeteredViews::of(&self.api.registry, self.meter)
     }
 }
 

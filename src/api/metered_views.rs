@@ -12,6 +12,7 @@ use crate::catalog::node_record::NodeRecord;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::service_table::{InstanceDiff, ServiceEntry};
 use crate::model::{Node, Status};
+use crate::registry::Registry;
 use crate::registry::views::{Sizes, Views};
 use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
@@ -27,9 +28,9 @@ pub struct MeteredViews<'a> {
 }
 
 impl<'a> MeteredViews<'a> {
-    /// The tables for whoever has this meter.
-    pub fn new(views: &'a Views, meter: &'a Meter<'a>) -> MeteredViews<'a> {
-        MeteredViews { views, meter }
+    /// The tables of a registry, for whoever has this meter.
+    pub fn of(registry: &'a Registry, meter: &'a Meter<'a>) -> MeteredViews<'a> {
+        MeteredViews { views: registry.views(), meter }
     }
 
     /// What is spent from.

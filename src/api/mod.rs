@@ -48,6 +48,9 @@ pub mod times;
 pub mod warm;
 pub mod webhooks;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};

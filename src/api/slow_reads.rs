@@ -13,7 +13,6 @@ pub use reading::{Unmade, Waiting};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -55,7 +54,7 @@ const LANE_QUEUE_MAX: usize = 64;
 
 /// Readings of one client among them. Whoever has several addresses has several shares, so a client with fewer also
 /// takes the place of one with more.
-const LANE_SHARE_MAX: usize = 16;
+pub const LANE_SHARE_MAX: usize = 16;
 
 /// Parameters from which on a list counts as filtered: each is held against every record.
 const PARAMETERS_MANY: usize = 8;
@@ -252,6 +251,12 @@ impl SlowReads {
             Lane::Filters => &self.filters,
             Lane::Searches => &self.searches,
         }
+    }
+
+    /// How many wait for what has not begun, for a test.
+    #[cfg(test)]
+    pub fn readers(&self, wanted: &Wanted) -> usize {
+        self.waiting.lock().get(&wanted.key).map_or(0, |reading| reading.readers.load(Ordering::Acquire))
     }
 
     /// Whoever asks for the same from now on asks anew.

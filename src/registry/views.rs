@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 use xxhash_rust::xxh3::xxh3_64;
@@ -37,6 +37,8 @@ pub struct Views {
     nodes: RwLock<NodeTable>,
     checks: RwLock<CheckTable>,
     pairs: RwLock<PairTable>,
+    /// Instances of all services, so that nobody has to count them.
+    instances: AtomicUsize,
     /// See [`Views::complete`].
     complete: AtomicU64,
 }
@@ -64,7 +66,8 @@ impl Views {
         let services = (0..SERVICE_SHARDS).map(|_| RwLock::new(ServiceTable::standing_at(index))).collect();
         let complete = AtomicU64::new(index);
         let pairs = RwLock::new(PairTable::of_all(&PairState::new(usize::MAX), index));
-        Views { services, nodes: RwLock::default(), checks: RwLock::default(), pairs, complete }
+        let (nodes, checks, instances) = Default::default();
+        Views { services, nodes, checks, pairs, instances, complete }
     }
 
     /// Views of all that is in `state`, which stands at `index`, made on two threads.
@@ -75,6 +78,7 @@ impl Views {
         let views = Views::new(index);
         let file_services = || {
             for (name, instances) in instances_by_service(&state.catalog) {
+                views.instances.fetch_add(instances.len(), Ordering::Relaxed);
                 views.shard(&name).write().fill(name, instances, index);
             }
         };
@@ -101,10 +105,13 @@ impl Views {
         let mut instances = instances.into_iter().peekable();
         while let Some((name, position, instance)) = instances.next() {
             let mut table = self.shard(&name).write();
+            let before = instances_of(&table, &name);
             topics.extend(topics_of_instance(&name, table.put(&name, position, instance, index)));
             while let Some((_, position, instance)) = instances.next_if(|(next, ..)| *next == name) {
                 topics.extend(topics_of_instance(&name, table.put(&name, position, instance, index)));
             }
+            let more = instances_of(&table, &name).wrapping_sub(before);
+            self.instances.fetch_add(more, Ordering::Relaxed);
         }
         let mut table = self.checks.write();
         for (key, view) in checks {
@@ -132,7 +139,7 @@ impl Views {
 
     /// How many instances the service called `name` (in lower case) has.
     pub fn instances_count(&self, name: &str) -> usize {
-        self.shard(name).read().get(name).map_or(0, |entry| entry.instances().len())
+        instances_of(&self.shard(name).read(), name)
     }
 
     /// The instances of a service as [`Views::instances`], and the index of the last change that is in them; `None` for
@@ -224,13 +231,10 @@ impl Views {
         pick(&self.pairs.read())
     }
 
-    /// How much there is of everything.
+    /// How much there is of everything. It takes the same time however much that is.
     pub fn sizes(&self) -> Sizes {
         let services = self.services.iter().map(|shard| shard.read().len()).sum();
-        let (nodes, instances) = {
-            let nodes = self.nodes.read();
-            (nodes.records().len(), nodes.records().map(|record| record.services().len()).sum())
-        };
+        let (nodes, instances) = (self.nodes_count(), self.instances.load(Ordering::Relaxed));
         let checks = self.checks.read();
         let checks = [Status::Passing, Status::Warning, Status::Critical].map(|s| checks.by_status(s).len());
         let (keys, kv_bytes) = self.pairs.read().size();
@@ -241,6 +245,10 @@ impl Views {
         // Names only choose a shard here; the maps inside hash them with a random seed.
         &self.services[xxh3_64(name.as_bytes()) as usize % SERVICE_SHARDS]
     }
+}
+
+fn instances_of(table: &ServiceTable, name: &str) -> usize {
+    table.get(name).map_or(0, |entry| entry.instances().len())
 }
 
 /// Every instance, by its service's name in lower case; of one service in the order of nodes and ids.

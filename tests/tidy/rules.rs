@@ -132,6 +132,10 @@ const UNSAFE_FILES: &[&str] = &["src/sys/memory.rs", "src/sys/runtime.rs"];
 /// The file through which everything is printed.
 const OUTPUT_FILE: &str = "src/sys/output.rs";
 
+/// The files of `api` that look at the registry's tables themselves: the one through which all others do, and the keys,
+/// which are paid for one by one.
+const METERED_FILES: &[&str] = &["src/api/metered_views.rs", "src/api/kv.rs"];
+
 /// What a rule found: where, and what to do about it.
 pub struct Complaint {
     pub line: usize,
@@ -152,6 +156,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("unsafe", unsafe_code),
     ("raw calls", raw_calls),
     ("raw output", raw_output),
+    ("metered views", metered_views),
     ("pure layers", pure_layers),
     ("foreign words", foreign_words),
 ];
@@ -307,6 +312,18 @@ fn raw_output(file: &SourceFile) -> Vec<Complaint> {
         let sentence = "print through `sys::output`";
         found.extend(matches(file, &file.shipped, r"\b(stdout|stderr)\s*\(\s*\)", sentence));
     }
+    found
+}
+
+/// Handlers pay for what they look at, so that none holds a worker for as long as a table is large.
+fn metered_views(file: &SourceFile) -> Vec<Complaint> {
+    let is_handler = file.layer() == Some("api") && !METERED_FILES.contains(&file.path.as_str());
+    if !file.is_product() || !is_handler {
+        return Vec::new();
+    }
+    let sentence = "look at the tables through `call.views()` or `MeteredViews`";
+    let mut found = matches(file, &file.shipped, r"\b\w+(\s*\(\s*\))?\s*\.\s*views\s*\(\s*\)", sentence);
+    found.retain(|it| !it.sentence.starts_with("`call"));
     found
 }
 

@@ -92,7 +92,8 @@ impl Feed {
     /// Only the last event of a round has an id: a reader that was cut off within one begins with the round before.
     pub fn round(&mut self) -> Round {
         let StreamQuery { registry, question, query, .. } = &*self.asked;
-        let views = registry.views();
+        let meter = Meter::boundless();
+        let views = MeteredViews::of(registry, &meter);
         let complete = views.complete();
         let mut due: Vec<PendingUpdate> = Vec::new();
         for service in &mut self.services {
@@ -143,7 +144,7 @@ impl StreamQuery {
         let wants = |instance: &Instance, panic: Option<&Panic>| self.wants(instance, panic, meter);
         let viewpoint = ServiceQuery { name, aspect: Aspect::Health, threshold, wants: &wants };
         self.renderings.get_or_try(self.key_of(due), || {
-            let views = MeteredViews::new(self.registry.views(), meter);
+            let views = MeteredViews::of(&self.registry, meter);
             let events = match from.and_then(|from| viewpoint.between(views, from, until)) {
                 Some(difference) => self.changes(meter, asked, difference, until, id),
                 None => {

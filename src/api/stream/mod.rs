@@ -65,7 +65,7 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     }
     let place = call.api.streams.enter()?;
     let registry = call.api.registry.clone();
-    let known = registry.views().complete();
+    let known = call.views().complete();
     let seen = |name: &Text| {
         let is_known = resumed_at > registry.panic_thresholds().changed_at(&name.folded());
         Some(resumed_at).filter(|index| is_known && *index <= known && *index > 0)
