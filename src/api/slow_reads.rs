@@ -6,9 +6,9 @@
 //! any more is given up. Lists, filtered lists and searches stand in lanes of their own, so that no filter delays a
 //! list; and in each lane clients take turns, so that nobody waits for all that one asks.
 
-mod reading;
+mod making;
 
-pub use reading::{Unmade, Waiting};
+pub use making::{Unmade, Waiting};
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use crate::api::Api;
 use crate::api::answer::CLIENT_GONE;
 use crate::api::body_history::Rendering;
 use crate::api::error::ApiError;
-use crate::api::slow_reads::reading::{Answer, Client, Made, Make, Reader, Reading};
+use crate::api::slow_reads::making::{Answer, LaneClient, Made, Make, Making, Reader};
 use crate::filter::error::FilterError;
 use crate::http::{Exchange, Peer, Request, Response, Wake, client_of};
 use crate::stdx::fair_queue::QueueFull;
@@ -49,10 +49,10 @@ const LANE_TURN: Duration = Duration::from_secs(5);
 /// How long a reader waits for its turn in a lane and for the answer.
 const LANE_WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// Readings that may wait for a lane; each holds its request's head.
+/// Reads that may wait for a lane; each holds its request's head.
 const LANE_QUEUE_MAX: usize = 64;
 
-/// Readings of one client among them. Whoever has several addresses has several shares, so a client with fewer also
+/// Reads of one client among them. Whoever has several addresses has several shares, so a client with fewer also
 /// takes the place of one with more.
 pub const LANE_SHARE_MAX: usize = 16;
 
@@ -65,15 +65,15 @@ const DECISIVE_HEADERS: [&str; 2] = ["cache-control", "if-none-match"];
 /// The lanes.
 pub struct SlowReads {
     /// Long lists.
-    lists: BackgroundThread<Client>,
+    lists: BackgroundThread<LaneClient>,
     /// Lists with filters.
-    filters: BackgroundThread<Client>,
+    filters: BackgroundThread<LaneClient>,
     /// Filters with patterns.
-    searches: BackgroundThread<Client>,
+    searches: BackgroundThread<LaneClient>,
     /// Patterns that are only to be compiled, so that a slip is told at once whatever is searched.
-    trials: BackgroundThread<Client>,
-    /// Readings that wait for their turn, by what is read. Locked for a look-up.
-    waiting: Mutex<HashMap<String, Arc<Reading>>>,
+    trials: BackgroundThread<LaneClient>,
+    /// What waits for its turn, by what it is. Locked for a look-up.
+    waiting: Mutex<HashMap<String, Arc<Making>>>,
     answered: IntCounter,
     refused: IntCounter,
     abandoned: IntCounter,
@@ -91,22 +91,22 @@ pub enum Lane {
 }
 
 /// What is wanted of a lane.
-pub struct Wanted {
+pub struct LaneRequest {
     /// Says what it is: who wants the same waits for the same.
     key: String,
     lane: Lane,
-    client: Client,
+    client: LaneClient,
 }
 
-impl Wanted {
+impl LaneRequest {
     /// What `request` wants, or something on its behalf that `key` tells from everything else.
-    pub fn by(request: &Request, key: String) -> Wanted {
-        Wanted { key, lane: lane_of(request), client: client_at(request.peer()) }
+    pub fn by(request: &Request, key: String) -> LaneRequest {
+        LaneRequest { key, lane: lane_of(request), client: client_at(request.peer()) }
     }
 
     /// Something else for the same client, in the same lane.
-    pub fn with_key(&self, key: String) -> Wanted {
-        Wanted { key, ..*self }
+    pub fn with_key(&self, key: String) -> LaneRequest {
+        LaneRequest { key, ..*self }
     }
 }
 
@@ -153,7 +153,7 @@ impl SlowReads {
             api.answer_within(&mut Exchange::detached(&asked), &mut response, meter);
             Made::Answer(Answer::of(response))
         });
-        *response = match self.make(api, Wanted::by(request, key(request)), exchange, make) {
+        *response = match self.make(api, LaneRequest::by(request, key(request)), exchange, make) {
             Ok(Made::Answer(answer)) => answer.response(),
             Ok(Made::Events(_)) => Response::new(500),
             Ok(Made::Refused(error)) | Err(Unmade::Refused(error)) => error.into(),
@@ -168,7 +168,7 @@ impl SlowReads {
     pub fn events(
         &self,
         api: &Weak<Api>,
-        wanted: Wanted,
+        wanted: LaneRequest,
         waiting: &mut impl Waiting,
         make: impl FnOnce(&Meter<'_>) -> Option<Rendering> + Send + 'static,
     ) -> Result<Rendering, Unmade> {
@@ -182,7 +182,7 @@ impl SlowReads {
     fn make(
         &self,
         api: &Weak<Api>,
-        wanted: Wanted,
+        wanted: LaneRequest,
         waiting: &mut impl Waiting,
         make: Make,
     ) -> Result<Made, Unmade> {
@@ -190,11 +190,11 @@ impl SlowReads {
             self.refused.inc();
             Err(Unmade::Refused(error))
         };
-        let reading = match self.join(api, wanted, make) {
-            Ok(reading) => reading,
+        let making = match self.join(api, wanted, make) {
+            Ok(making) => making,
             Err(error) => return refused(error),
         };
-        let reader = Reader(reading);
+        let reader = Reader(making);
         reader.0.wakers.lock().push(waiting.waker());
         let deadline = Instant::now() + LANE_WAIT_MAX;
         loop {
@@ -220,32 +220,32 @@ impl SlowReads {
 
     /// What is under way of what is wanted and waits for its turn, or a new one. One that has begun may not show what
     /// the client has written since. It is made in the first turn of any client that wants it.
-    fn join(&self, api: &Weak<Api>, wanted: Wanted, make: Make) -> Result<Arc<Reading>, ApiError> {
-        let Wanted { key, lane, client } = wanted;
-        let reading = {
+    fn join(&self, api: &Weak<Api>, wanted: LaneRequest, make: Make) -> Result<Arc<Making>, ApiError> {
+        let LaneRequest { key, lane, client } = wanted;
+        let making = {
             let mut waiting = self.waiting.lock();
-            let reading = waiting.entry(key.clone()).or_default();
-            reading.readers.fetch_add(1, Ordering::AcqRel);
-            reading.clone()
+            let making = waiting.entry(key.clone()).or_default();
+            making.readers.fetch_add(1, Ordering::AcqRel);
+            making.clone()
         };
         let is_alone = {
-            let mut clients = reading.clients.lock();
+            let mut clients = making.clients.lock();
             if clients.contains(&client) {
-                return Ok(reading.clone());
+                return Ok(making.clone());
             }
             clients.push(client);
             clients.len() == 1
         };
-        reading.turns.fetch_add(1, Ordering::AcqRel);
-        let turn = Turn { reading: reading.clone(), api: api.clone(), key, make: Some(make) };
+        making.turns.fetch_add(1, Ordering::AcqRel);
+        let turn = Turn { making: making.clone(), api: api.clone(), key, make: Some(make) };
         match self.thread_of(lane).put(client, move || turn.take()) {
             Err(refused) if is_alone => Err(busy(refused)),
             // Without a turn of its own this client waits for another's.
-            Ok(()) | Err(_) => Ok(reading),
+            Ok(()) | Err(_) => Ok(making),
         }
     }
 
-    fn thread_of(&self, lane: Lane) -> &BackgroundThread<Client> {
+    fn thread_of(&self, lane: Lane) -> &BackgroundThread<LaneClient> {
         match lane {
             Lane::Lists => &self.lists,
             Lane::Filters => &self.filters,
@@ -255,14 +255,14 @@ impl SlowReads {
 
     /// How many wait for what has not begun, for a test.
     #[cfg(test)]
-    pub fn readers(&self, wanted: &Wanted) -> usize {
-        self.waiting.lock().get(&wanted.key).map_or(0, |reading| reading.readers.load(Ordering::Acquire))
+    pub fn readers(&self, wanted: &LaneRequest) -> usize {
+        self.waiting.lock().get(&wanted.key).map_or(0, |making| making.readers.load(Ordering::Acquire))
     }
 
     /// Whoever asks for the same from now on asks anew.
-    fn forget(&self, key: &str, reading: &Arc<Reading>) {
+    fn forget(&self, key: &str, making: &Arc<Making>) {
         let mut waiting = self.waiting.lock();
-        if waiting.get(key).is_some_and(|it| Arc::ptr_eq(it, reading)) {
+        if waiting.get(key).is_some_and(|it| Arc::ptr_eq(it, making)) {
             waiting.remove(key);
         }
     }
@@ -270,7 +270,7 @@ impl SlowReads {
 
 /// A client's turn to have something made. However it ends, whoever waits is told with the last.
 struct Turn {
-    reading: Arc<Reading>,
+    making: Arc<Making>,
     api: Weak<Api>,
     key: String,
     make: Option<Make>,
@@ -279,33 +279,33 @@ struct Turn {
 impl Turn {
     fn take(mut self) {
         let (Some(api), Some(make)) = (self.api.upgrade(), self.make.take()) else { return };
-        api.lanes.forget(&self.key, &self.reading);
-        if self.reading.has_begun.swap(true, Ordering::AcqRel) {
+        api.lanes.forget(&self.key, &self.making);
+        if self.making.has_begun.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (started, readers) = (clock::thread_processor_time(), &self.reading.readers);
+        let (started, readers) = (clock::thread_processor_time(), &self.making.readers);
         let has_time = || clock::thread_processor_time().saturating_sub(started) < LANE_TURN;
         let goes_on = || readers.load(Ordering::Acquire) > 0 && has_time();
         // What others hold is not there for this one, and it is held before it is sent.
         let meter = Meter::new(u64::MAX, budget::process().left(Purpose::Answers), &goes_on);
         let made = make(&api, &meter);
         let made = meter.exhausted().map_or(made, |why| Made::Refused(refusal(why)));
-        self.reading.settle(|| made);
+        self.making.settle(|| made);
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if self.reading.turns.fetch_sub(1, Ordering::AcqRel) > 1 {
+        if self.making.turns.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        if self.reading.made.get().is_none()
+        if self.making.made.get().is_none()
             && let Some(api) = self.api.upgrade()
         {
-            api.lanes.forget(&self.key, &self.reading);
+            api.lanes.forget(&self.key, &self.making);
         }
-        let has_begun = self.reading.has_begun.load(Ordering::Acquire);
-        self.reading.settle(|| match has_begun {
+        let has_begun = self.making.has_begun.load(Ordering::Acquire);
+        self.making.settle(|| match has_begun {
             true => Made::Refused(ApiError::new(500, "this answer could not be made")),
             false => Made::Refused(displaced()),
         });
@@ -383,7 +383,7 @@ fn late(has_begun: bool) -> ApiError {
 }
 
 /// Whose turn it is that somebody at `peer` waits for.
-fn client_at(peer: Peer) -> Client {
+fn client_at(peer: Peer) -> LaneClient {
     peer.ip().map(client_of)
 }
 

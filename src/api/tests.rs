@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::api::body_history::{Events, Rendering};
 use crate::api::route::Verb;
-use crate::api::slow_reads::Wanted;
+use crate::api::slow_reads::LaneRequest;
 use crate::http::SharedBody;
 use crate::model::{
     Command, DrainOrder, ExistingChecks, NodePart, Observation, Registration, Service, Status,
@@ -249,7 +249,7 @@ fn streams_that_ask_the_same_share_one_making_and_bytes_are_bounded() {
     let api = api(0);
     let me = Arc::downgrade(&api);
     let request = Request::get("/v1/muster/stream?service=web").unwrap();
-    let wanted = |key: &str| Wanted::by(&request, key.to_owned());
+    let wanted = |key: &str| LaneRequest::by(&request, key.to_owned());
     let made = Arc::new(AtomicUsize::new(0));
     let events = || Rendering {
         body: SharedBody::new(b"x".to_vec()),

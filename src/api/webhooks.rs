@@ -9,6 +9,7 @@ use crate::model::Caller;
 use crate::notify::queue::DeadLetter;
 use crate::notify::{WebhookHealth, WebhookState};
 use crate::stdx::calendar::rfc3339;
+use crate::wire::json;
 
 /// `GET /v1/muster/webhooks`: every webhook, and those whose queue outlived them.
 pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
@@ -21,7 +22,8 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
 pub fn dead(call: &mut Call<'_, '_>) -> HandlerResult {
     let name = call.required("Missing webhook name")?;
     let dead = call.api.notifier.dead(&name)?.ok_or_else(|| unknown(&name))?;
-    answer::json(call, &dead.iter().map(shown_dead).collect::<Vec<_>>())
+    let pretty = call.query()?.has("pretty");
+    Ok(answer::json_bytes(200, json::list_within(call.meter, dead.iter().map(shown_dead), pretty)))
 }
 
 /// `PUT /v1/muster/webhooks/retry/:name[?id=]`: puts dead letters back into the queue.

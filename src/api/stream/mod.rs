@@ -22,7 +22,7 @@ use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::health_query::HealthQuery;
 use crate::api::params::with_jitter;
-use crate::api::slow_reads::{self, Unmade, Waiting, Wanted};
+use crate::api::slow_reads::{self, LaneRequest, Unmade, Waiting};
 use crate::api::stream::feed::{Feed, Followed, PendingUpdate, Round, StreamQuery};
 use crate::api::stream::slots::{Beginning, StreamSlot};
 use crate::catalog::topic::Topic;
@@ -82,7 +82,7 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     let mut feed = Feed { asked: Arc::new(asked), services };
     feed.settle_thresholds();
     let api = call.api.me.get().cloned().unwrap_or_default();
-    let wanted = Wanted::by(call.request(), String::new());
+    let wanted = LaneRequest::by(call.request(), String::new());
     let (clock, is_resumed) = (call.api.clock, resumed_at > 0);
     let mut stream = Stream { feed, api, wanted, place, clock, interval, is_resumed };
     // The first events are made before anything is answered, so that a refusal has a status.
@@ -141,7 +141,7 @@ struct Stream {
     /// Whose lanes make what takes long.
     api: Weak<Api>,
     /// Who reads it, and the lane for what it asks.
-    wanted: Wanted,
+    wanted: LaneRequest,
     place: StreamSlot,
     clock: Clock,
     /// Longest silence.

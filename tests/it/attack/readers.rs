@@ -9,6 +9,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::bystander::{beside, limits, metric_sum};
 use super::raw;
+use crate::stream::subscriber::Subscriber;
 use crate::support::process::Process;
 
 /// Registers so many instances of `crowded`, with so many pairs of metadata of half a kilobyte each.
@@ -132,6 +133,31 @@ fn large_lists_made_again_and_again_hold_nobody() {
             assert_eq!(answers, scale.pick(50, 1_000));
         }
     });
+}
+
+#[test]
+fn streams_of_a_large_service_begin_as_other_large_reads_do() {
+    const INSTANCES: usize = 1_200;
+    let server = Process::muster(&[]).expect("muster starts");
+    crowd(&server, INSTANCES, 32);
+    let open = |query: &str| Subscriber::open(server.address, query, None).expect("a stream");
+    let mut streams = ["", "&one-more", "&filter=Service.Port+!%3D+1"]
+        .map(|query| open(&format!("service=crowded{query}&bookmark=300s")));
+    for stream in &mut streams {
+        let event = stream.next().expect("it goes on").expect("an event");
+        assert_eq!(event.kind, "snapshot");
+        assert_eq!(event.data["Entries"].as_array().map(Vec::len), Some(INSTANCES));
+    }
+    let metrics = server.client().get("/metrics").expect("the server answers").text();
+    let made = metric_sum(&metrics, "muster_costly_reads_total{outcome=\"answered\"}");
+    assert!(made >= 3.0, "each had a list of its own, which no worker has made: {made}");
+    // They go on with what changes.
+    let target = "/v1/agent/service/deregister/crowded-7";
+    assert_eq!(server.client().put(target, "").expect("the server answers").status, 200);
+    for stream in &mut streams {
+        let event = stream.next().expect("it goes on").expect("an event");
+        assert_eq!((event.kind.as_str(), event.data["ID"].as_str()), ("remove", Some("crowded-7")));
+    }
 }
 
 /// Ends a flood when dropped.

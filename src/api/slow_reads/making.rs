@@ -14,16 +14,16 @@ use crate::http::{Body, BodyWriter, Exchange, HeaderBlock, Response, SharedBody,
 use crate::stdx::meter::Meter;
 
 /// Who takes turns: an address, of IPv6 its network; `None` for all who come by Unix sockets.
-pub(super) type Client = Option<IpAddr>;
+pub(super) type LaneClient = Option<IpAddr>;
 
 /// One making under way.
-pub(super) struct Reading {
+pub(super) struct Making {
     /// Connections that wait for it.
     pub(super) readers: AtomicUsize,
     /// What wakes them. Locked to add one, and to wake all.
     pub(super) wakers: Mutex<Vec<Waker>>,
     /// Clients in whose turn it would be made; the first turn that comes makes it.
-    pub(super) clients: Mutex<Vec<Client>>,
+    pub(super) clients: Mutex<Vec<LaneClient>>,
     /// Turns of theirs that have not come.
     pub(super) turns: AtomicUsize,
     pub(super) has_begun: AtomicBool,
@@ -89,7 +89,7 @@ impl Waiting for BodyWriter<'_> {
 }
 
 /// A place among the readers of an answer, until dropped.
-pub(super) struct Reader(pub(super) Arc<Reading>);
+pub(super) struct Reader(pub(super) Arc<Making>);
 
 impl Drop for Reader {
     fn drop(&mut self) {
@@ -97,9 +97,9 @@ impl Drop for Reader {
     }
 }
 
-impl Default for Reading {
-    fn default() -> Reading {
-        Reading {
+impl Default for Making {
+    fn default() -> Making {
+        Making {
             readers: AtomicUsize::new(0),
             wakers: Mutex::default(),
             clients: Mutex::default(),
@@ -110,7 +110,7 @@ impl Default for Reading {
     }
 }
 
-impl Reading {
+impl Making {
     /// Takes what was made, if it has nothing, and tells whoever waits.
     pub(super) fn settle(&self, made: impl FnOnce() -> Made) {
         self.made.get_or_init(made);
