@@ -113,7 +113,7 @@ fn too_late(call: &Call<'_, '_>, instance: &Instance, patience: WaitOptions) -> 
         _ => "passing",
     };
     let reason = match deciding(&instance.checks) {
-        Some(check) => explain::failing(&call.api.registry, &instance.node.name.folded(), check),
+        Some(check) => explain::failing(call, &instance.node.name.folded(), check),
         None => "one of its checks failed".to_owned(),
     };
     let sentence =

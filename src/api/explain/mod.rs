@@ -93,8 +93,8 @@ fn facts(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Option<Facts> {
 }
 
 /// That a check fails that keeps its instance out of `?passing`, and why; `node` is the key of its node.
-pub fn failing(registry: &Registry, node: &Text, check: &Arc<Check>) -> String {
-    sentences::failing(&check_facts(registry, node, check))
+pub fn failing(call: &Call<'_, '_>, node: &Text, check: &Arc<Check>) -> String {
+    sentences::failing(&check_facts(call, node, check))
 }
 
 /// What is known of one check now, in the catalog and beside it.
