@@ -151,7 +151,7 @@ impl SlowReads {
         let make: Make = Box::new(move |api, meter| {
             let mut response = Response::new(200);
             api.answer_within(&mut Exchange::detached(&asked), &mut response, meter);
-            Made::Answer(Answer::of(response))
+            Made::Answer(Box::new(Answer::of(response)))
         });
         *response = match self.make(api, LaneRequest::by(request, key(request)), exchange, make) {
             Ok(Made::Answer(answer)) => answer.response(),

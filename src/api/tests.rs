@@ -13,10 +13,7 @@ use crate::http::SharedBody;
 use crate::model::{
     Command, DrainOrder, ExistingChecks, NodePart, Observation, Registration, Service, Status,
 };
-
-use crate::notify::follower::intake;
-use crate::notify::storage::QueueStorage;
-use crate::probe::{ProbeSettings, Prober};
+use crate::notify::{self, follower::intake};
 use crate::registry::tests::{open_followed, register, ttl_check};
 
 /// What a read may spend in these tests.
@@ -78,11 +75,8 @@ impl HostProcess for Idle {
 fn api(count: usize) -> Arc<Api> {
     let (feed, inbox) = intake();
     let registry = Arc::new(open_followed(vec![Box::new(feed)]));
-    let (metrics, prober) =
-        (Arc::new(Metrics::new().unwrap()), Prober::new(ProbeSettings::default()).unwrap());
-    let (http, place) = (prober.sender().unwrap(), QueueStorage::Memory);
-    let notifier =
-        Notifier::start(inbox, registry.clone(), metrics.clone(), http, place, Vec::new()).unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let notifier = notify::tests::begun(inbox, &registry, &metrics, Vec::new());
     for number in 0..count {
         let id = Text::from(format!("web-{number}"));
         registry.write(register(&id, Some(ttl_check(&id)))).unwrap();

@@ -274,4 +274,4 @@ impl fmt::Display for NotifierEnded {
 impl std::error::Error for NotifierEnded {}
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

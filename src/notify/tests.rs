@@ -23,6 +23,17 @@ impl Follower for Slow {
     }
 }
 
+/// A notifier for the tests of others too.
+pub(crate) fn begun(
+    inbox: EventInbox,
+    registry: &Arc<Registry>,
+    metrics: &Arc<Metrics>,
+    webhooks: Vec<Webhook>,
+) -> Notifier {
+    let http = Prober::new(probe::ProbeSettings::default()).unwrap().sender().unwrap();
+    Notifier::start(inbox, registry.clone(), metrics.clone(), http, QueueStorage::Memory, webhooks).unwrap()
+}
+
 #[test]
 fn an_alert_is_not_raised_late() {
     let notifier = Arc::new(OnceLock::new());
@@ -30,11 +41,8 @@ fn an_alert_is_not_raised_late() {
     let registry = Arc::new(open_followed(vec![Box::new(intake), Box::new(Slow(notifier.clone()))]));
     let table = "name = 'a'\nurl = 'http://127.0.0.1:1'\nformat = 'alertmanager'".parse().unwrap();
     let webhooks = webhooks::read(&[(table, SettingSource::Default)], &[]).unwrap();
-    let prober = Prober::new(probe::ProbeSettings::default()).unwrap();
-    let (metrics, http) = (Arc::new(Metrics::new().unwrap()), prober.sender().unwrap());
-    let begun =
-        Notifier::start(inbox, registry.clone(), metrics, http, QueueStorage::Memory, webhooks).unwrap();
-    assert!(notifier.set(begun).is_ok());
+    let metrics = Arc::new(Metrics::new().unwrap());
+    assert!(notifier.set(begun(inbox, &registry, &metrics, webhooks)).is_ok());
 
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
     for (status, alerts) in [(Status::Passing, 0), (Status::Critical, 1)] {

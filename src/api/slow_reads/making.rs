@@ -36,7 +36,7 @@ pub(super) type Make = Box<dyn FnOnce(&Api, &Meter<'_>) -> Made + Send>;
 /// What came of it.
 #[derive(Clone)]
 pub(super) enum Made {
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// Events of a stream; `None` where they could not be made.
     Events(Option<Rendering>),
     Refused(ApiError),
