@@ -364,12 +364,11 @@ fn no_number_stops_the_registry() {
     let index = client.get("/v1/health/service/writes").expect("an answer").index();
     assert!((Some(1 << 52)..Some((1 << 52) + 100)).contains(&index), "{index:?}");
     // A registry that stands there is backed up and restored like any other.
-    let taken = client.get("/v1/snapshot?secrets").expect("an answer");
-    assert_eq!(taken.status, 200);
-    let (status, told) = restore(&mut client, "/v1/snapshot", &taken.body);
+    let taken = saved(&mut client);
+    let (status, told) = restore(&mut client, "/v1/snapshot", &taken);
     assert_eq!(status, 200, "its own snapshot: {told}");
     let elsewhere = Process::muster(&[]).expect("muster starts");
-    let (status, told) = restore(&mut elsewhere.client(), "/v1/snapshot", &taken.body);
+    let (status, told) = restore(&mut elsewhere.client(), "/v1/snapshot", &taken);
     assert_eq!(status, 200, "its snapshot on another machine: {told}");
     assert_eq!(services(&mut elsewhere.client()), [("writes".to_owned(), 99)]);
     muster.kill();

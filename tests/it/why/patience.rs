@@ -80,7 +80,7 @@ fn a_wait_ends_with_its_time_a_deregistration_the_server_or_the_client() {
     beat(&mut client, "fail", "beat", "no%20database");
     let late = register(&mut client, "?wait=1ms&until=passing", &ttl());
     assert!(
-        late.text().ends_with("check \"beat\" is critical, as the instance reported: \"no database\""),
+        late.text().ends_with("is critical, as it has been since it was registered: \"no database\""),
         "{}",
         late.text()
     );

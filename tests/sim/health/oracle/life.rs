@@ -104,7 +104,12 @@ impl Life {
     /// The catalog has the check so now.
     pub fn update(&mut self, now: Duration, check: &Check, settings: &HealthSettings) {
         if check.definition != self.check.definition || check.service_id != self.check.service_id {
-            self.watch = watch(now, check, settings);
+            self.watch = match (&self.watch, watch(now, check, settings), &check.definition.probe) {
+                (Watch::Reports(before), Watch::Reports(_), Some(Probe::Ttl { ttl })) => {
+                    Watch::Reports(before.redefined(now, *ttl))
+                }
+                (_, begun, _) => begun,
+            };
             self.reaping.redefine(check);
             self.falls = check.definition.damping.map(|rules| match &self.falls {
                 Some(before) => before.carried(now, now, rules).holding(before),

@@ -28,6 +28,12 @@ impl Silence {
         Silence { ttl, over_at: (!is_known).then_some(now + left) }
     }
 
+    /// Another TTL counts from now on, for the silence that there was as well.
+    pub fn redefined(&self, now: Duration, ttl: Duration) -> Silence {
+        let silent_for = |left: Duration| self.ttl.saturating_sub(left);
+        Silence { ttl, over_at: self.left(now).map(|left| now + ttl.saturating_sub(silent_for(left))) }
+    }
+
     /// The instance has said something.
     pub fn reported(&mut self, now: Duration) {
         self.over_at = Some(now + self.ttl);

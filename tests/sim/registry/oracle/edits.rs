@@ -207,6 +207,9 @@ impl Catalog {
         existing: ExistingChecks,
     ) -> Result<(), CommandRefusal> {
         let service_id = check.service_id.clone();
+        if service_id.is_empty() && check.origin == Origin::Catalog && *node == self.own {
+            return Ok(());
+        }
         if !service_id.is_empty() && !self.services.contains_key(&(node.clone(), service_id.clone())) {
             return Err(CommandRefusal::CheckWithoutService { node: node.clone(), service_id });
         }

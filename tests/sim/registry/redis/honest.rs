@@ -1,6 +1,7 @@
 //! Whether the model is one of Redis: what it answers, a real server answers as well, over two connections that get in
 //! each other's way.
 
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command as Program, Stdio};
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,8 @@ impl Real {
             .ok()?;
         let real = Real { child, directory };
         let deadline = Instant::now() + PATIENCE;
-        while !socket.exists() {
+        // The socket is there a moment before anybody listens at it.
+        while UnixStream::connect(&socket).is_err() {
             assert!(Instant::now() < deadline, "redis-server does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
