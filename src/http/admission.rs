@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::http::config::ServerConfig;
+use crate::http::config::{Gate, ServerConfig};
 use crate::http::fault::{self, RequestFault};
 use crate::sys::listen::Peer;
 
@@ -18,15 +18,6 @@ const OPERATORS_MAX: usize = 32;
 
 /// Places beyond all bounds for whoever asks a vital question at once, and leaves with its answer.
 const VITAL_MAX: usize = 64;
-
-/// Which gate somebody comes in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// An address for everybody.
-    Common,
-    /// A Unix socket, or an address for operators.
-    Operators,
-}
 
 /// Counts open connections.
 pub(crate) struct Admission {

@@ -4,7 +4,8 @@ use crate::http::chunked::ChunkedDecoder;
 use crate::http::fault::{self, RequestFault};
 use crate::http::framing::{BodyLength, Framing};
 use crate::http::pace::{ClientPace, PaceLimit};
-use crate::http::transport::{ConnectionEnd, Transport};
+use crate::http::transport::Transport;
+use crate::http::wait::ConnectionEnd;
 
 /// A body of which some is still on its way.
 #[derive(Debug)]

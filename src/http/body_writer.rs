@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::http::exchange::Wake;
+use crate::http::framing::Version;
 use crate::http::pace::PaceLimit;
-use crate::http::request::Version;
-use crate::http::response::SharedBody;
-use crate::http::transport::{ConnectionEnd, Transport, Unsent};
+use crate::http::shared_body::{SharedBody, Unsent};
+use crate::http::transport::Transport;
+use crate::http::wait::{ConnectionEnd, Wake};
 use crate::sys::park::Waker;
 
 /// Bytes gathered before they are sent as one chunk.

@@ -1,11 +1,12 @@
 //! The bounds of the server, each with its default and its reason.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::admission::Gate;
 use crate::http::door::Door;
+use crate::http::fault::{self, RequestFault};
 use crate::sys::budget::{self, Budget};
 use crate::sys::limits;
 use crate::sys::listen::BindAddress;
@@ -69,6 +70,24 @@ pub struct ServerConfig {
     pub door: Arc<Door>,
 }
 
+/// How many bytes a request's body may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyBound {
+    /// So many, and one more is answered 413.
+    pub bytes_max: usize,
+    /// The setting that says so, for the sentence.
+    pub setting: &'static str,
+}
+
+/// Which gate somebody comes in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// An address for everybody.
+    Common,
+    /// A Unix socket, or an address for operators.
+    Operators,
+}
+
 impl ServerConfig {
     /// Whom an address is for: operators come by those that are set apart for them, and by Unix sockets, which only
     /// this machine can reach.
@@ -89,6 +108,33 @@ impl ServerConfig {
             _ => false,
         };
         if self.operators.iter().any(is_at) { Gate::Operators } else { Gate::Common }
+    }
+
+    /// The sentence of a refusal as its client gets it. Where a bound was passed, it names the bound and the setting;
+    /// `body` is the bound of the request's body.
+    #[inline(never)]
+    pub(crate) fn sentence_of(&self, fault: RequestFault, body: BodyBound) -> Cow<'static, str> {
+        let bytes = |setting: &str, bytes: usize| format!("{setting} allows {bytes} bytes");
+        let time = |setting: &str, time: Duration| format!("{setting} allows {time:?}");
+        let count = |setting: &str, count: usize| format!("{setting} allows {count}");
+        let remedy = match fault {
+            fault::BODY_TOO_LARGE => bytes(body.setting, body.bytes_max),
+            fault::HEAD_TOO_LARGE => bytes("limits.head_bytes_max", self.head_bytes_max),
+            fault::LINE_TOO_LONG => format!("It may have {} bytes", self.request_line_bytes_max),
+            fault::HEAD_TIMEOUT => time("limits.head_timeout", self.head_timeout),
+            fault::BODY_TIMEOUT => time("limits.body_timeout", self.body_timeout),
+            fault::CONNECTIONS_EXHAUSTED => {
+                format!(
+                    "limits.connections_max, the limit of open files and the memory allow {}",
+                    self.connections_max
+                )
+            }
+            fault::CONNECTIONS_OF_CLIENT_EXHAUSTED => {
+                count("limits.connections_per_ip_max", self.connections_per_ip_max)
+            }
+            _ => return Cow::Borrowed(fault.sentence),
+        };
+        Cow::Owned(format!("{} {remedy}.", fault.sentence))
     }
 
     /// Most connections that fit into so many descriptors, with some of these kept back.

@@ -1,7 +1,9 @@
 //! The life of one connection: read a request, have it answered, send the response, until either side ends
 //! it.
 
+mod handover;
 mod outline;
+mod reading;
 mod vital;
 
 use std::io;
@@ -11,24 +13,24 @@ use std::sync::Arc;
 use crate::http::body_reader::UnreadBody;
 use crate::http::body_writer::BodyWriter;
 use crate::http::buffer_pool;
-use crate::http::chunked::ChunkedDecoder;
-use crate::http::compress::Payload;
-use crate::http::config::ServerConfig;
 use crate::http::connection::outline::Outline;
+use crate::http::connection::reading::NoRequest;
 use crate::http::date::DateText;
 use crate::http::door::LetIn;
-use crate::http::exchange::{BodyBound, Exchange, Handler};
+use crate::http::exchange::{Exchange, Handler};
 use crate::http::fault::{self, RequestFault};
-use crate::http::framing::{BodyLength, Framing};
-use crate::http::head::HeadScanner;
+use crate::http::framing::{BodyLength, Framing, Version};
 use crate::http::method::Method;
 use crate::http::pace::PaceLimit;
-use crate::http::request::{Request, Version};
+use crate::http::payload::Payload;
+use crate::http::request::Request;
 use crate::http::request_id::RequestId;
 use crate::http::response::{Body, Response, StreamBody};
-use crate::http::server::ServerShared;
+use crate::http::server_shared::ServerShared;
+use crate::http::shared_body::Unsent;
 use crate::http::stats::count;
-use crate::http::transport::{Awaiting, ConnectionEnd, Transport, Unsent};
+use crate::http::transport::Transport;
+use crate::http::wait::{Awaiting, ConnectionEnd};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::listen::Peer;
 use crate::sys::runtime;
@@ -47,9 +49,6 @@ const LARGE_ANSWER_TIMEOUTS: u32 = 15;
 
 /// ... and a second more for each so many bytes that are sent: a slow line takes them.
 const LARGE_ANSWER_BYTES_A_SECOND: usize = 64 * 1024;
-
-/// Body memory set aside at once on a client's word; more comes as its bytes do.
-const BODY_RESERVED_BYTES_MAX: usize = 64 * 1024;
 
 /// One connection, run to its end by [`Connection::run`].
 pub(crate) struct Connection {
@@ -74,24 +73,6 @@ enum Next {
     Close,
     /// Another process goes on with the connection.
     Move,
-}
-
-/// Why no request came: the client is refused with a sentence, or the connection just ends.
-enum NoRequest {
-    Refused(RequestFault),
-    Stopped(ConnectionEnd),
-}
-
-impl From<RequestFault> for NoRequest {
-    fn from(fault: RequestFault) -> NoRequest {
-        NoRequest::Refused(fault)
-    }
-}
-
-impl From<ConnectionEnd> for NoRequest {
-    fn from(stop: ConnectionEnd) -> NoRequest {
-        NoRequest::Stopped(stop)
-    }
 }
 
 impl Connection {
@@ -171,7 +152,7 @@ impl Connection {
             Err(NoRequest::Refused(fault)) => return self.refuse(fault, request),
         };
         let must_move = match &unread {
-            None => self.transport.must_move(request, &*self.handler)?,
+            None => self.must_move(request)?,
             // Its client may take its time; the handler says when it is about to change something.
             Some(_) => self.transport.shared().is_moving(),
         };
@@ -203,108 +184,6 @@ impl Connection {
         }
     }
 
-    /// How many bytes the request's body may have.
-    fn body_bound(&self, request: &Request) -> BodyBound {
-        let of_all = BodyBound {
-            bytes_max: self.transport.shared().config.body_bytes_max,
-            setting: "limits.body_bytes_max",
-        };
-        self.handler.body_bytes_max(request.method(), request.path()).unwrap_or(of_all)
-    }
-
-    /// Reads one request, head and body; or the head alone, where the handler reads the body.
-    fn read_request(&mut self, request: &mut Request) -> Result<(Framing, Option<UnreadBody>), NoRequest> {
-        let head_length = self.read_head()?;
-        let framing = request.read_head(&self.transport.input.filled()[..head_length])?;
-        self.transport.input.consume(head_length);
-        let config = &self.transport.shared().config;
-        config.door.check(request, &mut self.let_in)?;
-        let body_bytes_max = self.body_bound(request).bytes_max;
-        match framing.body {
-            BodyLength::Known(0) => return Ok((framing, None)),
-            BodyLength::Known(length) if length > body_bytes_max as u64 => {
-                return Err(fault::BODY_TOO_LARGE.into());
-            }
-            BodyLength::Known(_) | BodyLength::Chunked => {}
-        }
-        if self.handler.reads_body(request.method(), request.path()) {
-            let unread = UnreadBody::new(&framing, body_bytes_max);
-            return Ok((framing, Some(unread)));
-        }
-        let deadline = Deadline::after(config.body_timeout);
-        if framing.expects_continue && self.transport.input.is_empty() {
-            self.transport.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        let body_read = match framing.body {
-            BodyLength::Known(length) => self.read_known_body(length as usize, deadline, &mut request.body),
-            BodyLength::Chunked => self.read_chunked_body(body_bytes_max, deadline, &mut request.body),
-        };
-        body_read.map(|()| (framing, None))
-    }
-
-    /// The length of the head at the start of the input, once it is there.
-    fn read_head(&mut self) -> Result<usize, NoRequest> {
-        let deadline = Deadline::after(self.transport.shared().config.head_timeout);
-        let mut scanner = HeadScanner::default();
-        loop {
-            let config: &ServerConfig = &self.transport.shared().config;
-            if let Some(length) = scanner.scan(self.transport.input.filled(), config)? {
-                return Ok(length);
-            }
-            self.fill_rest(deadline, fault::HEAD_TIMEOUT, 0)?;
-        }
-    }
-
-    fn read_known_body(
-        &mut self,
-        length: usize,
-        deadline: Deadline,
-        body: &mut Vec<u8>,
-    ) -> Result<(), NoRequest> {
-        body.reserve(length.min(BODY_RESERVED_BYTES_MAX));
-        loop {
-            let available = self.transport.input.filled();
-            let taken = available.len().min(length - body.len());
-            body.extend_from_slice(&available[..taken]);
-            self.transport.input.consume(taken);
-            if body.len() == length {
-                return Ok(());
-            }
-            self.fill_rest(deadline, fault::BODY_TIMEOUT, body.capacity())?;
-        }
-    }
-
-    fn read_chunked_body(
-        &mut self,
-        body_bytes_max: usize,
-        deadline: Deadline,
-        body: &mut Vec<u8>,
-    ) -> Result<(), NoRequest> {
-        let mut decoder = ChunkedDecoder::new(body_bytes_max);
-        loop {
-            let used = decoder.decode(self.transport.input.filled(), body)?;
-            self.transport.input.consume(used);
-            if decoder.is_done() {
-                return Ok(());
-            }
-            self.fill_rest(deadline, fault::BODY_TIMEOUT, body.capacity())?;
-        }
-    }
-
-    /// Waits for more of a request that has begun; its slowness is told to the client.
-    fn fill_rest(
-        &mut self,
-        deadline: Deadline,
-        timeout: RequestFault,
-        body_bytes: usize,
-    ) -> Result<(), NoRequest> {
-        self.transport.fill_holding(Awaiting::Rest, deadline, body_bytes).map_err(|stop| match stop {
-            ConnectionEnd::Timeout => NoRequest::Refused(timeout),
-            ConnectionEnd::OverBudget => NoRequest::Refused(fault::REQUESTS_OVER_BUDGET),
-            ConnectionEnd::Gone | ConnectionEnd::Draining => NoRequest::Stopped(stop),
-        })
-    }
-
     /// Tells the client why its bytes were no request, and ends the connection: where the next request would
     /// begin is unknown.
     #[inline(never)]
@@ -313,7 +192,7 @@ impl Connection {
         request.body = Vec::new();
         self.transport.forget_unread();
         let (shared, id) = (self.transport.shared(), request.id());
-        let sentence = fault.text(&shared.config, self.body_bound(request));
+        let sentence = shared.config.sentence_of(fault, self.body_bound(request));
         count(&shared.stats.requests_refused);
         // A head that was not understood is still where it came.
         let wants_head =
@@ -382,7 +261,7 @@ impl Connection {
         let payload = match body {
             _ if !has_body => Payload::Plain(Body::Empty),
             body if framing.accepts_gzip => {
-                shared.compressor.compress(body, &response.headers, &shared.config)
+                Payload::gzip(body, &response.headers, &shared.compressor, &shared.config)
             }
             body => Payload::Plain(body),
         };

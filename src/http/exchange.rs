@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use crate::http::body_reader::{BodyError, UnreadBody};
+use crate::http::config::BodyBound;
 use crate::http::method::Method;
 use crate::http::pace::PaceLimit;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::http::transport::Transport;
+use crate::http::wait::Wake;
 use crate::stdx::text::Text;
 use crate::sys::park::Waker;
 
@@ -55,28 +57,6 @@ impl<F: Fn(&mut Exchange<'_>) -> Response + Send + Sync + 'static> Handler for F
     fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response) {
         *response = self(exchange);
     }
-}
-
-/// How many bytes a request's body may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyBound {
-    /// So many, and one more is answered 413.
-    pub bytes_max: usize,
-    /// The setting that says so, for the sentence.
-    pub setting: &'static str,
-}
-
-/// Why a parked request goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// Its waker was used since the last park, by whomever; look at the condition again.
-    Signal,
-    /// The deadline has passed.
-    Deadline,
-    /// The client has closed its side. Whatever the handler returns is not sent.
-    ClientGone,
-    /// The server shuts down or is taken over; answer with what there is. Every later park returns this at once.
-    Draining,
 }
 
 /// One request and the connection it came on.

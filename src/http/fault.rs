@@ -1,11 +1,5 @@
 //! A request that is refused before any handler sees it: the status and the sentence its client gets.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
-use crate::http::config::ServerConfig;
-use crate::http::exchange::BodyBound;
-
 /// Why a request was refused. The connection closes after each, since what follows it can no longer be told
 /// apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,33 +13,6 @@ pub(crate) struct RequestFault {
 impl RequestFault {
     pub(crate) const fn new(status: u16, sentence: &'static str) -> RequestFault {
         RequestFault { status, sentence }
-    }
-
-    /// The sentence as its client gets it: where a bound was passed, with the bound and how it is moved. `body` is that
-    /// of the request's body.
-    #[inline(never)]
-    pub(crate) fn text(self, config: &ServerConfig, body: BodyBound) -> Cow<'static, str> {
-        let bytes = |setting: &str, bytes: usize| format!("{setting} allows {bytes} bytes");
-        let time = |setting: &str, time: Duration| format!("{setting} allows {time:?}");
-        let count = |setting: &str, count: usize| format!("{setting} allows {count}");
-        let remedy = match self {
-            BODY_TOO_LARGE => bytes(body.setting, body.bytes_max),
-            HEAD_TOO_LARGE => bytes("limits.head_bytes_max", config.head_bytes_max),
-            LINE_TOO_LONG => format!("It may have {} bytes", config.request_line_bytes_max),
-            HEAD_TIMEOUT => time("limits.head_timeout", config.head_timeout),
-            BODY_TIMEOUT => time("limits.body_timeout", config.body_timeout),
-            CONNECTIONS_EXHAUSTED => {
-                format!(
-                    "limits.connections_max, the limit of open files and the memory allow {}",
-                    config.connections_max
-                )
-            }
-            CONNECTIONS_OF_CLIENT_EXHAUSTED => {
-                count("limits.connections_per_ip_max", config.connections_per_ip_max)
-            }
-            _ => return Cow::Borrowed(self.sentence),
-        };
-        Cow::Owned(format!("{} {remedy}.", self.sentence))
     }
 
     pub(crate) const fn bad_request(sentence: &'static str) -> RequestFault {

@@ -6,7 +6,15 @@
 
 use crate::http::accept_encoding::accepts_gzip;
 use crate::http::fault::RequestFault;
-use crate::http::request::Version;
+
+/// The protocol version a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: closes by default, knows no chunks.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
 
 /// How long a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,6 +57,17 @@ impl Input {
         self.end = (self.end + length).min(self.buffer.len());
     }
 
+    /// Appends bytes that the client has sent to another process.
+    pub(crate) fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let length = room.len().min(bytes.len());
+            room[..length].copy_from_slice(&bytes[..length]);
+            self.advance(length);
+            bytes = &bytes[length..];
+        }
+    }
+
     /// Gives the memory back if it holds nothing.
     pub(crate) fn release_if_empty(&mut self) {
         if self.is_empty() && !self.buffer.is_empty() {

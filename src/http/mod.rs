@@ -2,9 +2,9 @@
 //! requests.
 //!
 //! It knows no Consul: what a path means is decided by a [`Handler`]. It owns every byte that a client may
-//! send before a handler sees it, so each bound of the wire lives here (see `DESIGN.md` in this folder).
+//! send before a handler sees it, so each bound of the wire lives here (see `DESIGN.md`).
 //! Start reading at [`Server`], then `connection.rs` for the life of a connection, `head.rs` and `chunked.rs`
-//! for the framing.
+//! for the framing. `DESIGN.md` has the order in which the files use each other.
 
 mod accept_encoding;
 mod admission;
@@ -25,6 +25,7 @@ mod input;
 mod method;
 mod moving;
 mod pace;
+mod payload;
 pub mod percent;
 mod query;
 mod refusals;
@@ -32,9 +33,12 @@ mod request;
 mod request_id;
 mod response;
 mod server;
+mod server_shared;
+mod shared_body;
 mod buffer_pool;
 mod stats;
 mod transport;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -44,17 +48,20 @@ pub use crate::sys::park::Waker;
 pub use admission::client_of;
 pub use body_reader::BodyError;
 pub use body_writer::BodyWriter;
-pub use config::ServerConfig;
+pub use config::{BodyBound, ServerConfig};
 pub use door::{Door, DoorRules};
-pub use exchange::{BodyBound, Exchange, Handler, Wake};
+pub use exchange::{Exchange, Handler};
+pub use framing::Version;
 pub use header_block::HeaderBlock;
 pub use method::Method;
 pub use moving::Departure;
 pub use pace::PaceLimit;
 pub use query::{Query, QueryError};
 pub use refusals::{REFUSAL_STATUSES, is_of_bound};
-pub use request::{Request, Version};
+pub use request::Request;
 pub use request_id::RequestId;
-pub use response::{Body, Response, SharedBody};
+pub use response::{Body, Response};
 pub use server::{Entrance, ServeError, Server};
+pub use shared_body::SharedBody;
 pub use stats::{ServerStats, StatsSnapshot};
+pub use wait::Wake;

@@ -9,10 +9,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::http::exchange::Handler;
-use crate::http::method::Method;
-use crate::http::request::Request;
-use crate::http::transport::{ConnectionEnd, Transport};
 use crate::sys::runtime;
 
 /// The longest wait for a connection before it is looked whether all have gone.
@@ -73,71 +69,5 @@ impl Moving {
             runtime::pause();
         }
         true
-    }
-}
-
-impl Transport {
-    /// Has the input begin with bytes that its client has sent to another process.
-    pub(crate) fn begin_with(&mut self, mut unanswered: &[u8]) {
-        while !unanswered.is_empty() {
-            let room = self.input.room();
-            let length = room.len().min(unanswered.len());
-            room[..length].copy_from_slice(&unanswered[..length]);
-            self.input.advance(length);
-            unanswered = &unanswered[length..];
-        }
-    }
-
-    /// Begins to change something for a request whose body its handler has read; waits while nothing may be changed.
-    /// False when that is another process's from now on, or the server has ended.
-    pub(crate) fn begin_late_write(&mut self) -> bool {
-        while !self.shared().is_moving() && !self.shared().is_aborting() {
-            if self.begin_write() {
-                return true;
-            }
-            self.wait_for_phase();
-        }
-        false
-    }
-
-    /// Whether another process is to answer the request. Waits while that is open and the request needs the store.
-    pub(crate) fn must_move(
-        &mut self,
-        request: &Request,
-        handler: &dyn Handler,
-    ) -> Result<bool, ConnectionEnd> {
-        let is_read = matches!(request.method(), Method::Get | Method::Head | Method::Options);
-        if is_read && !self.shared().is_holding() {
-            return Ok(false);
-        }
-        self.pass_the_hold(request, handler, is_read)
-    }
-
-    /// What [`Transport::must_move`] does with the few that are no plain read.
-    #[inline(never)]
-    fn pass_the_hold(
-        &mut self,
-        request: &Request,
-        handler: &dyn Handler,
-        is_read: bool,
-    ) -> Result<bool, ConnectionEnd> {
-        let needs_store = !is_read || handler.needs_store(request.path());
-        loop {
-            let shared = self.shared();
-            if shared.is_aborting() {
-                return Err(ConnectionEnd::Gone);
-            }
-            if shared.is_moving() {
-                return Ok(true);
-            }
-            let may_go_on = match is_read {
-                true => !needs_store || !shared.is_holding(),
-                false => self.begin_write(),
-            };
-            if may_go_on {
-                return Ok(false);
-            }
-            self.wait_for_phase();
-        }
     }
 }

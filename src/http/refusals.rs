@@ -4,8 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http::request::Request;
-use crate::http::stats::count;
-use crate::http::transport::ConnectionEnd;
+use crate::http::wait::ConnectionEnd;
 use crate::sys::listen::Peer;
 use crate::telemetry::sparing::Sparing;
 
@@ -51,7 +50,7 @@ impl Refusals {
     #[inline(never)]
     pub(crate) fn note(&self, status: u16, sentence: &str, peer: Peer, of: &str) {
         let Some((refused, sparing)) = self.place(status) else { return };
-        count(refused);
+        refused.fetch_add(1, Ordering::Relaxed);
         let unsaid = if OF_INTEREST.contains(&status) { sparing.unsaid() } else { None };
         match unsaid {
             Some(0) => log::warn!(peer:% = peer, status = status; "refused{of}: {sentence}"),

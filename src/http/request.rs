@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use crate::http::fault::RequestFault;
-use crate::http::framing::{BodyLength, Framing, FramingReader};
+use crate::http::framing::{BodyLength, Framing, FramingReader, Version};
 use crate::http::method::Method;
 use crate::http::percent::{Plus, decode};
 use crate::http::query::{Query, QueryError};
@@ -22,15 +22,6 @@ const HEADERS_USUAL: usize = 16;
 
 /// The longest head whose positions fit the index of headers.
 pub(crate) const HEAD_BYTES_CEILING: usize = 60_000;
-
-/// The protocol version a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0: closes by default, knows no chunks.
-    Http10,
-    /// HTTP/1.1.
-    Http11,
-}
 
 /// A request as its client sent it, the body included.
 ///

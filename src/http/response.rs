@@ -2,15 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-
-use parking_lot::Mutex;
+use std::sync::Arc;
 
 use crate::http::body_writer::BodyWriter;
 use crate::http::fault::RequestFault;
 use crate::http::header_block::HeaderBlock;
-use crate::sys::budget::{Budget, BudgetShare, OverBudget, Purpose};
+use crate::http::shared_body::SharedBody;
 
 /// A response. The server adds what belongs to the connection and the exchange: `Content-Length` or the
 /// transfer coding, `Connection`, `Date`, `Vary`, `Content-Encoding`, `X-Request-Id`. A handler sets none of
@@ -106,92 +103,6 @@ impl fmt::Debug for Body {
             Some(bytes) => write!(f, "Body({} bytes)", bytes.len()),
             None => f.write_str("Body(stream)"),
         }
-    }
-}
-
-/// Bytes that many responses share, with their compressed twin once somebody has made it.
-pub struct SharedBody {
-    plain: Box<[u8]>,
-    gzip: OnceLock<Box<[u8]>>,
-    /// Somebody makes the twin; everybody else sends the plain bytes meanwhile rather than wait or make it
-    /// again.
-    gzip_claimed: AtomicBool,
-    /// Readers in the middle of it, and what they hold of the account for answers together. Locked for a count.
-    lent: Mutex<(usize, Option<BudgetShare>)>,
-}
-
-/// A reader's part in the bytes of a shared body, until dropped.
-pub(crate) struct Loan(Arc<SharedBody>);
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        let mut lent = self.0.lent.lock();
-        lent.0 -= 1;
-        if lent.0 == 0 {
-            lent.1 = None;
-        }
-    }
-}
-
-impl SharedBody {
-    /// Shares `plain`.
-    pub fn new(plain: impl Into<Box<[u8]>>) -> Arc<SharedBody> {
-        Arc::new(SharedBody {
-            plain: plain.into(),
-            gzip: OnceLock::new(),
-            gzip_claimed: AtomicBool::new(false),
-            lent: Mutex::default(),
-        })
-    }
-
-    /// Counts a reader who takes long; however many there are, the bytes are counted once.
-    ///
-    /// # Errors
-    /// [`OverBudget`] when the account has no room for them.
-    pub(crate) fn lend(self: &Arc<SharedBody>, budget: &'static Budget) -> Result<Loan, OverBudget> {
-        let mut lent = self.lent.lock();
-        if lent.1.is_none() {
-            lent.1 = Some(budget.take(Purpose::Answers, self.memory_bytes())?);
-        }
-        lent.0 += 1;
-        Ok(Loan(self.clone()))
-    }
-
-    /// The bytes.
-    pub fn plain(&self) -> &[u8] {
-        &self.plain
-    }
-
-    /// The compressed twin, if it was made.
-    pub fn gzip(&self) -> Option<&[u8]> {
-        self.gzip.get().map(AsRef::as_ref)
-    }
-
-    /// Bytes of memory both twins hold, for whoever bounds a cache of these.
-    pub fn memory_bytes(&self) -> usize {
-        self.plain.len() + self.gzip().map_or(0, <[u8]>::len)
-    }
-
-    /// Whether the caller is the one to make the twin. True once, unless the claim is given back.
-    pub(crate) fn claim_gzip(&self) -> bool {
-        !self.gzip_claimed.swap(true, Ordering::AcqRel)
-    }
-
-    /// Sets the twin, or gives the claim back when it could not be made.
-    pub(crate) fn settle_gzip(&self, gzip: Option<Vec<u8>>) {
-        match gzip {
-            Some(gzip) => {
-                // Only the claimant sets it, so nothing is lost if it is set already.
-                let _ = self.gzip.set(gzip.into_boxed_slice());
-            }
-            None => self.gzip_claimed.store(false, Ordering::Release),
-        }
-    }
-}
-
-impl fmt::Debug for SharedBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedBody({} bytes, gzip {:?})", self.plain.len(), self.gzip().map(<[u8]>::len))
     }
 }
 

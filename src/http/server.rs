@@ -5,20 +5,19 @@ use std::io;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::http::admission::{Admission, ConnectionPermit, Gate};
-use crate::http::compress::Compressor;
-use crate::http::config::ServerConfig;
+use crate::http::admission::ConnectionPermit;
+use crate::http::config::{BodyBound, Gate, ServerConfig};
 use crate::http::connection::Connection;
-use crate::http::exchange::{BodyBound, Handler};
+use crate::http::exchange::Handler;
 use crate::http::fault::RequestFault;
-use crate::http::moving::{DEPARTURE_WAIT, Departure, Moving};
+use crate::http::moving::{DEPARTURE_WAIT, Departure};
 use crate::http::request::HEAD_BYTES_CEILING;
 use crate::http::response::{TEXT, reason};
+use crate::http::server_shared::{ABORTING, DRAINING, HOLDING, LEAVING, MOVING, ServerShared};
 use crate::http::stats::{ServerStats, count};
-use crate::sys::deadline_timer;
 use crate::sys::listen::{self, BindAddress, BindError, Listener, Peer};
 use crate::sys::runtime::{self, SpawnError};
 use crate::sys::stream::Stream;
@@ -37,67 +36,6 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long an ending server goes on as before but for asking every client to come back on another connection.
 const LEAVE_MAX: Duration = Duration::from_millis(200);
-
-/// What the connections of a server have in common.
-pub(crate) struct ServerShared {
-    pub(crate) config: ServerConfig,
-    pub(crate) stats: Arc<ServerStats>,
-    pub(crate) compressor: Compressor,
-    phase: AtomicU8,
-    connection_number: AtomicU64,
-    admission: Arc<Admission>,
-    /// Where connections go while they are moved to another process.
-    pub(crate) moving: Moving,
-}
-
-/// Phases of a server; they only increase, but that it may go back from holding to serving.
-const SERVING: u8 = 0;
-/// Another process may take over: what needs the store waits, everything else goes on.
-const HOLDING: u8 = 1;
-/// Another process has taken over: parked requests answer, and connections go there.
-const MOVING: u8 = 2;
-/// No response keeps its connection.
-const LEAVING: u8 = 3;
-/// Idle connections close, parked requests answer, no response keeps its connection.
-const DRAINING: u8 = 4;
-/// Every wait on a socket fails.
-const ABORTING: u8 = 5;
-
-impl ServerShared {
-    fn phase(&self) -> u8 {
-        self.phase.load(Ordering::Acquire)
-    }
-
-    /// Whether requests that wait for something are to be answered now, and connections between two are to end here.
-    pub(crate) fn is_releasing(&self) -> bool {
-        matches!(self.phase(), MOVING | DRAINING..)
-    }
-
-    /// Whether responses end their connection.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.phase() >= LEAVING
-    }
-
-    /// Whether what needs the store cannot be answered now.
-    pub(crate) fn is_holding(&self) -> bool {
-        matches!(self.phase(), HOLDING | MOVING)
-    }
-
-    /// Whether connections go to another process.
-    pub(crate) fn is_moving(&self) -> bool {
-        self.phase() == MOVING
-    }
-
-    pub(crate) fn is_aborting(&self) -> bool {
-        self.phase() >= ABORTING
-    }
-
-    /// Enters a phase, and makes every connection look.
-    fn enter(&self, phase: u8) {
-        self.phase.fetch_max(phase, Ordering::AcqRel);
-        deadline_timer::nudge_all();
-    }
-}
 
 /// An HTTP server on one or more addresses.
 ///
@@ -126,16 +64,7 @@ impl Server {
     pub fn on(listeners: Vec<Listener>, config: ServerConfig) -> Result<Server, ServeError> {
         let config = ServerConfig { head_bytes_max: config.head_bytes_max.min(HEAD_BYTES_CEILING), ..config };
         let listeners = listeners.into_iter().map(Arc::new).collect();
-        let compressor = Compressor::new(&config).map_err(ServeError::Thread)?;
-        let shared = ServerShared {
-            config,
-            stats: Arc::default(),
-            compressor,
-            phase: AtomicU8::new(SERVING),
-            connection_number: AtomicU64::new(0),
-            admission: Arc::new(Admission::new()),
-            moving: Moving::default(),
-        };
+        let shared = ServerShared::new(config).map_err(ServeError::Thread)?;
         Ok(Server { listeners, shared: Arc::new(shared) })
     }
 
@@ -206,9 +135,7 @@ impl Server {
     /// Goes on as before [`Server::hold`]: nobody takes over.
     pub fn resume(&self) {
         self.listeners.iter().for_each(|listener| listener.take_back());
-        // Nothing but this and the holder's own thread changes the phase of a server that is not ending.
-        let _ = self.shared.phase.compare_exchange(HOLDING, SERVING, Ordering::AcqRel, Ordering::Acquire);
-        deadline_timer::nudge_all();
+        self.shared.stop_holding();
     }
 
     /// Gives everything away: accepts no more, has parked requests answered, and hands each connection to `take` once
@@ -315,14 +242,14 @@ impl Entrance {
         permit: ConnectionPermit,
         unanswered: &[u8],
     ) -> Result<(), SpawnError> {
-        let number = self.shared.connection_number.fetch_add(1, Ordering::Relaxed);
+        let number = self.shared.next_connection_number();
         let (shared, handler) = (self.shared.clone(), self.handler.clone());
         let only_vital = permit.only_vital();
         let open = Open::enter(shared.stats.clone(), permit);
         // On the heap: on its way to where it runs, the stack would hold it more than once.
         let mut connection = Box::new(Connection::new(stream, peer, number, shared, handler, only_vital));
         connection.transport.is_operators = gate == Gate::Operators;
-        connection.transport.begin_with(unanswered);
+        connection.transport.input.append(unanswered);
         runtime::spawn("connection", move || {
             let _open = open;
             connection.run();
@@ -333,7 +260,7 @@ impl Entrance {
     fn turn_away(&self, mut stream: Stream, peer: Peer, fault: RequestFault) {
         let config = &self.shared.config;
         let no_body = BodyBound { bytes_max: config.body_bytes_max, setting: "" };
-        let sentence = fault.text(config, no_body);
+        let sentence = config.sentence_of(fault, no_body);
         self.shared.stats.refusals.note(fault.status, &sentence, peer, " a connection");
         let (status, length) = (fault.status, sentence.len());
         let text = format!(

@@ -10,13 +10,13 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::http::buffer_pool;
-use crate::http::exchange::Wake;
 use crate::http::input::Input;
 use crate::http::moving::Departure;
 use crate::http::pace::{ClientPace, PaceLimit};
-use crate::http::response::{Loan, SharedBody};
-use crate::http::server::ServerShared;
+use crate::http::server_shared::ServerShared;
+use crate::http::shared_body::{Loan, Unsent};
 use crate::http::stats::count;
+use crate::http::wait::{Awaiting, ConnectionEnd, Wake};
 use crate::stdx::text::Text;
 use crate::sys::budget::{BudgetShare, Purpose};
 use crate::sys::clock::Deadline;
@@ -31,30 +31,6 @@ const FLUSH_BYTES: usize = 64 * 1024;
 
 /// Requests of a client that does not pipeline after which the time is looked at.
 const TURNS_BETWEEN_LOOKS: u32 = 16;
-
-/// Why a connection ends without a word, other than by a finished response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectionEnd {
-    /// The peer has finished or the connection broke.
-    Gone,
-    /// A deadline passed.
-    Timeout,
-    /// The server drains, and this connection is between requests.
-    Draining,
-    /// The account of bytes has no room for what this client has sent.
-    OverBudget,
-}
-
-/// What a wait for more input is part of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaiting {
-    /// The next request: nothing is lost if the connection closes.
-    NextRequest,
-    /// The rest of a request.
-    Rest,
-    /// More of a body that its handler reads: another process that takes over does not wait for it.
-    Body,
-}
 
 /// A socket with its two buffers.
 pub(crate) struct Transport {
@@ -80,23 +56,6 @@ pub(crate) struct Transport {
     peer_text: OnceCell<Text>,
     /// Whether it came in by the gate of the operators.
     pub(crate) is_operators: bool,
-}
-
-/// Bytes to be sent, and whose they are.
-#[derive(Clone, Copy)]
-pub(crate) enum Unsent<'a> {
-    /// This response's alone.
-    Own(&'a [u8]),
-    /// Of a body that others send too.
-    Shared(&'a [u8], &'a Arc<SharedBody>),
-}
-
-impl<'a> Unsent<'a> {
-    pub(crate) fn bytes(self) -> &'a [u8] {
-        match self {
-            Unsent::Own(bytes) | Unsent::Shared(bytes, _) => bytes,
-        }
-    }
 }
 
 /// What an answer holds of the account while its client is waited for.
@@ -433,6 +392,18 @@ impl Transport {
         if std::mem::take(&mut self.is_writing) {
             self.shared.moving.end_write();
         }
+    }
+
+    /// Begins to change something for a request whose body its handler has read; waits while nothing may be changed.
+    /// False when that is another process's from now on, or the server has ended.
+    pub(crate) fn begin_late_write(&mut self) -> bool {
+        while !self.shared.is_moving() && !self.shared.is_aborting() {
+            if self.begin_write() {
+                return true;
+            }
+            self.wait_for_phase();
+        }
+        false
     }
 
     /// Waits until the server may stand differently, or for nothing.

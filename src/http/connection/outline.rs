@@ -1,8 +1,7 @@
 //! The head of a response: what the handler set, and what belongs to the connection and the exchange.
 
 use crate::http::connection::Connection;
-use crate::http::framing::BodyLength;
-use crate::http::request::Version;
+use crate::http::framing::{BodyLength, Version};
 use crate::http::request_id::RequestId;
 use crate::http::response::{ON_EVERY_ANSWER, Response, reason};
 use crate::sys::clock;

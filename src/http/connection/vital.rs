@@ -10,7 +10,7 @@ use crate::http::request::Request;
 use crate::http::request_id::RequestId;
 use crate::http::response::Response;
 use crate::http::stats::count;
-use crate::http::transport::{Awaiting, ConnectionEnd};
+use crate::http::wait::{Awaiting, ConnectionEnd};
 use crate::sys::clock::Deadline;
 
 /// How long the head of a vital question may take: it fits one packet, and others wait for the place.
