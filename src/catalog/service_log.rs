@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::catalog::instance::{Instance, Position};
-use crate::catalog::service_table::AffectedTopics;
+use crate::catalog::topic::AffectedTopics;
 use crate::stdx::text::Text;
 
 /// Changes kept of one service. Whoever has missed more is as well served with everything; fewer would send everything

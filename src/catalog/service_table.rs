@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::instance::{Instance, Position};
 use crate::catalog::service_log::{Aspect, AspectIndexes, Logs};
+use crate::catalog::topic::AffectedTopics;
 use crate::model::Check;
 use crate::stdx::text::Text;
 
@@ -36,19 +37,6 @@ pub struct InstanceDiff {
     pub before: Option<Arc<Instance>>,
     /// At the later one.
     pub after: Option<Arc<Instance>>,
-}
-
-/// Which answers are different after one instance was put or removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AffectedTopics {
-    /// The list of services with their tags.
-    pub services: bool,
-    /// The instances and their nodes.
-    pub service: bool,
-    /// The checks of the instance itself.
-    pub checks: bool,
-    /// Anything at all, the node's checks included.
-    pub health: bool,
 }
 
 impl ServiceTable {

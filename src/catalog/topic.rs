@@ -39,3 +39,16 @@ impl Topic {
         matches!(self, Topic::Key(_) | Topic::Prefix(_))
     }
 }
+
+/// Which topics of a service move when one of its instances is put or removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AffectedTopics {
+    /// The list of services with their tags.
+    pub services: bool,
+    /// The instances and their nodes.
+    pub service: bool,
+    /// The checks of the instance itself.
+    pub checks: bool,
+    /// Anything at all, the node's checks included.
+    pub health: bool,
+}

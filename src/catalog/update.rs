@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::catalog::change::CatalogChange;
 use crate::catalog::instance::{CheckView, Instance, Position};
-use crate::catalog::service_table::AffectedTopics;
 use crate::catalog::state::CatalogState;
-use crate::catalog::topic::Topic;
+use crate::catalog::topic::{AffectedTopics, Topic};
 use crate::model::{Service, Status};
 use crate::stdx::text::Text;
 

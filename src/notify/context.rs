@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::change::CatalogChange;
 use crate::catalog::instance::Instance;
 use crate::catalog::node_record::NodeRecord;
 use crate::model::{Check, Node, Service, Status, Transition};
-use crate::notify::event::Overall;
 use crate::stdx::text::Text;
 
 /// A transition and its surroundings.
@@ -32,6 +33,14 @@ pub struct TransitionContext {
     /// With a check of the node: the instances on it. Left empty where the writer waits; see
     /// [`TransitionContext::complete`].
     pub on_node: Vec<Instance>,
+}
+
+/// A worst status before and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Overall {
+    pub before: Option<Status>,
+    pub after: Option<Status>,
 }
 
 impl TransitionContext {

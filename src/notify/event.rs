@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Meta, Status};
-use crate::notify::context::TransitionContext;
+use crate::notify::context::{Overall, TransitionContext};
 use crate::stdx::calendar::rfc3339;
 use crate::stdx::text::Text;
 
@@ -96,14 +96,6 @@ pub struct After {
     pub status: Status,
     /// The beginning of what the check said.
     pub output: Text,
-}
-
-/// A worst status before and after.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Overall {
-    pub before: Option<Status>,
-    pub after: Option<Status>,
 }
 
 /// Where events come from.

@@ -3,39 +3,21 @@
 //! What does not fit is not lost: the history of transitions has it, and the thread reads it there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
 
 use crate::notify::context::{TransitionContext, join};
-use crate::notify::engine::EngineMessage;
+use crate::notify::engine::{EngineMessage, EventInbox, FeedShared};
 use crate::registry::publish::{CommittedBatch, Follower};
 
 /// Transitions that may be on their way. Each holds its instance alive, some 500 bytes; past this the thread is not
 /// keeping up with the disk or with a burst, and reads the rest from the history.
 pub const ON_THE_WAY_MAX: usize = 10_000;
 
-/// What both ends know.
-#[derive(Debug, Default)]
-pub struct FeedShared {
-    /// Whether anybody is to be told of anything.
-    pub is_listening: AtomicBool,
-    /// Transitions on their way.
-    pub on_the_way: AtomicUsize,
-    /// Whether some were left out. Nothing is sent until the thread has noticed.
-    pub has_missed: AtomicBool,
-}
-
 /// Follows the writer.
 pub struct EventFeed {
     shared: Arc<FeedShared>,
     messages: Sender<EngineMessage>,
-}
-
-/// The other end, for [`Notifier::start`](crate::notify::Notifier::start).
-pub struct EventInbox {
-    pub(super) shared: Arc<FeedShared>,
-    pub(super) messages: Receiver<EngineMessage>,
-    pub(super) sender: Sender<EngineMessage>,
 }
 
 /// Makes the two ends.

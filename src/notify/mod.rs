@@ -26,8 +26,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use crate::config::webhooks::Webhook;
-use crate::notify::engine::{DeliveryEngine, EngineMessage};
-use crate::notify::follower::EventInbox;
+use crate::notify::engine::{DeliveryEngine, EngineMessage, EventInbox};
 use crate::notify::hook::{Hook, HookWork};
 use crate::notify::queue::{Counts, DeadLetter, DeliveryQueue};
 use crate::notify::storage::{Keeping, QueueStorage};

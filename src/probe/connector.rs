@@ -9,7 +9,8 @@ use rustls::pki_types::ServerName;
 
 use crate::model::ProbeTls;
 use crate::probe::channel::Channel;
-use crate::probe::dial::{DialError, Dialer};
+use crate::probe::dial::Dialer;
+use crate::probe::dial_error::DialError;
 use crate::probe::tls::{self, Trust};
 use crate::probe::words;
 use crate::sys::patience::RecallableDeadline;

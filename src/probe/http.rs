@@ -13,7 +13,8 @@ use ureq::{Agent, Body, Error};
 
 use crate::model::{Observation, Probe, Status};
 use crate::probe::channel::IdleConnection;
-use crate::probe::dial::{DialError, Dialer};
+use crate::probe::dial::Dialer;
+use crate::probe::dial_error::DialError;
 use crate::probe::http::hop::Hop;
 use crate::probe::tls::{self, Trust};
 use crate::probe::transport::{ConnectionNeeds, ConnectionSlot};

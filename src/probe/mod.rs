@@ -9,6 +9,7 @@ mod buffers;
 mod channel;
 mod destination;
 mod dial;
+mod dial_error;
 mod http;
 #[cfg(feature = "grpc")]
 mod http2;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use dns_lookup::{AddrInfoHints, LookupErrorKind, getaddrinfo};
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::probe::dial::DialError;
+use crate::probe::dial_error::DialError;
 use crate::probe::names::hosts::Hosts;
 use crate::probe::names::lookups::{KnownAddresses, LOOKUPS_MAX, LookupTable, Resolution};
 use crate::probe::names::services::Services;

@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::model::{Observation, Status};
-use crate::probe::dial::{DialError, Dialer};
+use crate::probe::dial::Dialer;
+use crate::probe::dial_error::DialError;
 use crate::probe::{critical, words};
 use crate::stdx::shown;
 use crate::sys::datagram::{self, Echo};

@@ -17,8 +17,6 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::model::{Subject, Transition};
-use crate::persist::change::RowChange;
-use crate::registry::rows;
 use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 
@@ -222,17 +220,12 @@ impl History {
         transitions.into_iter().map(entry).collect()
     }
 
-    /// The rows that make `entries` durable. To be written before anything that uses their slots.
-    pub(super) fn rows(&self, entries: &[HistoryEntry]) -> Vec<RowChange> {
-        if entries.is_empty() {
-            return Vec::new();
-        }
-        let stale = self.book.read().stale.iter().map(rows::transition_removal).collect::<Vec<_>>();
-        // A slot that was given up may be in use again: what is put comes after what is removed.
-        stale.into_iter().chain(entries.iter().map(rows::transition_row)).collect()
+    /// Transitions that went for want of room, whose rows are to be removed with the next batch.
+    pub(super) fn stale(&self) -> Vec<HistoryEntry> {
+        self.book.read().stale.clone()
     }
 
-    /// Takes over what was made durable with [`History::rows`].
+    /// Takes over what was made durable with [`rows::of_history`](crate::registry::rows::of_history).
     pub(super) fn absorb(&self, entries: &[HistoryEntry]) {
         if entries.is_empty() {
             return;

@@ -18,7 +18,7 @@ use crate::kv::change::PairChange;
 use crate::kv::row;
 use crate::model::{Caller, Cause, Node, Pair, Service, Status, Subject, Transition, said};
 use crate::persist::change::{RowChange, Table};
-use crate::registry::history::{HistoryEntry, PER_CHECK_MAX};
+use crate::registry::history::{History, HistoryEntry, PER_CHECK_MAX};
 use crate::stdx::text::Text;
 
 const SEPARATOR: char = '\t';
@@ -176,6 +176,15 @@ pub fn transition_row(entry: &HistoryEntry) -> RowChange {
         restored: entry.is_restored,
     };
     RowChange::put(Table::History, transition_key(entry), encode(&row))
+}
+
+/// The rows that make `entries` durable in `history`. To be written before anything that uses their slots.
+pub fn of_history(history: &History, entries: &[HistoryEntry]) -> Vec<RowChange> {
+    if entries.is_empty() {
+        return Vec::new();
+    }
+    // A slot that was given up may be in use again: what is put comes after what is removed.
+    history.stale().iter().map(transition_removal).chain(entries.iter().map(transition_row)).collect()
 }
 
 /// What removes the row that [`transition_row`] wrote.

@@ -402,7 +402,7 @@ impl Writer {
         if changes.is_empty() && rows.is_empty() {
             return Ok(());
         }
-        let rows = rows::of(changes).chain(self.publisher.history().rows(&entries)).chain(rows);
+        let rows = rows::of(changes).chain(rows::of_history(self.publisher.history(), &entries)).chain(rows);
         self.make_durable(rows.collect(), stats)?;
         self.publish(changes, Remembered { transitions: entries, ..Remembered::default() });
         Ok(())

@@ -9,15 +9,11 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::registered::Registered;
 use crate::sys::runtime;
 use crate::sys::supervision::{self, Habit, ThreadPost, WAIT_MAX};
-
-/// The ends that are spoken into, one a worker.
-static ASKED: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
 
 /// Begins to feel the pulse of `workers` workers and of the timer; [`runtime::start`] calls this once. Without
 /// descriptors or coroutines there is none, and nothing to supervise either.
@@ -25,9 +21,11 @@ pub(crate) fn start(workers: usize) -> io::Result<()> {
     for worker in 0..workers {
         let (asking, place) = line_to(worker, workers)?;
         let habit = Habit::Beats(supervision::SILENT_LOOKS_OF_WORKER_MAX);
-        let post = ThreadPost::enter(&format!("worker-{worker}"), habit);
+        let post = ThreadPost::enter_asked(&format!("worker-{worker}"), habit, move || {
+            // One that has not heard the last question has it still before it.
+            drop((&asking).write(&[1]));
+        });
         runtime::spawn("pulse", move || hear(&place, &post)).map_err(io::Error::other)?;
-        ASKED.lock().push(asking);
     }
     let post = ThreadPost::enter("timer", Habit::BEATS);
     post.set_waiting(true);
@@ -39,11 +37,6 @@ pub(crate) fn start(workers: usize) -> io::Result<()> {
         }
     })
     .map_err(io::Error::other)
-}
-
-/// Asks every worker for a sign of life. One that has not heard the last question has it still before it.
-pub(crate) fn ask() {
-    ASKED.lock().iter().for_each(|mut socket| drop(socket.write(&[1])));
 }
 
 /// A line to `worker` of `workers`: what is said into the first end without waiting, a coroutine hears at the second

@@ -26,7 +26,6 @@ use parking_lot::Mutex;
 pub(crate) use crate::sys::supervision::post::ThreadPost;
 pub use crate::sys::supervision::post::{Habit, SILENT_LOOKS_MAX, SILENT_LOOKS_OF_WORKER_MAX};
 
-use crate::sys::pulse;
 use crate::sys::runtime;
 use crate::sys::supervision::post::{HasWork, ThreadStatus};
 
@@ -85,6 +84,17 @@ impl ThreadPost {
     /// A post that is looked at from now on.
     pub(crate) fn enter(name: &str, habit: Habit) -> Arc<ThreadPost> {
         enter(ThreadPost::new(name, habit, None))
+    }
+
+    /// The same for one that beats only when asked: `ask` is called by the supervisor, and does not wait.
+    pub(crate) fn enter_asked(
+        name: &str,
+        habit: Habit,
+        ask: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<ThreadPost> {
+        let mut post = ThreadPost::new(name, habit, None);
+        post.ask_for_beat = Some(Box::new(ask));
+        enter(post)
     }
 }
 
@@ -241,10 +251,10 @@ pub fn watch(on_loss: impl FnOnce(ThreadFault) + Send + 'static) -> io::Result<(
         for look in (0..LOOKS_BETWEEN_PULSES).cycle() {
             std::thread::sleep(LOOK_EVERY);
             beat();
-            if look == 0 {
-                pulse::ask();
-            }
             let posts = BOARD.posts.lock().clone();
+            if look == 0 {
+                posts.iter().filter_map(|post| post.ask_for_beat.as_ref()).for_each(|ask| ask());
+            }
             let others = posts.iter().filter(|post| !is_supervisor(post));
             others.for_each(|post| look_at(post));
         }

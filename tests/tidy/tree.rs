@@ -17,12 +17,8 @@ const CIRCLES: &[&[&str]] = &[
     &["src/api/absent.rs", "src/api/route.rs", "src/api/routes.rs"],
     &["src/api/cache.rs", "src/api/large_bodies.rs"],
     &["src/api/call.rs", "src/api/params.rs", "src/api/selection.rs"],
-    &["src/catalog/service_log.rs", "src/catalog/service_table.rs"],
     &["src/config/consul.rs", "src/config/raw.rs"],
     &["src/config/load.rs", "src/config/validated.rs"],
-    &["src/notify/context.rs", "src/notify/event.rs"],
-    &["src/notify/engine.rs", "src/notify/follower.rs"],
-    &["src/probe/dial.rs", "src/probe/names.rs"],
     &[
         "src/registry/batch.rs",
         "src/registry/checking/follower.rs",
@@ -35,15 +31,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/registry/silences.rs",
         "src/registry/snapshot/exclusive.rs",
         "src/registry/write.rs",
-    ],
-    &["src/registry/history.rs", "src/registry/rows.rs"],
-    &["src/sys/pulse.rs", "src/sys/supervision.rs"],
-    &[
-        "src/wire/decode/audit.rs",
-        "src/wire/decode/free_form.rs",
-        "src/wire/decode/object.rs",
-        "src/wire/decode/read.rs",
-        "src/wire/decode/scope.rs",
     ],
 ];
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::webhooks::Hidden;
-use crate::notify::event::{After, Before, EventCheck, EventNode, EventService, Overall};
+use crate::notify::context::Overall;
+use crate::notify::event::{After, Before, EventCheck, EventNode, EventService};
 
 fn event() -> Event {
     Event {

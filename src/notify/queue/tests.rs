@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::model::Status;
-use crate::notify::event::{After, EventCheck, EventNode, EventService, Overall};
+use crate::notify::context::Overall;
+use crate::notify::event::{After, EventCheck, EventNode, EventService};
 
 const BOUNDS: QueueBounds = QueueBounds { events_max: 10, give_up_after: Duration::from_secs(3600) };
 

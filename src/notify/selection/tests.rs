@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::webhooks::{Hidden, WebhookFormat};
 use crate::model::{Cause, Meta, Subject, Transition};
-use crate::notify::event::Overall;
+use crate::notify::context::Overall;
 
 /// A webhook with the keys given as TOML, read as the configuration does.
 fn selection(text: &str) -> Selection {

@@ -78,27 +78,11 @@ fn merged(before: VecDeque<HistoryEntry>, restored: Vec<HistoryEntry>) -> VecDeq
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Caller, Cause, Status, Transition};
     use crate::registry::history::BYTES_MAX;
+    use crate::registry::history::tests::transition;
 
     fn entry(index: u64, check: &str) -> HistoryEntry {
-        let subject = Subject { node: "n".into(), service_id: "s".into(), check_id: check.into() };
-        let transition = Transition {
-            index,
-            position: 0,
-            time_ms: index,
-            subject: Arc::new(subject),
-            service_name: "s".into(),
-            check_name: check.into(),
-            from: Some(Status::Passing),
-            from_since_ms: 0,
-            is_first: false,
-            to: Some(Status::Critical),
-            cause: Cause::Probe,
-            caller: Caller::default(),
-            output: "".into(),
-        };
-        HistoryEntry { transition: Arc::new(transition), slot: 0, is_restored: false }
+        HistoryEntry { transition: Arc::new(transition(index, "s", check)), slot: 0, is_restored: false }
     }
 
     fn indexes(history: &History) -> Vec<u64> {
@@ -122,7 +106,7 @@ mod tests {
         let mut stored = BTreeMap::new();
         let own: Vec<_> = [5, 9].map(|index| (*entry(index, "a").transition).clone()).into();
         let own = history.place(own);
-        let (rows, _) = (history.rows(&own), history.absorb(&own));
+        let (rows, _) = (rows::of_history(&history, &own), history.absorb(&own));
         reread(&mut stored, rows);
 
         let graft = history.graft(&[entry(2, "a"), entry(5, "a"), entry(7, "b"), entry(20, "b")]);
@@ -147,7 +131,7 @@ mod tests {
         assert_eq!(indexes(&graft.history).first(), Some(&101), "the oldest went");
         assert_eq!(graft.history.len(), 100);
         let mut stored = BTreeMap::from([(
-            String::from("n\ts\ta\t0"),
+            String::from("n1\ts\ta\t0"),
             rows::transition_row(&entry(1_000, "a")).value.unwrap(),
         )]);
         assert_eq!(reread(&mut stored, graft.rows).len(), 100, "in the rows as well");

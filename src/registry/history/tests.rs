@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::model::{Caller, Cause, Status};
+use crate::registry::rows;
 
-fn transition(index: u64, service_id: &str, check_id: &str) -> Transition {
+pub(super) fn transition(index: u64, service_id: &str, check_id: &str) -> Transition {
     let subject = Subject { node: "n1".into(), service_id: service_id.into(), check_id: check_id.into() };
     Transition {
         index,
@@ -25,7 +26,7 @@ fn transition(index: u64, service_id: &str, check_id: &str) -> Transition {
 /// Writes as the writer does, and keeps the rows as a store would.
 fn write(history: &History, stored: &mut BTreeMap<String, Vec<u8>>, transitions: Vec<Transition>) {
     let entries = history.place(transitions);
-    for row in history.rows(&entries) {
+    for row in rows::of_history(history, &entries) {
         match row.value {
             Some(value) => drop(stored.insert(row.key, value)),
             None => drop(stored.remove(&row.key)),
@@ -165,7 +166,7 @@ fn what_is_not_absorbed_leaves_no_trace() {
     write(&history, &mut stored, vec![transition(1, "s", "c")]);
     let refused = history.place(vec![transition(2, "s", "c"), transition(3, "s", "c")]);
     assert_eq!(refused.iter().map(|entry| entry.slot).collect::<Vec<_>>(), [1, 2]);
-    history.rows(&refused);
+    rows::of_history(&history, &refused);
     write(&history, &mut stored, vec![transition(2, "s", "c")]);
     assert_eq!(indexes(&history.since(0, 10)), [1, 2]);
     assert_eq!(history.newest(&Of::Node(&"n1".into()), 1, 1)[0].output, "finding 2");

@@ -123,7 +123,7 @@ impl Writer {
         let transitions = transitions_for(caller, &self.state.catalog, moment, command, &changes.catalog);
         let entries = graft.history.place(transitions);
         let rows: Vec<RowChange> =
-            rows::of(&changes).chain(graft.rows).chain(graft.history.rows(&entries)).collect();
+            rows::of(&changes).chain(graft.rows).chain(rows::of_history(&graft.history, &entries)).collect();
         self.index = moment.index;
         if let Err(error) = self.make_durable(rows, stats) {
             self.state.undo(&changes);

@@ -63,12 +63,16 @@ impl ThreadStatus {
 /// Whether there is work that a thread has not taken up.
 pub(super) type HasWork = Box<dyn Fn() -> bool + Send + Sync>;
 
+/// Asks a thread for a sign of life that it gives no other way.
+pub(super) type AskForBeat = Box<dyn Fn() + Send + Sync>;
+
 /// The place of one thread or coroutine that is needed.
 pub(crate) struct ThreadPost {
     pub(super) name: String,
     habit: Habit,
     /// Who waits while there is work does not wait but has stalled, where it is known.
     has_work: Option<HasWork>,
+    pub(super) ask_for_beat: Option<AskForBeat>,
     /// Counts signs of life.
     beats: AtomicU64,
     /// Whether it has said that it waits for work.
@@ -95,6 +99,7 @@ impl ThreadPost {
             name: name.to_owned(),
             habit,
             has_work,
+            ask_for_beat: None,
             beats: AtomicU64::new(0),
             is_waiting: AtomicBool::new(false),
             patience: AtomicU32::new(0),

@@ -6,7 +6,7 @@ use serde::de::MapAccess;
 use serde_json::Value;
 
 use crate::stdx::text::Text;
-use crate::wire::decode::audit::SyntaxAudit;
+use crate::wire::decode::audit::{Audit, SyntaxAudit};
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::object;
@@ -121,13 +121,6 @@ impl ReadJson for DampingChoice {
         "Damping".into()
     }
 
-    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
-        match value {
-            Value::Bool(_) => {}
-            _ => DampingBody::audit(value, path, audit),
-        }
-    }
-
     fn boolean(&mut self, boolean: bool) -> Result<(), FieldFault> {
         *self = if boolean { DampingChoice::Usual } else { DampingChoice::Off };
         Ok(())
@@ -138,6 +131,15 @@ impl ReadJson for DampingChoice {
         body.object(entries, place)?;
         *self = DampingChoice::Given(body);
         Ok(())
+    }
+}
+
+impl Audit for DampingChoice {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
+        match value {
+            Value::Bool(_) => {}
+            _ => DampingBody::audit(value, path, audit),
+        }
     }
 }
 

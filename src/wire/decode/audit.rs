@@ -7,8 +7,16 @@ use serde_json::Value;
 
 use crate::stdx::nearest::nearest;
 use crate::wire::decode::json_path::JsonPath;
-use crate::wire::decode::object::spells;
+use crate::wire::decode::keys::spells;
 use crate::wire::decode::read::{ReadJson, Slot};
+
+/// Something that a tree can be looked at for before it is read into it.
+pub trait Audit: ReadJson {
+    /// Says everything that is wrong with a value that is to be read so, and bends its form where that is allowed.
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
+        audit.single::<Self>(value, path);
+    }
+}
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +58,7 @@ pub struct SyntaxAudit {
 
 impl SyntaxAudit {
     /// Looks at a value that is to be read as a `T`, and bends its form where that is allowed.
-    pub fn value<T: ReadJson>(&mut self, value: &mut Value, path: &str) {
+    pub fn value<T: Audit>(&mut self, value: &mut Value, path: &str) {
         T::audit(value, path, self);
     }
 
@@ -96,7 +104,7 @@ impl SyntaxAudit {
     }
 
     /// Looks at each element of a list.
-    pub fn list<T: ReadJson>(&mut self, value: &mut Value, path: &str) {
+    pub fn list<T: Audit>(&mut self, value: &mut Value, path: &str) {
         if self.form == Form::Hcl && value.is_object() {
             *value = Value::Array(vec![value.take()]);
         }
@@ -112,7 +120,7 @@ impl SyntaxAudit {
     }
 
     /// Looks at each value of an object with any keys.
-    pub fn map<T: ReadJson>(&mut self, value: &mut Value, path: &str) {
+    pub fn map<T: Audit>(&mut self, value: &mut Value, path: &str) {
         if let Value::Array(elements) = value
             && let [only @ Value::Object(_)] = &mut elements[..]
         {

@@ -6,17 +6,13 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::Value;
 
 use crate::stdx::text::Text;
-use crate::wire::decode::audit::SyntaxAudit;
+use crate::wire::decode::audit::{Audit, SyntaxAudit};
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::read::{FieldFault, ReadJson, Slot};
 
 impl<T: ReadJson> ReadJson for Vec<T> {
     fn go_type() -> String {
         format!("[]{}", T::go_type())
-    }
-
-    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
-        audit.list::<T>(value, path);
     }
 
     fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, place: JsonPath<'_>) -> Result<(), A::Error> {
@@ -34,10 +30,6 @@ impl<T: ReadJson> ReadJson for Vec<T> {
 impl<T: ReadJson> ReadJson for BTreeMap<Text, T> {
     fn go_type() -> String {
         format!("map[string]{}", T::go_type())
-    }
-
-    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
-        audit.map::<T>(value, path);
     }
 
     fn object<'de, A: MapAccess<'de>>(
@@ -58,10 +50,6 @@ impl<T: ReadJson> ReadJson for BTreeMap<Text, T> {
 impl<T: ReadJson> ReadJson for Option<T> {
     fn go_type() -> String {
         T::go_type()
-    }
-
-    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
-        T::audit(value, path, audit);
     }
 
     fn text(&mut self, text: &str) -> Result<(), FieldFault> {
@@ -86,5 +74,23 @@ impl<T: ReadJson> ReadJson for Option<T> {
 
     fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: JsonPath<'_>) -> Result<(), A::Error> {
         self.get_or_insert_default().object(entries, place)
+    }
+}
+
+impl<T: Audit> Audit for Vec<T> {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
+        audit.list::<T>(value, path);
+    }
+}
+
+impl<T: Audit> Audit for BTreeMap<Text, T> {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
+        audit.map::<T>(value, path);
+    }
+}
+
+impl<T: Audit> Audit for Option<T> {
+    fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
+        T::audit(value, path, audit);
     }
 }

@@ -3,6 +3,7 @@
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use crate::stdx::duration::{GoDuration, parse};
+use crate::wire::decode::audit::Audit;
 use crate::wire::decode::free_form::Skipped;
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::read::{FieldFault, ReadJson};
@@ -71,3 +72,5 @@ impl ReadJson for Span {
         Ok(())
     }
 }
+
+impl Audit for Span {}

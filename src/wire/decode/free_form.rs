@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::model::limits::FREE_FORM_DEPTH_MAX;
 use crate::stdx::tree::{Doubles, Tree};
+use crate::wire::decode::audit::Audit;
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::read::ReadJson;
 
@@ -27,6 +28,8 @@ impl ReadJson for FreeForm {
         Ok(())
     }
 }
+
+impl Audit for FreeForm {}
 
 /// Passes over any value. Not by `IgnoredAny`, which takes any depth and so hides what no other reader of the body
 /// could bear.

@@ -9,6 +9,7 @@
 pub mod read;
 pub mod audit;
 pub mod json_path;
+pub mod keys;
 pub mod scalars;
 pub mod collections;
 pub mod duration;

@@ -4,18 +4,12 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::wire::decode::audit::SyntaxAudit;
 use crate::wire::decode::json_path::JsonPath;
 
 /// Something that one JSON value can be read into. Implementations override the kinds of value they take.
 pub trait ReadJson: Default {
     /// Go's name of the type, as its messages give it.
     fn go_type() -> String;
-
-    /// Says everything that is wrong with a value that is to be read so, and bends its form where that is allowed.
-    fn audit(value: &mut serde_json::Value, path: &str, audit: &mut SyntaxAudit) {
-        audit.single::<Self>(value, path);
-    }
 
     /// Takes `null`: the value is then as if it had not been given.
     fn null(&mut self) {

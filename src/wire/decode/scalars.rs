@@ -1,6 +1,7 @@
 //! Texts, numbers and booleans.
 
 use crate::stdx::text::Text;
+use crate::wire::decode::audit::Audit;
 use crate::wire::decode::read::{FieldFault, ReadJson};
 
 impl ReadJson for Text {
@@ -40,3 +41,7 @@ impl ReadJson for i64 {
         Err(FieldFault::Mismatch(format!("number {number}")))
     }
 }
+
+impl Audit for Text {}
+impl Audit for bool {}
+impl Audit for i64 {}

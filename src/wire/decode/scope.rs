@@ -8,30 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::wire::decode::free_form::Skipped;
-use crate::wire::decode::object::KnownKey;
-
-/// The keys, as Consul writes them: of what is registered, and of what it is to reach.
-pub const SCOPE_KEYS: &[&str] = &[
-    "Namespace",
-    // As the query has it. Consul refuses it in a body, as it does all keys that it does not know.
-    "Ns",
-    "Partition",
-    "PeerName",
-    "Peer",
-    "SamenessGroup",
-    ENTERPRISE_META,
-    "DestinationNamespace",
-    "DestinationPartition",
-    "DestinationPeer",
-    "SourceNamespace",
-    "SourcePartition",
-    "SourcePeer",
-    "AliasNamespace",
-    "AliasPartition",
-];
-
-/// The object in which Consul's own structures keep some of them.
-const ENTERPRISE_META: &str = "EnterpriseMeta";
+use crate::wire::decode::keys::{ENTERPRISE_META, KnownKey};
 
 /// What newer versions of Consul answer where nothing else is meant, so that an answer can be sent back.
 const OWN: &[&str] = &["", "default", "local"];

@@ -6,9 +6,8 @@ use crate::model::{ExistingChecks, Registration};
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::service::ServiceBody;
-use crate::wire::decode::audit::{Flaw, Form, SyntaxAudit};
+use crate::wire::decode::audit::{Audit, Flaw, Form, SyntaxAudit};
 use crate::wire::decode::from_value;
-use crate::wire::decode::read::ReadJson;
 use crate::wire::intake::{AgentNode, Invalid, Scripts, check, service};
 
 /// Keys of definitions that Consul knows and muster has no use for, at any depth.
@@ -34,7 +33,7 @@ pub fn audit_check(value: &mut Value, path: &str, form: Form) -> Findings {
     audit::<CheckBody>(value, path, form)
 }
 
-fn audit<T: ReadJson>(value: &mut Value, path: &str, form: Form) -> Findings {
+fn audit<T: Audit>(value: &mut Value, path: &str, form: Form) -> Findings {
     let mut audit = SyntaxAudit { form, foreign: FOREIGN, ignored: Vec::new(), flaws: Vec::new() };
     audit.value::<T>(value, path);
     Findings { flaws: audit.flaws, ignored: audit.ignored }
