@@ -9,10 +9,10 @@ use crate::api::answer;
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::metered_views::MeteredViews;
-use crate::api::times::rfc3339;
 use crate::catalog::topic::Topic;
 use crate::model::{Status, Transition};
 use crate::registry::history::Of;
+use crate::stdx::calendar::rfc3339_if_known;
 use crate::stdx::text::Text;
 use crate::wire::json;
 
@@ -89,13 +89,13 @@ impl<'a> TransitionJson<'a> {
         TransitionJson {
             index: transition.index,
             node: &transition.subject.node,
-            time: rfc3339(transition.time_ms),
+            time: rfc3339_if_known(transition.time_ms),
             service_id: &transition.subject.service_id,
             service_name: &transition.service_name,
             check_id: &transition.subject.check_id,
             check_name: &transition.check_name,
             from: transition.from.map(Status::as_str),
-            from_since: rfc3339(transition.from_since_ms),
+            from_since: rfc3339_if_known(transition.from_since_ms),
             to: transition.to.map(Status::as_str),
             cause: transition.cause.as_str(),
             by: &transition.caller.by,
@@ -179,8 +179,8 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
             check_id: if let HistoryQuery::Check(id) = &asked { Some(id) } else { None },
             registered: present.is_registered,
             status: present.status.map(Status::as_str),
-            last_transition: newest.first().and_then(|newest| rfc3339(newest.time_ms)),
-            last_probe: probed.min().and_then(|ago| rfc3339(ago_ms(now_ms, ago))),
+            last_transition: newest.first().and_then(|newest| rfc3339_if_known(newest.time_ms)),
+            last_probe: probed.min().and_then(|ago| rfc3339_if_known(ago_ms(now_ms, ago))),
             transitions: transitions
                 .iter()
                 .map(|transition: &Arc<Transition>| TransitionJson::new(transition))

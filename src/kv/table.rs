@@ -72,7 +72,9 @@ impl PairTable {
         }
         let is_new = before.is_none() && deleted_before.is_none();
         if let Some((start, end)) = self.stretches.note(key, *index, is_new) {
-            let changes = self.changes_between(&start, end.as_deref());
+            let changes = self.changes(&start, end.as_deref(), "");
+            let mut changes: Vec<_> = changes.map(|(key, index)| (key.clone(), index)).collect();
+            changes.sort_unstable();
             self.stretches.cut(&start, &changes);
         }
         if self.deletions_bytes > DELETIONS_BYTES_MAX {
@@ -110,31 +112,28 @@ impl PairTable {
     pub fn index_under(&self, prefix: &str, seen: u64, known: Option<u64>) -> u64 {
         let is_known_of =
             self.under(prefix).next().is_some() || under(&self.deletions, prefix).next().is_some();
-        let between = |start: &str, end: Option<&str>| self.last_between(start, end, prefix);
-        let last = || known.or_else(|| self.stretches.last_under(prefix, between));
+        let last_between =
+            |start: &str, end: Option<&str>| self.changes(start, end, prefix).map(|(_, index)| index).max();
+        let last = || known.or_else(|| self.stretches.last_under(prefix, last_between));
         match is_known_of.then(last).flatten() {
             Some(last) => last.max(self.forgotten),
             None => self.index_of_nothing(None, seen),
         }
     }
 
-    /// The index of the last change of any key from `start` on, below `end`, that begins with `prefix`.
-    fn last_between(&self, start: &str, end: Option<&str>, prefix: &str) -> Option<u64> {
-        let range = between(start, end);
-        let pairs = self.pairs.range::<str, _>(range).take_while(|(key, _)| key.starts_with(prefix));
-        let deletions = self.deletions.range::<str, _>(range).take_while(|(key, _)| key.starts_with(prefix));
-        let indexes = pairs.map(|(_, pair)| pair.indexes.modify).chain(deletions.map(|(_, index)| *index));
-        indexes.max()
-    }
-
-    /// Every key from `start` on and below `end`, with the index of its last change, by key.
-    fn changes_between(&self, start: &str, end: Option<&str>) -> Vec<(Text, u64)> {
-        let range = between(start, end);
-        let pairs = self.pairs.range::<str, _>(range).map(|(key, pair)| (key.clone(), pair.indexes.modify));
-        let deletions = self.deletions.range::<str, _>(range).map(|(key, index)| (key.clone(), *index));
-        let mut changes: Vec<_> = pairs.chain(deletions).collect();
-        changes.sort_unstable();
-        changes
+    /// Every key from `start` on, below `end`, that begins with `prefix`, with the index of its last change: those of
+    /// the pairs by key, then those of the deletions.
+    fn changes<'t>(
+        &'t self,
+        start: &'t str,
+        end: Option<&'t str>,
+        prefix: &'t str,
+    ) -> impl Iterator<Item = (&'t Text, u64)> {
+        let range = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
+        let pairs = self.pairs.range::<str, _>(range).map(|(key, pair)| (key, pair.indexes.modify));
+        let deletions = self.deletions.range::<str, _>(range).map(|(key, index)| (key, *index));
+        let is_under = move |(key, _): &(&Text, u64)| key.starts_with(prefix);
+        pairs.take_while(is_under).chain(deletions.take_while(is_under))
     }
 
     fn index_of_nothing(&self, deleted: Option<u64>, seen: u64) -> u64 {
@@ -164,10 +163,6 @@ impl PairTable {
         self.deletions.retain(|_, index| *index > forgotten);
         self.deletions_bytes = self.deletions.keys().map(weight).sum();
     }
-}
-
-fn between<'t>(start: &'t str, end: Option<&'t str>) -> (Bound<&'t str>, Bound<&'t str>) {
-    (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
 fn weight(deleted: &Text) -> usize {

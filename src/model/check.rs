@@ -328,6 +328,22 @@ impl Probe {
     }
 }
 
+#[cfg(test)]
+impl Probe {
+    /// A GET as most are.
+    pub(crate) fn http(url: &str, header: BTreeMap<Text, Vec<Text>>, body: &str) -> Probe {
+        Probe::Http {
+            url: url.into(),
+            method: "".into(),
+            header,
+            body: body.into(),
+            tls_skip_verify: false,
+            tls_server_name: "".into(),
+            disable_redirects: false,
+        }
+    }
+}
+
 /// What one run of a check, or one report of an instance, came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {

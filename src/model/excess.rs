@@ -54,15 +54,8 @@ mod tests {
     use super::*;
 
     fn http(url: String, header: impl IntoIterator<Item = (String, Vec<Text>)>) -> Probe {
-        Probe::Http {
-            url: url.as_str().into(),
-            method: "".into(),
-            header: header.into_iter().map(|(name, values)| (name.as_str().into(), values)).collect(),
-            body: "".into(),
-            tls_skip_verify: false,
-            tls_server_name: "".into(),
-            disable_redirects: false,
-        }
+        let header = header.into_iter().map(|(name, values)| (name.as_str().into(), values)).collect();
+        Probe::http(&url, header, "")
     }
 
     /// Makes a way of checking of a size.

@@ -159,19 +159,11 @@ mod tests {
 
     use super::*;
 
-    fn http(url: &str, name: &str, value: &str, body: &str) -> Probe {
-        Probe::Http {
-            url: url.into(),
-            method: "".into(),
-            header: [(name.into(), vec![value.into()])].into(),
-            body: body.into(),
-            tls_skip_verify: false,
-            tls_server_name: "".into(),
-            disable_redirects: false,
-        }
+    pub(super) fn http(url: &str, name: &str, value: &str, body: &str) -> Probe {
+        Probe::http(url, [(name.into(), vec![value.into()])].into(), body)
     }
 
-    fn script(words: &[&str]) -> Probe {
+    pub(super) fn script(words: &[&str]) -> Probe {
         Probe::Script { args: words.iter().map(|word| Text::from(*word)).collect() }
     }
 

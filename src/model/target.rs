@@ -412,15 +412,7 @@ mod tests {
             allowed: vec!["127.0.0.0/8".parse().unwrap()],
             own_listeners: vec!["0.0.0.0:8500".parse().unwrap()],
         };
-        let http = |url: &str| Probe::Http {
-            url: url.into(),
-            method: "".into(),
-            header: Default::default(),
-            body: "".into(),
-            tls_skip_verify: false,
-            tls_server_name: "".into(),
-            disable_redirects: false,
-        };
+        let http = |url: &str| Probe::http(url, Default::default(), "");
         let tcp = |address: &str| Probe::Tcp { address: address.into(), tls: None };
         // `(probe, what is said of it where it is taken in, and where it comes back)`
         let rows = [

@@ -59,21 +59,11 @@ fn network_of(host: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
     fn the_target_is_host_and_port() {
-        let http = |url: &str| Probe::Http {
-            url: url.into(),
-            method: "".into(),
-            header: BTreeMap::new(),
-            body: "".into(),
-            tls_skip_verify: false,
-            tls_server_name: "".into(),
-            disable_redirects: false,
-        };
+        let http = |url: &str| Probe::http(url, Default::default(), "");
         let tcp = |address: &str| Probe::Tcp { address: address.into(), tls: None };
         let rows = [
             (http("http://Web.example/up"), "web.example", "web.example:80"),

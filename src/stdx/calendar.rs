@@ -12,6 +12,11 @@ pub fn rfc3339(unix_ms: u64) -> String {
     checked(unix_ms).map_or_else(|| unix_ms.to_string(), |time| format!("{time:.3}"))
 }
 
+/// As [`rfc3339`]; `None` for 0, which stands for a time that is not known.
+pub fn rfc3339_if_known(unix_ms: u64) -> Option<String> {
+    (unix_ms > 0).then(|| rfc3339(unix_ms))
+}
+
 fn checked(unix_ms: u64) -> Option<Timestamp> {
     Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()
 }
@@ -31,6 +36,7 @@ mod tests {
         ];
         for (unix_ms, expected) in rows {
             assert_eq!(rfc3339(unix_ms), expected);
+            assert_eq!(rfc3339_if_known(unix_ms).as_deref(), (unix_ms > 0).then_some(expected));
         }
         assert_eq!(at(u64::MAX), Timestamp::UNIX_EPOCH);
     }

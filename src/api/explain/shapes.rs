@@ -8,11 +8,11 @@ use crate::api::explain::facts::{CheckFacts, Facts, deciding};
 use crate::api::explain::sentences;
 use crate::api::health_query::{ExclusionReason, HealthQuery};
 use crate::api::history::{TransitionJson, ago_ms};
-use crate::api::times::rfc3339;
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::Panic;
 use crate::health::CheckPhase;
 use crate::model::{Check, Status};
+use crate::stdx::calendar::rfc3339_if_known;
 use crate::wire::show::drain::DrainEntry;
 
 /// One instance, explained.
@@ -103,7 +103,7 @@ impl<'a> Explained<'a> {
             passing: facts.is_in(),
             kept_by_panic: facts.kept_by.is_some(),
             status: facts.status().as_str(),
-            since: rfc3339(facts.since_ms()),
+            since: rfc3339_if_known(facts.since_ms()),
             deciding_check: deciding.map(|it| &*it.check.id),
             cause: deciding.map(|it| it.check.status_cause.as_str()),
             next: in_order.flat_map(|it| sentences::next(it, facts.now_ms)).collect(),
@@ -116,7 +116,7 @@ impl<'a> Explained<'a> {
 
 impl<'a> Switched<'a> {
     fn new(check: &'a Check) -> Switched<'a> {
-        Switched { check_id: &check.id, reason: &check.notes, since: rfc3339(check.status_since_ms) }
+        Switched { check_id: &check.id, reason: &check.notes, since: rfc3339_if_known(check.status_since_ms) }
     }
 }
 
@@ -126,7 +126,7 @@ impl<'a> ExplainedCheck<'a> {
         let insight = insight.as_ref();
         let in_future = |left: Option<Duration>| {
             let left_ms = u64::try_from(left?.as_millis()).unwrap_or(u64::MAX);
-            rfc3339(now_ms.saturating_add(left_ms))
+            rfc3339_if_known(now_ms.saturating_add(left_ms))
         };
         let is_run = insight.is_some_and(|it| it.next_run_in.is_some() || it.is_running);
         let counted = insight.filter(|_| is_run);
@@ -136,13 +136,13 @@ impl<'a> ExplainedCheck<'a> {
             kind: &check.kind,
             of_node: check.is_node_level(),
             status: check.status.as_str(),
-            since: rfc3339(check.status_since_ms),
+            since: rfc3339_if_known(check.status_since_ms),
             cause: check.status_cause.as_str(),
             output: &check.output,
-            last_probe: insight.and_then(|it| rfc3339(ago_ms(now_ms, it.observed_ago?))),
+            last_probe: insight.and_then(|it| rfc3339_if_known(ago_ms(now_ms, it.observed_ago?))),
             next_probe: in_future(insight.and_then(|it| it.next_run_in)),
             running: insight.is_some_and(|it| it.is_running) && overdue.is_none(),
-            overdue_since: overdue.and_then(|(waits, _)| rfc3339(ago_ms(now_ms, waits))),
+            overdue_since: overdue.and_then(|(waits, _)| rfc3339_if_known(ago_ms(now_ms, waits))),
             phase: insight.and_then(|it| it.phase).map(CheckPhase::as_str),
             ttl_over: in_future(insight.and_then(|it| it.ttl_over_in)),
             failures_in_a_row: counted.map(|it| it.failures_in_a_row),

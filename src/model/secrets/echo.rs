@@ -241,22 +241,7 @@ fn looks_like_a_key(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn http(url: &str, name: &str, value: &str, body: &str) -> Probe {
-        Probe::Http {
-            url: url.into(),
-            method: "".into(),
-            header: [(name.into(), vec![value.into()])].into(),
-            body: body.into(),
-            tls_skip_verify: false,
-            tls_server_name: "".into(),
-            disable_redirects: false,
-        }
-    }
-
-    fn script(words: &[&str]) -> Probe {
-        Probe::Script { args: words.iter().map(|word| Text::from(*word)).collect() }
-    }
+    use crate::model::secrets::tests::{http, script};
 
     #[test]
     fn a_target_cannot_say_its_secrets_back() {
