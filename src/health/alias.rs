@@ -11,7 +11,7 @@ use crate::stdx::text::Text;
 /// An alias never counts itself, and no alias that may be waiting for it in turn: one that looks back at the alias's
 /// own instance, or one of the whole node. All start out critical, so a ring of them would stay critical for ever.
 /// (Consul counts them.) A ring over three or more instances is still a ring.
-pub fn judge<'a>(
+pub fn observe<'a>(
     alias: &Check,
     same_node: bool,
     checks: Option<impl IntoIterator<Item = &'a Check>>,
@@ -123,7 +123,7 @@ mod tests {
             ),
         ];
         for (name, checks, status, output) in rows {
-            let judged = judge(&own, true, Some(&checks));
+            let judged = observe(&own, true, Some(&checks));
             assert_eq!((judged.status, judged.output.as_str()), (status, output.as_str()), "{name}");
         }
     }
@@ -132,14 +132,14 @@ mod tests {
     fn the_same_id_on_another_node_is_another_check() {
         let checks = [check("alias", "web", Status::Critical)];
         let own = alias("alias", "proxy", "web");
-        assert_eq!(judge(&own, false, Some(&checks)).status, Status::Critical);
-        assert_eq!(judge(&own, true, Some(&checks)).status, Status::Passing);
+        assert_eq!(observe(&own, false, Some(&checks)).status, Status::Critical);
+        assert_eq!(observe(&own, true, Some(&checks)).status, Status::Passing);
     }
 
     #[test]
     fn a_missing_target_is_critical() {
         let none: Option<&[Check]> = None;
-        let judged = judge(&alias("alias", "proxy", "web"), true, none);
+        let judged = observe(&alias("alias", "proxy", "web"), true, none);
         assert_eq!(judged.status, Status::Critical);
         assert_eq!(judged.output, "Service web could not be found on node ");
     }

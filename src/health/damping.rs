@@ -8,7 +8,7 @@ use crate::model::{Damping, Observation, Status};
 use crate::stdx::text::Text;
 
 /// Longest suppression after the last fall, in half-lives. A penalty is kept from growing past what decays to the
-/// limit of reuse in that time, and a limit too low for it is raised: so nobody is kept out for ever.
+/// limit of reuse in that time, and a limit too low for it is raised: so no instance is kept out for ever.
 const HALF_LIVES_MAX: i32 = 4;
 
 /// Shortest half-life; shorter ones are raised to it.
@@ -33,7 +33,7 @@ pub struct Flaps {
     suppressed_until: Instant,
     /// The latest finding, if it is better than what is shown and held back, until `suppressed_until`.
     held: Option<Observation>,
-    /// The catalog was told of a holding back since the last fall.
+    /// A holding back was written to the catalog since the last fall.
     is_told: bool,
 }
 
@@ -46,7 +46,7 @@ pub enum Weighed {
     Begin {
         /// What is shown instead.
         words: Observation,
-        /// Whether everybody is to see it at once.
+        /// Whether readers are to see it at once.
         at_once: bool,
     },
     /// It goes on being held back.
@@ -120,7 +120,7 @@ impl Flaps {
     }
 
     /// The catalog showed `before` and shows `after` now.
-    pub fn settle(&mut self, now: Instant, before: Status, after: Status) {
+    pub fn note_shown(&mut self, now: Instant, before: Status, after: Status) {
         if before == Status::Passing && after != Status::Passing {
             self.penalty = (self.penalty(now) + f64::from(Damping::PENALTY)).min(self.penalty_max());
             self.penalty_at = now;

@@ -1,4 +1,4 @@
-//! What can be told about one check to people: where it stands between its runs and its deadlines.
+//! What answers show of one check: where it stands between its runs and its deadlines.
 
 use std::time::Duration;
 

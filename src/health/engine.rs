@@ -17,11 +17,11 @@ use crate::stdx::text::Text;
 /// Decides what is due and what results mean, and nothing else: it runs no check and writes to no catalog.
 ///
 /// Time enters only through `now` of each call, which must not run backwards. Inside, time is *attended*
-/// time: it stands still while nobody calls (a stopped process, a starved machine), since during a stall no
+/// time: it stands still while there are no calls (a stopped process, a starved machine), since during a stall no
 /// beat of an instance can be heard. So no TTL expires, nothing is reaped and no burst of runs follows
 /// through a fault of ours.
 ///
-/// What is handed out is settled by `observe` (runs), `settled` (changes) and `forget` (reaps). Until then it
+/// What is handed out is settled by `observe` (runs), `note_shown` (changes) and `forget` (reaps). Until then it
 /// is handed out again after a while: a change that a full disk swallowed is not lost.
 ///
 /// Cost: O(log n) for each check that is due or changes; a heartbeat that changes nothing is a look-up.
@@ -192,11 +192,11 @@ impl HealthEngine {
         verdict
     }
 
-    /// The catalog shows this of a check now, whoever asked for it. To be called for every change it applies.
-    pub fn settled(&mut self, now: Instant, key: &CheckKey, status: Status, output: &Text) {
+    /// The catalog shows this of a check now, whatever the cause. To be called for every change it applies.
+    pub fn note_shown(&mut self, now: Instant, key: &CheckKey, status: Status, output: &Text) {
         let at = Self::moment(self.attend(now), &self.settings, self.origin, self.stalls);
         if let Some(tracked) = self.checks.get_mut(key) {
-            tracked.settle(at, status, output);
+            tracked.note_shown(at, status, output);
             self.rearm(key);
         }
     }
@@ -225,7 +225,7 @@ impl HealthEngine {
         self.checks.contains_key(key)
     }
 
-    /// How a check's target took a run. Told with the next one, so that whoever runs it knows what to expect.
+    /// How a check's target took a run. Given with the next one, so that its runner knows what to expect.
     pub fn replied(&mut self, key: &CheckKey, reply: TargetReply) {
         if let Some(tracked) = self.checks.get_mut(key) {
             tracked.replied(reply);
@@ -284,7 +284,7 @@ impl HealthEngine {
         self.stalled
     }
 
-    /// Notes that somebody called, takes a stall out of the reckoning, and gives the attended time.
+    /// Notes a call, takes a stall out of the reckoning, and gives the attended time.
     fn attend(&mut self, now: Instant) -> Instant {
         let attended_at = *self.attended_at.get_or_insert(now);
         let silent_for = now.saturating_duration_since(attended_at);

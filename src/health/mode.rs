@@ -22,7 +22,7 @@ pub enum CheckMode {
 }
 
 impl CheckMode {
-    /// How news of `check` arrives. Only the agent's checks are run; the catalog's are somebody else's findings.
+    /// How news of `check` arrives. Only the agent's checks are run; the catalog's are findings of other programs.
     pub fn new(
         now: Instant,
         origin: Instant,

@@ -44,7 +44,7 @@ impl Reaping {
     }
 
     /// The catalog's status is `status` now.
-    pub fn settle(&mut self, now: Instant, status: Status) {
+    pub fn note_shown(&mut self, now: Instant, status: Status) {
         if status != Status::Critical {
             self.critical = None;
         } else if self.critical.is_none() {

@@ -65,7 +65,7 @@ impl Reports {
 
     /// The catalog shows `status`. If it is not critical although the instance has been silent for too long, somebody
     /// else answers for the instance, which has a whole TTL to confirm it.
-    pub fn settle(&mut self, now: Instant, status: Status) {
+    pub fn note_shown(&mut self, now: Instant, status: Status) {
         if status != Status::Critical && self.allowed_until.is_none() {
             self.restart(now);
         }

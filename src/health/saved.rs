@@ -68,7 +68,7 @@ impl Saved {
         Saved { ttl_left: Some(left), ..Saved::default() }
     }
 
-    /// The same with every number within what can be reckoned with, whoever has written it.
+    /// The same with every number within what can be reckoned with, whatever wrote it.
     pub fn bounded(self) -> Saved {
         let counters = self.counters.map(|ResultCounters { failures, successes }| ResultCounters {
             failures: failures.min(IN_A_ROW_MAX),

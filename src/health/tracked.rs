@@ -27,7 +27,7 @@ pub struct Tracked {
     watch: CheckMode,
     /// It had a TTL, by a definition that has changed since this was last asked.
     lost_ttl: bool,
-    standing: StatusReconciler,
+    reconciler: StatusReconciler,
     reaping: Reaping,
     /// Boxed, since few checks have it.
     flaps: Option<Box<Flaps>>,
@@ -70,7 +70,7 @@ impl Tracked {
             service_id: check.service_id.clone(),
             watch,
             lost_ttl: false,
-            standing: StatusReconciler::new(check.status, &check.output),
+            reconciler: StatusReconciler::new(check.status, &check.output),
             reaping: Reaping::new(at.now, check, status_age, not_before),
             flaps: flaps.map(Box::new),
             observed_at: None,
@@ -87,7 +87,7 @@ impl Tracked {
         if !is_same {
             self.redefine(at, check);
         }
-        self.settle(at, check.status, &check.output);
+        self.note_shown(at, check.status, &check.output);
     }
 
     fn redefine(&mut self, at: HealthMoment<'_>, check: &Check) {
@@ -112,7 +112,7 @@ impl Tracked {
     /// whether it does.
     pub fn registered_again(&mut self, now: Instant) -> bool {
         let CheckMode::Runs(runs) = &mut self.watch else { return false };
-        let is_critical = self.standing.expected(now).status == Status::Critical;
+        let is_critical = self.reconciler.expected(now).status == Status::Critical;
         if is_critical {
             runs.start_over(now);
         }
@@ -120,23 +120,23 @@ impl Tracked {
     }
 
     /// The catalog shows `status` and `output` now.
-    pub fn settle(&mut self, at: HealthMoment<'_>, status: Status, output: &Text) {
+    pub fn note_shown(&mut self, at: HealthMoment<'_>, status: Status, output: &Text) {
         if let Some(flaps) = &mut self.flaps {
-            flaps.settle(at.now, self.standing.shown().status, status);
+            flaps.note_shown(at.now, self.reconciler.shown().status, status);
         }
-        self.standing.settle(at.now, status, output, self.output_delay(at.settings));
+        self.reconciler.note_shown(at.now, status, output, self.output_delay(at.settings));
         if let CheckMode::Reports(reports) = &mut self.watch
-            && self.standing.is_settled()
+            && self.reconciler.is_in_sync()
         {
-            reports.settle(at.now, status);
+            reports.note_shown(at.now, status);
         }
-        self.settle_reaping(at.now);
+        self.note_reaping(at.now);
     }
 
     /// An instance that is kept from passing by damping alone is alive: it does not come nearer to its end.
-    fn settle_reaping(&mut self, now: Instant) {
+    fn note_reaping(&mut self, now: Instant) {
         let held = self.flaps.as_ref().and_then(|flaps| flaps.held());
-        self.reaping.settle(now, held.unwrap_or(self.standing.shown().status));
+        self.reaping.note_shown(now, held.unwrap_or(self.reconciler.shown().status));
     }
 
     /// The connection kept to the target has ended.
@@ -227,12 +227,12 @@ impl Tracked {
 
     /// The newest output, written or not.
     pub fn output(&self) -> &Text {
-        self.standing.freshest()
+        self.reconciler.freshest()
     }
 
     /// When its instance is deregistered if nothing changes: not while it is better than the catalog shows yet.
     fn reaped_at(&self) -> Option<Instant> {
-        self.reaping.deadline().filter(|_| !self.standing.is_recovering())
+        self.reaping.deadline().filter(|_| !self.reconciler.is_recovering())
     }
 
     /// Sees to it that an alarm goes off when this check is to be looked at next, or earlier.
@@ -240,7 +240,7 @@ impl Tracked {
         let deadlines = [
             self.watch.deadline(),
             self.reaped_at(),
-            self.standing.deadline(),
+            self.reconciler.deadline(),
             self.flaps.as_ref().and_then(|flaps| flaps.deadline()),
         ];
         timers.set(&mut self.alarm, key, deadlines.into_iter().flatten().min());
@@ -294,16 +294,18 @@ impl Tracked {
     /// Says what to show for a finding that stands.
     fn conclude(&mut self, at: HealthMoment<'_>, finding: Observation, cause: Cause) -> Verdict {
         let (now, delay) = (at.now, self.output_delay(at.settings));
-        let Some(flaps) = &mut self.flaps else { return self.standing.judge(now, finding, cause, delay) };
-        let verdict = match flaps.weigh(now, self.standing.expected(now).status, finding) {
-            Weighed::Show(finding) => self.standing.judge(now, finding, cause, delay),
+        let Some(flaps) = &mut self.flaps else {
+            return self.reconciler.reconcile(now, finding, cause, delay);
+        };
+        let verdict = match flaps.weigh(now, self.reconciler.expected(now).status, finding) {
+            Weighed::Show(finding) => self.reconciler.reconcile(now, finding, cause, delay),
             Weighed::Begin { words, at_once } => {
                 let delay = if at_once { Duration::ZERO } else { delay };
-                self.standing.judge(now, words, Cause::Damping, delay)
+                self.reconciler.reconcile(now, words, Cause::Damping, delay)
             }
             Weighed::Hold => Verdict::Unchanged,
         };
-        self.settle_reaping(now);
+        self.note_reaping(now);
         verdict
     }
 
@@ -315,7 +317,7 @@ impl Tracked {
         runs_started: &mut u64,
         due: &mut Vec<DueAction>,
     ) {
-        if !self.standing.is_recovering()
+        if !self.reconciler.is_recovering()
             && let Some(critical_for) = self.reaping.take_due(at.now)
         {
             let service_id = self.service_id.clone();
@@ -324,10 +326,10 @@ impl Tracked {
         self.collect_run(at, key, runs_started, due);
         self.collect_expiry(at, key, due);
         self.collect_release(at, key, due);
-        if let Some((observation, cause)) = self.standing.take_lost(at.now) {
+        if let Some((observation, cause)) = self.reconciler.take_lost(at.now) {
             due.push(DueAction::Show { key: key.clone(), observation, cause });
         }
-        if let Some(observation) = self.standing.take_due(at.now) {
+        if let Some(observation) = self.reconciler.take_due(at.now) {
             due.push(DueAction::Sync { key: key.clone(), observation });
         }
     }
@@ -361,7 +363,7 @@ impl Tracked {
         if !reports.take_expired(at.now) {
             return;
         }
-        let output = output::expired(self.standing.freshest());
+        let output = output::expired(self.reconciler.freshest());
         let expired = Observation { status: Status::Critical, output };
         if let Verdict::Changed(observation) = self.conclude(at, expired, Cause::Ttl) {
             due.push(DueAction::Expired { key: key.clone(), observation });
@@ -371,7 +373,7 @@ impl Tracked {
     fn collect_release(&mut self, at: HealthMoment<'_>, key: &CheckKey, due: &mut Vec<DueAction>) {
         let Some(held) = self.flaps.as_mut().and_then(|flaps| flaps.take_due(at.now)) else { return };
         let (cause, delay) = (Cause::Damping, self.output_delay(at.settings));
-        if let Verdict::Changed(observation) = self.standing.judge(at.now, held, cause, delay) {
+        if let Verdict::Changed(observation) = self.reconciler.reconcile(at.now, held, cause, delay) {
             due.push(DueAction::Show { key: key.clone(), observation, cause });
         }
     }

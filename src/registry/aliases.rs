@@ -46,7 +46,7 @@ impl Aliases {
             }
         }
         let judged = concerned.into_iter().filter_map(|(node, check_id)| {
-            let observation = judge(state, &node, &check_id)?;
+            let observation = observe(state, &node, &check_id)?;
             Some((CheckKey::new(node, check_id), observation))
         });
         judged.collect()
@@ -103,7 +103,7 @@ fn target(own_node: &Text, check: &Check) -> Option<Target> {
     Some(Target { node, service_id: service_id.clone() })
 }
 
-fn judge(state: &CatalogState, node: &Text, check_id: &Text) -> Option<Observation> {
+fn observe(state: &CatalogState, node: &Text, check_id: &Text) -> Option<Observation> {
     let check = state.node(node)?.checks().get(check_id)?;
     let target = target(node, check)?;
     let record = state.node(&target.node);
@@ -116,5 +116,5 @@ fn judge(state: &CatalogState, node: &Text, check_id: &Text) -> Option<Observati
         // What muster says of its own node is no check of the agent's.
         checks.filter(|check| check.origin != Origin::Server)
     });
-    Some(alias::judge(check, target.node == *node, checks))
+    Some(alias::observe(check, target.node == *node, checks))
 }

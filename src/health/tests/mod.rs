@@ -89,7 +89,7 @@ impl World {
             | DueAction::Show { key, observation, .. }
             | DueAction::Sync { key, observation } = &event
             {
-                self.settle(key, observation);
+                self.note_shown(key, observation);
             }
             events.push((self.now - self.start, event));
         }
@@ -136,9 +136,9 @@ impl World {
         seen
     }
 
-    fn settle(&mut self, key: &CheckKey, observation: &Observation) {
+    fn note_shown(&mut self, key: &CheckKey, observation: &Observation) {
         if self.catalog_works {
-            self.health.settled(self.now, key, observation.status, &observation.output);
+            self.health.note_shown(self.now, key, observation.status, &observation.output);
         }
     }
 
@@ -146,7 +146,7 @@ impl World {
         let observation = Observation { status, output: Text::from(output) };
         let verdict = self.health.observe(self.now, key, observation, source);
         if let Verdict::Changed(observation) = &verdict {
-            self.settle(key, observation);
+            self.note_shown(key, observation);
         }
         verdict
     }

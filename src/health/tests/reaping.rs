@@ -70,7 +70,7 @@ fn nothing_but_health_resets_the_time_in_critical() {
             };
             world.track(&again, Arrival::Registered);
             world.health.registered_again(world.now, &key);
-            world.health.settled(world.now, &key, Status::Critical, &again.output);
+            world.health.note_shown(world.now, &key, Status::Critical, &again.output);
         }
         Arc::make_mut(&mut web.definition).timeout = SECOND;
         world.track(&web, Arrival::Registered);

@@ -59,7 +59,7 @@ fn a_failure_makes_no_restored_check_better() {
         if status == Status::Critical {
             // Somebody else calls it well; the next failure says what it is.
             world.serve(60 * SECOND, |_| Some(Status::Critical));
-            world.health.settled(world.now, &key, Status::Passing, &Text::from("by hand"));
+            world.health.note_shown(world.now, &key, Status::Passing, &Text::from("by hand"));
         }
         let seen = world.serve(120 * SECOND, |_| Some(Status::Critical));
         let expected: &[Seen] = match status {

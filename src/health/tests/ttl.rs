@@ -47,7 +47,7 @@ fn a_silent_instance_that_others_call_well_has_a_ttl_to_confirm_it() {
         let mut world = World::new(HealthSettings::default());
         let key = world.track(&Check { status: Status::Passing, ..ttl("beat", 10) }, Arrival::Registered);
         assert_eq!(expired_at(&world.live(60 * SECOND)), Some(10 * SECOND));
-        world.health.settled(world.now, &key, status, &Text::from("by hand"));
+        world.health.note_shown(world.now, &key, status, &Text::from("by hand"));
         assert_eq!(expired_at(&world.live(60 * SECOND)), Some(70 * SECOND), "{status}");
     }
 }

@@ -54,7 +54,7 @@ impl CheckingFollower {
                         if let Err(full) = health.track(now, key.clone(), check, Arrival::Registered) {
                             log::warn!(check = id.as_str(); "a new check is not run: {full}");
                         }
-                        health.settled(now, &key, check.status, &check.output);
+                        health.note_shown(now, &key, check.status, &check.output);
                     }
                     None if was_ours => {
                         health.forget(&key);

@@ -153,7 +153,7 @@ impl Subject {
 
     pub fn settled(&mut self, at: At, key: &CheckKey, status: Status, output: &Text) {
         if !self.is_deaf {
-            self.engine.settled(self.spoiled(at), key, status, output);
+            self.engine.note_shown(self.spoiled(at), key, status, output);
         }
         self.oracle.settled(at, key, status, output);
         self.judge(at, Some(key), Ok(()));
