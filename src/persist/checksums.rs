@@ -56,7 +56,7 @@ impl ChecksumIndex {
         self.place(self.short(name), Some(hash(name, value)));
     }
 
-    /// Ends the batch at hand: its seal, to be written along with its rows. [`settle`](Self::settle) or
+    /// Ends the batch at hand: its seal, to be written along with its rows. [`commit`](Self::commit) or
     /// [`revert`](Self::revert) must follow.
     pub fn close(&mut self, index: u64) -> RowChecksum {
         RowChecksum {
@@ -66,8 +66,8 @@ impl ChecksumIndex {
         }
     }
 
-    /// The batch is durable: `seal` holds from now on.
-    pub fn settle(&mut self, checksum: RowChecksum) {
+    /// The batch is durable: `checksum` holds from now on.
+    pub fn commit(&mut self, checksum: RowChecksum) {
         self.undo.clear();
         self.undo.shrink_to(UNDO_KEPT);
         self.checksum = checksum;
@@ -158,7 +158,7 @@ mod tests {
         let mut checksums = ChecksumIndex::default();
         checksums.record("a", Some(b"1"));
         let checksum = checksums.close(5);
-        checksums.settle(checksum);
+        checksums.commit(checksum);
         for (name, value) in [("a", None), ("b", Some("2")), ("a", Some("3")), ("b", None)] {
             checksums.record(name, value.map(str::as_bytes));
         }

@@ -53,13 +53,13 @@ impl View {
     pub fn facts(&self) -> StoreFacts {
         let handle = self.redis.lock().clone();
         let redis = handle.as_ref().map(|handle| {
-            let standing = handle.standing();
+            let status = handle.status();
             RedisFacts {
                 place: handle.place().to_owned(),
-                is_well: standing.phase == RedisPhase::Well,
+                is_well: status.phase == RedisPhase::Well,
                 refuses_writes: handle.refuses_writes(),
-                standing: standing.to_string(),
-                version: standing.version,
+                standing: status.to_string(),
+                version: status.version,
             }
         });
         let guarantee = handle.as_ref().map_or(self.guarantee, RedisHandle::guarantee);

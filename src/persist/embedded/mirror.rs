@@ -57,7 +57,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     /// # Errors
     /// When the identity cannot be written.
     pub fn adopt_node(&mut self, node_id: uuid::Uuid) -> Result<(), StoreError> {
-        self.ground.adopt_node(node_id)
+        self.backend.adopt_node(node_id)
     }
 
     fn reading<T>(&self, read: impl FnOnce(&G::Engine) -> Result<T, EngineFault>) -> Result<T, StoreError> {

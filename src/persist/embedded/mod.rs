@@ -65,7 +65,7 @@ impl Default for EngineLimits {
 ///
 /// A commit costs one `fdatasync`; see `bench/store.rs` for what that comes to.
 pub struct EmbeddedStore<G: StorageBackend = DirectoryBackend> {
-    ground: G,
+    backend: G,
     /// See [`EngineLimits::room_bytes_min`].
     room_bytes_min: u64,
     checksums: ChecksumIndex,
@@ -106,26 +106,26 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     /// # Errors
     ///
     /// What [`StorageBackend::open_engine`] finds.
-    pub fn on(mut ground: G, seen: RowChecksum, limits: EngineLimits) -> Result<Self, StoreError> {
-        let (engine, backup) = ground.open_engine()?;
+    pub fn on(mut backend: G, seen: RowChecksum, limits: EngineLimits) -> Result<Self, StoreError> {
+        let (engine, backup) = backend.open_engine()?;
         let mut checksums = ChecksumIndex::default();
-        checksums.settle(seen);
+        checksums.commit(seen);
         let room_bytes_min = limits.room_bytes_min;
-        Ok(Self { ground, room_bytes_min, checksums, state: State::Unproved(engine, backup) })
+        Ok(Self { backend, room_bytes_min, checksums, state: State::Unproved(engine, backup) })
     }
 
     /// Whose directory this is, and since when.
     pub fn identity(&self) -> &Identity {
-        self.ground.identity()
+        self.backend.identity()
     }
 
     /// Where it is, for whoever reads of a failure.
     pub fn path(&self) -> &Path {
-        self.ground.path()
+        self.backend.path()
     }
 
     fn rows_path(&self) -> PathBuf {
-        self.ground.path().join(ROWS)
+        self.backend.path().join(ROWS)
     }
 
     /// Ends the store's life and says why, now and at every later call.
@@ -143,7 +143,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
 
     /// What `error`, which kept the store from taking a batch back, means to the batch's callers.
     fn in_doubt(&self, error: &StoreError) -> StoreError {
-        let (path, is_full) = (self.ground.path().to_path_buf(), matches!(error, StoreError::Full { .. }));
+        let (path, is_full) = (self.backend.path().to_path_buf(), matches!(error, StoreError::Full { .. }));
         let detail = match error {
             StoreError::Full { detail, .. } | StoreError::Failed { detail, .. } => detail.clone(),
             other => other.to_string(),
@@ -165,16 +165,16 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     fn reopen(&mut self) -> Result<(), StoreError> {
         let acknowledged = self.checksums.checksum();
         self.require_room(0)?;
-        self.ground.try_out_room()?;
+        self.backend.try_out_room()?;
         for is_last_try in [false, true] {
-            let (engine, backup) = match self.ground.open_engine() {
+            let (engine, backup) = match self.backend.open_engine() {
                 Ok(opened) => opened,
                 Err(full @ StoreError::Full { .. }) => return Err(full),
                 Err(error) => return Err(self.fail(format!("it does not open again: {error}"))),
             };
             match prove(&engine, acknowledged, &mut |_, _, _| Ok(())) {
                 Ok(checksums) if checksums.checksum() == acknowledged => {
-                    self.ground.release(backup)?;
+                    self.backend.release(backup)?;
                     self.checksums = checksums;
                     self.state = State::Serving(engine);
                     return Ok(());
@@ -182,8 +182,8 @@ impl<G: StorageBackend> EmbeddedStore<G> {
                 // The refused batch got to the disk after all: it goes, as its callers were told.
                 Ok(_) if !is_last_try => {
                     drop(engine);
-                    self.ground.restore(backup);
-                    self.ground.drop_last_batch()?;
+                    self.backend.restore(backup);
+                    self.backend.drop_last_batch()?;
                 }
                 Ok(_) => {
                     let detail = "a batch that was refused for want of room has reached the disk after all";
@@ -191,7 +191,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
                 }
                 Err(fault) => {
                     drop(engine);
-                    self.ground.restore(backup);
+                    self.backend.restore(backup);
                     return Err(self.fail(fault.refusal(&self.rows_path()).to_string()));
                 }
             }
@@ -201,12 +201,12 @@ impl<G: StorageBackend> EmbeddedStore<G> {
 
     /// Refuses what would leave too little room; see [`EngineLimits::room_bytes_min`].
     fn require_room(&self, batch_bytes: u64) -> Result<(), StoreError> {
-        self.ground.require_room(self.room_bytes_min.saturating_add(batch_bytes))
+        self.backend.require_room(self.room_bytes_min.saturating_add(batch_bytes))
     }
 
     /// Makes what was just proved as good as acknowledged, since readers are going to see it: it survives a power cut,
     /// and the witness, which may be older, demands it from now on.
-    fn settle(
+    fn make_durable(
         &mut self,
         engine: &G::Engine,
         checksums: ChecksumIndex,
@@ -222,7 +222,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     /// Has the witness remember `seal`, whose rows are durable. A full disk may keep it from that: an older witness
     /// only demands less at the next start.
     fn remember(&mut self, checksum: RowChecksum) -> Result<(), EngineFault> {
-        match self.ground.remember(checksum) {
+        match self.backend.remember(checksum) {
             Ok(()) | Err(StoreError::Full { .. }) => Ok(()),
             Err(error) => Err(EngineFault::Disk(error.to_string())),
         }
@@ -240,7 +240,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         changes.push((SEAL_ROW, Some(text.as_bytes())));
         match engine.write(&changes) {
             Ok(()) => {
-                self.checksums.settle(checksum);
+                self.checksums.commit(checksum);
                 self.remember(checksum)
             }
             Err(fault) => {
@@ -257,7 +257,7 @@ impl<G: StorageBackend> Drop for EmbeddedStore<G> {
     fn drop(&mut self) {
         if let State::Unproved(engine, backup) = std::mem::replace(&mut self.state, State::Closed) {
             drop(engine);
-            self.ground.restore(backup);
+            self.backend.restore(backup);
         }
     }
 }
@@ -275,10 +275,11 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
             State::Failed(detail) => return Err(self.fail(detail)),
         };
         let seen = self.checksums.checksum();
-        match prove_beside(&mut engine, seen, row).and_then(|checksums| self.settle(&engine, checksums, seen))
+        match prove_beside(&mut engine, seen, row)
+            .and_then(|checksums| self.make_durable(&engine, checksums, seen))
         {
             Ok(checksums) => {
-                backup.map_or(Ok(()), |backup| self.ground.release(backup))?;
+                backup.map_or(Ok(()), |backup| self.backend.release(backup))?;
                 self.checksums = checksums;
                 self.state = State::Serving(engine);
                 let RowChecksum { index, rows, .. } = self.checksums.checksum();
@@ -287,7 +288,7 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
             Err(fault) => {
                 drop(engine);
                 if let Some(backup) = backup {
-                    self.ground.restore(backup);
+                    self.backend.restore(backup);
                 }
                 let error = fault.refusal(&path);
                 self.state = State::Failed(error.to_string());
@@ -320,7 +321,7 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
                 self.state = State::Closed;
                 // What has reached the disk after all is taken back at once, if there is room for that.
                 self.reopen().map_err(|error| self.in_doubt(&error))?;
-                Err(StoreError::Full { path: self.ground.path().to_path_buf(), detail })
+                Err(StoreError::Full { path: self.backend.path().to_path_buf(), detail })
             }
             Err(EngineFault::Disk(detail) | EngineFault::Content(detail)) => Err(self.fail_in_doubt(detail)),
             Err(EngineFault::Stopped) => Err(self.fail_in_doubt("the engine stops again and again".into())),
@@ -330,10 +331,10 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
     fn describe(&self) -> Description {
         Description {
             kind: "embedded",
-            path: Some(self.ground.path().to_path_buf()),
+            path: Some(self.backend.path().to_path_buf()),
             guarantee: "Acknowledged writes survive kill -9 and power loss.",
             rows: self.checksums.checksum().rows,
-            disk_bytes: self.ground.allocated_bytes(),
+            disk_bytes: self.backend.allocated_bytes(),
         }
     }
 }

@@ -88,7 +88,7 @@ pub(super) fn prove(
     if sealed.sequence < seen.sequence || (sealed.sequence == seen.sequence && sealed != seen) {
         return Err(EngineFault::Content(missing(sealed, seen)));
     }
-    checksums.settle(sealed);
+    checksums.commit(sealed);
     Ok(checksums)
 }
 

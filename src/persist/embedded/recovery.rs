@@ -84,7 +84,7 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
     match StorageEngine::open(&copy.0.join(ROWS), EngineLimits::default().memtable_bytes) {
         Ok(engine) => recovery.gather(&engine, witnessed),
         Err(fault) => {
-            recovery.problems.push(format!("{} does not open: {}", rows.display(), told(&fault)));
+            recovery.problems.push(format!("{} does not open: {}", rows.display(), reason(&fault)));
             // With what is damaged in them nothing can be read; of that alone is told.
             if let Ok(engine) = with_new_notes(&rows, &copy.0) {
                 recovery.gather(&engine, witnessed);
@@ -230,7 +230,7 @@ impl Recovery {
                 self.rows.push(RowChange::put(table, &name[prefix.len()..], value));
             }
             if let Err(fault) = read {
-                self.problems.push(format!("not all {} can be read: {}", table.name(), told(&fault)));
+                self.problems.push(format!("not all {} can be read: {}", table.name(), reason(&fault)));
             }
         }
         let mut sealed = None;
@@ -279,7 +279,7 @@ fn beside(path: &Path, word: &str) -> PathBuf {
     name.into()
 }
 
-fn told(fault: &EngineFault) -> &str {
+fn reason(fault: &EngineFault) -> &str {
     match fault {
         EngineFault::Room(detail) | EngineFault::Disk(detail) | EngineFault::Content(detail) => detail,
         EngineFault::Stopped => "the engine's background thread stopped",

@@ -14,8 +14,13 @@ pub trait RedisConnection: Send {
     /// Sends packed commands and gives `answers` answers, in order. An error answer is an answer.
     ///
     /// # Errors
-    /// When the connection breaks or is silent for longer than `patience` altogether. It must not be used again then.
-    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, ReplicaError>;
+    /// When the connection breaks or is silent for longer than `timeout` altogether. It must not be used again then.
+    fn pipeline(
+        &mut self,
+        packed: &[u8],
+        answers: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Value>, ReplicaError>;
 }
 
 /// Gives connections.
@@ -24,7 +29,7 @@ pub trait ConnectionSource: Send + Sync {
     ///
     /// # Errors
     /// Why there is none.
-    fn take(&self) -> Result<Box<dyn RedisConnection>, ReplicaError>;
+    fn connect(&self) -> Result<Box<dyn RedisConnection>, ReplicaError>;
 
     /// Connections open, and those of them that nobody uses.
     fn counts(&self) -> (u32, u32);

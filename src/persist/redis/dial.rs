@@ -35,38 +35,38 @@ pub enum RedisStream {
 
 impl RedisStream {
     /// Opens one; `ca_file` is a PEM file with the authorities that are trusted, the system's without one. Reading and
-    /// writing take `patience` at a time at most.
+    /// writing take `timeout` at a time at most.
     ///
     /// # Errors
     /// The operating system's, and what is wrong with the file.
-    pub fn open(address: &RedisHost, ca_file: Option<&Path>, patience: Duration) -> io::Result<RedisStream> {
+    pub fn open(address: &RedisHost, ca_file: Option<&Path>, timeout: Duration) -> io::Result<RedisStream> {
         match address {
             RedisHost::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))?;
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))?;
                 Ok(RedisStream::Unix(stream))
             }
-            RedisHost::Tcp(host, port) => tcp(host, *port, patience).map(RedisStream::Tcp),
+            RedisHost::Tcp(host, port) => tcp(host, *port, timeout).map(RedisStream::Tcp),
             RedisHost::Tls(host, port) => {
                 let config = Arc::new(config(ca_file)?);
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
-                let stream = StreamOwned::new(connection, tcp(host, *port, patience)?);
+                let stream = StreamOwned::new(connection, tcp(host, *port, timeout)?);
                 Ok(RedisStream::Tls(Box::new(stream)))
             }
         }
     }
 }
 
-fn tcp(host: &str, port: u16, patience: Duration) -> io::Result<TcpStream> {
+fn tcp(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("the name has no address");
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, patience) {
+        match TcpStream::connect_timeout(&address, timeout) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))?;
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))?;
                 return Ok(stream);
             }
             Err(error) => failure = error,

@@ -15,7 +15,7 @@ impl RedisHandle {
     pub fn expose(&self, metrics: &Metrics) {
         let read = |family: MetricFamily, labels: &[&str], read: fn(&RedisStatus) -> f64| {
             let shared = self.shared.clone();
-            metrics.read(family, labels, move || read(&shared.standing()));
+            metrics.read(family, labels, move || read(&shared.status()));
         };
         read(families::REDIS_CONNECTED, &[], |it| f64::from(!matches!(it.phase, RedisPhase::Away(_))));
         read(families::REDIS_WELL, &[], |it| f64::from(it.phase == RedisPhase::Well));
@@ -24,7 +24,7 @@ impl RedisHandle {
         read(families::SPOOL_AGE, &[], |it| it.age.as_secs_f64());
         for durability in Durability::ALL {
             let shared = self.shared.clone();
-            let read = move || f64::from(shared.standing().durability == Some(durability));
+            let read = move || f64::from(shared.status().durability == Some(durability));
             metrics.read(families::REDIS_APPENDFSYNC, &[durability.word()], read);
         }
         for kind in ReplicaErrorKind::ALL {

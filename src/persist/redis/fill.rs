@@ -47,10 +47,10 @@ impl From<StoreError> for Unfilled {
     }
 }
 
-/// Proves that the rows in Redis are those of `position`, then makes the local rows the same, without those that
-/// `court` refuses: others may have written them, and Redis loses them when it is held against the local rows. A
-/// process that dies half-way leaves a directory that says so and is filled again. The lock is held all the while, so
-/// nobody else writes to Redis.
+/// Proves that the rows in Redis are those of `position`, then makes the local rows the same, without those that the
+/// filters of `filter_factory` refuse: others may have written them, and Redis loses them when it is held against the
+/// local rows. A process that dies half-way leaves a directory that says so and is filled again. The lock is held all
+/// the while, so nobody else writes to Redis.
 ///
 /// # Errors
 /// When rows are missing or altered in Redis: the local ones are as they were then.
@@ -58,7 +58,7 @@ pub fn fill<G: StorageBackend>(
     local: &mut EmbeddedStore<G>,
     writer: &mut RedisWriter,
     position: &ReplicaPosition,
-    court: RowFilterFactory<'_>,
+    filter_factory: RowFilterFactory<'_>,
 ) -> Result<ReplicaMeta, Unfilled> {
     let (node_id, old) = (position.node_id, position.meta);
     let RowChecksum { rows, index, .. } = position.checksum;
@@ -76,20 +76,56 @@ pub fn fill<G: StorageBackend>(
     }
     let filling = ReplicaMeta { is_filling: true, ..old };
     put(local, position, vec![note_row(filling)])?;
-    let naming = [RandomState::new(), RandomState::new()];
-    let short = |name: &str| naming.each_ref().map(|naming| naming.hash_one(name));
-    let mut seen: HashSet<[u64; 2]> = HashSet::new();
+    let mut taken = RowNames::default();
+    let refused = take_over(local, writer, position, filter_factory, &mut taken)?;
+    remove_strangers(local, position, |name| taken.contains(name))?;
+    let meta = ReplicaMeta { epoch: old.epoch + 1, after: position.checksum.sequence, is_filling: false };
+    local.commit(&Batch { index, changes: vec![note_row(meta)] })?;
+    log::info!(rows = taken.hashes.len(), refused = refused; "the local directory holds what Redis does");
+    Ok(meta)
+}
+
+/// Names of rows, as hashes: there may be millions.
+#[derive(Default)]
+struct RowNames {
+    seeds: [RandomState; 2],
+    hashes: HashSet<[u64; 2]>,
+}
+
+impl RowNames {
+    fn hash(&self, name: &str) -> [u64; 2] {
+        self.seeds.each_ref().map(|seed| seed.hash_one(name))
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.hashes.contains(&self.hash(name))
+    }
+
+    fn insert(&mut self, name: &str) {
+        self.hashes.insert(self.hash(name));
+    }
+}
+
+/// Puts the rows in Redis into the local store, where they differ, and their names into `taken`. Gives how many were
+/// refused.
+fn take_over<G: StorageBackend>(
+    local: &mut EmbeddedStore<G>,
+    writer: &mut RedisWriter,
+    position: &ReplicaPosition,
+    filter_factory: RowFilterFactory<'_>,
+    taken: &mut RowNames,
+) -> Result<u64, Unfilled> {
     let mut progress = ReconcileProgress::begin(position.checksum.rows);
     let (mut waiting, mut waiting_bytes) = (Vec::new(), 0);
-    let (mut judge, mut refused) = (court(position.checksum.index), 0);
+    let (mut filter, mut refused) = (filter_factory(position.checksum.index), 0);
     each_row(writer, |table, key, value| {
         progress.advance(1);
         let name = RowChange::delete(table, &*key).name();
         // A row that a scan meets twice counts once.
-        if seen.contains(&short(&name)) {
+        if taken.contains(&name) {
             return Ok(());
         }
-        if let Err(fault) = judge(table, &key, &value) {
+        if let Err(fault) = filter(table, &key, &value) {
             refused += 1;
             if refused <= NAMED_MAX {
                 log::error!(row = format!("{} {key:?}", table.name()); "a row in Redis is not taken over: {fault}");
@@ -97,7 +133,7 @@ pub fn fill<G: StorageBackend>(
             return Ok(());
         }
         let change = RowChange::put(table, key, value);
-        seen.insert(short(&name));
+        taken.insert(&name);
         if (table, change.key.as_str()) != (Table::Meta, NOTE_KEY) && local.row(&name)? != change.value {
             waiting_bytes += change.value.as_ref().map_or(0, Vec::len);
             waiting.push(change);
@@ -109,11 +145,7 @@ pub fn fill<G: StorageBackend>(
         Ok(())
     })?;
     put(local, position, waiting)?;
-    remove_strangers(local, position, |name| seen.contains(&short(name)))?;
-    let meta = ReplicaMeta { epoch: old.epoch + 1, after: position.checksum.sequence, is_filling: false };
-    local.commit(&Batch { index, changes: vec![note_row(meta)] })?;
-    log::info!(rows = progress.seen - refused, refused = refused; "the local directory holds what Redis does");
-    Ok(meta)
+    Ok(refused)
 }
 
 /// The row that says how the local rows are related to those in Redis.
@@ -136,7 +168,7 @@ fn prove(writer: &mut RedisWriter, position: &ReplicaPosition) -> Result<(), Unf
     each_row(writer, |table, key, value| {
         ledger.record(&RowChange::delete(table, key).name(), Some(&value));
         // What was recorded stays; the list of how to take it back would only grow.
-        ledger.settle(ledger.checksum());
+        ledger.commit(ledger.checksum());
         Ok(())
     })?;
     let found = ledger.checksum();

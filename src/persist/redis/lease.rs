@@ -67,13 +67,13 @@ pub struct Lease {
 ///
 /// # Errors
 /// [`ReplicaErrorKind::Fenced`] while somebody else holds it; the connection's otherwise.
-pub fn take(session: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, ReplicaError> {
+pub fn acquire(session: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, ReplicaError> {
     let keys = session.keys().clone();
     for _ in 0..ATTEMPTS {
         let mut watch = one("WATCH", &keys.lock);
         watch.arg(&keys.fence);
         let mut answers = session
-            .ask(&[watch, get(&keys.lock), get(&keys.fence), one("PTTL", &keys.lock)])?
+            .pipeline(&[watch, get(&keys.lock), get(&keys.fence), one("PTTL", &keys.lock)])?
             .into_iter()
             .skip(1);
         let mut next = || answers.next().unwrap_or_default();
@@ -85,7 +85,7 @@ pub fn take(session: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease
             let is_tried = claimant.tried.as_ref().is_some_and(|tried| tried.as_bytes() == text);
             match record {
                 Some(held) if is_tried || is_own && held.fence == claimant.fence => {
-                    session.ask(&[cmd("UNWATCH")])?;
+                    session.pipeline(&[cmd("UNWATCH")])?;
                     let text = String::from_utf8_lossy(&text).into_owned();
                     (claimant.fence, claimant.tried) = (held.fence, None);
                     return Ok(Lease { text, fence: held.fence });
@@ -102,7 +102,7 @@ pub fn take(session: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease
         set_fence.arg(fence);
         set_lock.arg(&text).arg("PX").arg(LEASE_TERM.as_millis() as u64);
         claimant.tried = Some(text.clone());
-        let answers = session.ask(&[cmd("MULTI"), set_fence, set_lock, cmd("EXEC")])?;
+        let answers = session.pipeline(&[cmd("MULTI"), set_fence, set_lock, cmd("EXEC")])?;
         claimant.tried = None;
         if let Some(Value::ServerError(error)) = answers.iter().find(|it| matches!(it, Value::ServerError(_)))
         {

@@ -149,15 +149,15 @@ impl<G: StorageBackend + 'static> Store for RedisStore<G> {
         let local = self.local.lock().describe();
         Description {
             kind: "redis",
-            guarantee: guarantee(&self.shared.standing(), self.settings.on_outage),
+            guarantee: guarantee(&self.shared.status(), self.settings.on_outage),
             ..local
         }
     }
 }
 
 /// What an acknowledged write survives, as things stand.
-fn guarantee(standing: &RedisStatus, on_outage: OnOutage) -> &'static str {
-    match (&standing.phase, on_outage, standing.durability) {
+fn guarantee(status: &RedisStatus, on_outage: OnOutage) -> &'static str {
+    match (&status.phase, on_outage, status.durability) {
         (RedisPhase::Well, _, Some(durability)) => durability.sentence(),
         (_, OnOutage::Reject, _) => {
             "Writes are refused until Redis has everything (on_outage is reject). What was acknowledged is synced to \
@@ -187,13 +187,13 @@ impl RedisHandle {
     }
 
     /// How things stand.
-    pub fn standing(&self) -> RedisStatus {
-        self.shared.standing()
+    pub fn status(&self) -> RedisStatus {
+        self.shared.status()
     }
 
     /// What an acknowledged write survives, as things stand.
     pub fn guarantee(&self) -> &'static str {
-        guarantee(&self.shared.standing(), self.on_outage)
+        guarantee(&self.shared.status(), self.on_outage)
     }
 
     /// Whether writes are refused, as Redis does not have everything or another muster holds its lock.

@@ -13,7 +13,7 @@ use super::fill::{Unfilled, fill, note_row};
 use super::keys::Keys;
 use super::lease::{self, Claimant, LEASE_TERM};
 use super::pool::ConnectionPool;
-use super::position::{self, ReplicaMeta, ReplicaPosition, StartSource, judge};
+use super::position::{self, ReplicaMeta, ReplicaPosition, StartSource, choose_start};
 use super::replicator::Replicator;
 use super::scheduler::{RedisScheduler, Threads};
 use super::session::{RedisConnector, RedisSession, RedisWriter};
@@ -48,6 +48,38 @@ enum Unmet {
     Refused(String),
 }
 
+impl Unmet {
+    /// The outage with which muster starts all the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] when it must not start: Redis refuses it, or the directory is new, so that Redis may hold
+    /// an earlier registry.
+    fn outage(self, is_new: bool, settings: &RedisSettings, path: &Path) -> Result<ReplicaError, StoreError> {
+        let detail = match self {
+            Unmet::Refused(sentence) => sentence,
+            Unmet::Away(trouble) if !is_new => {
+                log::warn!(kind = trouble.kind.word(); "{settings} is away at the start: {trouble}");
+                return Ok(trouble);
+            }
+            Unmet::Away(trouble) if trouble.is_of_password() => format!(
+                "it wants another user or password: {trouble}. Set redis_password_file or redis_password, and the \
+                 user in redis_url."
+            ),
+            Unmet::Away(trouble) if trouble.kind == ReplicaErrorKind::TooLong => trouble.detail,
+            Unmet::Away(trouble) => format!(
+                "the data directory {} is new, and whether there is an earlier registry in Redis cannot be asked: \
+                 {trouble}. Start Redis first, or see that it can be reached.",
+                path.display()
+            ),
+        };
+        Err(unfit(settings, detail))
+    }
+}
+
+fn unfit(settings: &RedisSettings, detail: String) -> StoreError {
+    StoreError::Unfit { place: settings.to_string(), detail }
+}
+
 impl RedisStore {
     /// Opens the local store in `path` and goes on as [`RedisStore::on`] does, with real connections and threads.
     ///
@@ -60,17 +92,18 @@ impl RedisStore {
         settings: RedisSettings,
         host: &str,
         latency: Histogram,
-        court: RowFilterFactory<'_>,
+        filter_factory: RowFilterFactory<'_>,
     ) -> Result<Self, StoreError> {
         let local = EmbeddedStore::open(path, now, limits)?;
         let lines = Arc::new(ConnectionPool::new(&settings));
-        RedisStore::on(local, lines, Threads::shared(), settings, host, latency, court)
+        RedisStore::on(local, lines, Threads::shared(), settings, host, latency, filter_factory)
     }
 }
 
 impl<G: StorageBackend + 'static> RedisStore<G> {
     /// Looks at Redis through `lines`, and fills the local store from it if Redis is ahead. `host` names this machine
-    /// in the lock; `latency` is told how long each transaction takes; `court` judges the rows that Redis gives.
+    /// in the lock; `latency` records how long each transaction takes; the filters of `filter_factory` refuse rows that
+    /// Redis gives.
     ///
     /// A Redis that is away does not keep muster from starting, unless the directory is new: it could not know then
     /// whether it begins anew or forgets.
@@ -84,53 +117,33 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
         settings: RedisSettings,
         host: &str,
         latency: Histogram,
-        court: RowFilterFactory<'_>,
+        filter_factory: RowFilterFactory<'_>,
     ) -> Result<Self, StoreError> {
         let path = local.path().to_path_buf();
         let mut meta = read_note(&local)?;
         let keys = Keys::new(&settings.prefix);
-        let connector = RedisConnector { lines, scheduler, keys, patience: settings.timeout };
+        let connector = RedisConnector { lines, scheduler, keys, timeout: settings.timeout };
         // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
         let owner = local.identity().created_at.clone();
         let mut claimant = Claimant::new(owner, host.to_owned());
-        let unfit = |detail: String| StoreError::Unfit { place: settings.to_string(), detail };
-        let standing = standing(&local, meta)?;
-        let is_new = standing.checksum.sequence == 0 || meta.is_filling;
-        let patience = if is_new { NEW_WAIT_MAX } else { Duration::ZERO };
-        let met = meet(&connector, &settings, &mut claimant, &standing, patience);
+        let contents = local_contents(&local, meta)?;
+        let is_new = contents.checksum.sequence == 0 || meta.is_filling;
+        let timeout = if is_new { NEW_WAIT_MAX } else { Duration::ZERO };
+        let met = meet(&connector, &settings, &mut claimant, &contents, timeout);
         let (writer, phase) = match met {
             Ok(Met { mut writer, ahead }) => {
                 if let Some(position) = ahead {
-                    meta = fill(&mut local, &mut writer, &position, court).map_err(
-                        |unfilled| match unfilled {
-                            Unfilled::Local(error) => error,
-                            Unfilled::Redis(trouble) => unfit(trouble.detail),
-                        },
-                    )?;
+                    meta =
+                        fill(&mut local, &mut writer, &position, filter_factory).map_err(
+                            |error| match error {
+                                Unfilled::Local(error) => error,
+                                Unfilled::Redis(trouble) => unfit(&settings, trouble.detail),
+                            },
+                        )?;
                 }
                 (Some(writer), RedisPhase::CatchingUp)
             }
-            Err(Unmet::Refused(sentence)) => return Err(unfit(sentence)),
-            Err(Unmet::Away(trouble)) if is_new && trouble.is_of_password() => {
-                return Err(unfit(format!(
-                    "it wants another user or password: {trouble}. Set redis_password_file or redis_password, and the \
-                     user in redis_url."
-                )));
-            }
-            Err(Unmet::Away(trouble)) if is_new && trouble.kind == ReplicaErrorKind::TooLong => {
-                return Err(unfit(trouble.detail));
-            }
-            Err(Unmet::Away(trouble)) if is_new => {
-                return Err(unfit(format!(
-                    "the data directory {} is new, and whether there is an earlier registry in Redis cannot be asked: \
-                     {trouble}. Start Redis first, or see that it can be reached.",
-                    path.display()
-                )));
-            }
-            Err(Unmet::Away(trouble)) => {
-                log::warn!(kind = trouble.kind.word(); "{settings} is away at the start: {trouble}");
-                (None, RedisPhase::Away(trouble))
-            }
+            Err(unmet) => (None, RedisPhase::Away(unmet.outage(is_new, &settings, &path)?)),
         };
         let fate = match settings.on_outage {
             OnOutage::Spool => "kept in the spool",
@@ -178,23 +191,23 @@ fn read_note<G: StorageBackend>(local: &EmbeddedStore<G>) -> Result<ReplicaMeta,
     Ok(meta)
 }
 
-fn standing<G: StorageBackend>(
+fn local_contents<G: StorageBackend>(
     local: &EmbeddedStore<G>,
     meta: ReplicaMeta,
 ) -> Result<position::LocalContents, StoreError> {
     Ok(position::LocalContents { node_id: local.identity().node_id, meta, checksum: local.sealed()? })
 }
 
-/// Tries until Redis is met, or is not for `patience`. A lock that runs out is waited for.
+/// Tries until Redis is met, or is not for `timeout`. A lock that runs out is waited for.
 fn meet(
     connector: &RedisConnector,
     settings: &RedisSettings,
     claimant: &mut Claimant,
     local: &position::LocalContents,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Met, Unmet> {
-    let deadline = connector.scheduler.now() + patience;
-    let mut is_told = false;
+    let deadline = connector.scheduler.now() + timeout;
+    let mut is_logged = false;
     loop {
         let met = RedisSession::open(connector)
             .map_err(|trouble| match trouble.kind {
@@ -204,9 +217,9 @@ fn meet(
             .and_then(|session| meet_once(session, claimant, local));
         match met {
             Err(Unmet::Away(trouble)) if connector.scheduler.now() < deadline && !trouble.is_to_stay() => {
-                if !is_told {
-                    log::warn!(kind = trouble.kind.word(); "waiting for {settings}, up to {patience:?}: {trouble}");
-                    is_told = true;
+                if !is_logged {
+                    log::warn!(kind = trouble.kind.word(); "waiting for {settings}, up to {timeout:?}: {trouble}");
+                    is_logged = true;
                 }
                 connector.scheduler.sleep(PAUSE);
             }
@@ -223,7 +236,7 @@ fn meet_once(
     let lease = take_lock(&mut session, claimant)?;
     let found = session.found().map_err(sorted)?;
     let writer = RedisWriter::new(session, lease).map_err(sorted)?;
-    match judge(local, &found) {
+    match choose_start(local, &found) {
         StartSource::Local => Ok(Met { writer, ahead: None }),
         StartSource::Redis(position) => Ok(Met { writer, ahead: Some(position) }),
         StartSource::Neither(sentence) => {
@@ -241,7 +254,7 @@ fn take_lock(session: &mut RedisSession, claimant: &mut Claimant) -> Result<leas
     let deadline = scheduler.now() + LEASE_TERM + RETAKE_MARGIN;
     let mut left_ms = None;
     loop {
-        let trouble = match lease::take(session, claimant) {
+        let trouble = match lease::acquire(session, claimant) {
             Ok(lease) => return Ok(lease),
             Err(trouble) if trouble.kind != ReplicaErrorKind::Fenced => return Err(sorted(trouble)),
             Err(trouble) => trouble,

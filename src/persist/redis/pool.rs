@@ -34,18 +34,23 @@ pub struct OpenConnection {
 }
 
 impl OpenConnection {
-    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, ReplicaError> {
+    fn pipeline(
+        &mut self,
+        packed: &[u8],
+        answers: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Value>, ReplicaError> {
         self.is_spoilt = true;
-        let mut patience = ReplyLimits::new(Instant::now() + patience, budget::process());
+        let mut limits = ReplyLimits::new(Instant::now() + timeout, budget::process());
         let stream = self.replies.stream();
         stream.write_all(packed).and_then(|()| stream.flush()).map_err(RedisError::from)?;
-        let read: Result<_, _> = (0..answers).map(|_| self.replies.next(&mut patience)).collect();
+        let read: Result<_, _> = (0..answers).map(|_| self.replies.next(&mut limits)).collect();
         self.is_spoilt = read.is_err();
         read
     }
 
-    fn query(&mut self, command: &Cmd, patience: Duration) -> Result<Value, ReplicaError> {
-        let mut answers = self.ask(&command.get_packed_command(), 1, patience)?;
+    fn query(&mut self, command: &Cmd, timeout: Duration) -> Result<Value, ReplicaError> {
+        let mut answers = self.pipeline(&command.get_packed_command(), 1, timeout)?;
         match answers.swap_remove(0) {
             Value::ServerError(error) => Err(ReplicaError::refused(&error)),
             answer => Ok(answer),
@@ -54,8 +59,13 @@ impl OpenConnection {
 }
 
 impl RedisConnection for PooledConnection<ConnectionManager> {
-    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, ReplicaError> {
-        OpenConnection::ask(self, packed, answers, patience)
+    fn pipeline(
+        &mut self,
+        packed: &[u8],
+        answers: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Value>, ReplicaError> {
+        OpenConnection::pipeline(self, packed, answers, timeout)
     }
 }
 
@@ -99,8 +109,8 @@ impl ConnectionManager {
         Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
-    fn dial(&self, address: &RedisHost, patience: Duration) -> Result<OpenConnection, ReplicaError> {
-        let opened = RedisStream::open(address, self.settings.ca_file.as_deref(), patience);
+    fn dial(&self, address: &RedisHost, timeout: Duration) -> Result<OpenConnection, ReplicaError> {
+        let opened = RedisStream::open(address, self.settings.ca_file.as_deref(), timeout);
         let stream = opened.map_err(RedisError::from)?;
         Ok(OpenConnection { replies: Replies::new(stream), is_spoilt: false })
     }
@@ -122,10 +132,10 @@ impl ConnectionManager {
     }
 
     fn ask_sentinel(&self, host: &str, port: u16, master: &str) -> Result<(String, u16), ReplicaError> {
-        let patience = SENTINEL_WAIT_MAX.min(self.settings.timeout);
-        let mut wire = self.dial(&self.address(host, port), patience)?;
+        let timeout = SENTINEL_WAIT_MAX.min(self.settings.timeout);
+        let mut wire = self.dial(&self.address(host, port), timeout)?;
         let answer =
-            wire.query(redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(master), patience)?;
+            wire.query(redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(master), timeout)?;
         let named: Option<(String, u16)> = typed(answer)?;
         named.ok_or_else(|| broken("it knows no such master".into()))
     }
@@ -136,14 +146,14 @@ fn authenticate(
     wire: &mut OpenConnection,
     user: Option<&str>,
     password: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), ReplicaError> {
-    let answer = wire.query(redis::cmd("AUTH").arg(user).arg(password), patience);
+    let answer = wire.query(redis::cmd("AUTH").arg(user).arg(password), timeout);
     match answer {
         Ok(_) => Ok(()),
         Err(trouble) if trouble.kind != ReplicaErrorKind::Refused => Err(trouble),
         Err(trouble) if user.is_some() && trouble.detail.contains("wrong number of arguments") => {
-            authenticate(wire, None, password, patience)
+            authenticate(wire, None, password, timeout)
         }
         Err(_) => {
             Err(RedisError::from((ErrorKind::AuthenticationFailed, "Password authentication failed")).into())
@@ -208,7 +218,7 @@ impl ConnectionPool {
 
 impl ConnectionSource for ConnectionPool {
     /// Takes no longer than the timeout of the settings.
-    fn take(&self) -> Result<Box<dyn RedisConnection>, ReplicaError> {
+    fn connect(&self) -> Result<Box<dyn RedisConnection>, ReplicaError> {
         let taken = self.pool.get().map_err(|_| {
             let failure = self.failure.lock().clone();
             failure.unwrap_or_else(|| {

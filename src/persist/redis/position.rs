@@ -123,7 +123,7 @@ pub enum StartSource {
 
 /// Decides at a start. The higher of (epoch, batch) has it, for each is only acknowledged when it is durable here, and
 /// comes to Redis after that.
-pub fn judge(local: &LocalContents, found: &RedisContents) -> StartSource {
+pub fn choose_start(local: &LocalContents, found: &RedisContents) -> StartSource {
     let is_new = local.checksum.sequence == 0 || local.meta.is_filling;
     let Some(position) = found.position else {
         return match (found.rows, is_new) {
@@ -247,7 +247,7 @@ mod tests {
             ("just filled", local(1, 1), Some(position(0, 0, 500)), 5, "local"),
         ];
         for (name, local, position, held, expected) in rows {
-            let verdict = judge(local, &RedisContents { position: *position, rows: *held });
+            let verdict = choose_start(local, &RedisContents { position: *position, rows: *held });
             let found = match verdict {
                 StartSource::Local => "local",
                 StartSource::Redis(_) => "redis",

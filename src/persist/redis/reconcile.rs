@@ -149,20 +149,20 @@ pub struct ReconcileProgress {
     total: u64,
     /// Rows so far.
     pub seen: u64,
-    told: Instant,
+    logged_at: Instant,
 }
 
 impl ReconcileProgress {
     /// Of so many rows.
     pub fn begin(total: u64) -> Self {
-        Self { total, seen: 0, told: Instant::now() }
+        Self { total, seen: 0, logged_at: Instant::now() }
     }
 
     /// So many more.
     pub fn advance(&mut self, rows: usize) {
         self.seen += rows as u64;
-        if self.told.elapsed() >= PROGRESS_EVERY {
-            self.told = Instant::now();
+        if self.logged_at.elapsed() >= PROGRESS_EVERY {
+            self.logged_at = Instant::now();
             log::info!("{} of about {} rows held against Redis", self.seen, self.total);
         }
     }

@@ -78,7 +78,7 @@ impl<G: StorageBackend> Replicator<G> {
             Some(writer) => writer,
             None => {
                 let mut session = RedisSession::open(&self.connector)?;
-                let lease = lease::take(&mut session, &mut self.claimant)?;
+                let lease = lease::acquire(&mut session, &mut self.claimant)?;
                 RedisWriter::new(session, lease)?
             }
         };
@@ -91,7 +91,7 @@ impl<G: StorageBackend> Replicator<G> {
                 ReplicatorWork::Renew => {
                     self.look_again(&mut writer)?;
                     let took = self.timed(|| writer.write(Vec::new(), None))?;
-                    self.shared.confirm_again(took < self.connector.patience / 2);
+                    self.shared.confirm_again(took < self.connector.timeout / 2);
                 }
                 ReplicatorWork::End => return writer.release(),
             }
@@ -157,7 +157,7 @@ impl<G: StorageBackend> Replicator<G> {
         let took = self.timed(|| writer.write(commands, Some(&position)))?;
         self.latency.observe(took);
         self.shared.count(run.len() as u64);
-        self.shared.confirm(last.checksum, is_whole && took < self.connector.patience / 2);
+        self.shared.confirm(last.checksum, is_whole && took < self.connector.timeout / 2);
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl ReplyLimits {
         ReplyLimits { deadline, taken: 0, share: account.empty(Purpose::Restoring) }
     }
 
-    fn take(&mut self, bytes: usize) -> Result<(), ReplicaError> {
+    fn count(&mut self, bytes: usize) -> Result<(), ReplicaError> {
         self.taken = self.taken.saturating_add(bytes);
         match self.taken {
             0..=FREE_BYTES => Ok(()),
@@ -56,7 +56,7 @@ impl ReplyLimits {
         }
     }
 
-    fn look(&self) -> Result<(), ReplicaError> {
+    fn check_deadline(&self) -> Result<(), ReplicaError> {
         if Instant::now() <= self.deadline {
             return Ok(());
         }
@@ -88,23 +88,23 @@ impl<R: Read> Replies<R> {
     /// # Errors
     /// The stream's, [`ReplicaErrorKind::Slow`] and [`ReplicaErrorKind::TooLong`]. What would come next is not known
     /// then.
-    pub fn next(&mut self, patience: &mut ReplyLimits) -> Result<Value, ReplicaError> {
-        patience.take(VALUE_BYTES)?;
-        self.value(patience, DEPTH_MAX)
+    pub fn next(&mut self, limits: &mut ReplyLimits) -> Result<Value, ReplicaError> {
+        limits.count(VALUE_BYTES)?;
+        self.value(limits, DEPTH_MAX)
     }
 
-    fn value(&mut self, patience: &mut ReplyLimits, depth_left: usize) -> Result<Value, ReplicaError> {
-        patience.look()?;
+    fn value(&mut self, limits: &mut ReplyLimits, depth_left: usize) -> Result<Value, ReplicaError> {
+        limits.check_deadline()?;
         let line = self.line()?;
-        patience.take(line.len())?;
+        limits.count(line.len())?;
         match line.first() {
             Some(b'$') => match length(&line)? {
                 None => Ok(Value::Nil),
-                Some(length) => self.text(length, patience).map(Value::BulkString),
+                Some(length) => self.text(length, limits).map(Value::BulkString),
             },
             Some(b'*') => match length(&line)? {
                 None => Ok(Value::Nil),
-                Some(length) => self.list(length, patience, depth_left).map(Value::Array),
+                Some(length) => self.list(length, limits, depth_left).map(Value::Array),
             },
             Some(b'+' | b'-' | b':') => redis::parse_redis_value(&line).map_err(ReplicaError::from),
             _ => Err(strange(&line)),
@@ -114,7 +114,7 @@ impl<R: Read> Replies<R> {
     fn list(
         &mut self,
         length: usize,
-        patience: &mut ReplyLimits,
+        limits: &mut ReplyLimits,
         depth_left: usize,
     ) -> Result<Vec<Value>, ReplicaError> {
         let Some(depth_left) = depth_left.checked_sub(1) else {
@@ -123,19 +123,19 @@ impl<R: Read> Replies<R> {
                 "its answer is a list of lists without end",
             ));
         };
-        patience.take(length.saturating_mul(VALUE_BYTES))?;
+        limits.count(length.saturating_mul(VALUE_BYTES))?;
         let mut values = Vec::with_capacity(length);
         for _ in 0..length {
-            values.push(self.value(patience, depth_left)?);
+            values.push(self.value(limits, depth_left)?);
         }
         Ok(values)
     }
 
-    fn text(&mut self, length: usize, patience: &mut ReplyLimits) -> Result<Vec<u8>, ReplicaError> {
-        patience.take(length)?;
+    fn text(&mut self, length: usize, limits: &mut ReplyLimits) -> Result<Vec<u8>, ReplicaError> {
+        limits.count(length)?;
         let mut text = Vec::with_capacity(length);
         while text.len() < length {
-            patience.look()?;
+            limits.check_deadline()?;
             let piece = PIECE_BYTES.min((length - text.len()) as u64);
             if (&mut self.input).take(piece).read_to_end(&mut text).map_err(broken)? == 0 {
                 return Err(broken(io::ErrorKind::UnexpectedEof.into()));
@@ -193,8 +193,8 @@ mod tests {
     }
 
     fn read(bytes: impl Read, account: &'static Budget) -> Result<Value, ReplicaError> {
-        let mut patience = ReplyLimits::new(Instant::now() + Duration::from_secs(60), account);
-        Replies::new(bytes).next(&mut patience)
+        let mut limits = ReplyLimits::new(Instant::now() + Duration::from_secs(60), account);
+        Replies::new(bytes).next(&mut limits)
     }
 
     #[test]
@@ -274,8 +274,8 @@ mod tests {
 
     #[test]
     fn an_answer_has_a_deadline_as_a_whole() {
-        let mut patience = ReplyLimits::new(Instant::now() - Duration::from_millis(1), account(1 << 20));
-        let refused = Replies::new(&b"+OK\r\n"[..]).next(&mut patience).expect_err("it is late");
+        let mut limits = ReplyLimits::new(Instant::now() - Duration::from_millis(1), account(1 << 20));
+        let refused = Replies::new(&b"+OK\r\n"[..]).next(&mut limits).expect_err("it is late");
         assert_eq!(refused.kind, ReplicaErrorKind::Slow);
     }
 }

@@ -85,20 +85,20 @@ pub struct ServerInfo {
     pub policy: String,
 }
 
-/// The questions; [`read`] wants their answers in this order.
-pub fn questions() -> Vec<redis::Cmd> {
-    let ask = |words: &[&str]| {
+/// The queries; [`read`] wants their answers in this order.
+pub fn queries() -> Vec<redis::Cmd> {
+    let query = |words: &[&str]| {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command
     };
     vec![
-        ask(&["INFO", "server"]),
-        ask(&["INFO", "replication"]),
-        ask(&["INFO", "persistence"]),
-        ask(&["INFO", "memory"]),
-        ask(&["CONFIG", "GET", "append*"]),
-        ask(&["CONFIG", "GET", "maxmemory-policy"]),
+        query(&["INFO", "server"]),
+        query(&["INFO", "replication"]),
+        query(&["INFO", "persistence"]),
+        query(&["INFO", "memory"]),
+        query(&["CONFIG", "GET", "append*"]),
+        query(&["CONFIG", "GET", "maxmemory-policy"]),
     ]
 }
 

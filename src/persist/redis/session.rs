@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, FromRedisValue, Value, cmd};
+use redis::{Cmd, FromRedisValue, ServerError, Value, cmd};
 
 use super::connection::{ConnectionSource, RedisConnection};
 use super::error::{ReplicaError, ReplicaErrorKind, shown};
@@ -39,7 +39,7 @@ pub struct RedisConnector {
     /// The names of the keys.
     pub keys: Keys,
     /// Longest time for an answer.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// A connection to a server that was found fit.
@@ -64,8 +64,8 @@ impl RedisSession {
     /// # Errors
     /// When there is none, or the server is not fit to keep rows.
     pub fn open(connector: &RedisConnector) -> Result<Self, ReplicaError> {
-        let mut line = connector.lines.take()?;
-        let survey = survey(&mut *line, connector.patience)?;
+        let mut line = connector.lines.connect()?;
+        let survey = survey(&mut *line, connector.timeout)?;
         Ok(Self { line, connector: connector.clone(), survey })
     }
 
@@ -74,7 +74,7 @@ impl RedisSession {
     /// # Errors
     /// When it is no longer fit.
     pub fn look_again(&mut self) -> Result<(), ReplicaError> {
-        self.survey = survey(&mut *self.line, self.connector.patience)?;
+        self.survey = survey(&mut *self.line, self.connector.timeout)?;
         Ok(())
     }
 
@@ -92,8 +92,8 @@ impl RedisSession {
     ///
     /// # Errors
     /// The connection's; an error answer is an answer.
-    pub fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, ReplicaError> {
-        self.line.ask(&packed(commands), commands.len(), self.connector.patience)
+    pub fn pipeline(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, ReplicaError> {
+        self.line.pipeline(&packed(commands), commands.len(), self.connector.timeout)
     }
 
     /// Asks for a value of a type.
@@ -101,7 +101,7 @@ impl RedisSession {
     /// # Errors
     /// The connection's, an error answer, or an answer of another type.
     pub fn query<T: FromRedisValue>(&mut self, command: Cmd) -> Result<T, ReplicaError> {
-        let answer = self.ask(&[command])?.swap_remove(0);
+        let answer = self.pipeline(&[command])?.swap_remove(0);
         typed(answer)
     }
 
@@ -112,7 +112,7 @@ impl RedisSession {
     pub fn found(&mut self) -> Result<RedisContents, ReplicaError> {
         let mut commands = vec![get(&self.keys().seal)];
         commands.extend(Table::ALL.map(|table| one("HLEN", self.keys().of(table))));
-        let mut answers = self.ask(&commands)?.into_iter();
+        let mut answers = self.pipeline(&commands)?.into_iter();
         let checksum: Option<Vec<u8>> =
             typed(answers.next().unwrap_or_default()).map_err(|it| odd(&self.keys().seal, it))?;
         let mut rows = 0;
@@ -168,7 +168,7 @@ impl RedisWriter {
         let renewed = session.connector.scheduler.now();
         let mut writer = Self { session, lease, renewed };
         let guard = writer.guard();
-        let answers = writer.session.ask(&guard)?;
+        let answers = writer.session.pipeline(&guard)?;
         writer.still_ours(&answers[1])?;
         Ok(writer)
     }
@@ -193,67 +193,57 @@ impl RedisWriter {
         mut commands: Vec<Cmd>,
         position: Option<&ReplicaPosition>,
     ) -> Result<(), ReplicaError> {
-        let text = position.map(ReplicaPosition::encode);
-        if let Some(text) = &text {
+        let seal = position.map(ReplicaPosition::encode);
+        if let Some(seal) = &seal {
             let mut set = one("SET", &self.session.keys().seal);
-            set.arg(text);
+            set.arg(seal);
             commands.push(set);
         }
-        let queued = commands.len() + 1;
-        let mut keep = one("PEXPIRE", &self.session.keys().lock);
-        keep.arg(LEASE_TERM.as_millis() as u64);
+        let mut extend = one("PEXPIRE", &self.session.keys().lock);
+        extend.arg(LEASE_TERM.as_millis() as u64);
+        commands.push(extend);
+        let queued = commands.len();
         let mut round = vec![cmd("MULTI")];
         round.append(&mut commands);
-        round.extend([keep, cmd("EXEC")]);
+        round.push(cmd("EXEC"));
         round.extend(self.guard());
         self.renewed = self.session.connector.scheduler.now();
-        let answers = self.session.ask(&round)?;
+        let answers = self.session.pipeline(&round)?;
         let (queue, rest) = answers.split_at(1 + queued);
-        let [executed, _, lock, checksum] = rest else {
-            return Err(ReplicaError::new(
-                ReplicaErrorKind::Unreachable,
-                "it answered with less than was asked for",
-            ));
+        let [executed, _, lock, found] = rest else {
+            let detail = "it answered with less than was asked for";
+            return Err(ReplicaError::new(ReplicaErrorKind::Unreachable, detail));
         };
-        if let Some(Value::ServerError(error)) = queue.iter().find(|it| matches!(it, Value::ServerError(_))) {
+        if let Some(error) = first_error(queue) {
             return Err(ReplicaError::refused(error));
         }
-        match executed {
-            Value::Nil => {
-                self.still_ours(lock)?;
-                return Err(ReplicaError::new(
-                    ReplicaErrorKind::Altered,
-                    "what is under the prefix was changed by somebody else, or lost",
-                ));
-            }
-            Value::ServerError(error) => return Err(ReplicaError::refused(error)),
-            Value::Array(done) => {
-                if let Some(Value::ServerError(error)) =
-                    done.iter().find(|it| matches!(it, Value::ServerError(_)))
-                {
-                    // Redis has done the rest of the transaction, so the rows there are not those of the seal.
-                    return Err(ReplicaError::new(ReplicaErrorKind::Altered, shown(error)));
-                }
-            }
-            other => {
-                return Err(ReplicaError::new(
-                    ReplicaErrorKind::Refused,
-                    format!("it answered EXEC by {other:?}"),
-                ));
-            }
-        }
+        self.check_executed(executed, lock)?;
         self.still_ours(lock)?;
-        match (&text, checksum) {
-            (Some(text), Value::BulkString(found)) if found == text.as_bytes() => Ok(()),
+        match (&seal, found) {
+            (Some(seal), Value::BulkString(found)) if found == seal.as_bytes() => Ok(()),
             (None, _) => Ok(()),
-            _ => Err(ReplicaError::new(
-                ReplicaErrorKind::Altered,
-                "its seal is another than the one just written",
-            )),
+            _ => Err(altered("its seal is another than the one just written")),
         }
     }
 
-    /// Keeps the lock in a long run of questions.
+    /// What `EXEC` answered, where the lock was then as in `lock`.
+    fn check_executed(&self, executed: &Value, lock: &Value) -> Result<(), ReplicaError> {
+        match executed {
+            Value::Nil => {
+                self.still_ours(lock)?;
+                Err(altered("what is under the prefix was changed by somebody else, or lost"))
+            }
+            Value::ServerError(error) => Err(ReplicaError::refused(error)),
+            // Redis has done the rest of the transaction, so the rows there are not those of the seal.
+            Value::Array(done) => first_error(done).map_or(Ok(()), |error| Err(altered(shown(error)))),
+            other => {
+                let detail = format!("it answered EXEC by {other:?}");
+                Err(ReplicaError::new(ReplicaErrorKind::Refused, detail))
+            }
+        }
+    }
+
+    /// Keeps the lock in a long run of queries.
     ///
     /// # Errors
     /// As [`RedisWriter::write`].
@@ -268,7 +258,7 @@ impl RedisWriter {
     /// The connection's.
     pub fn release(mut self) -> Result<(), ReplicaError> {
         let round = [cmd("MULTI"), one("DEL", &self.session.keys().lock), cmd("EXEC")];
-        self.session.ask(&round).map(|_| ())
+        self.session.pipeline(&round).map(|_| ())
     }
 
     fn guard(&self) -> [Cmd; 3] {
@@ -284,9 +274,20 @@ impl RedisWriter {
             Value::BulkString(text) if text == self.lease.text.as_bytes() => Ok(()),
             Value::BulkString(text) => Err(super::lease::held_by(text, None)),
             Value::ServerError(error) => Err(ReplicaError::refused(error)),
-            _ => Err(ReplicaError::new(ReplicaErrorKind::Altered, "the lock has run out or was deleted")),
+            _ => Err(altered("the lock has run out or was deleted")),
         }
     }
+}
+
+fn altered(detail: impl Into<String>) -> ReplicaError {
+    ReplicaError::new(ReplicaErrorKind::Altered, detail)
+}
+
+fn first_error(answers: &[Value]) -> Option<&ServerError> {
+    answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    })
 }
 
 /// The commands that put these changes into their tables. Of several changes of a row the last one counts.
@@ -334,9 +335,9 @@ fn packed(commands: &[Cmd]) -> Vec<u8> {
     bytes
 }
 
-fn survey(line: &mut dyn RedisConnection, patience: Duration) -> Result<ServerInfo, ReplicaError> {
-    let questions = server_info::questions();
-    server_info::read(&line.ask(&packed(&questions), questions.len(), patience)?)
+fn survey(line: &mut dyn RedisConnection, timeout: Duration) -> Result<ServerInfo, ReplicaError> {
+    let queries = server_info::queries();
+    server_info::read(&line.pipeline(&packed(&queries), queries.len(), timeout)?)
 }
 
 /// A key that holds something else than muster puts there.

@@ -55,7 +55,7 @@ struct State {
     /// Whether Redis may hold a batch that was refused here.
     is_in_doubt: bool,
     /// The kind of trouble that the log knows of, until Redis is well again.
-    told: Option<ReplicaErrorKind>,
+    logged: Option<ReplicaErrorKind>,
     is_ending: bool,
     has_ended: bool,
     /// What Redis said it makes of a write, when it was asked last.
@@ -94,7 +94,7 @@ impl ReplicatorShared {
         phase: RedisPhase,
         scheduler: Arc<dyn RedisScheduler>,
     ) -> Self {
-        let told = match &phase {
+        let logged = match &phase {
             RedisPhase::Away(trouble) => Some(trouble.kind),
             _ => None,
         };
@@ -106,7 +106,7 @@ impl ReplicatorShared {
                 phase,
                 since: scheduler.now(),
                 is_in_doubt: false,
-                told,
+                logged,
                 is_ending: false,
                 has_ended: false,
                 durability: None,
@@ -136,10 +136,10 @@ impl ReplicatorShared {
         self.scheduler.ring(RedisSignal::ToDo);
     }
 
-    /// Waits until Redis has the batch, or is no longer well, or `patience` is over; then it counts as away. Gives
+    /// Waits until Redis has the batch, or is no longer well, or `timeout` is over; then it counts as away. Gives
     /// whether Redis has it.
-    pub fn wait_for(&self, sequence: u64, patience: Duration) -> bool {
-        let deadline = self.scheduler.now() + patience;
+    pub fn wait_for(&self, sequence: u64, timeout: Duration) -> bool {
+        let deadline = self.scheduler.now() + timeout;
         let mut state = self.state.lock();
         loop {
             if state.backlog.confirmed().sequence >= sequence {
@@ -151,7 +151,7 @@ impl ReplicatorShared {
             if !self.wait(RedisSignal::Done, &mut state, deadline)
                 && state.backlog.confirmed().sequence < sequence
             {
-                let detail = format!("a write was not answered within {patience:?}");
+                let detail = format!("a write was not answered within {timeout:?}");
                 self.note_away(&mut state, ReplicaError::new(ReplicaErrorKind::Slow, detail));
                 return false;
             }
@@ -175,8 +175,8 @@ impl ReplicatorShared {
     /// Waits for something to do: for `when_well` at most, or for `otherwise` while Redis is not well.
     pub fn next(&self, when_well: Duration, otherwise: Duration) -> ReplicatorWork {
         let mut state = self.state.lock();
-        let patience = if state.phase == RedisPhase::Well { when_well } else { otherwise };
-        let deadline = self.scheduler.now() + patience;
+        let timeout = if state.phase == RedisPhase::Well { when_well } else { otherwise };
+        let deadline = self.scheduler.now() + timeout;
         loop {
             if state.is_ending && (state.backlog.is_empty() || state.phase != RedisPhase::Well) {
                 return ReplicatorWork::End;
@@ -294,9 +294,9 @@ impl ReplicatorShared {
         self.scheduler.ring(RedisSignal::Done);
     }
 
-    /// Waits until the thread has stopped, for `patience` at most. Gives whether it has.
-    pub fn wait_for_the_end(&self, patience: Duration) -> bool {
-        let deadline = self.scheduler.now() + patience;
+    /// Waits until the thread has stopped, for `timeout` at most. Gives whether it has.
+    pub fn wait_for_the_end(&self, timeout: Duration) -> bool {
+        let deadline = self.scheduler.now() + timeout;
         let mut state = self.state.lock();
         while !state.has_ended && self.wait(RedisSignal::Done, &mut state, deadline) {}
         state.has_ended
@@ -327,7 +327,7 @@ impl ReplicatorShared {
     }
 
     fn note_away(&self, state: &mut State, trouble: ReplicaError) {
-        if state.told != Some(trouble.kind) {
+        if state.logged != Some(trouble.kind) {
             let (place, kind) = (&self.place, trouble.kind.word());
             let fate = if trouble.kind.is_rivalry() { "refused" } else { self.fate };
             match trouble.kind {
@@ -336,7 +336,7 @@ impl ReplicatorShared {
                 }
                 _ => log::warn!(kind = kind; "{place} is away: {trouble}. Reads go on; writes are {fate}"),
             }
-            state.told = Some(trouble.kind);
+            state.logged = Some(trouble.kind);
         }
         self.set(state, RedisPhase::Away(trouble));
     }
@@ -346,7 +346,7 @@ impl ReplicatorShared {
             return;
         }
         let mended = std::mem::take(&mut state.mended);
-        state.told = None;
+        state.logged = None;
         let fence = self.fence.load(Ordering::Relaxed);
         log::info!(mended = mended, fence = fence; "{} is well and has everything", self.place);
         self.set(state, RedisPhase::Well);
@@ -355,7 +355,7 @@ impl ReplicatorShared {
     // For whoever shows it.
 
     /// How things stand.
-    pub fn standing(&self) -> RedisStatus {
+    pub fn status(&self) -> RedisStatus {
         let (state, now) = (self.state.lock(), self.scheduler.now());
         RedisStatus {
             phase: state.phase.clone(),

@@ -8,7 +8,7 @@ use crate::persist::snapshot::format::OPENING;
 ///
 /// # Errors
 /// [`SnapshotError::NotASnapshot`], [`SnapshotError::OfConsul`].
-pub fn look(first: &[u8]) -> Result<(), SnapshotError> {
+pub fn check_magic(first: &[u8]) -> Result<(), SnapshotError> {
     let may_become = |opening: &[u8]| {
         let length = first.len().min(opening.len());
         first[..length] == opening[..length]
@@ -23,8 +23,8 @@ pub fn look(first: &[u8]) -> Result<(), SnapshotError> {
 ///
 /// # Errors
 /// See [`SnapshotError`]; that it is cut off is none.
-pub fn judge(first: &[u8], bounds: DecodeBounds) -> Result<(), SnapshotError> {
-    look(first)?;
+pub fn check_header(first: &[u8], bounds: DecodeBounds) -> Result<(), SnapshotError> {
+    check_magic(first)?;
     match Decoder::open(first, bounds) {
         Ok(_) | Err(SnapshotError::Cut { .. }) => Ok(()),
         // One byte may become two.
@@ -56,8 +56,8 @@ mod tests {
                        \"datacenter\":\"dc1\",\"created_at\":\"\",\"index\":7,\"rows\":{}}\n{\"table\":";
         for good in [header.to_vec(), gzip(header)] {
             for length in 0..=good.len() {
-                look(&good[..length]).unwrap();
-                judge(&good[..length], BOUNDS).unwrap();
+                check_magic(&good[..length]).unwrap();
+                check_header(&good[..length], BOUNDS).unwrap();
             }
         }
         let strangers: [(&str, Vec<u8>); 6] = [
@@ -69,9 +69,9 @@ mod tests {
             ("a format of the future", header.map(|byte| if byte == b'1' { b'9' } else { byte }).to_vec()),
         ];
         for (name, bytes) in strangers {
-            assert!(judge(&bytes, BOUNDS).is_err(), "{name}");
+            assert!(check_header(&bytes, BOUNDS).is_err(), "{name}");
         }
-        assert!(matches!(look(b"meta.json\0"), Err(SnapshotError::OfConsul)));
-        assert!(matches!(look(b" "), Err(SnapshotError::NotASnapshot)));
+        assert!(matches!(check_magic(b"meta.json\0"), Err(SnapshotError::OfConsul)));
+        assert!(matches!(check_magic(b" "), Err(SnapshotError::NotASnapshot)));
     }
 }

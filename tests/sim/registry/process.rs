@@ -154,7 +154,7 @@ impl Process {
 
     /// How things stand with Redis.
     pub fn standing(&self) -> Option<RedisStatus> {
-        self.redis.as_ref().map(|redis| redis.handle.standing())
+        self.redis.as_ref().map(|redis| redis.handle.status())
     }
 
     /// Ends as a process does that is asked to.

@@ -55,8 +55,8 @@ impl ModelRedis {
     }
 
     /// An answer is waited for in vain.
-    fn stay_silent(&self, patience: Duration) -> ReplicaError {
-        self.turns.take(patience);
+    fn stay_silent(&self, timeout: Duration) -> ReplicaError {
+        self.turns.take(timeout);
         ReplicaError::new(TroubleKind::Slow, "it does not answer in time")
     }
 
@@ -76,7 +76,7 @@ fn broken() -> ReplicaError {
 pub struct ModelLines(pub Arc<ModelRedis>);
 
 impl ConnectionSource for ModelLines {
-    fn take(&self) -> Result<Box<dyn RedisConnection>, ReplicaError> {
+    fn connect(&self) -> Result<Box<dyn RedisConnection>, ReplicaError> {
         self.0.travel()?;
         let session = self.0.server().connect().ok_or_else(broken)?;
         Ok(Box::new(ModelLine { redis: self.0.clone(), session, is_broken: false }))
@@ -94,16 +94,21 @@ struct ModelLine {
 }
 
 impl RedisConnection for ModelLine {
-    fn ask(&mut self, packed: &[u8], answers: usize, patience: Duration) -> Result<Vec<Value>, ReplicaError> {
+    fn pipeline(
+        &mut self,
+        packed: &[u8],
+        answers: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Value>, ReplicaError> {
         assert!(!self.is_broken, "a broken connection is used again");
-        let asked = self.try_to_ask(commands(packed), patience);
+        let asked = self.try_to_ask(commands(packed), timeout);
         self.is_broken = asked.is_err();
         asked.inspect(|all| assert_eq!(all.len(), answers, "one answer for each command"))
     }
 }
 
 impl ModelLine {
-    fn try_to_ask(&mut self, commands: Vec<Command>, patience: Duration) -> Result<Vec<Value>, ReplicaError> {
+    fn try_to_ask(&mut self, commands: Vec<Command>, timeout: Duration) -> Result<Vec<Value>, ReplicaError> {
         let redis = self.redis.clone();
         redis.travel()?;
         redis.server().catch_up(redis.turns.at());
@@ -113,7 +118,7 @@ impl ModelLine {
         if redis.server().is(Condition::Deaf) {
             Kind::RedisDeaf.count();
             redis.server().delay(&self.session, &commands);
-            return Err(redis.stay_silent(patience));
+            return Err(redis.stay_silent(timeout));
         }
         let struck = redis.server().struck();
         match struck {
@@ -133,15 +138,15 @@ impl ModelLine {
             }
             Some(Fault::Silent) => {
                 Kind::RedisSilent.count();
-                return Err(redis.stay_silent(patience));
+                return Err(redis.stay_silent(timeout));
             }
             Some(Fault::Late) => {
                 redis.server().delay(&self.session, &commands);
-                return Err(redis.stay_silent(patience));
+                return Err(redis.stay_silent(timeout));
             }
             Some(Fault::Slow) => {
                 Kind::RedisSlow.count();
-                let time = redis.server().chance.even_span(patience / 2, patience);
+                let time = redis.server().chance.even_span(timeout / 2, timeout);
                 redis.turns.take(time);
                 if redis.is_cut_off() || !redis.server().knows(&self.session) {
                     return Err(broken());
