@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::sys::dial::Dialed;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// A connection as bytes go over it.
 pub enum Channel {
@@ -51,9 +51,9 @@ impl Channel {
         }
     }
 
-    /// Waits as long as `patience` lasts: whether the target leaves the connection open for so long, whatever it says.
-    pub fn is_open_for(&mut self, patience: &RecallableDeadline) -> bool {
-        self.dialed_mut().resume(patience);
+    /// Waits as long as `until` lasts: whether the target leaves the connection open for so long, whatever it says.
+    pub fn is_open_for(&mut self, until: &RecallableDeadline) -> bool {
+        self.dialed_mut().resume(until);
         let mut said = [0; 512];
         loop {
             match self.read(&mut said) {

@@ -13,7 +13,7 @@ use crate::probe::dial::Dialer;
 use crate::probe::dial_error::DialError;
 use crate::probe::tls::{self, Trust};
 use crate::probe::words;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// How a run reaches its target.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct TargetConnector<'a> {
     /// Whom to trust.
     pub trust: &'a Trust,
     /// How long it may take.
-    pub patience: &'a RecallableDeadline,
+    pub until: &'a RecallableDeadline,
 }
 
 impl TargetConnector<'_> {
@@ -41,8 +41,8 @@ impl TargetConnector<'_> {
         let Some((host, port)) = self.dialer.names.split(address) else {
             return Err(ConnectorError::Address { address: address.to_owned() });
         };
-        let addresses = self.dialer.names.resolve(host, port, self.patience).map_err(ConnectorError::Dial)?;
-        let (dialed, _) = self.dialer.connect(&addresses, self.patience).map_err(ConnectorError::Dial)?;
+        let addresses = self.dialer.names.resolve(host, port, self.until).map_err(ConnectorError::Dial)?;
+        let (dialed, _) = self.dialer.connect(&addresses, self.until).map_err(ConnectorError::Dial)?;
         let Some(security) = security else { return Ok(Channel::Plain(dialed)) };
         let bare = host.trim_start_matches('[').trim_end_matches(']').split('%').next().unwrap_or_default();
         let name = if security.server_name.is_empty() { bare } else { &*security.server_name };

@@ -7,7 +7,7 @@ use crate::probe::dial_error::DialError;
 use crate::probe::names::Names;
 use crate::probe::target::TargetRules;
 use crate::sys::dial::Dialed;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// Least time an address gets when a name has several, as long as there is that much left.
 const ATTEMPT_MIN: Duration = Duration::from_secs(2);
@@ -29,16 +29,16 @@ impl Dialer {
     pub fn connect(
         &self,
         addresses: &[SocketAddr],
-        patience: &RecallableDeadline,
+        until: &RecallableDeadline,
     ) -> Result<(Dialed, SocketAddr), DialError> {
         let mut first_error = None;
         for (index, &address) in addresses.iter().enumerate() {
             let permitted = self.rules.check_connection(address);
             let permitted = permitted.map_err(|refusal| DialError::Refused { address, refusal });
             let outcome = permitted.and_then(|()| {
-                let left = patience.left();
+                let left = until.left();
                 let share = (left / (addresses.len() - index) as u32).max(ATTEMPT_MIN.min(left));
-                Dialed::connect(address, Instant::now() + share, patience)
+                Dialed::connect(address, Instant::now() + share, until)
                     .map_err(|error| DialError::Connect { address, error })
             });
             match outcome {

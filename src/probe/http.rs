@@ -21,7 +21,7 @@ use crate::probe::transport::{ConnectionNeeds, ConnectionSlot};
 use crate::probe::{Finding, critical, words};
 use crate::stdx::shown;
 use crate::stdx::target_url::TargetUrl;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// Redirects that are followed, as Go's client does.
 const REDIRECTS_MAX: u32 = 10;
@@ -49,7 +49,7 @@ pub struct Attempt<'a> {
     /// Whom to trust.
     pub trust: &'a Arc<Trust>,
     /// How long it may take.
-    pub patience: &'a RecallableDeadline,
+    pub until: &'a RecallableDeadline,
 }
 
 impl Attempt<'_> {
@@ -63,7 +63,7 @@ impl Attempt<'_> {
         let berth = Arc::<ConnectionSlot>::default();
         let answer = self.follow(probe, url, method, keep, &berth);
         let observation = match answer {
-            Ok(response) => judge(response, method, &shown_url, output_bytes_max),
+            Ok(response) => observe(response, method, &shown_url, output_bytes_max),
             Err(fault) => {
                 let fault = shown::in_text(&fault);
                 critical(format!("{} {shown_url:?}: {fault}", words::method(method)))
@@ -114,7 +114,7 @@ impl Attempt<'_> {
             trust: self.trust.clone(),
             tls_skip_verify: *tls_skip_verify,
             tls_server_name: tls_server_name.clone(),
-            patience: self.patience.clone(),
+            until: self.until.clone(),
             url: hop.url.clone(),
             berth,
         };
@@ -150,7 +150,7 @@ fn agent(line: ConnectionNeeds) -> Agent {
 }
 
 /// What an answer means. A body that breaks off is no fault: the status has been given.
-fn judge(response: Response<Body>, method: &str, url: &str, output_bytes_max: usize) -> Observation {
+fn observe(response: Response<Body>, method: &str, url: &str, output_bytes_max: usize) -> Observation {
     let code = response.status();
     let status = match code {
         _ if code.is_success() => Status::Passing,

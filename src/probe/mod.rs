@@ -39,7 +39,7 @@ use crate::probe::names::Names;
 use crate::probe::programs::Programs;
 use crate::probe::send::HttpSender;
 use crate::probe::tls::Trust;
-use crate::sys::patience::{Courtesy, Recall, RecallableDeadline};
+use crate::sys::recall::{Courtesy, Recall, RecallableDeadline};
 use crate::sys::runtime;
 
 pub use channel::IdleConnection;
@@ -115,8 +115,8 @@ impl Prober {
 
     fn look(&self, task: Task<'_>) -> Finding {
         let Task { probe, timeout, output_bytes_max, keep, linger, recall, courtesy } = task;
-        let patience = RecallableDeadline { deadline: Instant::now() + timeout, recall, courtesy };
-        let reach = TargetConnector { dialer: &self.dialer, trust: &self.trust, patience: &patience };
+        let until = RecallableDeadline { deadline: Instant::now() + timeout, recall, courtesy };
+        let reach = TargetConnector { dialer: &self.dialer, trust: &self.trust, until: &until };
         let mut has_replied = true;
         let finding = match probe {
             Probe::Tcp { address, tls } => {
@@ -125,7 +125,7 @@ impl Prober {
                 Finding { kept: opened.filter(|_| keep).map(IdleConnection), ..Finding::from(observation) }
             }
             Probe::Udp { address } => {
-                let (observation, replied) = udp::run(&self.dialer, address, &patience);
+                let (observation, replied) = udp::run(&self.dialer, address, &until);
                 has_replied = replied;
                 observation.into()
             }
@@ -146,7 +146,7 @@ impl Prober {
             }
             Probe::Script { args } => script::run(&self.programs, args, timeout, output_bytes_max).into(),
             Probe::Http { .. } => {
-                let attempt = http::Attempt { dialer: &self.dialer, trust: &self.trust, patience: &patience };
+                let attempt = http::Attempt { dialer: &self.dialer, trust: &self.trust, until: &until };
                 attempt.run(probe, output_bytes_max, keep)
             }
             Probe::Ttl { .. } | Probe::Alias { .. } => critical("not a check that can be run").into(),
@@ -155,9 +155,9 @@ impl Prober {
         if let Some(output) = secrets::without_echo(probe, &finding.observation.output) {
             finding.observation.output = output;
         }
-        let is_in_time = Instant::now() < patience.deadline;
+        let is_in_time = Instant::now() < until.deadline;
         let found_nothing = !has_replied || finding.observation.status == Status::Critical;
-        let is_recalled = is_in_time && found_nothing && patience.recall.is_asked();
+        let is_recalled = is_in_time && found_nothing && until.recall.is_asked();
         Finding { has_replied: has_replied && is_in_time && !is_recalled, is_recalled, ..finding }
     }
 }

@@ -26,7 +26,7 @@ use crate::stdx::network;
 use crate::sys::file;
 use crate::sys::offload::Offload;
 use crate::sys::oneshot::{Sender, oneshot};
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 use crate::sys::runtime;
 
 /// Files that may wait to be read.
@@ -59,9 +59,9 @@ pub struct Names {
 }
 
 struct Shared {
-    desk: Mutex<LookupTable<Waiter>>,
+    table: Mutex<LookupTable<Waiter>>,
     /// Rung when a name waits.
-    bell: Condvar,
+    wake: Condvar,
     /// Threads that live; those of them without work.
     threads: AtomicUsize,
     idle: AtomicUsize,
@@ -89,8 +89,8 @@ impl Names {
     /// The operating system's, when it gives no thread.
     pub fn new() -> io::Result<Names> {
         let shared = Shared {
-            desk: Mutex::default(),
-            bell: Condvar::new(),
+            table: Mutex::default(),
+            wake: Condvar::new(),
             threads: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
             hosts: RwLock::default(),
@@ -125,7 +125,7 @@ impl Names {
         &self,
         host: &str,
         port: u16,
-        patience: &RecallableDeadline,
+        until: &RecallableDeadline,
     ) -> Result<Vec<SocketAddr>, DialError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         // A zone by its number, as `fe80::1%2`; one by its name is looked up.
@@ -140,7 +140,7 @@ impl Names {
             return Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect());
         }
         let host = bare.to_owned();
-        match self.look_up(&name, patience) {
+        match self.look_up(&name, until) {
             Some(Resolution::Addresses(addresses)) => Ok(addresses
                 .into_iter()
                 .map(|mut address| {
@@ -149,7 +149,7 @@ impl Names {
                 })
                 .collect()),
             Some(Resolution::NoSuchName) => Err(DialError::UnknownName { host }),
-            Some(Resolution::Silence) if patience.is_over() => Err(DialError::NameTimeout { host }),
+            Some(Resolution::Silence) if until.is_over() => Err(DialError::NameTimeout { host }),
             Some(Resolution::Silence) => Err(DialError::NameServer { host }),
             None => Err(DialError::NamesBusy { host }),
         }
@@ -172,21 +172,21 @@ impl Names {
     }
 
     /// What is said of a name; `None` when too many wait.
-    fn look_up(&self, name: &str, patience: &RecallableDeadline) -> Option<Resolution> {
+    fn look_up(&self, name: &str, until: &RecallableDeadline) -> Option<Resolution> {
         let (sender, receiver) = oneshot();
         let waiter: Waiter = Arc::new(Mutex::new(Some(sender)));
         let known = {
-            let mut desk = self.shared.desk.lock();
-            desk.ask(name, Instant::now(), patience.deadline, || waiter.clone())
+            let mut table = self.shared.table.lock();
+            table.look_up(name, Instant::now(), until.deadline, || waiter.clone())
         };
         self.shared.see_to_threads();
         let (wait, former) = match known {
             KnownAddresses::Answer(answer) => return Some(answer),
             KnownAddresses::Full => return None,
-            KnownAddresses::Wait => (patience.left(), None),
-            KnownAddresses::WaitOr(former) => (patience.left().min(STALE_AFTER), Some(former)),
+            KnownAddresses::Wait => (until.left(), None),
+            KnownAddresses::WaitOr(former) => (until.left().min(STALE_AFTER), Some(former)),
         };
-        patience.recall.on_ask(move || drop(waiter.lock().take()));
+        until.recall.on_ask(move || drop(waiter.lock().take()));
         let answer = receiver.recv_timeout(wait);
         Some(answer.unwrap_or_else(|_| former.map_or(Resolution::Silence, Resolution::Addresses)))
     }
@@ -195,11 +195,11 @@ impl Names {
 impl Shared {
     /// Wakes or starts a thread if there is something to do.
     fn see_to_threads(self: &Arc<Shared>) {
-        if !self.desk.lock().has_waiting() {
+        if !self.table.lock().has_waiting() {
             return;
         }
         if self.idle.load(Ordering::SeqCst) > 0 {
-            self.bell.notify_one();
+            self.wake.notify_one();
             return;
         }
         // One more than may look something up: it looks whether a place has come free.
@@ -216,25 +216,25 @@ impl Shared {
 
     /// Looks names up until there were none for a while.
     fn work(self: Arc<Shared>) {
-        let mut desk = self.desk.lock();
+        let mut table = self.table.lock();
         loop {
-            if let Some(name) = desk.next(Instant::now()) {
-                drop(desk);
+            if let Some(name) = table.next(Instant::now()) {
+                drop(table);
                 // Others may wait, and this thread may be away for long.
                 self.see_to_threads();
                 let answer = system_lookup(&name);
-                desk = self.desk.lock();
-                let (waiting, told) = desk.end(&name, answer, Instant::now());
+                table = self.table.lock();
+                let (waiting, resolution) = table.end(&name, answer, Instant::now());
                 for sender in waiting.iter().filter_map(|waiter| waiter.lock().take()) {
-                    sender.send(told.clone());
+                    sender.send(resolution.clone());
                 }
                 continue;
             }
-            let pause = if desk.has_waiting() { LOOK_EVERY } else { IDLE_MAX };
+            let pause = if table.has_waiting() { LOOK_EVERY } else { IDLE_MAX };
             self.idle.fetch_add(1, Ordering::SeqCst);
-            let is_over = self.bell.wait_for(&mut desk, pause).timed_out();
+            let is_over = self.wake.wait_for(&mut table, pause).timed_out();
             self.idle.fetch_sub(1, Ordering::SeqCst);
-            if is_over && pause == IDLE_MAX && !desk.has_waiting() {
+            if is_over && pause == IDLE_MAX && !table.has_waiting() {
                 self.threads.fetch_sub(1, Ordering::SeqCst);
                 return;
             }

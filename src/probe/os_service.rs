@@ -19,13 +19,13 @@ pub fn run(programs: &Programs, name: &Text, timeout: Duration) -> Observation {
     let arguments = ["is-active", "--", name.as_str()].map(Text::from).to_vec();
     match programs.run(&PROGRAM.into(), arguments, timeout, ANSWER_BYTES_MAX) {
         Ok(Report { end: ProgramEnd::TimedOut, .. }) => critical(timed_out(timeout)),
-        Ok(report) => judge(name, String::from_utf8_lossy(&report.output).trim()),
+        Ok(report) => observe(name, String::from_utf8_lossy(&report.output).trim()),
         Err(error) => critical(format!("systemd cannot be asked: {error}")),
     }
 }
 
 /// What systemd's answer means: the state of the unit, or else why there is none.
-fn judge(name: &str, answer: &str) -> Observation {
+fn observe(name: &str, answer: &str) -> Observation {
     let status = match answer {
         "active" | "reloading" | "refreshing" => {
             let output = format!("Service {name:?} is healthy").into();
@@ -55,7 +55,7 @@ mod tests {
             ("Host is down", Status::Critical, "systemd cannot be asked: Host is down"),
         ];
         for (answer, status, output) in rows {
-            assert_eq!(judge("web", answer), Observation { status, output: output.into() }, "{answer}");
+            assert_eq!(observe("web", answer), Observation { status, output: output.into() }, "{answer}");
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::probe::tls::Trust;
 use crate::probe::transport::ConnectionNeeds;
 use crate::stdx::target_url::TargetUrl;
 use crate::stdx::text::Text;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// Bytes of an answer that are kept: the line that says what was wrong.
 pub const ANSWER_BYTES_MAX: u64 = 512;
@@ -74,7 +74,7 @@ impl HttpSender {
             trust: self.trust.clone(),
             tls_skip_verify: post.tls_skip_verify,
             tls_server_name: Text::from(post.tls_server_name.as_str()),
-            patience: RecallableDeadline::until(Instant::now() + post.timeout),
+            until: RecallableDeadline::until(Instant::now() + post.timeout),
             url: url.clone(),
             berth: None,
         };

@@ -29,7 +29,7 @@ pub fn run(
     let opened = loop {
         match reach.open(address, security, None) {
             Ok(mut channel) if count < connections_max => {
-                if channel.is_open_for(&reach.patience.at_most(LINGER)) {
+                if channel.is_open_for(&reach.until.at_most(LINGER)) {
                     break Ok(channel);
                 }
                 count += 1;

@@ -15,7 +15,7 @@ use crate::model::{Observation, Probe, Status};
 use crate::probe::tls::Trust;
 use crate::probe::{Finding, IdleConnection, ProbeSettings, Prober, Task};
 use crate::stdx::text::Text;
-use crate::sys::patience::{Courtesy, Recall};
+use crate::sys::recall::{Courtesy, Recall};
 use crate::sys::runtime;
 
 mod failing;

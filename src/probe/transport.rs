@@ -23,7 +23,7 @@ use crate::probe::tls::Trust;
 use crate::stdx::target_url::TargetUrl;
 use crate::stdx::text::Text;
 use crate::sys::dial::Dialed;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// Addresses of one name that are tried; as many as `ureq` can hand over.
 const ADDRESSES_MAX: usize = 16;
@@ -40,7 +40,7 @@ pub struct ConnectionNeeds {
     /// Name to ask for and verify in the handshake; empty means the URL's host.
     pub tls_server_name: Text,
     /// How long it may take.
-    pub patience: RecallableDeadline,
+    pub until: RecallableDeadline,
     /// Whom the request is for.
     pub url: TargetUrl,
     /// Where the connection is left, if it is to outlive the run.
@@ -50,7 +50,7 @@ pub struct ConnectionNeeds {
 impl Resolver for ConnectionNeeds {
     fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let (host, port) = (&self.url.host, self.url.port());
-        let found = self.dialer.names.resolve(host, port, &self.patience).map_err(other)?;
+        let found = self.dialer.names.resolve(host, port, &self.until).map_err(other)?;
         let mut addresses = self.empty();
         found.into_iter().take(ADDRESSES_MAX).for_each(|address| addresses.push(address));
         Ok(addresses)
@@ -69,7 +69,7 @@ impl Connector for ConnectionNeeds {
 
 impl ConnectionNeeds {
     fn open(&self, details: &ConnectionDetails) -> Result<Channel, Error> {
-        let (dialed, _) = self.dialer.connect(&details.addrs, &self.patience).map_err(other)?;
+        let (dialed, _) = self.dialer.connect(&details.addrs, &self.until).map_err(other)?;
         Ok(if details.needs_tls() {
             Channel::Tls(Box::new(self.shake_hands(dialed)?))
         } else {

@@ -9,17 +9,17 @@ use crate::probe::dial_error::DialError;
 use crate::probe::{critical, words};
 use crate::stdx::shown;
 use crate::sys::datagram::{self, Echo};
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// Sends an empty datagram to `address` (`host:port`), as Consul does. A reply passes at once, silence for as
-/// long as `patience` lasts passes as well: few protocols answer nothing with something. Only a refusal fails.
+/// long as `until` lasts passes as well: few protocols answer nothing with something. Only a refusal fails.
 ///
 /// Also whether anything came back.
-pub fn run(dialer: &Dialer, address: &str, patience: &RecallableDeadline) -> (Observation, bool) {
+pub fn run(dialer: &Dialer, address: &str, until: &RecallableDeadline) -> (Observation, bool) {
     let Some((host, port)) = dialer.names.split(address) else {
         return (critical(format!("dial udp: address {}: write it as host:port", shown::url(address))), true);
     };
-    let resolved = dialer.names.resolve(host, port, patience);
+    let resolved = dialer.names.resolve(host, port, until);
     let target = match resolved.map(|addresses| addresses[0]) {
         Ok(target) => target,
         Err(error) => return (critical(error.over("udp")), !error.is_timeout()),
@@ -27,7 +27,7 @@ pub fn run(dialer: &Dialer, address: &str, patience: &RecallableDeadline) -> (Ob
     if let Err(refusal) = dialer.rules.check_network(target.ip()) {
         return (critical(DialError::Refused { address: target, refusal }.over("udp")), true);
     }
-    match datagram::exchange(target, &[], patience) {
+    match datagram::exchange(target, &[], until) {
         Ok(echo) => {
             let output = format!("UDP connect {}: Success", shown::url(address)).into();
             (Observation { status: Status::Passing, output }, echo == Echo::Reply)

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::clock::Deadline;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 use crate::sys::stream::Stream;
 
 /// What came back.
@@ -18,24 +18,24 @@ pub enum Echo {
     Silence,
 }
 
-/// Sends `payload`, which may be empty, to `address` and waits for a datagram from there as long as `patience` lasts,
+/// Sends `payload`, which may be empty, to `address` and waits for a datagram from there as long as `until` lasts,
 /// whose end is noticed up to a tick of the coarse clock late. Waits as a coroutine does.
 ///
 /// # Errors
 /// The operating system's; `ConnectionRefused` when the host there said that nobody listens.
-pub fn exchange(address: SocketAddr, payload: &[u8], patience: &RecallableDeadline) -> io::Result<Echo> {
+pub fn exchange(address: SocketAddr, payload: &[u8], until: &RecallableDeadline) -> io::Result<Echo> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     socket.set_nonblocking(true)?;
     // Connected, a socket hears of refusals, and of nothing that others send.
     socket.connect(&address.into())?;
     socket.send(payload)?;
     let mut stream = Stream::new(socket)?;
-    let (deadline, waker) = (Deadline::at(patience.deadline), stream.waker());
-    patience.recall.on_ask(move || waker.wake());
+    let (deadline, waker) = (Deadline::at(until.deadline), stream.waker());
+    until.recall.on_ask(move || waker.wake());
     loop {
         match stream.read(&mut [0; 1])? {
             Some(_) => return Ok(Echo::Reply),
-            None if deadline.is_past() || patience.recall.is_asked() => return Ok(Echo::Silence),
+            None if deadline.is_past() || until.recall.is_asked() => return Ok(Echo::Silence),
             None => stream.wait(deadline),
         }
     }

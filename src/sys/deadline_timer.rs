@@ -29,14 +29,14 @@ const SLICE: usize = 64;
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 
 static REAPER: DeadlineTimer = DeadlineTimer {
-    bells: Mutex::new(Vec::new()),
+    wake_states: Mutex::new(Vec::new()),
     next_due_ms: AtomicU64::new(u64::MAX),
     ended: Mutex::new(Vec::new()),
 };
 
 struct DeadlineTimer {
     /// Every connection's bell. Locked to add one and by a look; nothing waits under it.
-    bells: Mutex<Vec<Arc<WakeState>>>,
+    wake_states: Mutex<Vec<Arc<WakeState>>>,
     /// No deadline is earlier than this, but for one being armed during a look.
     next_due_ms: AtomicU64,
     /// Sockets whose coroutine has ended since the last tick. Nothing waits under it.
@@ -50,13 +50,13 @@ pub(crate) fn start() -> io::Result<()> {
 }
 
 /// Adds a connection to those whose deadline is watched, until its bell is closed.
-pub(crate) fn watch(bell: Arc<WakeState>) {
-    REAPER.bells.lock().push(bell);
+pub(crate) fn watch(wake_state: Arc<WakeState>) {
+    REAPER.wake_states.lock().push(wake_state);
 }
 
 /// Sets when `bell`'s connection is to be woken. A store and a load, unless it is the earliest of all.
-pub(crate) fn arm(bell: &WakeState, deadline: Deadline) {
-    bell.set_deadline(deadline);
+pub(crate) fn arm(wake_state: &WakeState, deadline: Deadline) {
+    wake_state.set_deadline(deadline);
     if deadline.0 < REAPER.next_due_ms.load(Ordering::Acquire) {
         REAPER.next_due_ms.fetch_min(deadline.0, Ordering::AcqRel);
     }
@@ -69,7 +69,7 @@ pub(crate) fn bury(socket: Arc<Registered>) {
 
 /// Wakes every connection of the process once, so that each looks at its flags. Cost: O(connections).
 pub fn nudge_all() {
-    REAPER.bells.lock().iter().for_each(|bell| bell.nudge());
+    REAPER.wake_states.lock().iter().for_each(|wake_state| wake_state.nudge());
 }
 
 fn run() {
@@ -98,20 +98,20 @@ impl DeadlineTimer {
     fn look(&self, now_ms: u64) {
         self.next_due_ms.store(u64::MAX, Ordering::Release);
         let (mut next_due_ms, mut due) = (u64::MAX, Vec::new());
-        self.bells.lock().retain(|bell| {
-            let Deadline(deadline_ms) = bell.deadline();
+        self.wake_states.lock().retain(|wake_state| {
+            let Deadline(deadline_ms) = wake_state.deadline();
             if deadline_ms <= now_ms {
-                due.push(bell.clone());
+                due.push(wake_state.clone());
             } else {
                 next_due_ms = next_due_ms.min(deadline_ms);
             }
-            !bell.is_closed()
+            !wake_state.is_closed()
         });
         self.next_due_ms.fetch_min(next_due_ms, Ordering::AcqRel);
         // Not for a worker that is held: the clock goes on.
         let mut waits = true;
         let rest = || waits = waits && turnstile::wait_on_a_thread();
-        in_slices(due, rest, |bell| bell.nudge());
+        in_slices(due, rest, |wake_state| wake_state.nudge());
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::clock::Deadline;
-use crate::sys::patience::{Courtesy, RecallableDeadline};
+use crate::sys::recall::{Courtesy, RecallableDeadline};
 use crate::sys::runtime;
 use crate::sys::stream::Stream;
 use crate::sys::turnstile::{self, Turn};
@@ -48,7 +48,7 @@ const STEPS_MAX: usize = 16 * 1024;
 pub struct Dialed {
     stream: Stream,
     deadline: Deadline,
-    patience: RecallableDeadline,
+    until: RecallableDeadline,
     taken: Taken,
 }
 
@@ -71,14 +71,14 @@ impl Taken {
 }
 
 impl Dialed {
-    /// Connects to `address` by `connected_by`; from then on everything ends with `patience`.
+    /// Connects to `address` by `connected_by`; from then on everything ends with `until`.
     ///
     /// # Errors
     /// The operating system's, and `TimedOut`.
     pub fn connect(
         address: SocketAddr,
         connected_by: Instant,
-        patience: &RecallableDeadline,
+        until: &RecallableDeadline,
     ) -> io::Result<Dialed> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
@@ -87,26 +87,26 @@ impl Dialed {
             Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error),
             _ => {}
         }
-        let (stream, patience) = (Stream::new(socket)?, patience.clone());
+        let (stream, until) = (Stream::new(socket)?, until.clone());
         let mut dialed =
-            Dialed { stream, deadline: Deadline::at(connected_by), patience, taken: Taken::nothing() };
+            Dialed { stream, deadline: Deadline::at(connected_by), until, taken: Taken::nothing() };
         dialed.hear_recall();
-        if let Some(courtesy) = &dialed.patience.courtesy {
+        if let Some(courtesy) = &dialed.until.courtesy {
             courtesy.begin();
         }
         while !dialed.stream.has_connected()? {
             dialed.check_deadline()?;
             dialed.wait();
         }
-        dialed.deadline = Deadline::at(dialed.patience.deadline);
+        dialed.deadline = Deadline::at(dialed.until.deadline);
         Ok(dialed)
     }
 
-    /// Has everything from now on end with `patience`. For a connection that has rested since its last use, so the next
+    /// Has everything from now on end with `until`. For a connection that has rested since its last use, so the next
     /// read looks for what came meanwhile.
-    pub fn resume(&mut self, patience: &RecallableDeadline) {
-        self.deadline = Deadline::at(patience.deadline);
-        self.patience = patience.clone();
+    pub fn resume(&mut self, until: &RecallableDeadline) {
+        self.deadline = Deadline::at(until.deadline);
+        self.until = until.clone();
         self.taken = Taken::nothing();
         self.hear_recall();
         self.stream.look_again();
@@ -114,7 +114,7 @@ impl Dialed {
 
     fn hear_recall(&self) {
         let waker = self.stream.waker();
-        self.patience.recall.on_ask(move || waker.wake());
+        self.until.recall.on_ask(move || waker.wake());
     }
 
     /// Gives up once the deadline is past, also with a peer that always has another byte.
@@ -123,15 +123,15 @@ impl Dialed {
     }
 
     fn is_over(&self) -> bool {
-        self.deadline.is_past() || self.patience.recall.is_asked()
+        self.deadline.is_past() || self.until.recall.is_asked()
     }
 
     fn wait(&mut self) {
-        let courtesy = self.patience.courtesy.as_ref();
+        let courtesy = self.until.courtesy.as_ref();
         let due_at = courtesy.and_then(Courtesy::due_at).map_or(Deadline::NEVER, Deadline::at);
         self.taken.turn.end();
         self.stream.wait(self.deadline.min(due_at));
-        if let Some(courtesy) = &self.patience.courtesy {
+        if let Some(courtesy) = &self.until.courtesy {
             courtesy.look();
         }
         if self.is_over() {

@@ -21,7 +21,7 @@ pub mod offload;
 pub mod oneshot;
 pub mod output;
 pub mod park;
-pub mod patience;
+pub mod recall;
 pub mod program;
 mod pulse;
 pub mod deadline_timer;

@@ -35,10 +35,10 @@ pub struct Sender<T> {
 impl<T> Sender<T> {
     /// Sends the value. If nobody waits for it any more it is dropped with the channel.
     pub fn send(mut self, value: T) {
-        self.settle(State::Full(value));
+        self.set(State::Full(value));
     }
 
-    fn settle(&mut self, state: State<T>) {
+    fn set(&mut self, state: State<T>) {
         let Some(shared) = self.shared.take() else { return };
         let before = std::mem::replace(&mut *shared.lock(), state);
         if let State::Awaited(blocker) = before {
@@ -49,7 +49,7 @@ impl<T> Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.settle(State::Closed);
+        self.set(State::Closed);
     }
 }
 

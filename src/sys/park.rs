@@ -19,8 +19,8 @@ use crate::sys::clock::Deadline;
 pub struct Waker(Arc<WakeState>);
 
 impl Waker {
-    pub(crate) fn new(bell: Arc<WakeState>) -> Waker {
-        Waker(bell)
+    pub(crate) fn new(wake_state: Arc<WakeState>) -> Waker {
+        Waker(wake_state)
     }
 
     /// The waker of somebody who has no socket and never sleeps; whoever wants to know looks whether it was rung.

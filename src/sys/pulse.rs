@@ -25,7 +25,7 @@ pub(crate) fn start(workers: usize) -> io::Result<()> {
             // One that has not heard the last question has it still before it.
             drop((&asking).write(&[1]));
         });
-        runtime::spawn("pulse", move || hear(&place, &post)).map_err(io::Error::other)?;
+        runtime::spawn("pulse", move || answer(&place, &post)).map_err(io::Error::other)?;
     }
     let post = ThreadPost::enter("timer", Habit::BEATS);
     post.set_waiting(true);
@@ -61,7 +61,7 @@ fn looked_after_by(worker: usize, workers: usize, mut socket: Socket) -> io::Res
     Ok(socket)
 }
 
-fn hear(place: &Registered, post: &Arc<ThreadPost>) {
+fn answer(place: &Registered, post: &Arc<ThreadPost>) {
     let mut bytes = [0; 64];
     loop {
         match (&**place).read(&mut bytes) {
@@ -109,7 +109,7 @@ mod tests {
         let place = Registered::new(hearing).unwrap();
         let post = ThreadPost::enter("test", Habit::Lives);
         let own = post.clone();
-        runtime::spawn("test", move || hear(&place, &own)).unwrap();
+        runtime::spawn("test", move || answer(&place, &own)).unwrap();
         for questions in 1..4 {
             (&asking).write_all(&[1]).unwrap();
             let deadline = Instant::now() + Duration::from_secs(30);

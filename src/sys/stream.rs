@@ -29,7 +29,7 @@ const HANG_UP: usize = EPOLL_ERR | EPOLL_HUP | EPOLL_RDHUP;
 /// ticks later.
 pub struct Stream {
     socket: Arc<Registered>,
-    bell: Arc<WakeState>,
+    wake_state: Arc<WakeState>,
     /// Whether a read may find something. Edges are reported once, so this is cleared only by a read that
     /// came back short or empty-handed, and never after the peer hung up: then reads go on until the end of
     /// file.
@@ -47,9 +47,9 @@ impl Stream {
     /// The operating system's, from registering it.
     pub fn new(socket: Socket) -> io::Result<Stream> {
         let socket = Arc::new(Registered::new(socket)?);
-        let bell = Arc::new(WakeState::new(socket.waker()));
-        deadline_timer::watch(bell.clone());
-        Ok(Stream { socket, bell, readable: true, hung_up: false, is_released: false })
+        let wake_state = Arc::new(WakeState::new(socket.waker()));
+        deadline_timer::watch(wake_state.clone());
+        Ok(Stream { socket, wake_state, readable: true, hung_up: false, is_released: false })
     }
 
     /// Whether a connection that was begun has come about. `false`: not yet, wait first.
@@ -124,9 +124,9 @@ impl Stream {
     /// Waits until something may have changed, at the latest shortly after `deadline`. The caller looks what
     /// it was.
     pub fn wait(&mut self, deadline: Deadline) {
-        deadline_timer::arm(&self.bell, deadline);
+        deadline_timer::arm(&self.wake_state, deadline);
         let bits = self.socket.wait_io();
-        self.bell.set_deadline(Deadline::NEVER);
+        self.wake_state.set_deadline(Deadline::NEVER);
         self.readable |= bits & (EPOLL_IN | HANG_UP) != 0;
         self.hung_up |= bits & HANG_UP != 0;
     }
@@ -139,7 +139,7 @@ impl Stream {
 
     /// What wakes this connection's present or next wait.
     pub fn waker(&self) -> Waker {
-        Waker::new(self.bell.clone())
+        Waker::new(self.wake_state.clone())
     }
 
     /// Has the next read look, whatever is known: something may have come while nobody waited.
@@ -160,7 +160,7 @@ impl Stream {
 
     /// Takes a ring of the waker, if there was one since the last time.
     pub fn take_ring(&self) -> bool {
-        self.bell.take_ring()
+        self.wake_state.take_ring()
     }
 
     /// Ends what we send; the peer reads end of file, and may go on sending.
@@ -181,7 +181,7 @@ impl Drop for Stream {
         if !self.is_released {
             self.finish();
         }
-        self.bell.close();
+        self.wake_state.close();
         deadline_timer::bury(self.socket.clone());
     }
 }

@@ -291,7 +291,7 @@ fn is_supervisor(post: &Arc<ThreadPost>) -> bool {
 }
 
 fn look_at(post: &ThreadPost) {
-    let before = post.standing();
+    let before = post.status();
     let now = post.look();
     if BOARD.is_ending.load(Ordering::Acquire) {
         return;

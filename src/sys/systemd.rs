@@ -33,8 +33,8 @@ pub fn sockets() -> io::Result<Vec<OwnedFd>> {
 /// It serves. `process` is said where this process is not the one that the supervisor has started.
 pub fn ready(process: Option<u32>) {
     match process {
-        Some(process) => tell(&[NotifyState::MainPid(process), NotifyState::Ready]),
-        None => tell(&[NotifyState::Ready]),
+        Some(process) => send(&[NotifyState::MainPid(process), NotifyState::Ready]),
+        None => send(&[NotifyState::Ready]),
     }
 }
 
@@ -42,13 +42,13 @@ pub fn ready(process: Option<u32>) {
 pub fn reloading() {
     // The clock cannot fail; without it nothing is said, and the supervisor sees a reload end at once.
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now]);
+        send(&[NotifyState::Reloading, now]);
     }
 }
 
 /// It ends.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    send(&[NotifyState::Stopping]);
 }
 
 /// Tells the supervisor again and again that the process lives, if it wants to know, from a thread of its own. What
@@ -63,7 +63,7 @@ pub fn keep_alive() -> io::Result<()> {
     runtime::thread("watchdog", move || {
         loop {
             if supervision::fault().is_none() && has_turns(pause) {
-                tell(&[NotifyState::Watchdog]);
+                send(&[NotifyState::Watchdog]);
             }
             std::thread::sleep(pause / 2);
         }
@@ -81,7 +81,7 @@ fn has_turns(patience: Duration) -> bool {
     spawned.is_ok() && receiver.recv_timeout(patience).is_ok()
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         log::warn!("the supervisor could not be told of {states:?}: {error}");
     }

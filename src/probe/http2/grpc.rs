@@ -17,7 +17,7 @@ use crate::probe::critical;
 use crate::probe::http2::drive::converse;
 use crate::probe::http2::{Http2Error, PROTOCOL};
 use crate::stdx::shown;
-use crate::sys::patience::RecallableDeadline;
+use crate::sys::recall::RecallableDeadline;
 
 /// Where the question goes.
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -42,7 +42,7 @@ pub fn run(
     service: &str,
     security: Option<&ProbeTls>,
 ) -> Observation {
-    match ask(reach, address, service, security) {
+    match check_health(reach, address, service, security) {
         Ok(SERVING) => {
             let target = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
             let output = format!("gRPC check {}: success", shown::url(&target)).into();
@@ -54,22 +54,22 @@ pub fn run(
 }
 
 /// The status that the server tells.
-fn ask(
+fn check_health(
     reach: &TargetConnector<'_>,
     address: &str,
     service: &str,
     security: Option<&ProbeTls>,
 ) -> Result<u64, Fault> {
     let mut channel = reach.open(address, security, Some(PROTOCOL)).map_err(Fault::unreached)?;
-    let request = request(address, security.is_some(), reach.patience)?;
-    let question = question(service);
-    let answer = converse(&mut channel, |requests, _| exchange(requests, request, question));
+    let request = request(address, security.is_some(), reach.until)?;
+    let message = message(service);
+    let answer = converse(&mut channel, |requests, _| exchange(requests, request, message));
     answer.map_err(Fault::broken)?.status()
 }
 
-fn request(address: &str, is_tls: bool, patience: &RecallableDeadline) -> Result<Request<()>, Fault> {
+fn request(address: &str, is_tls: bool, until: &RecallableDeadline) -> Result<Request<()>, Fault> {
     let scheme = if is_tls { "https" } else { "http" };
-    let left_ms = patience.left().as_millis();
+    let left_ms = until.left().as_millis();
     Request::builder()
         .method(Method::POST)
         .version(Version::HTTP_2)
@@ -83,7 +83,7 @@ fn request(address: &str, is_tls: bool, patience: &RecallableDeadline) -> Result
 }
 
 /// `HealthCheckRequest { service }` with its prefix.
-fn question(service: &str) -> Bytes {
+fn message(service: &str) -> Bytes {
     let mut message = Vec::new();
     if !service.is_empty() {
         message.push(FIELD_1_TEXT);
@@ -117,11 +117,11 @@ struct Answer {
 async fn exchange(
     requests: SendRequest<Bytes>,
     request: Request<()>,
-    question: Bytes,
+    message: Bytes,
 ) -> Result<Answer, h2::Error> {
     let mut requests = requests.ready().await?;
     let (response, mut body) = requests.send_request(request, false)?;
-    body.send_data(question, true)?;
+    body.send_data(message, true)?;
     let (parts, mut stream) = response.await?.into_parts();
     let mut answer =
         Answer { http_status: parts.status, headers: parts.headers, body: Vec::new(), trailers: None };

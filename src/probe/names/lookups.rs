@@ -121,7 +121,7 @@ impl<W> Default for LookupTable<W> {
 impl<W> LookupTable<W> {
     /// What is known of `name`. Where it says to wait, `waiter` is told by [`LookupTable::end`], unless nobody has
     /// looked until `until`.
-    pub fn ask(
+    pub fn look_up(
         &mut self,
         name: &str,
         now: Instant,
@@ -177,7 +177,7 @@ impl<W> LookupTable<W> {
     pub fn next(&mut self, now: Instant) -> Option<String> {
         for line in [LookupPlace::Answered, LookupPlace::New, LookupPlace::Silent] {
             while self.has_place(line, now) {
-                let Some(name) = self.take(line) else { break };
+                let Some(name) = self.next_in_line(line) else { break };
                 let known = self.names.get_mut(&name)?;
                 if known.wanted_until <= now {
                     // Nobody waits any more. Passing over it lets a line that a silent server filled drain at once.
@@ -204,7 +204,7 @@ impl<W> LookupTable<W> {
         let Some(known) = self.names.get_mut(name) else { return (Vec::new(), answer) };
         known.stage = Stage::Idle;
         known.last = Some((answer.clone(), now));
-        let told = match &answer {
+        let resolution = match &answer {
             Resolution::Addresses(addresses) => {
                 known.good = Some((addresses.clone(), now));
                 answer
@@ -219,7 +219,7 @@ impl<W> LookupTable<W> {
                 good.map_or(Resolution::Silence, |(good, _)| Resolution::Addresses(good.clone()))
             }
         };
-        (mem::take(&mut known.waiting), told)
+        (mem::take(&mut known.waiting), resolution)
     }
 
     fn has_place(&self, line: LookupPlace, now: Instant) -> bool {
@@ -236,7 +236,7 @@ impl<W> LookupTable<W> {
     }
 
     /// The first name of the next domain that has a place left.
-    fn take(&mut self, line: LookupPlace) -> Option<String> {
+    fn next_in_line(&mut self, line: LookupPlace) -> Option<String> {
         let domains = self.lines.get_mut(&line)?;
         for _ in 0..domains.turns.len() {
             let domain = domains.turns.pop_front()?;
@@ -280,26 +280,26 @@ mod tests {
     use super::*;
 
     struct World {
-        desk: LookupTable<u32>,
+        table: LookupTable<u32>,
         now: Instant,
     }
 
     impl World {
         fn new() -> World {
-            World { desk: LookupTable::default(), now: Instant::now() }
+            World { table: LookupTable::default(), now: Instant::now() }
         }
 
-        fn ask(&mut self, name: &str) -> KnownAddresses {
-            self.desk.ask(name, self.now, self.now + Duration::from_secs(10), || 1)
+        fn look_up(&mut self, name: &str) -> KnownAddresses {
+            self.table.look_up(name, self.now, self.now + Duration::from_secs(10), || 1)
         }
 
         fn begin(&mut self) -> Vec<String> {
-            std::iter::from_fn(|| self.desk.next(self.now)).collect()
+            std::iter::from_fn(|| self.table.next(self.now)).collect()
         }
 
         fn end(&mut self, name: &str, answer: Resolution) -> (usize, Resolution) {
-            let (waiting, told) = self.desk.end(name, answer, self.now);
-            (waiting.len(), told)
+            let (waiting, resolution) = self.table.end(name, answer, self.now);
+            (waiting.len(), resolution)
         }
     }
 
@@ -310,30 +310,33 @@ mod tests {
     #[test]
     fn an_answer_serves_all_who_wait_and_is_kept() {
         let mut world = World::new();
-        assert_eq!((world.ask("a.b"), world.ask("a.b")), (KnownAddresses::Wait, KnownAddresses::Wait));
+        assert_eq!(
+            (world.look_up("a.b"), world.look_up("a.b")),
+            (KnownAddresses::Wait, KnownAddresses::Wait)
+        );
         assert_eq!(world.begin(), ["a.b"]);
-        assert_eq!(world.ask("a.b"), KnownAddresses::Wait, "while it is looked up");
+        assert_eq!(world.look_up("a.b"), KnownAddresses::Wait, "while it is looked up");
         assert_eq!(world.end("a.b", addresses(1)), (3, addresses(1)));
         world.now += FRESH - Duration::from_millis(1);
-        assert_eq!(world.ask("a.b"), KnownAddresses::Answer(addresses(1)));
+        assert_eq!(world.look_up("a.b"), KnownAddresses::Answer(addresses(1)));
         assert!(world.begin().is_empty());
         world.now += Duration::from_millis(1);
         let Resolution::Addresses(former) = addresses(1) else { unreachable!() };
-        assert_eq!(world.ask("a.b"), KnownAddresses::WaitOr(former.clone()));
+        assert_eq!(world.look_up("a.b"), KnownAddresses::WaitOr(former.clone()));
         assert_eq!(world.begin(), ["a.b"]);
         assert_eq!(world.end("a.b", Resolution::Silence), (1, addresses(1)), "the last good answer");
         assert_eq!(
-            world.ask("a.b"),
+            world.look_up("a.b"),
             KnownAddresses::Answer(addresses(1)),
             "nobody waits for a silent server"
         );
         world.now += STALE_MAX;
-        assert_eq!(world.ask("a.b"), KnownAddresses::Wait);
+        assert_eq!(world.look_up("a.b"), KnownAddresses::Wait);
         assert_eq!(world.begin(), ["a.b"]);
         assert_eq!(world.end("a.b", Resolution::NoSuchName), (1, Resolution::NoSuchName));
-        assert_eq!(world.ask("a.b"), KnownAddresses::Answer(Resolution::NoSuchName));
+        assert_eq!(world.look_up("a.b"), KnownAddresses::Answer(Resolution::NoSuchName));
         world.now += FRESH_REFUSAL;
-        assert_eq!(world.ask("a.b"), KnownAddresses::Wait);
+        assert_eq!(world.look_up("a.b"), KnownAddresses::Wait);
     }
 
     #[test]
@@ -342,7 +345,7 @@ mod tests {
         for name in
             ["1.evil.example", "2.evil.example", "3.evil.example", "4.evil.example", "web.good.example"]
         {
-            assert_eq!(world.ask(name), KnownAddresses::Wait);
+            assert_eq!(world.look_up(name), KnownAddresses::Wait);
         }
         assert_eq!(world.begin(), ["1.evil.example", "web.good.example", "2.evil.example"]);
         world.end("1.evil.example", Resolution::Silence);
@@ -353,45 +356,45 @@ mod tests {
     fn the_silent_do_not_hold_up_the_others() {
         let mut world = World::new();
         for at in 0..40 {
-            world.ask(&format!("silent{at}.example{at}"));
+            world.look_up(&format!("silent{at}.example{at}"));
         }
         assert_eq!(world.begin().len(), NEW_MAX);
         world.now += LONG;
         assert_eq!(world.begin().len(), NEW_MAX, "what takes long leaves its place to the next");
         loop {
-            let running: Vec<String> = world.desk.running.iter().map(|it| it.name.clone()).collect();
+            let running: Vec<String> = world.table.running.iter().map(|it| it.name.clone()).collect();
             running.iter().for_each(|name| drop(world.end(name, Resolution::Silence)));
             if world.begin().is_empty() {
                 break;
             }
         }
         for at in 0..40 {
-            world.ask(&format!("silent{at}.example{at}"));
+            world.look_up(&format!("silent{at}.example{at}"));
         }
         assert_eq!(world.begin().len(), SILENT_MAX);
         world.now += LONG;
         assert!(world.begin().is_empty(), "what was silent last time has these places only");
-        world.ask("new.example");
+        world.look_up("new.example");
         assert_eq!(world.begin(), ["new.example"]);
         world.end("new.example", addresses(1));
         world.now += FRESH;
-        world.ask("new.example");
+        world.look_up("new.example");
         assert_eq!(world.begin(), ["new.example"]);
     }
 
     #[test]
     fn what_nobody_waits_for_is_passed_over_and_names_are_bounded() {
         let mut world = World::new();
-        world.ask("late.example");
+        world.look_up("late.example");
         world.now += Duration::from_secs(10);
-        assert!(world.begin().is_empty() && !world.desk.has_waiting());
+        assert!(world.begin().is_empty() && !world.table.has_waiting());
         for at in 1..NAMES_MAX {
-            assert_eq!(world.ask(&format!("n{at}.d{at}")), KnownAddresses::Wait, "{at}");
+            assert_eq!(world.look_up(&format!("n{at}.d{at}")), KnownAddresses::Wait, "{at}");
         }
-        assert_eq!(world.ask("one.more"), KnownAddresses::Full);
+        assert_eq!(world.look_up("one.more"), KnownAddresses::Full);
         world.now += Duration::from_secs(20);
         assert!(world.begin().is_empty());
-        assert_eq!(world.ask("one.more"), KnownAddresses::Wait, "what nobody asks for is forgotten");
+        assert_eq!(world.look_up("one.more"), KnownAddresses::Wait, "what nobody asks for is forgotten");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::registry::checking::Checking;
 use crate::registry::checking::evidence::{Leave, TargetEvidence};
 use crate::registry::checking::shared_runs::ProbeSpec;
 use crate::stdx::text::Text;
-use crate::sys::patience::{Courtesy, Recall};
+use crate::sys::recall::{Courtesy, Recall};
 
 /// How often a target may be slow to answer a second connection, and quick once the first is let go, before that is
 /// believed. Once may be chance, on a machine that is busy; a server with one thread does it every time.

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::model::Probe;
     use crate::probe::{self, Prober, Task};
-    use crate::sys::patience::Recall;
+    use crate::sys::recall::Recall;
     use crate::sys::runtime;
 
     /// A listener, and what there is to be found out of it.

@@ -95,7 +95,7 @@ pub struct ProbeScheduler<T> {
     bounds: ProbeBounds,
     scheduler: HashMap<(SpeedClass, Text), TargetQueue<T>>,
     hosts: HashMap<(SpeedClass, Text), HostUse>,
-    desks: [ClassQueue; SpeedClass::ALL.len()],
+    classes: [ClassQueue; SpeedClass::ALL.len()],
     running: HashMap<ProbePermit, Running>,
     /// Runs that have lost their place and were not called back, the oldest first; with some that have ended.
     overdue: VecDeque<ProbePermit>,
@@ -166,7 +166,7 @@ impl<T> ProbeScheduler<T> {
             bounds,
             scheduler: HashMap::new(),
             hosts: HashMap::new(),
-            desks: Default::default(),
+            classes: Default::default(),
             running: HashMap::new(),
             overdue: VecDeque::new(),
             overdue_load: 0,
@@ -204,7 +204,7 @@ impl<T> ProbeScheduler<T> {
     pub fn look_at(&self) -> Option<Instant> {
         let due = SpeedClass::ALL.into_iter().filter(|class| self.is_pressed(*class)).filter_map(|class| {
             let (_, patience) = class.patience()?;
-            self.desks[class as usize].begun.front().map(|(begun_at, _)| *begun_at + patience)
+            self.classes[class as usize].begun.front().map(|(begun_at, _)| *begun_at + patience)
         });
         due.min()
     }
@@ -241,8 +241,8 @@ impl<T> ProbeScheduler<T> {
 
     fn next_of(&mut self, class: SpeedClass, now: Instant) -> Option<(ProbePermit, T)> {
         let (load_max, address_max) = (self.bounds.places(class), self.bounds.address_max(class));
-        while self.desks[class as usize].load < load_max && self.running.len() < self.bounds.total_max {
-            let address = self.desks[class as usize].take_ready(class)?;
+        while self.classes[class as usize].load < load_max && self.running.len() < self.bounds.total_max {
+            let address = self.classes[class as usize].take_ready(class)?;
             let Some(lane) = self.scheduler.get_mut(&(class, address.clone())) else { continue };
             lane.is_listed = false;
             if lane.running >= address_max {
@@ -252,7 +252,7 @@ impl<T> ProbeScheduler<T> {
             if class != SpeedClass::Program && host.load >= (load_max / 2).max(1) {
                 lane.is_listed = true;
                 host.held_back.push_back(address);
-                self.desks[class as usize].held_back += 1;
+                self.classes[class as usize].held_back += 1;
                 continue;
             }
             let Some(work) = lane.line.pop_front() else { continue };
@@ -263,10 +263,10 @@ impl<T> ProbeScheduler<T> {
             self.permits += 1;
             let destination = Destination { host: lane.host.clone(), address: address.clone() };
             self.running.insert(permit, Running { class, destination, place: CountedAs::OfItsClass });
-            let desk = &mut self.desks[class as usize];
-            desk.load += 1;
+            let class_queue = &mut self.classes[class as usize];
+            class_queue.load += 1;
             if class.patience().is_some() {
-                desk.begun.push_back((now, permit));
+                class_queue.begun.push_back((now, permit));
             }
             self.list(class, address);
             return Some((permit, work));
@@ -276,10 +276,10 @@ impl<T> ProbeScheduler<T> {
 
     /// Whether somebody waits for a place of this class that others hold.
     fn is_pressed(&self, class: SpeedClass) -> bool {
-        let desk = &self.desks[class as usize];
-        let is_full = desk.load >= self.bounds.places(class);
+        let class_queue = &self.classes[class as usize];
+        let is_full = class_queue.load >= self.bounds.places(class);
         // A host's own bound presses as well: what hangs of it keeps out what does not.
-        (is_full && !desk.ready.is_empty()) || desk.held_back > 0
+        (is_full && !class_queue.ready.is_empty()) || class_queue.held_back > 0
     }
 
     /// Takes the places of runs that have been under way for too long, and calls back those that are overdue for
@@ -287,10 +287,10 @@ impl<T> ProbeScheduler<T> {
     fn turn_overdue(&mut self, class: SpeedClass, now: Instant) {
         let Some((patience, under_pressure)) = class.patience() else { return };
         let patience = if self.is_pressed(class) { under_pressure } else { patience };
-        while let Some(&(begun_at, permit)) = self.desks[class as usize].begun.front()
+        while let Some(&(begun_at, permit)) = self.classes[class as usize].begun.front()
             && now.saturating_duration_since(begun_at) >= patience
         {
-            self.desks[class as usize].begun.pop_front();
+            self.classes[class as usize].begun.pop_front();
             let Some(running) = self.running.get_mut(&permit) else { continue };
             running.place = CountedAs::Overdue;
             let destination = running.destination.clone();
@@ -321,20 +321,20 @@ impl<T> ProbeScheduler<T> {
             && !lane.line.is_empty()
         {
             lane.is_listed = true;
-            self.desks[class as usize].ready.push_back(key.1);
+            self.classes[class as usize].ready.push_back(key.1);
         }
     }
 
     /// Gives back a place: of the class, of the address, and of the host to the first that it holds back.
     fn leave_place(&mut self, class: SpeedClass, destination: &Destination) {
-        let desk = &mut self.desks[class as usize];
-        desk.load -= 1;
+        let class_queue = &mut self.classes[class as usize];
+        class_queue.load -= 1;
         let host_key = (class, destination.host.clone());
         if let Some(host) = self.hosts.get_mut(&host_key) {
             host.load -= 1;
             if let Some(address) = host.held_back.pop_front() {
-                desk.held_back -= 1;
-                desk.ready.push_back(address);
+                class_queue.held_back -= 1;
+                class_queue.ready.push_back(address);
             } else if host.load == 0 {
                 self.hosts.remove(&host_key);
             }

@@ -12,7 +12,7 @@ use crate::model::Probe;
 use crate::probe::Destination;
 use crate::registry::checking::scheduler::{ProbeBounds, ProbePermit, ProbeScheduler, SpeedClass};
 use crate::registry::silences::TURN_EVERY;
-use crate::sys::patience::Recall;
+use crate::sys::recall::Recall;
 
 /// What is to be found out. Equal specs have the same outcome, whichever check they are for.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -305,46 +305,46 @@ mod tests {
 
     #[test]
     fn equal_requests_are_one_run() {
-        let mut desk = SharedRuns::new();
-        let a = desk.request("a", 1, true, false);
-        let b = desk.request("b", 1, true, true);
-        let other = desk.request("c", 2, true, false);
-        let starts = desk.start();
+        let mut probes = SharedRuns::new();
+        let a = probes.request("a", 1, true, false);
+        let b = probes.request("b", 1, true, true);
+        let other = probes.request("c", 2, true, false);
+        let starts = probes.start();
         assert_eq!(starts.len(), 2);
         assert_eq!(starts[0].connection, ConnectionUse { joins: true, keep: true, linger: false });
-        let late = desk.request("d", 1, true, false);
-        assert!(desk.start().is_empty(), "it joins the run under way");
-        assert_eq!(desk.end(&starts[0]), [("a".into(), a), ("b".into(), b), ("d".into(), late)]);
-        assert_eq!(desk.end(&starts[1]), [("c".into(), other)]);
-        assert_eq!((desk.runs.shared(), desk.runs.running(), desk.runs.waiting()), (2, 0, 0));
-        assert!(desk.runs.in_flight.is_empty());
+        let late = probes.request("d", 1, true, false);
+        assert!(probes.start().is_empty(), "it joins the run under way");
+        assert_eq!(probes.end(&starts[0]), [("a".into(), a), ("b".into(), b), ("d".into(), late)]);
+        assert_eq!(probes.end(&starts[1]), [("c".into(), other)]);
+        assert_eq!((probes.runs.shared(), probes.runs.running(), probes.runs.waiting()), (2, 0, 0));
+        assert!(probes.runs.in_flight.is_empty());
     }
 
     #[test]
     fn news_come_from_a_run_that_begins_afterwards() {
-        let mut desk = SharedRuns::new();
-        desk.request("a", 1, true, true);
-        let fresh = desk.request("b", 1, false, false);
-        let starts = desk.start();
+        let mut probes = SharedRuns::new();
+        probes.request("a", 1, true, true);
+        let fresh = probes.request("b", 1, false, false);
+        let starts = probes.start();
         assert_eq!(starts.len(), 2, "who wants news goes another way");
-        let next = desk.request("c", 1, false, false);
-        let shared = desk.request("d", 1, false, false);
-        assert!(desk.start().is_empty());
-        assert_eq!(desk.end(&starts[1]), [("b".into(), fresh)]);
-        let again = desk.start();
+        let next = probes.request("c", 1, false, false);
+        let shared = probes.request("d", 1, false, false);
+        assert!(probes.start().is_empty());
+        assert_eq!(probes.end(&starts[1]), [("b".into(), fresh)]);
+        let again = probes.start();
         assert_eq!(again.len(), 1);
-        assert_eq!(desk.end(&again[0]), [("c".into(), next), ("d".into(), shared)]);
-        assert_eq!(desk.runs.shared(), 1);
+        assert_eq!(probes.end(&again[0]), [("c".into(), next), ("d".into(), shared)]);
+        assert_eq!(probes.runs.shared(), 1);
     }
 
     #[test]
     fn who_asks_again_has_given_up_the_last_run() {
-        let mut desk = SharedRuns::new();
-        desk.request("a", 1, true, true);
-        let again = desk.request("a", 1, true, true);
-        let starts = desk.start();
-        assert_eq!(desk.end(&starts[0]), [("a".into(), again)]);
-        assert_eq!(desk.runs.shared(), 0);
-        assert!(desk.end(&starts[0]).is_empty(), "a run ends once");
+        let mut probes = SharedRuns::new();
+        probes.request("a", 1, true, true);
+        let again = probes.request("a", 1, true, true);
+        let starts = probes.start();
+        assert_eq!(probes.end(&starts[0]), [("a".into(), again)]);
+        assert_eq!(probes.runs.shared(), 0);
+        assert!(probes.end(&starts[0]).is_empty(), "a run ends once");
     }
 }

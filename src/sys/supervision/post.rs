@@ -190,10 +190,10 @@ impl ThreadPost {
         } else {
             self.silent_looks.fetch_add(1, Ordering::Relaxed);
         }
-        self.standing()
+        self.status()
     }
 
-    pub(super) fn standing(&self) -> ThreadStatus {
+    pub(super) fn status(&self) -> ThreadStatus {
         let (ended, silent) =
             (self.ended_looks.load(Ordering::Relaxed), self.silent_looks.load(Ordering::Relaxed));
         match self.habit {
@@ -205,7 +205,7 @@ impl ThreadPost {
 
     /// What is wrong with it now, if anything is.
     pub(super) fn fault(&self) -> Option<ThreadFault> {
-        let how = match self.standing() {
+        let how = match self.status() {
             ThreadStatus::Well => return None,
             ThreadStatus::Stalled(_) => {
                 let silent: Duration = LOOK_EVERY * self.silent_looks.load(Ordering::Relaxed);

@@ -187,7 +187,7 @@ fn nothing_is_lost() {
             settle(&mut scheduler, &mut under_way, &mut served, now);
             assert!(scheduler.running() <= BOUNDS.total_max && scheduler.overdue_load <= BOUNDS.overdue_max);
             for class in SpeedClass::ALL {
-                assert!(scheduler.desks[class as usize].load <= BOUNDS.places(class));
+                assert!(scheduler.classes[class as usize].load <= BOUNDS.places(class));
             }
         }
         settle(&mut scheduler, &mut under_way, &mut served, now);
@@ -200,6 +200,9 @@ fn nothing_is_lost() {
         assert_eq!(served, (0..pushed).collect::<Vec<_>>(), "seed {seed}");
         assert_eq!((scheduler.waiting(), scheduler.running()), (0, 0), "seed {seed}");
         assert!(scheduler.scheduler.is_empty() && scheduler.hosts.is_empty(), "seed {seed}");
-        assert!(scheduler.desks.iter().all(|desk| desk.load == 0 && desk.held_back == 0), "seed {seed}");
+        assert!(
+            scheduler.classes.iter().all(|class_queue| class_queue.load == 0 && class_queue.held_back == 0),
+            "seed {seed}"
+        );
     }
 }

@@ -165,10 +165,10 @@ mod tests {
 
     #[test]
     fn patience_ends_for_either_reason() {
-        let patience = RecallableDeadline::until(Instant::now() + Duration::from_secs(60));
-        assert!(!patience.is_over() && patience.left() > Duration::from_secs(50));
-        assert!(patience.at_most(Duration::ZERO).is_over());
-        patience.at_most(Duration::from_secs(1)).recall.ask();
-        assert!(patience.is_over(), "the recall is shared");
+        let until = RecallableDeadline::until(Instant::now() + Duration::from_secs(60));
+        assert!(!until.is_over() && until.left() > Duration::from_secs(50));
+        assert!(until.at_most(Duration::ZERO).is_over());
+        until.at_most(Duration::from_secs(1)).recall.ask();
+        assert!(until.is_over(), "the recall is shared");
     }
 }
