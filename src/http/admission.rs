@@ -16,7 +16,7 @@ use crate::sys::listen::Peer;
 /// Places beyond all bounds for operators: who comes by a Unix socket or by an address that was set apart for them.
 const OPERATORS_MAX: usize = 32;
 
-/// Places beyond all bounds for whoever asks a vital question at once, and leaves with its answer.
+/// Places beyond all bounds for clients that send a vital request at once and leave with its answer.
 const VITAL_MAX: usize = 64;
 
 /// Counts open connections.
@@ -141,7 +141,7 @@ impl Admission {
     }
 }
 
-/// The address that stands for a client: of IPv6 the first 64 bits, since whoever has one address there has all.
+/// The address that stands for a client: of IPv6 the first 64 bits, since a client with one address there has all.
 pub fn client_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {

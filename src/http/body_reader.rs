@@ -11,7 +11,7 @@ use crate::http::wait::ConnectionEnd;
 #[derive(Debug)]
 pub(crate) struct UnreadBody {
     rest: Rest,
-    /// The client waits for `100 Continue`; it is told once somebody begins to read.
+    /// The client waits for `100 Continue`, which is sent once the handler begins to read.
     expects_continue: bool,
     /// How slowly it comes.
     pace: ClientPace,
@@ -89,12 +89,12 @@ impl UnreadBody {
                     ConnectionEnd::Gone => BodyError::ClientGone,
                 })?;
             }
-            self.take(transport, into)?;
+            self.decode(transport, into)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), RequestFault> {
+    fn decode(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), RequestFault> {
         let available = transport.input.filled();
         let used = match &mut self.rest {
             Rest::Known { left } => {

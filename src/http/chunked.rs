@@ -8,7 +8,7 @@ use crate::http::framing::is_token_byte;
 
 /// Hexadecimal digits of a chunk's size: enough for 4 GiB, and no room for an overflow.
 const SIZE_DIGITS_MAX: usize = 8;
-/// Bytes of all extensions of a body, which nobody uses but to make a server read for ever.
+/// Bytes of all extensions of a body, which are used only to make a server read for ever.
 const EXTENSION_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of all trailers of a body.
 const TRAILER_BYTES_MAX: usize = 8 * 1024;

@@ -40,19 +40,19 @@ impl Compressor {
         })
     }
 
-    /// Makes the compressed twin of `shared`, at once if `is_inline`; leaves it when somebody else makes it or the
+    /// Makes the compressed twin of `shared`, at once if `is_inline`; leaves it when another thread makes it or the
     /// threads are busy.
     pub(crate) fn gzip_shared(&self, shared: &Arc<SharedBody>, is_inline: bool) {
         if shared.gzip().is_some() || !shared.claim_gzip() {
             return;
         }
         if is_inline {
-            shared.settle_gzip(gzip(shared.plain()));
+            shared.finish_gzip(gzip(shared.plain()));
             return;
         }
         let lent = shared.clone();
-        if self.run(shared.plain().len(), move || lent.settle_gzip(gzip(lent.plain()))).is_none() {
-            shared.settle_gzip(None);
+        if self.run(shared.plain().len(), move || lent.finish_gzip(gzip(lent.plain()))).is_none() {
+            shared.finish_gzip(None);
         }
     }
 

@@ -79,10 +79,10 @@ pub struct BodyBound {
     pub setting: &'static str,
 }
 
-/// Which gate somebody comes in by.
+/// For whom the address is that a client connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// An address for everybody.
+    /// An address for all clients.
     Common,
     /// A Unix socket, or an address for operators.
     Operators,

@@ -62,7 +62,7 @@ pub(crate) struct Connection {
     date: DateText,
     /// A request that was read here and is to be answered by another process, as its client sent it.
     unanswered: Vec<u8>,
-    /// What anything but a vital question is told, when there is no place for more.
+    /// The refusal of every request that is not vital, when there is no place for more.
     only_vital: Option<RequestFault>,
 }
 

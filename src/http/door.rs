@@ -80,8 +80,8 @@ impl Door {
         let rules = self.rules.read();
         // No page reaches a socket in the file system.
         if let Some(names) = rules.hosts.as_ref().filter(|_| request.peer() != Peer::Unix) {
-            let mut asked = [request.host(), request.target_authority()].into_iter().flatten();
-            if !asked.all(|host| is_ours(host, names)) {
+            let mut hosts = [request.host(), request.target_authority()].into_iter().flatten();
+            if !hosts.all(|host| is_ours(host, names)) {
                 return Err(UNKNOWN_HOST);
             }
         }
@@ -95,13 +95,13 @@ impl Door {
     fn check_write(&self, request: &Request) -> Result<(), RequestFault> {
         let rules = self.rules.read();
         // The host in a whole URL is what is asked for, whatever `Host` says (RFC 9112, section 3.2.2).
-        let asked = request.target_authority().or(request.host());
+        let host = request.target_authority().or(request.host());
         let (mut is_allowed_origin, mut has_foreign_mark, mut is_form) = (false, false, false);
         for (name, value) in request.headers() {
             if name.eq_ignore_ascii_case("origin") {
                 if rules.origins.iter().any(|it| it == "*" || it.as_bytes().eq_ignore_ascii_case(value)) {
                     is_allowed_origin = true;
-                } else if !is_same_origin(value, asked) {
+                } else if !is_same_origin(value, host) {
                     return Err(FOREIGN_PAGE);
                 }
             } else if name.eq_ignore_ascii_case("sec-fetch-site") {

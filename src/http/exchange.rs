@@ -1,4 +1,4 @@
-//! The border to whoever answers requests: a handler, and the exchange it is given.
+//! The border to the code that answers requests: a handler, and the exchange it is given.
 
 use std::time::Instant;
 
@@ -20,8 +20,8 @@ use crate::sys::park::Waker;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request into `response`, which is an empty 200 until then.
     ///
-    /// It is the largest value on the way from a connection to whoever answers, and a request that waits keeps the
-    /// stack of that way: so it has one place, at its upper end.
+    /// It is the largest value on the way from a connection to the code that answers, and a request that waits keeps
+    /// the stack of that way: so it has one place, at its upper end.
     fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response);
 
     /// How many bytes the body of a request may have, where that is not `ServerConfig::body_bytes_max`.
@@ -62,7 +62,7 @@ impl<F: Fn(&mut Exchange<'_>) -> Response + Send + Sync + 'static> Handler for F
 /// One request and the connection it came on.
 pub struct Exchange<'a> {
     request: &'a Request,
-    /// `None` when nobody is there to be answered.
+    /// `None` when there is no client.
     transport: Option<&'a mut Transport>,
     /// The body, where the handler reads it.
     unread: Option<UnreadBody>,
@@ -165,7 +165,7 @@ impl<'a> Exchange<'a> {
         self.transport.as_mut().is_some_and(|transport| transport.take_turn())
     }
 
-    /// Whether the handler has waited for somebody: parked, or read the body piece by piece.
+    /// Whether the handler has waited: parked, or read the body piece by piece.
     pub fn has_waited(&self) -> bool {
         self.has_waited
     }
@@ -184,7 +184,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Waits until the waker is used, for work that goes on elsewhere whatever the server is about to do. False once
-    /// the client has left: nobody wants the work any more.
+    /// the client has left: the work is of no use any more.
     pub fn attend(&mut self) -> bool {
         let Some(transport) = &mut self.transport else { return false };
         self.has_waited = true;

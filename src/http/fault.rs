@@ -6,7 +6,7 @@
 pub(crate) struct RequestFault {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// One sentence for whoever wrote the client.
+    /// One sentence for the author of the client.
     pub(crate) sentence: &'static str,
 }
 

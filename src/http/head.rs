@@ -59,8 +59,8 @@ impl HeadScanner {
     }
 }
 
-/// What speaks another protocol is told so before its head has ended, which may be never. Of a head that is here as a
-/// whole nothing is asked: whoever parses it finds the same.
+/// A client of another protocol is refused before its head has ended, which may be never. A head that is here as a
+/// whole is not looked at: its parser finds the same.
 impl HeadScanner {
     fn look_at_request_line(&mut self, bytes: &[u8]) -> Result<(), RequestFault> {
         if self.is_http {

@@ -1,5 +1,5 @@
-//! An HTTP/1.1 server on coroutines: connections, framing, limits, and the border to whoever answers
-//! requests.
+//! An HTTP/1.1 server on coroutines: connections, framing, limits, and the border to the code that
+//! answers requests.
 //!
 //! It knows no Consul: what a path means is decided by a [`Handler`]. It owns every byte that a client may
 //! send before a handler sees it, so each bound of the wire lives here (see `DESIGN.md`).

@@ -19,7 +19,7 @@ pub(crate) const DEPARTURE_WAIT: Duration = Duration::from_millis(5);
 pub struct Departure {
     /// The connection.
     pub socket: OwnedFd,
-    /// What its client has sent and nobody has answered: nothing, a part of a request, or requests.
+    /// What its client has sent and no process has answered: nothing, a part of a request, or requests.
     pub unanswered: Vec<u8>,
 }
 
@@ -40,7 +40,7 @@ impl Moving {
         receiver
     }
 
-    /// Gives a connection away. It is closed when nobody takes it.
+    /// Gives a connection away. It is closed when no process takes it.
     pub(crate) fn depart(&self, departure: Departure) {
         if let Some(departures) = &*self.departures.lock() {
             // Nobody receives any more once time is up.
@@ -60,8 +60,8 @@ impl Moving {
 
     /// Waits until no request that may change something is under way; tells whether that came about in time. Blocks
     /// this thread.
-    pub(crate) fn wait_until_none_writes(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    pub(crate) fn wait_until_none_writes(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         while self.writes.load(Ordering::Acquire) > 0 {
             if Instant::now() >= deadline {
                 return false;

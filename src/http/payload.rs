@@ -162,7 +162,7 @@ mod tests {
         assert!(shared.claim_gzip());
         let headers = HeaderBlock::default();
         assert!(!Payload::gzip(Body::Shared(shared.clone()), &headers, &compressor, &config).is_gzip());
-        shared.settle_gzip(None);
+        shared.finish_gzip(None);
         assert!(Payload::gzip(Body::Shared(shared.clone()), &headers, &compressor, &config).is_gzip());
         assert!(shared.memory_bytes() > 150 && !shared.claim_gzip());
     }

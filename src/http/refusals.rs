@@ -1,5 +1,5 @@
-//! What becomes known of those who meet a bound: a line in the log, whether a handler says so or nobody has asked one;
-//! and of requests and connections that are refused before any handler sees them also a count for each status.
+//! Lines in the log about clients that meet a bound, whether a handler refuses them or the server does before. What is
+//! refused before any handler sees it is also counted, by its status.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +18,7 @@ const OF_INTEREST: &[u16] = &[403, 413, 415, 421, 429, 503];
 /// Those with which a handler says that a bound was met; for some it is just its answer.
 const BOUND_STATUSES: [u16; 5] = [408, 413, 429, 503, 507];
 
-/// Why an answer was cut off in the middle, which its client cannot be told.
+/// Why an answer was cut off in the middle. There is no way to say so to its client.
 const READ_TOO_SLOWLY: &str = "it is read more slowly than limits.write_timeout and limits.rate_bytes_min allow, and \
                                a snapshot than 64 KiB a second and limits.snapshot_timeout do";
 const TOO_MUCH_UNREAD: &str =
@@ -41,7 +41,7 @@ pub fn is_of_bound(status: u16) -> bool {
 impl Refusals {
     /// How many were refused with this status; 0 for one that no refusal has.
     pub(crate) fn of_status(&self, status: u16) -> u64 {
-        self.place(status).map_or(0, |(refused, _)| refused.load(Ordering::Relaxed))
+        self.counter_of(status).map_or(0, |(refused, _)| refused.load(Ordering::Relaxed))
     }
 
     /// Counts a refusal, and says it: at level warn one a second of each status that an operator can do something
@@ -49,7 +49,7 @@ impl Refusals {
     /// far as that is known.
     #[inline(never)]
     pub(crate) fn note(&self, status: u16, sentence: &str, peer: Peer, of: &str) {
-        let Some((refused, sparing)) = self.place(status) else { return };
+        let Some((refused, sparing)) = self.counter_of(status) else { return };
         refused.fetch_add(1, Ordering::Relaxed);
         let unsaid = if OF_INTEREST.contains(&status) { sparing.unsaid() } else { None };
         match unsaid {
@@ -66,7 +66,7 @@ impl Refusals {
     #[inline(never)]
     pub(crate) fn note_bound(&self, status: u16, sentence: &str, request: &Request) {
         let Some(at) = BOUND_STATUSES.iter().position(|it| *it == status) else { return };
-        tell(&self.at_bounds[at], "refused", status, sentence, request);
+        log_sparingly(&self.at_bounds[at], "refused", status, sentence, request);
     }
 
     /// Says that a client was cut off in the middle of its answer, if it was for a bound.
@@ -77,16 +77,16 @@ impl Refusals {
             ConnectionEnd::OverBudget => TOO_MUCH_UNREAD,
             ConnectionEnd::Gone | ConnectionEnd::Draining => return,
         };
-        tell(&self.cut_off, "cut off", 0, sentence, request);
+        log_sparingly(&self.cut_off, "cut off", 0, sentence, request);
     }
 
-    fn place(&self, status: u16) -> Option<&(AtomicU64, Sparing)> {
+    fn counter_of(&self, status: u16) -> Option<&(AtomicU64, Sparing)> {
         REFUSAL_STATUSES.iter().position(|it| *it == status).map(|at| &self.by_status[at])
     }
 }
 
 /// One line a second about `what` at level warn, the rest at level debug.
-fn tell(sparing: &Sparing, what: &str, status: u16, sentence: &str, request: &Request) {
+fn log_sparingly(sparing: &Sparing, what: &str, status: u16, sentence: &str, request: &Request) {
     let path = request.path_for_logs();
     let (method, peer, id) = (request.method_name(), request.peer(), request.id());
     let unsaid = sparing.unsaid();

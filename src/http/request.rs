@@ -216,7 +216,7 @@ impl Request {
     /// Takes over a complete head.
     ///
     /// # Errors
-    /// The [`RequestFault`] its client is to be told.
+    /// The [`RequestFault`] to answer with.
     pub(crate) fn read_head(&mut self, head: &[u8]) -> Result<Framing, RequestFault> {
         self.head.extend_from_slice(head);
         match self.parse::<HEADERS_USUAL>() {

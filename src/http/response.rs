@@ -28,7 +28,7 @@ impl Response {
         Response { status, headers: HeaderBlock::default(), body: Body::Empty }
     }
 
-    /// One sentence as plain text, as every error of this server is told.
+    /// One sentence as plain text: the form of every error of this server.
     pub fn text(status: u16, sentence: impl Into<String>) -> Response {
         Response::new(status)
             .with_header("Content-Type", TEXT)
@@ -106,7 +106,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A status line's reason phrase (RFC 9110 section 15), empty for codes nobody registered.
+/// A status line's reason phrase (RFC 9110 section 15), empty for codes that are not registered.
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

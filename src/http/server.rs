@@ -24,7 +24,7 @@ use crate::sys::stream::Stream;
 use crate::sys::supervision;
 use crate::sys::turnstile;
 
-/// Pause after descriptors or memory ran out: long enough not to spin, short enough that nobody gives up.
+/// Pause after descriptors or memory ran out: long enough not to spin, short enough that no client gives up.
 const EXHAUSTION_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections accepted before the workers look at their sockets: a crowd that connects at once waits in the kernel
@@ -125,27 +125,27 @@ impl Server {
         self.listeners.iter().map(|listener| listener.share()).collect()
     }
 
-    /// Has every request that needs the store wait, and waits itself until those under way are done, for `patience` at
+    /// Has every request that needs the store wait, and waits itself until those under way are done, for `timeout` at
     /// most; tells whether they are. Ended by [`Server::resume`] or [`Server::move_out`].
-    pub fn hold(&self, patience: Duration) -> bool {
+    pub fn hold(&self, timeout: Duration) -> bool {
         self.shared.enter(HOLDING);
-        self.shared.moving.wait_until_none_writes(patience)
+        self.shared.moving.wait_until_none_writes(timeout)
     }
 
-    /// Goes on as before [`Server::hold`]: nobody takes over.
+    /// Goes on as before [`Server::hold`]: no other process takes over.
     pub fn resume(&self) {
         self.listeners.iter().for_each(|listener| listener.take_back());
         self.shared.stop_holding();
     }
 
     /// Gives everything away: accepts no more, has parked requests answered, and hands each connection to `take` once
-    /// it is between two requests. What is not there after `patience` is cut off; returns how many those were. Blocks
+    /// it is between two requests. What is not there after `timeout` is cut off; returns how many those were. Blocks
     /// this thread.
-    pub fn move_out(&self, patience: Duration, mut take: impl FnMut(Departure)) -> usize {
+    pub fn move_out(&self, timeout: Duration, mut take: impl FnMut(Departure)) -> usize {
         let departures = self.shared.moving.begin();
         self.listeners.iter().for_each(|listener| listener.stop());
         self.shared.enter(MOVING);
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         while self.shared.admission.open() > 0 && Instant::now() < deadline {
             if let Ok(departure) = departures.recv_timeout(DEPARTURE_WAIT) {
                 take(departure);
@@ -269,7 +269,7 @@ impl Entrance {
              Connection: close\r\n\r\n{sentence}",
             reason(status)
         );
-        // A client that is gone already need not be told.
+        // If the client is gone already, the refusal is lost.
         let _ = stream.write_vectored(&[IoSlice::new(text.as_bytes())]);
     }
 }

@@ -8,12 +8,11 @@ use parking_lot::Mutex;
 
 use crate::sys::budget::{Budget, BudgetShare, OverBudget, Purpose};
 
-/// Bytes that many responses share, with their compressed twin once somebody has made it.
+/// Bytes that many responses share, with their compressed twin once it is made.
 pub struct SharedBody {
     plain: Box<[u8]>,
     gzip: OnceLock<Box<[u8]>>,
-    /// Somebody makes the twin; everybody else sends the plain bytes meanwhile rather than wait or make it
-    /// again.
+    /// One thread makes the twin. All others send the plain bytes meanwhile, rather than wait or make it again.
     gzip_claimed: AtomicBool,
     /// Readers in the middle of it, and what they hold of the account for answers together. Locked for a count.
     lent: Mutex<(usize, Option<BudgetShare>)>,
@@ -66,7 +65,7 @@ impl SharedBody {
         self.gzip.get().map(AsRef::as_ref)
     }
 
-    /// Bytes of memory both twins hold, for whoever bounds a cache of these.
+    /// Bytes of memory both twins hold, for a cache with a bound.
     pub fn memory_bytes(&self) -> usize {
         self.plain.len() + self.gzip().map_or(0, <[u8]>::len)
     }
@@ -77,7 +76,7 @@ impl SharedBody {
     }
 
     /// Sets the twin, or gives the claim back when it could not be made.
-    pub(crate) fn settle_gzip(&self, gzip: Option<Vec<u8>>) {
+    pub(crate) fn finish_gzip(&self, gzip: Option<Vec<u8>>) {
         match gzip {
             Some(gzip) => {
                 // Only the claimant sets it, so nothing is lost if it is set already.

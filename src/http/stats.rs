@@ -1,4 +1,4 @@
-//! Counters of the server, for whoever publishes metrics. Plain atomics: they order nothing.
+//! Counters of the server, for metrics. Plain atomics: they order nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -52,7 +52,7 @@ pub(crate) struct Transport {
     pace: ClientPace,
     /// Bytes a second that must be read of the present answer, or sent of its request.
     rate_bytes_min: usize,
-    /// The peer as text, once somebody has asked for it.
+    /// The peer as text, once it was needed.
     peer_text: OnceCell<Text>,
     /// Whether it came in by the gate of the operators.
     pub(crate) is_operators: bool,
@@ -103,8 +103,8 @@ impl Transport {
         self.turn.pass();
     }
 
-    /// For whoever is about to do much: lets others go first when sockets have waited for long enough; tells whether it
-    /// did.
+    /// Lets others go first when sockets have waited for long enough; gives whether it did. To be called before much
+    /// work.
     pub(crate) fn take_turn(&mut self) -> bool {
         self.turn.pass()
     }
@@ -191,7 +191,7 @@ impl Transport {
                 if has_looked_again {
                     return Err(ConnectionEnd::Draining);
                 }
-                // A request may be there of which no event has told yet: it is answered still.
+                // A request may be there without an event for it: it is answered still.
                 has_looked_again = true;
                 self.stream.look_again();
                 continue;
@@ -380,7 +380,7 @@ impl Transport {
     pub(crate) fn begin_write(&mut self) -> bool {
         self.shared.moving.begin_write();
         self.is_writing = true;
-        // Looked at after it is counted, so that whoever holds writes up sees this one or is seen by it.
+        // Looked at after it is counted, so that a hold that begins sees this write, or this write sees the hold.
         if self.shared.is_holding() {
             self.end_write();
         }

@@ -12,12 +12,12 @@ impl Connection {
         if is_read && !self.transport.shared().is_holding() {
             return Ok(false);
         }
-        self.pass_the_hold(request, is_read)
+        self.wait_for_release(request, is_read)
     }
 
     /// What [`Connection::must_move`] does with the few that are no plain read.
     #[inline(never)]
-    fn pass_the_hold(&mut self, request: &Request, is_read: bool) -> Result<bool, ConnectionEnd> {
+    fn wait_for_release(&mut self, request: &Request, is_read: bool) -> Result<bool, ConnectionEnd> {
         let needs_store = !is_read || self.handler.needs_store(request.path());
         loop {
             let shared = self.transport.shared();

@@ -124,7 +124,7 @@ impl Connection {
         }
     }
 
-    /// Waits for more of a request that has begun; its slowness is told to the client.
+    /// Waits for more of a request that has begun. A client that is too slow is refused.
     fn fill_rest(
         &mut self,
         deadline: Deadline,

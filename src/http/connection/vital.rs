@@ -17,8 +17,8 @@ use crate::sys::clock::Deadline;
 const VITAL_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Connection {
-    /// Serves one request if it is vital, and says to everything else why there is no place for it. Who takes its time
-    /// is told so as well: others wait for the place.
+    /// Serves one request if it is vital, and says to everything else why there is no place for it. A client that
+    /// takes its time is refused as well: others wait for the place.
     #[inline(never)]
     pub(super) fn serve_vital(&mut self, fault: RequestFault) -> Result<Next, ConnectionEnd> {
         self.request_number = 1;
