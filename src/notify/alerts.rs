@@ -1,7 +1,7 @@
 //! The alerts that stand, for Alertmanager: raised while a check fails, posted again every minute, ended when it no
 //! longer does.
 //!
-//! Alertmanager wants to be told what is, again and again, and not what changed. So nothing is kept on disk: what
+//! Alertmanager expects all that is firing, again and again, and not what changed. So nothing is kept on disk: what
 //! stands is read from the registry each time, and an alert that is not posted again ends by itself. Pure: time is an
 //! argument.
 
@@ -62,7 +62,7 @@ pub struct Alert {
 /// The alerts of one webhook.
 #[derive(Debug, Default)]
 pub struct Alerts {
-    /// What Alertmanager may think stands.
+    /// What Alertmanager may take for firing.
     sent: BTreeMap<AlertKey, Alert>,
     /// What has ended, with when, until that is posted.
     ended: BTreeMap<AlertKey, (Alert, u64)>,
@@ -73,7 +73,7 @@ pub struct Alerts {
     /// No earlier than this, however much changes.
     pause_until_ms: u64,
     /// Something has changed since the post under way was planned.
-    is_poked: bool,
+    has_changed: bool,
     /// When every alert is to be posted.
     repeat_ms: u64,
     failures_in_row: u32,
@@ -82,14 +82,14 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// A status that failed is another one now: if nobody else ended its alert, the next post does.
-    pub fn over(&mut self, key: AlertKey, alert: Alert) {
+    /// A status that failed is another one now: if nothing else ended its alert, the next post does.
+    pub fn note_ended(&mut self, key: AlertKey, alert: Alert) {
         self.sent.entry(key).or_insert(alert);
     }
 
     /// Something has changed: look soon.
-    pub fn poke(&mut self, now: Now) {
-        self.is_poked = true;
+    pub fn note_change(&mut self, now: Now) {
+        self.has_changed = true;
         if self.failures_in_row == 0 {
             self.due_ms = self.due_ms.min(self.pause_until_ms.max(now.monotonic_ms));
         }
@@ -101,32 +101,32 @@ impl Alerts {
     }
 
     /// Compares with what stands now and gives the bodies to post, if there is anything to tell. The outcome must then
-    /// come back through [`Alerts::settle`].
-    pub fn plan(&mut self, now: Now, standing: BTreeMap<AlertKey, Alert>, datacenter: &str) -> Vec<Vec<u8>> {
+    /// come back through [`Alerts::finish`].
+    pub fn plan(&mut self, now: Now, firing: BTreeMap<AlertKey, Alert>, datacenter: &str) -> Vec<Vec<u8>> {
         let is_repeat = now.monotonic_ms >= self.repeat_ms || self.failures_in_row > 0;
         let sent = std::mem::take(&mut self.sent);
         let is_new = |key: &AlertKey| !sent.contains_key(key);
-        let told: Vec<(AlertKey, Alert)> = standing
+        let to_post: Vec<(AlertKey, Alert)> = firing
             .iter()
             .filter(|(key, _)| is_repeat || is_new(key))
             .map(|(key, alert)| (key.clone(), alert.clone()))
             .collect();
         for (key, alert) in sent {
-            if !standing.contains_key(&key) {
+            if !firing.contains_key(&key) {
                 self.ended.entry(key).or_insert((alert, now.unix_ms));
             }
         }
         self.ended.retain(|key, (_, ended_ms)| {
-            !standing.contains_key(key) && now.unix_ms.saturating_sub(*ended_ms) < ENDED_KEPT_MS
+            !firing.contains_key(key) && now.unix_ms.saturating_sub(*ended_ms) < ENDED_KEPT_MS
         });
-        self.sent = standing;
+        self.sent = firing;
         if is_repeat {
             self.repeat_ms = now.monotonic_ms + REPEAT_MS;
         }
-        (self.due_ms, self.is_poked) = (self.repeat_ms, false);
+        (self.due_ms, self.has_changed) = (self.repeat_ms, false);
         let ends = self.ended.iter().map(|(key, (alert, ended_ms))| shown(key, alert, *ended_ms, datacenter));
         let stands_ms = now.unix_ms + STANDS_MS;
-        let stand = told.iter().map(|(key, alert)| shown(key, alert, stands_ms, datacenter));
+        let stand = to_post.iter().map(|(key, alert)| shown(key, alert, stands_ms, datacenter));
         let all: Vec<Value> = ends.chain(stand).collect();
         if !all.is_empty() {
             self.under_way = Some(self.ended.keys().cloned().collect());
@@ -137,14 +137,14 @@ impl Alerts {
     }
 
     /// Takes what became of a post.
-    pub fn settle(&mut self, now: Now, is_delivered: bool) {
-        let told = self.under_way.take().unwrap_or_default();
+    pub fn finish(&mut self, now: Now, is_delivered: bool) {
+        let ended = self.under_way.take().unwrap_or_default();
         if is_delivered {
             self.posted += 1;
             self.failures_in_row = 0;
-            told.iter().for_each(|key| drop(self.ended.remove(key)));
+            ended.iter().for_each(|key| drop(self.ended.remove(key)));
             self.pause_until_ms = now.monotonic_ms + PAUSE_MS;
-            self.due_ms = if self.is_poked { self.pause_until_ms } else { self.repeat_ms };
+            self.due_ms = if self.has_changed { self.pause_until_ms } else { self.repeat_ms };
         } else {
             self.failed += 1;
             self.failures_in_row = self.failures_in_row.saturating_add(1);
@@ -159,7 +159,7 @@ impl Alerts {
     }
 
     /// Alerts that stand.
-    pub fn standing(&self) -> usize {
+    pub fn firing(&self) -> usize {
         self.sent.len()
     }
 

@@ -44,8 +44,8 @@ pub struct Overall {
 }
 
 impl TransitionContext {
-    /// Whether it is to be told: that what was well is gone, or a check without an id, is not.
-    pub fn is_told(&self) -> bool {
+    /// Whether it makes an event. That what was well is gone does not, nor does a check without an id.
+    pub fn is_notable(&self) -> bool {
         let transition = &self.transition;
         let was_well = matches!(transition.from, None | Some(Status::Passing));
         let ended_well = transition.to.is_none() && was_well;

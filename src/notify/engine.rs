@@ -1,7 +1,7 @@
-//! The thread that tells others: it owns the queues and their disk, takes what happened, and starts deliveries.
+//! The thread of the webhooks: it owns the queues and their disk, takes transitions, and starts deliveries.
 //!
-//! Everything it hears comes as a message: what the writer published, what became of a delivery, questions. It takes
-//! what is waiting as one batch, writes once, and then sends; so nothing is sent that a crash could forget.
+//! Everything comes to it as a message: what the writer published, the outcome of a delivery, queries. It takes what is
+//! waiting as one batch, writes once, and then sends; so nothing is sent that a crash could forget.
 
 mod configuration;
 
@@ -16,12 +16,12 @@ use crate::model::{Status, Subject};
 use crate::notify::alerts::{Alert, AlertKey};
 use crate::notify::context::{TransitionContext, join};
 use crate::notify::event::{Event, EventSource};
+use crate::notify::firing_alerts::firing_alerts;
 use crate::notify::hook::{Hook, HookWork};
 use crate::notify::message;
 use crate::notify::orphaned::OrphanedQueues;
 use crate::notify::queue::{DeliveryOutcome, Now};
 use crate::notify::rows::{self, FollowerPosition};
-use crate::notify::standing::standing;
 use crate::notify::storage::Keeping;
 use crate::probe::send::{HttpSender, PostRequest};
 use crate::registry::Registry;
@@ -41,10 +41,10 @@ const POSITION_EVERY_MS: u64 = 10_000;
 /// How long deliveries under way may take once the process is asked to end. They would be repeated after the start.
 const END_WAIT_MS: u64 = 3_000;
 
-/// What the thread hears.
+/// A message to the thread.
 pub enum EngineMessage {
-    /// What the writer published: what is worth telling, and the index up to which that is all.
-    News {
+    /// What the writer published: what makes events, and the index up to which that is all.
+    Transitions {
         /// In order.
         happened: Vec<TransitionContext>,
         /// The last transition's index.
@@ -53,7 +53,7 @@ pub enum EngineMessage {
     /// The writer published more than there was room for.
     Missed,
     /// What became of a delivery.
-    Settled {
+    DeliveryEnded {
         /// The webhook's name.
         name: String,
         /// The event's number; of no meaning with alerts.
@@ -61,8 +61,8 @@ pub enum EngineMessage {
         /// What became of it.
         outcome: DeliveryOutcome,
     },
-    /// A question, or an order.
-    Ask(Box<dyn FnOnce(&mut DeliveryEngine) + Send>),
+    /// A query, or an order.
+    Run(Box<dyn FnOnce(&mut DeliveryEngine) + Send>),
     /// The process ends, or another one may take over; answered when everything is written and the disk is closed. In
     /// the second case the thread goes on once the channel says so.
     End(oneshot::Sender<()>, Option<Receiver<()>>),
@@ -71,7 +71,7 @@ pub enum EngineMessage {
 /// What the follower and the engine share.
 #[derive(Debug, Default)]
 pub struct FeedShared {
-    /// Whether anybody is to be told of anything.
+    /// Whether there are webhooks.
     pub is_listening: AtomicBool,
     /// Transitions on their way.
     pub on_the_way: AtomicUsize,
@@ -89,7 +89,7 @@ pub struct EventInbox {
 /// The thread's own.
 pub struct DeliveryEngine {
     pub(super) hooks: BTreeMap<String, Hook>,
-    pub(super) parked: OrphanedQueues,
+    pub(super) orphaned: OrphanedQueues,
     pub(super) keeping: Keeping,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
@@ -109,7 +109,7 @@ pub struct DeliveryEngine {
 }
 
 impl DeliveryEngine {
-    /// A thread's own, with nobody to tell yet.
+    /// A thread's own, without webhooks yet.
     pub fn new(
         inbox: EventInbox,
         registry: Arc<Registry>,
@@ -122,7 +122,7 @@ impl DeliveryEngine {
         let EventInbox { shared, messages, sender } = inbox;
         DeliveryEngine {
             hooks: BTreeMap::new(),
-            parked: OrphanedQueues::default(),
+            orphaned: OrphanedQueues::default(),
             keeping,
             position: FollowerPosition { registry_id: source.registry_id.clone(), index: 0 },
             registry,
@@ -139,8 +139,8 @@ impl DeliveryEngine {
         }
     }
 
-    /// Takes up what was kept, then works until it is told to end, or nobody can tell it anything any more. A webhook
-    /// that is new hears of what comes after `newest`.
+    /// Takes up what was kept, then works until [`EngineMessage::End`] comes, or no message can come any more. A new
+    /// webhook gets what comes after `newest`.
     pub fn run(mut self, webhooks: Vec<Webhook>, newest: u64) {
         if self.keeping.is_there() || !webhooks.is_empty() {
             supervision::patiently(|| self.take_up(webhooks, newest));
@@ -153,36 +153,36 @@ impl DeliveryEngine {
             }
             let wait = self.wait().min(WAIT_MAX);
             match supervision::waiting(|| self.messages.recv_timeout(wait)) {
-                Ok(message) => self.take(message),
+                Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             for _ in 1..BATCH_MAX {
                 let Ok(message) = self.messages.try_recv() else { break };
-                self.take(message);
+                self.handle(message);
             }
         }
     }
 
-    fn take(&mut self, message: EngineMessage) {
+    fn handle(&mut self, message: EngineMessage) {
         match message {
-            EngineMessage::News { happened, index } => {
+            EngineMessage::Transitions { happened, index } => {
                 self.shared.on_the_way.fetch_sub(happened.len(), Ordering::Relaxed);
                 if index > self.position.index {
-                    self.tell(happened, index);
+                    self.enqueue(happened, index);
                 }
             }
             EngineMessage::Missed => {}
-            EngineMessage::Settled { name, number, outcome } => {
+            EngineMessage::DeliveryEnded { name, number, outcome } => {
                 let (now, chance) = (now(), self.draw());
                 if let Some(hook) = self.hooks.get_mut(&name) {
-                    hook.settle(now, number, outcome, chance);
+                    hook.finish(now, number, outcome, chance);
                 } else {
-                    self.parked.settle(&name, now, number, outcome, chance);
+                    self.orphaned.finish(&name, now, number, outcome, chance);
                 }
             }
             // It may be a new configuration, which takes up the whole history.
-            EngineMessage::Ask(question) => supervision::patiently(|| question(self)),
+            EngineMessage::Run(work) => supervision::patiently(|| work(self)),
             EngineMessage::End(reply, goes_on) => {
                 (self.ending, self.goes_on) = (Some((reply, now().monotonic_ms + END_WAIT_MS)), goes_on);
             }
@@ -209,7 +209,7 @@ impl DeliveryEngine {
                 self.keeping.add(queue.take_edits().iter().map(|edit| rows::edit(name, edit)));
             }
         }
-        self.keeping.add(self.parked.take_edits());
+        self.keeping.add(self.orphaned.take_edits());
         let is_due = self.position_due_ms.is_some_and(|due_ms| now.monotonic_ms >= due_ms);
         if self.position_due_ms.is_some() && (is_due || self.keeping.is_dirty() || self.ending.is_some()) {
             self.keeping.add([rows::position(&self.position)]);
@@ -230,13 +230,13 @@ impl DeliveryEngine {
             },
             &[],
         );
-        happened.retain(TransitionContext::is_told);
+        happened.retain(TransitionContext::is_notable);
         log::debug!(transitions = transitions.len(), index = last; "webhooks catch up from the history");
-        self.tell(happened, last);
+        self.enqueue(happened, last);
     }
 
-    /// Puts what happened into the queues of all who want to know; that is then all up to `index`.
-    fn tell(&mut self, mut happened: Vec<TransitionContext>, index: u64) {
+    /// Puts what happened into the queues of the webhooks that select it; that is then all up to `index`.
+    fn enqueue(&mut self, mut happened: Vec<TransitionContext>, index: u64) {
         let now = now();
         let after = self.position.index;
         for it in happened.iter_mut().filter(|it| it.transition.index > after) {
@@ -255,9 +255,9 @@ impl DeliveryEngine {
                     }
                     HookWork::Alerts(alerts) => {
                         if let Some((key, alert)) = alert_before(it) {
-                            alerts.over(key, alert);
+                            alerts.note_ended(key, alert);
                         }
-                        alerts.poke(now);
+                        alerts.note_change(now);
                     }
                 }
             }
@@ -280,8 +280,8 @@ impl DeliveryEngine {
                     if alerts.next_due_ms().is_none_or(|due_ms| due_ms > now.monotonic_ms) {
                         continue;
                     }
-                    let standing = standing(self.registry.views(), &hook.selection, now.unix_ms);
-                    let bodies = alerts.plan(now, standing, &self.source.datacenter);
+                    let firing = firing_alerts(self.registry.views(), &hook.selection, now.unix_ms);
+                    let bodies = alerts.plan(now, firing, &self.source.datacenter);
                     let url = format!("{}/api/v2/alerts", hook.webhook.url.0.trim_end_matches('/'));
                     let post = |body| message::post(&hook.webhook, url.clone(), body, now.unix_ms, &[]);
                     let posts: Vec<PostRequest> = bodies.into_iter().map(post).collect();
@@ -328,7 +328,7 @@ impl DeliveryEngine {
         }
     }
 
-    /// A number nobody can foresee well enough to matter (xorshift).
+    /// A number that cannot be foreseen well enough to matter (xorshift).
     fn draw(&mut self) -> u64 {
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
@@ -361,7 +361,7 @@ fn deliver(http: HttpSender, posts: Vec<PostRequest>, report: Report) {
     let work = move || {
         let mut outcome = DeliveryOutcome::Delivered;
         for post in &posts {
-            outcome = message::judge(http.post(post));
+            outcome = message::outcome_of(http.post(post));
             if outcome != DeliveryOutcome::Delivered {
                 break;
             }
@@ -392,9 +392,12 @@ impl Report {
 
     fn put(&mut self, outcome: DeliveryOutcome) {
         self.is_sent = true;
-        // If nobody receives, the process is ending.
-        let _ =
-            self.to.send(EngineMessage::Settled { name: self.name.clone(), number: self.number, outcome });
+        // If no thread receives, the process is ending.
+        let _ = self.to.send(EngineMessage::DeliveryEnded {
+            name: self.name.clone(),
+            number: self.number,
+            outcome,
+        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! An event: one change of a check's status as it is told to others.
+//! An event: one change of a check's status, in the form in which webhooks get it.
 //!
 //! Its id depends on nothing but the change itself, so that an event found again after a crash is the same event, and a
 //! receiver that has seen the id has seen it all.
@@ -164,7 +164,7 @@ impl Event {
         }
     }
 
-    /// What must be told in order: the events of one instance, or those of a node itself.
+    /// What must be delivered in order: the events of one instance, or those of a node itself.
     pub fn lane(&self) -> EventOrder {
         let service_id = self.service.as_ref().map(|service| service.id.clone()).unwrap_or_default();
         EventOrder { node: self.node.name.folded(), service_id }
@@ -176,7 +176,7 @@ impl Event {
     }
 }
 
-/// Events of one lane are told one after the other; lanes do not wait for each other.
+/// Events of one lane are delivered one after the other; lanes do not wait for each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventOrder {
     /// Key of the node.

@@ -1,4 +1,4 @@
-//! The way from the writer to the thread that tells others. It never makes the writer wait.
+//! The way from the writer to the thread of the webhooks. It never makes the writer wait.
 //!
 //! What does not fit is not lost: the history of transitions has it, and the thread reads it there.
 
@@ -36,7 +36,7 @@ impl Follower for EventFeed {
         let count = news.transitions.len();
         if shared.on_the_way.load(Ordering::Relaxed) + count > ON_THE_WAY_MAX {
             shared.has_missed.store(true, Ordering::Release);
-            // If nobody receives, the process is ending.
+            // If no thread receives, the process is ending.
             let _ = self.messages.send(EngineMessage::Missed);
             return;
         }
@@ -50,8 +50,8 @@ impl Follower for EventFeed {
             },
             &news.changes.catalog,
         );
-        happened.retain(TransitionContext::is_told);
+        happened.retain(TransitionContext::is_notable);
         shared.on_the_way.fetch_add(happened.len(), Ordering::Relaxed);
-        let _ = self.messages.send(EngineMessage::News { happened, index: last.transition.index });
+        let _ = self.messages.send(EngineMessage::Transitions { happened, index: last.transition.index });
     }
 }

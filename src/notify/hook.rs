@@ -13,7 +13,7 @@ use crate::telemetry::families;
 use crate::telemetry::metrics::Metrics;
 
 /// Least time between two log lines about dead letters of one webhook.
-const DEATHS_TOLD_EVERY_MS: u64 = 60_000;
+const DEATHS_LOGGED_EVERY_MS: u64 = 60_000;
 
 /// A webhook that is configured.
 pub struct Hook {
@@ -33,8 +33,8 @@ pub struct Hook {
     was_failing: bool,
     /// Whether what was sent last was refused for good.
     was_refused: bool,
-    /// Dead letters when they were last told of, and when that was.
-    deaths_told: (u64, u64),
+    /// Dead letters when they were last logged, and when that was.
+    deaths_logged: (u64, u64),
 }
 
 /// What a webhook has to do.
@@ -87,7 +87,7 @@ impl Hook {
             figures: Arc::default(),
             was_failing: false,
             was_refused: false,
-            deaths_told: (0, 0),
+            deaths_logged: (0, 0),
         })
     }
 
@@ -132,7 +132,7 @@ impl Hook {
         }
     }
 
-    /// Whether its receiver refuses what it is sent. Refused events do not wait, but nobody is told of them either.
+    /// Whether its receiver refuses what it is sent. Refused events do not wait, and are not delivered either.
     pub fn is_refused(&self) -> bool {
         self.was_refused
     }
@@ -153,8 +153,8 @@ impl Hook {
         }
     }
 
-    /// Takes what became of an attempt; `number` is the event's.
-    pub fn settle(&mut self, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
+    /// Takes the outcome of an attempt; `number` is the event's.
+    pub fn finish(&mut self, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
         self.was_refused = matches!(outcome, DeliveryOutcome::Refused { .. });
         match &outcome {
             DeliveryOutcome::Delivered => self.last_delivery_ms = Some(now.unix_ms),
@@ -163,12 +163,12 @@ impl Hook {
             }
         }
         match &mut self.work {
-            HookWork::Events(queue) => queue.settle(now, number, outcome, chance),
-            HookWork::Alerts(alerts) => alerts.settle(now, outcome == DeliveryOutcome::Delivered),
+            HookWork::Events(queue) => queue.finish(now, number, outcome, chance),
+            HookWork::Alerts(alerts) => alerts.finish(now, outcome == DeliveryOutcome::Delivered),
         }
     }
 
-    /// Tells the log when the webhook's health has changed, and the metrics how it is. Cheap; called after each step.
+    /// Logs when the webhook's health has changed, and sets the metrics. Cheap; called after each step.
     pub fn look_after(&mut self, now: Now) {
         let name = self.webhook.name.as_str();
         let is_failing = self.is_failing();
@@ -190,15 +190,15 @@ impl Hook {
             }
             HookWork::Alerts(alerts) => {
                 let (posted, failed) = alerts.counts();
-                (alerts.standing(), posted, failed, 0, 0)
+                (alerts.firing(), posted, failed, 0, 0)
             }
         };
-        let (told, told_ms) = self.deaths_told;
-        if died > told && now.monotonic_ms.saturating_sub(told_ms) >= DEATHS_TOLD_EVERY_MS
-            || (told == 0 && died > 0)
+        let (logged, logged_ms) = self.deaths_logged;
+        if died > logged && now.monotonic_ms.saturating_sub(logged_ms) >= DEATHS_LOGGED_EVERY_MS
+            || (logged == 0 && died > 0)
         {
-            self.deaths_told = (died, now.monotonic_ms);
-            log::warn!(webhook = name, events = died - told;
+            self.deaths_logged = (died, now.monotonic_ms);
+            log::warn!(webhook = name, events = died - logged;
                 "events became dead letters; see /v1/muster/webhooks/dead/{name}");
         }
         let figures = &*self.figures;
@@ -209,7 +209,7 @@ impl Hook {
         figures.oldest_ms.store(oldest_ms, Ordering::Relaxed);
     }
 
-    /// What waited, for whoever keeps it when the webhook is no longer configured.
+    /// What waited, to be kept when the webhook is no longer configured.
     pub fn into_queue(self) -> Option<DeliveryQueue> {
         self.figures.pending.store(0, Ordering::Relaxed);
         self.figures.oldest_ms.store(0, Ordering::Relaxed);

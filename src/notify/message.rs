@@ -51,7 +51,7 @@ pub fn post(
 }
 
 /// `sha256=` and the hexadecimal HMAC-SHA-256 of the timestamp, a dot and the body. The timestamp is signed too, so
-/// that a receiver can refuse what somebody recorded and sends again.
+/// that a receiver can refuse a recorded request that is sent again.
 pub fn signature(secret: &[u8], timestamp: &str, body: &[u8]) -> String {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret));
     context.update(timestamp.as_bytes());
@@ -65,7 +65,7 @@ pub fn signature(secret: &[u8], timestamp: &str, body: &[u8]) -> String {
 ///
 /// What is said of this event is final: the same bytes would be refused again. What is said of the receiver (a wrong
 /// path, a missing right, a redirect) may be mended, so it is tried again.
-pub fn judge(answer: Result<HttpResponse, String>) -> DeliveryOutcome {
+pub fn outcome_of(answer: Result<HttpResponse, String>) -> DeliveryOutcome {
     let answer = match answer {
         Ok(answer) => answer,
         Err(reason) => return DeliveryOutcome::Failed { reason, retry_after: None },

@@ -1,4 +1,4 @@
-//! Tells others of changes: webhooks, each with what it wants to hear, its queue on disk and its deliveries.
+//! Webhooks: each with what it selects, its queue on disk and its deliveries.
 //!
 //! Follows the registry's transitions and owns everything that comes after: whom to tell ([`selection`]), what
 //! ([`event`], [`alerts`]), in which order and how often ([`queue`], which is pure), and the thread and the disk
@@ -18,7 +18,7 @@ pub mod orphaned;
 pub mod queue;
 pub mod rows;
 pub mod selection;
-pub mod standing;
+pub mod firing_alerts;
 
 use std::fmt;
 use std::io;
@@ -36,7 +36,7 @@ use crate::sys::oneshot;
 use crate::sys::supervision::{self, Habit};
 use crate::telemetry::metrics::Metrics;
 
-/// Talks to the thread that tells others.
+/// The way to the thread of the webhooks.
 pub struct Notifier {
     messages: Sender<EngineMessage>,
 }
@@ -102,22 +102,22 @@ impl Notifier {
         // Read here, so that a webhook that is new hears of what happens while the thread is only beginning.
         let newest = registry.history().newest_index();
         let engine = DeliveryEngine::new(inbox, registry, metrics, http, Keeping::new(place));
-        let is_told = !webhooks.is_empty();
+        let has_webhooks = !webhooks.is_empty();
         supervision::thread("webhooks", Habit::BEATS, move || engine.run(webhooks, newest))?;
         let notifier = Notifier { messages };
-        if is_told {
+        if has_webhooks {
             // It hears this only when it has taken up everything. If it has ended, so does the process.
-            let _ = notifier.ask(|_| ());
+            let _ = notifier.run(|_| ());
         }
         Ok(notifier)
     }
 
-    /// Has these webhooks told from now on, and no others.
+    /// Delivers to these webhooks from now on, and to no others.
     ///
     /// # Errors
     /// [`NotifierEnded`].
     pub fn configure(&self, webhooks: Vec<Webhook>) -> Result<(), NotifierEnded> {
-        self.ask(move |engine| engine.configure(webhooks))
+        self.run(move |engine| engine.configure(webhooks))
     }
 
     /// How all webhooks are doing.
@@ -125,11 +125,11 @@ impl Notifier {
     /// # Errors
     /// [`NotifierEnded`].
     pub fn overview(&self) -> Result<Overview, NotifierEnded> {
-        self.ask(|engine| {
+        self.run(|engine| {
             let configured = engine.hooks.values().map(state);
-            let parked = engine.parked.each().map(|(name, kept)| removed(name, &kept.queue));
+            let orphaned = engine.orphaned.each().map(|(name, kept)| removed(name, &kept.queue));
             Overview {
-                webhooks: configured.chain(parked).collect(),
+                webhooks: configured.chain(orphaned).collect(),
                 fault: engine.keeping.fault().map(str::to_owned),
             }
         })
@@ -141,11 +141,11 @@ impl Notifier {
     /// [`NotifierEnded`].
     pub fn dead(&self, name: &str) -> Result<Option<Vec<DeadLetter>>, NotifierEnded> {
         let name = name.to_owned();
-        self.ask(move |engine| {
+        self.run(move |engine| {
             let queue = match engine.hooks.get(&name).map(|hook| &hook.work) {
                 Some(HookWork::Events(queue)) => Some(queue),
                 Some(HookWork::Alerts(_)) => return Some(Vec::new()),
-                None => engine.parked.get(&name).map(|kept| &kept.queue),
+                None => engine.orphaned.get(&name).map(|kept| &kept.queue),
             };
             queue.map(|queue| queue.dead().rev().cloned().collect())
         })
@@ -158,7 +158,7 @@ impl Notifier {
     /// [`NotifierEnded`].
     pub fn retry(&self, name: &str, id: Option<String>) -> Result<Option<usize>, NotifierEnded> {
         let name = name.to_owned();
-        self.ask(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
+        self.run(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
             Some(HookWork::Events(queue)) => Some(queue.revive(engine::now(), id.as_deref())),
             Some(HookWork::Alerts(_)) => Some(0),
             None => None,
@@ -172,11 +172,11 @@ impl Notifier {
     /// [`NotifierEnded`].
     pub fn discard(&self, name: &str) -> Result<Option<usize>, NotifierEnded> {
         let name = name.to_owned();
-        self.ask(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
+        self.run(move |engine| match engine.hooks.get_mut(&name).map(|hook| &mut hook.work) {
             Some(HookWork::Events(queue)) => Some(queue.discard()),
             Some(HookWork::Alerts(_)) => Some(0),
             None => {
-                let (count, rows) = engine.parked.discard(&name)?;
+                let (count, rows) = engine.orphaned.discard(&name)?;
                 engine.keeping.add(rows);
                 Some(count)
             }
@@ -205,12 +205,12 @@ impl Notifier {
         Ok(goes_on)
     }
 
-    fn ask<T: Send + 'static>(
+    fn run<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut DeliveryEngine) -> T + Send + 'static,
+        work: impl FnOnce(&mut DeliveryEngine) -> T + Send + 'static,
     ) -> Result<T, NotifierEnded> {
         let (sender, receiver) = oneshot::oneshot();
-        let message = EngineMessage::Ask(Box::new(move |engine| sender.send(question(engine))));
+        let message = EngineMessage::Run(Box::new(move |engine| sender.send(work(engine))));
         self.messages.send(message).map_err(|_| NotifierEnded)?;
         receiver.recv().map_err(|_| NotifierEnded)
     }
@@ -223,7 +223,7 @@ fn state(hook: &Hook) -> WebhookState {
         HookWork::Alerts(alerts) => {
             let (delivered, failed) = alerts.counts();
             WebhookState {
-                pending: alerts.standing(),
+                pending: alerts.firing(),
                 in_flight: hook.in_flight(),
                 counts: Counts { delivered, failed, died: 0 },
                 ..removed(&webhook.name, &DeliveryQueue::empty())

@@ -1,5 +1,5 @@
-//! The queues of webhooks that are no longer configured. They stay until their webhook comes back or somebody drops
-//! them, so that a slip in a file loses nothing.
+//! The queues of webhooks that are no longer configured. They stay until their webhook comes back or they are
+//! dropped, so that a slip in a file loses nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::notify::rows;
 use crate::persist::change::RowChange;
 
 /// Queues kept. Past this the one that was removed first goes.
-const PARKED_MAX: usize = 64;
+const ORPHANS_MAX: usize = 64;
 
 /// What is kept for a webhook that may come back.
 pub struct OrphanedQueue {
@@ -26,7 +26,7 @@ pub struct OrphanedQueue {
 /// All that is kept, by name.
 #[derive(Default)]
 pub struct OrphanedQueues {
-    kept: BTreeMap<String, OrphanedQueue>,
+    queues: BTreeMap<String, OrphanedQueue>,
     next: u64,
 }
 
@@ -51,59 +51,60 @@ impl OrphanedQueues {
     pub fn add(&mut self, name: String, since: u64, queue: DeliveryQueue) -> Vec<RowChange> {
         self.insert(name, OrphanedQueue { since, queue, was_removed: true, order: 0 });
         let mut gone = Vec::new();
-        while self.kept.len() > PARKED_MAX {
-            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.order).map(|(name, _)| name.clone());
+        while self.queues.len() > ORPHANS_MAX {
+            let oldest =
+                self.queues.iter().min_by_key(|(_, orphan)| orphan.order).map(|(name, _)| name.clone());
             let Some(oldest) = oldest else { break };
             log::warn!(webhook = oldest.as_str();
-                "the queue of a webhook that was removed is dropped: {PARKED_MAX} are kept");
+                "the queue of a webhook that was removed is dropped: {ORPHANS_MAX} are kept");
             gone.extend(self.discard(&oldest).map(|(_, rows)| rows).unwrap_or_default());
         }
         gone
     }
 
-    fn insert(&mut self, name: String, kept: OrphanedQueue) {
+    fn insert(&mut self, name: String, orphan: OrphanedQueue) {
         self.next += 1;
-        self.kept.insert(name, OrphanedQueue { order: self.next, ..kept });
+        self.queues.insert(name, OrphanedQueue { order: self.next, ..orphan });
     }
 
     /// Takes out what is kept for the webhook called `name`.
     pub fn take(&mut self, name: &str) -> Option<OrphanedQueue> {
-        self.kept.remove(name)
+        self.queues.remove(name)
     }
 
     /// Puts back what [`OrphanedQueues::take`] took, unless there is nothing in it.
-    pub fn put_back(&mut self, name: String, kept: OrphanedQueue) {
-        if kept.queue.waiting() + kept.queue.dead().len() > 0 {
-            self.kept.insert(name, kept);
+    pub fn put_back(&mut self, name: String, orphan: OrphanedQueue) {
+        if orphan.queue.waiting() + orphan.queue.dead().len() > 0 {
+            self.queues.insert(name, orphan);
         }
     }
 
     /// What is kept, by name.
     pub fn each(&self) -> impl Iterator<Item = (&String, &OrphanedQueue)> {
-        self.kept.iter()
+        self.queues.iter()
     }
 
     /// What is kept for the webhook called `name`.
     pub fn get(&self, name: &str) -> Option<&OrphanedQueue> {
-        self.kept.get(name)
+        self.queues.get(name)
     }
 
     /// Lets `change` correct every index.
     pub fn each_since(&mut self, change: impl Fn(&mut u64)) {
-        self.kept.values_mut().for_each(|kept| change(&mut kept.since));
+        self.queues.values_mut().for_each(|orphan| change(&mut orphan.since));
     }
 
     /// Takes what became of an attempt that was under way when the webhook was removed.
-    pub fn settle(&mut self, name: &str, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
-        if let Some(kept) = self.kept.get_mut(name) {
-            kept.queue.settle(now, number, outcome, chance);
+    pub fn finish(&mut self, name: &str, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
+        if let Some(orphan) = self.queues.get_mut(name) {
+            orphan.queue.finish(now, number, outcome, chance);
         }
     }
 
     /// The rows of what has changed since the last call.
     pub fn take_edits(&mut self) -> Vec<RowChange> {
-        let rows = self.kept.iter_mut().map(|(name, kept)| {
-            kept.queue.take_edits().iter().map(|edit| rows::edit(name, edit)).collect::<Vec<_>>()
+        let rows = self.queues.iter_mut().map(|(name, orphan)| {
+            orphan.queue.take_edits().iter().map(|edit| rows::edit(name, edit)).collect::<Vec<_>>()
         });
         rows.flatten().collect()
     }
@@ -111,9 +112,9 @@ impl OrphanedQueues {
     /// Drops what is kept for the webhook called `name`: how much it was, and the rows to write. `None` when there is
     /// nothing.
     pub fn discard(&mut self, name: &str) -> Option<(usize, Vec<RowChange>)> {
-        let mut kept = self.kept.remove(name)?;
-        let count = kept.queue.discard();
-        let edits = kept.queue.take_edits();
+        let mut orphan = self.queues.remove(name)?;
+        let count = orphan.queue.discard();
+        let edits = orphan.queue.take_edits();
         let rows = edits.iter().map(|edit| rows::edit(name, edit)).chain([rows::known(name, None)]);
         Some((count, rows.collect()))
     }

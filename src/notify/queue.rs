@@ -1,9 +1,9 @@
 //! The events that wait for one webhook: what is sent next, what is tried again and when, what is given up.
 //!
 //! Pure: time and chance come in as arguments, and what has to be written to disk comes out as [`QueueEdit`]s. Events
-//! of one lane are told strictly one after the other; lanes do not wait for each other, except for the bound on how
-//! many attempts run at once. While nothing at all gets through, only few attempts are made; when the first one does,
-//! all lanes are tried at once.
+//! of one lane are delivered strictly one after the other; lanes do not wait for each other, except for the bound on
+//! how many attempts run at once. While nothing at all gets through, only few attempts are made; when the first one
+//! does, all lanes are tried at once.
 
 use std::collections::btree_map::Values;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -58,7 +58,7 @@ pub struct QueueBounds {
 /// An event that waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WaitingEvent {
-    /// What is to be told.
+    /// What is to be delivered.
     pub event: Arc<Event>,
     /// Since when, in Unix milliseconds: when it happened, or when it was taken back from the dead letters.
     pub since_ms: u64,
@@ -67,7 +67,7 @@ pub struct WaitingEvent {
 /// An event that was given up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// What was to be told.
+    /// What was to be delivered.
     pub event: Arc<Event>,
     /// When it was given up, in Unix milliseconds.
     pub died_ms: u64,
@@ -222,7 +222,7 @@ impl DeliveryQueue {
         count
     }
 
-    /// The next event to send now, if there is one; its outcome must come back through [`DeliveryQueue::settle`].
+    /// The next event to send now, if there is one; its outcome must come back through [`DeliveryQueue::finish`].
     pub fn start(&mut self, now: Now) -> Option<(u64, Arc<Event>)> {
         let (due_ms, number) = *self.due.first()?;
         let is_resting = self.is_failing() && now.monotonic_ms < self.rest_until_ms;
@@ -245,7 +245,7 @@ impl DeliveryQueue {
     }
 
     /// Takes what became of an attempt. `chance` is any number, for the spread of repetitions.
-    pub fn settle(&mut self, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
+    pub fn finish(&mut self, now: Now, number: u64, outcome: DeliveryOutcome, chance: u64) {
         if !self.in_flight.remove(&number) {
             // Discarded meanwhile.
             return;

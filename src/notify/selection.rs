@@ -1,7 +1,7 @@
 //! Whether a webhook wants to hear of something.
 //!
-//! What a status was before counts as much as what it is now: whoever asked for `critical` also hears that it is over.
-//! But nobody was told of the status that a check was registered with, and so nobody hears that it is over.
+//! What a status was before counts as much as what it is now: a webhook for `critical` also gets its end. But the
+//! status that a check was registered with makes no event, and so its end makes none either.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl Selection {
     /// an alarm that never clears is worse than one message too many.
     pub fn wants(&self, happened: &TransitionContext) -> bool {
         let transition = &*happened.transition;
-        // That a check is better than it was registered ends nothing that anybody was told of.
+        // That a check is better than it was registered ends nothing that made an event.
         let is_start = transition.is_first && transition.to < transition.from;
         let is_over = !is_start && self.wants_status(transition.from);
         if !is_over && !self.wants_status(transition.to) {

@@ -1,8 +1,8 @@
 //! The disk of the queues: opened when first needed, written in batches, and done without when it fails.
 //!
 //! A registry serves on without its webhooks' disk, so nothing here is fatal: what could not be written is tried again
-//! when the disk was full, and told in the log and in answers otherwise. What is lost with the process then is found
-//! again in the history.
+//! when the disk was full, and reported in the log and in answers otherwise. What is lost with the process then is
+//! found again in the history.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Keeping {
         Keeping { place, store: None, next: 1, unwritten: Vec::new(), retry_at_ms: None, fault: None }
     }
 
-    /// Whether something was kept before, so that it must be opened also when nobody is to be told.
+    /// Whether something was kept before, so that it must be opened also when there is no webhook.
     pub fn is_there(&self) -> bool {
         matches!(&self.place, QueueStorage::Directory(path) if path.exists())
     }

@@ -7,7 +7,7 @@ fn key(check_id: &str, severity: Status) -> AlertKey {
     AlertKey { subject, severity }
 }
 
-fn standing(keys: &[AlertKey]) -> BTreeMap<AlertKey, Alert> {
+fn firing(keys: &[AlertKey]) -> BTreeMap<AlertKey, Alert> {
     let alert = Alert { node: "n1".into(), service: "web".into(), ..Alert::default() };
     keys.iter().map(|key| (key.clone(), alert.clone())).collect()
 }
@@ -40,9 +40,9 @@ fn alerts_are_raised_repeated_and_ended() {
     let mut alerts = Alerts::default();
     let (a, b) = (key("a", Status::Critical), key("b", Status::Warning));
     let mut post = |ms: u64, keys: &[AlertKey]| {
-        let bodies = alerts.plan(at(ms), standing(keys), "dc1");
+        let bodies = alerts.plan(at(ms), firing(keys), "dc1");
         if !bodies.is_empty() {
-            alerts.settle(at(ms), true);
+            alerts.finish(at(ms), true);
         }
         said(&bodies, ms)
     };
@@ -63,40 +63,40 @@ fn alerts_are_raised_repeated_and_ended() {
 #[test]
 fn what_was_over_before_the_start_is_ended() {
     let mut alerts = Alerts::default();
-    alerts.over(key("a", Status::Critical), Alert::default());
-    assert_eq!(said(&alerts.plan(at(0), standing(&[]), "dc1"), 0), [row("a", "critical", true)]);
+    alerts.note_ended(key("a", Status::Critical), Alert::default());
+    assert_eq!(said(&alerts.plan(at(0), firing(&[]), "dc1"), 0), [row("a", "critical", true)]);
 }
 
 #[test]
 fn a_failed_post_is_tried_again_with_everything() {
     let mut alerts = Alerts::default();
     let a = key("a", Status::Critical);
-    alerts.plan(at(0), standing(std::slice::from_ref(&a)), "dc1");
+    alerts.plan(at(0), firing(std::slice::from_ref(&a)), "dc1");
     assert_eq!(alerts.next_due_ms(), None);
-    alerts.settle(at(0), false);
-    alerts.poke(at(1));
+    alerts.finish(at(0), false);
+    alerts.note_change(at(1));
     assert_eq!(alerts.next_due_ms(), Some(BACK_OFF_MS), "changes do not hurry what fails");
     let b = key("b", Status::Critical);
-    let bodies = alerts.plan(at(1_000), standing(&[b]), "dc1");
+    let bodies = alerts.plan(at(1_000), firing(&[b]), "dc1");
     assert_eq!(said(&bodies, 1_000), [row("a", "critical", true), row("b", "critical", false)]);
-    alerts.settle(at(1_000), false);
+    alerts.finish(at(1_000), false);
     assert_eq!((alerts.next_due_ms(), alerts.is_failing()), (Some(1_000 + 2 * BACK_OFF_MS), false));
-    alerts.plan(at(3_000), standing(&[]), "dc1");
-    alerts.settle(at(3_000), false);
+    alerts.plan(at(3_000), firing(&[]), "dc1");
+    alerts.finish(at(3_000), false);
     assert!(alerts.is_failing());
     let later = 3_000 + ENDED_KEPT_MS;
-    assert_eq!(said(&alerts.plan(at(later), standing(&[]), "dc1"), later), [], "it has ended by itself");
+    assert_eq!(said(&alerts.plan(at(later), firing(&[]), "dc1"), later), [], "it has ended by itself");
 }
 
 #[test]
 fn changes_are_told_at_once_but_a_crowd_of_them_makes_few_posts() {
     let mut alerts = Alerts::default();
-    alerts.plan(at(0), standing(&[]), "dc1");
-    alerts.poke(at(5_000));
+    alerts.plan(at(0), firing(&[]), "dc1");
+    alerts.note_change(at(5_000));
     assert_eq!(alerts.next_due_ms(), Some(5_000));
-    alerts.plan(at(5_000), standing(&[key("a", Status::Critical)]), "dc1");
-    alerts.poke(at(5_001));
-    alerts.settle(at(5_002), true);
+    alerts.plan(at(5_000), firing(&[key("a", Status::Critical)]), "dc1");
+    alerts.note_change(at(5_001));
+    alerts.finish(at(5_002), true);
     assert_eq!(alerts.next_due_ms(), Some(5_002 + PAUSE_MS));
 }
 
@@ -104,6 +104,6 @@ fn changes_are_told_at_once_but_a_crowd_of_them_makes_few_posts() {
 fn many_alerts_are_several_posts() {
     for (count, posts) in [(PER_POST_MAX, 1), (PER_POST_MAX + 1, 2)] {
         let keys: Vec<AlertKey> = (0..count).map(|it| key(&it.to_string(), Status::Critical)).collect();
-        assert_eq!(Alerts::default().plan(at(0), standing(&keys), "dc1").len(), posts);
+        assert_eq!(Alerts::default().plan(at(0), firing(&keys), "dc1").len(), posts);
     }
 }

@@ -110,7 +110,7 @@ fn each_transition_of_a_batch_knows_how_the_instance_stood() {
         let happened = trial.joined(from_history);
         let expected = [("a", P, W), ("b", W, C), ("n", P, W), ("b", C, W), ("n", W, P), ("a", W, P)];
         assert_eq!(shown(&happened), expected, "{from_history}");
-        assert!(happened.iter().all(|it| it.is_told() && it.node.is_some()));
+        assert!(happened.iter().all(|it| it.is_notable() && it.node.is_some()));
         assert!(happened.iter().all(|it| it.is_of_node() == it.service.is_none()));
     }
 }
@@ -124,7 +124,7 @@ fn of_what_is_gone_only_what_failed_is_told() {
     trial.apply(Command::DeregisterService { node, service_id, must_exist: true });
     for from_history in [false, true] {
         let happened = trial.joined(from_history);
-        let told: Vec<&TransitionContext> = happened.iter().filter(|it| it.is_told()).collect();
+        let told: Vec<&TransitionContext> = happened.iter().filter(|it| it.is_notable()).collect();
         let [gone] = told[..] else { panic!("{happened:?}") };
         assert_eq!(gone.transition.subject.check_id.as_str(), "a");
         assert_eq!((gone.overall.before, gone.overall.after, gone.is_gone), (C, None, true));
@@ -147,7 +147,7 @@ fn a_node_that_goes_takes_everything_along() {
     };
     trial.apply(Command::DeregisterNode { node: "n1".into() });
     let happened = trial.joined(false);
-    let told: Vec<_> = happened.iter().filter(|it| it.is_told()).collect();
+    let told: Vec<_> = happened.iter().filter(|it| it.is_notable()).collect();
     assert_eq!(told.iter().map(|it| it.transition.subject.check_id.as_str()).collect::<Vec<_>>(), ["n"]);
     assert!(told.iter().all(|it| it.node.is_some() && it.overall.after.is_none()));
 }

@@ -9,8 +9,8 @@ use crate::notify::hook::Hook;
 use crate::notify::rows::{self, KnownWebhook};
 
 impl DeliveryEngine {
-    /// Has these webhooks told from now on, and no others. What waits for one that stays, stays. On disk when it
-    /// returns, so that from here on not even a crash makes anybody miss anything.
+    /// Delivers to these webhooks from now on, and to no others. What waits for one that stays, stays. On disk when it
+    /// returns, so that from here on not even a crash loses an event.
     pub(in crate::notify) fn configure(&mut self, webhooks: Vec<Webhook>) {
         let newest = self.registry.history().newest_index();
         self.change_to(webhooks, newest);
@@ -47,26 +47,26 @@ impl DeliveryEngine {
             let is_configured = webhooks.iter().any(|webhook| webhook.name == name);
             let known = stored.known.unwrap_or_default();
             let was_removed = known.is_removed;
-            self.parked.put(name.clone(), known.since, stored.waiting, stored.dead, was_removed);
+            self.orphaned.put(name.clone(), known.since, stored.waiting, stored.dead, was_removed);
             if !is_configured && !was_removed {
                 let known = KnownWebhook { is_removed: true, ..known };
                 self.keeping.add([rows::known(&name, Some(&known))]);
             }
         }
         // Indexes above what the registry has are of another life of it.
-        self.parked.each_since(|since| *since = (*since).min(newest));
+        self.orphaned.each_since(|since| *since = (*since).min(newest));
         self.position_due_ms = Some(0);
         self.reconcile(webhooks, newest);
         self.catch_up();
     }
 
-    /// Makes the webhooks these; one that was not told before hears of what comes after `now_index`.
+    /// Makes the webhooks these; a new one gets what comes after `now_index`.
     fn reconcile(&mut self, webhooks: Vec<Webhook>, now_index: u64) {
         let is_wanted = |name: &String| webhooks.iter().any(|webhook| webhook.name == *name);
         let gone: Vec<String> = self.hooks.keys().filter(|name| !is_wanted(name)).cloned().collect();
         for name in gone {
             if let Some(hook) = self.hooks.remove(&name) {
-                self.park(name, hook);
+                self.orphan(name, hook);
             }
         }
         for webhook in webhooks {
@@ -87,12 +87,12 @@ impl DeliveryEngine {
             return hook.configure(webhook, &datacenter);
         }
         if let Some(other) = self.hooks.remove(&name) {
-            self.park(name.clone(), other);
+            self.orphan(name.clone(), other);
         }
-        let (since, queue) = match self.parked.take(&name) {
+        let (since, queue) = match self.orphaned.take(&name) {
             // Alerts have no queue; what waits for events of this name waits on.
             Some(kept) if !is_queued => {
-                self.parked.put_back(name.clone(), kept);
+                self.orphaned.put_back(name.clone(), kept);
                 (self.position.index, None)
             }
             Some(kept) if !kept.was_removed => (kept.since, Some(kept.queue)),
@@ -106,8 +106,8 @@ impl DeliveryEngine {
         Ok(())
     }
 
-    /// Keeps the queue of a webhook that is no longer told.
-    fn park(&mut self, name: String, hook: Hook) {
+    /// Keeps the queue of a webhook that is no longer configured.
+    fn orphan(&mut self, name: String, hook: Hook) {
         let since = hook.since;
         let Some(mut queue) = hook.into_queue() else {
             self.keeping.add([rows::known(&name, None)]);
@@ -115,7 +115,7 @@ impl DeliveryEngine {
         };
         self.keeping.add(queue.take_edits().iter().map(|edit| rows::edit(&name, edit)));
         self.keeping.add([rows::known(&name, Some(&KnownWebhook { since, is_removed: true }))]);
-        let dropped = self.parked.add(name, since, queue);
+        let dropped = self.orphaned.add(name, since, queue);
         self.keeping.add(dropped);
     }
 }

@@ -88,17 +88,21 @@ fn requests_carry_id_signature_and_the_operators_headers() {
 fn answers_are_judged_by_whether_they_speak_of_the_event() {
     let answer = |status| Ok(HttpResponse { status, retry_after: None, body: "because\n".to_owned() });
     for status in [200, 201, 202, 204, 299] {
-        assert_eq!(judge(answer(status)), DeliveryOutcome::Delivered, "{status}");
+        assert_eq!(outcome_of(answer(status)), DeliveryOutcome::Delivered, "{status}");
     }
     for status in [400, 410, 413, 415, 422] {
         let reason = format!("the receiver answered {status}: because");
-        assert_eq!(judge(answer(status)), DeliveryOutcome::Refused { reason }, "{status}");
+        assert_eq!(outcome_of(answer(status)), DeliveryOutcome::Refused { reason }, "{status}");
     }
     for status in [301, 302, 307, 401, 403, 404, 405, 408, 409, 425, 429, 500, 502, 503, 504] {
         let reason = format!("the receiver answered {status}: because");
-        assert_eq!(judge(answer(status)), DeliveryOutcome::Failed { reason, retry_after: None }, "{status}");
+        assert_eq!(
+            outcome_of(answer(status)),
+            DeliveryOutcome::Failed { reason, retry_after: None },
+            "{status}"
+        );
     }
-    let lost = judge(Err("dial tcp: refused".to_owned()));
+    let lost = outcome_of(Err("dial tcp: refused".to_owned()));
     assert_eq!(lost, DeliveryOutcome::Failed { reason: "dial tcp: refused".to_owned(), retry_after: None });
 }
 

@@ -65,13 +65,13 @@ fn a_lane_is_told_in_order_and_lanes_do_not_wait_for_each_other() {
     }
     let first = started(&mut queue, 0);
     assert_eq!(first.iter().map(|(_, index)| *index).collect::<Vec<_>>(), [1, 3]);
-    queue.settle(at(0), first[0].0, failed(), 0);
-    queue.settle(at(0), first[1].0, DeliveryOutcome::Delivered, 0);
+    queue.finish(at(0), first[0].0, failed(), 0);
+    queue.finish(at(0), first[1].0, DeliveryOutcome::Delivered, 0);
     assert_eq!(indexes(&mut queue, 0), [4], "2 waits behind 1, which rests");
     assert_eq!(indexes(&mut queue, BACK_OFF_MS / 2 - 1), [0; 0]);
     let again = started(&mut queue, BACK_OFF_MS / 2);
     assert_eq!(again.iter().map(|(_, index)| *index).collect::<Vec<_>>(), [1]);
-    queue.settle(at(600), again[0].0, DeliveryOutcome::Delivered, 0);
+    queue.finish(at(600), again[0].0, DeliveryOutcome::Delivered, 0);
     assert_eq!(indexes(&mut queue, 600), [2]);
 }
 
@@ -93,7 +93,7 @@ fn a_receiver_may_ask_for_a_longer_wait() {
         queue.put(at(0), event(1, "a"));
         let (number, _) = queue.start(at(0)).unwrap();
         let retry_after = Some(Duration::from_secs(asked_s));
-        queue.settle(at(0), number, DeliveryOutcome::Failed { reason: "busy".into(), retry_after }, 0);
+        queue.finish(at(0), number, DeliveryOutcome::Failed { reason: "busy".into(), retry_after }, 0);
         assert_eq!(queue.next_due_ms(), Some(wait_ms), "{asked_s}");
     }
 }
@@ -111,7 +111,7 @@ fn what_is_refused_or_too_old_becomes_a_dead_letter_and_the_next_is_told() {
         queue.put(at(0), event(1, "a"));
         queue.put(at(0), event(2, "a"));
         let (number, _) = queue.start(at(0)).unwrap();
-        queue.settle(at(ms), number, outcome, 0);
+        queue.finish(at(ms), number, outcome, 0);
         assert_eq!((queue.dead().len(), indexes(&mut queue, ms).first().copied()), (dead, next), "{ms}");
     }
 }
@@ -126,7 +126,7 @@ fn at_the_bound_the_oldest_that_is_not_under_way_goes() {
     assert_eq!(first.index, 1);
     assert_eq!(queue.dead().map(|dead| dead.event.index).collect::<Vec<_>>(), [2]);
     assert!(queue.dead().all(|dead| dead.reason.contains("queue_max")));
-    queue.settle(at(0), number, DeliveryOutcome::Delivered, 0);
+    queue.finish(at(0), number, DeliveryOutcome::Delivered, 0);
     assert_eq!(indexes(&mut queue, 0), [3, 11]);
 }
 
@@ -137,7 +137,7 @@ fn dead_letters_are_bounded_and_can_be_taken_back() {
     for index in 1..=count {
         queue.put(at(0), event(index, "a"));
         let (number, _) = queue.start(at(0)).unwrap();
-        queue.settle(at(0), number, DeliveryOutcome::Refused { reason: "no".into() }, 0);
+        queue.finish(at(0), number, DeliveryOutcome::Refused { reason: "no".into() }, 0);
     }
     assert_eq!(queue.dead().map(|dead| dead.event.index).next(), Some(3));
     assert_eq!((queue.dead().len(), queue.counts().died), (DEAD_MAX, count));
@@ -153,14 +153,14 @@ fn while_nothing_gets_through_few_attempts_are_made_and_the_first_success_wakes_
     (0..20).for_each(|lane| queue.put(at(0), event(lane, &lane.to_string())));
     let first = started(&mut queue, 0);
     assert_eq!(first.len(), IN_FLIGHT_MAX);
-    first.iter().for_each(|(number, _)| queue.settle(at(10), *number, failed(), u64::MAX));
+    first.iter().for_each(|(number, _)| queue.finish(at(10), *number, failed(), u64::MAX));
     assert!(queue.is_failing());
     assert_eq!(started(&mut queue, 10).len(), 0, "it rests");
     let probe = started(&mut queue, 10 + REST_WHILE_FAILING_MS);
     assert_eq!(probe.len(), 1);
     let second = started(&mut queue, 10 + 2 * REST_WHILE_FAILING_MS);
     assert_eq!((second.len(), queue.next_due_ms()), (1, None), "two at most");
-    queue.settle(at(5_000), probe[0].0, DeliveryOutcome::Delivered, 0);
+    queue.finish(at(5_000), probe[0].0, DeliveryOutcome::Delivered, 0);
     assert!(!queue.is_failing());
     assert_eq!(started(&mut queue, 5_000).len(), IN_FLIGHT_MAX - 1);
 }
@@ -171,7 +171,7 @@ fn what_was_discarded_in_flight_is_forgotten() {
     queue.put(at(0), event(1, "a"));
     let (number, _) = queue.start(at(0)).unwrap();
     assert_eq!(queue.discard(), 1);
-    queue.settle(at(0), number, failed(), 0);
+    queue.finish(at(0), number, failed(), 0);
     queue.put(at(0), event(2, "a"));
     assert_eq!(indexes(&mut queue, 0), [2]);
 }
@@ -239,7 +239,7 @@ fn nothing_is_lost_or_out_of_order_under_any_receiver() {
                         );
                         settled.push(event.id.clone());
                     }
-                    queue.settle(at(now_ms), number, outcome, draw(u64::MAX));
+                    queue.finish(at(now_ms), number, outcome, draw(u64::MAX));
                 }
                 6 => now_ms += draw(120_000),
                 7 if draw(4) == 0 => {

@@ -1,4 +1,4 @@
-//! Which alerts stand, read from the registry.
+//! Which alerts fire, read from the registry.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::registry::views::Views;
 /// so, and its first run is on its way.
 const GRACE_MS: u64 = 60_000;
 
-/// The alerts that `selection` wants to stand at `now_ms`. What is taken out on purpose, by maintenance or a drain,
+/// The alerts of `selection` that fire at `now_ms`. What is taken out on purpose, by maintenance or a drain,
 /// raises none.
 ///
 /// Cost: O(failing checks); where instances are selected, each is looked up.
-pub fn standing(views: &Views, selection: &Selection, now_ms: u64) -> BTreeMap<AlertKey, Alert> {
+pub fn firing_alerts(views: &Views, selection: &Selection, now_ms: u64) -> BTreeMap<AlertKey, Alert> {
     let failing = [Status::Warning, Status::Critical].into_iter();
     let failing = failing.filter(|status| selection.wants_status(Some(*status)));
     let checks = failing.flat_map(|status| views.checks(Some(status)));
