@@ -117,7 +117,7 @@ pub struct Check {
     /// How to check. Shared by what has the same: each verdict is a new record, and says the same of this.
     #[serde(default, skip_serializing_if = "says_nothing")]
     pub definition: Arc<CheckDefinition>,
-    /// Who keeps this record. Only the agent's checks are run by muster; the catalog's are somebody else's findings.
+    /// Who keeps this record. Only the agent's checks are run by muster; the catalog's are findings of other programs.
     pub origin: Origin,
     /// When the status last changed, in milliseconds of Unix time. Survives restarts, so that reaping stays exact.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -199,7 +199,7 @@ pub struct CheckDefinition {
     pub told: BTreeMap<Text, serde_json::Value>,
 }
 
-/// How often somebody else runs a check, as that one tells; zeros where nothing is told.
+/// How often another program runs a check, as it says; zeros where it says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cadence {

@@ -1,5 +1,5 @@
 //! Holds: the checks by which muster itself keeps an instance, or a whole node, out of discovery: maintenance mode and
-//! the end of a drain. They are always critical, are run by nobody, and no registration of the instance removes them.
+//! the end of a drain. They are always critical, are never run, and no registration of the instance removes them.
 
 use crate::model::{Cause, Check, Origin, Service, Status};
 use crate::stdx::text::Text;
@@ -40,7 +40,8 @@ pub fn node_maintenance(reason: Text) -> Check {
     }
 }
 
-/// The check that keeps an instance out once its drain is over, for `reason`. It is kept by whoever keeps the instance.
+/// The check that keeps an instance out once its drain is over, for `reason`. It is kept by the same program as the
+/// instance.
 pub fn drained(service: &Service, reason: &Text) -> Check {
     Check {
         id: drained_id(&service.id),

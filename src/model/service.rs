@@ -158,7 +158,7 @@ impl Proxy {
 /// Where a machine stands. Kept and answered, not acted upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locality {
-    /// The region, in the words of whoever runs the machine.
+    /// The region, in the words of the machine's operator.
     #[serde(default, skip_serializing_if = "is_default")]
     pub region: Text,
     /// The zone of the region.

@@ -20,8 +20,8 @@ const fn v6(segments: [u16; 8], prefix_bits: u8) -> Network {
     Network::new(IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), prefix_bits)
 }
 
-/// Networks that are refused unless they are named: those that reach nobody in particular, and those where clouds tell
-/// a machine its secrets.
+/// Networks that are refused unless they are named: those that reach no machine in particular, and those where clouds
+/// tell a machine its secrets.
 const REFUSED: [Network; 16] = [
     // "This" network, link-local with most clouds' metadata services, multicast, broadcast.
     v4(0, 0, 0, 0, 8),
@@ -93,7 +93,7 @@ const TRANSLATORS_GAP: usize = 8;
 /// Where muster may be sent to, as it is set up.
 #[derive(Clone, Debug, Default)]
 pub struct TargetPolicy {
-    /// The only networks that are permitted; with none, all are but those refused to everybody. What is refused to
+    /// The only networks that are permitted; with none, all are but those that are always refused. What is refused to
     /// everybody is permitted only in a network that lies within the refused one: `0.0.0.0/0` does not open link-local,
     /// `169.254.1.0/24` does open that part of it.
     pub allowed: Vec<Network>,
@@ -240,7 +240,7 @@ fn embedded(address: IpAddr, network: &Network, bytes: &[u8]) -> Option<IpAddr> 
 /// Why an address is not connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetRefusal {
-    /// It is in a network that is refused to everybody.
+    /// It is in a network that is always refused.
     Special,
     /// It is in none of the networks that are allowed.
     NotAllowed,

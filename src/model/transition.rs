@@ -41,7 +41,7 @@ pub struct Transition {
     pub from: Option<Status>,
     /// Since when that status had stood, in milliseconds of Unix time; 0 when it was none or is not known.
     pub from_since_ms: u64,
-    /// Whether the status before is the one that the check was registered with: nobody was told of it.
+    /// Whether the status before is the one that the check was registered with: it made no event.
     pub is_first: bool,
     /// The status after; `None` when the check, or the instance, is gone with this.
     pub to: Option<Status>,

@@ -19,7 +19,7 @@ use crate::telemetry::sink::Sink;
 /// Crates whose records are about their own inside: from them, only warnings.
 const NOISY_CRATES: &[&str] = &["fjall", "may", "rustls", "ureq", "ureq_proto"];
 
-/// The inside of the storage engine. What it meets it gives back, and that is told in words of ours with the remedy.
+/// The inside of the storage engine. What it meets it gives back, and that is logged in words of ours with the remedy.
 const SILENT_CRATE: &str = "lsm_tree";
 
 /// How long the end of the process waits for the last lines.

@@ -1,6 +1,6 @@
 //! Families whose values are kept elsewhere and read when Prometheus asks.
 //!
-//! A layer below keeps an atomic and knows nothing of metrics; whoever sees both registers a closure. A
+//! A layer below keeps an atomic and knows nothing of metrics; the layer that sees both registers a closure. A
 //! closure runs on the coroutine that serves the scrape, so it only loads or takes a short lock.
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ pub const WEBHOOK_OLDEST_AGE: MetricFamily = family(
     &["webhook"],
     "Age of the event that has waited longest for a webhook.",
 );
-/// What webhooks were told.
+/// What webhooks got.
 pub const WEBHOOK_DELIVERED: MetricFamily = family(
     "muster_webhook_delivered_total",
     Counter,
