@@ -22,7 +22,7 @@ run: build ## Build a release and serve on :8500 with the embedded store, until 
 dev: ## Serve a debug build from memory, logging much
 	cargo run -- agent --dev --http-addr $(MUSTER_HTTP_ADDR)
 
-build: ## Build the release binary
+build: ## Build the release binaries: muster, and the load generator
 	cargo build --release
 
 test: ## Install what the tests need, then formatting, lints and every test; ends in the count
