@@ -18,8 +18,6 @@ const CIRCLES: &[&[&str]] = &[
     &["src/api/cache.rs", "src/api/large_bodies.rs"],
     &["src/api/call.rs", "src/api/params.rs", "src/api/selection.rs"],
     &["src/catalog/service_log.rs", "src/catalog/service_table.rs"],
-    &["src/config/consul.rs", "src/config/raw.rs"],
-    &["src/config/load.rs", "src/config/validated.rs"],
     &[
         "src/http/admission.rs",
         "src/http/body_reader.rs",
