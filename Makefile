@@ -8,7 +8,7 @@ MUSTER_DATA_DIR ?= ./muster-data
 SEEDS ?= 1000000
 QUICK_SEEDS ?= 100
 
-.PHONY: help run dev test quick long sim check fmt build bench loadtest instructions faults image image-check start stop smoke seed
+.PHONY: help run dev test quick long sim check advisories fmt build bench loadtest instructions faults image image-check start stop smoke seed
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ run: build ## Build a release and serve on :8500 with the embedded store, until 
 dev: ## Serve a debug build from memory, logging much
 	cargo run -- agent --dev --http-addr $(MUSTER_HTTP_ADDR)
 
-build: ## Build the release binary
+build: ## Build the release binaries: muster, and the load generator
 	cargo build --release
 
 test: ## Install what the tests need, then formatting, lints and every test; ends in the count
@@ -48,6 +48,9 @@ check: ## Formatting, lints, documentation, links, layers and the rules for depe
 	cargo clippy --workspace --all-targets -- -D warnings
 	@scripts/docs
 	cargo test --test tidy
+
+advisories: ## Fetch the known vulnerabilities of crates, and fail if what is built has one (needs the network)
+	@scripts/deny --fetch
 
 fmt: ## Format the sources
 	cargo fmt --all

@@ -2,7 +2,7 @@
 //!
 //! The modules below stand in layer order: each may use those above it and none below, and `tests/tidy.rs` holds the
 //! table of allowed arrows. Start reading at [`model`] for the vocabulary, [`catalog`] for what the registry knows, and
-//! `server.rs` for how the parts are put together.
+//! [`server`] for how the parts are put together.
 
 pub mod stdx;
 pub mod sys;

@@ -1,11 +1,11 @@
-//! The command line, shared by `loadtest` and `muster bench`.
+//! The command line.
 
 use std::io::{Write, stderr};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::compare::{self, Plan, Rounds};
 use crate::figures::Figures;
@@ -23,9 +23,17 @@ use crate::watcher::How;
 /// How long a server may take to accept a connection before it counts as not there.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// Load for anything that speaks Consul's HTTP API.
+#[derive(Parser, Debug)]
+#[command(name = "loadtest", version)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
 /// What can be done.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+enum Command {
     /// List the scenarios
     List,
     /// Put one scenario on one server
@@ -42,7 +50,7 @@ pub enum Command {
 
 /// What is asked in place of a scenario's own figures, and where to keep what comes of it.
 #[derive(Args, Debug)]
-pub struct Changes {
+struct Changes {
     /// Connections, in place of the scenario's
     #[arg(long)]
     connections: Option<usize>,
@@ -74,7 +82,7 @@ pub struct Changes {
 
 /// What `run` takes.
 #[derive(Args, Debug)]
-pub struct RunArguments {
+struct RunArguments {
     /// One of `list`, or a file
     scenario: String,
     /// The server's address
@@ -92,7 +100,7 @@ pub struct RunArguments {
 
 /// Which servers there are, and where they may keep data.
 #[derive(Args, Debug)]
-pub struct ProgramArguments {
+struct ProgramArguments {
     /// The binary of muster
     #[arg(long, value_name = "FILE")]
     muster: PathBuf,
@@ -118,7 +126,7 @@ pub struct ProgramArguments {
 
 /// What `compare` takes.
 #[derive(Args, Debug)]
-pub struct CompareArguments {
+struct CompareArguments {
     /// One of `list`, or a file
     scenario: String,
     /// How often each server gets its turn
@@ -132,7 +140,7 @@ pub struct CompareArguments {
 
 /// What `suite` takes.
 #[derive(Args, Debug)]
-pub struct SuiteArguments {
+struct SuiteArguments {
     /// Only the scenarios whose name contains this
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -151,7 +159,7 @@ pub struct SuiteArguments {
 
 /// What `memory` takes.
 #[derive(Args, Debug)]
-pub struct MemoryArguments {
+struct MemoryArguments {
     /// How many of each
     #[arg(long, default_value_t = 10_000)]
     count: usize,
@@ -161,7 +169,7 @@ pub struct MemoryArguments {
 
 /// What `growth` takes.
 #[derive(Args, Debug)]
-pub struct GrowthArguments {
+struct GrowthArguments {
     /// Rounds, between which the memory is looked at
     #[arg(long, default_value_t = 6)]
     rounds: usize,
@@ -172,32 +180,35 @@ pub struct GrowthArguments {
     programs: ProgramArguments,
 }
 
-/// Does it, and gives what to print.
-///
-/// # Errors
-/// What went wrong, for a reader.
-pub fn run(command: Command) -> Result<String, String> {
-    match command {
-        Command::List => {
-            let line =
-                |(name, text): &(&str, &str)| Ok(format!("{name:<18} {}", Scenario::parse(text)?.about));
-            Ok(SHIPPED.iter().map(line).collect::<Result<Vec<_>, String>>()?.join("\n"))
-        }
-        Command::Run(arguments) => run_one(&arguments),
-        Command::Compare(arguments) => compare(&arguments),
-        Command::Suite(arguments) => suite_of(&arguments),
-        Command::Memory(MemoryArguments { count, programs }) => {
-            programs.with_directory(|programs, directory| {
-                Ok(memory::shown(&memory::table(programs, directory, count)?))
-            })
-        }
-        Command::Growth(GrowthArguments { rounds, seconds, programs }) => {
-            programs.with_directory(|programs, directory| {
-                rounds_wanted(rounds)?;
-                let sizes = memory::growth(programs, directory, rounds, seconds)?;
-                let sizes: Vec<String> = sizes.iter().map(|it| format!("{:.1}", *it as f64 / 1e6)).collect();
-                Ok(format!("RSS after each of {rounds} rounds of {seconds} s: {} MB", sizes.join(", ")))
-            })
+impl CommandLine {
+    /// Does it, and gives what to print.
+    ///
+    /// # Errors
+    /// What went wrong, for a reader.
+    pub fn run(self) -> Result<String, String> {
+        match self.command {
+            Command::List => {
+                let line =
+                    |(name, text): &(&str, &str)| Ok(format!("{name:<18} {}", Scenario::parse(text)?.about));
+                Ok(SHIPPED.iter().map(line).collect::<Result<Vec<_>, String>>()?.join("\n"))
+            }
+            Command::Run(arguments) => run_one(&arguments),
+            Command::Compare(arguments) => compare(&arguments),
+            Command::Suite(arguments) => suite_of(&arguments),
+            Command::Memory(MemoryArguments { count, programs }) => {
+                programs.with_directory(|programs, directory| {
+                    Ok(memory::shown(&memory::table(programs, directory, count)?))
+                })
+            }
+            Command::Growth(GrowthArguments { rounds, seconds, programs }) => {
+                programs.with_directory(|programs, directory| {
+                    rounds_wanted(rounds)?;
+                    let sizes = memory::growth(programs, directory, rounds, seconds)?;
+                    let sizes: Vec<String> =
+                        sizes.iter().map(|it| format!("{:.1}", *it as f64 / 1e6)).collect();
+                    Ok(format!("RSS after each of {rounds} rounds of {seconds} s: {} MB", sizes.join(", ")))
+                })
+            }
         }
     }
 }

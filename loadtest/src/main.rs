@@ -1,21 +1,13 @@
-//! The `loadtest` program: what was typed, and how it ended.
+//! The `loadtest` program: what was typed, and how it ended. `muster bench` is this program under that name.
 
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadtest::command::{self, Command};
-
-/// Load for anything that speaks Consul's HTTP API.
-#[derive(Parser, Debug)]
-#[command(name = "loadtest", version)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
+use loadtest::command::CommandLine;
 
 fn main() -> ExitCode {
-    match command::run(CommandLine::parse().command) {
+    match CommandLine::parse().run() {
         Ok(text) => {
             match writeln!(stdout(), "{text}") {
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,

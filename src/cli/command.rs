@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::cli::consul_flags::ConsulFlags;
 use crate::cli::settings::{CliSettings, ConfigPaths};
 use crate::cli::version::{self, VersionFormat};
-use crate::cli::{arguments, compare, health, help, hints, import, snapshot, store};
+use crate::cli::{arguments, bench, compare, health, help, hints, import, snapshot, store};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
 use crate::stdx::counted::counted;
@@ -68,9 +68,13 @@ enum Command {
         #[arg(long, value_name = "ADDRESS")]
         http_addr: Option<String>,
     },
-    /// Put load on a registry and measure it
-    #[command(subcommand)]
-    Bench(Box<loadtest::command::Command>),
+    /// Put load on a registry and measure it: `muster bench --help` tells how
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What the load generator takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Save everything an agent holds, have it restored, look into what was saved
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
@@ -175,10 +179,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
                 Err(problems) => end(Exit::Failure, problems),
             }
         }
-        Command::Bench(command) => match loadtest::command::run(*command) {
-            Ok(figures) => end(Exit::Success, figures),
-            Err(error) => end(Exit::Failure, error),
-        },
+        Command::Bench { arguments } => ended(bench::run(&arguments)),
         Command::Health { http_addr } => ended(health::ask(&health::address(http_addr, &environment))),
         Command::Snapshot(command) => {
             ended(snapshot::run(command, |http_addr| health::address(http_addr, &environment)))
@@ -324,10 +325,7 @@ mod tests {
             ("muster health -http-addr https://h:1", Exit::Usage, "plain HTTP"),
             ("muster health -http-addr unix:///nowhere/s", Exit::NotReachable, "does not answer"),
             ("muster validate -config-file /nowhere/x.toml", Exit::Failure, "/nowhere/x.toml"),
-            ("muster bench run discovery -rate many", Exit::Usage, "it is no number: write one"),
-            ("muster bench -list", Exit::Usage, "unexpected argument"),
-            ("muster bench list", Exit::Success, "discovery"),
-            ("muster bench run nothing-of-that-name", Exit::Failure, "is neither a file"),
+            ("muster help bench", Exit::Success, "muster bench --help"),
             ("muster validate -dev", Exit::Success, "valid"),
             ("muster snapshot verify /nowhere/x", Exit::Failure, "cannot be read"),
             ("muster snapshot verify Cargo.toml", Exit::Failure, "no snapshot of muster's"),
@@ -337,7 +335,6 @@ mod tests {
                 Exit::NotReachable,
                 "unix:///nowhere/s does not",
             ),
-            ("muster bench run discovery -http-addr unix:///nowhere/s", Exit::Failure, "HOST:PORT"),
             ("muster store inspect src", Exit::Failure, "no data directory"),
             ("muster store repair src -into /nowhere", Exit::Failure, "no data directory"),
             ("muster import -from h", Exit::Usage, "no address"),

@@ -6,8 +6,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use crate::cli::consul_flags::ConsulFlags;
+use crate::config::invocation::Invocation;
 use crate::config::kind::SettingKind;
-use crate::config::load::Invocation;
 use crate::config::settings::{SETTINGS, Setting};
 
 /// Where the configuration files are.

@@ -154,21 +154,6 @@ const LOCAL_SCRIPTS: &str = "enable_local_script_checks";
 /// The settings of Consul's of which several come to one here, each of them kept by itself until all are read.
 const SHARED: &[&str] = &[CLIENT, HTTP, PORT, BIND, ADVERTISED_IPV4, SCRIPTS];
 
-/// What Consul's settings say of addresses, each by the source that wins.
-#[derive(Debug, Default)]
-pub struct Listening {
-    /// Hosts, separated by blanks.
-    pub client: Option<WrittenSetting>,
-    /// The same, for HTTP alone.
-    pub http: Option<WrittenSetting>,
-    /// The port for HTTP.
-    pub port: Option<WrittenSetting>,
-    /// The address that the agent is bound to, which is advertised unless another is.
-    pub bind: Option<WrittenSetting>,
-    /// The address that is advertised where nothing else says one.
-    pub advertised_ipv4: Option<WrittenSetting>,
-}
-
 impl Raw {
     /// Adds what one of Consul's files sets, its definitions apart.
     pub fn add_consul_file(&mut self, object: &Map<String, Value>, origin: &SettingSource) {

@@ -90,7 +90,7 @@ pub fn take(file: &Path, object: &mut Map<String, Value>, form: Form) -> FileDef
             if flaws.is_empty() {
                 read.definitions.push(Definition { file: file.to_path_buf(), path, kind: *kind, value });
             } else {
-                read.problems.extend(flaws.into_iter().map(|flaw| told(file, flaw)));
+                read.problems.extend(flaws.into_iter().map(|flaw| problem_of(file, flaw)));
             }
         }
     }
@@ -146,7 +146,7 @@ fn elements(
     }
 }
 
-fn told(file: &Path, flaw: Flaw) -> Problem {
+fn problem_of(file: &Path, flaw: Flaw) -> Problem {
     let remedy = match flaw.nearest {
         Some(near) => format!("did you mean `{}`?", in_snake_case(near)),
         None if flaw.allowed.is_empty() => "remove it: `muster help checks` tells of the keys".to_owned(),

@@ -7,8 +7,8 @@
 use serde_json::{Map, Number, Value};
 
 use crate::config::json;
-use crate::config::place::Wanted;
-use crate::config::problem::Spot;
+use crate::config::key_finder::KeyFinder;
+use crate::config::problem::TextPosition;
 use crate::stdx::go_literal;
 
 /// Deepest nesting of blocks and lists. It is read by recursion; definitions are five deep.
@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HclError {
     /// Where reading stopped.
-    pub spot: Spot,
+    pub position: TextPosition,
     /// What is wrong.
     pub complaint: String,
 }
@@ -28,10 +28,10 @@ pub struct HclError {
 /// # Errors
 /// The first thing that is no HCL.
 pub fn read(text: &str) -> Result<Map<String, Value>, HclError> {
-    let mut reader = Reader { text, at: 0, wanted: Wanted::default() };
+    let mut reader = Reader { text, at: 0, finder: KeyFinder::default() };
     reader.skip_blanks()?;
     if reader.peek() == Some('{') {
-        return json::read(text).map_err(|(spot, complaint)| HclError { spot, complaint });
+        return json::read(text).map_err(|(position, complaint)| HclError { position, complaint });
     }
     let object = reader.items(DEPTH_MAX)?;
     match reader.peek() {
@@ -40,22 +40,22 @@ pub fn read(text: &str) -> Result<Map<String, Value>, HclError> {
     }
 }
 
-/// Looks in a text that has been read already for the places that are wanted of it.
-pub fn look_into(text: &str, mut wanted: Wanted) -> Wanted {
+/// Looks in a text that has been read already for the keys that are to be found.
+pub fn look_into(text: &str, mut finder: KeyFinder) -> KeyFinder {
     if text.trim_start().starts_with('{') {
-        wanted.look_into_json(text);
-        return wanted;
+        finder.look_into_json(text);
+        return finder;
     }
-    let mut reader = Reader { text, at: 0, wanted };
+    let mut reader = Reader { text, at: 0, finder };
     // As far as it can be read.
     let _ = reader.items(DEPTH_MAX);
-    reader.wanted
+    reader.finder
 }
 
 struct Reader<'t> {
     text: &'t str,
     at: usize,
-    wanted: Wanted,
+    finder: KeyFinder,
 }
 
 impl<'t> Reader<'t> {
@@ -81,7 +81,7 @@ impl<'t> Reader<'t> {
     }
 
     fn error(&self, complaint: impl Into<String>) -> HclError {
-        HclError { spot: Spot::of(self.text, self.at), complaint: complaint.into() }
+        HclError { position: TextPosition::of(self.text, self.at), complaint: complaint.into() }
     }
 
     /// Goes past blanks and comments.
@@ -120,7 +120,7 @@ impl<'t> Reader<'t> {
             Some(Value::Array(list)) => list.len(),
             Some(_) => 1,
         };
-        self.wanted.enter(&key, before, at);
+        self.finder.enter(&key, before, at);
         let mut labels = Vec::new();
         let mut value = loop {
             self.skip_blanks()?;
@@ -138,14 +138,14 @@ impl<'t> Reader<'t> {
                     }
                     let at = self.at;
                     labels.push(self.key()?);
-                    self.wanted.enter(&labels[labels.len() - 1], 0, at);
+                    self.finder.enter(&labels[labels.len() - 1], 0, at);
                 }
                 _ => return Err(self.error(format!("after `{key}` there is neither `=` nor a block"))),
             }
         };
-        self.wanted.leave();
+        self.finder.leave();
         for label in labels.into_iter().rev() {
-            self.wanted.leave();
+            self.finder.leave();
             value = Value::Object(Map::from_iter([(label, value)]));
         }
         match (object.get_mut(&key), value) {
@@ -198,7 +198,7 @@ impl<'t> Reader<'t> {
     fn list(&mut self, depth_left: usize) -> Result<Value, HclError> {
         let depth_left = self.deeper(depth_left)?;
         let mut elements = Vec::new();
-        let before = self.wanted.index();
+        let before = self.finder.index();
         loop {
             self.skip_blanks()?;
             match self.peek() {
@@ -208,7 +208,7 @@ impl<'t> Reader<'t> {
                 }
                 Some(',') if !elements.is_empty() => drop(self.take()),
                 Some(_) => {
-                    self.wanted.element(before + elements.len(), self.at);
+                    self.finder.element(before + elements.len(), self.at);
                     elements.push(self.value(depth_left)?);
                 }
                 None => return Err(self.error("a list has no `]`")),
@@ -415,13 +415,16 @@ mod tests {
         ];
         for (text, line, said) in rows {
             let error = read(text).expect_err(text);
-            assert!(error.spot.line == line && error.complaint.contains(said), "{text}: {error:?}");
+            assert!(error.position.line == line && error.complaint.contains(said), "{text}: {error:?}");
         }
         let deepest = format!("a = {}{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
         assert!(read(&deepest).is_ok());
         let deepest = format!("a {} {{}}", "b ".repeat(DEPTH_MAX - 1));
         assert!(read(&deepest).is_ok());
-        assert_eq!(read("a = 1\n  b = é web").expect_err("a word").spot, Spot { line: 2, column: 7 });
+        assert_eq!(
+            read("a = 1\n  b = é web").expect_err("a word").position,
+            TextPosition { line: 2, column: 7 }
+        );
     }
 
     proptest::proptest! {

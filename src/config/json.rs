@@ -4,7 +4,7 @@
 use serde::de::DeserializeSeed;
 use serde_json::{Deserializer, Map, Value};
 
-use crate::config::problem::Spot;
+use crate::config::problem::TextPosition;
 use crate::stdx::tree::{Doubles, Tree};
 
 /// Deepest nesting of objects and lists. It is read by recursion; definitions are five deep.
@@ -13,8 +13,8 @@ const DEPTH_MAX: usize = 32;
 /// Reads a file's text; an empty one is an empty object, as for Consul.
 ///
 /// # Errors
-/// The place and what is wrong there.
-pub fn read(text: &str) -> Result<Map<String, Value>, (Spot, String)> {
+/// The position and what is wrong there.
+pub fn read(text: &str) -> Result<Map<String, Value>, (TextPosition, String)> {
     let text = text.trim_start_matches('\u{feff}');
     if text.trim().is_empty() {
         return Ok(Map::new());
@@ -24,12 +24,12 @@ pub fn read(text: &str) -> Result<Map<String, Value>, (Spot, String)> {
     match read.and_then(|value| source.end().map(|()| value)) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(Value::Null) => Ok(Map::new()),
-        Ok(_) => Err((Spot { line: 1, column: 1 }, "it is no object".to_owned())),
+        Ok(_) => Err((TextPosition { line: 1, column: 1 }, "it is no object".to_owned())),
         Err(error) => {
             let text = error.to_string();
-            let position = format!(" at line {} column {}", error.line(), error.column());
-            let spot = Spot { line: error.line().max(1), column: error.column().max(1) };
-            Err((spot, text.strip_suffix(&position).unwrap_or(&text).to_owned()))
+            let suffix = format!(" at line {} column {}", error.line(), error.column());
+            let position = TextPosition { line: error.line().max(1), column: error.column().max(1) };
+            Err((position, text.strip_suffix(&suffix).unwrap_or(&text).to_owned()))
         }
     }
 }
@@ -56,7 +56,7 @@ mod tests {
         for (text, expected) in rows {
             match (read(text), expected) {
                 (Ok(object), Ok(keys)) => assert_eq!(object.len(), keys, "{text}"),
-                (Err((Spot { line, .. }, said)), Err((expected, words))) => {
+                (Err((TextPosition { line, .. }, said)), Err((expected, words))) => {
                     assert!(line == expected && said.contains(words), "{text}: {line} {said}");
                 }
                 (read, _) => panic!("{text}: {read:?}"),

@@ -114,7 +114,7 @@ fn is_template(texts: &[String]) -> bool {
 fn strength(origin: &SettingSource) -> u8 {
     match origin {
         SettingSource::Default => 0,
-        SettingSource::File(_) | SettingSource::Place(..) => 1,
+        SettingSource::File(_) | SettingSource::FileAt(..) => 1,
         SettingSource::Environment(_) => 2,
         SettingSource::Flag(_) => 3,
     }

@@ -1,12 +1,14 @@
 //! From a command line and an environment to a finished configuration, or to everything that is wrong with
 //! it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::address::ListenAddress;
 use crate::config::definitions::{self, Definition, DefinitionKind};
 use crate::config::files::{self, FileFormat};
-use crate::config::place::Wanted;
+use crate::config::invocation::Invocation;
+use crate::config::key_finder::KeyFinder;
 use crate::config::plan::{PlanTerms, plan};
 use crate::config::problem::{Problem, Problems, SettingSource};
 use crate::config::raw::Raw;
@@ -19,25 +21,6 @@ use crate::wire::intake::{AgentNode, Scripts};
 
 /// The file that is read from the working directory when none is named, if it is there.
 pub const FILE_DEFAULT: &str = "muster.toml";
-
-/// What muster was started with. Kept by whoever reloads: loading it again reads the files again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Invocation {
-    /// `--config-file`, in the order given.
-    pub config_files: Vec<PathBuf>,
-    /// `--config-dir`, in the order given; each one's files in the order of their names.
-    pub config_dirs: Vec<PathBuf>,
-    /// `--config-format`: how files are read whose names do not tell; `json` or `hcl`.
-    pub config_format: Option<String>,
-    /// Settings given as flags, as key and value.
-    pub flags: Vec<(&'static str, String)>,
-    /// Configuration texts of `-hcl`, which are read as files are, and after them.
-    pub texts: Vec<String>,
-    /// Flags of Consul's, as flag, key in its files, and value.
-    pub consul_flags: Vec<(&'static str, &'static str, String)>,
-    /// The environment.
-    pub environment: Vec<(String, String)>,
-}
 
 /// What came of reading a configuration without starting anything.
 #[derive(Debug)]
@@ -101,8 +84,7 @@ fn read(invocation: &Invocation, registered: impl Fn(&Text) -> Option<Option<Tex
     });
     // Instances first: a check may be of one in any file.
     definitions.sort_by_key(|it| it.kind == DefinitionKind::Check);
-    let config =
-        values.map(|values| values.into_config(invocation.clone(), definitions.clone(), raw.warnings));
+    let config = values.map(|values| values.into_config(invocation.clone(), raw.warnings));
     let terms = match &config {
         Ok(config) => config.plan_terms(),
         Err(_) => PlanTerms { agent: AgentNode::unknown(), scripts: Scripts::Allowed, targets: None },
@@ -122,7 +104,7 @@ fn read(invocation: &Invocation, registered: impl Fn(&Text) -> Option<Option<Tex
                 }
                 Err(refused) => problems.extend(refused),
             }
-            Ok(Config { service_defaults, webhooks, ..config })
+            Ok(Config { definitions, service_defaults, webhooks, ..config })
         }
         Err(refused) => {
             problems.extend(refused);
@@ -133,7 +115,7 @@ fn read(invocation: &Invocation, registered: impl Fn(&Text) -> Option<Option<Tex
     let outcome = match outcome {
         Ok(config) if problems.is_empty() => Ok(config),
         _ => {
-            paths.iter().for_each(|(path, format)| locate(&mut problems, path, *format));
+            locate(&mut problems, &paths);
             Err(Problems(problems))
         }
     };
@@ -167,15 +149,15 @@ impl Sources {
     /// Adds definitions and settings as Consul has them.
     fn add_object(&mut self, path: &Path, origin: &SettingSource, text: &str, format: FileFormat) {
         let read = match format {
-            FileFormat::Hcl => hcl::read(text).map_err(|error| (error.spot, error.complaint)),
+            FileFormat::Hcl => hcl::read(text).map_err(|error| (error.position, error.complaint)),
             _ => json::read(text),
         };
         let mut object = match read {
             Ok(object) => object,
-            Err((spot, complaint)) => {
+            Err((position, complaint)) => {
                 let language = if format == FileFormat::Json { "JSON" } else { "HCL" };
                 return self.raw.problems.push(Problem {
-                    key: spot.to_string(),
+                    key: position.to_string(),
                     value: String::new(),
                     origin: origin.clone(),
                     complaint,
@@ -222,26 +204,29 @@ impl Sources {
     }
 }
 
-/// Finds where in a file stands what is wrong with what it says. Reads it once more.
-fn locate(problems: &mut [Problem], path: &Path, format: FileFormat) {
-    let is_here = |problem: &&mut Problem| {
+/// Finds where in the files stands what is wrong with what they say. Reads each of these once more.
+fn locate(problems: &mut [Problem], paths: &[(PathBuf, FileFormat)]) {
+    let mut of_files: HashMap<PathBuf, Vec<&mut Problem>> = HashMap::new();
+    for problem in problems {
         let names_keys = problem.key != "file" && !problem.key.starts_with("line ");
-        names_keys && problem.origin == SettingSource::File(path.to_path_buf())
-    };
-    let mut wanted = Wanted::default();
-    problems.iter_mut().filter(is_here).for_each(|problem| wanted.add(&problem.key));
-    if format == FileFormat::Toml || wanted.is_empty() {
-        return;
+        if let (SettingSource::File(path), true) = (&problem.origin, names_keys) {
+            of_files.entry(path.clone()).or_default().push(problem);
+        }
     }
-    // It was there a moment ago.
-    let Ok(text) = files::read(path) else { return };
-    match format {
-        FileFormat::Hcl => wanted = hcl::look_into(&text, wanted),
-        _ => wanted.look_into_json(&text),
-    }
-    for problem in problems.iter_mut().filter(is_here) {
-        if let Some(spot) = wanted.found(&problem.key, &text) {
-            problem.origin = SettingSource::Place(path.to_path_buf(), spot);
+    for (path, format) in paths.iter().filter(|(_, format)| *format != FileFormat::Toml) {
+        let Some(problems) = of_files.remove(path) else { continue };
+        // It was there a moment ago.
+        let Ok(text) = files::read(path) else { continue };
+        let mut finder = KeyFinder::default();
+        problems.iter().for_each(|problem| finder.add(&problem.key));
+        match format {
+            FileFormat::Hcl => finder = hcl::look_into(&text, finder),
+            _ => finder.look_into_json(&text),
+        }
+        for problem in problems {
+            if let Some(position) = finder.found(&problem.key, &text) {
+                problem.origin = SettingSource::FileAt(path.clone(), position);
+            }
         }
     }
 }
@@ -373,6 +358,24 @@ mod tests {
             "services[0].port",
         ];
         assert_eq!(keys, expected, "{problems}");
+    }
+
+    #[test]
+    fn a_problem_is_located_in_its_own_file() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for (name, text) in [
+            ("a.json", "{\"service\":\n {\"name\": \"a\", \"prt\": 1}}"),
+            ("b.json", "{\"service\": {\"prt\": 1}}"),
+            ("c.hcl", "service {\n name = \"c\"\n prt = 1 }"),
+        ] {
+            fs::write(directory.path().join(name), text).expect("a file can be written");
+        }
+        let config_dirs = vec![directory.path().to_path_buf()];
+        let problems = load(&Invocation { config_dirs, ..Invocation::default() }).expect_err("misspelt");
+        let origins: Vec<String> = problems.0.iter().map(|problem| problem.origin.to_string()).collect();
+        let found = ["a.json:2:15", "b.json:1:14", "c.hcl:3:2"];
+        let expected = found.map(|it| directory.path().join(it).display().to_string());
+        assert_eq!(origins, expected, "{problems}");
     }
 
     #[test]

@@ -89,8 +89,8 @@ pub fn plan(
 #[derive(Default)]
 struct Plan<'d> {
     planned: Planned,
-    /// Places in `planned.defined` by the id of the instance.
-    places: HashMap<Text, usize>,
+    /// Positions in `planned.defined` by the id of the instance.
+    positions: HashMap<Text, usize>,
     /// Which definition each instance and each check comes from.
     services: HashMap<Text, &'d Definition>,
     checks: HashMap<Text, (Text, &'d Definition)>,
@@ -99,7 +99,7 @@ struct Plan<'d> {
 impl<'d> Plan<'d> {
     /// What the metadata of an instance say that is defined; `None` when it is not.
     fn criticality(&self, service_id: &Text) -> Option<Option<Text>> {
-        let service = self.planned.defined[*self.places.get(service_id)?].service.as_ref()?;
+        let service = self.planned.defined[*self.positions.get(service_id)?].service.as_ref()?;
         Some(service.meta.as_ref().and_then(|meta| meta.get(CRITICALITY_META_KEY).cloned()))
     }
 
@@ -108,7 +108,7 @@ impl<'d> Plan<'d> {
         let of_check = || read.checks.first().map(|check| check.service_id.clone());
         let service_id = of_service.clone().or_else(of_check).unwrap_or_default();
         let defined = &mut self.planned.defined;
-        let at = *self.places.entry(service_id.clone()).or_insert_with(|| {
+        let at = *self.positions.entry(service_id.clone()).or_insert_with(|| {
             defined.push(Defined { service_id: service_id.clone(), ..Defined::default() });
             defined.len() - 1
         });
@@ -122,9 +122,9 @@ impl<'d> Plan<'d> {
         }
         for check in read.checks {
             if let Some((of, other)) = self.checks.insert(check.id.clone(), (service_id.clone(), definition))
-                && let Some(place) = self.places.get(&of)
+                && let Some(position) = self.positions.get(&of)
             {
-                let checks = &mut self.planned.defined[*place].checks;
+                let checks = &mut self.planned.defined[*position].checks;
                 let before = checks.len();
                 checks.retain(|other| other.id != check.id);
                 if checks.len() < before {

@@ -10,25 +10,25 @@ use crate::stdx::shown::{self, REDACTED};
 /// Bytes of a wrong value that are shown back. Longer ones are cut: a page of base64 helps nobody.
 const SHOWN_BYTES_MAX: usize = 120;
 
-/// A place in a text, in lines and characters from 1.
+/// A position in a text, in lines and characters from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spot {
+pub struct TextPosition {
     /// The line.
     pub line: usize,
     /// The character in it.
     pub column: usize,
 }
 
-impl Spot {
+impl TextPosition {
     /// That of the byte `at`.
-    pub fn of(text: &str, at: usize) -> Spot {
+    pub fn of(text: &str, at: usize) -> TextPosition {
         let before = &text[..text.floor_char_boundary(at)];
         let begin = before.rfind('\n').map_or(0, |end| end + 1);
-        Spot { line: 1 + before.matches('\n').count(), column: 1 + before[begin..].chars().count() }
+        TextPosition { line: 1 + before.matches('\n').count(), column: 1 + before[begin..].chars().count() }
     }
 }
 
-impl fmt::Display for Spot {
+impl fmt::Display for TextPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "line {} column {}", self.line, self.column)
     }
@@ -41,8 +41,8 @@ pub enum SettingSource {
     Default,
     /// A file, as it was named.
     File(PathBuf),
-    /// A place in a file.
-    Place(PathBuf, Spot),
+    /// A position in a file.
+    FileAt(PathBuf, TextPosition),
     /// An environment variable.
     Environment(String),
     /// A flag of the command line.
@@ -54,7 +54,7 @@ impl fmt::Display for SettingSource {
         match self {
             SettingSource::Default => write!(formatter, "default"),
             SettingSource::File(path) => write!(formatter, "{}", path.display()),
-            SettingSource::Place(path, Spot { line, column }) => {
+            SettingSource::FileAt(path, TextPosition { line, column }) => {
                 write!(formatter, "{}:{line}:{column}", path.display())
             }
             SettingSource::Environment(name) => write!(formatter, "environment {name}"),
@@ -84,8 +84,8 @@ impl Problem {
     /// What was written, without what may be a key: where a secret is kept is none.
     fn value_shown(&self) -> String {
         let name = self.key.rsplit('.').next().unwrap_or_default();
-        let is_place = name.ends_with("_file") || name.ends_with("_env");
-        if shown::is_secret_name(name) && !is_place {
+        let is_path = name.ends_with("_file") || name.ends_with("_env");
+        if shown::is_secret_name(name) && !is_path {
             return format!("{REDACTED:?}");
         }
         shown::in_text(&self.value)

@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::consul::Listening;
 use crate::config::kind::SettingKind;
-use crate::config::problem::{Problem, SettingSource, Spot, shortened};
+use crate::config::problem::{Problem, SettingSource, TextPosition, shortened};
 use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
 use crate::config::webhooks;
@@ -26,6 +25,21 @@ pub struct WrittenSetting {
     pub texts: Vec<String>,
     /// Where it was written.
     pub origin: SettingSource,
+}
+
+/// What Consul's settings say of addresses, each by the source that wins.
+#[derive(Debug, Default)]
+pub struct Listening {
+    /// Hosts, separated by blanks.
+    pub client: Option<WrittenSetting>,
+    /// The same, for HTTP alone.
+    pub http: Option<WrittenSetting>,
+    /// The port for HTTP.
+    pub port: Option<WrittenSetting>,
+    /// The address that the agent is bound to, which is advertised unless another is.
+    pub bind: Option<WrittenSetting>,
+    /// The address that is advertised where nothing else says one.
+    pub advertised_ipv4: Option<WrittenSetting>,
 }
 
 /// Everything that was written, and what was wrong with it on the face of it.
@@ -62,9 +76,9 @@ impl Raw {
         match text.parse::<toml::Table>() {
             Ok(table) => self.add_table("", &table, &origin),
             Err(error) => {
-                let spot = Spot::of(text, error.span().map_or(0, |span| span.start));
+                let position = TextPosition::of(text, error.span().map_or(0, |span| span.start));
                 self.problems.push(Problem {
-                    key: spot.to_string(),
+                    key: position.to_string(),
                     value: String::new(),
                     origin,
                     complaint: error.message().to_owned(),

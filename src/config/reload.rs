@@ -70,9 +70,9 @@ impl Reload {
 /// The definitions of `these` that `those` do not hold, wherever they stand. Cost: in proportion to both, for there may
 /// be ten thousand.
 fn missing_in(these: &[Definition], those: &[Definition]) -> Vec<Definition> {
-    let told = |one: &Definition| (one.kind == DefinitionKind::Check, one.value.to_string());
-    let held: HashSet<(bool, String)> = those.iter().map(told).collect();
-    these.iter().filter(|one| !held.contains(&told(one))).cloned().collect()
+    let identity = |one: &Definition| (one.kind == DefinitionKind::Check, one.value.to_string());
+    let held: HashSet<(bool, String)> = those.iter().map(identity).collect();
+    these.iter().filter(|one| !held.contains(&identity(one))).cloned().collect()
 }
 
 #[cfg(test)]
@@ -81,7 +81,8 @@ mod tests {
 
     use super::*;
     use crate::config::definitions;
-    use crate::config::load::{Invocation, load};
+    use crate::config::invocation::Invocation;
+    use crate::config::load::load;
     use crate::wire::decode::audit::Form;
 
     fn config(flags: &[(&'static str, &str)], text: &str) -> Config {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::config::address::ListenAddress;
 use crate::config::definitions::Definition;
+use crate::config::invocation::Invocation;
 use crate::config::kind::SettingValue;
 use crate::config::listening::{self, Interface};
-use crate::config::load::Invocation;
 use crate::config::plan::PlanTerms;
 use crate::config::problem::{Problem, SettingSource, quoted};
 use crate::config::raw::Raw;
@@ -339,12 +339,7 @@ impl Values {
     }
 
     /// Puts the values into their typed places.
-    pub fn into_config(
-        self,
-        invocation: Invocation,
-        definitions: Vec<Definition>,
-        mut warnings: Vec<String>,
-    ) -> Config {
+    pub fn into_config(self, invocation: Invocation, mut warnings: Vec<String>) -> Config {
         let store = match take!(self, Text, "store").as_str() {
             "memory" => StoreKind::Memory,
             "redis" => StoreKind::Redis,
@@ -388,7 +383,7 @@ impl Values {
             snapshot_dir: take!(self, Path, "snapshot_dir"),
             snapshot_keep: take!(self, Integer, "snapshot_keep") as usize,
             limits: self.limits(),
-            definitions,
+            definitions: Vec::new(),
             defined: Vec::new(),
             service_defaults: service_defaults::Defaults::default(),
             webhooks: Vec::new(),

@@ -1,81 +1,18 @@
 //! Reading the configuration again, on a thread of its own: a file or a disk that does not answer holds no signal and
 //! no client for ever.
-//!
-//! Whoever wishes for it meanwhile is served by the next round, all of them by one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::config::load;
 use crate::config::reload::Reload;
+use crate::server::agent::Agent;
 use crate::server::error::log_lines;
-use crate::server::{Agent, debug_config, definitions, door_rules, health_settings, panic_thresholds};
-use crate::sys::oneshot::{Receiver, RecvError, Sender, oneshot};
+use crate::server::reload_requests::{PendingReloads, ReloadOutcome};
+use crate::server::settings::{door_rules, health_settings, panic_thresholds};
+use crate::server::{debug_config, definitions};
 use crate::sys::supervision::{self, Habit};
 use crate::sys::{budget, systemd};
-
-/// How long a client waits for a configuration to be read and registered. Ten thousand definitions take a second.
-const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// What came of it, or a sentence that says why everything is as it was.
-type Outcome = Result<(), String>;
-
-/// Who wishes for a reload.
-#[derive(Default)]
-pub(super) struct ReloadRequests {
-    desk: Mutex<PendingReloads>,
-    bell: Condvar,
-}
-
-/// What has come in since the last round began.
-#[derive(Default)]
-struct PendingReloads {
-    by_signal: bool,
-    clients: Vec<Sender<Outcome>>,
-}
-
-impl ReloadRequests {
-    /// Has the configuration read again, and waits for nothing.
-    pub(super) fn signal(&self) {
-        self.desk.lock().by_signal = true;
-        self.bell.notify_one();
-    }
-
-    /// Has it read again and waits for what comes of it; a coroutine parks meanwhile.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub(super) fn ask(&self) -> Outcome {
-        self.enter().recv_timeout(WAIT_MAX).unwrap_or_else(|error| {
-            Err(match error {
-                RecvError::Timeout => format!(
-                    "the configuration is not read after {WAIT_MAX:?}, and the one in use stays until it is: look \
-                     whether the disk of its files answers"
-                ),
-                RecvError::Lost => "the configuration in use stays: the log says why".to_owned(),
-            })
-        })
-    }
-
-    fn enter(&self) -> Receiver<Outcome> {
-        let (client, receiver) = oneshot();
-        self.desk.lock().clients.push(client);
-        self.bell.notify_one();
-        receiver
-    }
-
-    /// Waits for a wish, and takes all there are.
-    fn take(&self) -> PendingReloads {
-        let mut desk = self.desk.lock();
-        while !desk.by_signal && desk.clients.is_empty() {
-            self.bell.wait(&mut desk);
-        }
-        std::mem::take(&mut desk)
-    }
-}
 
 /// Starts the thread.
 ///
@@ -103,7 +40,7 @@ pub(super) fn start(agent: Arc<Agent>) -> std::io::Result<()> {
 impl Agent {
     /// Reads the configuration and has what it says take effect, or nothing of it. Blocks, on disks that may not
     /// answer: no lock is held meanwhile.
-    fn read_again(&self) -> Outcome {
+    fn read_again(&self) -> ReloadOutcome {
         let config = self.config.lock().clone();
         let mut new = load::reload(&config).map_err(|problems| problems.to_string())?;
         let reload = Reload::between(&config, &new);
@@ -129,26 +66,5 @@ impl Agent {
         *self.shown_config.lock() = Arc::new(debug_config::shown(&new, &self.registry.own_node().id));
         *self.config.lock() = new;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_who_wait_are_served_by_one_round() {
-        let wishes = ReloadRequests::default();
-        let receivers = [wishes.enter(), wishes.enter()];
-        wishes.signal();
-        let PendingReloads { by_signal, clients } = wishes.take();
-        assert!(by_signal && clients.len() == 2);
-        clients.into_iter().for_each(|client| client.send(Err("no".to_owned())));
-        receivers.into_iter().for_each(|it| assert_eq!(it.recv().unwrap(), Err("no".to_owned())));
-        let late = wishes.enter();
-        let PendingReloads { by_signal, clients } = wishes.take();
-        assert!(!by_signal);
-        drop(clients);
-        assert!(late.recv().is_err());
     }
 }

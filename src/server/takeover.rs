@@ -31,12 +31,12 @@ use crate::api::cache::BodyCache;
 use crate::api::{HostProcess, warm};
 use crate::config::validated::{Config, StoreKind};
 use crate::http::Server;
-use crate::notify::Notifier;
 use crate::persist::error::StoreError;
 use crate::registry::Registry;
 use crate::registry::rest::Resting;
 use crate::registry::snapshot::row_validator::RowRules;
-use crate::server::{Agent, End, store};
+use crate::server::agent::{Agent, End};
+use crate::server::store;
 use crate::sys::handover::{self, HandoverMessage};
 use crate::sys::supervision;
 use crate::sys::{program, runtime};
@@ -81,10 +81,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(50);
 /// The agent, as one that can be taken over.
 pub(super) struct Incumbent {
     pub(super) agent: Arc<Agent>,
-    pub(super) registry: Arc<Registry>,
-    pub(super) notifier: Arc<Notifier>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) store: Arc<store::View>,
     pub(super) cache: Arc<BodyCache>,
     pub(super) server: Arc<Server>,
 }
@@ -179,7 +176,7 @@ impl Incumbent {
         if self.agent.is_draining() {
             return Err("the running agent is ending already".to_owned());
         }
-        let notifier = self.notifier.rest().map_err(|error| error.to_string())?;
+        let notifier = self.agent.notifier.rest().map_err(|error| error.to_string())?;
         let go_on = |sentence: String| {
             // It may have ended with the process, which is as good.
             let _ = notifier.send(());
@@ -189,9 +186,9 @@ impl Incumbent {
         if !self.server.hold(WRITES_WAIT_MAX) {
             return Err(go_on(format!("a write has been under way for {WRITES_WAIT_MAX:?}")));
         }
-        leave_notes(&self.registry, &self.cache, self.agent.config.lock().cache.warm_most_asked);
-        self.store.end();
-        match self.registry.queue().rest() {
+        leave_notes(&self.agent.registry, &self.cache, self.agent.config.lock().cache.warm_most_asked);
+        self.agent.store.end();
+        match self.agent.registry.queue().rest() {
             Ok(writer) => Ok(PutDown { writer, notifier }),
             Err(error) => Err(go_on(error.to_string())),
         }
@@ -248,7 +245,7 @@ impl Incumbent {
         loop {
             match store::open(&config, &self.metrics, &RowRules::of(&config)) {
                 Ok(opened) => {
-                    self.store.become_that_of(&opened.view);
+                    self.agent.store.become_that_of(&opened.view);
                     return Ok(opened.store);
                 }
                 // A process that has failed takes a moment to be gone.

@@ -8,6 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, PipeReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
@@ -79,6 +80,12 @@ pub fn start_again(arguments: &[OsString], flag: &str, removed: &[&str]) -> io::
         Err(error) => log::error!(process = process; "the program that was started anew is lost: {error}"),
     }
     Ok(())
+}
+
+/// Becomes another program, called `name`, with this one's environment and files. A program without a folder is looked
+/// for on PATH. Returns only when it cannot.
+pub fn replace_with(program: &Path, name: &str, arguments: &[OsString]) -> io::Error {
+    Command::new(program).arg0(name).args(arguments).exec()
 }
 
 /// Runs `program` with `arguments` until it ends, at most until `deadline`, and keeps the last `output_bytes_max`

@@ -1,10 +1,15 @@
-//! The load generator on the built program: every scenario, shrunk, finds every answer right; what is wrong is noticed;
+//! The load generator, which is linked here, on the built program: every scenario, shrunk, finds every answer right; what is wrong is noticed;
 //! memory stays what it is while instances come and go.
 //!
 //! No test here looks at a rate or a latency to judge: a small and busy machine makes any of them.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
+use clap::Parser;
+use loadtest::command::CommandLine;
 use serde_json::Value;
 
 use crate::support::process::Process;
@@ -12,15 +17,14 @@ use crate::support::process::Process;
 /// Scenarios that have a test of their own below.
 const APART: [&str; 2] = ["restart", "growth"];
 
-/// `muster bench` with these arguments: what it printed, and whether it succeeded.
+/// The load generator with these arguments: what it printed, and whether it succeeded.
 fn bench(arguments: &[&str]) -> (bool, String) {
-    let muster = env!("CARGO_BIN_EXE_muster");
-    let output = Command::new(muster).arg("bench").args(arguments).output().expect("the program starts");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let words = std::iter::once(&"loadtest").chain(arguments);
+    let line = CommandLine::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+    line.run().map_or_else(|error| (false, error), |said| (true, said))
 }
 
-/// The names that `muster bench list` gives.
+/// The names that `list` gives.
 fn scenarios() -> Vec<String> {
     let (_, list) = bench(&["list"]);
     list.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
@@ -37,7 +41,7 @@ fn figures(server: &Process, scenario: &str, further: &[&str]) -> Value {
     arguments.extend(further);
     let (succeeded, said) = bench(&arguments);
     assert!(succeeded, "{scenario}: {said}");
-    let text = std::fs::read_to_string(&json).expect("the figures were written");
+    let text = fs::read_to_string(&json).expect("the figures were written");
     serde_json::from_str(&text).expect("they are JSON")
 }
 
@@ -100,7 +104,7 @@ fn a_server_may_come_back_under_load_and_memory_does_not_grow() {
     let restart = ["compare", "restart", "--rounds", "1", "--rate", "200", "--seconds", "3", "--json", &json];
     let (succeeded, said) = bench(&[&restart[..], &programs].concat());
     assert!(succeeded, "{said}");
-    let text = std::fs::read_to_string(&json).expect("the figures were written");
+    let text = fs::read_to_string(&json).expect("the figures were written");
     let figures: Value = serde_json::from_str(&text).expect("they are JSON");
     let complaints = figures[0]["rounds"][0]["total"]["complaints"].as_object().expect("there is a total");
     // While it is away connections break; what is answered before and after is right.
@@ -110,4 +114,35 @@ fn a_server_may_come_back_under_load_and_memory_does_not_grow() {
     let growth = ["growth", "--rounds", "5", "--seconds", "1"];
     let (succeeded, said) = bench(&[&growth[..], &programs].concat());
     assert!(succeeded, "{said}");
+}
+
+/// What `muster bench` becomes with the load generator in each place, and nothing but it.
+#[test]
+fn muster_bench_is_the_program_beside_it_or_on_the_path() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let [alone, full] = ["alone", "full"].map(|name| directory.path().join(name));
+    let put = |folder: &Path, says: &str| {
+        let program = folder.join("loadtest");
+        fs::write(&program, format!("#!/bin/sh\necho {says} \"$@\"\n")).expect("it can be written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    };
+    for folder in [&alone, &full] {
+        fs::create_dir(folder).expect("it is new");
+        fs::hard_link(env!("CARGO_BIN_EXE_muster"), folder.join("muster")).expect("one file system");
+    }
+    put(&full, "beside");
+    put(directory.path(), "on the path");
+    let rows = [
+        (&full, directory.path(), "beside run x --rate 1\n"),
+        (&alone, directory.path(), "on the path run x --rate 1\n"),
+        (&alone, &*alone, "neither beside"),
+    ];
+    for (folder, path, expected) in rows {
+        let mut command = Command::new(folder.join("muster"));
+        let typed = command.args(["bench", "run", "x", "-rate", "1"]).env("PATH", path);
+        let output = typed.output().expect("the program starts");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(said.contains(expected), "{expected}: {said}");
+        assert_eq!(output.status.code(), Some(i32::from(expected == "neither beside")), "{said}");
+    }
 }

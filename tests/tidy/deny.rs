@@ -28,9 +28,9 @@ const INDEX: &[u8] = b"\x03\x02\x00\x00\x00etag\x001.9.0\x00{\"vers\": \"1.9.0\"
     2.0.0\x00{\"vers\": \"2.0.0\", \"yanked\": false}\x00";
 
 /// Runs the script; gives whether it is content, and what it says.
-fn judged(rules: &str, graph: &str) -> (bool, String) {
-    let directory = std::env::temp_dir().join(format!("muster-deny-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a temporary directory");
+fn judged(rules: &str, graph: &str, advisory: Option<&str>) -> (bool, String) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory.path();
     let put = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).expect("a file can be written");
@@ -38,12 +38,16 @@ fn judged(rules: &str, graph: &str) -> (bool, String) {
     };
     std::fs::create_dir_all(directory.join("to/ki")).expect("a directory of ours");
     std::fs::write(directory.join("to/ki/tokio"), INDEX).expect("a file can be written");
+    if let Some(advisory) = advisory {
+        std::fs::create_dir_all(directory.join("crates/tokio")).expect("a directory of ours");
+        put("crates/tokio/RUSTSEC-2026-0001.md", advisory);
+    }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/deny");
     let mut command = Command::new(script);
     command.arg("--rules").arg(put("rules.toml", rules)).arg("--metadata").arg(put("graph.json", graph));
-    command.arg("--index").arg(&directory);
+    command.arg("--index").arg(directory).arg("--advisories");
+    command.arg(if advisory.is_some() { directory.to_owned() } else { directory.join("none") });
     let output = command.output().expect("python3 runs the script");
-    std::fs::remove_dir_all(&directory).expect("the directory is ours");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     (output.status.success(), said)
@@ -59,7 +63,11 @@ fn what_is_built_keeps_the_rules() {
 
 #[test]
 fn every_rule_of_deny_can_fail() {
-    assert_eq!(judged(RULES, GRAPH), (true, "2 crates keep the rules of rules.toml\n".to_owned()));
+    let (is_content, said) = judged(RULES, GRAPH, None);
+    assert!(
+        is_content && said.starts_with("2 crates keep the rules of rules.toml; looked into no"),
+        "{said}"
+    );
     let of_graph = [
         (r#""license": "MIT""#, r#""license": "GPL-3.0-only""#, "its licence GPL-3.0-only is not among"),
         ("ISC AND (Apache-2.0", "GPL-3.0-only AND (Apache-2.0", "is not among those allowed"),
@@ -75,7 +83,7 @@ fn every_rule_of_deny_can_fail() {
     ];
     for (from, to, said) in of_graph {
         assert!(GRAPH.contains(from), "{from}");
-        let (is_content, found) = judged(RULES, &GRAPH.replace(from, to));
+        let (is_content, found) = judged(RULES, &GRAPH.replace(from, to), None);
         assert!(!is_content && found.contains(said), "{to}: {found}");
     }
     let of_rules = [
@@ -83,7 +91,54 @@ fn every_rule_of_deny_can_fail() {
         ("[bans]", "[bans]\nskip = [{ crate = \"tokio@2.0.0\" }]", "tokio@2.0.0 is no duplicate any more"),
     ];
     for (from, to, said) in of_rules {
-        let (is_content, found) = judged(&RULES.replace(from, to), GRAPH);
+        let (is_content, found) = judged(&RULES.replace(from, to), GRAPH, None);
         assert!(!is_content && found.contains(said), "{to}: {found}");
     }
+}
+
+/// `tokio` is built at 2.0.0: what an advisory says of its versions and of itself, and whether that is against it.
+#[test]
+fn a_planted_advisory_is_found() {
+    let rows = [
+        ("patched = []", true),
+        ("patched = [\">= 2.0.1\"]", true),
+        ("patched = [\">= 2.0.0\"]", false),
+        ("patched = [\"^1.9\", \">= 1.8, < 2\"]", true),
+        ("patched = [\"^1.9\", \">= 1.8, < 2.0.1\"]", false),
+        ("patched = [\"^2\"]", false),
+        ("patched = [\"~2.1\"]", true),
+        ("patched = [\"~2.0\"]", false),
+        ("patched = [\"^0.2.0\"]", true),
+        ("patched = []\nunaffected = [\"<= 2.0.0\"]", false),
+        ("patched = []\nunaffected = [\"< 2.0.0\"]", true),
+        ("patched = []\nunaffected = [\"> 2.0.0-rc.1\"]", false),
+        ("patched = []\nunaffected = [\"= 2\"]", false),
+    ];
+    let advisory = |head: &str, versions: &str| {
+        format!(
+            "```toml\n[advisory]\nid = \"RUSTSEC-2026-0001\"\ndate = \"2026-01-02\"\n{head}\n[versions]\n{versions}\n\
+             ```\n\n# It says more than it should\n"
+        )
+    };
+    for (versions, is_against) in rows {
+        let (is_content, said) = judged(RULES, GRAPH, Some(&advisory("", versions)));
+        assert_eq!(is_content, !is_against, "{versions}: {said}");
+        let expected = if is_against {
+            "tokio 2.0.0: RUSTSEC-2026-0001: It says more"
+        } else {
+            "1 advisories, the newest"
+        };
+        assert!(said.contains(expected), "{versions}: {said}");
+    }
+    let withdrawn = advisory("withdrawn = \"2026-02-01\"", "patched = []");
+    assert!(judged(RULES, GRAPH, Some(&withdrawn)).0);
+    // What is left aside has to be there.
+    let ignoring =
+        RULES.replace("yanked =", "ignore = [{ id = \"RUSTSEC-2026-0001\", reason = \"x\" }], yanked =");
+    assert!(judged(&ignoring, GRAPH, Some(&advisory("", "patched = []"))).0);
+    let (is_content, said) = judged(&ignoring, GRAPH, Some(&withdrawn));
+    assert!(
+        !is_content && said.contains("advisories.ignore: RUSTSEC-2026-0001 is against nothing"),
+        "{said}"
+    );
 }

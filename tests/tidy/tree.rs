@@ -17,8 +17,6 @@ const CIRCLES: &[&[&str]] = &[
     &["src/api/absent.rs", "src/api/route.rs", "src/api/routes.rs"],
     &["src/api/cache.rs", "src/api/large_bodies.rs"],
     &["src/api/call.rs", "src/api/params.rs", "src/api/selection.rs"],
-    &["src/config/consul.rs", "src/config/raw.rs"],
-    &["src/config/load.rs", "src/config/validated.rs"],
     &[
         "src/registry/batch.rs",
         "src/registry/checking/follower.rs",

@@ -214,7 +214,12 @@ fn many_definitions_are_written_at_once() {
     const DEFINITIONS: usize = 2_000;
     let directory = tempfile::tempdir().expect("a temporary directory");
     let service = |number: usize| json!({"name": format!("s{number}"), "check": {"ttl": "10m"}});
-    put(&directory, "all.json", &json!({"services": (0..DEFINITIONS).map(service).collect::<Vec<_>>()}));
+    // Some in files of their own.
+    let (alone, together) = (0..DEFINITIONS / 10, DEFINITIONS / 10..DEFINITIONS);
+    put(&directory, "all.json", &json!({"services": together.map(service).collect::<Vec<_>>()}));
+    alone.for_each(|number| {
+        put(&directory, &format!("{number}.json"), &json!({"service": service(number)}));
+    });
     let path = directory.path().to_str().expect("a path in UTF-8");
     let process = Process::muster(&["--config-dir", path]).expect("muster starts");
     let services = process.client().get("/v1/agent/services").expect("an answer").json();

@@ -3,52 +3,47 @@
 
 use std::collections::HashMap;
 
-use crate::config::problem::Spot;
+use crate::config::problem::TextPosition;
 
 /// The keys and elements on the way from the top of a text, or to what is wanted of it.
 type Trail = Vec<(String, usize)>;
 
-/// What is to be found, and what was found of it.
+/// Keys that are to be found, and where they were.
 #[derive(Debug, Default)]
-pub struct Wanted {
-    places: HashMap<Trail, StringPlace>,
+pub struct KeyFinder {
+    keys: HashMap<Trail, KeyPosition>,
     trail: Trail,
 }
 
 #[derive(Debug, Default)]
-struct StringPlace {
+struct KeyPosition {
     /// Whether an element of a list is meant, or else the key of its list.
     is_element: bool,
     at: Option<usize>,
 }
 
-impl Wanted {
+impl KeyFinder {
     /// Has a path found, and everything on the way to it: what is missing stands nowhere.
     pub fn add(&mut self, path: &str) {
         let trail = parsed(path);
         for length in 1..=trail.len() {
             let way = trail[..length].iter().map(|(key, at)| (key.clone(), at.unwrap_or(0))).collect();
             let is_element = trail[length - 1].1.is_some();
-            self.places.entry(way).or_default().is_element |= is_element;
+            self.keys.entry(way).or_default().is_element |= is_element;
         }
     }
 
-    /// Whether nothing is wanted.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// Where a path leads in `text`, or as far as it was found.
-    pub fn found(&self, path: &str, text: &str) -> Option<Spot> {
+    pub fn found(&self, path: &str, text: &str) -> Option<TextPosition> {
         let trail: Trail = parsed(path).into_iter().map(|(key, at)| (key, at.unwrap_or(0))).collect();
         let ways = (1..=trail.len()).rev().map(|length| &trail[..length]);
-        let at = ways.filter_map(|way| self.places.get(way)?.at).next()?;
-        Some(Spot::of(text, at))
+        let at = ways.filter_map(|way| self.keys.get(way)?.at).next()?;
+        Some(TextPosition::of(text, at))
     }
 
     /// A key stands here; what follows is its value, the `index`-th under that key.
     pub fn enter(&mut self, key: &str, index: usize, at: usize) {
-        if !self.places.is_empty() {
+        if !self.keys.is_empty() {
             self.trail.push((folded(key), index));
             self.note(at, false);
         }
@@ -73,10 +68,10 @@ impl Wanted {
     }
 
     fn note(&mut self, at: usize, is_element: bool) {
-        if let Some(place) = self.places.get_mut(&self.trail)
-            && (place.at.is_none() || (is_element && place.is_element))
+        if let Some(key) = self.keys.get_mut(&self.trail)
+            && (key.at.is_none() || (is_element && key.is_element))
         {
-            place.at = Some(at);
+            key.at = Some(at);
         }
     }
 
@@ -125,7 +120,7 @@ impl Json<'_> {
     }
 
     /// Depth: the text was read, which has a bound.
-    fn value(&mut self, wanted: &mut Wanted) {
+    fn value(&mut self, finder: &mut KeyFinder) {
         match self.next() {
             Some(b'{') => {
                 self.at += 1;
@@ -133,10 +128,10 @@ impl Json<'_> {
                     match byte {
                         b'"' => {
                             let at = self.at;
-                            wanted.enter(&self.string(), 0, at);
+                            finder.enter(&self.string(), 0, at);
                             self.pass();
-                            self.value(wanted);
-                            wanted.leave();
+                            self.value(finder);
+                            finder.leave();
                         }
                         b',' => self.at += 1,
                         _ => break,
@@ -152,8 +147,8 @@ impl Json<'_> {
                         b']' => break,
                         b',' => (self.at, index) = (self.at + 1, index + 1),
                         _ => {
-                            wanted.element(index, self.at);
-                            self.value(wanted);
+                            finder.element(index, self.at);
+                            self.value(finder);
                         }
                     }
                 }
@@ -208,25 +203,25 @@ mod tests {
             ("services[1].checks[1].service_id", Some((4, 18)), Some((5, 26))),
             ("ports.http", None, None),
         ];
-        let mut wanted = [Wanted::default(), Wanted::default()];
-        rows.iter().for_each(|(path, ..)| wanted.iter_mut().for_each(|it| it.add(path)));
-        let [mut in_json, in_hcl] = wanted;
+        let mut finder = [KeyFinder::default(), KeyFinder::default()];
+        rows.iter().for_each(|(path, ..)| finder.iter_mut().for_each(|it| it.add(path)));
+        let [mut in_json, in_hcl] = finder;
         in_json.look_into_json(json);
         let in_hcl = hcl::look_into(hcl, in_hcl);
-        let spot = |spot: Option<Spot>| spot.map(|it| (it.line, it.column));
+        let position = |position: Option<TextPosition>| position.map(|it| (it.line, it.column));
         for (path, of_json, of_hcl) in rows {
-            assert_eq!(spot(in_json.found(path, json)), of_json, "{path} in JSON");
-            assert_eq!(spot(in_hcl.found(path, hcl)), of_hcl, "{path} in HCL");
+            assert_eq!(position(in_json.found(path, json)), of_json, "{path} in JSON");
+            assert_eq!(position(in_hcl.found(path, hcl)), of_hcl, "{path} in HCL");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn no_text_holds_anybody(text in "[a-z\"{},:\\[\\]\\\\ é-]{0,60}") {
-            let mut wanted = Wanted::default();
-            wanted.add("a.b[1].c");
-            wanted.look_into_json(&text);
-            hcl::look_into(&text, wanted);
+            let mut finder = KeyFinder::default();
+            finder.add("a.b[1].c");
+            finder.look_into_json(&text);
+            hcl::look_into(&text, finder);
         }
     }
 }

@@ -1,0 +1,78 @@
+//! The agent: config -> recover -> bind -> serve -> drain. The only folder that sees every part.
+//!
+//! [`run`] is the life of a process. Which parts there are, and in which order they start, is in [`compose`]; how it
+//! serves and in which order it ends, in [`running`].
+
+mod agent;
+mod compose;
+mod debug_config;
+mod definitions;
+pub mod error;
+mod exposed;
+mod reload_requests;
+mod reloading;
+mod running;
+mod settings;
+mod sockets;
+mod store;
+mod successor;
+mod takeover;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::config::validated::{Config, LogFormat};
+use crate::server::error::{ServerError, log_lines};
+use crate::sys::{budget, host, limits, runtime, systemd};
+use crate::telemetry::line::LineFormat;
+use crate::telemetry::logging::{self, Logging};
+
+/// How an agent starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// As the only one on its data directory.
+    Alone,
+    /// In the place of the agent that runs on its data directory, if one does.
+    Takeover,
+}
+
+/// Runs the agent until it is asked to end.
+///
+/// # Errors
+/// Whatever keeps it from starting; nothing is served then.
+pub fn run(config: Config, start: Start) -> Result<(), ServerError> {
+    let of_supervisor = systemd::sockets().map_err(ServerError::System)?;
+    let format = if config.log_format == LogFormat::Json { LineFormat::Json } else { LineFormat::Text };
+    let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
+    config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    limits::raise_open_files();
+    budget::process().set_bytes_max(config.limits.transit_bytes_max);
+    let cores = host::cores();
+    runtime::start(if config.workers == 0 { cores } else { config.workers });
+    let outcome = start_as(start, config, &logging, of_supervisor);
+    if let Err(error) = &outcome {
+        log_lines("", &error.to_string());
+    }
+    logging.flush();
+    outcome
+}
+
+fn start_as(
+    start: Start,
+    config: Config,
+    logging: &Arc<Logging>,
+    of_supervisor: Vec<OwnedFd>,
+) -> Result<(), ServerError> {
+    let asked = if start == Start::Takeover { successor::ask(&config)? } else { None };
+    let (mut predecessor, of_predecessor) =
+        asked.map_or((None, Vec::new()), |(agent, sockets)| (Some(agent), sockets));
+    if predecessor.is_none() && of_supervisor.is_empty() {
+        sockets::try_out(&config)?;
+    }
+    let outcome = compose::compose(config, logging, (of_supervisor, of_predecessor))
+        .and_then(|running| running.serve(&mut predecessor));
+    if let (Some(predecessor), Err(error)) = (predecessor, &outcome) {
+        predecessor.fail(&error.to_string());
+    }
+    outcome
+}
