@@ -23,10 +23,10 @@ use serde_json::{Map, Value};
 
 use crate::api::snapshot::Spooling;
 use crate::api::{Api, HostProcess, StoreFacts, cache, warm};
-use crate::catalog::panic;
 use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::{Config, LogFormat};
+use crate::discovery::panic;
 use crate::health::{self, HealthEngine};
 use crate::http::{Door, DoorRules, Server, ServerConfig};
 use crate::notify::follower::EventFeed;

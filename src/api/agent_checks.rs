@@ -8,6 +8,7 @@ use crate::api::error::ApiError;
 use crate::api::health::joining;
 use crate::api::selection;
 use crate::catalog::instance::CheckView;
+use crate::discovery::query::passes;
 use crate::model::{Check, Command, CommandRefusal, Observation, Origin, Probe, Status};
 use crate::registry::error::WriteError;
 use crate::stdx::text::Text;
@@ -70,7 +71,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
         let shown = HealthCheck::of_agent(&view.check, &view.node.name, view.service.as_deref());
         (view.check.id.as_str(), shown)
     });
-    let wanted = shown.filter(|(_, check)| selection::passes(filter.as_deref(), check, meter));
+    let wanted = shown.filter(|(_, check)| passes(filter.as_deref(), check, meter));
     Ok(answer::json_bytes(200, json::map_within(meter, wanted, params.pretty)))
 }
 
