@@ -9,10 +9,11 @@ use crate::api::health::joining;
 use crate::api::selection;
 use crate::catalog::instance::CheckView;
 use crate::discovery::query::passes;
+use crate::model::criticality;
 use crate::model::{Check, Command, CommandRefusal, Observation, Origin, Probe, Status};
 use crate::registry::error::WriteError;
 use crate::stdx::text::Text;
-use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, check_registration, check_update};
+use crate::wire::intake::{AgentNode, check_registration, check_update};
 use crate::wire::json;
 use crate::wire::select;
 use crate::wire::show::HealthCheck;
@@ -22,7 +23,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
     let own = registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
-    let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, CRITICALITY_META_KEY);
+    let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, criticality::META_KEY);
     let registration = check_registration(call.request().body(), &agent, criticality_of)?;
     refuse_targets(call, &registration.checks)?;
     match call.write(Command::Register(Box::new(registration))) {

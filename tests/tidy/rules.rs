@@ -36,7 +36,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "model",
             "config",
-            "wire",
             "catalog",
             "kv",
             "kernel",
@@ -87,7 +86,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
     // start go by (`registry`, `persist`); following a source takes threads (`sys`). A misspelt page is told its nearest
     // (`stdx`).
-    ("cli", &["stdx", "sys", "model", "config", "wire", "persist", "registry"]),
+    ("cli", &["stdx", "sys", "model", "config", "persist", "registry"]),
     (
         "server",
         &[
@@ -96,7 +95,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "model",
             "config",
-            "wire",
             "discovery",
             "health",
             "http",
