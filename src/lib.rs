@@ -16,6 +16,7 @@ pub mod config;
 pub mod catalog;
 pub mod kv;
 pub mod kernel;
+pub mod discovery;
 pub mod health;
 
 pub mod http;

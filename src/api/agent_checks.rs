@@ -8,10 +8,12 @@ use crate::api::error::ApiError;
 use crate::api::health::joining;
 use crate::api::selection;
 use crate::catalog::instance::CheckView;
+use crate::discovery::query::passes;
+use crate::model::criticality;
 use crate::model::{Check, Command, CommandRefusal, Observation, Origin, Probe, Status};
 use crate::registry::error::WriteError;
 use crate::stdx::text::Text;
-use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, check_registration, check_update};
+use crate::wire::intake::{AgentNode, check_registration, check_update};
 use crate::wire::json;
 use crate::wire::select;
 use crate::wire::show::HealthCheck;
@@ -21,7 +23,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
     let own = registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
-    let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, CRITICALITY_META_KEY);
+    let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, criticality::META_KEY);
     let registration = check_registration(call.request().body(), &agent, criticality_of)?;
     refuse_targets(call, &registration.checks)?;
     match call.write(Command::Register(Box::new(registration))) {
@@ -70,7 +72,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
         let shown = HealthCheck::of_agent(&view.check, &view.node.name, view.service.as_deref());
         (view.check.id.as_str(), shown)
     });
-    let wanted = shown.filter(|(_, check)| selection::passes(filter.as_deref(), check, meter));
+    let wanted = shown.filter(|(_, check)| passes(filter.as_deref(), check, meter));
     Ok(answer::json_bytes(200, json::map_within(meter, wanted, params.pretty)))
 }
 

@@ -15,6 +15,7 @@ use crate::api::operations;
 use crate::api::params::check_scope;
 use crate::api::selection;
 use crate::catalog::node_record::NodeRecord;
+use crate::discovery::query::passes;
 use crate::model::{Caller, Meta, Origin};
 use crate::registry::own_node::{CONSUL_API_VERSION, OwnNode, SERF_LAN_PORT, SERF_WAN_PORT, SERVER_PORT};
 use crate::registry::store_state::StoreState;
@@ -110,7 +111,7 @@ pub fn members(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let filter = selection::compiled(call, query.first("filter").unwrap_or_default(), &select::MEMBER)?;
     member(call.api.registry.own_node(), wan, |member| {
-        let wanted = Some(member).filter(|member| selection::passes(filter.as_deref(), member, call.meter));
+        let wanted = Some(member).filter(|member| passes(filter.as_deref(), member, call.meter));
         answer::json(call, &wanted.as_slice())
     })
 }

@@ -14,6 +14,7 @@ use crate::api::selection;
 use crate::catalog::instance::Instance;
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::topic::Topic;
+use crate::discovery::query::passes;
 use crate::http::{Response, Wake};
 use crate::model::{Command, ExistingChecks, Origin, Service};
 use crate::stdx::text::Text;
@@ -68,7 +69,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let services = services.unwrap_or_default();
     let affordable = services.iter().take_while(|_| !meter.is_exhausted());
     let shown = affordable.map(|service| (service.id.as_str(), AgentService::new(service, &own.datacenter)));
-    let wanted = shown.filter(|(_, service)| selection::passes(filter.as_deref(), service, meter));
+    let wanted = shown.filter(|(_, service)| passes(filter.as_deref(), service, meter));
     Ok(answer::json_bytes(200, json::map_within(meter, wanted, params.pretty)))
 }
 

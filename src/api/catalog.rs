@@ -7,16 +7,16 @@ use std::sync::Arc;
 use crate::api::answer::{self, Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of, yes};
 use crate::api::call::{Call, HandlerResult};
 use crate::api::delta;
-use crate::api::difference::ServiceQuery;
 use crate::api::metered_views::MeteredViews;
 use crate::api::params::ReadParams;
-use crate::api::selection::{self, has_meta, has_tags, near_first, passes, tags_units};
+use crate::api::{selection, service_query};
 use crate::catalog::instance::Instance;
 use crate::catalog::node_record::NodeRecord;
-use crate::catalog::panic::Panic;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::service_table::ServiceEntry;
 use crate::catalog::topic::Topic;
+use crate::discovery::near::near_first;
+use crate::discovery::query::{has_meta, passes};
 use crate::filter::decision::Filter;
 use crate::model::{Command, Service};
 use crate::stdx::text::Text;
@@ -71,9 +71,8 @@ pub fn nodes(call: &mut Call<'_, '_>) -> HandlerResult {
     let read = IndexedRead { topic: Topic::Nodes, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         let mut nodes = views.nodes();
-        let units = 1 + params.node_meta.len() as u64 / 8;
-        nodes.retain(|node| meter.spend(units) && has_meta(node.meta.as_ref(), &params.node_meta));
-        near_first(&mut nodes, &params, registry.own_node(), |node| node);
+        nodes.retain(|node| has_meta(node.meta.as_ref(), &params.node_meta, meter));
+        near_first(&mut nodes, params.near_node(registry.own_node()).as_ref(), |node| node);
         let affordable = nodes.iter().take_while(|_| !meter.is_exhausted());
         let shown = affordable.map(|node| CatalogNode::new(node, &registry.own_node().datacenter));
         let wanted = shown.filter(|node| passes(filter.as_deref(), node, meter));
@@ -118,8 +117,7 @@ fn services_of(
 ) -> Vec<(Text, Vec<Text>)> {
     let meter = views.meter();
     let is_wanted = |instance: &Instance| {
-        meter.spend(1 + params.node_meta.len() as u64 / 8)
-            && has_meta(instance.node.meta.as_ref(), &params.node_meta)
+        has_meta(instance.node.meta.as_ref(), &params.node_meta, meter)
             && passes(filter, &CatalogService::new(&instance.node, &instance.service, datacenter), meter)
     };
     let services = views.services(|entry| {
@@ -141,43 +139,23 @@ fn services_of(
 pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
-    let filter = selection::indexed_filter(call, &params, &select::CATALOG_SERVICE)?;
-    let tags = selection::values("tag", call.query()?.all("tag").map(str::to_lowercase))?;
-    let meter = call.meter;
-    let wanted = |instance: &Instance| {
-        meter.spend(tags_units(instance, tags.len()) + params.node_meta.len() as u64 / 8)
-            && has_tags(instance, &tags)
-            && has_meta(instance.node.meta.as_ref(), &params.node_meta)
-    };
+    let query = service_query::read(call, &params, name, Aspect::Catalog)?;
     if delta::is_asked(call.query()?)? {
-        let registry = call.api.registry.clone();
-        let wants = |instance: &Instance, _: Option<&Panic>| {
-            let datacenter = &registry.own_node().datacenter;
-            let shown = || CatalogService::new(&instance.node, &instance.service, datacenter);
-            wanted(instance) && passes(filter.as_deref(), &shown(), meter)
-        };
-        let aspect = Aspect::Catalog;
-        return delta::answer(
-            call,
-            &ServiceQuery { name: &name, aspect, threshold: None, wants: &wants },
-            &params,
-        );
+        return delta::answer(call, &query, &params);
     }
-    let (registry, views) = (&*call.api.registry, call.views());
-    let topic = Topic::Service(name.clone());
-    let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
+    let (views, meter, pretty) = (call.views(), call.meter, params.pretty);
+    let topic = Topic::Service(query.service.clone());
+    let read = IndexedRead { topic, params, headers: Headers::WithCache };
     indexed_variant(call, read, "", |before| {
-        let (mut instances, index) = views.dated_instances(&name, Aspect::Catalog);
-        instances.retain(|instance| wanted(instance));
-        near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
-        let datacenter = &registry.own_node().datacenter;
+        let (instances, index) = views.dated_instances(&query.service, query.aspect);
+        let instances = query.select_unfiltered(instances, meter).instances;
         let list = list_of(
             meter,
             &instances,
-            params.pretty,
+            pretty,
             before,
-            |found| CatalogService::new(&found.node, &found.service, datacenter),
-            |service| passes(filter.as_deref(), service, meter),
+            |found| CatalogService::new(&found.node, &found.service, &query.datacenter),
+            |service| passes(query.filter.as_deref(), service, meter),
         );
         Ok(Rendered { index, ..list })
     })

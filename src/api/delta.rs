@@ -8,15 +8,15 @@ use std::sync::Arc;
 use crate::api::answer::{CLIENT_GONE, JSON, add_index_headers, cache_key, wait_for_change};
 use crate::api::body_history::{Events, Rendering};
 use crate::api::call::{Call, HandlerResult};
-use crate::api::difference::{FullAnswer, ListDifference, ListedInstance, ServiceQuery, key};
 use crate::api::error::ApiError;
 use crate::api::panic;
 use crate::api::params::{ReadParams, boolean};
-use crate::api::selection::near_first;
 use crate::catalog::instance::Instance;
-use crate::catalog::panic::Panic;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
+use crate::discovery::difference::ListDifference;
+use crate::discovery::listed::{ListedInstance, key};
+use crate::discovery::query::{SelectedInstances, ServiceQuery};
 use crate::http::{Body, Query, Response, SharedBody};
 use crate::registry::Registry;
 use crate::wire::json;
@@ -38,31 +38,30 @@ pub fn is_asked(query: &Query) -> Result<bool, ApiError> {
 ///
 /// # Errors
 /// 503 when too many blocking queries wait.
-pub fn answer(call: &mut Call<'_, '_>, viewpoint: &ServiceQuery<'_>, params: &ReadParams) -> HandlerResult {
+pub fn answer(call: &mut Call<'_, '_>, query: &ServiceQuery, params: &ReadParams) -> HandlerResult {
     let registry = &*call.api.registry;
     let (views, topics) = (call.views(), registry.topics());
-    views.follow(viewpoint.name);
-    let topic = match viewpoint.aspect {
-        Aspect::Health => Topic::Health(viewpoint.name.clone()),
-        Aspect::Catalog => Topic::Service(viewpoint.name.clone()),
+    views.follow(&query.service);
+    let topic = match query.aspect {
+        Aspect::Health => Topic::Health(query.service.clone()),
+        Aspect::Catalog => Topic::Service(query.service.clone()),
     };
     // A whole answer may show a change whose topic is about to move, and has that change's index then.
-    let index =
-        || topics.index(&topic).max(views.changed(viewpoint.name, viewpoint.aspect).unwrap_or_default());
+    let index = || topics.index(&topic).max(views.changed(&query.service, query.aspect).unwrap_or_default());
     if params.index > 0 && !wait_for_change(call, &topic, params, index)? {
         return Ok(Response::new(CLIENT_GONE));
     }
-    let since = known_since(registry, viewpoint, params.index);
+    let since = known_since(registry, query, params.index);
     let until = index();
-    let variant = panic::variant(viewpoint.threshold);
+    let variant = panic::variant(query.panic);
     let variant = format!("delta {variant} {} {until}", since.unwrap_or_default());
     let meter = call.meter;
     let rendering = call.api.renderings.get_or_try(cache_key(call, &variant), || {
         let difference = since.filter(|since| *since <= until);
-        let difference = difference.and_then(|since| viewpoint.between(views, since, until));
+        let difference = difference.and_then(|since| views.difference(query, since, until));
         let rendering = match difference {
-            Some(difference) => render_difference(call, viewpoint, params, difference, until),
-            None => render_whole(call, viewpoint, params, until),
+            Some(difference) => render_difference(call, query, params, difference, until),
+            None => render_whole(call, query, params, until),
         };
         (!meter.is_exhausted()).then_some(rendering)
     });
@@ -78,48 +77,40 @@ pub fn answer(call: &mut Call<'_, '_>, viewpoint: &ServiceQuery<'_>, params: &Re
 
 /// The index from which the client can be told what has changed: the one it asks with, unless that is none or its
 /// answer was judged by a threshold that no longer holds.
-pub fn known_since(registry: &Registry, viewpoint: &ServiceQuery<'_>, asked: u64) -> Option<u64> {
-    let judged_otherwise = registry.panic_thresholds().changed_at(viewpoint.name);
-    (asked > 0 && (viewpoint.aspect == Aspect::Catalog || asked > judged_otherwise)).then_some(asked)
+pub fn known_since(registry: &Registry, query: &ServiceQuery, asked: u64) -> Option<u64> {
+    let judged_otherwise = registry.panic_thresholds().changed_at(&query.service);
+    (asked > 0 && (query.aspect == Aspect::Catalog || asked > judged_otherwise)).then_some(asked)
 }
 
 fn render_difference(
     call: &Call<'_, '_>,
-    viewpoint: &ServiceQuery<'_>,
+    query: &ServiceQuery,
     params: &ReadParams,
-    difference: ListDifference,
+    ListDifference { removed, changed, panic }: ListDifference,
     index: u64,
 ) -> Rendering {
-    let ListDifference { removed, changed, panic } = difference;
-    let changed: Vec<Arc<Instance>> = changed.into_iter().map(|it| it.instance).collect();
-    render(call, viewpoint, params, false, (changed, removed, panic), index)
+    let instances = changed.into_iter().map(|it| it.instance).collect();
+    render(call, query, params, Some(removed), SelectedInstances { instances, panic }, index)
 }
 
-fn render_whole(
-    call: &Call<'_, '_>,
-    viewpoint: &ServiceQuery<'_>,
-    params: &ReadParams,
-    until: u64,
-) -> Rendering {
-    let (FullAnswer { instances, panic }, changed) = viewpoint.now(call.views());
-    let index = until.max(changed.unwrap_or_default());
-    render(call, viewpoint, params, true, (instances, Vec::new(), panic), index)
+fn render_whole(call: &Call<'_, '_>, query: &ServiceQuery, params: &ReadParams, until: u64) -> Rendering {
+    let (selected, changed) = call.views().select(query);
+    render(call, query, params, None, selected, until.max(changed.unwrap_or_default()))
 }
 
-type Parts = (Vec<Arc<Instance>>, Vec<Arc<Instance>>, Option<Panic>);
-
+/// Writes out what has changed, or without `removed` everything.
 fn render(
     call: &Call<'_, '_>,
-    viewpoint: &ServiceQuery<'_>,
+    query: &ServiceQuery,
     params: &ReadParams,
-    full: bool,
-    (mut changed, removed, panic): Parts,
+    removed: Option<Vec<Arc<Instance>>>,
+    SelectedInstances { instances, panic }: SelectedInstances,
     index: u64,
 ) -> Rendering {
-    let own = call.api.registry.own_node();
-    near_first(&mut changed, params, own, |instance| &instance.node);
-    let (aspect, datacenter) = (viewpoint.aspect, own.datacenter.as_str());
-    let changed = changed.iter().map(|instance| ListedInstance { instance, aspect, datacenter }).collect();
+    let (aspect, datacenter) = (query.aspect, query.datacenter.as_str());
+    let listed = |instance| ListedInstance { instance, aspect, datacenter };
+    let (full, removed) = (removed.is_none(), removed.unwrap_or_default());
+    let changed = instances.iter().map(|instance| listed(instance)).collect();
     let removed = removed.iter().map(|instance| key(instance)).collect();
     let body = json::within(call.meter, &Delta { index, full, changed, removed }, params.pretty);
     Rendering {

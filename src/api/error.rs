@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::filter::error::FilterError;
 use crate::http::Response;
 use crate::model::CommandRefusal;
+use crate::model::validate::Violation;
 use crate::notify::NotifierEnded;
 use crate::registry::error::WriteError;
 use crate::registry::snapshot::decoded::{Reason, RestoreError};
@@ -132,6 +133,12 @@ fn status_of(refusal: &CommandRefusal) -> u16 {
 impl From<Invalid> for ApiError {
     fn from(invalid: Invalid) -> Self {
         ApiError::bad_request(invalid.to_string())
+    }
+}
+
+impl From<Violation> for ApiError {
+    fn from(violation: Violation) -> Self {
+        ApiError::bad_request(violation.to_string())
     }
 }
 

@@ -5,19 +5,17 @@
 use crate::api::answer::{Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of};
 use crate::api::call::{Call, HandlerResult};
 use crate::api::delta;
-use crate::api::difference::ServiceQuery;
-use crate::api::health_query::HealthQuery;
 use crate::api::metered_views::MeteredViews;
 use crate::api::panic;
 use crate::api::params::ReadParams;
-use crate::api::selection::{self, has_meta, near_first, passes};
+use crate::api::{selection, service_query};
 use crate::catalog::instance::{CheckView, Instance};
 use crate::catalog::node_record::NodeRecord;
-use crate::catalog::panic::Panic;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
+use crate::discovery::near::near_first;
+use crate::discovery::query::{SelectedInstances, has_meta, passes};
 use crate::model::Status;
-use crate::stdx::text::Text;
 use crate::wire::json;
 use crate::wire::select;
 use crate::wire::show::{HealthCheck, HealthEntry};
@@ -26,55 +24,31 @@ use crate::wire::show::{HealthCheck, HealthEntry};
 pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let name = call.required("Missing service name")?.folded();
-    let question = HealthQuery::read(call, &params, &name)?;
+    let query = service_query::read(call, &params, name, Aspect::Health)?;
     if delta::is_asked(call.query()?)? {
-        return changes(call, &params, &name, &question);
+        return delta::answer(call, &query, &params);
     }
-    let (registry, views, meter) = (&*call.api.registry, call.views(), call.meter);
-    let topic = Topic::Health(name.clone());
-    let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithCache };
-    let mut answer = indexed_variant(call, read, &panic::variant(question.threshold), |before| {
-        let (mut instances, index) = views.dated_instances(&name, Aspect::Health);
-        let panic = question.panic(&instances, meter);
-        instances.retain(|instance| {
-            meter.spend(question.units(instance)) && question.objection(instance, panic.as_ref()).is_none()
-        });
-        near_first(&mut instances, &params, registry.own_node(), |instance| &instance.node);
-        let datacenter = &registry.own_node().datacenter;
+    let (views, meter, pretty) = (call.views(), call.meter, params.pretty);
+    let topic = Topic::Health(query.service.clone());
+    let read = IndexedRead { topic, params, headers: Headers::WithCache };
+    let mut answer = indexed_variant(call, read, &panic::variant(query.panic), |before| {
+        let (instances, index) = views.dated_instances(&query.service, query.aspect);
+        let SelectedInstances { instances, panic } = query.select_unfiltered(instances, meter);
         let list = list_of(
             meter,
             &instances,
-            params.pretty,
+            pretty,
             before,
-            |found| HealthEntry::new(&found.node, &found.service, &found.checks, datacenter),
-            |entry| question.filter_objection(entry, meter).is_none(),
+            |found| HealthEntry::new(&found.node, &found.service, &found.checks, &query.datacenter),
+            |entry| passes(query.filter.as_deref(), entry, meter),
         );
         Ok(Rendered { header: panic.map(|panic| (panic::HEADER, panic.summary())), index, ..list })
     })?;
-    if question.threshold.is_some() && answer.headers.get(panic::HEADER).is_some() {
+    if query.panic.is_some() && answer.headers.get(panic::HEADER).is_some() {
         call.api.counters.answers_in_panic.inc();
     }
     answer.headers.add("X-Consul-Query-Backend", "blocking-query");
     Ok(answer)
-}
-
-/// The same with `&delta=1`: what has changed of it.
-fn changes(
-    call: &mut Call<'_, '_>,
-    params: &ReadParams,
-    name: &Text,
-    question: &HealthQuery,
-) -> HandlerResult {
-    let (registry, meter) = (call.api.registry.clone(), call.meter);
-    let wants = |instance: &Instance, panic: Option<&Panic>| {
-        let Instance { node, service, checks } = instance;
-        let entry = || HealthEntry::new(node, service, checks, &registry.own_node().datacenter);
-        meter.spend(question.units(instance))
-            && question.objection(instance, panic).is_none()
-            && question.filter_objection(&entry(), meter).is_none()
-    };
-    let threshold = question.threshold;
-    delta::answer(call, &ServiceQuery { name, aspect: Aspect::Health, threshold, wants: &wants }, params)
 }
 
 /// `GET /v1/health/node/:node`
@@ -136,9 +110,8 @@ fn checks_of(
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
         let mut checks = pick(views);
-        let units = 1 + params.node_meta.len() as u64 / 8;
-        checks.retain(|view| meter.spend(units) && has_meta(view.node.meta.as_ref(), &params.node_meta));
-        near_first(&mut checks, &params, registry.own_node(), |view| &view.node);
+        checks.retain(|view| has_meta(view.node.meta.as_ref(), &params.node_meta, meter));
+        near_first(&mut checks, params.near_node(registry.own_node()).as_ref(), |view| &view.node);
         let affordable = checks.iter().take_while(|_| !meter.is_exhausted());
         let shown =
             affordable.map(|view| HealthCheck::new(&view.check, &view.node.name, view.service.as_deref()));

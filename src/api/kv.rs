@@ -14,12 +14,12 @@ use crate::http::percent::encode_into;
 use crate::http::{Method, Query, Response};
 use crate::kernel::state;
 use crate::model::limits::VALUE_BYTES_MAX;
+use crate::model::validate::keys;
 use crate::model::{Command, Condition, Pair, PairWrite};
 use crate::registry::views::Views;
 use crate::stdx::go_literal::quote;
 use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
-use crate::wire::intake::key;
 use crate::wire::json;
 use crate::wire::show::KvPair;
 
@@ -28,7 +28,7 @@ pub const PATH: &str = "/v1/kv/";
 
 /// `GET`, `PUT` and `DELETE /v1/kv/:key`
 pub fn one_or_many(call: &mut Call<'_, '_>) -> HandlerResult {
-    key::check(&call.argument)?;
+    keys::check(&call.argument)?;
     match call.request().method() {
         Method::Get | Method::Head => read(call),
         Method::Delete => delete(call),

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use crate::catalog::instance::{CheckView, Instance, Position};
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::service_log::Aspect;
-use crate::catalog::service_table::{InstanceDiff, ServiceEntry};
+use crate::catalog::service_table::ServiceEntry;
+use crate::discovery::difference::ListDifference;
+use crate::discovery::query::{SelectedInstances, ServiceQuery};
 use crate::model::{Node, Status};
 use crate::registry::Registry;
 use crate::registry::views::{Sizes, Views};
@@ -51,14 +53,33 @@ impl<'a> MeteredViews<'a> {
         }
     }
 
-    /// See [`Views::at`]; `None` as well when it cannot be paid for.
-    pub fn at(&self, name: &str, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
-        self.pays_for(self.views.instances_count(name)).then(|| self.views.at(name, aspect, index)).flatten()
+    /// The answer of now, and the index of the last change in it; `None` for that when the service is not there.
+    pub fn select(&self, query: &ServiceQuery) -> (SelectedInstances, Option<u64>) {
+        let (instances, changed) = self.dated_instances(&query.service, query.aspect);
+        (query.select(instances, self.meter), changed)
     }
 
-    /// See [`Views::touched`]. A log is bounded, and so is what this takes.
-    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
-        self.views.touched(name, aspect, from, to)
+    /// The answer at `index`, if it is still known.
+    pub fn select_at(&self, query: &ServiceQuery, index: u64) -> Option<SelectedInstances> {
+        let instances = self.at(query, index)?.into_iter().map(|(_, instance)| instance);
+        Some(query.select(instances.collect(), self.meter))
+    }
+
+    /// The difference of the answers at `from` and `to`, if the earlier one is still known.
+    pub fn difference(&self, query: &ServiceQuery, from: u64, to: u64) -> Option<ListDifference> {
+        if query.panic.is_none() {
+            // No instance stays or goes for what becomes of another. A log is bounded, and so is what this takes.
+            let changes = self.views.touched(&query.service, query.aspect, from, to)?;
+            return Some(query.difference_of(changes, self.meter));
+        }
+        let (earlier, later) = (self.at(query, from)?, self.at(query, to)?);
+        Some(query.difference_between(earlier, later, self.meter))
+    }
+
+    /// See [`Views::at`]; `None` as well when it cannot be paid for.
+    fn at(&self, query: &ServiceQuery, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
+        let is_affordable = self.pays_for(self.views.instances_count(&query.service));
+        is_affordable.then(|| self.views.at(&query.service, query.aspect, index)).flatten()
     }
 
     /// Something of every service, ordered by name. `pick` pays for what it takes of one.

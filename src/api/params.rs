@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::api::error::ApiError;
-use crate::api::selection;
 use crate::http::{Query, Request};
+use crate::registry::own_node::OwnNode;
 use crate::stdx::duration;
 use crate::stdx::text::Text;
 
@@ -31,6 +31,9 @@ const SCOPES: &[(&str, &str, &str)] = &[
     ("sg", "", "Sameness groups are a Consul Enterprise feature"),
     ("sameness-group", "", "Sameness groups are a Consul Enterprise feature"),
 ];
+
+/// Different values of one parameter: far more than anybody asks for, and each is looked for in each record.
+const VALUES_MAX: usize = 64;
 
 /// How fresh an answer must be. All are the same here, as there is one copy of the state; the header tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,10 +97,35 @@ impl ReadParams {
             cached: query.has("cached"),
             pretty: query.has("pretty"),
             filter: query.first("filter").unwrap_or_default().to_owned(),
-            node_meta: selection::values("node-meta", query.all("node-meta").map(pair))?,
+            node_meta: values("node-meta", query.all("node-meta").map(pair))?,
             near: query.first("near").filter(|near| !near.is_empty()).map(Text::from),
         })
     }
+
+    /// The node to list first, in lower case: `_agent` is the agent's own.
+    pub fn near_node(&self, own: &OwnNode) -> Option<Text> {
+        let near = self.near.as_ref()?;
+        Some(if near.as_str() == "_agent" { own.name.folded() } else { near.folded() })
+    }
+}
+
+/// The values of a parameter that may be given several times, each once, in order.
+///
+/// # Errors
+/// 400 for more than [`VALUES_MAX`] different ones.
+pub fn values<T: PartialEq>(name: &'static str, given: impl Iterator<Item = T>) -> Result<Vec<T>, ApiError> {
+    let mut values = Vec::new();
+    for value in given {
+        if values.contains(&value) {
+            continue;
+        }
+        if values.len() == VALUES_MAX {
+            let sentence = format!("more than {VALUES_MAX} different {name}= parameters: ask for fewer");
+            return Err(ApiError::bad_request(sentence));
+        }
+        values.push(value);
+    }
+    Ok(values)
 }
 
 /// Refuses to answer for others' data with ours: for a namespace, a partition, a peer or a group of peers that is not

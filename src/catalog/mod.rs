@@ -13,7 +13,6 @@ pub mod check_table;
 pub mod instance;
 pub mod node_record;
 pub mod node_table;
-pub mod panic;
 pub mod service_log;
 pub mod service_table;
 pub mod state;

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
 use crate::model::secrets;
+use crate::model::validate;
 use crate::stdx::duration::{GoDuration, parse};
-use crate::wire::intake::key;
 
 /// Fields that say when a record was written, or who holds it, and not what it says.
 const UNTOLD: [&str; 5] = ["CreateIndex", "ModifyIndex", "LockIndex", "Session", "Datacenter"];
@@ -162,7 +162,7 @@ pub fn differences(one: &Catalog, other: &Catalog) -> Vec<CatalogDifference> {
 
 /// A name as it is, or in quotes if not all of it can be printed: a terminal must not do what a server's names say.
 fn plain(name: &str) -> Cow<'_, str> {
-    match key::check(name) {
+    match validate::keys::check(name) {
         Ok(()) => Cow::Borrowed(name),
         Err(_) => Cow::Owned(format!("{name:?}")),
     }

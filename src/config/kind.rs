@@ -10,9 +10,9 @@ use crate::config::address::ListenAddress;
 use crate::config::callers;
 use crate::config::redis_url::{RedisUrl, Secret};
 use crate::model::limits::{META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX};
+use crate::model::validate::names;
 use crate::stdx::duration;
 use crate::stdx::network::Network;
-use crate::wire::intake::names;
 
 /// The kind of value a setting takes, with its range. Ranges are inclusive.
 #[derive(Clone, Copy, Debug)]

@@ -14,10 +14,11 @@ use crate::config::problem::{Problem, Problems, SettingSource};
 use crate::config::raw::Raw;
 use crate::config::validated::{Config, Surroundings, Values};
 use crate::config::{closing, hcl, json, service_defaults, webhooks};
+use crate::model::validate::probes::Scripts;
 use crate::stdx::text::Text;
 use crate::sys::limits;
 use crate::wire::decode::audit::Form;
-use crate::wire::intake::{AgentNode, Scripts};
+use crate::wire::intake::AgentNode;
 
 /// The file that is read from the working directory when none is named, if it is there.
 pub const FILE_DEFAULT: &str = "muster.toml";

@@ -7,13 +7,15 @@ use serde_json::{Map, Value};
 
 use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::problem::Problem;
+use crate::model::criticality;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
 use crate::model::target::TargetPolicy;
+use crate::model::validate::probes::Scripts;
 use crate::model::{Defined, Registration};
 use crate::stdx::text::Text;
 use crate::sys::host;
 use crate::wire::intake::definition::{check_definition, service_definition};
-use crate::wire::intake::{AgentNode, CRITICALITY_META_KEY, Invalid, Scripts};
+use crate::wire::intake::{AgentNode, Invalid};
 
 /// Keys of an instance that can be wrong by themselves, whatever stands beside them.
 const ALONE: &[&str] = &["id", "address", "port", "meta", "tags", "weights", "taggedaddresses", "connect"];
@@ -100,7 +102,7 @@ impl<'d> Plan<'d> {
     /// What the metadata of an instance say that is defined; `None` when it is not.
     fn criticality(&self, service_id: &Text) -> Option<Option<Text>> {
         let service = self.planned.defined[*self.positions.get(service_id)?].service.as_ref()?;
-        Some(service.meta.as_ref().and_then(|meta| meta.get(CRITICALITY_META_KEY).cloned()))
+        Some(service.meta.as_ref().and_then(|meta| meta.get(criticality::META_KEY).cloned()))
     }
 
     fn add(&mut self, definition: &'d Definition, read: Registration) -> Option<Problem> {

@@ -19,9 +19,10 @@ use crate::config::settings::{Fallback, SETTINGS, Setting};
 use crate::config::webhooks::Webhook;
 use crate::model::Defined;
 use crate::model::target::TargetPolicy;
+use crate::model::validate::probes::Scripts;
 use crate::stdx::counted::counted;
 use crate::stdx::network::Network;
-use crate::wire::intake::{AgentNode, Scripts};
+use crate::wire::intake::AgentNode;
 
 /// Where the registry is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 pub mod caller;
 pub mod check;
 pub mod command;
+pub mod criticality;
 pub mod definitions;
 pub mod drain;
 pub mod excess;
@@ -19,12 +20,14 @@ pub mod secrets;
 pub mod service;
 pub mod target;
 pub mod transition;
+pub mod validate;
 
 pub use caller::Caller;
 pub use check::{Cadence, Cause, Check, CheckDefinition, Damping, Observation, Probe, ProbeTls, Status};
 pub use command::{
     Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart, Origin, RecordKind, Registration,
 };
+pub use criticality::Criticality;
 pub use definitions::{Defined, Definitions};
 pub use drain::Drain;
 pub use node::Node;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::catalog::change::CatalogChange;
 use crate::model::limits::TIME_MS_MAX;
+use crate::model::validate::{Violation, checks, nodes, services, transitions};
 use crate::model::{CheckDefinition, Indexes, Pair};
 use crate::registry::history::HistoryEntry;
 use crate::registry::rows;
-use crate::wire::intake::{Invalid, record};
 
 /// Records that are named one by one.
 const NAMED_MAX: usize = 20;
@@ -40,7 +40,7 @@ impl Mending {
                 node.indexes = self.within(node.indexes);
             }
             CatalogChange::Service { after: Some(service), .. } => {
-                let is_broken = |service: &mut crate::model::Service| record::service(service).is_err();
+                let is_broken = |service: &mut crate::model::Service| services::check_held(service).is_err();
                 let service = Arc::make_mut(service);
                 service.indexes = self.within(service.indexes);
                 let drain = service.drain.take();
@@ -55,7 +55,7 @@ impl Mending {
                 let check = Arc::make_mut(check);
                 check.indexes = self.within(check.indexes);
                 check.status_since_ms = check.status_since_ms.min(TIME_MS_MAX);
-                if record::check(check).is_err() {
+                if checks::check_held(check).is_err() {
                     check.definition = CheckDefinition::default().into();
                 }
             }
@@ -79,7 +79,7 @@ impl Mending {
     pub fn transition(&mut self, key: &str, value: &[u8]) -> Option<HistoryEntry> {
         let read = rows::transition(key, value).and_then(|entry| {
             let transition = &entry.transition;
-            record::transition(transition).map_err(|fault| fault.to_string())?;
+            transitions::check(transition).map_err(|fault| fault.to_string())?;
             let is_of_them = transition.index <= self.index;
             if is_of_them { Ok(entry) } else { Err("its index is above that of all rows".to_owned()) }
         });
@@ -108,20 +108,20 @@ impl Mending {
 }
 
 /// The first rule that a record breaks.
-fn judged(record: &CatalogChange, index: u64) -> Result<(), Invalid> {
+fn judged(record: &CatalogChange, index: u64) -> Result<(), Violation> {
     let above = |indexes: Indexes| {
-        let fault = || Invalid::Rejected("its index is above that of all rows".to_owned());
+        let fault = || Violation::new("its index is above that of all rows");
         if indexes.modify > index { Err(fault()) } else { Ok(()) }
     };
     match record {
         CatalogChange::Node { after: Some(node), .. } => {
-            record::node(node).and_then(|()| above(node.indexes))
+            nodes::check_held(node).and_then(|()| above(node.indexes))
         }
         CatalogChange::Service { after: Some(it), .. } => {
-            record::service(it).and_then(|()| above(it.indexes))
+            services::check_held(it).and_then(|()| above(it.indexes))
         }
         CatalogChange::Check { after: Some(check), .. } => {
-            record::check(check).and_then(|()| above(check.indexes))
+            checks::check_held(check).and_then(|()| above(check.indexes))
         }
         CatalogChange::Node { .. } | CatalogChange::Service { .. } | CatalogChange::Check { .. } => Ok(()),
     }

@@ -41,8 +41,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::catalog::change::CatalogChange;
-use crate::catalog::panic;
 use crate::catalog::topic::Topic;
+use crate::discovery::panic;
 use crate::health::{CheckDiagnostics, CheckKey, HealthEngine};
 use crate::kernel::state::Bounds;
 use crate::model::{Caller, Check, Command, CommandRefusal, Observation, Service};

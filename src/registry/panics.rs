@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::catalog::panic::{self, PanicSettings};
+use crate::discovery::panic::{self, PanicSettings};
 use crate::registry::views::Views;
 use crate::stdx::text::Text;
 

@@ -4,10 +4,10 @@ use crate::config::plan;
 use crate::config::problem::Problems;
 use crate::config::validated::Config;
 use crate::model::Defined;
+use crate::model::criticality;
 use crate::registry::Registry;
 use crate::registry::checking::programs::Armed;
 use crate::stdx::text::Text;
-use crate::wire::intake::CRITICALITY_META_KEY;
 
 /// Takes what the files of a configuration define. Checks may be of instances that clients have registered: whether
 /// these are there, and how their checks run, is looked up now.
@@ -19,7 +19,7 @@ pub(super) fn take(registry: &Registry, config: &mut Config) -> Result<Vec<Defin
     }
     let registered = |service_id: &Text| {
         let service = registry.own_service(service_id)?;
-        Some(service.meta.as_ref().and_then(|meta| meta.get(CRITICALITY_META_KEY).cloned()))
+        Some(service.meta.as_ref().and_then(|meta| meta.get(criticality::META_KEY).cloned()))
     };
     let planned = plan::plan(&config.definitions, &config.plan_terms(), registered);
     planned.map(|planned| planned.defined).map_err(|problems| Problems(problems).to_string())

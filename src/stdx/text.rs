@@ -13,6 +13,9 @@ use std::sync::Arc;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Longest text of an error in bytes: it may quote the body, and a client's log should survive it.
+pub const ERROR_BYTES_MAX: usize = 1024;
+
 /// Immutable text that is cheap to clone; reads as `&str` everywhere.
 ///
 /// Most texts of a record are empty (remarks, kinds, outputs), and the empty one is no allocation.
@@ -46,6 +49,15 @@ impl Text {
 pub fn fold(text: &str) -> Cow<'_, str> {
     let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
     if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
+/// The text of an error, cut to [`ERROR_BYTES_MAX`].
+pub fn bounded(mut text: String) -> String {
+    if text.len() > ERROR_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX - "…".len()));
+        text.push('…');
+    }
+    text
 }
 
 impl Deref for Text {

@@ -21,6 +21,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("kv", &["stdx", "model"]),
     // The state of the registry as a whole, put together from those of its kinds.
     ("kernel", &["stdx", "model", "catalog", "kv"]),
+    // A filter selects of what an answer shows of an instance, and changed is what it shows differently: both are `wire`'s
+    // shapes. Nothing of the JSON around them is known here.
+    ("discovery", &["stdx", "model", "filter", "wire", "catalog"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
     ("persist", &["stdx", "sys", "telemetry", "model"]),
@@ -33,10 +36,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "model",
             "config",
-            "wire",
             "catalog",
             "kv",
             "kernel",
+            "discovery",
             "health",
             "persist",
             "probe",
@@ -73,6 +76,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "wire",
             "catalog",
             "kernel",
+            "discovery",
             "health",
             "http",
             "registry",
@@ -82,7 +86,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
     // start go by (`registry`, `persist`); following a source takes threads (`sys`). A misspelt page is told its nearest
     // (`stdx`).
-    ("cli", &["stdx", "sys", "model", "config", "wire", "persist", "registry"]),
+    ("cli", &["stdx", "sys", "model", "config", "persist", "registry"]),
     (
         "server",
         &[
@@ -91,8 +95,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "model",
             "config",
-            "wire",
-            "catalog",
+            "discovery",
             "health",
             "http",
             "persist",
@@ -107,7 +110,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers that do no I/O, read no clock and take no lock.
-const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "kv", "kernel", "health"];
+const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "kv", "kernel", "discovery", "health"];
 
 /// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
 /// memory.

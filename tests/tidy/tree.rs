@@ -16,7 +16,6 @@ const SHARED_NAMES: &[&str] = &[];
 const CIRCLES: &[&[&str]] = &[
     &["src/api/absent.rs", "src/api/route.rs", "src/api/routes.rs"],
     &["src/api/cache.rs", "src/api/large_bodies.rs"],
-    &["src/api/call.rs", "src/api/params.rs", "src/api/selection.rs"],
     &[
         "src/registry/batch.rs",
         "src/registry/checking/follower.rs",

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::panic::Panic;
+use crate::discovery::panic::Panic;
 use crate::health::CheckDiagnostics;
 use crate::model::{Check, Node, Service, Status, Transition, hold};
 use crate::registry::checking::scheduler::SpeedClass;

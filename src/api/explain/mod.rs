@@ -17,17 +17,18 @@ use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::explain::facts::{CheckFacts, Departed, Facts, deciding};
 use crate::api::explain::shapes::{Explained, ExplainedQuery};
-use crate::api::health_query::{ExclusionReason, HealthQuery};
 use crate::api::history::node_asked;
+use crate::api::service_query;
 use crate::catalog::instance::Instance;
-use crate::catalog::panic::Panic;
+use crate::catalog::service_log::Aspect;
+use crate::discovery::panic::{self, Panic};
+use crate::discovery::query::ExclusionReason;
 use crate::model::limits::CHECKS_PER_SERVICE_MAX;
 use crate::model::{Check, Origin, Transition};
 use crate::registry::Registry;
 use crate::registry::history::Of;
 use crate::stdx::text::Text;
 use crate::wire::json;
-use crate::wire::show::HealthEntry;
 
 /// Transitions looked at for the one that tells of an instance's end: one of each check it may have had.
 const REMEMBERED_MAX: usize = CHECKS_PER_SERVICE_MAX;
@@ -63,16 +64,13 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
                         /v1/health/service query, or for /v1/muster/explain/SERVICE_ID";
         return Err(ApiError::bad_request(sentence));
     }
-    let question = HealthQuery::read(call, &params, &name.folded())?;
+    let question = service_query::read(call, &params, name.folded(), Aspect::Health)?;
     let meter = call.meter;
-    let datacenter = &call.api.registry.own_node().datacenter;
-    let instances = call.views().instances(&name.folded());
-    let panic = question.panic(&instances, meter);
+    let instances = call.views().instances(&question.service);
+    let panic = question.judge(&instances, meter);
     let affordable = instances.iter().take_while(|found| meter.spend(2 + question.units(found)));
     let judged = affordable.map(|found| {
-        let entry = || HealthEntry::new(&found.node, &found.service, &found.checks, datacenter);
-        let objection =
-            question.objection(found, panic.as_ref()).or_else(|| question.filter_objection(&entry(), meter));
+        let objection = question.exclusion(found, panic.as_ref(), meter);
         let failing = deciding(&found.checks).filter(|_| objection == Some(ExclusionReason::Failing));
         let failing = failing.filter(|_| meter.spend(FACTS_UNITS));
         let failing = failing.map(|check| check_facts(call, &found.node.name.folded(), check));
@@ -112,9 +110,9 @@ fn check_facts(call: &Call<'_, '_>, node: &Text, check: &Arc<Check>) -> CheckFac
 /// The panic that keeps the instance though it fails, by the threshold that is configured for its service.
 fn panic_by_default(call: &Call<'_, '_>, instance: &Instance) -> Option<Panic> {
     let name = instance.service.name.folded();
-    let threshold = call.api.registry.panic_thresholds().of(&name);
-    let question = HealthQuery { threshold: Some(threshold?), ..HealthQuery::default() };
-    question.panic(&call.views().instances(&name), call.meter).filter(|panic| panic.keeps(instance))
+    let settings = call.api.registry.panic_thresholds().of(&name)?;
+    let panic = panic::judge_within(call.meter, &call.views().instances(&name), settings);
+    panic.filter(|panic| panic.keeps(instance))
 }
 
 /// The check with its freshest output, which may not be in the catalog yet.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::api::drain;
 use crate::api::explain::facts::{CheckFacts, Departed, Facts};
-use crate::api::health_query::ExclusionReason;
 use crate::api::times::{between, span, told};
 use crate::catalog::instance::Instance;
+use crate::discovery::query::ExclusionReason;
 use crate::health::CheckPhase;
 use crate::model::{Caller, Cause, Check, Origin, Probe, Status, Transition, hold};
 use crate::registry::checking::scheduler::SpeedClass;

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::api::explain::facts::{CheckFacts, Facts, deciding};
 use crate::api::explain::sentences;
-use crate::api::health_query::{ExclusionReason, HealthQuery};
 use crate::api::history::{TransitionJson, ago_ms};
 use crate::catalog::instance::Instance;
-use crate::catalog::panic::Panic;
+use crate::discovery::panic::Panic;
+use crate::discovery::query::{ExclusionReason, ServiceQuery};
 use crate::health::CheckPhase;
 use crate::model::{Check, Status};
 use crate::stdx::calendar::rfc3339_if_known;
@@ -191,7 +191,7 @@ impl<'a> ExplainedQuery<'a> {
     /// the check that does.
     pub fn new(
         service: &'a str,
-        question: &HealthQuery,
+        question: &ServiceQuery,
         panic: Option<&'a Panic>,
         judged: &'a [(Instance, Option<ExclusionReason<'a>>, Option<CheckFacts>)],
     ) -> ExplainedQuery<'a> {
@@ -201,9 +201,9 @@ impl<'a> ExplainedQuery<'a> {
             .collect();
         let included = instances.iter().filter(|judged| judged.included).count();
         ExplainedQuery {
-            sentence: sentences::query(service, question.passing, included, instances.len()),
+            sentence: sentences::query(service, question.passing_only, included, instances.len()),
             service,
-            passing: question.passing,
+            passing: question.passing_only,
             included,
             instances,
         }

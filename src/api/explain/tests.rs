@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::api::explain::facts::{CheckFacts, Departed, Facts};
 use crate::api::explain::sentences;
-use crate::api::health_query::ExclusionReason;
 use crate::catalog::instance::Instance;
+use crate::discovery::query::ExclusionReason;
 use crate::health::CheckDiagnostics;
 use crate::model::{
     Cause, Check, CheckDefinition, Node, Origin, Probe, Service, Status, Subject, Transition, hold,

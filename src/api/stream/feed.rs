@@ -9,25 +9,26 @@ use std::sync::Arc;
 
 use crate::api;
 use crate::api::body_history::{BodyHistory, Events, Rendering};
-use crate::api::difference::{ListDifference, ListedInstance, ServiceQuery, key};
-use crate::api::health_query::HealthQuery;
 use crate::api::metered_views::MeteredViews;
 use crate::api::stream::event;
 use crate::catalog::instance::Instance;
-use crate::catalog::panic::{Panic, PanicSettings};
 use crate::catalog::service_log::Aspect;
+use crate::discovery::difference::ListDifference;
+use crate::discovery::listed::{ListedInstance, key};
+use crate::discovery::panic::PanicSettings;
+use crate::discovery::query::ServiceQuery;
 use crate::http::{Query, SharedBody};
 use crate::registry::Registry;
 use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
-use crate::wire::show::{HealthEntry, OneEntry, Removal, Snapshot};
+use crate::wire::show::{OneEntry, Removal, Snapshot};
 
 /// What one stream asks of every service.
 pub struct StreamQuery {
     pub(super) registry: Arc<Registry>,
     pub(super) renderings: Arc<BodyHistory>,
-    /// Its threshold is not looked at, for each service may have another.
-    pub(super) question: HealthQuery,
+    /// Of any of the services: its name and its panic threshold are not looked at, for each has its own.
+    pub(super) question: ServiceQuery,
     /// The request's query, for the threshold.
     pub(super) query: Query,
     /// The query as a part of keys: two streams with the same want the same events.
@@ -141,28 +142,19 @@ impl StreamQuery {
     /// The events; `None` when they cost more than the meter has.
     pub fn events(&self, due: &PendingUpdate, meter: &Meter<'_>) -> Option<Rendering> {
         let PendingUpdate { ref asked, ref name, until, from, threshold, id } = *due;
-        let wants = |instance: &Instance, panic: Option<&Panic>| self.wants(instance, panic, meter);
-        let viewpoint = ServiceQuery { name, aspect: Aspect::Health, threshold, wants: &wants };
         self.renderings.get_or_try(self.key_of(due), || {
+            let query = ServiceQuery { service: name.clone(), panic: threshold, ..self.question.clone() };
             let views = MeteredViews::of(&self.registry, meter);
-            let events = match from.and_then(|from| viewpoint.between(views, from, until)) {
+            let events = match from.and_then(|from| views.difference(&query, from, until)) {
                 Some(difference) => self.changes(meter, asked, difference, until, id),
                 None => {
                     // The log may have been given up this moment; the present is as good a beginning.
-                    let whole = viewpoint.at(views, until).unwrap_or_else(|| viewpoint.now(views).0);
+                    let whole = views.select_at(&query, until).unwrap_or_else(|| views.select(&query).0);
                     self.snapshot(meter, asked, &whole.instances, until, id)
                 }
             };
             (!meter.is_exhausted()).then_some(events)
         })
-    }
-
-    fn wants(&self, instance: &Instance, panic: Option<&Panic>, meter: &Meter<'_>) -> bool {
-        let datacenter = &self.registry.own_node().datacenter;
-        let entry = || HealthEntry::new(&instance.node, &instance.service, &instance.checks, datacenter);
-        meter.spend(self.question.units(instance))
-            && self.question.objection(instance, panic).is_none()
-            && self.question.filter_objection(&entry(), meter).is_none()
     }
 
     fn snapshot(
@@ -209,7 +201,7 @@ impl StreamQuery {
     }
 
     fn shown<'a>(&'a self, instance: &'a Instance) -> ListedInstance<'a> {
-        ListedInstance { instance, aspect: Aspect::Health, datacenter: &self.registry.own_node().datacenter }
+        ListedInstance { instance, aspect: Aspect::Health, datacenter: &self.question.datacenter }
     }
 }
 
@@ -221,11 +213,11 @@ fn rendering(text: Vec<u8>, index: u64, events: Events) -> Rendering {
 /// reload has taken the threshold away that its window was for, there is none.
 fn threshold(
     registry: &Registry,
-    question: &HealthQuery,
+    question: &ServiceQuery,
     query: &Query,
     name: &Text,
 ) -> Option<PanicSettings> {
     let default = registry.panic_thresholds().of(name);
     let settings = api::panic::effective(query, default).ok().flatten();
-    settings.filter(|_| question.passing)
+    settings.filter(|_| question.passing_only)
 }

@@ -20,12 +20,14 @@ use crate::api::answer::{CLIENT_GONE, cache_key, chance};
 use crate::api::body_history::Rendering;
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
-use crate::api::health_query::HealthQuery;
 use crate::api::params::with_jitter;
+use crate::api::service_query;
 use crate::api::slow_reads::{self, LaneRequest, Unmade, Waiting};
 use crate::api::stream::feed::{Feed, Followed, PendingUpdate, Round, StreamQuery};
 use crate::api::stream::slots::{Beginning, StreamSlot};
+use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
+use crate::discovery::query::ServiceQuery;
 use crate::http::{Body, BodyWriter, Query, Request, Response, Wake};
 use crate::stdx::duration::{self, GoDuration};
 use crate::stdx::meter::{Exhausted, Meter};
@@ -58,8 +60,9 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     let names = names(call.query()?)?;
     let interval = bookmark_interval(call.query()?)?;
     let resumed_at = last_event_id(call.request()).unwrap_or(params.index);
-    // The same for all services, but for the threshold.
-    let question = HealthQuery::read(call, &params, &names[0].folded())?;
+    let question = service_query::read(call, &params, names[0].folded(), Aspect::Health)?;
+    // Events have no order to put something first in.
+    let question = ServiceQuery { near: None, ..question };
     if question.filter.as_ref().is_some_and(|filter| filter.is_costly()) {
         return Err(ApiError::bad_request(COSTLY_FILTER));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::catalog::change::CatalogChange;
 use crate::model::limits::INDEX_RESTORED_MAX;
+use crate::model::validate::nodes;
 use crate::model::{Indexes, Node, Origin, Pair, Restoration};
 use crate::persist::change::Table;
 use crate::persist::snapshot::decode::{Contents, Decoder};
@@ -18,7 +19,6 @@ use crate::registry::rows;
 use crate::registry::snapshot::row_validator::{RowFault, RowRules, RowValidator};
 use crate::stdx::text::Text;
 use crate::sys::budget::{BudgetShare, OverBudget, Purpose};
-use crate::wire::intake::record;
 
 /// A snapshot's records and transitions.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub(super) fn walk(
 ) -> Result<Contents, SnapshotError> {
     let decoder = Decoder::open(input, terms.decoded())?;
     let mut header = decoder.header().clone();
-    record::node_name(&header.node).map_err(|it| SnapshotError::Senseless(it.to_string()))?;
+    nodes::check_name(&header.node).map_err(|it| SnapshotError::Senseless(it.to_string()))?;
     let own = Text::from(header.node.as_str()).folded();
     let mut vet = RowValidator::new(terms.clone(), Some(own), header.index);
     let is_high = header.index > INDEX_RESTORED_MAX;

@@ -11,6 +11,7 @@ use crate::config::validated::Config;
 use crate::kernel::state::Bounds;
 use crate::kv::state as kv;
 use crate::model::limits::{CHECKS_PER_SERVICE_MAX, INDEX_MAX, SERVICES_PER_NODE_MAX};
+use crate::model::validate::{Violation, checks, keys, nodes, services, transitions};
 use crate::model::{Check, CommandRefusal, Indexes, Origin, Pair, RecordKind, hold};
 use crate::persist::change::Table;
 use crate::persist::snapshot::decode;
@@ -29,7 +30,6 @@ use crate::stdx::stop::StopFlag;
 use crate::stdx::text::Text;
 use crate::sys::budget::{self, Budget};
 use crate::sys::limits;
-use crate::wire::intake::{Invalid, key, record};
 
 /// The part of the memory that one row may be of where no setting says how long rows are, as one over this: what is
 /// made of a row of numbers takes sixteen times as much.
@@ -224,14 +224,15 @@ impl RowValidator {
     pub fn record(&mut self, record: &CatalogChange) -> Result<usize, RowFault> {
         match record {
             CatalogChange::Node { key, after: Some(node), .. } => {
-                if self.terms.are_new { record::new_node(node) } else { record::node(node) }.map_err(told)?;
+                if self.terms.are_new { nodes::check_new(node) } else { nodes::check_held(node) }
+                    .map_err(told)?;
                 self.check_indexes(node.indexes)?;
                 self.nodes.insert(self.short(key), 0);
                 self.check_room()?;
             }
             CatalogChange::Service { node, id, after: Some(service), .. } => {
                 let are_new = self.terms.are_new;
-                if are_new { record::new_service(service) } else { record::service(service) }
+                if are_new { services::check_new(service) } else { services::check_held(service) }
                     .map_err(told)?;
                 self.check_place(node, service.origin)?;
                 self.check_indexes(service.indexes)?;
@@ -247,9 +248,9 @@ impl RowValidator {
             }
             CatalogChange::Check { node, after: Some(check), .. } => {
                 if self.terms.are_new {
-                    record::new_check(check).and_then(|()| record::check_size(check)).map_err(told)?;
+                    checks::check_new(check).and_then(|()| checks::check_size(check)).map_err(told)?;
                 } else {
-                    record::check(check).map_err(told)?;
+                    checks::check_held(check).map_err(told)?;
                 }
                 self.check_place(node, check.origin)?;
                 self.check_indexes(check.indexes)?;
@@ -281,7 +282,7 @@ impl RowValidator {
     /// # Errors
     /// As [`RowValidator::record`].
     pub fn pair(&mut self, pair: &Pair) -> Result<usize, RowFault> {
-        key::check(&pair.key).map_err(told)?;
+        keys::check(&pair.key).map_err(told)?;
         self.check_indexes(pair.indexes)?;
         if pair.indexes.create == 0 || pair.indexes.modify == 0 {
             return Err(RowFault::Rule("its index is 0, which no key that is there has".to_owned()));
@@ -304,7 +305,7 @@ impl RowValidator {
     /// # Errors
     /// As [`RowValidator::record`].
     pub fn transition(&mut self, key: &str, entry: &HistoryEntry) -> Result<(), String> {
-        record::transition(&entry.transition).map_err(told)?;
+        transitions::check(&entry.transition).map_err(told)?;
         let index = entry.transition.index;
         self.check_indexes(Indexes { create: index, modify: index })?;
         if rows::transition_key(entry) != key
@@ -402,6 +403,6 @@ fn too_many(what: &'static str, max: usize) -> RowFault {
     RowFault::Rule(CommandRefusal::TooMany { what, max }.to_string())
 }
 
-fn told(invalid: Invalid) -> String {
-    invalid.to_string()
+fn told(violation: Violation) -> String {
+    violation.to_string()
 }

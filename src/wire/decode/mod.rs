@@ -27,10 +27,9 @@ use serde::de::DeserializeSeed;
 use json_path::JsonPath;
 use read::{ReadJson, Slot};
 
-pub(in crate::wire) use object::object;
+use crate::stdx::text::bounded;
 
-/// Longest text of an error in bytes: it may quote the body, and a client's log should survive it.
-const ERROR_BYTES_MAX: usize = 1024;
+pub(in crate::wire) use object::object;
 
 /// Why a body could not be read. Its text is Go's, because clients match on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +39,6 @@ impl DecodeError {
     fn new(text: String) -> DecodeError {
         DecodeError(bounded(text))
     }
-}
-
-/// The text of an error, cut to [`ERROR_BYTES_MAX`].
-pub(in crate::wire) fn bounded(mut text: String) -> String {
-    if text.len() > ERROR_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX - "…".len()));
-        text.push('…');
-    }
-    text
 }
 
 impl fmt::Display for DecodeError {

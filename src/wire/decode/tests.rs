@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use crate::model::limits::FREE_FORM_DEPTH_MAX;
-use crate::stdx::text::Text;
+use crate::stdx::text::{ERROR_BYTES_MAX, Text};
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::free_form::FreeForm;
-use crate::wire::decode::{ERROR_BYTES_MAX, from_bytes, from_value, object};
+use crate::wire::decode::{from_bytes, from_value, object};
 
 object! {
     /// One of everything.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::model::validate::{bounds, checks, metadata, names, nodes, proxies, services};
 use crate::model::{
     Cadence, Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin,
     Probe, ProbeTls, Registration, Service, Status,
@@ -14,11 +15,7 @@ use crate::wire::body::catalog::{
     CatalogCheckBody, CatalogServiceBody, DefinitionBody, DeregisterBody, RegisterBody,
 };
 use crate::wire::decode::from_bytes;
-use crate::wire::intake::{Invalid, names, proxy, record, rules};
-
-/// Length of a UUID with its four dashes, and where these stand.
-const UUID_BYTES: usize = 36;
-const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
+use crate::wire::intake::{Invalid, proxy, rules};
 
 /// The body of `/v1/catalog/register`, in the datacenter of that name.
 ///
@@ -27,35 +24,21 @@ const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
 pub fn catalog_registration(body: &[u8], datacenter: &str) -> Result<Registration, Invalid> {
     let body: RegisterBody = from_bytes(body)?;
     rules::check_datacenter(&body.datacenter, datacenter)?;
-    if body.node.is_empty() {
-        return Err(Invalid::rejected("Must provide node"));
-    }
-    names::check("node name", &body.node)?;
-    if body.address.is_empty() && !body.skip_node_update {
-        return Err(Invalid::rejected("Must provide address if SkipNodeUpdate is not set"));
-    }
-    names::check("node address", &body.address)?;
-    check_uuid(&body.id)?;
-    let meta = rules::meta_of_size("Invalid Node Meta", body.node_meta)?;
-    let tagged_addresses = rules::meta_of_size("Invalid Node TaggedAddresses", body.tagged_addresses)?;
+    let node = NodePart::Set {
+        name: body.node.clone(),
+        id: body.id,
+        address: body.address,
+        tagged_addresses: rules::meta(body.tagged_addresses),
+        meta: rules::meta(body.node_meta),
+        keep_existing: body.skip_node_update,
+    };
+    nodes::check_part(&node)?;
     let bodies: Vec<_> = body.check.into_iter().chain(body.checks).collect();
-    rules::check_count_of_checks(bodies.len())?;
-    let checks: Result<Vec<Check>, _> =
+    checks::check_count(bodies.len())?;
+    let checked: Result<Vec<Check>, _> =
         bodies.into_iter().map(|check| catalog_check(check, &body.node)).collect();
     let service = body.service.map(|service| catalog_service(service, &body.node)).transpose()?;
-    Ok(Registration {
-        service,
-        checks: checks?,
-        existing_checks: ExistingChecks::Overwrite,
-        node: NodePart::Set {
-            name: body.node,
-            id: body.id,
-            address: body.address,
-            tagged_addresses,
-            meta,
-            keep_existing: body.skip_node_update,
-        },
-    })
+    Ok(Registration { node, service, checks: checked?, existing_checks: ExistingChecks::Overwrite })
 }
 
 /// The body of `/v1/catalog/deregister`, in the datacenter of that name. An instance prevails over a check.
@@ -65,32 +48,13 @@ pub fn catalog_registration(body: &[u8], datacenter: &str) -> Result<Registratio
 pub fn catalog_deregistration(body: &[u8], datacenter: &str) -> Result<Command, Invalid> {
     let DeregisterBody { datacenter: asked, node, service_id, check_id } = from_bytes(body)?;
     rules::check_datacenter(&asked, datacenter)?;
-    if node.is_empty() {
-        return Err(Invalid::rejected("Must provide node"));
-    }
+    nodes::check_given(&node)?;
     let must_exist = false;
     Ok(match (service_id.is_empty(), check_id.is_empty()) {
         (false, _) => Command::DeregisterService { node, service_id, must_exist },
         (true, false) => Command::DeregisterCheck { node, check_id, must_exist },
         (true, true) => Command::DeregisterNode { node },
     })
-}
-
-pub(super) fn check_uuid(id: &str) -> Result<(), Invalid> {
-    let bytes = id.as_bytes();
-    let fault = if bytes.is_empty() {
-        return Ok(());
-    } else if bytes.len() != UUID_BYTES {
-        "uuid string is wrong length".to_owned()
-    } else if UUID_DASHES.iter().any(|at| bytes[*at] != b'-') {
-        "uuid is improperly formatted".to_owned()
-    } else {
-        let is_digit = |at: usize| UUID_DASHES.contains(&at) || bytes[at].is_ascii_hexdigit();
-        let Some(at) = (0..UUID_BYTES).find(|at| !is_digit(*at)) else { return Ok(()) };
-        let character = char::from(bytes[at]);
-        format!("encoding/hex: invalid byte: U+{:04X} {character:?}", u32::from(character))
-    };
-    Err(Invalid::rejected(format!("Bad node ID: {fault}")))
 }
 
 fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service, Invalid> {
@@ -103,14 +67,15 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
     names::check("service name", &body.service)?;
     names::check("service ID", &body.id)?;
     names::check("service kind", &body.kind)?;
-    rules::check_service_address(&body.address)?;
-    rules::check_tags(&body.tags)?;
+    services::check_address(&body.address)?;
+    services::check_tags(&body.tags)?;
     let destination = proxy::destination(body.proxy.as_ref());
     let has_socket = !body.socket_path.is_empty();
-    proxy::check_kind(&body.kind, body.port, has_socket, destination, body.connect.native)?;
+    proxies::check_kind(&body.kind, body.port, has_socket, destination, body.connect.native)?;
     let meta_prefix =
         format!("failed inserting service: Invalid Service Meta for node {node} and serviceID {}", body.id);
-    let meta = rules::meta(&meta_prefix, body.meta)?;
+    let meta = rules::meta(body.meta);
+    metadata::check(&meta_prefix, meta.as_ref())?;
     rules::one_port(&body.ports)?;
     let service = Service {
         kind: body.kind,
@@ -118,7 +83,7 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
         name: body.service,
         tags: body.tags,
         address: body.address,
-        port: rules::port("service port", body.port)?,
+        port: bounds::port("service port", body.port)?,
         tagged_addresses: rules::tagged_addresses(body.tagged_addresses)?,
         // Weights that would take the instance out altogether count as not given here, unlike with the agent.
         weights: rules::weights(body.weights.filter(|weights| weights.passing != 0))?,
@@ -132,7 +97,8 @@ fn catalog_service(mut body: CatalogServiceBody, node: &Text) -> Result<Service,
         origin: Origin::Catalog,
         indexes: Indexes::default(),
     };
-    record::new_service(&service).map(|()| service)
+    services::check_new(&service)?;
+    Ok(service)
 }
 
 fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Invalid> {
@@ -155,15 +121,15 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
     let owner = Cadence {
         interval: rules::duration("Interval", body.interval)?,
         timeout: rules::duration("Timeout", body.timeout)?,
-        exposed_port: rules::port("check ExposedPort", body.exposed_port)?,
+        exposed_port: bounds::port("check ExposedPort", body.exposed_port)?,
     };
     let definition = CheckDefinition { owner, ..definition(body.definition)? };
     let check = Check {
         id: body.id,
         name: body.name,
         status,
-        notes: rules::cut_output(body.notes),
-        output: rules::cut_output(body.output),
+        notes: checks::cut_output(body.notes),
+        output: checks::cut_output(body.output),
         service_id: body.service_id,
         kind: if body.kind.is_empty() { kind_of(&definition).into() } else { body.kind },
         definition: definition.into(),
@@ -172,7 +138,8 @@ fn catalog_check(mut body: CatalogCheckBody, node: &Text) -> Result<Check, Inval
         status_cause: Cause::Registration,
         indexes: Indexes::default(),
     };
-    record::new_check(&check).map(|()| check)
+    checks::check_new(&check)?;
+    Ok(check)
 }
 
 /// The word for a definition's type. One that needs an interval and has none is of no type, as with Consul.
@@ -205,31 +172,6 @@ fn definition(body: DefinitionBody) -> Result<CheckDefinition, Invalid> {
 
 /// The key of the container that a program is run in.
 const CONTAINER: &str = "DockerContainerID";
-
-/// The keys of all that can be said of a way of checking.
-pub(super) const TOLD_KEYS: &[&str] = &[
-    "HTTP",
-    "Header",
-    "Method",
-    "Body",
-    "DisableRedirects",
-    "TLSSkipVerify",
-    "TLSServerName",
-    "TCP",
-    "TCPUseTLS",
-    "UDP",
-    "GRPC",
-    "GRPCUseTLS",
-    "H2PING",
-    "H2PingUseTLS",
-    "OSService",
-    "ScriptArgs",
-    CONTAINER,
-    "Shell",
-    "AliasNode",
-    "AliasService",
-    "TTL",
-];
 
 /// What is said besides the way of checking that [`probe`] takes: Consul keeps and tells all of it.
 fn told(body: &DefinitionBody, ttl: Duration) -> BTreeMap<Text, Value> {

@@ -1,13 +1,14 @@
 //! Checks of the agent: registered alone, reported on.
 
+use crate::model::validate::probes::Scripts;
+use crate::model::validate::{checks, names};
 use crate::model::{
-    Cause, Check, ExistingChecks, Indexes, NodePart, Observation, Origin, Registration, Status,
+    Cause, Check, Criticality, ExistingChecks, Indexes, NodePart, Observation, Origin, Registration, Status,
 };
 use crate::stdx::text::Text;
 use crate::wire::body::check::{CheckBody, CheckUpdateBody};
 use crate::wire::decode::from_bytes;
-use crate::wire::intake::criticality::Criticality;
-use crate::wire::intake::{AgentNode, Invalid, Scripts, names, probe, record, rules};
+use crate::wire::intake::{AgentNode, Invalid, probe, rules};
 
 /// The body of `/v1/agent/check/register`. A check that exists keeps its status and output. `criticality_of` gives
 /// what the metadata of an instance, by its id, say of how much depends on it.
@@ -61,7 +62,7 @@ pub(super) fn agent_check(
         id: body.id,
         name: body.name,
         status: Status::parse(&body.status).unwrap_or_default(),
-        notes: rules::cut_output(body.notes),
+        notes: checks::cut_output(body.notes),
         output: Default::default(),
         service_id: body.service_id,
         kind: definition.probe.as_ref().map(|probe| probe.kind().into()).unwrap_or_default(),
@@ -71,8 +72,9 @@ pub(super) fn agent_check(
         status_cause: Cause::Registration,
         indexes: Indexes::default(),
     };
-    record::check_but_run(&check)?;
-    record::check_new_names(&check).map(|()| check)
+    checks::check_but_run(&check)?;
+    checks::check_new_names(&check)?;
+    Ok(check)
 }
 
 /// The body of `/v1/agent/check/update`. The output is as long as the client made it.

@@ -1,34 +1,29 @@
 //! What bodies mean: from what a client says to a complete command, or a sentence that says what is wrong
 //! with it.
 //!
-//! Owns defaults, bounds and the texts of every refusal that needs no look at the state; what the state
-//! forbids is `catalog`'s to refuse. Values that need a clock or an index stay zero here.
+//! Owns defaults, and the refusals of what a body says and no record could hold. What a record may be is for
+//! [`crate::model::validate`] to refuse, and what the state forbids for `catalog`. Values that need a clock or an index
+//! stay zero here.
 
 pub mod service;
 pub mod check;
 pub mod catalog;
 pub mod definition;
-pub mod record;
-pub mod names;
-pub mod key;
-mod criticality;
 mod damping;
 mod probe;
 mod proxy;
-mod request;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+use crate::model::validate::Violation;
 use crate::stdx::text::Text;
-use crate::wire::decode::{DecodeError, bounded};
+use crate::wire::decode::DecodeError;
 
 pub use catalog::{catalog_deregistration, catalog_registration};
 pub use check::{check_registration, check_update};
-pub use criticality::META_KEY as CRITICALITY_META_KEY;
-pub use probe::Scripts;
 pub use service::service_registration;
 
 /// The node that the agent's API registers things on.
@@ -53,13 +48,13 @@ pub enum Invalid {
     /// It is no JSON, or its parts have the wrong types.
     Unreadable(DecodeError),
     /// It asks for something that is not allowed; the sentence says what.
-    Rejected(String),
+    Rejected(Violation),
 }
 
 impl Invalid {
-    /// A refusal with its sentence, cut to a length that logs survive.
+    /// A refusal with its sentence.
     fn rejected(sentence: impl Into<String>) -> Invalid {
-        Invalid::Rejected(bounded(sentence.into()))
+        Violation::new(sentence).into()
     }
 }
 
@@ -69,11 +64,17 @@ impl From<DecodeError> for Invalid {
     }
 }
 
+impl From<Violation> for Invalid {
+    fn from(violation: Violation) -> Self {
+        Invalid::Rejected(violation)
+    }
+}
+
 impl fmt::Display for Invalid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Invalid::Unreadable(error) => write!(formatter, "Request decode failed: {error}"),
-            Invalid::Rejected(sentence) => formatter.write_str(sentence),
+            Invalid::Rejected(violation) => violation.fmt(formatter),
         }
     }
 }

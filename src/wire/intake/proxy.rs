@@ -1,69 +1,14 @@
-//! What proxies and gateways must and must not say.
+//! Proxies and gateways.
 
 use serde_json::{Map, Value};
 
 use crate::model::Proxy;
+use crate::model::validate::{bounds, names};
 use crate::stdx::text::Text;
 use crate::wire::body::proxy::{ExposeBody, MeshGatewayBody, ProxyBody, UpstreamBody};
 use crate::wire::decode::free_form::FreeForm;
 use crate::wire::decode::scope;
-use crate::wire::intake::{Invalid, names, rules};
-
-/// The word for an ordinary mesh proxy.
-const CONNECT_PROXY: &str = "connect-proxy";
-
-/// The words for gateways that must have a port and stand for no single service.
-const GATEWAYS: [&str; 2] = ["mesh-gateway", "terminating-gateway"];
-
-/// All words for a kind. What is none of these is a slip that would otherwise show only when nothing finds
-/// the proxy.
-const KINDS: [&str; 6] =
-    ["", CONNECT_PROXY, "mesh-gateway", "terminating-gateway", "ingress-gateway", "api-gateway"];
-
-/// Refuses a kind that there is not, and a proxy or gateway that lacks what its kind needs, all faults at
-/// once, as Consul lists them.
-///
-/// A proxy beside its instance may listen on a socket instead of a port; a gateway may not.
-pub fn check_kind(
-    kind: &str,
-    port: i64,
-    has_socket: bool,
-    destination: &str,
-    is_native: bool,
-) -> Result<(), Invalid> {
-    if !KINDS.contains(&kind) {
-        let known = KINDS[1..].join(", ");
-        return Err(Invalid::rejected(format!(
-            "Invalid service kind {kind:?}: leave it out, or use one of {known}"
-        )));
-    }
-    let has_destination = !destination.trim().is_empty();
-    let mut faults: Vec<String> = Vec::new();
-    if kind == CONNECT_PROXY {
-        if !has_destination {
-            faults.push("Proxy.DestinationServiceName must be non-empty for Connect proxy services".into());
-        }
-        if port == 0 && !has_socket {
-            faults.push("Port must be set for a Connect proxy".into());
-        }
-        if is_native {
-            faults.push("A Proxy cannot also be Connect Native, only typical services".into());
-        }
-    } else if GATEWAYS.contains(&kind) {
-        if port == 0 {
-            faults.push(format!("Port must be non-zero for a {kind}"));
-        }
-        if has_destination {
-            faults.push(format!("The Proxy.DestinationServiceName configuration is invalid for a {kind}"));
-        }
-    }
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let lines: String = faults.iter().map(|fault| format!("\t* {fault}\n")).collect();
-    let plural = if faults.len() == 1 { "error" } else { "errors" };
-    Err(Invalid::rejected(format!("{} {plural} occurred:\n{lines}\n", faults.len())))
-}
+use crate::wire::intake::Invalid;
 
 /// Name of the service that a body's proxy is for; empty when it says of none.
 pub fn destination(body: Option<&ProxyBody>) -> &str {
@@ -103,7 +48,7 @@ pub fn proxy(body: Option<ProxyBody>, upstream_type: &str) -> Result<Option<Box<
         destination_service_name: body.destination_service_name,
         destination_service_id: body.destination_service_id,
         local_service_address: body.local_service_address,
-        local_service_port: rules::port("Proxy.LocalServicePort", body.local_service_port)?,
+        local_service_port: bounds::port("Proxy.LocalServicePort", body.local_service_port)?,
         rest: rest.into_iter().map(|(key, value)| (key.into(), value)).collect(),
     })))
 }
@@ -121,7 +66,7 @@ fn upstream(body: UpstreamBody, type_default: &str) -> Result<Value, Invalid> {
     put_text(&mut kept, "DestinationName", &body.destination_name);
     put_text(&mut kept, "Datacenter", &body.datacenter);
     put_text(&mut kept, "LocalBindAddress", &body.local_bind_address);
-    let port = rules::port("Upstreams.LocalBindPort", body.local_bind_port)?;
+    let port = bounds::port("Upstreams.LocalBindPort", body.local_bind_port)?;
     kept.insert("LocalBindPort".into(), port.into());
     put_text(&mut kept, "LocalBindSocketPath", &body.local_bind_socket_path);
     put_text(&mut kept, "LocalBindSocketMode", &body.local_bind_socket_mode);
@@ -150,8 +95,8 @@ fn expose(body: ExposeBody) -> Result<Map<String, Value>, Invalid> {
         let mut paths = Vec::with_capacity(body.paths.len());
         for path in body.paths {
             let mut entry = Map::new();
-            let listener_port = rules::port("Expose.Paths.ListenerPort", path.listener_port)?;
-            let local_path_port = rules::port("Expose.Paths.LocalPathPort", path.local_path_port)?;
+            let listener_port = bounds::port("Expose.Paths.ListenerPort", path.listener_port)?;
+            let local_path_port = bounds::port("Expose.Paths.LocalPathPort", path.local_path_port)?;
             entry.insert("ListenerPort".into(), listener_port.into());
             entry.insert("Path".into(), path.path.as_str().into());
             entry.insert("LocalPathPort".into(), local_path_port.into());

@@ -1,7 +1,8 @@
 //! Service instances of the agent.
 
-use std::collections::BTreeMap;
-
+use crate::model::criticality::{self, Criticality};
+use crate::model::validate::probes::Scripts;
+use crate::model::validate::{bounds, checks, services};
 use crate::model::{
     Check, Connect, ExistingChecks, Indexes, NodePart, Origin, Registration, Service, ServiceAddress, Status,
 };
@@ -9,11 +10,10 @@ use crate::stdx::network::{self, AddressFamily};
 use crate::stdx::pairs::Pairs;
 use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
-use crate::wire::body::service::{AddressBody, ServiceBody};
+use crate::wire::body::service::ServiceBody;
 use crate::wire::decode::from_bytes;
 use crate::wire::intake::check::agent_check;
-use crate::wire::intake::criticality::{self, Criticality};
-use crate::wire::intake::{AgentNode, Invalid, Scripts, proxy, record, rules};
+use crate::wire::intake::{AgentNode, Invalid, proxy, rules};
 
 /// What an upstream of an agent's proxy is, unless it says otherwise.
 const UPSTREAM_TYPE: &str = "service";
@@ -44,12 +44,12 @@ pub(super) fn registration(
     if body.id.is_empty() {
         body.id = body.name.clone();
     }
-    let checks = checks_of(&mut body);
+    let given = checks_of(&mut body);
     let service = service(body)?;
-    rules::check_count_of_checks(checks.len())?;
+    checks::check_count(given.len())?;
     Ok(Registration {
         node: NodePart::Existing { name: agent.name.clone() },
-        checks: complete_checks(checks, &service, scripts)?,
+        checks: complete_checks(given, &service, scripts)?,
         service: Some(service),
         existing_checks: existing,
     })
@@ -96,8 +96,9 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
     }
     // Only what does not fit into the record is refused here; the record's own rules come last.
     let weights = rules::weights(body.weights)?;
-    let port = rules::port("service port", body.port)?;
-    check_address_families(&body.tagged_addresses)?;
+    let port = bounds::port("service port", body.port)?;
+    let by_role = body.tagged_addresses.iter().map(|(role, it)| (role.as_str(), it.address.as_str()));
+    services::check_address_families(by_role)?;
     let tagged_addresses =
         with_own_address(rules::tagged_addresses(body.tagged_addresses)?, &body.address, port);
     rules::one_port(&body.ports)?;
@@ -110,7 +111,7 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
         port,
         tagged_addresses,
         weights,
-        meta: body.meta.map(|pairs| pairs.into_iter().collect()),
+        meta: rules::meta(body.meta),
         enable_tag_override: body.enable_tag_override,
         proxy: proxy::proxy(body.proxy, UPSTREAM_TYPE)?,
         connect: Connect { native: body.connect.native },
@@ -120,24 +121,8 @@ fn service(body: ServiceBody) -> Result<Service, Invalid> {
         origin: Origin::Agent,
         indexes: Indexes::default(),
     };
-    record::new_service(&service).map(|()| service)
-}
-
-/// Refuses addresses that are not of the family their role names.
-fn check_address_families(addresses: &BTreeMap<Text, AddressBody>) -> Result<(), Invalid> {
-    for (role, address) in addresses {
-        let (wanted, word) = match role.as_str() {
-            "lan_ipv4" | "wan_ipv4" => (AddressFamily::V4, "ipv4"),
-            "lan_ipv6" | "wan_ipv6" => (AddressFamily::V6, "ipv6"),
-            _ => continue,
-        };
-        if network::family(&address.address) != Some(wanted) {
-            return Err(Invalid::rejected(format!(
-                "Service tagged address \"{role}\" must be a valid {word} address"
-            )));
-        }
-    }
-    Ok(())
+    services::check_new(&service)?;
+    Ok(service)
 }
 
 /// An instance that listens on an IP address has it under the roles of its family too, unless others stand

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{agent, catalog_body, check_body, read_file, service_body};
+use crate::model::validate::probes::Scripts;
 use crate::model::{Check, CheckDefinition, Damping, Probe, ProbeTls};
-use crate::wire::intake::{Scripts, check_registration};
+use crate::wire::intake::check_registration;
 
 /// The check that a body registers alone.
 fn registered(body: &Value) -> Check {

@@ -1,6 +1,7 @@
 //! Bodies and what becomes of them. Texts are those a Consul 1.8.7 answers, where it has one for the fault.
 
 mod checks;
+mod told;
 
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use proptest::prelude::*;
 use crate::model::limits::{
     CHECKS_PER_SERVICE_MAX, META_VALUE_BYTES_MAX, NAME_BYTES_MAX, OUTPUT_BYTES_MAX, TAGS_MAX,
 };
+use crate::model::validate::probes::Scripts;
 use crate::model::{
     Check, CheckDefinition, Command, ExistingChecks, NodePart, Observation, Origin, Probe, Registration,
     Service, ServiceAddress, Status, Weights,
 };
 use crate::wire::intake::{
-    AgentNode, Invalid, Scripts, catalog_deregistration, catalog_registration, check_registration,
-    check_update, definition, service_registration,
+    AgentNode, Invalid, catalog_deregistration, catalog_registration, check_registration, check_update,
+    definition, service_registration,
 };
 
 fn agent() -> AgentNode {

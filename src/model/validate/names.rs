@@ -11,7 +11,7 @@ use icu_properties::props::{
 use icu_properties::{CodePointMapData, CodePointSetData};
 
 use crate::model::limits::NAME_BYTES_MAX;
-use crate::wire::intake::Invalid;
+use crate::model::validate::Violation;
 
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
@@ -26,32 +26,32 @@ const WIDE_BLANK: char = '\u{3000}';
 /// `what` names it in the sentence.
 ///
 /// This much holds for records that were acknowledged before there were further rules; see [`check`].
-pub fn check_held(what: &str, name: &str) -> Result<(), Invalid> {
+pub fn check_held(what: &str, name: &str) -> Result<(), Violation> {
     if is_plain(name) { Ok(()) } else { check_odd(what, name) }
 }
 
-fn check_odd(what: &str, name: &str) -> Result<(), Invalid> {
+fn check_odd(what: &str, name: &str) -> Result<(), Violation> {
     if name.len() > NAME_BYTES_MAX {
-        return Err(Invalid::rejected(format!("Invalid {what}: longer than {NAME_BYTES_MAX} bytes")));
+        return Err(Violation::new(format!("Invalid {what}: longer than {NAME_BYTES_MAX} bytes")));
     }
     if name.chars().any(char::is_control) {
-        return Err(Invalid::rejected(format!("Invalid {what}: control characters are not allowed")));
+        return Err(Violation::new(format!("Invalid {what}: control characters are not allowed")));
     }
     if !name.is_empty() && name.chars().all(|it| it.is_whitespace() || is_unseen(it)) {
-        return Err(Invalid::rejected(format!("Invalid {what}: there is nothing in it but blanks")));
+        return Err(Violation::new(format!("Invalid {what}: there is nothing in it but blanks")));
     }
     Ok(())
 }
 
 /// As [`check_held`], and refuses also what begins or ends with a blank, and characters that are not seen, that turn
 /// the text beside them, or that are not the same to everybody.
-pub fn check(what: &str, name: &str) -> Result<(), Invalid> {
+pub fn check(what: &str, name: &str) -> Result<(), Violation> {
     if is_plain(name) {
         return Ok(());
     }
     check_odd(what, name)?;
     if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
-        return Err(Invalid::rejected(format!("Invalid {what}: it may not begin or end with a blank")));
+        return Err(Violation::new(format!("Invalid {what}: it may not begin or end with a blank")));
     }
     let odd_blank = name.chars().find(|it| it.is_whitespace() && !matches!(*it, ' ' | WIDE_BLANK));
     odd_blank.map_or(Ok(()), |blank| Err(refused(what, blank)))?;
@@ -60,7 +60,7 @@ pub fn check(what: &str, name: &str) -> Result<(), Invalid> {
 
 /// Refuses characters that are not seen, that turn the text beside them, or that are not the same to everybody. Blanks
 /// of every kind pass.
-pub fn check_seen(what: &str, text: &str) -> Result<(), Invalid> {
+pub fn check_seen(what: &str, text: &str) -> Result<(), Violation> {
     if text.is_ascii() {
         return Ok(());
     }
@@ -69,8 +69,8 @@ pub fn check_seen(what: &str, text: &str) -> Result<(), Invalid> {
     fault.map_or(Ok(()), |at| Err(refused(what, characters[at])))
 }
 
-fn refused(what: &str, character: char) -> Invalid {
-    Invalid::rejected(format!(
+fn refused(what: &str, character: char) -> Violation {
+    Violation::new(format!(
         "Invalid {what}: U+{:04X} is not allowed, which is not seen, may turn the text beside it, or is not the same \
          to everybody",
         u32::from(character)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::catalog::instance::Instance;
 use crate::model::{Cause, Check, Status, hold};
 use crate::stdx::duration::GoDuration;
+use crate::stdx::meter::Meter;
 
 /// Thresholds in percent. At 0 the first failure would be a panic, at 100 nothing could be.
 pub const THRESHOLD_PERCENT_MIN: u8 = 1;
@@ -75,6 +76,15 @@ pub fn judge(instances: &[Arc<Instance>], settings: PanicSettings) -> Option<Pan
     let is_kept = |at_ms: &&u64| within(&bursts, **at_ms);
     let kept = begun_ms.iter().filter(is_kept).count();
     (kept > 0).then_some(Panic { kept, failing: begun_ms.len(), counted, settings, bursts })
+}
+
+/// As [`judge`], spending what it costs.
+pub fn judge_within(
+    meter: &Meter<'_>,
+    instances: &[Arc<Instance>],
+    settings: PanicSettings,
+) -> Option<Panic> {
+    meter.spend(instances.len() as u64).then(|| judge(instances, settings)).flatten()
 }
 
 impl Panic {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::validate::Violation;
 use crate::stdx::text::Text;
-use crate::wire::intake::Invalid;
 
 /// Headers that say where a message ends. Those are the sender's to say, not the user's: with a length of his own he
 /// could make two requests of one. Consul takes them, and sends none of them.
@@ -11,8 +11,11 @@ const FRAMING: &[&str] = &["content-length", "trailer", "transfer-encoding"];
 
 /// Refuses a method and headers that cannot be sent as they are. What a header's value is never stands in the sentence:
 /// it may be a secret.
-pub fn check_request(method: &str, headers: &BTreeMap<Text, Vec<Text>>) -> Result<(), Invalid> {
-    let refused = |sentence: String| Err(Invalid::rejected(format!("Invalid check: {sentence}")));
+///
+/// # Errors
+/// The first part that cannot.
+pub fn check(method: &str, headers: &BTreeMap<Text, Vec<Text>>) -> Result<(), Violation> {
+    let refused = |sentence: String| Err(Violation::new(format!("Invalid check: {sentence}")));
     if !method.is_empty() && !is_token(method) {
         return refused("Method must be a word of letters, digits and !#$%&'*+-.^_`|~".to_owned());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::CheckDefinition;
-use crate::wire::intake::Invalid;
+use crate::model::validate::Violation;
 
 /// The key of a service's metadata in which the word may stand for all of its checks.
 pub const META_KEY: &str = "criticality";
@@ -38,10 +38,13 @@ impl Criticality {
     }
 
     /// Reads what a check says of itself, if it does.
-    pub fn of_check(word: &str) -> Result<Option<Criticality>, Invalid> {
+    ///
+    /// # Errors
+    /// For another word.
+    pub fn of_check(word: &str) -> Result<Option<Criticality>, Violation> {
         match Criticality::parse(word) {
             None if !word.is_empty() => {
-                Err(Invalid::rejected("Invalid check: Criticality must be 'critical', 'standard' or 'low'"))
+                Err(Violation::new("Invalid check: Criticality must be 'critical', 'standard' or 'low'"))
             }
             found => Ok(found),
         }

@@ -4,21 +4,21 @@ use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory;
 
 use crate::model::limits::KEY_BYTES_MAX;
-use crate::wire::intake::Invalid;
+use crate::model::validate::Violation;
 
 /// Refuses a key, or the beginning of keys, that is too long or holds what is not printed: control characters, blanks
 /// but the plain one, and what has no width. Consul refuses the same without a word.
 ///
 /// # Errors
 /// A sentence that names the character.
-pub fn check(key: &str) -> Result<(), Invalid> {
+pub fn check(key: &str) -> Result<(), Violation> {
     if key.len() > KEY_BYTES_MAX {
-        return Err(Invalid::rejected(format!("Invalid key: longer than {KEY_BYTES_MAX} bytes")));
+        return Err(Violation::new(format!("Invalid key: longer than {KEY_BYTES_MAX} bytes")));
     }
     match key.chars().find(|it| !is_printed(*it)) {
         Some(odd) => {
             let code = u32::from(odd);
-            Err(Invalid::rejected(format!("Invalid key: the character U+{code:04X} in it is not printed")))
+            Err(Violation::new(format!("Invalid key: the character U+{code:04X} in it is not printed")))
         }
         None => Ok(()),
     }
