@@ -6,7 +6,7 @@
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
 use crate::api::route::Route;
-use crate::api::routes::ROUTES;
+use crate::api::routes::{ROUTES, Row};
 use crate::stdx::nearest::nearest;
 use crate::telemetry::sparing::Sparing;
 
@@ -18,7 +18,7 @@ static TOLD: [Sparing; ROUTES.len()] = [const { Sparing::every(TOLD_EVERY_S) }; 
 
 /// 501, for every method, with what is missing and where to have it; and a line in the log, for few clients show it.
 pub fn answer(call: &mut Call<'_, '_>) -> HandlerResult {
-    let sentence = sentence(&ROUTES[call.row]);
+    let sentence = sentence(call.route);
     if let Some(before) = TOLD[call.row].unsaid() {
         let request = call.request();
         let path = request.path_for_logs();
@@ -50,7 +50,7 @@ pub fn no_such_path(path: &str) -> Option<String> {
     }
     let below = path.strip_prefix("/v1/muster")?;
     let below = below.strip_prefix('/').or(below.is_empty().then_some(""))?;
-    let own = || ROUTES.iter().filter_map(|route| route.path.strip_prefix("/v1/muster/"));
+    let own = || ROUTES.iter().filter_map(|Row(route, _)| route.path.strip_prefix("/v1/muster/"));
     let first = |path: &'static str| path.split('/').next().unwrap_or_default();
     let near = nearest(below.split('/').next().unwrap_or_default(), own().map(first));
     let meant = own().filter(|path| near.is_none_or(|near| first(path) == near));
@@ -99,7 +99,7 @@ mod tests {
             ),
         ];
         for (path, expected) in rows {
-            let route = ROUTES.iter().find(|route| route.path == path).expect("a row");
+            let Row(route, _) = ROUTES.iter().find(|Row(route, _)| route.path == path).expect("a row");
             let sentence = sentence(route);
             assert!(
                 sentence.starts_with(expected) && sentence.contains("`muster help compatibility`"),
@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn every_row_that_is_absent_is_answered_here_and_no_other() {
         let here: fn(&mut Call<'_, '_>) -> HandlerResult = answer;
-        for route in ROUTES {
-            let is_here = std::ptr::fn_addr_eq(route.handler, here);
+        for Row(route, handler) in ROUTES {
+            let is_here = std::ptr::fn_addr_eq(*handler, here);
             assert_eq!(is_here, !route.is_served, "{}", route.path);
         }
     }

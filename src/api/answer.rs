@@ -13,10 +13,8 @@ use crate::api::etag;
 use crate::api::fast_path::FastPathEntry;
 use crate::api::list_fragments::{ListFragment, ListWriter};
 use crate::api::params::{Consistency, ReadParams, with_jitter};
-use crate::api::routes::ROUTES;
 use crate::catalog::instance::Instance;
 use crate::catalog::topic::Topic;
-use crate::http::percent::encode_into;
 use crate::http::{Body, Response, SharedBody, Wake};
 use crate::stdx::meter::Meter;
 use crate::wire::json;
@@ -138,10 +136,10 @@ fn answer_now(
     variant: &str,
     render: impl FnOnce(Option<&CachedAnswer>) -> Result<Rendered, ApiError>,
 ) -> HandlerResult {
-    debug_assert!(ROUTES[call.row].is_cacheable, "{}", ROUTES[call.row].path);
+    debug_assert!(call.route.is_cacheable, "{}", call.route.path);
     let IndexedRead { topic, params, headers } = read;
     let registry = &*call.api.registry;
-    let key = cache_key(call, variant);
+    let key = call.key(variant);
     let look = || {
         let (index, is_settled) = (registry.index(&topic, 0), registry.topics().is_settled());
         let found = match call.api.cache.get(&key, index) {
@@ -191,7 +189,8 @@ fn answer_now(
     // Where a prefix stands is known by more than its topic: deletions that are forgotten lift it.
     let is_plain = variant.is_empty() && kept.header.is_none() && !matches!(topic, Topic::Prefix(_));
     if is_hit && is_plain && params.index == 0 && !params.cached {
-        call.offer = Some(FastPathEntry { topic, index, body: kept.body.clone(), asked: kept.asked });
+        call.offer =
+            Some(FastPathEntry { row: call.row, topic, index, body: kept.body.clone(), asked: kept.asked });
     }
     let mut response = Response::new(200).with_body(Body::Shared(kept.body));
     if let Some((name, value)) = kept.header {
@@ -325,47 +324,3 @@ pub(super) fn wait_for_change(
         }
     }
 }
-
-/// Parameters that say when to answer, or what is the same here whatever they say. Every other one may make another
-/// answer, also one that is not known yet.
-const NEUTRAL: &[&str] = &[
-    "index",
-    "wait",
-    "cached",
-    "stale",
-    "consistent",
-    "max_stale",
-    "leader",
-    "dc",
-    "token",
-    "ns",
-    "partition",
-    "peer",
-    "sg",
-    "sameness-group",
-];
-
-/// What distinguishes one answer from another: the path and, in order, every parameter but those that are [`NEUTRAL`].
-/// Written as the target of a request that asks for it; the variant follows.
-pub(super) fn cache_key(call: &Call<'_, '_>, variant: &str) -> String {
-    let request = call.request();
-    let mut key = String::with_capacity(64);
-    encode_into(&mut key, request.path());
-    let counts = |name: &str| !NEUTRAL.contains(&name);
-    let mut parameters: Vec<_> = request.query().iter().filter(|(name, _)| counts(name)).collect();
-    parameters.sort_unstable();
-    for (position, (name, value)) in parameters.into_iter().enumerate() {
-        key.extend([if position == 0 { "?" } else { "&" }, name]);
-        if !value.is_empty() {
-            key.push('=');
-            encode_into(&mut key, value);
-        }
-    }
-    if !variant.is_empty() {
-        key.extend([VARIANT_MARK, variant]);
-    }
-    key
-}
-
-/// Stands before the variant in a key; in a target it would be encoded.
-pub const VARIANT_MARK: &str = "\u{3}";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::api::answer_key::AnswerKey;
 use crate::http::SharedBody;
 
 /// Renderings kept. What counts is that readers woken by one change find it, so a few for each busy question do.
@@ -46,7 +47,7 @@ pub struct BodyHistory {
 }
 
 struct CachedBody {
-    entries: LruCache<String, Rendering>,
+    entries: LruCache<AnswerKey, Rendering>,
     bytes: usize,
 }
 
@@ -58,12 +59,22 @@ impl BodyHistory {
     }
 
     /// What is kept under `key`.
-    pub fn get(&self, key: &str) -> Option<Rendering> {
+    pub fn get(&self, key: &AnswerKey) -> Option<Rendering> {
         self.kept.lock().entries.get(key).cloned()
     }
 
+    /// How many are kept.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.kept.lock().entries.len()
+    }
+
     /// What is kept under `key`, or else what `render` makes, which is then kept; it may give up, and then nothing is.
-    pub fn get_or_try(&self, key: String, render: impl FnOnce() -> Option<Rendering>) -> Option<Rendering> {
+    pub fn get_or_try(
+        &self,
+        key: AnswerKey,
+        render: impl FnOnce() -> Option<Rendering>,
+    ) -> Option<Rendering> {
         // Two may render the same at once; that is cheaper than to have one wait for the other.
         self.get(&key).or_else(|| {
             let rendering = render()?;
@@ -80,7 +91,7 @@ impl Default for BodyHistory {
 }
 
 impl CachedBody {
-    fn put(&mut self, key: String, rendering: Rendering) {
+    fn put(&mut self, key: AnswerKey, rendering: Rendering) {
         self.bytes += bytes(&key, &rendering);
         if let Some((key, old)) = self.entries.push(key, rendering) {
             self.bytes -= bytes(&key, &old);
@@ -94,13 +105,17 @@ impl CachedBody {
 }
 
 /// The compressed twin is made later and is a fraction of the body; it is counted as if it were there.
-fn bytes(key: &str, rendering: &Rendering) -> usize {
-    key.len() + rendering.body.plain().len() * 5 / 4
+fn bytes(key: &AnswerKey, rendering: &Rendering) -> usize {
+    key.bytes() + rendering.body.plain().len() * 5 / 4
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key(name: impl Into<String>) -> AnswerKey {
+        AnswerKey::of_target(&name.into())
+    }
 
     fn rendering(bytes: usize) -> Rendering {
         let body = SharedBody::new(vec![b'x'; bytes]);
@@ -110,24 +125,24 @@ mod tests {
     #[test]
     fn what_is_kept_is_not_made_again() {
         let renderings = BodyHistory::new();
-        let first = renderings.get_or_try("a".into(), || Some(rendering(3))).unwrap();
-        let again = renderings.get_or_try("a".into(), || panic!("it is kept")).unwrap();
+        let first = renderings.get_or_try(key("a"), || Some(rendering(3))).unwrap();
+        let again = renderings.get_or_try(key("a"), || panic!("it is kept")).unwrap();
         assert!(Arc::ptr_eq(&first.body, &again.body));
-        assert!(renderings.get_or_try("b".into(), || None).is_none() && renderings.get("b").is_none());
+        assert!(renderings.get_or_try(key("b"), || None).is_none() && renderings.get(&key("b")).is_none());
     }
 
     #[test]
     fn entries_and_bytes_are_bounded() {
         let renderings = BodyHistory::new();
         (0..2 * ENTRIES_MAX)
-            .for_each(|at| drop(renderings.get_or_try(at.to_string(), || Some(rendering(1)))));
+            .for_each(|at| drop(renderings.get_or_try(key(at.to_string()), || Some(rendering(1)))));
         assert_eq!(renderings.kept.lock().entries.len(), ENTRIES_MAX);
         for at in 0..9 {
-            renderings.get_or_try(format!("big {at}"), || Some(rendering(BYTES_MAX / 4)));
+            renderings.get_or_try(key(format!("big {at}")), || Some(rendering(BYTES_MAX / 4)));
             // The same once more, as two might that began at once.
-            renderings.kept.lock().put(format!("big {at}"), rendering(BYTES_MAX / 4));
+            renderings.kept.lock().put(key(format!("big {at}")), rendering(BYTES_MAX / 4));
         }
-        renderings.get_or_try("too big".into(), || Some(rendering(2 * BYTES_MAX)));
+        renderings.get_or_try(key("too big"), || Some(rendering(2 * BYTES_MAX)));
         let kept = renderings.kept.lock();
         assert!(kept.bytes <= BYTES_MAX && kept.entries.is_empty());
         assert_eq!(kept.bytes, kept.entries.iter().map(|(key, it)| bytes(key, it)).sum::<usize>());

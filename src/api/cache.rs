@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::api::answer_key::AnswerKey;
 use crate::api::large_bodies::LargeBodies;
 use crate::api::list_fragments::ListFragment;
 use crate::http::SharedBody;
@@ -30,7 +31,7 @@ pub struct CacheBounds {
     pub bytes_max: usize,
 }
 
-type Shard = Mutex<LruCache<Box<str>, CacheSlot>>;
+type Shard = Mutex<LruCache<AnswerKey, CacheSlot>>;
 
 /// The cache.
 pub struct BodyCache {
@@ -88,7 +89,7 @@ impl BodyCache {
     }
 
     /// What was made for `key`; valid when it was made while its topic stood at `index`.
-    pub fn get(&self, key: &str, index: u64) -> CacheLookup {
+    pub fn get(&self, key: &AnswerKey, index: u64) -> CacheLookup {
         let mut shard = self.shards[self.shard_of(key)].lock();
         match shard.get(key) {
             Some(entry) if entry.index == index => return CacheLookup::Valid(entry.kept.clone()),
@@ -99,16 +100,16 @@ impl BodyCache {
     }
 
     /// Keeps what was made for `key` while its topic stood at `index`.
-    pub fn put(&self, key: &str, index: u64, kept: CachedAnswer) {
+    pub fn put(&self, key: &AnswerKey, index: u64, kept: CachedAnswer) {
         // The compressed twin is made later and is a fraction of the body; it is counted as if it were there.
         let body_bytes = kept.body.plain().len();
-        let bytes = key.len() + body_bytes + body_bytes / 4 + kept.pieces.len() * size_of::<ListFragment>();
+        let bytes = key.bytes() + body_bytes + body_bytes / 4 + kept.pieces.len() * size_of::<ListFragment>();
         if bytes > self.bounds.bytes_max / BODY_FRACTION_MAX {
             self.large.lock().put(key, index, &kept);
             return;
         }
         let at = self.shard_of(key);
-        let before = self.shards[at].lock().push(key.into(), CacheSlot { index, kept, bytes });
+        let before = self.shards[at].lock().push(key.clone(), CacheSlot { index, kept, bytes });
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         match before {
             Some((_, before)) => drop(self.bytes.fetch_sub(before.bytes, Ordering::Relaxed)),
@@ -160,7 +161,7 @@ impl BodyCache {
     }
 
     /// Counts a key as asked for so often more.
-    pub fn credit(&self, key: &str, asked: u64) {
+    pub fn credit(&self, key: &AnswerKey, asked: u64) {
         let shard = self.shards[self.shard_of(key)].lock();
         if let Some(entry) = shard.peek(key) {
             entry.kept.asked.fetch_add(asked, Ordering::Relaxed);
@@ -168,7 +169,7 @@ impl BodyCache {
     }
 
     /// The keys asked for most, with how often, at most `count` of them, the first ones first. Looks at every entry.
-    pub fn most_asked(&self, count: usize) -> Vec<(Box<str>, u64)> {
+    pub fn most_asked(&self, count: usize) -> Vec<(AnswerKey, u64)> {
         let mut asked = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
@@ -183,7 +184,7 @@ impl BodyCache {
         asked
     }
 
-    fn shard_of(&self, key: &str) -> usize {
+    fn shard_of(&self, key: &AnswerKey) -> usize {
         self.hasher.hash_one(key) as usize % SHARDS
     }
 }
@@ -193,6 +194,10 @@ mod tests {
     use super::*;
 
     const BOUNDS: CacheBounds = CacheBounds { entries_max: 100, bytes_max: 100_000 };
+
+    fn key(name: impl Into<String>) -> AnswerKey {
+        AnswerKey::of_target(&name.into())
+    }
 
     fn body(bytes: usize) -> CachedAnswer {
         let body = SharedBody::new(vec![b'x'; bytes]);
@@ -209,15 +214,15 @@ mod tests {
     #[test]
     fn a_body_is_valid_at_its_index_only() {
         let cache = BodyCache::new(BOUNDS);
-        assert!(matches!(cache.get("key", 7), CacheLookup::Nothing));
-        cache.put("key", 7, body(1));
-        assert_eq!(length(cache.get("key", 7)), Some(1));
+        assert!(matches!(cache.get(&key("key"), 7), CacheLookup::Nothing));
+        cache.put(&key("key"), 7, body(1));
+        assert_eq!(length(cache.get(&key("key"), 7)), Some(1));
         assert!(matches!(
-            (cache.get("key", 8), cache.get("key", 6)),
+            (cache.get(&key("key"), 8), cache.get(&key("key"), 6)),
             (CacheLookup::Stale(_), CacheLookup::Stale(_))
         ));
-        cache.put("key", 8, body(2));
-        assert_eq!((length(cache.get("key", 8)), cache.len()), (Some(2), 1));
+        cache.put(&key("key"), 8, body(2));
+        assert_eq!((length(cache.get(&key("key"), 8)), cache.len()), (Some(2), 1));
     }
 
     #[test]
@@ -231,32 +236,32 @@ mod tests {
             held
         };
         for number in 0..1_000 {
-            let key = format!("key {number}");
+            let key = key(format!("key {number}"));
             cache.put(&key, 1, body(1));
-            assert!(length(cache.get(&key, 1)).is_some(), "{key}");
+            assert!(length(cache.get(&key, 1)).is_some(), "{key:?}");
         }
         assert_eq!((cache.len(), cache.evictions()), (BOUNDS.entries_max, 900));
         for number in 0..50 {
-            let key = format!("big {number}");
+            let key = key(format!("big {number}"));
             cache.put(&key, 1, body(15_000));
-            assert!(length(cache.get(&key, 1)).is_some(), "{key}");
+            assert!(length(cache.get(&key, 1)).is_some(), "{key:?}");
             assert!(cache.bytes() <= BOUNDS.bytes_max);
         }
-        cache.put("too big", 1, body(BOUNDS.bytes_max / BODY_FRACTION_MAX));
-        assert!(matches!(cache.get("too big", 1), CacheLookup::Nothing));
+        cache.put(&key("too big"), 1, body(BOUNDS.bytes_max / BODY_FRACTION_MAX));
+        assert!(matches!(cache.get(&key("too big"), 1), CacheLookup::Nothing));
         assert_eq!(held(&cache), (cache.len(), cache.bytes()));
     }
 
     #[test]
     fn what_was_asked_most_comes_first() {
         let cache = BodyCache::new(BOUNDS);
-        for (key, asked) in [("a", 1), ("b", 3), ("c", 2), ("d", 3)] {
+        for (name, asked) in [("a", 1), ("b", 3), ("c", 2), ("d", 3)] {
             let kept = body(1);
             kept.asked.store(asked, Ordering::Relaxed);
-            cache.put(key, 1, kept);
+            cache.put(&key(name), 1, kept);
         }
         let most: Vec<(String, u64)> =
-            cache.most_asked(3).into_iter().map(|(key, asked)| (key.into(), asked)).collect();
+            cache.most_asked(3).into_iter().map(|(key, asked)| (key.target().to_owned(), asked)).collect();
         assert_eq!(most, [("b".to_owned(), 3), ("d".to_owned(), 3), ("c".to_owned(), 2)]);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::api::answer_key::AnswerKey;
 use crate::api::cache::{BodyCache, CacheLookup};
 use crate::telemetry::families;
 use crate::telemetry::metrics::Metrics;
@@ -18,7 +19,7 @@ const MISSED_MAX: usize = 128;
 pub struct CacheCounts {
     rows: Box<[RowCounts]>,
     /// By key. Locked on a miss alone, which costs far more than this.
-    missed: Mutex<HashMap<Box<str>, u64>>,
+    missed: Mutex<HashMap<AnswerKey, u64>>,
 }
 
 #[derive(Default)]
@@ -58,7 +59,7 @@ impl CacheCounts {
     }
 
     /// Counts an answer of a route by what there was in the cache under its key.
-    pub fn count(&self, row: usize, key: &str, found: &CacheLookup) {
+    pub fn count(&self, row: usize, key: &AnswerKey, found: &CacheLookup) {
         let counts = &self.rows[row];
         match found {
             CacheLookup::Valid(_) => return self.hit(row),
@@ -73,7 +74,7 @@ impl CacheCounts {
         self.rows[row].hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn note_missed(&self, key: &str) {
+    fn note_missed(&self, key: &AnswerKey) {
         let mut missed = self.missed.lock();
         if let Some(count) = missed.get_mut(key) {
             *count += 1;
@@ -86,7 +87,7 @@ impl CacheCounts {
             missed.remove(&key);
             count
         });
-        missed.insert(key.into(), count + 1);
+        missed.insert(key.clone(), count + 1);
     }
 
     /// The counts of a route.
@@ -110,8 +111,8 @@ impl CacheCounts {
     }
 
     /// The keys that missed most, with how often, at most `count` of them, the first ones first.
-    pub fn most_missed(&self, count: usize) -> Vec<(Box<str>, u64)> {
-        let mut missed: Vec<(Box<str>, u64)> =
+    pub fn most_missed(&self, count: usize) -> Vec<(AnswerKey, u64)> {
+        let mut missed: Vec<(AnswerKey, u64)> =
             self.missed.lock().iter().map(|(key, count)| (key.clone(), *count)).collect();
         missed.sort_unstable_by(|(left_key, left), (right_key, right)| {
             right.cmp(left).then_with(|| left_key.cmp(right_key))
@@ -147,11 +148,11 @@ mod tests {
     fn what_misses_often_stays_in_the_list_whatever_comes_once() {
         let counts = CacheCounts::new(2);
         for number in 0..10 * MISSED_MAX {
-            counts.count(0, &format!("once {number}"), &CacheLookup::Nothing);
-            counts.count(1, "often", &CacheLookup::Nothing);
+            counts.count(0, &AnswerKey::of_target(&format!("once {number}")), &CacheLookup::Nothing);
+            counts.count(1, &AnswerKey::of_target("often"), &CacheLookup::Nothing);
         }
         let missed = counts.most_missed(2);
-        assert_eq!((&*missed[0].0, missed[0].1), ("often", 10 * MISSED_MAX as u64));
+        assert_eq!((missed[0].0.target(), missed[0].1), ("often", 10 * MISSED_MAX as u64));
         assert!(missed[1].1 <= 10 * MISSED_MAX as u64 / (MISSED_MAX as u64 - 1) + 1, "{missed:?}");
         assert_eq!(counts.most_missed(usize::MAX).len(), MISSED_MAX);
         counts.hit(0);

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::api::answer::{self, VARIANT_MARK};
+use crate::api::answer;
+use crate::api::answer_key::AnswerKey;
 use crate::api::cache_counts::Counted;
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
-use crate::api::routes::ROUTES;
+use crate::api::routes::{ROUTES, Row};
 use crate::api::warm::Warmed;
 use crate::stdx::duration::GoDuration;
 
@@ -29,7 +30,7 @@ pub fn show(call: &mut Call<'_, '_>) -> HandlerResult {
     if !call.meter.spend(cache.len() as u64) {
         return Err(ApiError::unfinished());
     }
-    let rows = ROUTES.iter().enumerate().map(|(row, route)| (route.path, counts.of(row)));
+    let rows = ROUTES.iter().enumerate().map(|(number, Row(route, _))| (route.path, counts.of(number)));
     let routes: Vec<Value> = rows
         .filter(|(_, counted)| counted.asked() > 0)
         .map(|(path, counted)| with(json!({ "Route": path }), counted))
@@ -59,12 +60,11 @@ fn with(mut value: Value, counted: Counted) -> Value {
     value
 }
 
-fn questions(keys: Vec<(Box<str>, u64)>, count_name: &str) -> Vec<Value> {
-    let shown = |(key, count): (Box<str>, u64)| {
-        let (target, variant) = key.split_once(VARIANT_MARK).unwrap_or((&key, ""));
-        let mut question = json!({ "Query": target, count_name: count });
-        if !variant.is_empty() {
-            question["Variant"] = variant.into();
+fn questions(keys: Vec<(AnswerKey, u64)>, count_name: &str) -> Vec<Value> {
+    let shown = |(key, count): (AnswerKey, u64)| {
+        let mut question = json!({ "Query": key.target(), count_name: count });
+        if !key.variant().is_empty() {
+            question["Variant"] = key.variant().into();
         }
         question
     };

@@ -1,10 +1,13 @@
 //! One request on its way through a handler.
 
 use crate::api::Api;
+use crate::api::answer_key::AnswerKey;
 use crate::api::error::ApiError;
 use crate::api::fast_path::FastPathEntry;
 use crate::api::metered_views::MeteredViews;
 use crate::api::params::{ReadParams, query_of};
+use crate::api::rights::Rights;
+use crate::api::route::Route;
 use crate::http::{Exchange, Query, Request, Response};
 use crate::model::{Caller, Command};
 use crate::registry::error::WriteError;
@@ -21,7 +24,11 @@ pub struct Call<'a, 'e> {
     pub api: &'a Api,
     /// The request and the connection it came on.
     pub exchange: &'a mut Exchange<'e>,
-    /// The row, by its number in the table of routes.
+    /// What its caller may do.
+    pub rights: Rights,
+    /// The route that it found, and its number in the table.
+    pub route: &'static Route,
+    /// See `route`.
     pub row: usize,
     /// The rest of the path where the row's path ends in `/`.
     pub argument: Text,
@@ -55,6 +62,11 @@ impl Call<'_, '_> {
     /// See [`WriteError`]; nothing was changed then.
     pub fn write(&self, command: Command) -> Result<Written, WriteError> {
         self.api.registry.write_for(self.caller(), command)
+    }
+
+    /// What tells the answer from others. `variant` is what it depends on beside the request; empty for nothing.
+    pub fn key(&self, variant: &str) -> AnswerKey {
+        AnswerKey::of(self.rights, self.request(), &self.route.neutral, variant)
     }
 
     /// The query parameters.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::api::answer::{CLIENT_GONE, JSON, add_index_headers, cache_key, wait_for_change};
+use crate::api::answer::{CLIENT_GONE, JSON, add_index_headers, wait_for_change};
 use crate::api::body_history::{Events, Rendering};
 use crate::api::call::{Call, HandlerResult};
 use crate::api::difference::{FullAnswer, ListDifference, ListedInstance, ServiceQuery, key};
@@ -57,7 +57,7 @@ pub fn answer(call: &mut Call<'_, '_>, viewpoint: &ServiceQuery<'_>, params: &Re
     let variant = panic::variant(viewpoint.threshold);
     let variant = format!("delta {variant} {} {until}", since.unwrap_or_default());
     let meter = call.meter;
-    let rendering = call.api.renderings.get_or_try(cache_key(call, &variant), || {
+    let rendering = call.api.renderings.get_or_try(call.key(&variant), || {
         let difference = since.filter(|since| *since <= until);
         let difference = difference.and_then(|since| viewpoint.between(views, since, until));
         let rendering = match difference {

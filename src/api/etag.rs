@@ -8,6 +8,7 @@
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 
+use crate::api::answer_key::AnswerKey;
 use crate::http::Request;
 
 /// Makes tags that no other process makes.
@@ -18,7 +19,7 @@ pub struct Tags {
 
 impl Tags {
     /// The tag of what `key` asks for, at `index`: `W/"1f4-9ae16a3b2f90404f"`.
-    pub fn tag(&self, index: u64, key: &str) -> String {
+    pub fn tag(&self, index: u64, key: &AnswerKey) -> String {
         let mut tag = String::with_capacity(40);
         // Writing to text cannot fail.
         let _ = write!(tag, "W/\"{index:x}-{:016x}\"", self.hasher.hash_one(key));
@@ -46,10 +47,11 @@ mod tests {
     #[test]
     fn a_tag_is_of_one_answer_at_one_index_in_one_process() {
         let tags = Tags::default();
-        let tag = tags.tag(500, "/v1/x");
+        let [x, y] = ["/v1/x", "/v1/y"].map(AnswerKey::of_target);
+        let tag = tags.tag(500, &x);
         assert!(tag.starts_with("W/\"1f4-") && tag.ends_with('"') && tag.len() == 24, "{tag}");
-        assert_eq!(tags.tag(500, "/v1/x"), tag);
-        for other in [tags.tag(501, "/v1/x"), tags.tag(500, "/v1/y"), Tags::default().tag(500, "/v1/x")] {
+        assert_eq!(tags.tag(500, &x), tag);
+        for other in [tags.tag(501, &x), tags.tag(500, &y), Tags::default().tag(500, &x)] {
             assert_ne!(other, tag);
         }
     }

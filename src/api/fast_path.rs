@@ -1,4 +1,4 @@
-//! Answers that are ready to be sent, by the target of the request exactly as it was sent.
+//! Answers that are ready to be sent, by the target of the request exactly as it was sent and what its caller may do.
 //!
 //! Nearly every read repeats an earlier one to the letter. For such a read nothing is parsed but the request itself:
 //! one look-up gives the finished head and body, and one load says whether they are still valid. It is a short cut to
@@ -12,10 +12,12 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::api::rights::Rights;
 use crate::catalog::topic::Topic;
 use crate::http::{Body, HeaderBlock, Method, Request, Response, SharedBody};
 use crate::registry::Registry;
 use crate::registry::topics::Pin;
+use crate::stdx::prehashed::BuildPrehashed;
 
 /// Shards: enough that two workers seldom want the same lock.
 const SHARDS: usize = 16;
@@ -23,7 +25,8 @@ const SHARDS: usize = 16;
 /// Every so many answers one goes the long way, so that the cache sees that the body is still asked for and keeps it.
 const LONG_WAY_EVERY: u64 = 64;
 
-type Shard = Mutex<LruCache<Box<str>, Arc<FastAnswer>>>;
+/// By the hash of target and rights. Two that have the same one take each other's place, and each is asked who it is.
+type Shard = Mutex<LruCache<u64, Arc<FastAnswer>, BuildPrehashed>>;
 
 /// The answers.
 pub struct FastPath {
@@ -32,6 +35,8 @@ pub struct FastPath {
 
 /// An answer, valid while its topic stands where it stood.
 pub struct FastAnswer {
+    target: Box<str>,
+    rights: Rights,
     topic: Pin,
     index: u64,
     headers: HeaderBlock,
@@ -41,8 +46,10 @@ pub struct FastAnswer {
     pub row: usize,
 }
 
-/// What a handler says of an answer that would be the same for the same target.
+/// What is known of an answer that would be the same for the same target.
 pub struct FastPathEntry {
+    /// The row of the table of routes that gave it.
+    pub row: usize,
     /// What it depends on.
     pub topic: Topic,
     /// Where that stood.
@@ -57,43 +64,47 @@ impl FastPath {
     /// Room for about `entries_max` answers.
     pub fn new(entries_max: usize) -> FastPath {
         let of_shard = NonZeroUsize::new(entries_max.div_ceil(SHARDS)).unwrap_or(NonZeroUsize::MIN);
-        FastPath { shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(of_shard))).collect() }
+        let shard = || Mutex::new(LruCache::with_hasher(of_shard, BuildPrehashed::default()));
+        FastPath { shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
-    /// The answer to `request`, unless it must go the long way.
-    pub fn find(&self, request: &Request) -> Option<Arc<FastAnswer>> {
-        let target = request.raw_target();
+    /// The answer to `request` by a caller with such rights, unless it must go the long way.
+    pub fn find(&self, rights: Rights, request: &Request) -> Option<Arc<FastAnswer>> {
         if !is_the_same_for_all(request) {
             return None;
         }
-        self.shard(target).lock().get(target).cloned()
+        let target = request.raw_target();
+        let hash = hash(rights, target);
+        let mut shard = self.shard(hash).lock();
+        shard.get(&hash).filter(|it| *it.target == *target && it.rights == rights).cloned()
     }
 
     /// Keeps the answer to `request` as `response` gives it.
     pub fn put(
         &self,
         registry: &Registry,
+        rights: Rights,
         request: &Request,
         response: &Response,
-        row: usize,
-        offer: FastPathEntry,
+        entry: FastPathEntry,
     ) {
         if !is_the_same_for_all(request) {
             return;
         }
-        let FastPathEntry { topic, index, body, asked } = offer;
-        let headers = response.headers.clone();
-        let pin = registry.topics().pin(&topic);
+        let FastPathEntry { row, topic, index, body, asked } = entry;
+        let (target, headers) = (request.raw_target().into(), response.headers.clone());
+        let (pin, body) = (registry.topics().pin(&topic), Arc::downgrade(&body));
         pin.stands(registry.index(&topic, 0));
-        let ready = FastAnswer { topic: pin, index, headers, body: Arc::downgrade(&body), asked, row };
-        let target = request.raw_target();
-        let before = self.shard(target).lock().push(target.into(), Arc::new(ready));
+        let hash = hash(rights, request.raw_target());
+        let answer = FastAnswer { target, rights, topic: pin, index, headers, body, asked, row };
+        let before = self.shard(hash).lock().push(hash, Arc::new(answer));
         // Outside the lock: what is dropped lets go of its topic.
         drop(before);
     }
 
-    fn shard(&self, target: &str) -> &Shard {
-        &self.shards[xxh3_64(target.as_bytes()) as usize % SHARDS]
+    /// Where an answer belongs, by bits of the hash that the shard itself does not look at first.
+    fn shard(&self, hash: u64) -> &Shard {
+        &self.shards[(hash >> 32) as usize % SHARDS]
     }
 }
 
@@ -116,7 +127,12 @@ impl FastAnswer {
     }
 }
 
-/// Whether the answer to `request` is that of every request for the same target: no header decides about it.
+/// Whether the answer to `request` is that of every request for the same target by callers with the same rights: no
+/// header decides about it.
 fn is_the_same_for_all(request: &Request) -> bool {
-    request.method() == Method::Get && !request.is_conditional()
+    request.method() == Method::Get && !request.is_particular()
+}
+
+fn hash(rights: Rights, target: &str) -> u64 {
+    xxh3_64(target.as_bytes()) ^ rights.fingerprint()
 }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use crate::api::answer_key::AnswerKey;
 use crate::api::cache::CachedAnswer;
 use crate::http::SharedBody;
 
@@ -15,7 +16,7 @@ const REMEMBERED_MAX: usize = 64;
 pub struct LargeBodies(VecDeque<LargeBody>);
 
 struct LargeBody {
-    key: Box<str>,
+    key: AnswerKey,
     index: u64,
     body: Weak<SharedBody>,
     header: Option<(&'static str, Arc<str>)>,
@@ -23,20 +24,20 @@ struct LargeBody {
 
 impl LargeBodies {
     /// The body made for `key` at `index`, while somebody holds it.
-    pub fn get(&self, key: &str, index: u64) -> Option<CachedAnswer> {
-        let found = self.0.iter().find(|it| it.index == index && *it.key == *key)?;
+    pub fn get(&self, key: &AnswerKey, index: u64) -> Option<CachedAnswer> {
+        let found = self.0.iter().find(|it| it.index == index && it.key == *key)?;
         let (body, header) = (found.body.upgrade()?, found.header.clone());
         Some(CachedAnswer { body, header, pieces: Arc::default(), asked: Arc::default() })
     }
 
     /// Remembers where a body is.
-    pub fn put(&mut self, key: &str, index: u64, kept: &CachedAnswer) {
-        self.0.retain(|it| *it.key != *key && it.body.strong_count() > 0);
+    pub fn put(&mut self, key: &AnswerKey, index: u64, kept: &CachedAnswer) {
+        self.0.retain(|it| it.key != *key && it.body.strong_count() > 0);
         if self.0.len() == REMEMBERED_MAX {
             self.0.pop_front();
         }
         let (body, header) = (Arc::downgrade(&kept.body), kept.header.clone());
-        self.0.push_back(LargeBody { key: key.into(), index, body, header });
+        self.0.push_back(LargeBody { key: key.clone(), index, body, header });
     }
 }
 
@@ -52,15 +53,15 @@ mod tests {
     #[test]
     fn a_body_is_found_while_somebody_holds_it() {
         let mut large = LargeBodies::default();
-        let held = kept();
-        large.put("a", 1, &held);
-        assert!(Arc::ptr_eq(&large.get("a", 1).unwrap().body, &held.body));
-        assert!(large.get("a", 2).is_none() && large.get("b", 1).is_none());
+        let (held, key) = (kept(), AnswerKey::of_target);
+        large.put(&key("a"), 1, &held);
+        assert!(Arc::ptr_eq(&large.get(&key("a"), 1).unwrap().body, &held.body));
+        assert!(large.get(&key("a"), 2).is_none() && large.get(&key("b"), 1).is_none());
         drop(held);
-        assert!(large.get("a", 1).is_none());
+        assert!(large.get(&key("a"), 1).is_none());
         let many: Vec<CachedAnswer> = (0..=REMEMBERED_MAX).map(|_| kept()).collect();
-        many.iter().enumerate().for_each(|(at, kept)| large.put(&at.to_string(), 1, kept));
+        many.iter().enumerate().for_each(|(at, kept)| large.put(&key(&at.to_string()), 1, kept));
         assert_eq!(large.0.len(), REMEMBERED_MAX);
-        assert!(large.get("0", 1).is_none() && large.get("1", 1).is_some());
+        assert!(large.get(&key("0"), 1).is_none() && large.get(&key("1"), 1).is_some());
     }
 }

@@ -5,6 +5,7 @@
 //! read that can block is answered.
 
 pub mod answer;
+pub mod answer_key;
 pub mod await_health;
 pub mod cache;
 pub mod cache_counts;
@@ -15,6 +16,8 @@ pub mod params;
 pub mod list_fragments;
 pub mod health_query;
 pub mod fast_path;
+pub mod permission;
+pub mod rights;
 pub mod route;
 pub mod router;
 pub mod routes;
@@ -63,9 +66,10 @@ use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::api::etag::Tags;
 use crate::api::fast_path::{FastPath, FastPathEntry};
+use crate::api::rights::Rights;
 use crate::api::route::{Route, Verb};
 use crate::api::router::{Router, Target};
-use crate::api::routes::ROUTES;
+use crate::api::routes::{ROUTES, Row};
 use crate::api::row_counters::RowCounters;
 use crate::api::slow_reads::SlowReads;
 use crate::api::snapshot::{Snapshots, Spooling};
@@ -226,7 +230,7 @@ impl Api {
         let (cache, cache_counts) =
             (Arc::new(BodyCache::new(cache)), Arc::new(CacheCounts::new(ROUTES.len())));
         cache_counts::expose(&metrics, &cache, &cache_counts);
-        let counters = |route: &Route| RowCounters::new(&metrics, route.path);
+        let counters = |Row(route, _): &Row| RowCounters::new(&metrics, route.path);
         let streams = Arc::new(StreamSlots::new(streams_max, &metrics));
         let counted = streams.clone();
         metrics.read(families::STREAMS, &[], move || counted.open() as f64);
@@ -272,6 +276,7 @@ impl Api {
     /// a response is the largest value of all, and a query that waits has every step's variables on its stack.
     fn dispatch(
         &self,
+        rights: Rights,
         exchange: &mut Exchange<'_>,
         response: &mut Response,
         meter: &Meter<'_>,
@@ -294,32 +299,40 @@ impl Api {
                 return nowhere;
             }
         };
-        let (route, counters) = (&ROUTES[row], &self.rows[row]);
+        let (Row(route, handler), counters) = (&ROUTES[row], &self.rows[row]);
         let mut offer = None;
         match request.method() {
             method if route.accepts(method) => {
-                let mut call = Call { api: self, exchange, row, argument, meter, offer: None };
+                let mut call = Call { api: self, exchange, rights, route, row, argument, meter, offer: None };
                 let checked = check_path(&call).and_then(|()| check_write(&call, route));
-                match checked.and_then(|()| (route.handler)(&mut call)) {
+                match checked.and_then(|()| handler(&mut call)) {
                     Ok(answer) => *response = answer,
                     Err(error) => refuse(error, response),
                 }
-                offer = call.offer.map(|offer| (row, offer));
+                offer = call.offer;
             }
             _ => *response = unaccepted(route, request),
         }
         Dispatched { counters, offer }
     }
 
+    /// The answer to a caller with such rights, the short way or the long one.
+    fn respond(&self, rights: Rights, exchange: &mut Exchange<'_>, response: &mut Response) -> &RowCounters {
+        match self.ready(rights, exchange.request(), response) {
+            Some(counters) => counters,
+            None => self.answer(rights, exchange, response),
+        }
+    }
+
     /// The answer by the short cut, if there is one. With panic thresholds an answer depends on more than its topic.
     ///
     /// A function of its own, so that its variables do not lie on the stack of a query that waits.
     #[inline(never)]
-    fn ready(&self, request: &Request, response: &mut Response) -> Option<&RowCounters> {
+    fn ready(&self, rights: Rights, request: &Request, response: &mut Response) -> Option<&RowCounters> {
         if !self.registry.panic_thresholds().is_empty() {
             return None;
         }
-        let ready = self.ready.find(request)?;
+        let ready = self.ready.find(rights, request)?;
         if !ready.answer(response) {
             return None;
         }
@@ -329,15 +342,15 @@ impl Api {
 
     /// The answer by the long way; one that takes too long for a worker is made in a lane.
     #[inline(never)]
-    fn answer(&self, exchange: &mut Exchange<'_>, response: &mut Response) -> &RowCounters {
+    fn answer(&self, rights: Rights, exchange: &mut Exchange<'_>, response: &mut Response) -> &RowCounters {
         let began = Cell::new(None);
         let goes_on = || slow_reads::has_time(&began);
         // What is written is never made again: it looks at no more than a few records, and need not pay.
         let is_read = matches!(exchange.request().method(), Method::Get | Method::Head);
         let meter = if is_read { slow_reads::worker_meter(&goes_on) } else { Meter::boundless() };
-        let counters = self.answer_within(exchange, response, &meter);
+        let counters = self.answer_within(rights, exchange, response, &meter);
         match (meter.exhausted(), self.me.get()) {
-            (Some(Exhausted::Work), Some(me)) => self.lanes.answer(me, exchange, response),
+            (Some(Exhausted::Work), Some(me)) => self.lanes.answer(me, rights, exchange, response),
             (Some(why), _) => refuse(slow_reads::refusal(why), response),
             (None, _) => {}
         }
@@ -347,11 +360,12 @@ impl Api {
     /// The answer as far as `meter` lets it come; what would be the same for the same target is ready from now on.
     fn answer_within(
         &self,
+        rights: Rights,
         exchange: &mut Exchange<'_>,
         response: &mut Response,
         meter: &Meter<'_>,
     ) -> &RowCounters {
-        let Dispatched { counters, offer } = self.dispatch(exchange, response, meter);
+        let Dispatched { counters, offer } = self.dispatch(rights, exchange, response, meter);
         if meter.is_exhausted() {
             return counters;
         }
@@ -359,8 +373,8 @@ impl Api {
         if request.path().starts_with("/v1/") {
             response.headers.add("X-Consul-Default-Acl-Policy", "allow");
         }
-        if let Some((row, offer)) = offer.filter(|_| response.status == 200) {
-            self.ready.put(&self.registry, request, response, row, offer);
+        if let Some(offer) = offer.filter(|_| response.status == 200) {
+            self.ready.put(&self.registry, rights, request, response, offer);
         }
         counters
     }
@@ -369,17 +383,14 @@ impl Api {
 /// What became of a request in the table of routes.
 struct Dispatched<'a> {
     counters: &'a RowCounters,
-    offer: Option<(usize, FastPathEntry)>,
+    offer: Option<FastPathEntry>,
 }
 
 impl Handler for Api {
     fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response) {
         let started = Instant::now();
-        let counters = match self.ready(exchange.request(), response) {
-            Some(counters) => counters,
-            None => self.answer(exchange, response),
-        };
-        let counters = counters.of(exchange.request().method());
+        let rights = Rights::of(exchange.request());
+        let counters = self.respond(rights, exchange, response).of(exchange.request().method());
         counters.answered(response.status, started.elapsed(), exchange.has_waited());
         log_answer(exchange, response.status, started);
         if is_of_bound(response.status) {

@@ -1,26 +1,29 @@
-//! One row of the table of routes: what muster knows of a path before anybody asks for it.
+//! A route: what muster knows of a path before anybody asks for it, and who answers apart.
 
-use crate::api::absent;
-use crate::api::call::{Call, HandlerResult};
+use crate::api::permission::Permission;
 use crate::http::Method;
 
-/// Answers a request that found its row.
-pub type RouteHandler = fn(&mut Call<'_, '_>) -> HandlerResult;
+/// The version in which all routes began but those that say another.
+const FIRST_VERSION: &str = "0.1.0";
 
-/// One row.
+/// A route.
 pub struct Route {
     /// How the path reads, or how it begins when it ends in `/`.
     pub path: &'static str,
     /// Which methods are meant.
     pub verb: Verb,
-    /// Answers the request.
-    pub handler: RouteHandler,
     /// What it does, in a few words, for people; of a path that is not served, what Consul has there.
     pub about: &'static str,
-    /// What a caller has to be allowed.
+    /// What a caller has to be allowed. Nothing asks for it yet.
     pub permission: Permission,
+    /// How large the body may be.
+    pub body_limit: BodyLimit,
+    /// What of the request makes no other answer.
+    pub neutral: Neutral,
     /// Whether answers are kept and given to others that ask the same.
     pub is_cacheable: bool,
+    /// The version of muster that answered it first.
+    pub since: &'static str,
     /// Whether it is answered; what is not has a row all the same, so that clients hear why.
     pub is_served: bool,
 }
@@ -40,79 +43,111 @@ pub enum Verb {
     Any,
 }
 
-/// What a caller has to be allowed, in the words of Consul's rules
-/// (<https://developer.hashicorp.com/consul/docs/security/acl/acl-rules>). A route with several methods asks for
-/// `read` where it reads and for `write` where it writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permission {
-    /// Nothing: it shows and changes nothing that is registered.
-    Public,
-    /// So much of the agent's own node: `agent "NODE"`.
-    Agent(Access),
-    /// So much of what concerns the server as a whole: `operator`.
-    Operator(Access),
-    /// Everything: what is shown or written are all records, secrets among them.
-    Management,
-    /// So much of the node or service that the path, or the body, names; of a list, what of it may be read is shown.
-    Catalog(Access),
-    /// So much of the keys that the path names or begins: `key`, `key_prefix`.
-    Key(Access),
+/// What of a request makes no other answer than its absence would: it says when to answer, or how, or what is the same
+/// here whatever it says. Everything else may make another answer, also what is not known yet.
+#[derive(Debug)]
+pub struct Neutral {
+    /// Parameters.
+    pub parameters: &'static [&'static str],
+    /// Headers, in lower case.
+    pub headers: &'static [&'static str],
 }
 
-/// How much of a resource.
+impl Neutral {
+    /// Nothing.
+    pub const NOTHING: Neutral = Neutral { parameters: &[], headers: &[] };
+
+    /// What is common to reads with an index. A token says who asks, which counts by what he may do; a scope or a
+    /// datacenter that is not ours is refused, and so is a header that cannot be read.
+    pub const IN_READS: Neutral = Neutral {
+        parameters: &[
+            "index",
+            "wait",
+            "cached",
+            "stale",
+            "consistent",
+            "max_stale",
+            "leader",
+            "dc",
+            "token",
+            "ns",
+            "partition",
+            "peer",
+            "sg",
+            "sameness-group",
+        ],
+        headers: &["cache-control", "if-none-match"],
+    };
+}
+
+/// How large the body of a request may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// To see it.
-    Read,
-    /// To change it, and to see it.
-    Write,
-    /// To see it, and to change it with a method that changes.
-    ByMethod,
+pub enum BodyLimit {
+    /// As large as any: `limits.body_bytes_max`.
+    General,
+    /// As large as a value, which is [`VALUE_BYTES_MAX`](crate::model::limits::VALUE_BYTES_MAX).
+    Value,
+    /// As large as a snapshot: `limits.snapshot_bytes_max`. The handler reads it as it comes.
+    Snapshot,
 }
 
 impl Route {
-    pub(super) const fn get(path: &'static str, handler: RouteHandler, about: &'static str) -> Route {
-        Route::of(path, Verb::Get, handler, about)
+    pub(super) const fn get(path: &'static str, permission: Permission, about: &'static str) -> Route {
+        Route::of(path, Verb::Get, permission, about)
     }
 
-    pub(super) const fn put(path: &'static str, handler: RouteHandler, about: &'static str) -> Route {
-        Route::of(path, Verb::Put, handler, about)
+    pub(super) const fn put(path: &'static str, permission: Permission, about: &'static str) -> Route {
+        Route::of(path, Verb::Put, permission, about)
     }
 
-    pub(super) const fn any(path: &'static str, handler: RouteHandler, about: &'static str) -> Route {
-        Route::of(path, Verb::Any, handler, about)
+    pub(super) const fn any(path: &'static str, permission: Permission, about: &'static str) -> Route {
+        Route::of(path, Verb::Any, permission, about)
     }
 
-    pub(super) const fn get_or_put(path: &'static str, handler: RouteHandler, about: &'static str) -> Route {
-        Route::of(path, Verb::GetOrPut, handler, about)
+    pub(super) const fn get_or_put(path: &'static str, permission: Permission, about: &'static str) -> Route {
+        Route::of(path, Verb::GetOrPut, permission, about)
     }
 
     pub(super) const fn get_put_or_delete(
         path: &'static str,
-        handler: RouteHandler,
+        permission: Permission,
         about: &'static str,
     ) -> Route {
-        Route::of(path, Verb::GetPutOrDelete, handler, about)
+        Route::of(path, Verb::GetPutOrDelete, permission, about)
     }
 
     /// A path of Consul's that is not served: clients are told so, for they read 404 as "there is no such key".
     pub(super) const fn absent(path: &'static str, what: &'static str) -> Route {
-        Route { is_served: false, ..Route::of(path, Verb::Any, absent::answer, what) }
+        Route { is_served: false, ..Route::of(path, Verb::Any, Permission::Public, what) }
     }
 
-    const fn of(path: &'static str, verb: Verb, handler: RouteHandler, about: &'static str) -> Route {
-        let (permission, is_cacheable, is_served) = (Permission::Public, false, true);
-        Route { path, verb, handler, about, permission, is_cacheable, is_served }
+    const fn of(path: &'static str, verb: Verb, permission: Permission, about: &'static str) -> Route {
+        Route {
+            path,
+            verb,
+            permission,
+            about,
+            body_limit: BodyLimit::General,
+            neutral: Neutral::NOTHING,
+            is_cacheable: false,
+            since: FIRST_VERSION,
+            is_served: true,
+        }
     }
 
-    /// With what a caller has to be allowed.
-    pub(super) const fn needs(self, permission: Permission) -> Route {
-        Route { permission, ..self }
+    /// With answers that are kept for others, whatever is neutral in their requests.
+    pub(super) const fn cached(self, neutral: Neutral) -> Route {
+        Route { is_cacheable: true, neutral, ..self }
     }
 
-    /// With answers that are kept for others.
-    pub(super) const fn cached(self) -> Route {
-        Route { is_cacheable: true, ..self }
+    /// With parts of answers that are shared, whatever is neutral in their requests.
+    pub(super) const fn shared(self, neutral: Neutral) -> Route {
+        Route { neutral, ..self }
+    }
+
+    /// With bodies of another size.
+    pub(super) const fn takes(self, body_limit: BodyLimit) -> Route {
+        Route { body_limit, ..self }
     }
 
     /// Whether the route answers `method`.

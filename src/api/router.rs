@@ -6,34 +6,16 @@
 //! segment: percent-encoded dots and slashes are data, so whatever can be registered can be named.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::api::routes::ROUTES;
+use crate::api::routes::{ROUTES, Row};
+use crate::stdx::prehashed::BuildPrehashed;
 
 /// Finds rows by path.
 pub struct Router {
     /// By the hash of the path: the table is ours, so nobody can choose paths that meet.
-    rows: HashMap<u64, usize, BuildHasherDefault<Hashed>>,
-}
-
-/// Takes keys that are hashes as they are.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
+    rows: HashMap<u64, usize, BuildPrehashed>,
 }
 
 /// Where a path leads.
@@ -51,12 +33,18 @@ impl Router {
     /// A router over [`ROUTES`].
     pub fn new() -> Router {
         let hash = |path: &str| xxh3_64(path.as_bytes());
-        Router { rows: ROUTES.iter().enumerate().map(|(number, route)| (hash(route.path), number)).collect() }
+        Router {
+            rows: ROUTES
+                .iter()
+                .enumerate()
+                .map(|(number, Row(route, _))| (hash(route.path), number))
+                .collect(),
+        }
     }
 
     fn row(&self, path: &str) -> Option<usize> {
         let number = *self.rows.get(&xxh3_64(path.as_bytes()))?;
-        (ROUTES[number].path == path).then_some(number)
+        (ROUTES[number].0.path == path).then_some(number)
     }
 
     /// Finds the row for `path` (decoded); `path_sent` is the same as it was sent.
@@ -134,7 +122,7 @@ mod tests {
     use super::*;
 
     fn row(path: &str) -> usize {
-        ROUTES.iter().position(|route| route.path == path).unwrap()
+        ROUTES.iter().position(|Row(route, _)| route.path == path).unwrap()
     }
 
     #[test]

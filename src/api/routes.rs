@@ -1,197 +1,365 @@
-//! THE table of routes: every path muster answers, with its method, its handler and what is known of it.
+//! THE table of routes: every path muster answers, with its method, what is known of it and who answers.
 //!
 //! The router, the metrics' labels, `docs/http-api.md` and the tests all read these rows. A path that ends in `/` takes
 //! the rest of the request's path as its argument, to the letter after decoding: ids may hold blanks, slashes and dots.
 
-use crate::api::route::Access::{ByMethod, Read, Write};
-use crate::api::route::Permission::{Agent, Catalog, Key, Management, Operator};
-use crate::api::route::Route;
+use crate::api::call::{Call, HandlerResult};
+use crate::api::permission::Access::{ByMethod, OfKeys, Read, Write};
+use crate::api::permission::Need;
+use crate::api::permission::Permission::{self, Needs, Public};
+use crate::api::permission::Resource::{Acl, Agent, Key, Node, Operator, Service, ServiceOrNode};
+use crate::api::permission::Segment::{Body, Entries, OwnNode, Parameter, Path, PathId, Sole};
+use crate::api::route::{BodyLimit, Neutral, Route};
 use crate::api::{
-    agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain, health,
-    history, kv, maintenance, operations, snapshot, stream, webhooks,
+    absent, agent_checks, agent_health, agent_info, agent_services, cache_report, catalog, drain, explain,
+    health, history, kv, maintenance, operations, snapshot, stream, webhooks,
 };
 
+/// Answers a request that found its row.
+pub type RouteHandler = fn(&mut Call<'_, '_>) -> HandlerResult;
+
+/// A route, and who answers.
+pub struct Row(pub Route, pub RouteHandler);
+
+const OWN_AGENT_READ: Permission = Needs(&[Need(Agent, OwnNode, Read)]);
+const OWN_AGENT_WRITE: Permission = Needs(&[Need(Agent, OwnNode, Write)]);
+const OPERATOR_READ: Permission = Needs(&[Need(Operator, Sole, Read)]);
+const OPERATOR_WRITE: Permission = Needs(&[Need(Operator, Sole, Write)]);
+const NODES: Permission = Needs(&[Need(Node, Entries, Read)]);
+const SERVICES: Permission = Needs(&[Need(Service, Entries, Read)]);
+const NODES_AND_SERVICES: Permission = Needs(&[Need(Node, Entries, Read), Need(Service, Entries, Read)]);
+const NODE: Permission = Needs(&[Need(Node, Path, Read), Need(Service, Entries, Read)]);
+const INSTANCES: Permission = Needs(&[Need(Service, Path, Read), Need(Node, Entries, Read)]);
+const INSTANCES_OF_PARAMETER: Permission =
+    Needs(&[Need(Service, Parameter("service"), Read), Need(Node, Entries, Read)]);
+const INSTANCE_OF_ID: Permission = Needs(&[Need(Service, PathId, Read), Need(Node, Entries, Read)]);
+const SERVICE_OF_ID_WRITE: Permission = Needs(&[Need(Service, PathId, Write)]);
+const CHECK_WRITE: Permission = Needs(&[Need(ServiceOrNode, PathId, Write)]);
+/// Of the node only where something of it changes; who may write a node may deregister everything on it.
+const CATALOG_WRITE: Permission =
+    Needs(&[Need(Node, Body, Write), Need(Service, Body, Write), Need(ServiceOrNode, Body, Write)]);
+
+/// A path that is not served.
+const fn absent(path: &'static str, what: &'static str) -> Row {
+    Row(Route::absent(path, what), absent::answer)
+}
+
 /// All routes, by chapter of Consul's API; muster's own last.
-pub const ROUTES: &[Route] = &[
-    Route::get("/v1/agent/self", agent_info::own, "the agent: its configuration, its node, how it is")
-        .needs(Agent(Read)),
-    Route::get("/v1/agent/members", agent_info::members, "the members of the cluster: this server")
-        .needs(Catalog(Read)),
-    Route::get("/v1/agent/host", agent_info::host, "the machine that it runs on").needs(Operator(Read)),
-    Route::get("/v1/agent/version", agent_info::version, "the version"),
-    Route::get("/v1/agent/metrics", agent_info::metrics, "counters and gauges as JSON").needs(Agent(Read)),
-    Route::put("/v1/agent/reload", agent_info::reload, "reads the configuration again").needs(Agent(Write)),
-    Route::put("/v1/agent/leave", agent_info::leave, "ends the process, where `enable_leave` lets it")
-        .needs(Agent(Write)),
-    Route::put(
-        "/v1/agent/maintenance",
+pub const ROUTES: &[Row] = &[
+    Row(
+        Route::get("/v1/agent/self", OWN_AGENT_READ, "the agent: its configuration, its node, how it is"),
+        agent_info::own,
+    ),
+    Row(
+        Route::get("/v1/agent/members", NODES, "the members of the cluster: this server"),
+        agent_info::members,
+    ),
+    Row(Route::get("/v1/agent/host", OPERATOR_READ, "the machine that it runs on"), agent_info::host),
+    Row(Route::get("/v1/agent/version", Public, "the version"), agent_info::version),
+    Row(Route::get("/v1/agent/metrics", OWN_AGENT_READ, "counters and gauges as JSON"), agent_info::metrics),
+    Row(Route::put("/v1/agent/reload", OWN_AGENT_WRITE, "reads the configuration again"), agent_info::reload),
+    Row(
+        Route::put("/v1/agent/leave", OWN_AGENT_WRITE, "ends the process, where `enable_leave` lets it"),
+        agent_info::leave,
+    ),
+    Row(
+        Route::put(
+            "/v1/agent/maintenance",
+            Needs(&[Need(Node, OwnNode, Write)]),
+            "takes the agent's node out of service, or puts it back",
+        ),
         maintenance::node,
-        "takes the agent's node out of service, or puts it back",
-    )
-    .needs(Catalog(Write)),
-    Route::get("/v1/agent/services", agent_services::list, "the agent's services").needs(Catalog(Read)),
-    Route::get("/v1/agent/service/", agent_services::read, "one of the agent's services, by id")
-        .needs(Catalog(Read)),
-    Route::put("/v1/agent/service/register", agent_services::register, "registers a service with its checks")
-        .needs(Catalog(Write)),
-    Route::put("/v1/agent/service/deregister/", agent_services::deregister, "removes a service, by id")
-        .needs(Catalog(Write)),
-    Route::put(
-        "/v1/agent/service/maintenance/",
+    ),
+    Row(Route::get("/v1/agent/services", SERVICES, "the agent's services"), agent_services::list),
+    Row(
+        Route::get(
+            "/v1/agent/service/",
+            Needs(&[Need(Service, PathId, Read)]),
+            "one of the agent's services, by id",
+        ),
+        agent_services::read,
+    ),
+    Row(
+        Route::put(
+            "/v1/agent/service/register",
+            Needs(&[Need(Service, Body, Write)]),
+            "registers a service with its checks",
+        ),
+        agent_services::register,
+    ),
+    Row(
+        Route::put("/v1/agent/service/deregister/", SERVICE_OF_ID_WRITE, "removes a service, by id"),
+        agent_services::deregister,
+    ),
+    Row(
+        Route::put(
+            "/v1/agent/service/maintenance/",
+            SERVICE_OF_ID_WRITE,
+            "takes a service out of service, or puts it back",
+        ),
         maintenance::service,
-        "takes a service out of service, or puts it back",
-    )
-    .needs(Catalog(Write)),
-    Route::get("/v1/agent/checks", agent_checks::list, "the agent's checks").needs(Catalog(Read)),
-    Route::put("/v1/agent/check/register", agent_checks::register, "registers a check").needs(Catalog(Write)),
-    Route::put("/v1/agent/check/deregister/", agent_checks::deregister, "removes a check, by id")
-        .needs(Catalog(Write)),
-    Route::put("/v1/agent/check/pass/", agent_checks::pass, "reports that a TTL check passes")
-        .needs(Catalog(Write)),
-    Route::put("/v1/agent/check/warn/", agent_checks::warn, "reports a warning of a TTL check")
-        .needs(Catalog(Write)),
-    Route::put("/v1/agent/check/fail/", agent_checks::fail, "reports that a TTL check is critical")
-        .needs(Catalog(Write)),
-    Route::put(
-        "/v1/agent/check/update/",
+    ),
+    Row(
+        Route::get("/v1/agent/checks", Needs(&[Need(ServiceOrNode, Entries, Read)]), "the agent's checks"),
+        agent_checks::list,
+    ),
+    Row(
+        Route::put(
+            "/v1/agent/check/register",
+            Needs(&[Need(ServiceOrNode, Body, Write)]),
+            "registers a check",
+        ),
+        agent_checks::register,
+    ),
+    Row(
+        Route::put("/v1/agent/check/deregister/", CHECK_WRITE, "removes a check, by id"),
+        agent_checks::deregister,
+    ),
+    Row(
+        Route::put("/v1/agent/check/pass/", CHECK_WRITE, "reports that a TTL check passes"),
+        agent_checks::pass,
+    ),
+    Row(
+        Route::put("/v1/agent/check/warn/", CHECK_WRITE, "reports a warning of a TTL check"),
+        agent_checks::warn,
+    ),
+    Row(
+        Route::put("/v1/agent/check/fail/", CHECK_WRITE, "reports that a TTL check is critical"),
+        agent_checks::fail,
+    ),
+    Row(
+        Route::put("/v1/agent/check/update/", CHECK_WRITE, "reports the status and output of a TTL check"),
         agent_checks::update,
-        "reports the status and output of a TTL check",
-    )
-    .needs(Catalog(Write)),
-    Route::get(
-        "/v1/agent/health/service/id/",
+    ),
+    Row(
+        Route::get(
+            "/v1/agent/health/service/id/",
+            Needs(&[Need(Service, PathId, Read)]),
+            "the health of one instance, also as the status of the answer",
+        ),
         agent_health::by_id,
-        "the health of one instance, also as the status of the answer",
-    )
-    .needs(Catalog(Read)),
-    Route::get(
-        "/v1/agent/health/service/name/",
+    ),
+    Row(
+        Route::get(
+            "/v1/agent/health/service/name/",
+            Needs(&[Need(Service, Path, Read)]),
+            "the health of the agent's instances of a service",
+        ),
         agent_health::by_name,
-        "the health of the agent's instances of a service",
-    )
-    .needs(Catalog(Read)),
-    Route::put(
-        "/v1/catalog/register",
+    ),
+    Row(
+        Route::put(
+            "/v1/catalog/register",
+            CATALOG_WRITE,
+            "writes a node, a service and checks into the catalog",
+        ),
         catalog::register,
-        "writes a node, a service and checks into the catalog",
-    )
-    .needs(Catalog(Write)),
-    Route::put(
-        "/v1/catalog/deregister",
+    ),
+    Row(
+        Route::put(
+            "/v1/catalog/deregister",
+            CATALOG_WRITE,
+            "removes a node, a service or a check from the catalog",
+        ),
         catalog::deregister,
-        "removes a node, a service or a check from the catalog",
-    )
-    .needs(Catalog(Write)),
-    Route::get("/v1/catalog/datacenters", catalog::datacenters, "the datacenters: this one"),
-    Route::get("/v1/catalog/nodes", catalog::nodes, "all nodes").needs(Catalog(Read)).cached(),
-    Route::get("/v1/catalog/services", catalog::services, "all services with their tags")
-        .needs(Catalog(Read))
-        .cached(),
-    Route::get("/v1/catalog/service/", catalog::service, "the instances of a service")
-        .needs(Catalog(Read))
-        .cached(),
-    Route::get("/v1/catalog/node/", catalog::node, "a node with its services by id")
-        .needs(Catalog(Read))
-        .cached(),
-    Route::get("/v1/catalog/node-services/", catalog::node_services, "a node with its services as a list")
-        .needs(Catalog(Read))
-        .cached(),
-    Route::get("/v1/health/node/", health::node, "the checks of a node").needs(Catalog(Read)).cached(),
-    Route::get("/v1/health/checks/", health::checks, "the checks of a service").needs(Catalog(Read)).cached(),
-    Route::get(
-        "/v1/health/service/",
+    ),
+    Row(Route::get("/v1/catalog/datacenters", Public, "the datacenters: this one"), catalog::datacenters),
+    Row(Route::get("/v1/catalog/nodes", NODES, "all nodes").cached(Neutral::IN_READS), catalog::nodes),
+    Row(
+        Route::get("/v1/catalog/services", SERVICES, "all services with their tags")
+            .cached(Neutral::IN_READS),
+        catalog::services,
+    ),
+    Row(
+        Route::get("/v1/catalog/service/", INSTANCES, "the instances of a service").cached(Neutral::IN_READS),
+        catalog::service,
+    ),
+    Row(
+        Route::get("/v1/catalog/node/", NODE, "a node with its services by id").cached(Neutral::IN_READS),
+        catalog::node,
+    ),
+    Row(
+        Route::get("/v1/catalog/node-services/", NODE, "a node with its services as a list")
+            .cached(Neutral::IN_READS),
+        catalog::node_services,
+    ),
+    Row(Route::get("/v1/health/node/", NODE, "the checks of a node").cached(Neutral::IN_READS), health::node),
+    Row(
+        Route::get("/v1/health/checks/", INSTANCES, "the checks of a service").cached(Neutral::IN_READS),
+        health::checks,
+    ),
+    Row(
+        Route::get(
+            "/v1/health/service/",
+            INSTANCES,
+            "the instances of a service with their nodes and checks",
+        )
+        .cached(Neutral::IN_READS),
         health::service,
-        "the instances of a service with their nodes and checks",
-    )
-    .needs(Catalog(Read))
-    .cached(),
-    Route::get("/v1/health/state/", health::state, "the checks in a state").needs(Catalog(Read)).cached(),
-    Route::any("/v1/acl/", agent_info::acl_disabled, "says that access control is off"),
-    Route::any("/v1/agent/token/", agent_info::acl_disabled, "says that access control is off"),
-    Route::get_or_put(snapshot::PATH, snapshot::save_or_restore, "the snapshot of all records; restores one")
-        .needs(Management),
-    Route::get("/v1/status/leader", agent_info::leader, "the address of this server"),
-    Route::get("/v1/status/peers", agent_info::peers, "the address of this server, in a list"),
-    Route::get_put_or_delete(kv::PATH, kv::one_or_many, "reads, writes and removes keys")
-        .needs(Key(ByMethod))
-        .cached(),
-    Route::absent("/v1/session/", "sessions"),
-    Route::absent("/v1/txn", "transactions"),
-    Route::absent("/v1/event/", "events"),
-    Route::absent("/v1/query", "prepared queries"),
-    Route::absent("/v1/query/", "prepared queries"),
-    Route::absent("/v1/coordinate/", "network coordinates"),
-    Route::get(
-        "/v1/operator/raft/configuration",
+    ),
+    Row(
+        Route::get("/v1/health/state/", NODES_AND_SERVICES, "the checks in a state")
+            .cached(Neutral::IN_READS),
+        health::state,
+    ),
+    // Whoever logs in or out, or makes the first token, needs no right for it.
+    Row(
+        Route::any("/v1/acl/", Needs(&[Need(Acl, Sole, ByMethod)]), "says that access control is off"),
+        agent_info::acl_disabled,
+    ),
+    Row(
+        Route::any("/v1/agent/token/", OWN_AGENT_WRITE, "says that access control is off"),
+        agent_info::acl_disabled,
+    ),
+    Row(
+        Route::get_or_put(
+            snapshot::PATH,
+            Needs(&[Need(Acl, Sole, Write)]),
+            "the snapshot of all records; restores one",
+        )
+        .takes(BodyLimit::Snapshot),
+        snapshot::save_or_restore,
+    ),
+    Row(Route::get("/v1/status/leader", Public, "the address of this server"), agent_info::leader),
+    Row(Route::get("/v1/status/peers", Public, "the address of this server, in a list"), agent_info::peers),
+    Row(
+        Route::get_put_or_delete(
+            kv::PATH,
+            Needs(&[Need(Key, Path, OfKeys)]),
+            "reads, writes and removes keys",
+        )
+        .cached(Neutral::IN_READS)
+        .takes(BodyLimit::Value),
+        kv::one_or_many,
+    ),
+    absent("/v1/session/", "sessions"),
+    absent("/v1/txn", "transactions"),
+    absent("/v1/event/", "events"),
+    absent("/v1/query", "prepared queries"),
+    absent("/v1/query/", "prepared queries"),
+    absent("/v1/coordinate/", "network coordinates"),
+    Row(
+        Route::get("/v1/operator/raft/configuration", OPERATOR_READ, "the servers that vote: this one"),
         agent_info::raft_configuration,
-        "the servers that vote: this one",
-    )
-    .needs(Operator(Read)),
-    Route::absent("/v1/operator/", "Raft or gossip to operate"),
-    Route::absent("/v1/config", "configuration entries"),
-    Route::absent("/v1/config/", "configuration entries"),
-    Route::absent("/v1/discovery-chain/", "mesh"),
-    Route::absent("/v1/connect/", "mesh"),
-    Route::absent("/v1/agent/connect/", "mesh"),
-    Route::absent("/v1/catalog/connect/", "mesh"),
-    Route::absent("/v1/catalog/gateway-services/", "mesh"),
-    Route::absent("/v1/health/connect/", "mesh"),
-    Route::absent("/v1/health/ingress/", "mesh"),
-    Route::absent("/v1/exported-services", "mesh"),
-    Route::absent("/v1/imported-services/", "mesh"),
-    Route::absent("/v1/agent/join/", "cluster to join: it is one server"),
-    Route::absent("/v1/agent/force-leave/", "cluster whose members could be made to leave: it is one server"),
-    Route::absent(
+    ),
+    absent("/v1/operator/", "Raft or gossip to operate"),
+    absent("/v1/config", "configuration entries"),
+    absent("/v1/config/", "configuration entries"),
+    absent("/v1/discovery-chain/", "mesh"),
+    absent("/v1/connect/", "mesh"),
+    absent("/v1/agent/connect/", "mesh"),
+    absent("/v1/catalog/connect/", "mesh"),
+    absent("/v1/catalog/gateway-services/", "mesh"),
+    absent("/v1/health/connect/", "mesh"),
+    absent("/v1/health/ingress/", "mesh"),
+    absent("/v1/exported-services", "mesh"),
+    absent("/v1/imported-services/", "mesh"),
+    absent("/v1/agent/join/", "cluster to join: it is one server"),
+    absent("/v1/agent/force-leave/", "cluster whose members could be made to leave: it is one server"),
+    absent(
         "/v1/agent/monitor",
         "log over HTTP: read it where muster's stderr goes, such as `journalctl -u muster`",
     ),
-    Route::absent("/v1/internal/", "reads for Consul's user interface"),
-    Route::absent("/v1/peering", "peerings"),
-    Route::absent("/v1/peering/", "peerings"),
-    Route::absent("/v1/peerings", "peerings"),
-    Route::get("/v1/muster/cache", cache_report::show, "what the cache of answers holds and has done")
-        .needs(Operator(Read)),
-    Route::get("/v1/muster/drain", drain::list, "the instances that are drained").needs(Catalog(Read)),
-    Route::get_or_put(
-        "/v1/muster/drain/",
+    absent("/v1/internal/", "reads for Consul's user interface"),
+    absent("/v1/peering", "peerings"),
+    absent("/v1/peering/", "peerings"),
+    absent("/v1/peerings", "peerings"),
+    Row(
+        Route::get("/v1/muster/cache", OPERATOR_READ, "what the cache of answers holds and has done"),
+        cache_report::show,
+    ),
+    Row(Route::get("/v1/muster/drain", NODES_AND_SERVICES, "the instances that are drained"), drain::list),
+    Row(
+        Route::get_or_put(
+            "/v1/muster/drain/",
+            Needs(&[Need(Service, PathId, ByMethod)]),
+            "how far the drain of an instance is; begins, alters or ends it",
+        ),
         drain::one,
-        "how far the drain of an instance is; begins, alters or ends it",
-    )
-    .needs(Catalog(ByMethod)),
-    Route::get("/v1/muster/explain", explain::query, "why a health query answers what it answers")
-        .needs(Catalog(Read)),
-    Route::get("/v1/muster/explain/", explain::instance, "why an instance is in answers, or is not")
-        .needs(Catalog(Read)),
-    Route::get("/v1/muster/history/check/", history::check, "the latest transitions of a check")
-        .needs(Catalog(Read)),
-    Route::get("/v1/muster/history/service/", history::service, "the latest transitions of an instance")
-        .needs(Catalog(Read)),
-    Route::get("/v1/muster/history/node/", history::node, "the latest transitions of a node")
-        .needs(Catalog(Read)),
-    Route::get("/v1/muster/stream", stream::open, "server-sent events: what changes in services")
-        .needs(Catalog(Read)),
-    Route::get("/v1/muster/webhooks", webhooks::list, "the webhooks and how they are doing")
-        .needs(Operator(Read)),
-    Route::get("/v1/muster/webhooks/dead/", webhooks::dead, "what a webhook could not deliver")
-        .needs(Operator(Read)),
-    Route::put("/v1/muster/webhooks/retry/", webhooks::retry, "has a webhook deliver that once more")
-        .needs(Operator(Write)),
-    Route::put("/v1/muster/webhooks/discard/", webhooks::discard, "has a webhook forget that")
-        .needs(Operator(Write)),
-    Route::get("/health", operations::health, "whether it is live and ready, in words"),
-    Route::get("/livez", operations::live, "whether the process is alive"),
-    Route::get("/readyz", operations::ready, "whether it may be sent requests"),
-    Route::get("/metrics", operations::metrics, "all metrics in Prometheus's format").needs(Agent(Read)),
-    Route::get("/", operations::root, "the words `Consul Agent`, for whoever looks what answers here"),
+    ),
+    Row(
+        Route::get(
+            "/v1/muster/explain",
+            INSTANCES_OF_PARAMETER,
+            "why a health query answers what it answers",
+        ),
+        explain::query,
+    ),
+    Row(
+        Route::get("/v1/muster/explain/", INSTANCE_OF_ID, "why an instance is in answers, or is not"),
+        explain::instance,
+    ),
+    Row(
+        Route::get(
+            "/v1/muster/history/check/",
+            Needs(&[Need(ServiceOrNode, PathId, Read)]),
+            "the latest transitions of a check",
+        ),
+        history::check,
+    ),
+    Row(
+        Route::get("/v1/muster/history/service/", INSTANCE_OF_ID, "the latest transitions of an instance"),
+        history::service,
+    ),
+    Row(Route::get("/v1/muster/history/node/", NODE, "the latest transitions of a node"), history::node),
+    Row(
+        Route::get(
+            "/v1/muster/stream",
+            INSTANCES_OF_PARAMETER,
+            "server-sent events: what changes in services",
+        )
+        .shared(Neutral::IN_READS),
+        stream::open,
+    ),
+    Row(
+        Route::get("/v1/muster/webhooks", OPERATOR_READ, "the webhooks and how they are doing"),
+        webhooks::list,
+    ),
+    Row(
+        Route::get("/v1/muster/webhooks/dead/", OPERATOR_READ, "what a webhook could not deliver"),
+        webhooks::dead,
+    ),
+    Row(
+        Route::put("/v1/muster/webhooks/retry/", OPERATOR_WRITE, "has a webhook deliver that once more"),
+        webhooks::retry,
+    ),
+    Row(
+        Route::put("/v1/muster/webhooks/discard/", OPERATOR_WRITE, "has a webhook forget that"),
+        webhooks::discard,
+    ),
+    Row(Route::get("/health", Public, "whether it is live and ready, in words"), operations::health),
+    Row(Route::get("/livez", Public, "whether the process is alive"), operations::live),
+    Row(Route::get("/readyz", Public, "whether it may be sent requests"), operations::ready),
+    Row(Route::get("/metrics", OWN_AGENT_READ, "all metrics in Prometheus's format"), operations::metrics),
+    Row(
+        Route::get("/", Public, "the words `Consul Agent`, for whoever looks what answers here"),
+        operations::root,
+    ),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::route::{Permission, Verb};
+    use crate::api::route::Verb;
 
     /// The document, whose rows are compared.
     const DOCUMENT: &str = include_str!("../../docs/http-api.md");
+
+    /// The paths that everybody may ask for, as in Consul's documentation: they show and change nothing registered.
+    const PUBLIC: &[&str] = &[
+        "/v1/agent/version",
+        "/v1/catalog/datacenters",
+        "/v1/status/leader",
+        "/v1/status/peers",
+        "/health",
+        "/livez",
+        "/readyz",
+        "/",
+    ];
+
+    fn served() -> impl Iterator<Item = &'static Route> {
+        ROUTES.iter().map(|Row(route, _)| route).filter(|route| route.is_served)
+    }
 
     /// A route as the document lists it.
     fn row(route: &Route) -> String {
@@ -202,23 +370,55 @@ mod tests {
 
     #[test]
     fn the_document_lists_exactly_what_is_served() {
-        let rows: Vec<String> = ROUTES.iter().filter(|it| it.is_served).map(row).collect();
+        let rows: Vec<String> = served().map(row).collect();
         let listed: Vec<&str> = DOCUMENT.lines().filter(|line| line.starts_with("| `")).collect();
         assert_eq!(listed, rows, "the rows of docs/http-api.md should read:\n{}\n", rows.join("\n"));
     }
 
     #[test]
-    fn who_changes_something_has_to_be_allowed() {
-        for route in ROUTES.iter().filter(|route| route.is_served) {
-            let may_change = !matches!(route.verb, Verb::Get | Verb::Any);
-            let asks_for_more = match route.permission {
-                Agent(access) | Operator(access) | Catalog(access) | Key(access) => access != Read,
-                Management => true,
-                Permission::Public => false,
+    fn every_route_says_what_a_caller_has_to_be_allowed() {
+        for route in served() {
+            let path = route.path;
+            let needs = match route.permission {
+                Public => &[][..],
+                Needs(needs) => needs,
             };
-            assert_eq!(may_change, asks_for_more, "{}", route.path);
-            assert!(!(may_change && route.verb == Verb::Put && route.is_cacheable), "{}", route.path);
+            assert_eq!(needs.is_empty(), PUBLIC.contains(&path), "{path}");
+            for Need(resource, segment, access) in needs {
+                let has_rest = path.ends_with('/');
+                assert!(has_rest || !matches!(segment, Path | PathId), "{path} has no rest to name anything");
+                assert_eq!(*segment == Sole, matches!(resource, Acl | Operator), "{path}");
+                assert_eq!(
+                    *segment == OwnNode,
+                    *resource == Agent || path == "/v1/agent/maintenance",
+                    "{path}"
+                );
+                // What only changes asks for `Write`, and what only reads for `Read`.
+                match route.verb {
+                    Verb::Put => assert_eq!(*access, Write, "{path}"),
+                    Verb::Get => assert_eq!(*access, Read, "{path}"),
+                    Verb::GetOrPut | Verb::GetPutOrDelete | Verb::Any => assert_ne!(*access, Read, "{path}"),
+                }
+            }
+        }
+        let paths: Vec<&str> = served().map(|route| route.path).collect();
+        assert!(PUBLIC.iter().all(|path| paths.contains(path)), "what is gone is listed");
+    }
+
+    #[test]
+    fn every_route_is_told_in_a_line_and_began_in_some_version() {
+        let version = |text: &str| text.split('.').map(|part| part.parse().unwrap()).collect::<Vec<u32>>();
+        for Row(route, _) in ROUTES {
             assert!(!route.about.is_empty() && !route.about.ends_with('.'), "{}", route.path);
+            assert!(version(route.since) <= version(env!("CARGO_PKG_VERSION")), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_and_says_what_is_neutral() {
+        for route in served() {
+            assert!(!(route.is_cacheable && route.verb == Verb::Put), "{}", route.path);
+            assert!(!route.is_cacheable || route.neutral.parameters.contains(&"index"), "{}", route.path);
         }
     }
 }

@@ -21,8 +21,10 @@ use parking_lot::Mutex;
 
 use crate::api::Api;
 use crate::api::answer::CLIENT_GONE;
+use crate::api::answer_key::AnswerKey;
 use crate::api::body_history::Rendering;
 use crate::api::error::ApiError;
+use crate::api::rights::Rights;
 use crate::api::slow_reads::making::{Answer, LaneClient, Made, Make, Making, Reader};
 use crate::filter::error::FilterError;
 use crate::http::{Exchange, Peer, Request, Response, Wake, client_of};
@@ -59,9 +61,6 @@ pub const LANE_SHARE_MAX: usize = 16;
 /// Parameters from which on a list counts as filtered: each is held against every record.
 const PARAMETERS_MANY: usize = 8;
 
-/// Headers of a request besides its target that may make its answer another one.
-const DECISIVE_HEADERS: [&str; 2] = ["cache-control", "if-none-match"];
-
 /// The lanes.
 pub struct SlowReads {
     /// Long lists.
@@ -73,7 +72,7 @@ pub struct SlowReads {
     /// Patterns that are only to be compiled, so that a slip is told at once whatever is searched.
     trials: BackgroundThread<LaneClient>,
     /// What waits for its turn, by what it is. Locked for a look-up.
-    waiting: Mutex<HashMap<String, Arc<Making>>>,
+    waiting: Mutex<HashMap<AnswerKey, Arc<Making>>>,
     answered: IntCounter,
     refused: IntCounter,
     abandoned: IntCounter,
@@ -93,19 +92,19 @@ pub enum Lane {
 /// What is wanted of a lane.
 pub struct LaneRequest {
     /// Says what it is: who wants the same waits for the same.
-    key: String,
+    key: AnswerKey,
     lane: Lane,
     client: LaneClient,
 }
 
 impl LaneRequest {
     /// What `request` wants, or something on its behalf that `key` tells from everything else.
-    pub fn by(request: &Request, key: String) -> LaneRequest {
+    pub fn by(request: &Request, key: AnswerKey) -> LaneRequest {
         LaneRequest { key, lane: lane_of(request), client: client_at(request.peer()) }
     }
 
     /// Something else for the same client, in the same lane.
-    pub fn with_key(&self, key: String) -> LaneRequest {
+    pub fn with_key(&self, key: AnswerKey) -> LaneRequest {
         LaneRequest { key, ..*self }
     }
 }
@@ -145,15 +144,22 @@ impl SlowReads {
     }
 
     /// Has the request answered in a lane, and waits for it.
-    pub fn answer(&self, api: &Weak<Api>, exchange: &mut Exchange<'_>, response: &mut Response) {
+    pub fn answer(
+        &self,
+        api: &Weak<Api>,
+        rights: Rights,
+        exchange: &mut Exchange<'_>,
+        response: &mut Response,
+    ) {
         let request = exchange.request();
         let asked = request.clone();
         let make: Make = Box::new(move |api, meter| {
             let mut response = Response::new(200);
-            api.answer_within(&mut Exchange::detached(&asked), &mut response, meter);
+            api.answer_within(rights, &mut Exchange::detached(&asked), &mut response, meter);
             Made::Answer(Box::new(Answer::of(response)))
         });
-        *response = match self.make(api, LaneRequest::by(request, key(request)), exchange, make) {
+        let wanted = LaneRequest::by(request, AnswerKey::of_response(rights, request));
+        *response = match self.make(api, wanted, exchange, make) {
             Ok(Made::Answer(answer)) => answer.response(),
             Ok(Made::Events(_)) => Response::new(500),
             Ok(Made::Refused(error)) | Err(Unmade::Refused(error)) => error.into(),
@@ -260,7 +266,7 @@ impl SlowReads {
     }
 
     /// Whoever asks for the same from now on asks anew.
-    fn forget(&self, key: &str, making: &Arc<Making>) {
+    fn forget(&self, key: &AnswerKey, making: &Arc<Making>) {
         let mut waiting = self.waiting.lock();
         if waiting.get(key).is_some_and(|it| Arc::ptr_eq(it, making)) {
             waiting.remove(key);
@@ -272,7 +278,7 @@ impl SlowReads {
 struct Turn {
     making: Arc<Making>,
     api: Weak<Api>,
-    key: String,
+    key: AnswerKey,
     make: Option<Make>,
 }
 
@@ -401,16 +407,4 @@ fn lane_of(request: &Request) -> Lane {
         _ if query.matches('&').count() >= PARAMETERS_MANY => Lane::Filters,
         _ => Lane::Lists,
     }
-}
-
-/// What makes two requests want the same answer.
-fn key(request: &Request) -> String {
-    let mut key = format!("{} {}", request.method_name(), request.raw_target());
-    for (name, value) in request.headers() {
-        if DECISIVE_HEADERS.iter().any(|it| it.eq_ignore_ascii_case(name)) {
-            key.push('\n');
-            key.push_str(&String::from_utf8_lossy(value));
-        }
-    }
-    key
 }

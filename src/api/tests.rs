@@ -1,11 +1,14 @@
 //! What reads cost: each one pays for what grows with the registry, and what costs too much goes to a lane.
 
+mod sharing;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::*;
+use crate::api::answer_key::AnswerKey;
 use crate::api::body_history::{Events, Rendering};
 use crate::api::route::Verb;
 use crate::api::slow_reads::LaneRequest;
@@ -73,6 +76,11 @@ impl HostProcess for Idle {
 /// An API over a registry with so many instances of `web` on the agent's node, each drained and with a check that has a
 /// history, and with so many other nodes, each with a service of its own.
 fn api(count: usize) -> Arc<Api> {
+    caching(count, CacheBounds { entries_max: 0, bytes_max: 0 })
+}
+
+/// The same, which keeps so many bodies.
+fn caching(count: usize, cache: CacheBounds) -> Arc<Api> {
     let (feed, inbox) = intake();
     let registry = Arc::new(open_followed(vec![Box::new(feed)]));
     let metrics = Arc::new(Metrics::new().unwrap());
@@ -90,7 +98,6 @@ fn api(count: usize) -> Arc<Api> {
         registry.write(Command::Drain { node: "own".into(), service_id: id, order }).unwrap();
         registry.write(elsewhere(number)).unwrap();
     }
-    let cache = CacheBounds { entries_max: 0, bytes_max: 0 };
     Api::new(registry, Arc::new(notifier), metrics, Arc::new(Idle), Clock, cache, 10).unwrap().shared()
 }
 
@@ -186,8 +193,8 @@ const OTHERWISE: &[&str] = &[snapshot::PATH, kv::PATH, "/v1/muster/stream"];
 
 #[test]
 fn every_read_is_listed_with_what_it_costs() {
-    let reads = |route: &&Route| route.is_served && !matches!(route.verb, Verb::Put | Verb::Any);
-    for route in ROUTES.iter().filter(reads) {
+    let reads = |Row(route, _): &&Row| route.is_served && !matches!(route.verb, Verb::Put | Verb::Any);
+    for Row(route, _) in ROUTES.iter().filter(reads) {
         let is_listed = READS.iter().any(|(path, ..)| *path == route.path) || OTHERWISE.contains(&route.path);
         assert!(is_listed, "{}: say what it costs", route.path);
     }
@@ -199,7 +206,7 @@ fn what_grows_with_the_registry_is_paid_for() {
     let exhausts = |api: &Api, target: &str| {
         let request = Request::get(target).unwrap();
         let (mut response, meter) = (Response::new(200), Meter::new(UNITS, usize::MAX, &always));
-        api.dispatch(&mut Exchange::detached(&request), &mut response, &meter);
+        api.dispatch(Rights::ANONYMOUS, &mut Exchange::detached(&request), &mut response, &meter);
         meter.is_exhausted()
     };
     let (small, large) = (api(FEW), api(MANY));
@@ -244,7 +251,7 @@ fn streams_that_ask_the_same_share_one_making_and_bytes_are_bounded() {
     let api = api(0);
     let me = Arc::downgrade(&api);
     let request = Request::get("/v1/muster/stream?service=web").unwrap();
-    let wanted = |key: &str| LaneRequest::by(&request, key.to_owned());
+    let wanted = |key: &str| LaneRequest::by(&request, AnswerKey::of_target(key));
     let made = Arc::new(AtomicUsize::new(0));
     let events = || Rendering {
         body: SharedBody::new(b"x".to_vec()),

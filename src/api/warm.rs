@@ -6,8 +6,9 @@
 use std::time::{Duration, Instant};
 
 use crate::api::Api;
-use crate::api::answer::VARIANT_MARK;
+use crate::api::answer_key::AnswerKey;
 use crate::api::cache::BodyCache;
+use crate::api::rights::Rights;
 use crate::http::percent::encode_into;
 use crate::http::{Exchange, Request, Response};
 use crate::registry::hot_queries::HotQuery;
@@ -42,10 +43,10 @@ pub fn warm(api: &Api, services: &[String], asked: &[HotQuery]) -> Warmed {
         let Some(request) = Request::get(&question.target) else { continue };
         let mut response = Response::new(200);
         let meter = Meter::new(u64::MAX, usize::MAX, &goes_on);
-        api.dispatch(&mut Exchange::detached(&request), &mut response, &meter);
+        api.dispatch(Rights::ANONYMOUS, &mut Exchange::detached(&request), &mut response, &meter);
         answers += usize::from(response.status == 200 && !meter.is_exhausted());
         // Half of it, so that what nobody asks for any more fades from the list with every restart.
-        api.cache.credit(&question.target, question.count / 2);
+        api.cache.credit(&AnswerKey::of_target(&question.target), question.count / 2);
     }
     let warmed = Warmed { answers, wanted: wanted.len(), took: started.elapsed() };
     api.warmed.get_or_init(|| warmed);
@@ -55,6 +56,6 @@ pub fn warm(api: &Api, services: &[String], asked: &[HotQuery]) -> Warmed {
 /// What was asked for most, for the next start.
 pub fn most_asked(cache: &BodyCache, count: usize) -> Vec<HotQuery> {
     let asked = cache.most_asked(count).into_iter();
-    let plain = asked.filter(|(key, count)| *count > 0 && !key.contains(VARIANT_MARK));
-    plain.map(|(key, count)| HotQuery { target: key.into(), count }).collect()
+    let plain = asked.filter(|(key, count)| *count > 0 && key.is_plain());
+    plain.map(|(key, count)| HotQuery { target: key.target().into(), count }).collect()
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::api;
+use crate::api::answer_key::AnswerKey;
 use crate::api::body_history::{BodyHistory, Events, Rendering};
 use crate::api::difference::{ListDifference, ListedInstance, ServiceQuery, key};
 use crate::api::health_query::HealthQuery;
@@ -30,8 +31,8 @@ pub struct StreamQuery {
     pub(super) question: HealthQuery,
     /// The request's query, for the threshold.
     pub(super) query: Query,
-    /// The query as a part of keys: two streams with the same want the same events.
-    pub(super) key: String,
+    /// What tells its events from others: two streams with the same want the same, and their callers may see the same.
+    pub(super) key: AnswerKey,
 }
 
 /// The services of one stream.
@@ -127,10 +128,10 @@ impl Feed {
 
 impl StreamQuery {
     /// What makes two streams want the same bytes.
-    pub fn key_of(&self, due: &PendingUpdate) -> String {
+    pub fn key_of(&self, due: &PendingUpdate) -> AnswerKey {
         let PendingUpdate { asked, until, from, threshold, id, .. } = due;
         let variant = api::panic::variant(*threshold);
-        format!("{}\u{3}{asked}\u{3}{variant}\u{3}{from:?} {until} {id:?}", self.key)
+        self.key.with(format_args!("{asked}\u{3}{variant}\u{3}{from:?} {until} {id:?}"))
     }
 
     /// The events, if they were made already.

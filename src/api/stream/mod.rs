@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::api::Api;
-use crate::api::answer::{CLIENT_GONE, cache_key, chance};
+use crate::api::answer::{CLIENT_GONE, chance};
 use crate::api::body_history::Rendering;
 use crate::api::call::{Call, HandlerResult};
 use crate::api::error::ApiError;
@@ -76,13 +76,13 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
         renderings: call.api.renderings.clone(),
         question,
         query: Query::parse(query_sent),
-        key: cache_key(call, "stream"),
+        key: call.key("stream"),
         registry: registry.clone(),
     };
     let mut feed = Feed { asked: Arc::new(asked), services };
     feed.settle_thresholds();
     let api = call.api.me.get().cloned().unwrap_or_default();
-    let wanted = LaneRequest::by(call.request(), String::new());
+    let wanted = LaneRequest::by(call.request(), call.key("stream"));
     let (clock, is_resumed) = (call.api.clock, resumed_at > 0);
     let mut stream = Stream { feed, api, wanted, place, clock, interval, is_resumed };
     // The first events are made before anything is answered, so that a refusal has a status.
