@@ -21,8 +21,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::api::snapshot::Spooling;
-use crate::api::{Api, HostProcess, StoreFacts, cache, warm};
+use crate::api::answers::{cache, warm};
+use crate::api::context::api::Backend;
+use crate::api::context::host::{HostProcess, Spooling, StoreFacts};
+use crate::api::dispatch::Dispatch;
 use crate::catalog::panic;
 use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
@@ -154,13 +156,17 @@ fn start_and_serve(
     probing.targets.set_own_listeners(sockets::tcp_addresses(&server.local_addresses()));
     let bytes_max = config.cache.bytes_max.min(memory_part(CACHE_PART));
     let bounds = cache::CacheBounds { entries_max: config.cache.entries_max, bytes_max };
-    let streams_max = config.limits.streams_max;
-    let (of_registry, of_notifier) = (registry.clone(), notifier.clone());
-    let api = Api::new(of_registry, of_notifier, metrics.clone(), agent.clone(), Clock, bounds, streams_max)
-        .map_err(ServerError::System)?;
-    let warmed = warm::warm(&api, &config.cache.warm_services, most_asked_before(&config, &registry));
+    let backend = Backend {
+        registry: registry.clone(),
+        notifier: notifier.clone(),
+        metrics: metrics.clone(),
+        host: agent.clone(),
+        clock: Clock,
+    };
+    let dispatch = Dispatch::new(backend, bounds, config.limits.streams_max).map_err(ServerError::System)?;
+    let warmed = warm::warm(&dispatch, &config.cache.warm_services, most_asked_before(&config, &registry));
     log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);
-    let cache = api.cache().clone();
+    let cache = dispatch.cache().clone();
     expose(&metrics, &registry, &server, logging);
     let (directory, interval) = (config.snapshot_dir.clone(), config.snapshot_interval);
     let schedule =
@@ -170,7 +176,7 @@ fn start_and_serve(
     listen_to_signals(&agent).map_err(ServerError::System)?;
     runtime::thread("authorities", probe::look_for_authorities).map_err(ServerError::System)?;
     systemd::keep_alive().map_err(ServerError::System)?;
-    let entrance = server.serve_shared(api.shared()).map_err(ServerError::Serve)?;
+    let entrance = server.serve_shared(dispatch).map_err(ServerError::Serve)?;
     sockets::announce(&server, &config);
     systemd::ready(predecessor.as_ref().map(|_| std::process::id()));
     let incumbent = Incumbent {

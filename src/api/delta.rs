@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::api::answer::{CLIENT_GONE, JSON, add_index_headers, wait_for_change};
-use crate::api::body_history::{Events, Rendering};
-use crate::api::call::{Call, HandlerResult};
+use crate::api::answers::answer::{JSON, add_index_headers, wait_for_change};
+use crate::api::answers::body_history::{Events, Rendering};
+use crate::api::context::call::{Call, HandlerResult};
+use crate::api::context::error::{ApiError, CLIENT_GONE};
+use crate::api::context::params::{ReadParams, boolean};
 use crate::api::difference::{FullAnswer, ListDifference, ListedInstance, ServiceQuery, key};
-use crate::api::error::ApiError;
 use crate::api::panic;
-use crate::api::params::{ReadParams, boolean};
 use crate::api::selection::near_first;
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::Panic;
@@ -57,7 +57,7 @@ pub fn answer(call: &mut Call<'_, '_>, viewpoint: &ServiceQuery<'_>, params: &Re
     let variant = panic::variant(viewpoint.threshold);
     let variant = format!("delta {variant} {} {until}", since.unwrap_or_default());
     let meter = call.meter;
-    let rendering = call.api.renderings.get_or_try(call.key(&variant), || {
+    let rendering = call.api.answers.history.get_or_try(call.key(&variant), || {
         let difference = since.filter(|since| *since <= until);
         let difference = difference.and_then(|since| viewpoint.between(views, since, until));
         let rendering = match difference {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::api::metered_views::MeteredViews;
+use crate::api::context::metered_views::MeteredViews;
 use crate::catalog::instance::{Instance, Position};
 use crate::catalog::panic::{self, Panic, PanicSettings};
 use crate::catalog::service_log::Aspect;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::api;
-use crate::api::call::Call;
-use crate::api::error::ApiError;
-use crate::api::params::{self, ReadParams};
+use crate::api::context::call::Call;
+use crate::api::context::error::ApiError;
+use crate::api::context::params::{self, ReadParams};
 use crate::api::selection::{self, has_meta, has_tag, passes};
 use crate::catalog::instance::Instance;
 use crate::catalog::panic::{self, Panic};

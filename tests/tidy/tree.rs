@@ -14,8 +14,6 @@ const SHARED_NAMES: &[&str] = &[];
 /// Files that name each other, all of a circle in one row, and not only as parent and child of one folder. The list may
 /// only shrink.
 const CIRCLES: &[&[&str]] = &[
-    &["src/api/cache.rs", "src/api/large_bodies.rs"],
-    &["src/api/call.rs", "src/api/params.rs", "src/api/selection.rs"],
     &["src/catalog/service_log.rs", "src/catalog/service_table.rs"],
     &["src/config/consul.rs", "src/config/raw.rs"],
     &["src/config/load.rs", "src/config/validated.rs"],
