@@ -12,7 +12,7 @@ use loadtest::client::Client;
 use loadtest::scenario::Services;
 use loadtest::seed;
 use loadtest::servers::{Kind, Programs, Server};
-use muster::api::router::Router;
+use muster::api::dispatch::router::Router;
 use muster::catalog::state::{CatalogBounds, CatalogState, Moment};
 use muster::catalog::update::Update;
 use muster::filter;

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::api::answer::{CLIENT_GONE, JSON, add_index_headers, cache_key, wait_for_change};
-use crate::api::body_history::{Events, Rendering};
-use crate::api::call::{Call, HandlerResult};
-use crate::api::error::ApiError;
+use crate::api::answers::answer::{JSON, add_index_headers, wait_for_change};
+use crate::api::answers::body_history::{Events, Rendering};
+use crate::api::context::call::{Call, HandlerResult};
+use crate::api::context::error::{ApiError, CLIENT_GONE};
+use crate::api::context::params::{ReadParams, boolean};
 use crate::api::panic;
-use crate::api::params::{ReadParams, boolean};
 use crate::catalog::instance::Instance;
 use crate::catalog::service_log::Aspect;
 use crate::catalog::topic::Topic;
@@ -56,7 +56,7 @@ pub fn answer(call: &mut Call<'_, '_>, query: &ServiceQuery, params: &ReadParams
     let variant = panic::variant(query.panic);
     let variant = format!("delta {variant} {} {until}", since.unwrap_or_default());
     let meter = call.meter;
-    let rendering = call.api.renderings.get_or_try(cache_key(call, &variant), || {
+    let rendering = call.api.answers.history.get_or_try(call.key(&variant), || {
         let difference = since.filter(|since| *since <= until);
         let difference = difference.and_then(|since| views.difference(query, since, until));
         let rendering = match difference {

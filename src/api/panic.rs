@@ -1,6 +1,6 @@
 //! The panic threshold of a health query: the service's own, or what the query says. `docs/panic.md` tells users.
 
-use crate::api::error::ApiError;
+use crate::api::context::error::ApiError;
 use crate::discovery::panic::{
     PanicSettings, THRESHOLD_PERCENT_MAX, THRESHOLD_PERCENT_MIN, WINDOW_DEFAULT, WINDOW_MAX, WINDOW_MIN,
 };

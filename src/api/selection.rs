@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::api::call::Call;
-use crate::api::error::ApiError;
-use crate::api::params::ReadParams;
+use crate::api::context::call::Call;
+use crate::api::context::error::ApiError;
+use crate::api::context::params::ReadParams;
 use crate::filter;
 use crate::filter::decision::Filter;
 use crate::filter::schema::Schema;
@@ -49,7 +49,7 @@ pub fn compiled(
     let filter = Arc::new(filter::parse(expression)?.bind_untried(schema)?);
     if filter.is_costly() && !call.exchange.is_detached() {
         let lent = filter.clone();
-        call.api.lanes.try_out(call.request().peer(), move || lent.try_patterns())??;
+        call.api.resources.slow_reads.try_out(call.request().peer(), move || lent.try_patterns())??;
     } else {
         filter.try_patterns()?;
     }

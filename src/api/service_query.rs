@@ -1,9 +1,9 @@
 //! Queries about the instances of one service, read from requests.
 
-use crate::api::call::Call;
-use crate::api::error::ApiError;
+use crate::api::context::call::Call;
+use crate::api::context::error::ApiError;
+use crate::api::context::params::{self, ReadParams, values};
 use crate::api::panic;
-use crate::api::params::{self, ReadParams, values};
 use crate::api::selection::indexed_filter;
 use crate::catalog::service_log::Aspect;
 use crate::discovery::query::ServiceQuery;

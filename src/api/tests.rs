@@ -1,20 +1,35 @@
 //! What reads cost: each one pays for what grows with the registry, and what costs too much goes to a lane.
 
+mod sharing;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::*;
-use crate::api::body_history::{Events, Rendering};
-use crate::api::route::Verb;
-use crate::api::slow_reads::LaneRequest;
-use crate::http::SharedBody;
+use crate::api::answers::body_history::{Events, Rendering};
+use crate::api::answers::cache::CacheBounds;
+use crate::api::answers::key::AnswerKey;
+use crate::api::context::api::Backend;
+use crate::api::context::host::{HostProcess, Spooling, StoreFacts};
+use crate::api::context::rights::Rights;
+use crate::api::dispatch::Dispatch;
+use crate::api::dispatch::route::{BodyLimit, Verb};
+use crate::api::dispatch::routes::{ROUTES, Row};
+use crate::api::slow_reads::{self, LaneRequest};
+use crate::api::{kv, snapshot};
+use crate::http::{Exchange, Handler, Method, Request, Response, SharedBody};
 use crate::model::{
     Command, DrainOrder, ExistingChecks, NodePart, Observation, Registration, Service, Status,
 };
 use crate::notify::{self, follower::intake};
+use crate::registry::snapshot::row_validator::RowRules;
 use crate::registry::tests::{open_followed, register, ttl_check};
+use crate::stdx::meter::Meter;
+use crate::stdx::text::Text;
+use crate::sys::clock::Clock;
+use crate::telemetry::metrics::Metrics;
 
 /// What a read may spend in these tests.
 const UNITS: u64 = 600;
@@ -72,7 +87,12 @@ impl HostProcess for Idle {
 
 /// An API over a registry with so many instances of `web` on the agent's node, each drained and with a check that has a
 /// history, and with so many other nodes, each with a service of its own.
-fn api(count: usize) -> Arc<Api> {
+fn api(count: usize) -> Arc<Dispatch> {
+    caching(count, CacheBounds { entries_max: 0, bytes_max: 0 })
+}
+
+/// The same, which keeps so many bodies.
+fn caching(count: usize, cache: CacheBounds) -> Arc<Dispatch> {
     let (feed, inbox) = intake();
     let registry = Arc::new(open_followed(vec![Box::new(feed)]));
     let metrics = Arc::new(Metrics::new().unwrap());
@@ -90,8 +110,8 @@ fn api(count: usize) -> Arc<Api> {
         registry.write(Command::Drain { node: "own".into(), service_id: id, order }).unwrap();
         registry.write(elsewhere(number)).unwrap();
     }
-    let cache = CacheBounds { entries_max: 0, bytes_max: 0 };
-    Api::new(registry, Arc::new(notifier), metrics, Arc::new(Idle), Clock, cache, 10).unwrap().shared()
+    let (notifier, host) = (Arc::new(notifier), Arc::new(Idle));
+    Dispatch::new(Backend { registry, notifier, metrics, host, clock: Clock }, cache, 10).unwrap()
 }
 
 fn elsewhere(number: usize) -> Command {
@@ -186,20 +206,36 @@ const OTHERWISE: &[&str] = &[snapshot::PATH, kv::PATH, "/v1/muster/stream"];
 
 #[test]
 fn every_read_is_listed_with_what_it_costs() {
-    let reads = |route: &&Route| route.is_served && !matches!(route.verb, Verb::Put | Verb::Any);
-    for route in ROUTES.iter().filter(reads) {
+    let reads = |Row(route, _): &&Row| route.is_served && !matches!(route.verb, Verb::Put | Verb::Any);
+    for Row(route, _) in ROUTES.iter().filter(reads) {
         let is_listed = READS.iter().any(|(path, ..)| *path == route.path) || OTHERWISE.contains(&route.path);
         assert!(is_listed, "{}: say what it costs", route.path);
     }
 }
 
 #[test]
+fn the_table_says_how_large_bodies_may_be() {
+    let dispatch = api(0);
+    for Row(route, _) in ROUTES {
+        for method in [Method::Put, Method::Post] {
+            let is_snapshot = route.accepts(method) && route.body_limit == BodyLimit::Snapshot;
+            let bound = dispatch.body_bytes_max(method, route.path);
+            assert_eq!(
+                (bound.is_some(), dispatch.reads_body(method, route.path)),
+                (is_snapshot, is_snapshot)
+            );
+        }
+        assert_eq!(route.body_limit == BodyLimit::Value, route.path == kv::PATH);
+    }
+}
+
+#[test]
 fn what_grows_with_the_registry_is_paid_for() {
     let always = || true;
-    let exhausts = |api: &Api, target: &str| {
+    let exhausts = |dispatch: &Dispatch, target: &str| {
         let request = Request::get(target).unwrap();
         let (mut response, meter) = (Response::new(200), Meter::new(UNITS, usize::MAX, &always));
-        api.dispatch(&mut Exchange::detached(&request), &mut response, &meter);
+        dispatch.dispatch(Rights::ANONYMOUS, &mut Exchange::detached(&request), &mut response, &meter);
         meter.is_exhausted()
     };
     let (small, large) = (api(FEW), api(MANY));
@@ -210,8 +246,8 @@ fn what_grows_with_the_registry_is_paid_for() {
 }
 
 /// How many costly reads had this outcome.
-fn costly_reads(api: &Api, outcome: &str) -> f64 {
-    let samples = api.metrics.samples();
+fn costly_reads(dispatch: &Dispatch, outcome: &str) -> f64 {
+    let samples = dispatch.api.metrics.samples();
     let wanted = |labels: &BTreeMap<String, String>| labels.values().any(|label| label == outcome);
     let found =
         samples.iter().find(|(name, labels, _)| name == "muster_costly_reads_total" && wanted(labels));
@@ -220,31 +256,31 @@ fn costly_reads(api: &Api, outcome: &str) -> f64 {
 
 #[test]
 fn a_stream_begins_with_what_a_lane_has_made() {
-    let api = api(FEW);
+    let dispatch = api(FEW);
     let status = |target: &str| {
         let (request, mut response) = (Request::get(target).unwrap(), Response::new(200));
-        api.handle(&mut Exchange::detached(&request), &mut response);
+        dispatch.handle(&mut Exchange::detached(&request), &mut response);
         response.status
     };
-    assert_eq!((status("/v1/muster/stream?service=web"), costly_reads(&api, "answered")), (200, 0.0));
+    assert_eq!((status("/v1/muster/stream?service=web"), costly_reads(&dispatch, "answered")), (200, 0.0));
     for number in FEW..20_000 {
-        api.registry.write(register(&format!("web-{number}"), None)).unwrap();
+        dispatch.api.registry.write(register(&format!("web-{number}"), None)).unwrap();
     }
     for (number, filter) in ["", "&passing", "&filter=Service.ID+!=+none"].iter().enumerate() {
         assert_eq!(status(&format!("/v1/muster/stream?service=web{filter}")), 200);
-        assert_eq!(costly_reads(&api, "answered"), 1.0 + number as f64, "not on the worker: {filter:?}");
+        assert_eq!(costly_reads(&dispatch, "answered"), 1.0 + number as f64, "not on the worker: {filter:?}");
     }
     // There is room for the last of them.
     status("/v1/muster/stream?service=web&filter=Service.ID+!=+none");
-    assert_eq!(costly_reads(&api, "answered"), 3.0, "what is made already is shared");
+    assert_eq!(costly_reads(&dispatch, "answered"), 3.0, "what is made already is shared");
 }
 
 #[test]
 fn streams_that_ask_the_same_share_one_making_and_bytes_are_bounded() {
-    let api = api(0);
-    let me = Arc::downgrade(&api);
+    let dispatch = api(0);
+    let slow_reads = &dispatch.api.resources.slow_reads;
     let request = Request::get("/v1/muster/stream?service=web").unwrap();
-    let wanted = |key: &str| LaneRequest::by(&request, key.to_owned());
+    let wanted = |key: &str| LaneRequest::by(&request, AnswerKey::of_target(key));
     let made = Arc::new(AtomicUsize::new(0));
     let events = || Rendering {
         body: SharedBody::new(b"x".to_vec()),
@@ -263,7 +299,7 @@ fn streams_that_ask_the_same_share_one_making_and_bytes_are_bounded() {
                 Some(events())
             };
             let mut exchange = Exchange::detached(&request);
-            api.lanes.events(&me, wanted("held"), &mut exchange, hold).unwrap();
+            slow_reads.events(wanted("held"), &mut exchange, hold).unwrap();
         });
         has_begun.recv().unwrap();
         for _ in 0..3 * slow_reads::LANE_SHARE_MAX {
@@ -273,10 +309,10 @@ fn streams_that_ask_the_same_share_one_making_and_bytes_are_bounded() {
                     counted.fetch_add(1, Ordering::Relaxed);
                     Some(events())
                 };
-                api.lanes.events(&me, wanted("same"), &mut Exchange::detached(&request), make).unwrap();
+                slow_reads.events(wanted("same"), &mut Exchange::detached(&request), make).unwrap();
             });
         }
-        while api.lanes.readers(&wanted("same")) < 3 * slow_reads::LANE_SHARE_MAX {
+        while slow_reads.readers(&wanted("same")) < 3 * slow_reads::LANE_SHARE_MAX {
             std::thread::yield_now();
         }
         release.send(()).unwrap();
@@ -286,7 +322,7 @@ fn streams_that_ask_the_same_share_one_making_and_bytes_are_bounded() {
         let fits = meter.spend_bytes(0, usize::MAX);
         fits.then(events)
     };
-    let refused = api.lanes.events(&me, wanted("large"), &mut Exchange::detached(&request), too_large);
+    let refused = slow_reads.events(wanted("large"), &mut Exchange::detached(&request), too_large);
     let Err(slow_reads::Unmade::Refused(error)) = refused else { panic!("it has more bytes than there are") };
     assert!(error.status == 503 && error.message.contains("limits.transit_bytes_max"), "{}", error.message);
 }

@@ -42,8 +42,8 @@ pub(crate) struct FramingReader<'h> {
     pub(crate) host: Option<&'h [u8]>,
     /// Whether there is a header by which a browser says what its page sends.
     pub(crate) is_marked: bool,
-    /// Whether there is one by which a client says what it has, or may have.
-    pub(crate) is_conditional: bool,
+    /// Whether there is one that may make the answer another.
+    pub(crate) is_particular: bool,
     content_length: Option<u64>,
     is_chunked: bool,
     hosts: usize,
@@ -70,8 +70,8 @@ impl<'h> FramingReader<'h> {
             6 if name.eq_ignore_ascii_case("origin") => self.is_marked = true,
             10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
             12 if name.eq_ignore_ascii_case("content-type") => self.is_marked = true,
-            13 if name.eq_ignore_ascii_case("cache-control") => self.is_conditional = true,
-            13 if name.eq_ignore_ascii_case("if-none-match") => self.is_conditional = true,
+            13 if name.eq_ignore_ascii_case("cache-control") => self.is_particular = true,
+            13 if name.eq_ignore_ascii_case("if-none-match") => self.is_particular = true,
             14 if name.eq_ignore_ascii_case("content-length") => self.content_length(value)?,
             14 if name.eq_ignore_ascii_case("sec-fetch-site") => self.is_marked = true,
             15 if name.eq_ignore_ascii_case("accept-encoding") => self.accepts_gzip |= accepts_gzip(value),

@@ -47,8 +47,13 @@ pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, PercentErro
 
 /// Appends `text` so that it may stand in a path or as the value of a parameter, and decodes to itself.
 pub fn encode_into(out: &mut String, text: &str) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
+    // Most names and paths have nothing to encode.
+    if text.bytes().all(is_plain) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
+        if is_plain(byte) {
             out.push(char::from(byte));
         } else {
             let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);

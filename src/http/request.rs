@@ -37,7 +37,7 @@ pub struct Request {
     is_absolute: bool,
     host: Option<Range<u16>>,
     is_marked: bool,
-    is_conditional: bool,
+    is_particular: bool,
     version: Version,
     headers: Vec<Header>,
     path: String,
@@ -45,6 +45,19 @@ pub struct Request {
     pub(crate) body: Vec<u8>,
     peer: Peer,
     id: RequestId,
+}
+
+/// Headers by which a client says what it has of the answer, or may have.
+const CONDITIONS: [&str; 2] = ["cache-control", "if-none-match"];
+
+/// How the headers begin that say something to the handler, and the one of them that says who asks.
+const HANDLER_PREFIXES: [&str; 2] = ["x-consul-", "x-muster-"];
+const TOKEN_HEADER: &str = "x-consul-token";
+
+/// Whether a header is meant for the handler alone and asks it for something, whatever that is.
+fn is_for_handler(name: &str) -> bool {
+    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix));
+    HANDLER_PREFIXES.into_iter().any(begins) && !name.eq_ignore_ascii_case(TOKEN_HEADER)
 }
 
 /// Where one header's name and value stand in the head.
@@ -65,7 +78,7 @@ impl Request {
             is_absolute: false,
             host: None,
             is_marked: false,
-            is_conditional: false,
+            is_particular: false,
             version: Version::Http11,
             headers: Vec::new(),
             path: String::new(),
@@ -78,9 +91,15 @@ impl Request {
 
     /// A request for `target` as a client would make it; `None` when it is no target.
     pub fn get(target: &str) -> Option<Request> {
-        let mut request = Request::empty();
         let is_line = target.len() < HEAD_BYTES_CEILING / 2 && !target.contains(['\r', '\n', ' ']);
-        let head = is_line.then(|| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))?;
+        is_line
+            .then(|| Request::of_head(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")))
+            .flatten()
+    }
+
+    /// The request with this head, its final empty line included; `None` when it is none.
+    pub(crate) fn of_head(head: &str) -> Option<Request> {
+        let mut request = Request::empty();
         request.read_head(head.as_bytes()).ok().map(|_| request)
     }
 
@@ -130,10 +149,17 @@ impl Request {
         self.is_marked
     }
 
-    /// Whether there is a header by which a client says what it has of the answer, or may have: `Cache-Control` or
-    /// `If-None-Match`.
-    pub fn is_conditional(&self) -> bool {
-        self.is_conditional
+    /// Whether there is a header that may make the answer another than that of other requests for the target.
+    pub fn is_particular(&self) -> bool {
+        self.is_particular
+    }
+
+    /// The headers that may make the answer another: by which a client says what it has of it, or may have, and
+    /// whatever is meant for the handler alone. Who asks is not among them: the handler knows the headers for that.
+    pub fn particulars(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers().filter(|(name, _)| {
+            CONDITIONS.iter().any(|it| it.eq_ignore_ascii_case(name)) || is_for_handler(name)
+        })
     }
 
     /// The path and the query as they were sent, not decoded; what a URL in the request line says before is left out.
@@ -205,7 +231,7 @@ impl Request {
         (self.peer, self.id, self.method) = (peer, id, Method::Other);
         self.head.clear();
         (self.method_name, self.host) = (0..0, None);
-        (self.is_absolute, self.is_marked, self.is_conditional) = (false, false, false);
+        (self.is_absolute, self.is_marked, self.is_particular) = (false, false, false);
         self.target.clear();
         self.headers.clear();
         self.path.clear();
@@ -246,8 +272,12 @@ impl Request {
         for header in parsed.headers.iter() {
             let value = header.value.trim_ascii();
             framing.header(header.name, value)?;
-            if header.name.eq_ignore_ascii_case("x-request-id") {
-                self.id = RequestId::from_client(value).unwrap_or(self.id);
+            // One look at the first letter passes over most headers.
+            if matches!(header.name.as_bytes(), [b'x' | b'X', ..]) {
+                if header.name.eq_ignore_ascii_case("x-request-id") {
+                    self.id = RequestId::from_client(value).unwrap_or(self.id);
+                }
+                framing.is_particular |= is_for_handler(header.name);
             }
             let header =
                 Header { name: range_in(head, header.name.as_bytes()), value: range_in(head, value) };
@@ -255,7 +285,7 @@ impl Request {
         }
         self.is_absolute = !target.starts_with('/');
         self.host = framing.host.map(|host| range_in(head, host));
-        (self.is_marked, self.is_conditional) = (framing.is_marked, framing.is_conditional);
+        (self.is_marked, self.is_particular) = (framing.is_marked, framing.is_particular);
         let (path, query) = split_target(target)?;
         self.path.push_str(&decode(path, Plus::Literal).map_err(|_| MALFORMED_PATH)?);
         self.query.refill(query);

@@ -8,8 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::api::snapshot::Spooling;
-use crate::api::{HostProcess, StoreFacts};
+use crate::api::context::host::{HostProcess, Spooling, StoreFacts};
 use crate::config::validated::Config;
 use crate::http::Door;
 use crate::notify::Notifier;

@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use crate::api::{Api, warm};
+use crate::api::answers::warm;
+use crate::api::context::api::Backend;
+use crate::api::dispatch::Dispatch;
 use crate::config::validated::Config;
 use crate::health::HealthEngine;
 use crate::http::Server;
@@ -60,10 +62,10 @@ pub(super) fn compose(
     registry.set_panic_thresholds(settings::panic_thresholds(&config));
     registry.define(defined).map_err(ServerError::Undefined)?;
     let server = bind(&config, &agent, (of_supervisor, of_predecessor))?;
-    let api = open_api(&config, &registry, notifier, &metrics, &agent)?;
+    let dispatch = open_api(&config, &registry, notifier, &metrics, &agent)?;
     expose(&metrics, &registry, &server, logging);
     take_snapshots(&config, registry, &metrics)?;
-    Ok(Running { agent, metrics, server, api, config, ended })
+    Ok(Running { agent, metrics, server, dispatch, config, ended })
 }
 
 fn open_registry(
@@ -132,17 +134,22 @@ fn open_api(
     notifier: Arc<Notifier>,
     metrics: &Arc<Metrics>,
     agent: &Arc<Agent>,
-) -> Result<Arc<Api>, ServerError> {
+) -> Result<Arc<Dispatch>, ServerError> {
+    let backend = Backend {
+        registry: registry.clone(),
+        notifier,
+        metrics: metrics.clone(),
+        host: agent.clone(),
+        clock: Clock,
+    };
     let (bounds, streams_max) = (settings::cache_bounds(config), config.limits.streams_max);
-    let (of_registry, of_metrics) = (registry.clone(), metrics.clone());
-    let api = Api::new(of_registry, notifier, of_metrics, agent.clone(), Clock, bounds, streams_max)
-        .map_err(ServerError::System)?;
+    let dispatch = Dispatch::new(backend, bounds, streams_max).map_err(ServerError::System)?;
     // What was asked for most before this start, as far as it is to be made ready.
     let asked = registry.asked_before();
     let most_asked = &asked[..asked.len().min(config.cache.warm_most_asked)];
-    let warmed = warm::warm(&api, &config.cache.warm_services, most_asked);
+    let warmed = warm::warm(&dispatch, &config.cache.warm_services, most_asked);
     log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);
-    Ok(api.shared())
+    Ok(dispatch)
 }
 
 fn take_snapshots(config: &Config, registry: Arc<Registry>, metrics: &Metrics) -> Result<(), ServerError> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use crate::api::{Api, HostProcess};
+use crate::api::context::host::HostProcess;
+use crate::api::dispatch::Dispatch;
 use crate::config::validated::Config;
 use crate::http::Server;
 use crate::probe;
@@ -26,7 +27,7 @@ pub(super) struct Running {
     pub(super) agent: Arc<Agent>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) server: Arc<Server>,
-    pub(super) api: Arc<Api>,
+    pub(super) dispatch: Arc<Dispatch>,
     /// As it was at the start, whatever is read again later.
     pub(super) config: Config,
     /// Says when the process shall end.
@@ -44,13 +45,13 @@ impl Running {
         listen_to_signals(&self.agent).map_err(ServerError::System)?;
         runtime::thread("authorities", probe::look_for_authorities).map_err(ServerError::System)?;
         systemd::keep_alive().map_err(ServerError::System)?;
-        let entrance = self.server.serve_shared(self.api.clone()).map_err(ServerError::Serve)?;
+        let entrance = self.server.serve_shared(self.dispatch.clone()).map_err(ServerError::Serve)?;
         sockets::announce(&self.server, &self.config);
         systemd::ready(predecessor.as_ref().map(|_| std::process::id()));
         let incumbent = Incumbent {
             agent: self.agent.clone(),
             metrics: self.metrics.clone(),
-            cache: self.api.cache().clone(),
+            cache: self.dispatch.cache().clone(),
             server: self.server.clone(),
         };
         let socket = takeover::socket_path(&self.config);
@@ -93,7 +94,7 @@ impl Running {
         }
         supervision::end();
         let Agent { registry, notifier, store, .. } = &*self.agent;
-        takeover::leave_notes(registry, self.api.cache(), self.config.cache.warm_most_asked);
+        takeover::leave_notes(registry, self.dispatch.cache(), self.config.cache.warm_most_asked);
         notifier.end();
         store.end();
         log::info!(cut_off = cut_off; "ended");

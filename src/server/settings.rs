@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::api::cache::CacheBounds;
-use crate::discovery::panic;
+use crate::api::answers::cache::CacheBounds;
 use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::Config;
+use crate::discovery::panic;
 use crate::health;
 use crate::http::{DoorRules, ServerConfig};
 use crate::probe::{self, TargetRules};

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::api::snapshot::Spooling;
-use crate::api::{RedisFacts, StoreFacts};
+use crate::api::context::host::{RedisFacts, Spooling, StoreFacts};
 use crate::config::redis_url::{RedisPlace, Secret};
 use crate::config::validated::{Config, Redis, StoreKind};
 use crate::notify::storage::QueueStorage as QueuePlace;

@@ -27,8 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::cache::BodyCache;
-use crate::api::{HostProcess, warm};
+use crate::api::answers::cache::BodyCache;
+use crate::api::answers::warm;
+use crate::api::context::host::HostProcess;
 use crate::config::validated::{Config, StoreKind};
 use crate::http::Server;
 use crate::persist::error::StoreError;

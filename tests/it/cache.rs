@@ -84,6 +84,35 @@ fn headers_and_methods_that_matter_are_looked_at_every_time() {
 }
 
 #[test]
+fn a_token_changes_nothing_while_there_is_no_access_control_and_what_is_not_known_counts() {
+    let process = Process::muster(&[]).expect("muster starts");
+    let mut client = process.client();
+    register(&mut client, "a", 1);
+    let target = "/v1/health/service/web";
+    let count = |client: &mut Client| {
+        let report = report(client);
+        ["Hits", "MissesAbsent"].map(|name| report[name].as_u64().expect("a count"))
+    };
+    let plain = client.get(target).expect("an answer").text();
+    let [hits, misses] = count(&mut client);
+    let of_callers = [("?token=t", None), ("", Some("X-Consul-Token")), ("", Some("Authorization"))];
+    for (at, (parameter, header)) in of_callers.into_iter().enumerate() {
+        let target = format!("{target}{parameter}");
+        let request = Request::new("GET", &target);
+        let request = header.into_iter().fold(request, |request, name| request.header(name, "Bearer t"));
+        assert_eq!(client.request(&request).expect("an answer").text(), plain);
+        assert_eq!(count(&mut client), [hits + 1 + at as u64, misses], "{target} {header:?}");
+    }
+    let unknown = [("?unknown=1", "X-Other"), ("", "X-Consul-Unknown"), ("", "X-Muster-Unknown")];
+    for (at, (parameter, header)) in unknown.into_iter().enumerate() {
+        let target = format!("{target}{parameter}");
+        let request = Request::new("GET", &target).header(header, "1");
+        assert_eq!(client.request(&request).expect("an answer").text(), plain);
+        assert_eq!(count(&mut client), [hits + 3, misses + 1 + at as u64], "{target} {header}");
+    }
+}
+
+#[test]
 fn what_was_asked_most_is_warm_after_an_orderly_restart() {
     let mut process = Process::muster(&["--cache-warm-services", "named,web"]).expect("muster starts");
     let mut client = process.client();

@@ -137,7 +137,7 @@ const OUTPUT_FILE: &str = "src/sys/output.rs";
 
 /// The files of `api` that look at the registry's tables themselves: the one through which all others do, and the keys,
 /// which are paid for one by one.
-const METERED_FILES: &[&str] = &["src/api/metered_views.rs", "src/api/kv.rs"];
+const METERED_FILES: &[&str] = &["src/api/context/metered_views.rs", "src/api/kv/mod.rs"];
 
 /// What a rule found: where, and what to do about it.
 pub struct Complaint {
@@ -164,10 +164,12 @@ pub const RULES: &[(&str, Rule)] = &[
     ("foreign words", foreign_words),
 ];
 
-/// A layer uses only the layers its row allows. `crate::x` counts wherever it stands, `muster::x` in the program.
+/// A layer uses only the layers its row allows. `crate::x` counts wherever it stands, `muster::x` where a
+/// path begins with it, as in the program.
 fn arrows(file: &SourceFile) -> Vec<Complaint> {
     static PATHS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\b(?:crate|muster)\s*::\s*(\{|[a-z_][a-z0-9_]*)").expect("the pattern is valid")
+        Regex::new(r"(?:\bcrate|(?:^|[^:\w])muster)\s*::\s*(\{|[a-z_][a-z0-9_]*)")
+            .expect("the pattern is valid")
     });
     let Some(layer) = file.layer().filter(|_| file.is_product() && file.path != "src/lib.rs") else {
         return Vec::new();

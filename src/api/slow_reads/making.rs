@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::api::Api;
-use crate::api::body_history::Rendering;
-use crate::api::error::ApiError;
+use crate::api::answers::body_history::Rendering;
+use crate::api::context::error::ApiError;
 use crate::http::{Body, BodyWriter, Exchange, HeaderBlock, Response, SharedBody, Wake, Waker};
 use crate::stdx::meter::Meter;
 
@@ -31,7 +30,7 @@ pub(super) struct Making {
 }
 
 /// How a lane makes something.
-pub(super) type Make = Box<dyn FnOnce(&Api, &Meter<'_>) -> Made + Send>;
+pub(super) type Make = Box<dyn FnOnce(&Meter<'_>) -> Made + Send>;
 
 /// What came of it.
 #[derive(Clone)]

@@ -1,8 +1,7 @@
 //! Work that takes long for a client that may leave meanwhile.
 
-use crate::api::answer;
-use crate::api::call::Call;
-use crate::api::error::ApiError;
+use crate::api::context::call::Call;
+use crate::api::context::error::{ApiError, CLIENT_GONE};
 use crate::api::snapshot::unavailable;
 use crate::http::Waker;
 use crate::stdx::stop::StopFlag;
@@ -45,7 +44,7 @@ pub fn run_attended<T: Send + 'static>(
         };
         if !call.exchange.attend() {
             stop.ask();
-            return Err(ApiError::new(answer::CLIENT_GONE, "the client is gone"));
+            return Err(ApiError::new(CLIENT_GONE, "the client is gone"));
         }
     }
 }

@@ -5,20 +5,21 @@
 //! of its own that let others go first ([`judging`]). There are few places; who gets one is said in [`quota`].
 
 mod judging;
+pub mod places;
 mod quota;
 mod spool;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::answer;
-use crate::api::call::{Call, HandlerResult};
-use crate::api::error::ApiError;
+use crate::api::answers::answer;
+use crate::api::context::call::{Call, HandlerResult};
+use crate::api::context::error::ApiError;
 use crate::api::snapshot::judging::run_attended;
-use crate::api::snapshot::quota::{Over, Quota, QuotaShare, Whose};
+use crate::api::snapshot::places::place;
+use crate::api::snapshot::quota::{QuotaShare, Whose};
 use crate::api::snapshot::spool::Spool;
 use crate::catalog::change::CatalogChange;
 use crate::http::{Body, BodyWriter, Method, PaceLimit, Response};
@@ -29,29 +30,10 @@ use crate::registry::snapshot::row_validator::RowRules;
 use crate::stdx::calendar;
 use crate::stdx::stop::StopFlag;
 use crate::sys::memory;
-use crate::sys::offload::{Offload, OffloadError};
-
-pub use crate::api::snapshot::spool::Spooling;
+use crate::sys::offload::OffloadError;
 
 /// The one path of this chapter.
 pub const PATH: &str = "/v1/snapshot";
-
-/// Snapshots that are sent at a time, and as many for operators. Each holds a picture, 60 bytes a record.
-const SENT_MAX: u64 = 4;
-
-/// Snapshots that are received at a time, and as many for operators. Each is a file that grows, so there is room for
-/// some that are slow beside one that counts.
-const RECEIVED_MAX: u64 = 32;
-
-/// Restorations that are judged and worked out at a time, once all of the snapshot is here, and as many for operators.
-/// Each holds what it holds.
-const RESTORED_MAX: u64 = 4;
-
-/// Pieces that may wait to be encoded or written down: whoever has a place finds room.
-const WAITING_MAX: usize = 2 * (SENT_MAX + RECEIVED_MAX + RESTORED_MAX) as usize;
-
-/// Threads that judge: whoever has a place finds one, so nobody waits for another's snapshot.
-const JUDGES: usize = 2 * RESTORED_MAX as usize;
 
 /// Bytes a second that a client must send or read of a snapshot while it is waited for: it holds one of few places, and
 /// a hundred records fit into so many.
@@ -63,54 +45,6 @@ const BYTES_A_SECOND: usize = 256 * 1024;
 
 /// Records that are named of each kind of change. All of them would make an answer as large as the snapshot.
 const NAMED_MAX: usize = 10;
-
-/// What is under way, and the threads that do it.
-pub struct Snapshots {
-    encoder: Offload,
-    spooler: Offload,
-    judges: Offload,
-    sent: Arc<Quota>,
-    received: Arc<Quota>,
-    restored: Arc<Quota>,
-    /// Bytes of what is received.
-    spooled: Arc<Quota>,
-}
-
-impl Snapshots {
-    /// Nothing under way yet, and so many bytes for what is received.
-    ///
-    /// # Errors
-    /// The system's, when it gives no thread.
-    pub fn new(spooled_bytes_max: u64) -> io::Result<Snapshots> {
-        let [sent, received, restored, spooled] =
-            [SENT_MAX, RECEIVED_MAX, RESTORED_MAX, spooled_bytes_max].map(Quota::new);
-        Ok(Snapshots {
-            encoder: Offload::new("snapshot", 1, WAITING_MAX)?,
-            spooler: Offload::new("spool", 1, WAITING_MAX)?,
-            judges: Offload::humble("restore", JUDGES, WAITING_MAX)?,
-            sent,
-            received,
-            restored,
-            spooled,
-        })
-    }
-}
-
-/// A place among so many of what is done to snapshots: `done` says what, and `joint` for whom.
-fn place(among: &Arc<Quota>, whose: Whose, done: &str, joint: &str) -> Result<QuotaShare, ApiError> {
-    among.take(whose, 1).map_err(|over| {
-        let taken = match over {
-            Over::All(max) => format!("{max} snapshots are {done} already"),
-            Over::OfOne(max) => {
-                format!("{max} snapshots are {done} {joint} your address already, half of all there may be")
-            }
-        };
-        ApiError::busy(format!(
-            "{taken}: try again when one is done, or come over the unix socket or admin_addr, which have places of \
-             their own"
-        ))
-    })
-}
 
 /// What is demanded of a client that sends or reads a snapshot.
 fn haste(call: &Call<'_, '_>) -> PaceLimit {
@@ -143,13 +77,13 @@ fn save(call: &mut Call<'_, '_>) -> HandlerResult {
     if !is_redacted && !call.exchange.is_operators() {
         return Err(ApiError::new(403, SECRETS_FORBIDDEN));
     }
-    let place = place(&call.api.snapshots.sent, Whose::of(call.exchange), "sent", "to")?;
+    let place = place(&call.api.resources.snapshots.sent, Whose::of(call.exchange), "sent", "to")?;
     let haste = haste(call);
     let picture = call.api.registry.queue().picture()?;
     let picture = if is_redacted { picture.redacted() } else { picture };
     let now = calendar::at(call.api.clock.unix_ms());
     let header = picture.header(call.api.registry.own_node(), now);
-    let (index, pool) = (picture.index, call.api.snapshots.encoder.clone());
+    let (index, pool) = (picture.index, call.api.resources.snapshots.encoder.clone());
     let stream = move |writer: &mut BodyWriter<'_>| {
         let _place = place;
         writer.hurry(haste);
@@ -176,7 +110,7 @@ fn save(call: &mut Call<'_, '_>) -> HandlerResult {
 
 fn restore(call: &mut Call<'_, '_>) -> HandlerResult {
     let is_dry_run = call.query()?.has("dry-run");
-    let (whose, snapshots) = (Whose::of(call.exchange), &call.api.snapshots);
+    let (whose, snapshots) = (Whose::of(call.exchange), &call.api.resources.snapshots);
     let received = place(&snapshots.received, whose, "received", "from")?;
     let haste = haste(call);
     call.exchange.hurry(haste);
@@ -223,7 +157,7 @@ fn judge(
     let (programs, stop) = (Some(call.api.registry.checking().armed()), StopFlag::default());
     let terms = RowRules { programs, stop: stop.clone(), ..call.api.host.snapshot_terms() };
     let spool = spool.until(&stop);
-    let judges = &call.api.snapshots.judges;
+    let judges = &call.api.resources.snapshots.judges;
     let (understood, place) =
         run_attended(call, judges, &stop, move || (decoded::understand(spool, &own, &terms), place))?;
     Ok((understood?, place))

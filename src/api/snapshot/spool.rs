@@ -5,11 +5,11 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
 
-use crate::api::answer;
-use crate::api::call::Call;
-use crate::api::error::ApiError;
+use crate::api::answers::answer;
+use crate::api::context::call::Call;
+use crate::api::context::error::{ApiError, CLIENT_GONE};
+use crate::api::context::host::Spooling;
 use crate::api::snapshot::quota::{Over, QuotaShare, Whose};
 use crate::api::snapshot::{BYTES_A_SECOND, RATE_BYTES_MIN, unavailable};
 use crate::http::BodyError;
@@ -31,15 +31,6 @@ const ROOM_BYTES: u64 = 64 << 20;
 
 /// Those that operators leave.
 const ROOM_OF_OPERATORS_BYTES: u64 = 32 << 20;
-
-/// Where bodies wait that are long.
-#[derive(Clone, Debug)]
-pub struct Spooling {
-    /// The directory of their files.
-    pub directory: PathBuf,
-    /// Bytes that must stay free there for others.
-    pub room_bytes_min: u64,
-}
 
 /// A body that is here as a whole, at its beginning.
 pub struct Spool {
@@ -102,7 +93,7 @@ struct Coming {
 /// 400 as soon as it can be no snapshot, 408 when it comes too slowly, 413 and 503 past a bound, 507 for want of disk;
 /// each with what to do about it.
 pub fn receive(call: &mut Call<'_, '_>, whose: Whose) -> Result<Spool, ApiError> {
-    let (snapshots, spooling) = (&call.api.snapshots, call.api.host.spooling());
+    let (snapshots, spooling) = (&call.api.resources.snapshots, call.api.host.spooling());
     let share = snapshots.spooled.take(whose, 0).map_err(over_bound)?;
     let room = if whose == Whose::Operators { ROOM_OF_OPERATORS_BYTES } else { ROOM_BYTES };
     let room_bytes = spooling.room_bytes_min.saturating_add(room);
@@ -149,7 +140,7 @@ fn on_its_thread(
     mut coming: Coming,
     work: impl FnOnce(&mut Coming) -> Result<(), ApiError> + Send + 'static,
 ) -> Result<Coming, ApiError> {
-    let done = call.api.snapshots.spooler.run(move || work(&mut coming).map(|()| coming));
+    let done = call.api.resources.snapshots.spooler.run(move || work(&mut coming).map(|()| coming));
     done.map_err(unavailable)?
 }
 
@@ -233,6 +224,6 @@ fn told(call: &Call<'_, '_>, error: BodyError) -> ApiError {
             )
         }
         BodyError::Refused { status, sentence } => ApiError::new(status, sentence),
-        BodyError::ClientGone => ApiError::new(answer::CLIENT_GONE, "the client is gone"),
+        BodyError::ClientGone => ApiError::new(CLIENT_GONE, "the client is gone"),
     }
 }

@@ -9,7 +9,6 @@ use crate::wire::body::check::CheckBody;
 use crate::wire::body::service::ServiceBody;
 use crate::wire::decode::audit::{Audit, Flaw, Form, SyntaxAudit};
 use crate::wire::decode::from_value;
-use crate::wire::decode::read::ReadJson;
 use crate::wire::intake::{AgentNode, Invalid, check, service};
 
 /// Keys of definitions that Consul knows and muster has no use for, at any depth.
