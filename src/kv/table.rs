@@ -8,6 +8,7 @@ use crate::kv::change::PairChange;
 use crate::kv::state::{PairState, under};
 use crate::kv::stretches::Stretches;
 use crate::model::Pair;
+use crate::stdx::shared_map::{HeldPart, SharedMap};
 use crate::stdx::text::Text;
 
 /// Bytes that deletions take which are remembered, each with the index that what it was below has had since. At the
@@ -18,10 +19,24 @@ const DELETIONS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a deletion takes apart from its key.
 const DELETION_BYTES: usize = 96;
 
+/// The pairs below a prefix as they were at one moment.
+pub struct PairsUnder {
+    prefix: Text,
+    held: HeldPart<Text, Arc<Pair>>,
+}
+
+impl PairsUnder {
+    /// The pairs, by key.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Pair>> {
+        let from = self.held.iter().take_while(|(key, _)| key.starts_with(&*self.prefix));
+        from.map(|(_, pair)| pair)
+    }
+}
+
 /// The pairs, filed for reading.
 #[derive(Debug)]
 pub struct PairTable {
-    pairs: BTreeMap<Text, Arc<Pair>>,
+    pairs: SharedMap<Text, Arc<Pair>>,
     /// Bytes of all keys and values.
     bytes: usize,
     /// The index of the last deletion of each key that is not there.
@@ -38,9 +53,9 @@ pub struct PairTable {
 impl PairTable {
     /// What is in `pairs`, at `index`: which keys were deleted before is not known.
     pub fn of_all(pairs: &PairState, index: u64) -> PairTable {
-        let pairs: BTreeMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
-        let bytes = pairs.values().map(|pair| size(pair)).sum();
-        let changes: Vec<_> = pairs.values().map(|it| (it.key.clone(), it.indexes.modify)).collect();
+        let pairs: SharedMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
+        let bytes = pairs.iter().map(|(_, pair)| size(pair)).sum();
+        let changes: Vec<_> = pairs.iter().map(|(key, it)| (key.clone(), it.indexes.modify)).collect();
         let stretches = Stretches::of_all(&changes);
         PairTable {
             pairs,
@@ -97,9 +112,10 @@ impl PairTable {
         }
     }
 
-    /// The pairs whose keys begin with `prefix`, by key.
-    pub fn under<'t>(&'t self, prefix: &'t str) -> impl Iterator<Item = &'t Arc<Pair>> {
-        under(&self.pairs, prefix).map(|(_, pair)| pair)
+    /// Holds the pairs whose keys begin with `prefix`, so that they can be looked at when the table is let go.
+    pub fn under(&self, prefix: &Text) -> PairsUnder {
+        let held = self.pairs.hold::<str>(prefix, |key| key.starts_with(&**prefix));
+        PairsUnder { prefix: prefix.clone(), held }
     }
 
     /// The index of all keys that begin with `prefix`, for a client that has seen it at `seen`: that of the last change
@@ -109,7 +125,8 @@ impl PairTable {
     /// Cost: O(log n) and a look at some hundred keys, and one for each further five hundred below it.
     pub fn index_under(&self, prefix: &str, seen: u64, known: Option<u64>) -> u64 {
         let is_known_of =
-            self.under(prefix).next().is_some() || under(&self.deletions, prefix).next().is_some();
+            self.pairs.range_from(prefix).next().is_some_and(|(key, _)| key.starts_with(prefix))
+                || under(&self.deletions, prefix).next().is_some();
         let between = |start: &str, end: Option<&str>| self.last_between(start, end, prefix);
         let last = || known.or_else(|| self.stretches.last_under(prefix, between));
         match is_known_of.then(last).flatten() {
@@ -121,7 +138,7 @@ impl PairTable {
     /// The index of the last change of any key from `start` on, below `end`, that begins with `prefix`.
     fn last_between(&self, start: &str, end: Option<&str>, prefix: &str) -> Option<u64> {
         let range = between(start, end);
-        let pairs = self.pairs.range::<str, _>(range).take_while(|(key, _)| key.starts_with(prefix));
+        let pairs = self.pairs_between(start, end).take_while(|(key, _)| key.starts_with(prefix));
         let deletions = self.deletions.range::<str, _>(range).take_while(|(key, _)| key.starts_with(prefix));
         let indexes = pairs.map(|(_, pair)| pair.indexes.modify).chain(deletions.map(|(_, index)| *index));
         indexes.max()
@@ -130,11 +147,19 @@ impl PairTable {
     /// Every key from `start` on and below `end`, with the index of its last change, by key.
     fn changes_between(&self, start: &str, end: Option<&str>) -> Vec<(Text, u64)> {
         let range = between(start, end);
-        let pairs = self.pairs.range::<str, _>(range).map(|(key, pair)| (key.clone(), pair.indexes.modify));
+        let pairs = self.pairs_between(start, end).map(|(key, pair)| (key.clone(), pair.indexes.modify));
         let deletions = self.deletions.range::<str, _>(range).map(|(key, index)| (key.clone(), *index));
         let mut changes: Vec<_> = pairs.chain(deletions).collect();
         changes.sort_unstable();
         changes
+    }
+
+    fn pairs_between<'t>(
+        &'t self,
+        start: &'t str,
+        end: Option<&'t str>,
+    ) -> impl Iterator<Item = (&'t Text, &'t Arc<Pair>)> {
+        self.pairs.range_from(start).take_while(move |(key, _)| end.is_none_or(|end| key.as_str() < end))
     }
 
     fn index_of_nothing(&self, deleted: Option<u64>, seen: u64) -> u64 {

@@ -252,11 +252,8 @@ impl Views {
 
     /// The checks in one status, or all, by node and id.
     pub fn checks(&self, status: Option<Status>) -> Vec<CheckView> {
-        let table = self.checks.read();
-        match status {
-            Some(status) => table.by_status(status).values().cloned().collect(),
-            None => table.all().into_iter().cloned().collect(),
-        }
+        let held = self.checks.read().hold(status);
+        held.in_order()
     }
 
     /// How many checks are in one status, or in all.

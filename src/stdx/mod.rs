@@ -9,6 +9,7 @@ pub mod meter;
 pub mod nearest;
 pub mod network;
 pub mod pairs;
+pub mod shared_map;
 pub mod shown;
 pub mod stop;
 pub mod target_url;
