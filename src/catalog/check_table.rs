@@ -1,17 +1,16 @@
 //! Checks by status: the view behind `/v1/health/state`.
 
-use std::collections::BTreeMap;
-
 use crate::catalog::instance::{CheckView, Position};
 use crate::catalog::state::CatalogState;
 use crate::model::Status;
+use crate::stdx::shared_map::{HeldPart, SharedMap};
 
 /// Every check, filed under its status.
 #[derive(Debug, Default)]
 pub struct CheckTable {
-    passing: BTreeMap<Position, CheckView>,
-    warning: BTreeMap<Position, CheckView>,
-    critical: BTreeMap<Position, CheckView>,
+    passing: SharedMap<Position, CheckView>,
+    warning: SharedMap<Position, CheckView>,
+    critical: SharedMap<Position, CheckView>,
 }
 
 impl CheckTable {
@@ -30,7 +29,7 @@ impl CheckTable {
                 filed.push((Position::new(key.clone(), id.clone()), view));
             }
         }
-        let [passing, warning, critical] = [passing, warning, critical].map(BTreeMap::from_iter);
+        let [passing, warning, critical] = [passing, warning, critical].map(SharedMap::from_iter);
         CheckTable { passing, warning, critical }
     }
 
@@ -38,9 +37,8 @@ impl CheckTable {
     pub fn put(&mut self, key: &Position, view: Option<CheckView>) -> Option<Status> {
         // The usual case: the same check in the same status.
         if let Some(view) = &view
-            && let Some(place) = self.by_status_mut(view.check.status).get_mut(key)
+            && self.by_status_mut(view.check.status).replace(key, view.clone()).is_some()
         {
-            *place = view.clone();
             return Some(view.check.status);
         }
         let before = [Status::Passing, Status::Warning, Status::Critical]
@@ -53,7 +51,7 @@ impl CheckTable {
     }
 
     /// The checks in one status, by node and id.
-    pub fn by_status(&self, status: Status) -> &BTreeMap<Position, CheckView> {
+    pub fn by_status(&self, status: Status) -> &SharedMap<Position, CheckView> {
         match status {
             Status::Passing => &self.passing,
             Status::Warning => &self.warning,
@@ -61,18 +59,34 @@ impl CheckTable {
         }
     }
 
-    /// All checks, by node and id.
-    pub fn all(&self) -> Vec<&CheckView> {
-        let mut all: Vec<_> = self.passing.iter().chain(&self.warning).chain(&self.critical).collect();
-        all.sort_unstable_by_key(|(key, _)| *key);
-        all.into_iter().map(|(_, view)| view).collect()
+    /// Holds the checks in one status, or all, so that they can be looked at when the table is let go.
+    pub fn hold(&self, status: Option<Status>) -> HeldChecks {
+        let of = |status| self.by_status(status).hold_all();
+        HeldChecks(match status {
+            Some(status) => vec![of(status)],
+            None => [Status::Passing, Status::Warning, Status::Critical].map(of).into(),
+        })
     }
 
-    fn by_status_mut(&mut self, status: Status) -> &mut BTreeMap<Position, CheckView> {
+    fn by_status_mut(&mut self, status: Status) -> &mut SharedMap<Position, CheckView> {
         match status {
             Status::Passing => &mut self.passing,
             Status::Warning => &mut self.warning,
             Status::Critical => &mut self.critical,
         }
+    }
+}
+
+/// Checks as they were at one moment, in parts that each are in order.
+pub struct HeldChecks(Vec<HeldPart<Position, CheckView>>);
+
+impl HeldChecks {
+    /// All of them, by node and id.
+    pub fn in_order(&self) -> Vec<CheckView> {
+        let mut all: Vec<_> = self.0.iter().flat_map(HeldPart::iter).collect();
+        if self.0.len() > 1 {
+            all.sort_by_key(|(position, _)| *position);
+        }
+        all.into_iter().map(|(_, view)| view.clone()).collect()
     }
 }

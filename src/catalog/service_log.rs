@@ -165,6 +165,30 @@ impl Logs {
         let Some(log) = self.by_service.get_mut(name) else { return };
         let bytes = before.as_deref().map_or(ENTRY_BYTES, face_bytes);
         log.record(Entry { index, moved, position, before, bytes });
+        self.keep_within_bounds();
+    }
+
+    /// As [`Logs::record`], for the last of many changes at one index; with what the others came to, where there were
+    /// more.
+    pub fn record_all(
+        &mut self,
+        name: &str,
+        index: u64,
+        changes: Vec<(AffectedTopics, Position, Option<Arc<Instance>>)>,
+        others: Option<AffectedTopics>,
+    ) {
+        let Some(log) = self.by_service.get_mut(name) else { return };
+        for (moved, position, before) in changes {
+            let bytes = before.as_deref().map_or(ENTRY_BYTES, face_bytes);
+            log.record(Entry { index, moved, position, before, bytes });
+        }
+        if let Some(moved) = others {
+            log.complete_since.raise(index, moved);
+        }
+        self.keep_within_bounds();
+    }
+
+    fn keep_within_bounds(&mut self) {
         while self.bytes() > LOGS_BYTES_MAX
             && let Some(largest) = self.by_service.values_mut().max_by_key(|log| log.bytes)
         {

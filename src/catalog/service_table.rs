@@ -1,10 +1,11 @@
 //! Instances by service: the view that discovery reads.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::BitOrAssign;
 use std::sync::Arc;
 
 use crate::catalog::instance::{Instance, Position};
-use crate::catalog::service_log::{Aspect, AspectIndexes, Logs};
+use crate::catalog::service_log::{Aspect, AspectIndexes, CHANGES_PER_LOG_MAX, Logs};
 use crate::catalog::topic::AffectedTopics;
 use crate::model::Check;
 use crate::stdx::text::Text;
@@ -12,15 +13,16 @@ use crate::stdx::text::Text;
 /// Services by name, each with its instances in answer order. One shard of all of them.
 #[derive(Debug, Default)]
 pub struct ServiceTable {
-    services: HashMap<Text, ServiceEntry>,
+    /// Shared, so that many changes of one service can be made beside the table ([`ServiceTable::replace`]).
+    services: HashMap<Text, Arc<ServiceEntry>>,
     /// What became lately of those that are followed, there or not.
     logs: Logs,
     /// The index of the last change in this shard, known or not.
     newest: u64,
 }
 
-/// One service: never without an instance.
-#[derive(Debug, Default)]
+/// One service: in the table never without an instance.
+#[derive(Clone, Debug, Default)]
 pub struct ServiceEntry {
     name: Text,
     instances: BTreeMap<Position, Arc<Instance>>,
@@ -60,18 +62,18 @@ impl ServiceTable {
             }
         }
         entry.instances = instances.into_iter().collect();
-        self.services.insert(name, entry);
+        self.services.insert(name, Arc::new(entry));
         self.newest = self.newest.max(index);
     }
 
     /// The service called `name` (in lower case).
-    pub fn get(&self, name: &str) -> Option<&ServiceEntry> {
+    pub fn get(&self, name: &str) -> Option<&Arc<ServiceEntry>> {
         self.services.get(name)
     }
 
     /// All services of this shard, in no order.
     pub fn entries(&self) -> impl Iterator<Item = &ServiceEntry> {
-        self.services.values()
+        self.services.values().map(Arc::as_ref)
     }
 
     /// Number of services in this shard.
@@ -93,14 +95,12 @@ impl ServiceTable {
         instance: Option<Arc<Instance>>,
         index: u64,
     ) -> AffectedTopics {
-        let entry = self.services.entry(name.clone()).or_default();
+        let entry = Arc::make_mut(self.services.entry(name.clone()).or_default());
         let before = match &instance {
             Some(instance) => entry.instances.insert(position.clone(), instance.clone()),
             None => entry.instances.remove(&position),
         };
-        entry.recount(before.as_deref(), instance.as_deref());
-        let moved = compare(before.as_deref(), instance.as_deref());
-        entry.changed.raise(index, moved);
+        let moved = entry.changes(before.as_deref(), instance.as_deref(), index);
         if entry.instances.is_empty() {
             self.services.remove(name);
         }
@@ -109,6 +109,21 @@ impl ServiceTable {
             self.logs.record(name, index, moved, position, before);
         }
         moved
+    }
+
+    /// Puts what was made beside the table in the place of the service called `name` (in lower case); gives what stood
+    /// there, to be dropped where nobody waits.
+    pub fn replace(&mut self, name: &Text, replacement: Replacement) -> Option<Arc<ServiceEntry>> {
+        let Replacement { entry, former, is_complete, moved, index } = replacement;
+        let before = match entry.instances.is_empty() {
+            true => self.services.remove(name),
+            false => self.services.insert(name.clone(), Arc::new(entry)),
+        };
+        if moved.health {
+            self.newest = self.newest.max(index);
+            self.logs.record_all(name, index, former, (!is_complete).then_some(moved));
+        }
+        before
     }
 
     /// Keeps a log of the service from now on, so that [`ServiceTable::at`] and [`ServiceTable::touched`] have an
@@ -160,7 +175,86 @@ impl ServiceTable {
     }
 }
 
+/// Many changes of one service at one index, made beside the table while readers go on with what they have.
+#[derive(Debug)]
+pub struct Replacement {
+    entry: ServiceEntry,
+    /// How the instances that changed last looked before: no more than a log keeps.
+    former: Vec<(AffectedTopics, Position, Option<Arc<Instance>>)>,
+    /// Whether that is all of them.
+    is_complete: bool,
+    moved: AffectedTopics,
+    index: u64,
+}
+
+impl Replacement {
+    /// What each of `changed` being put, in answer order and at `index`, makes of a service as the table has it.
+    ///
+    /// The two are walked side by side, so that no place is sought; `between` is called at each step.
+    pub fn of(
+        entry: Option<&ServiceEntry>,
+        changed: Vec<(Position, Option<Arc<Instance>>)>,
+        index: u64,
+        between: &mut dyn FnMut(),
+    ) -> Replacement {
+        let mut made = entry.map_or_else(ServiceEntry::default, ServiceEntry::without_instances);
+        let mut present = entry.into_iter().flat_map(|entry| &entry.instances).peekable();
+        let mut instances = Vec::with_capacity(present.size_hint().0 + changed.len());
+        let kept_from = changed.len().saturating_sub(CHANGES_PER_LOG_MAX);
+        let (mut former, mut moved_at_all) = (Vec::new(), AffectedTopics::default());
+        for (at, (position, instance)) in changed.into_iter().enumerate() {
+            between();
+            while let Some((position, instance)) = present.next_if(|(other, _)| **other < position) {
+                instances.push((position.clone(), instance.clone()));
+            }
+            let before = present.next_if(|(other, _)| **other == position).map(|(_, before)| before.clone());
+            let moved = made.changes(before.as_deref(), instance.as_deref(), index);
+            moved_at_all |= moved;
+            if moved.health && at >= kept_from {
+                former.push((moved, position.clone(), before));
+            }
+            instances.extend(instance.map(|instance| (position, instance)));
+        }
+        instances.extend(present.map(|(position, instance)| (position.clone(), instance.clone())));
+        made.instances = instances.into_iter().collect();
+        Replacement { entry: made, former, is_complete: kept_from == 0, moved: moved_at_all, index }
+    }
+
+    /// How many instances the service has now.
+    pub fn instances(&self) -> usize {
+        self.entry.instances.len()
+    }
+
+    /// Which answers are different.
+    pub fn moved(&self) -> AffectedTopics {
+        self.moved
+    }
+}
+
+impl BitOrAssign for AffectedTopics {
+    fn bitor_assign(&mut self, other: AffectedTopics) {
+        self.services |= other.services;
+        self.service |= other.service;
+        self.checks |= other.checks;
+        self.health |= other.health;
+    }
+}
+
 impl ServiceEntry {
+    /// All but the instances.
+    fn without_instances(&self) -> ServiceEntry {
+        let (name, tags, changed) = (self.name.clone(), self.tags.clone(), self.changed);
+        ServiceEntry { name, instances: BTreeMap::new(), tags, changed }
+    }
+
+    /// Takes over that one instance looked like `before` until `index` and like `after` since; gives what moved.
+    fn changes(&mut self, before: Option<&Instance>, after: Option<&Instance>, index: u64) -> AffectedTopics {
+        self.recount(before, after);
+        let moved = compare(before, after);
+        self.changed.raise(index, moved);
+        moved
+    }
+
     /// The name as the instance registered last writes it.
     pub fn name(&self) -> &Text {
         &self.name
@@ -256,15 +350,18 @@ mod tests {
         for seed in 1..=40u64 {
             let (mut seed, name, node) = (seed, Text::from("web"), Arc::<Node>::default());
             let mut table = ServiceTable::default();
-            let put = |table: &mut ServiceTable, seed: &mut u64, index| {
+            let change = |seed: &mut u64| {
                 let id = Text::from(format!("i{}", next(seed) % 6));
                 let service = Arc::new(Service { id: id.clone(), ..Service::default() });
                 let checks: Box<[_]> = Box::new([Arc::new(Check::default())]);
                 let instance = Arc::new(Instance { node: node.clone(), service, checks });
                 let is_there = !next(seed).is_multiple_of(3);
-                table.put(&name, Position::new("n".into(), id), is_there.then_some(instance), index);
+                (Position::new("n".into(), id), is_there.then_some(instance))
             };
-            (1..10).for_each(|index| put(&mut table, &mut seed, index));
+            for index in 1..10 {
+                let (position, instance) = change(&mut seed);
+                table.put(&name, position, instance, index);
+            }
             table.follow(&name);
             let present = |table: &ServiceTable| {
                 let instances = table.get(&name).into_iter().flat_map(|entry| &entry.instances);
@@ -274,7 +371,17 @@ mod tests {
             let mut seen = vec![(9, present(&table))];
             for batch in 0..40 {
                 let index = 10 + 3 * batch;
-                (0..next(&mut seed) % 3).for_each(|_| put(&mut table, &mut seed, index));
+                let is_beside = next(&mut seed).is_multiple_of(2);
+                let changes: BTreeMap<_, _> = (0..next(&mut seed) % 3).map(|_| change(&mut seed)).collect();
+                if is_beside {
+                    let (present, changes) = (table.get(&name).cloned(), changes.into_iter().collect());
+                    let replacement = Replacement::of(present.as_deref(), changes, index, &mut || {});
+                    table.replace(&name, replacement);
+                } else {
+                    for (position, instance) in changes {
+                        table.put(&name, position, instance, index);
+                    }
+                }
                 seen.push((index, present(&table)));
                 for (from, expected) in &seen {
                     let at = table.at(&name, Aspect::Health, *from).expect("all of it is kept");
@@ -296,6 +403,26 @@ mod tests {
                     assert_eq!(patched, now, "from {from} to {index}");
                 }
             }
+        }
+    }
+
+    /// A log keeps the last of many changes, and knows that there were more.
+    #[test]
+    fn of_more_changes_than_a_log_keeps_the_last_are_kept() {
+        for changes in [CHANGES_PER_LOG_MAX - 1, CHANGES_PER_LOG_MAX, CHANGES_PER_LOG_MAX + 1] {
+            let (mut table, name) = (ServiceTable::standing_at(3), Text::from("web"));
+            table.follow(&name);
+            let instance =
+                Arc::new(Instance { node: Arc::default(), service: Arc::default(), checks: Box::new([]) });
+            let position = |at| Position::new("n".into(), format!("{at:05}").into());
+            let changed = (0..changes).map(|at| (position(at), Some(instance.clone()))).collect();
+            let replacement = Replacement::of(None, changed, 5, &mut || {});
+            assert_eq!((replacement.instances(), replacement.moved().service), (changes, true));
+            assert!(table.replace(&name, replacement).is_none());
+            assert_eq!(table.get("web").map(|entry| entry.instances().len()), Some(changes));
+            let before = table.touched(&name, Aspect::Health, 4, 5).map(|touched| touched.len());
+            assert_eq!(before, (changes <= CHANGES_PER_LOG_MAX).then_some(changes), "of {changes}");
+            assert_eq!(table.touched(&name, Aspect::Health, 5, 9).map(|touched| touched.len()), Some(0));
         }
     }
 

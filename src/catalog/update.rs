@@ -23,11 +23,12 @@ pub struct Update {
 
 impl Update {
     /// Works out the update after `changes` led to `state`. Several commands' changes may be given at once: readers
-    /// then go from before the first to after the last, and never see anything in between.
-    pub fn plan(state: &CatalogState, changes: &[CatalogChange]) -> Update {
+    /// then go from before the first to after the last, and never see anything in between. `between` is called between
+    /// any two of what is on a whole node, of which there may be very many.
+    pub fn plan(state: &CatalogState, changes: &[CatalogChange], between: &mut dyn FnMut()) -> Update {
         let mut scope = Scope::default();
         changes.iter().for_each(|change| scope.widen(state, change));
-        let Scope { instances, checks, topics, .. } = scope.settled(state);
+        let Scope { nodes, nodes_of_checks, instances, checks, topics } = scope.settled();
         let instance = |(service, node, id): (Text, Text, Text)| {
             let instance = state.node(&node).and_then(|record| record.instance(&id));
             let instance = instance.filter(|instance| *instance.service.name.folded() == *service);
@@ -37,11 +38,32 @@ impl Update {
             let view = state.node(&node).and_then(|record| record.check(&id));
             (Position::new(node, id), view)
         };
-        Update {
-            instances: instances.into_iter().map(instance).collect(),
-            checks: checks.into_iter().map(check).collect(),
-            topics,
+        let mut instances: Vec<_> = instances.into_iter().map(instance).collect();
+        let mut checks: Vec<_> = checks.into_iter().map(check).collect();
+        // All that is on a node is walked, and nothing of it sought.
+        if !nodes.is_empty() {
+            for (node, record) in nodes.iter().filter_map(|node| Some((node, state.node(node)?))) {
+                instances.extend(record.instances().map(|(id, instance)| {
+                    between();
+                    let name = instance.service.name.folded();
+                    (name, Position::new(node.clone(), id.clone()), Some(Arc::new(instance)))
+                }));
+            }
+            instances.sort_unstable_by(|left, right| (&left.0, &left.1).cmp(&(&right.0, &right.1)));
+            instances.dedup_by(|left, right| (&left.0, &left.1) == (&right.0, &right.1));
         }
+        if !nodes_of_checks.is_empty() {
+            for (node, record) in nodes_of_checks.iter().filter_map(|node| Some((node, state.node(node)?))) {
+                let views = record.checks_joined();
+                checks.extend(views.map(|(id, view)| {
+                    between();
+                    (Position::new(node.clone(), id.clone()), Some(view))
+                }));
+            }
+            checks.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+            checks.dedup_by(|(left, _), (right, _)| left == right);
+        }
+        Update { instances, checks, topics }
     }
 }
 
@@ -79,16 +101,7 @@ struct Scope {
 
 impl Scope {
     /// In order, and everything once.
-    fn settled(mut self, state: &CatalogState) -> Scope {
-        for node in std::mem::take(&mut self.nodes) {
-            for service in state.node(&node).into_iter().flat_map(|record| record.services().values()) {
-                self.add_instance(service, &node);
-            }
-        }
-        for node in std::mem::take(&mut self.nodes_of_checks) {
-            let ids = state.node(&node).into_iter().flat_map(|record| record.checks().keys());
-            self.checks.extend(ids.map(|id| (node.clone(), id.clone())));
-        }
+    fn settled(mut self) -> Scope {
         self.instances.sort_unstable();
         self.instances.dedup();
         self.checks.sort_unstable();

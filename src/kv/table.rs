@@ -8,6 +8,7 @@ use crate::kv::change::PairChange;
 use crate::kv::state::{PairState, under};
 use crate::kv::stretches::Stretches;
 use crate::model::Pair;
+use crate::stdx::shared_map::{HeldPart, SharedMap};
 use crate::stdx::text::Text;
 
 /// Bytes that deletions take which are remembered, each with the index that what it was below has had since. At the
@@ -18,10 +19,24 @@ const DELETIONS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a deletion takes apart from its key.
 const DELETION_BYTES: usize = 96;
 
+/// The pairs below a prefix as they were at one moment.
+pub struct PairsUnder {
+    prefix: Text,
+    held: HeldPart<Text, Arc<Pair>>,
+}
+
+impl PairsUnder {
+    /// The pairs, by key.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Pair>> {
+        let from = self.held.iter().take_while(|(key, _)| key.starts_with(&*self.prefix));
+        from.map(|(_, pair)| pair)
+    }
+}
+
 /// The pairs, filed for reading.
 #[derive(Debug)]
 pub struct PairTable {
-    pairs: BTreeMap<Text, Arc<Pair>>,
+    pairs: SharedMap<Text, Arc<Pair>>,
     /// Bytes of all keys and values.
     bytes: usize,
     /// The index of the last deletion of each key that is not there.
@@ -38,9 +53,9 @@ pub struct PairTable {
 impl PairTable {
     /// What is in `pairs`, at `index`: which keys were deleted before is not known.
     pub fn of_all(pairs: &PairState, index: u64) -> PairTable {
-        let pairs: BTreeMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
-        let bytes = pairs.values().map(|pair| size(pair)).sum();
-        let changes: Vec<_> = pairs.values().map(|it| (it.key.clone(), it.indexes.modify)).collect();
+        let pairs: SharedMap<Text, Arc<Pair>> = pairs.iter().map(|it| (it.key.clone(), it.clone())).collect();
+        let bytes = pairs.iter().map(|(_, pair)| size(pair)).sum();
+        let changes: Vec<_> = pairs.iter().map(|(key, it)| (key.clone(), it.indexes.modify)).collect();
         let stretches = Stretches::of_all(&changes);
         PairTable {
             pairs,
@@ -99,9 +114,10 @@ impl PairTable {
         }
     }
 
-    /// The pairs whose keys begin with `prefix`, by key.
-    pub fn under<'t>(&'t self, prefix: &'t str) -> impl Iterator<Item = &'t Arc<Pair>> {
-        under(&self.pairs, prefix).map(|(_, pair)| pair)
+    /// Holds the pairs whose keys begin with `prefix`, so that they can be looked at when the table is let go.
+    pub fn under(&self, prefix: &Text) -> PairsUnder {
+        let held = self.pairs.hold::<str>(prefix, |key| key.starts_with(&**prefix));
+        PairsUnder { prefix: prefix.clone(), held }
     }
 
     /// The index of all keys that begin with `prefix`, for a client that has seen it at `seen`: that of the last change
@@ -111,7 +127,8 @@ impl PairTable {
     /// Cost: O(log n) and a look at some hundred keys, and one for each further five hundred below it.
     pub fn index_under(&self, prefix: &str, seen: u64, known: Option<u64>) -> u64 {
         let is_known_of =
-            self.under(prefix).next().is_some() || under(&self.deletions, prefix).next().is_some();
+            self.pairs.range_from(prefix).next().is_some_and(|(key, _)| key.starts_with(prefix))
+                || under(&self.deletions, prefix).next().is_some();
         let last_between =
             |start: &str, end: Option<&str>| self.changes(start, end, prefix).map(|(_, index)| index).max();
         let last = || known.or_else(|| self.stretches.last_under(prefix, last_between));
@@ -130,7 +147,8 @@ impl PairTable {
         prefix: &'t str,
     ) -> impl Iterator<Item = (&'t Text, u64)> {
         let range = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
-        let pairs = self.pairs.range::<str, _>(range).map(|(key, pair)| (key, pair.indexes.modify));
+        let pairs = self.pairs.range_from(start).map(|(key, pair)| (key, pair.indexes.modify));
+        let pairs = pairs.take_while(move |(key, _)| end.is_none_or(|end| key.as_str() < end));
         let deletions = self.deletions.range::<str, _>(range).map(|(key, index)| (key, *index));
         let is_under = move |(key, _): &(&Text, u64)| key.starts_with(prefix);
         pairs.take_while(is_under).chain(deletions.take_while(is_under))

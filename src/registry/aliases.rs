@@ -1,6 +1,6 @@
 //! Which checks stand for which others: who must be judged again when something changes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::catalog::change::CatalogChange;
 use crate::catalog::state::CatalogState;
@@ -18,7 +18,7 @@ struct Target {
 /// All alias checks by what they stand for.
 #[derive(Default)]
 pub struct Aliases {
-    by_target: std::collections::BTreeMap<Target, Vec<CheckKey>>,
+    by_target: BTreeMap<Target, HashSet<CheckKey>>,
     targets: HashMap<CheckKey, Target>,
 }
 
@@ -68,13 +68,13 @@ impl Aliases {
         if let Some(target) = self.targets.remove(&key)
             && let Some(keys) = self.by_target.get_mut(&target)
         {
-            keys.retain(|other| *other != key);
+            keys.remove(&key);
             if keys.is_empty() {
                 self.by_target.remove(&target);
             }
         }
         if let Some(target) = target_after {
-            self.by_target.entry(target.clone()).or_default().push(key.clone());
+            self.by_target.entry(target.clone()).or_default().insert(key.clone());
             self.targets.insert(key, target);
             concerned.insert((node.clone(), id.clone()));
         }

@@ -8,6 +8,11 @@ use crate::kernel::state::State;
 use crate::registry::history::{History, HistoryEntry};
 use crate::registry::read_model::ReadModel;
 use crate::registry::waking::Waking;
+use crate::sys::runtime;
+
+/// Instances of a large node or service that are made anew before readers and heartbeats get the core, if they wait for
+/// it: a tenth of a millisecond or two.
+const STEPS_BETWEEN_YIELDS: u32 = 256;
 
 /// What a batch has changed: durable, and seen by every reader.
 pub struct CommittedBatch<'a> {
@@ -66,8 +71,16 @@ impl Publisher {
     /// they have moved; the watchers do wait for them.
     pub fn publish(&mut self, (state, index): (&State, u64), changes: &Changes, remembered: Remembered) {
         let Remembered { transitions, history, raises_floor } = remembered;
-        let update = Update::plan(&state.catalog, &changes.catalog);
         let ReadModel { views, topics, history: remembers } = &self.shown;
+        let mut steps = 0_u32;
+        let mut between = || {
+            steps += 1;
+            if steps.is_multiple_of(STEPS_BETWEEN_YIELDS) {
+                runtime::give_way();
+            }
+        };
+        let update = Update::plan(&state.catalog, &changes.catalog, &mut between);
+        let update = views.prepare(update, index, &mut between);
         topics.begin_move();
         let moved = views.publish(changes, update, index);
         if let Some(history) = history {

@@ -16,7 +16,7 @@ use crate::catalog::instance::{CheckView, Instance, Position};
 use crate::catalog::node_record::NodeRecord;
 use crate::catalog::node_table::NodeTable;
 use crate::catalog::service_log::Aspect;
-use crate::catalog::service_table::{InstanceDiff, ServiceEntry, ServiceTable};
+use crate::catalog::service_table::{InstanceDiff, Replacement, ServiceEntry, ServiceTable};
 use crate::catalog::state::CatalogState as Catalog;
 use crate::catalog::topic::Topic;
 use crate::catalog::update::{Update, topics_of_check, topics_of_instance};
@@ -31,6 +31,9 @@ use crate::sys::runtime;
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
 
+/// Instances of a service, and checks, that are changed under one lock. More of a service are changed beside the table.
+const CHANGED_IN_PLACE_MAX: usize = 256;
+
 /// The durable state, joined and filed for reading.
 pub struct Views {
     services: Box<[RwLock<ServiceTable>]>,
@@ -41,6 +44,14 @@ pub struct Views {
     instances: AtomicUsize,
     /// See [`Views::complete`].
     complete: AtomicU64,
+}
+
+/// What a batch changes of the views, with the new lists of services of which much has changed.
+pub struct PreparedUpdate {
+    instances: Vec<(Text, Position, Option<Arc<Instance>>)>,
+    replacements: Vec<(Text, Replacement)>,
+    checks: Vec<(Position, Option<CheckView>)>,
+    topics: Vec<Topic>,
 }
 
 /// How much the catalog holds.
@@ -91,10 +102,36 @@ impl Views {
         Ok(Views { nodes, checks, pairs, ..views })
     }
 
+    /// Makes the new lists of services of which much has changed, beside those that readers look at. That takes long
+    /// for large ones, so it is done before the batch begins to be seen, with `between` called at each step.
+    pub fn prepare(&self, update: Update, index: u64, between: &mut dyn FnMut()) -> PreparedUpdate {
+        let Update { mut instances, checks, topics } = update;
+        let mut replacements = Vec::new();
+        if instances.len() > CHANGED_IN_PLACE_MAX {
+            let (mut few, mut rest) = (Vec::new(), instances.into_iter().peekable());
+            while let Some(first) = rest.next() {
+                let name = first.0.clone();
+                let of_service: Vec<_> = std::iter::once(first)
+                    .chain(std::iter::from_fn(|| rest.next_if(|(next, ..)| *next == name)))
+                    .collect();
+                if of_service.len() <= CHANGED_IN_PLACE_MAX {
+                    few.extend(of_service);
+                    continue;
+                }
+                let changed = of_service.into_iter().map(|(_, position, instance)| (position, instance));
+                let present = self.shard(&name).read().get(&name).cloned();
+                let replacement = Replacement::of(present.as_deref(), changed.collect(), index, between);
+                replacements.push((name, replacement));
+            }
+            instances = few;
+        }
+        PreparedUpdate { instances, replacements, checks, topics }
+    }
+
     /// Takes over what a batch changed that led to `index`; gives the topics of the catalog that moved. What changed of
     /// one service, or of all keys, is seen as a whole or not at all.
-    pub fn publish(&self, changes: &Changes, update: Update, index: u64) -> Vec<Topic> {
-        let Update { instances, checks, mut topics } = update;
+    pub fn publish(&self, changes: &Changes, update: PreparedUpdate, index: u64) -> Vec<Topic> {
+        let PreparedUpdate { instances, replacements, checks, mut topics } = update;
         if !changes.kv.is_empty() {
             let mut pairs = self.pairs.write();
             changes.kv.iter().for_each(|change| pairs.absorb(change));
@@ -106,20 +143,28 @@ impl Views {
         while let Some((name, position, instance)) = instances.next() {
             let mut table = self.shard(&name).write();
             let before = instances_of(&table, &name);
-            topics.extend(topics_of_instance(&name, table.put(&name, position, instance, index)));
+            let mut moved = table.put(&name, position, instance, index);
             while let Some((_, position, instance)) = instances.next_if(|(next, ..)| *next == name) {
-                topics.extend(topics_of_instance(&name, table.put(&name, position, instance, index)));
+                moved |= table.put(&name, position, instance, index);
             }
-            let more = instances_of(&table, &name).wrapping_sub(before);
-            self.instances.fetch_add(more, Ordering::Relaxed);
+            self.count_anew(before, instances_of(&table, &name));
+            topics.extend(topics_of_instance(&name, moved));
         }
-        let mut table = self.checks.write();
-        for (key, view) in checks {
-            let after = view.as_ref().map(|view| view.check.status);
-            let before = table.put(&key, view);
-            topics.extend(topics_of_check(before, after));
+        for (name, replacement) in replacements {
+            topics.extend(topics_of_instance(&name, replacement.moved()));
+            let after = replacement.instances();
+            let before = self.shard(&name).write().replace(&name, replacement);
+            self.count_anew(before.map_or(0, |before| before.instances().len()), after);
         }
-        drop(table);
+        let mut checks = checks.into_iter().peekable();
+        while checks.peek().is_some() {
+            let mut table = self.checks.write();
+            for (key, view) in checks.by_ref().take(CHANGED_IN_PLACE_MAX) {
+                let after = view.as_ref().map(|view| view.check.status);
+                let before = table.put(&key, view);
+                topics.extend(topics_of_check(before, after));
+            }
+        }
         self.complete.store(index, Ordering::Release);
         topics.sort_unstable();
         topics.dedup();
@@ -207,11 +252,8 @@ impl Views {
 
     /// The checks in one status, or all, by node and id.
     pub fn checks(&self, status: Option<Status>) -> Vec<CheckView> {
-        let table = self.checks.read();
-        match status {
-            Some(status) => table.by_status(status).values().cloned().collect(),
-            None => table.all().into_iter().cloned().collect(),
-        }
+        let held = self.checks.read().hold(status);
+        held.in_order()
     }
 
     /// How many checks are in one status, or in all.
@@ -239,6 +281,10 @@ impl Views {
         let checks = [Status::Passing, Status::Warning, Status::Critical].map(|s| checks.by_status(s).len());
         let (keys, kv_bytes) = self.pairs.read().size();
         Sizes { nodes, services, instances, checks, keys, kv_bytes }
+    }
+
+    fn count_anew(&self, before: usize, after: usize) {
+        self.instances.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
     }
 
     fn shard(&self, name: &str) -> &RwLock<ServiceTable> {

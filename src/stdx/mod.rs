@@ -10,6 +10,7 @@ pub mod nearest;
 pub mod network;
 pub mod pairs;
 pub mod prehashed;
+pub mod shared_map;
 pub mod shown;
 pub mod stop;
 pub mod target_url;

@@ -119,8 +119,9 @@ fn read(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 /// Something of each pair below a prefix, as far as there is time: what is left out is of an answer that is not given.
-fn below<T>(views: &Views, meter: &Meter<'_>, prefix: &str, pick: impl Fn(&Arc<Pair>) -> T) -> Vec<T> {
-    views.pairs(|table| table.under(prefix).take_while(|_| meter.spend(1)).map(pick).collect())
+fn below<T>(views: &Views, meter: &Meter<'_>, prefix: &Text, pick: impl Fn(&Arc<Pair>) -> T) -> Vec<T> {
+    let pairs = views.pairs(|table| table.under(prefix));
+    pairs.iter().take_while(|_| meter.spend(1)).map(pick).collect()
 }
 
 const MISSING_KEY: &str = "Missing key name";

@@ -14,6 +14,10 @@ use crate::kv::change::PairChange;
 use crate::registry::topics::{TopicEntry, WakeBatch};
 use crate::stdx::text::Text;
 
+/// Changes whose watchers are looked for under one lock, and from their keys. Of more, as when a tree of keys is
+/// deleted, each prefix is moved once.
+const CHANGES_UNDER_A_LOCK: usize = 256;
+
 /// Those that are held.
 #[derive(Default)]
 pub struct PairTopics {
@@ -30,16 +34,30 @@ impl PairTopics {
     }
 
     /// Moves what `changes` are of, and gives whoever watched it.
+    ///
+    /// The tables are let go in between, since who begins to watch waits for them.
     pub fn advance(&self, changes: &[PairChange]) -> WakeBatch {
         let mut crowd = WakeBatch::default();
-        if changes.is_empty() {
+        for some in changes.chunks(CHANGES_UNDER_A_LOCK) {
+            let keys = self.keys.read();
+            for PairChange { key, index, .. } in some {
+                keys.get(key).into_iter().for_each(|entry| crowd.join(entry.advance(*index)));
+            }
+        }
+        if changes.len() <= CHANGES_UNDER_A_LOCK {
+            let prefixes = self.prefixes.read();
+            for PairChange { key, index, .. } in changes {
+                beginnings(&prefixes, key).for_each(|entry| crowd.join(entry.advance(*index)));
+            }
             return crowd;
         }
-        let (keys, prefixes) = (self.keys.read(), self.prefixes.read());
-        for PairChange { key, index, .. } in changes {
-            let of_key = keys.get(key);
-            beginnings(&prefixes, key).chain(of_key).for_each(|entry| crowd.join(entry.advance(*index)));
-        }
+        let mut changed: Vec<(&str, u64)> = changes.iter().map(|it| (&*it.key, it.index)).collect();
+        changed.sort_unstable();
+        // Whoever begins to watch from now on finds the changes in the pairs themselves.
+        let prefixes: Vec<_> =
+            self.prefixes.read().iter().map(|(prefix, entry)| (prefix.clone(), entry.clone())).collect();
+        let prefixes = prefixes.iter().map(|(prefix, entry)| (&**prefix, entry));
+        last_below(prefixes, &changed, |entry, index| crowd.join(entry.advance(index)));
         crowd
     }
 
@@ -108,6 +126,43 @@ fn beginnings<'p, T>(prefixes: &'p BTreeMap<Text, T>, key: &'p str) -> impl Iter
     })
 }
 
+/// Gives each of `prefixes` below which something has `changed` with the last index there. Both come in order.
+///
+/// One walk along the two: what is open at a key are the prefixes that it begins with, each inside the one before.
+fn last_below<'p, T>(
+    prefixes: impl Iterator<Item = (&'p str, T)>,
+    changed: &[(&str, u64)],
+    mut found: impl FnMut(T, u64),
+) {
+    let (mut prefixes, mut open) = (prefixes.peekable(), Vec::<(&str, T, u64)>::new());
+    let mut close = |open: &mut Vec<(&str, T, u64)>| {
+        let Some((_, entry, last)) = open.pop() else { return };
+        if let Some((.., of_outer)) = open.last_mut() {
+            *of_outer = last.max(*of_outer);
+        }
+        if last > 0 {
+            found(entry, last);
+        }
+    };
+    for (key, index) in changed {
+        while open.last().is_some_and(|(prefix, ..)| !key.starts_with(prefix)) {
+            close(&mut open);
+        }
+        while let Some((prefix, entry)) = prefixes.next_if(|(prefix, _)| prefix <= key) {
+            // Of one that the key does not begin with, all that is below it stands before the key.
+            if key.starts_with(prefix) {
+                open.push((prefix, entry, 0));
+            }
+        }
+        if let Some((.., last)) = open.last_mut() {
+            *last = (*index).max(*last);
+        }
+    }
+    while !open.is_empty() {
+        close(&mut open);
+    }
+}
+
 /// Bytes that two texts have in common from their beginning, to the end of a character.
 fn common(left: &str, right: &str) -> usize {
     let same = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
@@ -132,6 +187,25 @@ mod tests {
             let found: Vec<&usize> = beginnings(&prefixes, &key).collect();
             let expected = prefixes.iter().filter(|(prefix, _)| key.starts_with(prefix.as_str()));
             prop_assert_eq!(found, expected.map(|(_, it)| it).rev().collect::<Vec<_>>());
+        }
+
+        /// As from each key.
+        #[test]
+        fn the_last_change_below_each_is_found(
+            prefixes in proptest::collection::btree_set("[ab/é]{0,6}", 0..40),
+            changed in proptest::collection::vec(("[ab/é]{0,8}", 1_u64..9), 0..40),
+        ) {
+            let mut changed: Vec<(&str, u64)> = changed.iter().map(|(key, index)| (&**key, *index)).collect();
+            changed.sort_unstable();
+            let mut found = BTreeMap::new();
+            last_below(prefixes.iter().map(|it| (&**it, it)), &changed, |prefix, index| {
+                assert!(found.insert(prefix.clone(), index).is_none(), "once each");
+            });
+            let last = |prefix: &String| {
+                let below = changed.iter().filter(|(key, _)| key.starts_with(prefix.as_str()));
+                Some((prefix.clone(), below.map(|(_, index)| *index).max()?))
+            };
+            prop_assert_eq!(found, prefixes.iter().filter_map(last).collect::<BTreeMap<_, _>>());
         }
     }
 }

@@ -46,7 +46,7 @@ pub fn compare(catalog: &Catalog, shown: &ReadModel) -> Judged {
         let shown: Vec<_> = views.checks(status).into_iter().map(joined).collect();
         same(&format!("the checks in {status:?}"), &shown, &checks(catalog, status))?;
     }
-    let pairs: Vec<_> = views.pairs(|table| table.under("").cloned().collect());
+    let pairs: Vec<_> = views.pairs(|table| table.under(&"".into())).iter().cloned().collect();
     same("the keys and values", &pairs, &catalog.pairs.values().cloned().collect())?;
     compare_history(catalog, &shown.history.since(0, ALL))
 }

@@ -23,6 +23,7 @@ impl World<'_> {
         let name = ghost.service.name.folded();
         let position = Position::new(key, id.clone());
         let update = Update { instances: vec![(name, position, Some(Arc::new(ghost)))], ..Update::default() };
-        self.process().shown.views.publish(&Changes::default(), update, self.truth.index);
+        let (views, index) = (&self.process().shown.views, self.truth.index);
+        views.publish(&Changes::default(), views.prepare(update, index, &mut || {}), index);
     }
 }
