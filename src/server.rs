@@ -35,9 +35,9 @@ use crate::probe::{self, Prober, TargetRules};
 use crate::registry::checking::scheduler;
 use crate::registry::hot_queries::HotQuery;
 use crate::registry::own_node::OwnNode;
+use crate::registry::queue;
 use crate::registry::snapshot::row_validator::RowRules;
 use crate::registry::snapshot::schedule::{self, Schedule};
-use crate::registry::write;
 use crate::registry::{Parts, Registry};
 use crate::server::error::{ServerError, log_lines};
 use crate::server::exposed::expose;
@@ -273,7 +273,7 @@ fn open_registry(
 
 /// Writes that may wait for a slow disk: never more than half of the connections, so that readers find one.
 fn writes_waiting_max(config: &Config) -> usize {
-    write::WAITING_MAX.min(server_config(config).connections_max / 2)
+    queue::WAITING_MAX.min(server_config(config).connections_max / 2)
 }
 
 fn health_settings(config: &Config) -> health::HealthSettings {

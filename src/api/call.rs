@@ -8,7 +8,7 @@ use crate::api::params::{ReadParams, query_of};
 use crate::http::{Exchange, Query, Request, Response};
 use crate::model::{Caller, Command};
 use crate::registry::error::WriteError;
-use crate::registry::write::Written;
+use crate::registry::queue::Written;
 use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 

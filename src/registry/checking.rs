@@ -37,8 +37,8 @@ use crate::registry::checking::shared_runs::{JointRuns, ProbeSpec, RunRequest, R
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::error::WriteError;
 use crate::registry::health_checkpoint::{self, HealthCheckpoint};
+use crate::registry::queue::WriteQueue;
 use crate::registry::silences::{self, SilenceKeeper, TURN_EVERY};
-use crate::registry::write::WriteQueue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::supervision::{self, WAIT_MAX};

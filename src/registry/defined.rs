@@ -14,7 +14,7 @@ use crate::persist::change::{RowChange, Table};
 use crate::registry::Registry;
 use crate::registry::checking::programs::Armed;
 use crate::registry::error::WriteError;
-use crate::registry::write::Written;
+use crate::registry::queue::Written;
 use crate::stdx::text::Text;
 
 /// The row's key in [`Table::Meta`].

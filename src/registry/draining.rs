@@ -12,7 +12,7 @@ use crate::catalog::change::CatalogChange;
 use crate::model::{Command, DrainOrder, Service};
 use crate::registry::drain_plan::{DrainPlan, PlannedKey};
 use crate::registry::publish::{CommittedBatch, Follower};
-use crate::registry::write::WriteQueue;
+use crate::registry::queue::WriteQueue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::supervision::{self, WAIT_MAX};

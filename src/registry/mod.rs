@@ -10,15 +10,18 @@ mod write_log;
 pub mod health_checkpoint;
 mod batch;
 pub mod checking;
+mod commit;
 pub mod defined;
 pub mod drain_plan;
 pub mod draining;
 pub mod error;
+pub mod exclusive;
 pub mod history;
 pub mod mended;
 pub mod own_node;
 pub mod panics;
 pub mod publish;
+pub mod queue;
 pub mod recover;
 pub mod rest;
 pub mod rows;
@@ -31,6 +34,7 @@ pub mod topics;
 pub mod views;
 pub mod waking;
 pub mod write;
+pub mod write_stats;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -61,12 +65,13 @@ use crate::registry::interner::Interner;
 use crate::registry::own_node::OwnNode;
 use crate::registry::panics::PanicThresholds;
 use crate::registry::publish::Follower;
+use crate::registry::queue::{WriteQueue, Written, queue};
 use crate::registry::read_model::ReadModel;
 use crate::registry::recover::{RecoverError, recover};
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 use crate::registry::waking::Waking;
-use crate::registry::write::{WriteQueue, Writer, Written, queue};
+use crate::registry::write::Writer;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::supervision::{self, Habit};
@@ -123,8 +128,10 @@ impl Registry {
     /// What the store finds wrong, or that it took not even the first write.
     pub fn open(mut parts: Parts) -> Result<Registry, OpenError> {
         let recovered = recover(&mut *parts.store, &parts.own_node, parts.bounds).map_err(OpenError::from)?;
-        let shown = ReadModel::restored(&recovered, parts.watchers_max).map_err(OpenError::Thread)?;
-        let (queue, jobs) = queue(parts.writes_waiting_max);
+        let shown =
+            ReadModel::restored(&recovered.state, recovered.index, recovered.history, parts.watchers_max)
+                .map_err(OpenError::Thread)?;
+        let (queue, tasks) = queue(parts.writes_waiting_max);
         let checking = Checking::new(Tools {
             own_node: parts.own_node.name.folded(),
             health: parts.health,
@@ -145,10 +152,11 @@ impl Registry {
         followers.append(&mut parts.followers);
         let waking = Waking::start().map_err(OpenError::Thread)?;
         let truth = (recovered.state, recovered.index);
-        let writer = Writer::new(truth, parts.store, &shown, waking, followers, parts.on_commit);
+        let mut writer = Writer::new(tasks, truth, parts.store, (&shown, waking), followers, parts.on_commit);
+        writer.commit_repairs(recovered.repairs).map_err(OpenError::OwnNode)?;
         let stats = queue.stats().clone();
         let has_work = move || stats.waiting.load(Ordering::Relaxed) > 0;
-        supervision::thread_fed("writer", Habit::BEATS, has_work, move || writer.run(jobs, parts.clock))
+        supervision::thread_fed("writer", Habit::BEATS, has_work, move || writer.run(parts.clock))
             .map_err(OpenError::Thread)?;
         // Before anything else is written: it changes nothing, so a full disk takes it, but nothing after a refusal.
         queue.write(parts.own_node.registration()).map_err(OpenError::OwnNode)?;

@@ -7,9 +7,10 @@ use crate::catalog::change::CatalogChange;
 use crate::kernel::state::{Bounds, State};
 use crate::model::limits::INDEX_MAX;
 use crate::model::{CommandRefusal, Indexes, Node, Origin, Pair, Subject, Transition};
-use crate::persist::change::{Batch, Table};
+use crate::persist::change::{RowChange, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
+use crate::registry::commit::next_index;
 use crate::registry::defined::{self, DefinedIds};
 use crate::registry::health_checkpoint::HealthCheckpoint;
 use crate::registry::history::HistoryEntry;
@@ -42,14 +43,16 @@ pub struct Recovered {
     pub asked: Vec<HotQuery>,
     /// What definition files defined before.
     pub defined: DefinedIds,
+    /// The rows of what differs from what is stored, to be made durable before anything else.
+    pub repairs: Vec<RowChange>,
 }
 
-/// Loads everything from `store`. If the agent's own node was stored under another name, it is renamed first, in one
-/// commit with an index of its own: what is registered on it stays registered.
+/// Loads everything from `store`, and writes nothing. If the agent's own node was stored under another name, it is
+/// renamed, at an index of its own: what is registered on it stays registered.
 ///
 /// # Errors
 /// Whatever the store finds; a row that cannot be read counts as damage. [`RecoverError::NameTaken`] when somebody
-/// else's node has the agent's name; nothing is written then.
+/// else's node has the agent's name.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, RecoverError> {
     let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), HealthCheckpoint::default());
     let (mut asked, mut reader) = (Vec::new(), rows::RowReader::default());
@@ -77,13 +80,12 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         return Err(RecoverError::NameTaken(CommandRefusal::reserved(&own.name, &own.id, held)));
     }
     let mut index = loaded.index.max(INDEX_OF_NOTHING);
-    if index >= INDEX_MAX {
-        return Err(exhausted(index, store).into());
-    }
+    let next = next_index(index, 0).map_err(|_| exhausted(index, store))?;
+    let mut repairs = Vec::new();
     if let Some(old_key) = stored_name(&changes, own) {
         log::info!(before = old_key.as_str(), now = own.name.as_str(); "the agent's own node is renamed");
         // Whoever knows the old name asks with the index it was seen at, and must hear of the new one.
-        index += 1;
+        index = next;
         let (on_own, mut others): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|it: &CatalogChange| *it.node() == old_key);
         let renamed: Vec<CatalogChange> =
@@ -100,7 +102,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
             of_others.into_iter().partition(|it| subjects.contains(&*it.transition.subject));
         let history_rows = of_own.iter().chain(&displaced).map(rows::transition_removal);
         let history_rows = history_rows.chain(retold.iter().map(rows::transition_row));
-        store.commit(&Batch { index, changes: record_rows.chain(history_rows).collect() })?;
+        repairs.extend(record_rows.chain(history_rows));
         changes = [renamed, others].concat();
         history = [retold, of_others].concat();
     }
@@ -110,7 +112,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
             "more is stored than would be taken now, and all of it is kept, shown and checked: {excess}"
         );
     }
-    Ok(Recovered { state, index, changes, history, carried, silences, asked, defined: from_files })
+    Ok(Recovered { state, index, changes, history, carried, silences, asked, defined: from_files, repairs })
 }
 
 /// The refusal of a store whose index leaves room for no change. It came with a made-up snapshot, or through a Redis

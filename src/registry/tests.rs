@@ -9,10 +9,9 @@ use crate::catalog::topic::Topic;
 use crate::health::{self, HealthEngine};
 use crate::kernel::state::Bounds;
 use crate::model::{
-    Cause, Check, Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart, Observation, Origin, Probe,
-    Registration,
+    Caller, Cause, Check, CheckDefinition, Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart,
+    Observation, Origin, Probe, Registration, Restoration, Service, Status,
 };
-use crate::model::{CheckDefinition, Service, Status};
 use crate::persist::change::Batch;
 use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
@@ -22,7 +21,7 @@ use crate::registry::error::WriteError;
 use crate::registry::history::Of;
 use crate::registry::own_node::OwnNode;
 use crate::registry::publish::{CommittedBatch, Follower};
-use crate::registry::{Parts, Registry};
+use crate::registry::{OpenError, Parts, Registry};
 use crate::sys::clock::Clock;
 use crate::sys::runtime;
 use crate::telemetry::metrics::Metrics;
@@ -370,4 +369,42 @@ fn followers_hear_of_what_readers_see() {
     // The end of something critical is a transition too.
     expect(registry.write(gone).unwrap().index, &[], 3);
     assert_eq!(*seen.lock(), expected);
+}
+
+/// However a restoration comes to the writer, clients of the registry that it is of have seen its index.
+#[test]
+fn the_index_goes_on_above_that_of_a_restoration() {
+    let registry = open(&shared());
+    let index = registry.write(register("web-1", None)).unwrap().index;
+    let restoration = || Restoration { index: index + 1_000, ..Restoration::default() };
+    let restored = registry.write(Command::Restore(Box::new(restoration()))).unwrap();
+    assert_eq!((restored.index, restored.changed), (index + 1_001, true));
+    assert_eq!(registry.topics().index(&Topic::Service("another".into())), index + 1_001);
+    assert_eq!(registry.write(register("web-1", None)).unwrap().index, index + 1_002);
+}
+
+#[test]
+fn a_start_that_cannot_write_what_it_puts_right_fails_and_changes_nothing() {
+    let store = shared();
+    drop(open(&store));
+    *store.full.lock() = true;
+    let refused = Registry::open(parts(&store, "Other", NODE_ID)).map(drop);
+    assert!(matches!(refused, Err(OpenError::OwnNode(WriteError::Full { .. }))), "{refused:?}");
+    *store.full.lock() = false;
+    let names: Vec<_> = open(&store).views().nodes().iter().map(|node| node.name.clone()).collect();
+    assert_eq!(names, ["Own"]);
+}
+
+#[test]
+fn nothing_is_written_to_a_store_that_another_process_has_changed() {
+    let registry = open(&shared());
+    registry.write(register("web-1", None)).unwrap();
+    let resting = registry.queue().rest().unwrap();
+    assert!(resting.resume(Box::new(MemoryStore::standing_at(7_000))).is_err());
+    let written = registry.write(register("web-2", None)).map(drop);
+    let restored = registry.queue().restore(Restoration::default(), Vec::new(), false, Caller::own("test"));
+    for refused in [written, restored.map(drop)] {
+        assert!(matches!(refused, Err(WriteError::ReadOnly { .. })), "{refused:?}");
+    }
+    assert_eq!(registry.views().instances("web").len(), 1);
 }

@@ -3,11 +3,9 @@
 use std::fmt::Write;
 
 use crate::catalog::change::CatalogChange;
-use crate::catalog::state::{CatalogState, Moment};
-use crate::catalog::transitions::transitions;
 use crate::kernel::changes::Changes;
 use crate::kv::change::PairChange;
-use crate::model::{Caller, Check, Command, Transition, hold};
+use crate::model::{Caller, Check, hold};
 
 /// Changes that one line names; a node with a thousand instances does not make a line of a thousand.
 const NAMED_MAX: usize = 4;
@@ -15,19 +13,6 @@ const NAMED_MAX: usize = 4;
 /// Lines in one second. A fleet that registers itself anew is some thousands of writes a second, and lines for all of
 /// them would cost more than the writes; how many were not told is.
 const LINES_PER_SECOND_MAX: u32 = 1_000;
-
-/// The transitions among a command's changes, with who asked for it.
-pub(super) fn transitions_for(
-    caller: &Caller,
-    state: &CatalogState,
-    moment: Moment,
-    command: &Command,
-    changes: &[CatalogChange],
-) -> Vec<Transition> {
-    let mut found = transitions(state, moment, command, changes);
-    found.iter_mut().for_each(|transition| transition.caller = caller.clone());
-    found
-}
 
 /// Tells of writes, once they hold. For the writer alone.
 #[derive(Debug, Default)]

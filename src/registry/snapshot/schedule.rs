@@ -140,7 +140,7 @@ fn run(schedule: &Schedule, registry: &Registry, stats: &Stats) {
 /// Takes one snapshot, reads it again, and only then lets go of those that are too many.
 fn take(schedule: &Schedule, registry: &Registry) -> io::Result<(PathBuf, u64)> {
     let now = jiff::Timestamp::now();
-    let picture = registry.queue().picture().map_err(io::Error::other)?;
+    let picture = registry.queue().snapshot().map_err(io::Error::other)?;
     let path = schedule.directory.join(files::name(now, picture.index));
     let header = picture.header(registry.own_node(), now);
     // On a disk of its own it may have all of it.

@@ -9,16 +9,16 @@ use crate::kernel::state::Bounds;
 use crate::model::{Command, Observation, Origin, Status};
 use crate::registry::Registry;
 use crate::registry::error::WriteError;
+use crate::registry::exclusive::Restored;
 use crate::registry::history::Of;
 use crate::registry::snapshot::decoded::Reason;
 use crate::registry::snapshot::decoded::{self, RestoreError};
-use crate::registry::snapshot::exclusive::Restored;
 use crate::registry::snapshot::row_validator::RowRules;
 use crate::registry::tests::{Shared, health_of, open, open_as, register, shared, ttl_check};
 use crate::sys::budget::{Budget, Purpose};
 
 fn saved(registry: &Registry) -> Vec<u8> {
-    let picture = registry.queue().picture().unwrap();
+    let picture = registry.queue().snapshot().unwrap();
     let header = picture.header(registry.own_node(), jiff::Timestamp::UNIX_EPOCH);
     let mut bytes = Vec::new();
     picture.write(&header, &mut bytes).unwrap();

@@ -32,7 +32,7 @@ pub struct SnapshotView {
 
 impl SnapshotView {
     /// Takes the picture. Cost: a counter for each record, a few milliseconds for 100,000 instances.
-    pub(super) fn of(state: &State, index: u64, history: Vec<HistoryEntry>) -> SnapshotView {
+    pub(in crate::registry) fn of(state: &State, index: u64, history: Vec<HistoryEntry>) -> SnapshotView {
         let node = |(key, record): (&_, &crate::catalog::node_record::NodeRecord)| CatalogChange::Node {
             key: Clone::clone(key),
             before: None,
