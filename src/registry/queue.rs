@@ -139,7 +139,7 @@ impl WriteQueue {
     /// # Errors
     /// When the queue is full or closed.
     pub fn rest(&self) -> Result<Resting, WriteError> {
-        let (order, is_closed, resting) = RestOrder::new();
+        let (order, is_closed, resting) = RestOrder::channel();
         self.push(WriterTask::Exclusive(ExclusiveOp::Rest(order)))?;
         is_closed.recv().map_err(|_| WriteError::Closing)?;
         Ok(resting)

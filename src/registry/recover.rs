@@ -11,7 +11,7 @@ use crate::persist::change::{RowChange, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
 use crate::registry::commit::next_index;
-use crate::registry::defined::{self, DefinedIds};
+use crate::registry::defined_ids::{self, DefinedIds};
 use crate::registry::health_checkpoint::HealthCheckpoint;
 use crate::registry::history::HistoryEntry;
 use crate::registry::hot_queries::{self, HotQuery};
@@ -36,13 +36,13 @@ pub struct Recovered {
     /// The transitions that led there, as far as they are kept.
     pub history: Vec<HistoryEntry>,
     /// What the last end left of the checks' lives, if it was an orderly one.
-    pub carried: HealthCheckpoint,
+    pub checkpoint: HealthCheckpoint,
     /// What a crash left of the TTLs.
     pub silences: silences::SavedSilences,
     /// What was asked for most before.
-    pub asked: Vec<HotQuery>,
+    pub hot_queries: Vec<HotQuery>,
     /// What definition files defined before.
-    pub defined: DefinedIds,
+    pub defined_ids: DefinedIds,
     /// The rows of what differs from what is stored, to be made durable before anything else.
     pub repairs: Vec<RowChange>,
 }
@@ -54,20 +54,20 @@ pub struct Recovered {
 /// Whatever the store finds; a row that cannot be read counts as damage. [`RecoverError::NameTaken`] when somebody
 /// else's node has the agent's name.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, RecoverError> {
-    let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), HealthCheckpoint::default());
-    let (mut asked, mut reader) = (Vec::new(), rows::RowReader::default());
+    let (mut changes, mut history, mut checkpoint) = (Vec::new(), Vec::new(), HealthCheckpoint::default());
+    let (mut hot_queries, mut reader) = (Vec::new(), rows::RowReader::default());
     let mut pairs: Vec<Arc<Pair>> = Vec::new();
     let mut silences = silences::SavedSilences::default();
-    let mut from_files = DefinedIds::default();
+    let mut defined_ids = DefinedIds::default();
     // What rows say of indexes is bounded here by what there can be, since the index of all comes after them.
     let mut mending = Mending::new(INDEX_MAX);
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
         match table {
             Table::Meta => {
-                carried.absorb(key, value)?;
+                checkpoint.absorb(key, value)?;
                 silences.absorb(key, value)?;
-                asked.extend(hot_queries::read(key, value)?.into_iter().flatten());
-                defined::read(key, value)?.into_iter().for_each(|ids| from_files = ids);
+                hot_queries.extend(hot_queries::read(key, value)?.into_iter().flatten());
+                defined_ids::read(key, value)?.into_iter().for_each(|ids| defined_ids = ids);
             }
             Table::Kv => pairs.push(mending.pair(rows::pair(key, value)?)),
             Table::History => history.extend(mending.transition(key, value)),
@@ -112,7 +112,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
             "more is stored than would be taken now, and all of it is kept, shown and checked: {excess}"
         );
     }
-    Ok(Recovered { state, index, changes, history, carried, silences, asked, defined: from_files, repairs })
+    Ok(Recovered { state, index, changes, history, checkpoint, silences, hot_queries, defined_ids, repairs })
 }
 
 /// The refusal of a store whose index leaves room for no change. It came with a made-up snapshot, or through a Redis

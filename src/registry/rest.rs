@@ -24,7 +24,7 @@ pub struct Resting {
 
 impl RestOrder {
     /// One for the writer, what tells that it is carried out, and the way back.
-    pub fn new() -> (RestOrder, oneshot::Receiver<()>, Resting) {
+    pub fn channel() -> (RestOrder, oneshot::Receiver<()>, Resting) {
         let (closed, is_closed) = oneshot::oneshot();
         let (sender, goes_on) = channel();
         (RestOrder { closed, goes_on }, is_closed, Resting { goes_on: sender })

@@ -17,12 +17,13 @@ use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
 use crate::persist::store::{Description, Loaded, RowSink, Store};
 use crate::probe::{self, Prober};
+use crate::registry::Registry;
+use crate::registry::checking::Probing;
 use crate::registry::error::WriteError;
 use crate::registry::history::Of;
+use crate::registry::open::{OpenError, RegistryBounds, Storage};
 use crate::registry::own_node::OwnNode;
 use crate::registry::publish::{CommittedBatch, Follower};
-use crate::registry::{OpenError, Parts, Registry};
-use crate::sys::clock::Clock;
 use crate::sys::runtime;
 use crate::telemetry::metrics::Metrics;
 
@@ -73,36 +74,40 @@ pub(super) fn open_as(store: &Shared, name: &str) -> Registry {
 }
 
 fn open_with_id(store: &Shared, name: &str, id: &str) -> Registry {
-    Registry::open(parts(store, name, id)).unwrap()
+    try_open((name, id), store, bounds(), Vec::new()).unwrap()
 }
 
 /// A registry with followers of its own.
 pub(crate) fn open_followed(followers: Vec<Box<dyn Follower>>) -> Registry {
-    Registry::open(Parts { followers, ..parts(&shared(), "Own", NODE_ID) }).unwrap()
+    try_open(("Own", NODE_ID), &shared(), bounds(), followers).unwrap()
 }
 
-fn parts(store: &Shared, name: &str, id: &str) -> Parts {
-    Parts {
-        own_node: OwnNode {
-            name: name.into(),
-            id: id.into(),
-            address: "127.0.0.1".into(),
-            meta: Default::default(),
-            datacenter: "dc1".into(),
-        },
-        store: Box::new(store.clone()),
+fn bounds() -> RegistryBounds {
+    RegistryBounds { records: Bounds::default(), writes_waiting_max: 10, watchers_max: 10 }
+}
+
+fn try_open(
+    (name, id): (&str, &str),
+    store: &Shared,
+    bounds: RegistryBounds,
+    followers: Vec<Box<dyn Follower>>,
+) -> Result<Registry, OpenError> {
+    let own_node = OwnNode {
+        name: name.into(),
+        id: id.into(),
+        address: "127.0.0.1".into(),
+        meta: Default::default(),
+        datacenter: "dc1".into(),
+    };
+    let storage = Storage { store: Box::new(store.clone()), on_commit: Box::new(|_| {}) };
+    let probing = Probing {
         health: HealthEngine::new(health::HealthSettings::default()),
         prober: Prober::new(probe::ProbeSettings::default()).unwrap(),
         probes_max: 16,
-        watched_connections_max: 10,
+        idle_connections_max: 10,
         metrics: Arc::new(Metrics::new().unwrap()),
-        clock: Clock,
-        bounds: Bounds::default(),
-        writes_waiting_max: 10,
-        watchers_max: 10,
-        followers: Vec::new(),
-        on_commit: Box::new(|_| {}),
-    }
+    };
+    Registry::open(own_node, storage, probing, bounds, followers)
 }
 
 pub(crate) fn register(id: &str, check: Option<Check>) -> Command {
@@ -388,7 +393,7 @@ fn a_start_that_cannot_write_what_it_puts_right_fails_and_changes_nothing() {
     let store = shared();
     drop(open(&store));
     *store.full.lock() = true;
-    let refused = Registry::open(parts(&store, "Other", NODE_ID)).map(drop);
+    let refused = try_open(("Other", NODE_ID), &store, bounds(), Vec::new()).map(drop);
     assert!(matches!(refused, Err(OpenError::OwnNode(WriteError::Full { .. }))), "{refused:?}");
     *store.full.lock() = false;
     let names: Vec<_> = open(&store).views().nodes().iter().map(|node| node.name.clone()).collect();

@@ -46,7 +46,6 @@ const CIRCLES: &[&[&str]] = &[
     &["src/notify/context.rs", "src/notify/event.rs"],
     &["src/notify/engine.rs", "src/notify/follower.rs"],
     &["src/probe/dial.rs", "src/probe/names.rs"],
-    &["src/registry/history.rs", "src/registry/rows.rs"],
     &["src/sys/pulse.rs", "src/sys/supervision.rs"],
     &[
         "src/wire/decode/audit.rs",

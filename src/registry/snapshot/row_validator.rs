@@ -18,7 +18,7 @@ use crate::persist::snapshot::format::LINE_BYTES_MAX;
 use crate::persist::store::RowFilter;
 use crate::probe::TargetRules;
 use crate::registry::checking::programs::{self, Armed};
-use crate::registry::defined;
+use crate::registry::defined_ids;
 use crate::registry::health_checkpoint::HealthCheckpoint;
 use crate::registry::history::{HistoryEntry, TRANSITIONS_MAX};
 use crate::registry::hot_queries;
@@ -132,7 +132,7 @@ pub fn judge(terms: RowRules, index: u64) -> RowFilter {
                 HealthCheckpoint::default().absorb(key, value)?;
                 silences::SavedSilences::default().absorb(key, value)?;
                 hot_queries::read(key, value)?;
-                defined::read(key, value).map(drop)
+                defined_ids::read(key, value).map(drop)
             }
             Table::Kv => vet.pair(&*rows::pair(key, value)?).map(drop).map_err(RowFault::told),
             Table::History => vet.transition(key, &rows::transition(key, value)?),

@@ -126,7 +126,7 @@ impl Process {
             vec![Box::new(MirrorFollower(follower.clone(), shown.clone()))];
         let (queue, tasks) = queue(WAITING_MAX);
         let index_at_start = recovered.index;
-        let removals = recovered.carried.removals();
+        let removals = recovered.checkpoint.removals();
         let truth = (recovered.state, recovered.index);
         let readers = (&shown, Waking::on_the_spot());
         let mut writer = Writer::new(tasks, truth, Box::new(store), readers, followers, Box::new(|_| {}));
