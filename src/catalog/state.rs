@@ -132,7 +132,7 @@ impl CatalogState {
 
     /// How much it holds beyond its bounds, in a sentence. It was written under larger ones then.
     pub fn excess(&self) -> Option<String> {
-        let told = match self.check_room(self.nodes.len(), self.instances, self.checks) {
+        let refusal = match self.check_room(self.nodes.len(), self.instances, self.checks) {
             Err(refusal) => refusal,
             Ok(()) if self.bytes > self.bounds.bytes_max => {
                 CommandRefusal::TooLarge { bytes_max: self.bounds.bytes_max }
@@ -141,7 +141,7 @@ impl CatalogState {
         };
         let Self { instances, checks, bytes, .. } = self;
         let nodes = self.nodes.len();
-        Some(format!("{nodes} nodes, {instances} instances and {checks} checks of {bytes} bytes: {told}"))
+        Some(format!("{nodes} nodes, {instances} instances and {checks} checks of {bytes} bytes: {refusal}"))
     }
 
     /// Carries out one command and tells what is different now; an empty list when nothing is.

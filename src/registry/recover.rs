@@ -91,20 +91,20 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         let renamed: Vec<CatalogChange> =
             on_own.iter().map(|change| renamed(change, &own.name, index)).collect();
         let record_rows = on_own.iter().map(rows::removal).chain(renamed.iter().map(rows::row));
-        let taken: HashSet<RecordKey<'_>> = renamed.iter().map(place).collect();
-        others.retain(|it| !taken.contains(&place(it)));
+        let taken: HashSet<RecordKey<'_>> = renamed.iter().map(record_key).collect();
+        others.retain(|it| !taken.contains(&record_key(it)));
 
         let (of_own, of_others): (Vec<_>, Vec<_>) =
             history.into_iter().partition(|entry: &HistoryEntry| entry.transition.subject.node == old_key);
-        let retold: Vec<HistoryEntry> = of_own.iter().map(|entry| retold(entry, &own.name)).collect();
-        let subjects: HashSet<&Subject> = retold.iter().map(|it| &*it.transition.subject).collect();
+        let moved: Vec<HistoryEntry> = of_own.iter().map(|entry| renamed_entry(entry, &own.name)).collect();
+        let subjects: HashSet<&Subject> = moved.iter().map(|it| &*it.transition.subject).collect();
         let (displaced, of_others): (Vec<_>, Vec<_>) =
             of_others.into_iter().partition(|it| subjects.contains(&*it.transition.subject));
         let history_rows = of_own.iter().chain(&displaced).map(rows::transition_removal);
-        let history_rows = history_rows.chain(retold.iter().map(rows::transition_row));
+        let history_rows = history_rows.chain(moved.iter().map(rows::transition_row));
         repairs.extend(record_rows.chain(history_rows));
         changes = [renamed, others].concat();
-        history = [retold, of_others].concat();
+        history = [moved, of_others].concat();
     }
     let state = State::restored(&own.name, bounds, &changes, pairs);
     for excess in state.excess() {
@@ -176,7 +176,7 @@ fn stored_name(changes: &[CatalogChange], own: &OwnNode) -> Option<Text> {
 }
 
 /// The same transition on a node of another name.
-pub(super) fn retold(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
+pub(super) fn renamed_entry(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
     let transition = Transition::clone(&entry.transition);
     let subject = Subject { node: name.folded(), ..Subject::clone(&transition.subject) };
     HistoryEntry {
@@ -188,7 +188,7 @@ pub(super) fn retold(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
 /// What a record is filed under: its kind, its node's key and its id.
 type RecordKey<'a> = (Table, &'a Text, Option<&'a Text>);
 
-fn place(change: &CatalogChange) -> RecordKey<'_> {
+fn record_key(change: &CatalogChange) -> RecordKey<'_> {
     match change {
         CatalogChange::Node { key, .. } => (Table::Nodes, key, None),
         CatalogChange::Service { node, id, .. } => (Table::Services, node, Some(id)),

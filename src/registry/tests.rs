@@ -185,7 +185,7 @@ fn a_full_store_undoes_the_batch_and_recovers_by_itself() {
 }
 
 /// `index: from -> to` of each transition of the check, the newest first.
-fn told(registry: &Registry, check_id: &str) -> Vec<(Option<Status>, Option<Status>, Cause)> {
+fn transitions_of(registry: &Registry, check_id: &str) -> Vec<(Option<Status>, Option<Status>, Cause)> {
     let of = Of::Check(&"own".into(), &check_id.into());
     registry.history().newest(&of, 0, 100).iter().map(|it| (it.from, it.to, it.cause)).collect()
 }
@@ -195,11 +195,11 @@ fn transitions_are_remembered_with_the_write_that_makes_them_and_over_a_restart(
     let store = shared();
     let registry = open(&store);
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
-    assert_eq!(told(&registry, "service:web-1"), [], "a registration is none");
+    assert_eq!(transitions_of(&registry, "service:web-1"), [], "a registration is none");
     let passing = |output: &str| Observation { status: Status::Passing, output: output.into() };
     *store.full.lock() = true;
     assert!(registry.report(&"service:web-1".into(), passing("lost")).is_err());
-    assert_eq!(told(&registry, "service:web-1"), [], "what was not written has not happened");
+    assert_eq!(transitions_of(&registry, "service:web-1"), [], "what was not written has not happened");
     *store.full.lock() = false;
     let critical = Observation { status: Status::Critical, output: "unwell".into() };
     registry.report(&"service:web-1".into(), critical.clone()).unwrap();
@@ -211,14 +211,14 @@ fn transitions_are_remembered_with_the_write_that_makes_them_and_over_a_restart(
         (Some(Status::Passing), None, Cause::Deregistration),
         (Some(Status::Critical), Some(Status::Passing), Cause::Report),
     ];
-    assert_eq!(told(&registry, "service:web-1"), expected);
+    assert_eq!(transitions_of(&registry, "service:web-1"), expected);
     drop(registry);
     let registry = open_as(&store, "Own");
-    assert_eq!(told(&registry, "service:web-1"), expected);
+    assert_eq!(transitions_of(&registry, "service:web-1"), expected);
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
     registry.report(&"service:web-1".into(), passing("well")).unwrap();
     assert_eq!(
-        told(&registry, "service:web-1").len(),
+        transitions_of(&registry, "service:web-1").len(),
         3,
         "the next life of an instance goes on in its history"
     );
@@ -347,7 +347,7 @@ impl Follower for Reader {
             views_at: registry.views().complete(),
             topic_at: registry.topics().index(&Topic::Health("web".into())),
             statuses: health_of(registry),
-            transitions: told(registry, "service:web-1").len(),
+            transitions: transitions_of(registry, "service:web-1").len(),
         });
     }
 }

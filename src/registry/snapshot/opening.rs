@@ -6,14 +6,14 @@ use crate::registry::snapshot::row_validator::RowRules;
 
 /// Why what begins like this can be no snapshot, however it goes on. Cost: some twenty comparisons.
 pub fn refusal_at_sight(first: &[u8]) -> Option<String> {
-    opening::look(first).err().map(told)
+    opening::look(first).err().map(sentence)
 }
 
 /// As [`refusal_at_sight`], having unpacked it where it is packed, and read its first line if that is here.
-pub fn refusal(first: &[u8], terms: &RowRules) -> Option<String> {
-    opening::judge(first, terms.decoded()).err().map(told)
+pub fn refusal(first: &[u8], rules: &RowRules) -> Option<String> {
+    opening::judge(first, rules.decoded()).err().map(sentence)
 }
 
-fn told(error: SnapshotError) -> String {
+fn sentence(error: SnapshotError) -> String {
     error.to_string()
 }
