@@ -58,7 +58,7 @@ fn catalog() -> (CatalogState, Views) {
     let (mut state, views) = (CatalogState::new(&"one".into(), CatalogBounds::default()), Views::new(0));
     let commands = std::iter::once(node()).chain((0..INSTANCES).map(|it| registration(it, 0)));
     for (index, command) in (1..).zip(commands) {
-        let changes = state.apply(Moment { index, now_ms: 0 }, &command).expect("nothing forbids it");
+        let changes = state.apply(Moment { index, now_ms: 0 }, command).expect("nothing forbids it");
         let update = views.prepare(Update::plan(&state, &changes, &mut || {}), index, &mut || {});
         views.publish(&changes.into(), update, index);
     }
@@ -91,7 +91,7 @@ fn parts(criterion: &mut Criterion) {
         bench.iter_batched(
             || next(&mut index),
             |(index, command)| {
-                let changes = state.apply(Moment { index, now_ms: 0 }, &command).expect("nothing forbids it");
+                let changes = state.apply(Moment { index, now_ms: 0 }, command).expect("nothing forbids it");
                 let update = views.prepare(Update::plan(&state, &changes, &mut || {}), index, &mut || {});
                 views.publish(&changes.into(), update, index)
             },

@@ -36,7 +36,7 @@ impl CatalogEdit<'_> {
         let from_files: HashSet<&Text> = named.chain(&definitions.gone_checks).collect();
         for defined in &definitions.defined {
             if let Some(service) = &defined.service {
-                self.register_service(&node, service)?;
+                self.register_service(&node, service.clone())?;
             }
             self.define_checks(&node, defined, &from_files)?;
         }
@@ -67,7 +67,7 @@ impl CatalogEdit<'_> {
         for (check, life) in defined.checks.iter().zip(lives()) {
             match life {
                 Some(life) if life.id != check.id => self.go_on(node, check, life),
-                _ => self.register_check(node, check, ExistingChecks::KeepStatus)?,
+                _ => self.register_check(node, check.clone(), ExistingChecks::KeepStatus)?,
             }
         }
         Ok(())
@@ -148,7 +148,7 @@ mod tests {
 
         fn apply(&mut self, command: Command) -> Vec<CatalogChange> {
             let moment = Moment { index: self.index + 1, now_ms: 1_000 * (self.index + 1) };
-            let changes = self.state.apply(moment, &command).unwrap();
+            let changes = self.state.apply(moment, command).unwrap();
             self.index += u64::from(!changes.is_empty());
             changes
         }
@@ -246,7 +246,7 @@ mod tests {
         let (gone_services, gone_checks) = (vec!["web".into()], Vec::new());
         let definitions = Definitions { node: "own".into(), gone_services, gone_checks, defined };
         let moment = Moment { index: 9, now_ms: 9 };
-        let refused = world.state.apply(moment, &Command::Define(Box::new(definitions)));
+        let refused = world.state.apply(moment, Command::Define(Box::new(definitions)));
         assert!(matches!(refused, Err(CommandRefusal::CheckWithoutService { .. })), "{refused:?}");
         assert_eq!(world.shown(), ["a"]);
         assert!(world.state.node(&"own".into()).unwrap().services().contains_key(&Text::from("web")));

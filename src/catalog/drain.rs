@@ -131,7 +131,7 @@ mod tests {
 
         fn apply(&mut self, command: Command) -> Result<Vec<CatalogChange>, CommandRefusal> {
             let moment = Moment { index: self.index + 1, now_ms: self.now_ms };
-            let changes = self.state.apply(moment, &command)?;
+            let changes = self.state.apply(moment, command)?;
             self.index += u64::from(!changes.is_empty());
             Ok(changes)
         }

@@ -11,18 +11,17 @@ use crate::model::{
 use crate::stdx::text::Text;
 
 impl CatalogEdit<'_> {
-    pub(super) fn register(&mut self, registration: &Registration) -> Result<(), CommandRefusal> {
-        let key = registration.node.name().folded();
-        let is_by_muster = registration.service.as_ref().is_some_and(|it| it.origin == Origin::Server);
-        self.register_node(&key, &registration.node, is_by_muster)?;
-        if let Some(service) = &registration.service {
+    pub(super) fn register(&mut self, registration: Registration) -> Result<(), CommandRefusal> {
+        let Registration { node, service, checks, existing_checks } = registration;
+        let key = node.name().folded();
+        let is_by_muster = service.as_ref().is_some_and(|it| it.origin == Origin::Server);
+        self.register_node(&key, node, is_by_muster)?;
+        if let Some(service) = service {
+            let replaced = (existing_checks == ExistingChecks::Replace).then(|| service.id.clone());
             self.register_service(&key, service)?;
-            if registration.existing_checks == ExistingChecks::Replace {
-                self.remove_checks_not_named(&key, &service.id, &registration.checks);
-            }
+            replaced.iter().for_each(|id| self.remove_checks_not_named(&key, id, &checks));
         }
-        let existing = registration.existing_checks;
-        registration.checks.iter().try_for_each(|check| self.register_check(&key, check, existing))
+        checks.into_iter().try_for_each(|check| self.register_check(&key, check, existing_checks))
     }
 
     /// `is_by_muster` when the node is the agent's own and muster itself registers it. Of its own node nobody else may
@@ -30,21 +29,20 @@ impl CatalogEdit<'_> {
     fn register_node(
         &mut self,
         key: &Text,
-        part: &NodePart,
+        part: NodePart,
         is_by_muster: bool,
     ) -> Result<(), CommandRefusal> {
-        let NodePart::Set { name, id, address, tagged_addresses, meta, keep_existing } = part else {
-            let is_known = self.record(key).is_some();
-            return if is_known {
-                Ok(())
-            } else {
-                Err(CommandRefusal::UnknownNode { node: part.name().clone() })
-            };
+        let is_known = self.record(key).is_some();
+        let (name, id, address, tagged_addresses, meta) = match part {
+            NodePart::Existing { .. } | NodePart::Set { keep_existing: true, .. } if is_known => {
+                return Ok(());
+            }
+            NodePart::Existing { name } => return Err(CommandRefusal::UnknownNode { node: name }),
+            NodePart::Set { name, id, address, tagged_addresses, meta, .. } => {
+                (name, id, address, tagged_addresses, meta)
+            }
         };
-        if *keep_existing && self.record(key).is_some() {
-            return Ok(());
-        }
-        let renamed_from = self.settle_identity(key, name, id, is_by_muster)?;
+        let renamed_from = self.settle_identity(key, &name, &id, is_by_muster)?;
         if self.is_own_node(key) && !is_by_muster && self.record(key).is_some() {
             return Ok(());
         }
@@ -52,10 +50,7 @@ impl CatalogEdit<'_> {
         if known.is_none() {
             self.check_room_for(RecordKind::Nodes)?;
         }
-        let id =
-            if id.is_empty() { known.map(|node| node.id.clone()).unwrap_or_default() } else { id.clone() };
-        let (name, address) = (name.clone(), address.clone());
-        let (tagged_addresses, meta) = (tagged_addresses.clone(), meta.clone());
+        let id = if id.is_empty() { known.map(|node| node.id.clone()).unwrap_or_default() } else { id };
         let indexes = Indexes::default();
         let node = Node { name, id, address, tagged_addresses, meta, indexes };
         self.put_node(key, node, renamed_from);
@@ -92,7 +87,11 @@ impl CatalogEdit<'_> {
         Ok(None)
     }
 
-    pub(super) fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), CommandRefusal> {
+    pub(super) fn register_service(
+        &mut self,
+        node: &Text,
+        mut service: Service,
+    ) -> Result<(), CommandRefusal> {
         let services = self.record(node).map(|record| record.services());
         let is_new = services.is_some_and(|services| !services.contains_key(&service.id));
         if is_new && services.is_some_and(|services| services.len() >= SERVICES_PER_NODE_MAX) {
@@ -101,7 +100,6 @@ impl CatalogEdit<'_> {
                 max: SERVICES_PER_NODE_MAX,
             });
         }
-        let mut service = service.clone();
         if let Some(before) = services.and_then(|services| services.get(&service.id)) {
             match authority(before.origin, service.origin) {
                 Authority::Full => service.drain = before.drain.clone(),
@@ -125,7 +123,7 @@ impl CatalogEdit<'_> {
     pub(super) fn register_check(
         &mut self,
         node: &Text,
-        check: &Check,
+        mut check: Check,
         existing: ExistingChecks,
     ) -> Result<(), CommandRefusal> {
         let Some(record) = self.record(node) else { return Ok(()) };
@@ -143,7 +141,7 @@ impl CatalogEdit<'_> {
             Some(Authority::Tags | Authority::Ignored) => return Ok(()),
             Some(Authority::Full) | None => {}
         }
-        let is_bounded = before.is_none() && !hold::is_hold(check);
+        let is_bounded = before.is_none() && !hold::is_hold(&check);
         if is_bounded && record.check_ids_of(&check.service_id).count() >= CHECKS_PER_SERVICE_MAX {
             return Err(CommandRefusal::TooMany {
                 what: "checks on one instance",
@@ -154,12 +152,9 @@ impl CatalogEdit<'_> {
         if is_bounded && check.origin != Origin::Server {
             self.check_room_for(RecordKind::Checks)?;
         }
-        let check = match before {
-            Some(before) if existing != ExistingChecks::Overwrite => {
-                Check { status: before.status, output: before.output.clone(), ..check.clone() }
-            }
-            _ => check.clone(),
-        };
+        if let Some(before) = before.filter(|_| existing != ExistingChecks::Overwrite) {
+            (check.status, check.output) = (before.status, before.output.clone());
+        }
         self.put_check(node, check);
         Ok(())
     }
@@ -231,7 +226,7 @@ mod tests {
 
     fn register(state: &mut CatalogState, registration: Registration) -> Result<(), CommandRefusal> {
         let moment = Moment { index: 7, now_ms: 7 };
-        state.apply(moment, &Command::Register(Box::new(registration))).map(drop)
+        state.apply(moment, Command::Register(Box::new(registration))).map(drop)
     }
 
     fn of_node(name: &str, id: &str) -> Registration {
@@ -291,7 +286,7 @@ mod tests {
             let mut state = registry();
             let told = format!("{attempt:?}");
             let moment = Moment { index: 9, now_ms: 9 };
-            let changes = state.apply(moment, &Command::Register(Box::new(attempt)));
+            let changes = state.apply(moment, Command::Register(Box::new(attempt)));
             assert_eq!(changes.unwrap().len(), 0, "{told}");
         }
     }

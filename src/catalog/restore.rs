@@ -75,7 +75,7 @@ impl CatalogEdit<'_> {
                 self.make(CatalogChange::Node { key: key.clone(), before, after });
             }
             None => {
-                let (mut after, indexes) = (node.clone(), self.kept(node.indexes));
+                let (mut after, indexes) = (node.clone(), self.indexes_of_new(node.indexes));
                 if after.indexes != indexes {
                     Arc::make_mut(&mut after).indexes = indexes;
                 }
@@ -89,7 +89,7 @@ impl CatalogEdit<'_> {
         match is_there {
             true => self.put_service(node, Service::clone(service)),
             false => {
-                let (mut after, indexes) = (service.clone(), self.kept(service.indexes));
+                let (mut after, indexes) = (service.clone(), self.indexes_of_new(service.indexes));
                 if after.indexes != indexes {
                     Arc::make_mut(&mut after).indexes = indexes;
                 }
@@ -108,8 +108,8 @@ impl CatalogEdit<'_> {
                 (self.stamp(Some(before.indexes)), before.status_since_ms)
             }
             Some(before) => (self.stamp(Some(before.indexes)), now_ms),
-            None if check.status == Status::Critical => (self.kept(check.indexes), now_ms),
-            None => (self.kept(check.indexes), check.status_since_ms.min(now_ms)),
+            None if check.status == Status::Critical => (self.indexes_of_new(check.indexes), now_ms),
+            None => (self.indexes_of_new(check.indexes), check.status_since_ms.min(now_ms)),
         };
         let mut after = check.clone();
         if (check.indexes, check.status_since_ms) != (indexes, status_since_ms) {
@@ -125,7 +125,7 @@ impl CatalogEdit<'_> {
     }
 
     /// The indexes of a record that is new here, never above the present one.
-    fn kept(&self, indexes: Indexes) -> Indexes {
+    fn indexes_of_new(&self, indexes: Indexes) -> Indexes {
         let modify = indexes.modify.min(self.index());
         Indexes { create: indexes.create.min(modify), modify }
     }

@@ -132,7 +132,7 @@ impl CatalogState {
 
     /// How much it holds beyond its bounds, in a sentence. It was written under larger ones then.
     pub fn excess(&self) -> Option<String> {
-        let told = match self.check_room(self.nodes.len(), self.instances, self.checks) {
+        let refusal = match self.check_room(self.nodes.len(), self.instances, self.checks) {
             Err(refusal) => refusal,
             Ok(()) if self.bytes > self.bounds.bytes_max => {
                 CommandRefusal::TooLarge { bytes_max: self.bounds.bytes_max }
@@ -141,46 +141,46 @@ impl CatalogState {
         };
         let Self { instances, checks, bytes, .. } = self;
         let nodes = self.nodes.len();
-        Some(format!("{nodes} nodes, {instances} instances and {checks} checks of {bytes} bytes: {told}"))
+        Some(format!("{nodes} nodes, {instances} instances and {checks} checks of {bytes} bytes: {refusal}"))
     }
 
     /// Carries out one command and tells what is different now; an empty list when nothing is.
     ///
     /// # Errors
     /// A [`CommandRefusal`] when the command makes no sense in this state; the state is then as before.
-    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Vec<CatalogChange>, CommandRefusal> {
+    pub fn apply(&mut self, moment: Moment, command: Command) -> Result<Vec<CatalogChange>, CommandRefusal> {
         let bytes_before = self.bytes;
+        // What muster finds out by itself is small, and must not be lost.
+        let is_of_a_client = matches!(command, Command::Register(_) | Command::Restore(_));
         let mut edit = CatalogEdit { state: self, moment, changes: Vec::new() };
         let outcome = match command {
-            Command::Register(registration) => edit.register(registration),
-            Command::Define(definitions) => edit.define(definitions),
+            Command::Register(registration) => edit.register(*registration),
+            Command::Define(definitions) => edit.define(&definitions),
             Command::DeregisterNode { node } => {
                 edit.deregister_node(&node.folded());
                 Ok(())
             }
             Command::DeregisterService { node, service_id, must_exist } => {
-                edit.deregister_service(&node.folded(), service_id, *must_exist)
+                edit.deregister_service(&node.folded(), &service_id, must_exist)
             }
             Command::Reap { node, service_id, check_id } => {
-                edit.reap(&node.folded(), service_id, check_id);
+                edit.reap(&node.folded(), &service_id, &check_id);
                 Ok(())
             }
             Command::DeregisterCheck { node, check_id, must_exist } => {
-                edit.deregister_check(&node.folded(), check_id, *must_exist)
+                edit.deregister_check(&node.folded(), &check_id, must_exist)
             }
             Command::UpdateCheck { node, check_id, status, output, cause } => {
-                edit.update_check(&node.folded(), check_id, (*status, *cause), output);
+                edit.update_check(&node.folded(), &check_id, (status, cause), output);
                 Ok(())
             }
-            Command::Drain { node, service_id, order } => edit.drain(&node.folded(), service_id, order),
-            Command::Restore(restoration) => edit.restore(restoration),
+            Command::Drain { node, service_id, order } => edit.drain(&node.folded(), &service_id, &order),
+            Command::Restore(restoration) => edit.restore(&restoration),
             // No part of the catalog.
             Command::WritePair(_) => Ok(()),
         };
         let changes = edit.changes;
         let bytes_max = self.bounds.bytes_max;
-        // What muster finds out by itself is small, and must not be lost.
-        let is_of_a_client = matches!(command, Command::Register(_) | Command::Restore(_));
         let is_too_much = is_of_a_client && self.bytes > bytes_max && self.bytes > bytes_before;
         let outcome =
             outcome.and(if is_too_much { Err(CommandRefusal::TooLarge { bytes_max }) } else { Ok(()) });
@@ -373,10 +373,10 @@ impl CatalogEdit<'_> {
         node: &Text,
         id: &Text,
         (status, status_cause): (Status, Cause),
-        output: &Text,
+        output: Text,
     ) {
         let Some(check) = self.record(node).and_then(|record| record.checks().get(id)) else { return };
-        let check = Check { status, status_cause, output: output.clone(), ..Check::clone(check) };
+        let check = Check { status, status_cause, output, ..Check::clone(check) };
         self.put_check(node, check);
     }
 

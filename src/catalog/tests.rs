@@ -44,7 +44,7 @@ impl Registry {
 
     fn apply(&mut self, command: Command) -> Result<Vec<CatalogChange>, CommandRefusal> {
         let moment = Moment { index: self.index + 1, now_ms: 1000 * (self.index + 1) };
-        let changes = self.state.apply(moment, &command)?;
+        let changes = self.state.apply(moment, command)?;
         self.index += u64::from(!changes.is_empty());
         Ok(changes)
     }

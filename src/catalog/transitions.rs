@@ -9,7 +9,19 @@ use crate::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
 use crate::model::{Caller, Cause, Check, Command, Service, Status, Subject, Transition, hold};
 use crate::stdx::text::Text;
 
-/// Finds the transitions among the `changes` that `command` made at `moment` and that led to `state`.
+/// What brings about the end of what `command` removes, unless it was drained.
+pub fn cause_of_end(command: &Command) -> Cause {
+    match command {
+        Command::Reap { .. } => Cause::Reaping,
+        Command::Restore(_) => Cause::Restore,
+        // Left out of a registration that replaces what was there.
+        Command::Register(_) => Cause::Registration,
+        _ => Cause::Deregistration,
+    }
+}
+
+/// Finds the transitions among the `changes` that led to `state` at `moment`, made by a command that has this
+/// [`cause_of_end`].
 ///
 /// Where one command changes a check twice, the two count as one. An instance that goes leaves the transitions of its
 /// checks; one without checks leaves one of its own.
@@ -18,15 +30,19 @@ use crate::stdx::text::Text;
 pub fn transitions(
     state: &CatalogState,
     moment: Moment,
-    command: &Command,
+    cause_of_end: Cause,
     changes: &[CatalogChange],
 ) -> Vec<Transition> {
     let look = Look {
         state,
         moment,
         removed: removed(changes),
-        cause_of_end: cause_of_end(command, changes),
-        cause_of_all: matches!(command, Command::Restore(_)).then_some(Cause::Restore),
+        cause_of_end: match cause_of_end {
+            Cause::Reaping | Cause::Restore => cause_of_end,
+            _ if changes.iter().any(is_end_of_drain) => Cause::Drain,
+            _ => cause_of_end,
+        },
+        cause_of_all: Some(cause_of_end).filter(|cause| *cause == Cause::Restore),
     };
     let mut with_checks: HashSet<(&Text, &Text)> = HashSet::new();
     let mut found: Vec<Transition> = Vec::new();
@@ -161,18 +177,10 @@ fn output(check: &Check) -> Text {
     }
 }
 
-fn cause_of_end(command: &Command, changes: &[CatalogChange]) -> Cause {
-    let drained = |change: &CatalogChange| match change {
+fn is_end_of_drain(change: &CatalogChange) -> bool {
+    match change {
         CatalogChange::Check { before: Some(check), after: None, .. } => hold::is_drained(check),
         _ => false,
-    };
-    match command {
-        Command::Reap { .. } => Cause::Reaping,
-        Command::Restore(_) => Cause::Restore,
-        _ if changes.iter().any(drained) => Cause::Drain,
-        // Left out of a registration that replaces what was there.
-        Command::Register(_) => Cause::Registration,
-        _ => Cause::Deregistration,
     }
 }
 
@@ -211,8 +219,8 @@ mod tests {
         let mut last = Vec::new();
         for (command, index) in commands.iter().zip(1..) {
             let moment = Moment { index, now_ms: index * 1_000 };
-            let changes = state.apply(moment, command).unwrap();
-            last = transitions(&state, moment, command, &changes);
+            let changes = state.apply(moment, command.clone()).unwrap();
+            last = transitions(&state, moment, cause_of_end(command), &changes);
             assert!(last.iter().zip(0..).all(|(it, position)| it.place() == (index, position)));
         }
         let word = |status: Option<Status>| status.map_or("none", Status::as_str);

@@ -374,7 +374,7 @@ mod tests {
         let config_dirs = vec![directory.path().to_path_buf()];
         let problems = load(&Invocation { config_dirs, ..Invocation::default() }).expect_err("misspelt");
         let origins: Vec<String> = problems.0.iter().map(|problem| problem.origin.to_string()).collect();
-        let found = ["a.json:2:15", "b.json:1:14", "c.hcl:3:2"];
+        let found = ["a.json:2:16", "b.json:1:14", "c.hcl:3:2"];
         let expected = found.map(|it| directory.path().join(it).display().to_string());
         assert_eq!(origins, expected, "{problems}");
     }

@@ -71,20 +71,21 @@ impl State {
     ///
     /// # Errors
     /// A [`CommandRefusal`] when it makes no sense in this state; the state is then as before.
-    pub fn apply(&mut self, moment: Moment, command: &Command) -> Result<Applied, CommandRefusal> {
+    pub fn apply(&mut self, moment: Moment, command: Command) -> Result<Applied, CommandRefusal> {
         match command {
             Command::WritePair(write) => {
-                let (kv, is_met) = self.kv.apply(moment.index, write)?;
+                let (kv, is_met) = self.kv.apply(moment.index, &write)?;
                 let outcome = if is_met { Outcome::Done } else { Outcome::Unmet };
                 Ok(Applied { changes: Changes { kv, ..Changes::default() }, outcome })
             }
-            Command::Restore(restoration) => {
-                let catalog = self.catalog.apply(moment, command)?;
-                let kv = self.kv.restore(moment.index, &restoration.pairs);
+            Command::Restore(mut restoration) => {
+                let pairs = std::mem::take(&mut restoration.pairs);
+                let catalog = self.catalog.apply(moment, Command::Restore(restoration))?;
+                let kv = self.kv.restore(moment.index, &pairs);
                 let kv = kv.inspect_err(|_| self.catalog.undo(&catalog))?;
                 Ok(Applied { changes: Changes { catalog, kv }, ..Applied::default() })
             }
-            _ => {
+            command => {
                 let changes = self.catalog.apply(moment, command)?.into();
                 Ok(Applied { changes, ..Applied::default() })
             }

@@ -42,8 +42,8 @@ impl PairState {
     /// How much they take beyond their bound, in a sentence. They were written under a larger one then.
     pub fn excess(&self) -> Option<String> {
         let PairState { pairs, bytes, bytes_max } = self;
-        let told = CommandRefusal::PairsTooLarge { bytes_max: *bytes_max };
-        (bytes > bytes_max).then(|| format!("{} keys of {bytes} bytes: {told}", pairs.len()))
+        let refusal = CommandRefusal::PairsTooLarge { bytes_max: *bytes_max };
+        (bytes > bytes_max).then(|| format!("{} keys of {bytes} bytes: {refusal}", pairs.len()))
     }
 
     /// Carries out a write at `index`: what is different now, and whether its condition held. What says nothing new

@@ -1,27 +1,27 @@
 //! A batch under way in the writer: what it changes, and what each of its callers will hear.
 
-use crate::kernel::changes::Changes;
-use crate::model::Transition;
-use crate::persist::change::RowChange;
+use crate::registry::commit::PendingBatch;
 use crate::registry::error::WriteError;
-use crate::registry::write::{WriteReply, Written};
+use crate::registry::queue::{WriteReply, Written};
 use crate::registry::write_log::WriteLogLine;
 use crate::sys::oneshot;
 
 /// A batch under way: what it changes and what each caller will hear.
-#[derive(Default)]
 pub(super) struct BatchWork {
-    pub(super) changes: Changes,
-    pub(super) transitions: Vec<Transition>,
-    pub(super) lines: Vec<WriteLogLine>,
-    pub(super) rows: Vec<RowChange>,
-    pub(super) outcomes: Vec<(Option<oneshot::Sender<WriteReply>>, WriteReply)>,
+    pub pending: PendingBatch,
+    pub lines: Vec<WriteLogLine>,
+    pub outcomes: Vec<(Option<oneshot::Sender<WriteReply>>, WriteReply)>,
 }
 
 impl BatchWork {
+    /// One with nothing in it yet.
+    pub fn new(pending: PendingBatch) -> BatchWork {
+        BatchWork { pending, lines: Vec::new(), outcomes: Vec::new() }
+    }
+
     /// Nothing of the batch holds, which began at `index_before`, but for what changed nothing on a disk that only
     /// lacks room: unless a change of the batch stood before it, on which it may have relied.
-    pub(super) fn fail(&mut self, error: &WriteError, index_before: u64) {
+    pub fn fail(&mut self, error: &WriteError, index_before: u64) {
         let lacks_room = matches!(error, WriteError::Full { .. });
         for (_, outcome) in &mut self.outcomes {
             let holds = |written: &Written| lacks_room && !written.changed && written.index == index_before;
@@ -33,7 +33,7 @@ impl BatchWork {
     }
 
     /// Tells every caller.
-    pub(super) fn answer(self) {
+    pub fn answer(self) {
         for (reply, outcome) in self.outcomes {
             match (reply, outcome) {
                 (Some(reply), outcome) => reply.send(outcome),
@@ -65,8 +65,8 @@ mod tests {
                 written(6, false),
                 Err(WriteError::Closing),
             ];
-            let mut work =
-                BatchWork { outcomes: replies.map(|reply| (None, reply)).into(), ..BatchWork::default() };
+            let mut work = BatchWork::new(PendingBatch::default());
+            work.outcomes = replies.map(|reply| (None, reply)).into();
             work.fail(&error, 5);
             work.outcomes.iter().map(|(_, outcome)| outcome.is_ok()).collect::<Vec<_>>()
         };

@@ -37,12 +37,13 @@ use crate::registry::checking::shared_runs::{JointRuns, ProbeSpec, RunRequest, R
 use crate::registry::checking::stats::CheckingStats;
 use crate::registry::error::WriteError;
 use crate::registry::health_checkpoint::{self, HealthCheckpoint};
+use crate::registry::queue::WriteQueue;
 use crate::registry::silences::{self, SilenceKeeper, TURN_EVERY};
-use crate::registry::write::WriteQueue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::supervision::{self, WAIT_MAX};
 use crate::sys::{runtime, turnstile};
+use crate::telemetry::metrics::Metrics;
 
 /// Shortest sleep, unless somebody rings: what falls due meanwhile is begun together. With a thousand probes a second,
 /// waking for each was half of their cost; a hundredth of a second later is early enough for what has a time.
@@ -52,23 +53,17 @@ const SLEEP_MIN: Duration = Duration::from_millis(10);
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 
 /// What checks are run with.
-pub struct Tools {
-    /// Key of the agent's own node: the checks that it keeps are on no other.
-    pub own_node: Text,
-    /// Decides what is due.
+pub struct Probing {
+    /// Decides what is due; it watches nothing yet.
     pub health: HealthEngine,
     /// Runs it.
     pub prober: Prober,
-    /// The way to the writer.
-    pub queue: WriteQueue,
-    /// The clocks.
-    pub clock: Clock,
     /// Probes that may be under way at a time.
     pub probes_max: usize,
     /// Connections to targets that are held between runs, at most.
-    pub watched_connections_max: usize,
-    /// What is counted.
-    pub stats: CheckingStats,
+    pub idle_connections_max: usize,
+    /// Where checks are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The health engine with its clock, its prober and its way to the writer.
@@ -94,26 +89,25 @@ pub struct Checking {
 }
 
 impl Checking {
-    /// An engine that watches nothing yet.
+    /// An engine that watches nothing yet, for the agent's own node: the checks that it keeps are on no other.
     ///
     /// # Errors
     /// The operating system's: it gives no descriptor to watch connections with.
-    pub fn new(tools: Tools) -> io::Result<Checking> {
-        let Tools { own_node, health, prober, queue, clock, probes_max, watched_connections_max, stats } =
-            tools;
+    pub fn new(own_node: Text, probing: Probing, queue: WriteQueue) -> io::Result<Checking> {
+        let Probing { health, prober, probes_max, idle_connections_max, metrics } = probing;
         Ok(Checking {
             own_node,
             programs: Mutex::default(),
             health: Mutex::new(health),
             bell: Condvar::new(),
             runs: Mutex::new(JointRuns::new(ProbeBounds::within(probes_max))),
-            watched: IdleConnections::new(watched_connections_max)?,
+            watched: IdleConnections::new(idle_connections_max)?,
             silences: Mutex::default(),
             bearing: Mutex::default(),
             prober,
             queue,
-            clock,
-            stats,
+            clock: Clock,
+            stats: CheckingStats::new(metrics),
         })
     }
 

@@ -13,11 +13,11 @@ const RETRY_MS: u64 = 2_000;
 /// An instance: the key of its node and its id.
 pub type PlannedKey = (Text, Text);
 
-/// All drains by place, with what each has to do next.
+/// All drains by key, with what each has to do next.
 #[derive(Debug, Default)]
 pub struct DrainPlan {
     drains: BTreeMap<PlannedKey, Entry>,
-    /// `(Unix time in milliseconds, place)` of everything that is still to come.
+    /// `(Unix time in milliseconds, key)` of everything that is still to come.
     due: BTreeSet<(u64, PlannedKey)>,
 }
 
@@ -28,31 +28,31 @@ struct Entry {
 }
 
 impl DrainPlan {
-    /// Takes over how an instance stands in the catalog; `None` when it is gone.
-    pub fn settle(&mut self, place: &PlannedKey, service: Option<&Arc<Service>>) {
-        if let Some(Entry { due_ms: Some(due_ms), .. }) = self.drains.remove(place) {
-            self.due.remove(&(due_ms, place.clone()));
+    /// Takes over what the catalog says of an instance; `None` when it is gone.
+    pub fn update(&mut self, key: &PlannedKey, service: Option<&Arc<Service>>) {
+        if let Some(Entry { due_ms: Some(due_ms), .. }) = self.drains.remove(key) {
+            self.due.remove(&(due_ms, key.clone()));
         }
         let Some(service) = service else { return };
         let Some(drain) = &service.drain else { return };
         let due_ms = drain.next_ms(service.weights);
-        self.due.extend(due_ms.map(|due_ms| (due_ms, place.clone())));
-        self.drains.insert(place.clone(), Entry { service: service.clone(), due_ms });
+        self.due.extend(due_ms.map(|due_ms| (due_ms, key.clone())));
+        self.drains.insert(key.clone(), Entry { service: service.clone(), due_ms });
     }
 
-    /// The places whose time has come. Each is given again after two seconds, unless it is settled by then.
+    /// The keys of those whose time has come. Each is given again after two seconds, unless it is updated by then.
     pub fn take_due(&mut self, now_ms: u64) -> Vec<PlannedKey> {
         let mut taken = Vec::new();
         while let Some((due_ms, _)) = self.due.first()
             && *due_ms <= now_ms
-            && let Some((_, place)) = self.due.pop_first()
+            && let Some((_, key)) = self.due.pop_first()
         {
-            taken.push(place);
+            taken.push(key);
         }
-        for place in &taken {
-            if let Some(entry) = self.drains.get_mut(place) {
+        for key in &taken {
+            if let Some(entry) = self.drains.get_mut(key) {
                 entry.due_ms = Some(now_ms + RETRY_MS);
-                self.due.insert((now_ms + RETRY_MS, place.clone()));
+                self.due.insert((now_ms + RETRY_MS, key.clone()));
             }
         }
         taken
@@ -63,9 +63,9 @@ impl DrainPlan {
         self.due.first().map(|(due_ms, _)| *due_ms)
     }
 
-    /// Every drain there is, by place.
+    /// Every drain there is, by key.
     pub fn drains(&self) -> impl Iterator<Item = (&PlannedKey, &Arc<Service>)> {
-        self.drains.iter().map(|(place, entry)| (place, &entry.service))
+        self.drains.iter().map(|(key, entry)| (key, &entry.service))
     }
 
     /// How many there are.
@@ -89,7 +89,7 @@ mod tests {
 
     const START_MS: u64 = 50_000;
 
-    fn place(id: &str) -> PlannedKey {
+    fn key(id: &str) -> PlannedKey {
         ("n".into(), id.into())
     }
 
@@ -121,15 +121,14 @@ mod tests {
         for (id, passing, seconds, deregister) in
             [("a", 10, 10, true), ("b", 1, 60, false), ("c", 4, 20, true)]
         {
-            plan.settle(&place(id), Some(&service(id, passing, drain(seconds, deregister))));
+            plan.update(&key(id), Some(&service(id, passing, drain(seconds, deregister))));
         }
         let mut seen: BTreeMap<Text, Vec<u64>> = BTreeMap::new();
         for now_ms in (START_MS..START_MS + 120_000).step_by(100) {
-            for place in plan.take_due(now_ms) {
-                let before =
-                    plan.drains().find(|(other, _)| **other == place).expect("it is there").1.clone();
-                seen.entry(place.1.clone()).or_default().push((now_ms - START_MS) / 1000);
-                plan.settle(&place, advanced(&before, now_ms).as_ref());
+            for key in plan.take_due(now_ms) {
+                let before = plan.drains().find(|(other, _)| **other == key).expect("it is there").1.clone();
+                seen.entry(key.1.clone()).or_default().push((now_ms - START_MS) / 1000);
+                plan.update(&key, advanced(&before, now_ms).as_ref());
             }
         }
         assert_eq!(seen[&Text::from("a")], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], "ten steps, then gone");
@@ -142,33 +141,33 @@ mod tests {
     fn what_was_missed_comes_at_once_and_in_one() {
         let mut plan = DrainPlan::default();
         let draining = service("a", 10, drain(10, false));
-        plan.settle(&place("a"), Some(&draining));
+        plan.update(&key("a"), Some(&draining));
         let now_ms = START_MS + 7_500;
-        assert_eq!(plan.take_due(now_ms), [place("a")]);
+        assert_eq!(plan.take_due(now_ms), [key("a")]);
         let after = advanced(&draining, now_ms).expect("it is not gone");
         assert_eq!(after.shown_weights().passing, 3);
-        plan.settle(&place("a"), Some(&after));
+        plan.update(&key("a"), Some(&after));
         assert_eq!(plan.next_ms(), Some(START_MS + 8_000), "and then it goes on as planned");
     }
 
     #[test]
     fn what_was_not_done_is_asked_for_again() {
         let mut plan = DrainPlan::default();
-        plan.settle(&place("a"), Some(&service("a", 10, drain(10, false))));
+        plan.update(&key("a"), Some(&service("a", 10, drain(10, false))));
         let due_ms = START_MS + 1_000;
         assert_eq!(plan.take_due(due_ms - 1), []);
-        assert_eq!(plan.take_due(due_ms), [place("a")]);
+        assert_eq!(plan.take_due(due_ms), [key("a")]);
         assert_eq!(plan.take_due(due_ms + RETRY_MS - 1), []);
-        assert_eq!(plan.take_due(due_ms + RETRY_MS), [place("a")]);
+        assert_eq!(plan.take_due(due_ms + RETRY_MS), [key("a")]);
     }
 
     #[test]
     fn what_is_cancelled_or_gone_is_forgotten() {
         let mut plan = DrainPlan::default();
         for after in [Some(service("a", 10, None)), None] {
-            plan.settle(&place("a"), Some(&service("a", 10, drain(10, true))));
+            plan.update(&key("a"), Some(&service("a", 10, drain(10, true))));
             assert_eq!(plan.len(), 1);
-            plan.settle(&place("a"), after.as_ref());
+            plan.update(&key("a"), after.as_ref());
             assert!(plan.is_empty());
             assert_eq!((plan.next_ms(), plan.take_due(u64::MAX - RETRY_MS)), (None, vec![]));
         }
@@ -177,8 +176,8 @@ mod tests {
     #[test]
     fn a_new_plan_replaces_the_old_one() {
         let mut plan = DrainPlan::default();
-        plan.settle(&place("a"), Some(&service("a", 1, drain(10, true))));
-        plan.settle(&place("a"), Some(&service("a", 1, drain(20, true))));
+        plan.update(&key("a"), Some(&service("a", 1, drain(10, true))));
+        plan.update(&key("a"), Some(&service("a", 1, drain(20, true))));
         assert_eq!(plan.next_ms(), Some(START_MS + 20_000));
         assert_eq!(plan.take_due(START_MS + 19_999), []);
     }

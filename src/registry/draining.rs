@@ -12,7 +12,7 @@ use crate::catalog::change::CatalogChange;
 use crate::model::{Command, DrainOrder, Service};
 use crate::registry::drain_plan::{DrainPlan, PlannedKey};
 use crate::registry::publish::{CommittedBatch, Follower};
-use crate::registry::write::WriteQueue;
+use crate::registry::queue::WriteQueue;
 use crate::stdx::text::Text;
 use crate::sys::clock::Clock;
 use crate::sys::supervision::{self, WAIT_MAX};
@@ -43,8 +43,8 @@ impl Draining {
     pub fn catch_up(&self) {
         // The writer looks at the plan while it writes, so it is let go before.
         let due = self.plan.lock().take_due(self.clock.unix_ms());
-        for place in due {
-            if let Err(error) = self.queue.write(advance(place)) {
+        for key in due {
+            if let Err(error) = self.queue.write(advance(key)) {
                 log::warn!("a drain that went on meanwhile waits for its next turn: {error}");
             }
         }
@@ -53,8 +53,8 @@ impl Draining {
     /// Works for as long as the process lives; call it on a thread of its own.
     pub fn run(&self) {
         loop {
-            for place in self.wait_for_due() {
-                if let Err(error) = self.queue.post(advance(place)) {
+            for key in self.wait_for_due() {
+                if let Err(error) = self.queue.post(advance(key)) {
                     log::warn!("a step of a drain waits for its next turn: {error}");
                 }
             }
@@ -97,7 +97,7 @@ fn follow(plan: &mut DrainPlan, changes: &[CatalogChange]) -> bool {
         let CatalogChange::Service { node, id, before, after } = change else { continue };
         let drains = |service: &Arc<Service>| service.drain.is_some();
         if before.iter().chain(after).any(drains) {
-            plan.settle(&(node.clone(), id.clone()), after.as_ref());
+            plan.update(&(node.clone(), id.clone()), after.as_ref());
             concerned = true;
         }
     }

@@ -101,17 +101,17 @@ mod tests {
         let key = |number: u64| CheckKey::new("n", format!("check-{number}"));
         let rows = rows((0..2_001).map(|number| (key(number), saved(number))).collect());
         assert_eq!(rows.len(), 3);
-        let mut carried = HealthCheckpoint::default();
-        carried.absorb("other", b"no JSON").unwrap();
+        let mut checkpoint = HealthCheckpoint::default();
+        checkpoint.absorb("other", b"no JSON").unwrap();
         for row in &rows {
-            carried.absorb(&row.key, row.value.as_deref().unwrap()).unwrap();
+            checkpoint.absorb(&row.key, row.value.as_deref().unwrap()).unwrap();
         }
         for number in [0, 999, 1_000, 2_000] {
-            assert_eq!(carried.of(&key(number)), Some(saved(number)), "{number}");
+            assert_eq!(checkpoint.of(&key(number)), Some(saved(number)), "{number}");
         }
-        assert_eq!(carried.of(&key(2_001)), None);
-        let removed: Vec<String> = carried.removals().into_iter().map(|row| row.key).collect();
+        assert_eq!(checkpoint.of(&key(2_001)), None);
+        let removed: Vec<String> = checkpoint.removals().into_iter().map(|row| row.key).collect();
         assert_eq!(removed, rows.iter().map(|row| row.key.clone()).collect::<Vec<_>>());
-        assert!(carried.absorb("health/000000", b"{}").unwrap_err().contains("health/000000"));
+        assert!(checkpoint.absorb("health/000000", b"{}").unwrap_err().contains("health/000000"));
     }
 }

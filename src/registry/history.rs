@@ -8,6 +8,7 @@
 //! Memory: some 300 bytes a transition, and as much again for each check that has any, so that a hundred thousand
 //! instances that came and went once take more than as many transitions of a thousand checks.
 
+pub mod entry;
 mod graft;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -20,9 +21,7 @@ use crate::model::{Subject, Transition};
 use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 
-/// Transitions kept of one check. A check that flaps every ten seconds is followed over ten minutes, one that fails
-/// once a day over two months; more would let few checks fill the whole.
-pub const PER_CHECK_MAX: u8 = 64;
+pub use entry::{HistoryEntry, PER_CHECK_MAX};
 
 /// Transitions kept in all; the oldest go first. Room for each of ten thousand checks to fail and recover five times.
 pub const TRANSITIONS_MAX: usize = 100_000;
@@ -37,17 +36,6 @@ pub const BYTES_MAX: usize = 50_000_000;
 /// places in two trees, and what an allocation costs beyond what was asked for. Measured with 77,000 of them.
 const TRANSITION_BYTES: usize = 300;
 const SUBJECT_BYTES: usize = 480;
-
-/// A transition in its slot.
-#[derive(Clone, Debug)]
-pub struct HistoryEntry {
-    /// What happened.
-    pub transition: Arc<Transition>,
-    /// Which of the check's rows it is written in, below [`PER_CHECK_MAX`].
-    pub slot: u8,
-    /// Whether it came out of a snapshot: it is remembered, and is no news to anybody.
-    pub is_restored: bool,
-}
 
 /// Whose transitions are asked for.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use crate::persist::change::{RowChange, Table};
 /// The row's key in [`Table::Meta`].
 const KEY: &str = "cache/asked";
 
-/// A question, and how often it was asked.
+/// A query, and how often it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HotQuery {
     /// The target of a request that asks it.
@@ -31,8 +31,8 @@ pub fn read(key: &str, value: &[u8]) -> Result<Option<Vec<HotQuery>>, String> {
 }
 
 /// The row that keeps the list.
-pub fn row(asked: &[HotQuery]) -> RowChange {
-    RowChange::put(Table::Meta, KEY, serde_json::to_vec(asked).expect("a list of texts and numbers"))
+pub fn row(queries: &[HotQuery]) -> RowChange {
+    RowChange::put(Table::Meta, KEY, serde_json::to_vec(queries).expect("a list of texts and numbers"))
 }
 
 #[cfg(test)]
@@ -41,10 +41,10 @@ mod tests {
 
     #[test]
     fn the_list_comes_back() {
-        let asked = vec![HotQuery { target: "/v1/health/service/web?passing".into(), count: 7 }];
-        let row = row(&asked);
+        let queries = vec![HotQuery { target: "/v1/health/service/web?passing".into(), count: 7 }];
+        let row = row(&queries);
         let value = row.value.expect("it is put");
-        assert_eq!(read(&row.key, &value), Ok(Some(asked)));
+        assert_eq!(read(&row.key, &value), Ok(Some(queries)));
         assert_eq!(read("health/000000", b"no JSON"), Ok(None));
         assert!(read(&row.key, b"{}").is_err_and(|error| error.contains(KEY)));
     }

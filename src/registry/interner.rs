@@ -42,30 +42,30 @@ impl Default for Interner {
 
 impl Interner {
     /// Has a registration share what it has in common with earlier ones. It says the same as before.
-    pub fn pare(&self, command: &mut Command) {
+    pub fn intern(&self, command: &mut Command) {
         match command {
             Command::Register(registration) => {
-                self.pare_all(registration.service.iter_mut(), registration.checks.iter_mut());
+                self.intern_all(registration.service.iter_mut(), registration.checks.iter_mut());
             }
             Command::Define(definitions) => {
                 for defined in &mut definitions.defined {
-                    self.pare_all(defined.service.iter_mut(), defined.checks.iter_mut());
+                    self.intern_all(defined.service.iter_mut(), defined.checks.iter_mut());
                 }
             }
             _ => {}
         }
     }
 
-    fn pare_all<'r>(
+    fn intern_all<'r>(
         &self,
         services: impl Iterator<Item = &'r mut Service>,
         checks: impl Iterator<Item = &'r mut Check>,
     ) {
-        services.for_each(|service| self.pare_service(service));
-        checks.for_each(|check| self.pare_check(check));
+        services.for_each(|service| self.intern_service(service));
+        checks.for_each(|check| self.intern_check(check));
     }
 
-    fn pare_service(&self, service: &mut Service) {
+    fn intern_service(&self, service: &mut Service) {
         self.share(&mut service.name);
         service.tags.iter_mut().for_each(|tag| self.share(tag));
         if let Some(meta) = &mut service.meta {
@@ -73,7 +73,7 @@ impl Interner {
         }
     }
 
-    fn pare_check(&self, check: &mut Check) {
+    fn intern_check(&self, check: &mut Check) {
         [&mut check.name, &mut check.kind, &mut check.notes].into_iter().for_each(|text| self.share(text));
         // Other checks name the address of their own instance.
         if matches!(check.definition.probe, None | Some(Probe::Ttl { .. })) {
@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn what_is_alike_is_held_once_and_says_the_same() {
-        let sharing = Interner::default();
-        let pared = ["a", "b", "a"].map(|id| {
+        let interner = Interner::default();
+        let interned = ["a", "b", "a"].map(|id| {
             let mut command = registration(id);
-            sharing.pare(&mut command);
+            interner.intern(&mut command);
             assert_eq!(command, registration(id));
             command
         });
-        let [(a, a_check), (b, b_check), (c, _)] = [0, 1, 2].map(|at| parts(&pared[at]));
+        let [(a, a_check), (b, b_check), (c, _)] = [0, 1, 2].map(|at| parts(&interned[at]));
         assert!(std::ptr::eq(a.name.as_str(), b.name.as_str()));
         assert!(std::ptr::eq(a.tags[0].as_str(), b.tags[0].as_str()));
         let value = |of: &Service, key: &str| of.meta.as_ref().unwrap().get(key).unwrap().as_str().as_ptr();

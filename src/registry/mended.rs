@@ -33,7 +33,7 @@ impl Mending {
 
     /// The record as it can be held.
     pub fn record(&mut self, mut record: CatalogChange) -> CatalogChange {
-        let Err(fault) = judged(&record, self.index) else { return record };
+        let Err(fault) = check(&record, self.index) else { return record };
         match &mut record {
             CatalogChange::Node { after: Some(node), .. } => {
                 let node = Arc::make_mut(node);
@@ -61,7 +61,7 @@ impl Mending {
             }
             CatalogChange::Node { .. } | CatalogChange::Service { .. } | CatalogChange::Check { .. } => {}
         }
-        self.tell(&rows::row(&record).key, &fault.to_string());
+        self.log_fault(&rows::row(&record).key, &fault.to_string());
         record
     }
 
@@ -70,7 +70,7 @@ impl Mending {
         if pair.indexes.modify > self.index {
             let indexes = self.within(pair.indexes);
             Arc::make_mut(&mut pair).indexes = indexes;
-            self.tell(&pair.key, "its index is above that of all rows");
+            self.log_fault(&pair.key, "its index is above that of all rows");
         }
         pair
     }
@@ -83,7 +83,7 @@ impl Mending {
             let is_of_them = transition.index <= self.index;
             if is_of_them { Ok(entry) } else { Err("its index is above that of all rows".to_owned()) }
         });
-        read.inspect_err(|fault| self.tell(key, &format!("forgotten: {fault}"))).ok()
+        read.inspect_err(|fault| self.log_fault(key, &format!("forgotten: {fault}"))).ok()
     }
 
     /// Says what was not named one by one.
@@ -98,7 +98,7 @@ impl Mending {
         Indexes { create: indexes.create.min(modify), modify }
     }
 
-    fn tell(&mut self, key: &str, fault: &str) {
+    fn log_fault(&mut self, key: &str, fault: &str) {
         self.mended += 1;
         if self.mended <= NAMED_MAX {
             log::warn!(row = format!("{key:?}");
@@ -108,7 +108,7 @@ impl Mending {
 }
 
 /// The first rule that a record breaks.
-fn judged(record: &CatalogChange, index: u64) -> Result<(), Violation> {
+fn check(record: &CatalogChange, index: u64) -> Result<(), Violation> {
     let above = |indexes: Indexes| {
         let fault = || Violation::new("its index is above that of all rows");
         if indexes.modify > index { Err(fault()) } else { Ok(()) }

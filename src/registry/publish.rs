@@ -30,7 +30,7 @@ pub struct CommittedBatch<'a> {
 pub trait Follower: Send {
     /// The changes are in force, and readers see them. Called on the writer's thread, so it must be quick and must not
     /// wait for a write.
-    fn follow(&mut self, news: &CommittedBatch<'_>);
+    fn follow(&mut self, batch: &CommittedBatch<'_>);
 }
 
 /// What is published beside the changes of records.
@@ -46,20 +46,20 @@ pub(super) struct Remembered {
 
 /// Makes changes visible.
 pub(super) struct Publisher {
-    shown: ReadModel,
+    read_model: ReadModel,
     waking: Waking,
     followers: Vec<Box<dyn Follower>>,
 }
 
 impl Publisher {
-    /// Goes on from what `shown` shows, for these followers.
-    pub fn new(shown: ReadModel, waking: Waking, followers: Vec<Box<dyn Follower>>) -> Publisher {
-        Publisher { shown, waking, followers }
+    /// Goes on from what `read_model` shows, for these followers.
+    pub fn new(read_model: ReadModel, waking: Waking, followers: Vec<Box<dyn Follower>>) -> Publisher {
+        Publisher { read_model, waking, followers }
     }
 
     /// The transitions that are remembered.
     pub fn history(&self) -> &History {
-        &self.shown.history
+        &self.read_model.history
     }
 
     /// Shows readers the changes that led to `state` at `index`, moves the topics, calls the followers and wakes the
@@ -71,7 +71,7 @@ impl Publisher {
     /// they have moved; the watchers do wait for them.
     pub fn publish(&mut self, (state, index): (&State, u64), changes: &Changes, remembered: Remembered) {
         let Remembered { transitions, history, raises_floor } = remembered;
-        let ReadModel { views, topics, history: remembers } = &self.shown;
+        let ReadModel { views, topics, history: remembers } = &self.read_model;
         let mut steps = 0_u32;
         let mut between = || {
             steps += 1;
@@ -93,8 +93,8 @@ impl Publisher {
         let mut watchers = topics.advance(&moved, index);
         watchers.join_all(topics.pairs().advance(&changes.kv));
         topics.end_move();
-        let news = CommittedBatch { index, state, changes, transitions: &transitions };
-        self.followers.iter_mut().for_each(|follower| follower.follow(&news));
+        let batch = CommittedBatch { index, state, changes, transitions: &transitions };
+        self.followers.iter_mut().for_each(|follower| follower.follow(&batch));
         self.waking.wake(watchers);
     }
 }

@@ -5,8 +5,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::registry::history::History;
-use crate::registry::recover::Recovered;
+use crate::kernel::state::State;
+use crate::registry::history::{History, HistoryEntry};
 use crate::registry::topics::Topics;
 use crate::registry::views::Views;
 
@@ -22,14 +22,18 @@ pub struct ReadModel {
 }
 
 impl ReadModel {
-    /// What was stored, complete; every topic stands at the recovered index, and at most `watchers_max` may watch.
+    /// What was stored, complete; every topic stands at the `index` of `state`, and at most `watchers_max` may watch.
     ///
     /// # Errors
     /// The operating system's: it gives no thread.
-    pub fn restored(recovered: &Recovered, watchers_max: usize) -> io::Result<ReadModel> {
-        let views = Views::of_all(&recovered.state, recovered.index)?;
-        let topics = Topics::new(recovered.index, watchers_max);
-        let history = History::restored(recovered.history.clone());
-        Ok(ReadModel { views: Arc::new(views), topics: Arc::new(topics), history: Arc::new(history) })
+    pub fn restored(
+        state: &State,
+        index: u64,
+        history: Vec<HistoryEntry>,
+        watchers_max: usize,
+    ) -> io::Result<ReadModel> {
+        let views = Arc::new(Views::of_all(state, index)?);
+        let topics = Arc::new(Topics::new(index, watchers_max));
+        Ok(ReadModel { views, topics, history: Arc::new(History::restored(history)) })
     }
 }

@@ -7,10 +7,11 @@ use crate::catalog::change::CatalogChange;
 use crate::kernel::state::{Bounds, State};
 use crate::model::limits::INDEX_MAX;
 use crate::model::{CommandRefusal, Indexes, Node, Origin, Pair, Subject, Transition};
-use crate::persist::change::{Batch, Table};
+use crate::persist::change::{RowChange, Table};
 use crate::persist::error::StoreError;
 use crate::persist::store::Store;
-use crate::registry::defined::{self, DefinedIds};
+use crate::registry::commit::next_index;
+use crate::registry::defined_ids::{self, DefinedIds};
 use crate::registry::health_checkpoint::HealthCheckpoint;
 use crate::registry::history::HistoryEntry;
 use crate::registry::hot_queries::{self, HotQuery};
@@ -35,36 +36,38 @@ pub struct Recovered {
     /// The transitions that led there, as far as they are kept.
     pub history: Vec<HistoryEntry>,
     /// What the last end left of the checks' lives, if it was an orderly one.
-    pub carried: HealthCheckpoint,
+    pub checkpoint: HealthCheckpoint,
     /// What a crash left of the TTLs.
     pub silences: silences::SavedSilences,
     /// What was asked for most before.
-    pub asked: Vec<HotQuery>,
+    pub hot_queries: Vec<HotQuery>,
     /// What definition files defined before.
-    pub defined: DefinedIds,
+    pub defined_ids: DefinedIds,
+    /// The rows of what differs from what is stored, to be made durable before anything else.
+    pub repairs: Vec<RowChange>,
 }
 
-/// Loads everything from `store`. If the agent's own node was stored under another name, it is renamed first, in one
-/// commit with an index of its own: what is registered on it stays registered.
+/// Loads everything from `store`, and writes nothing. If the agent's own node was stored under another name, it is
+/// renamed, at an index of its own: what is registered on it stays registered.
 ///
 /// # Errors
 /// Whatever the store finds; a row that cannot be read counts as damage. [`RecoverError::NameTaken`] when somebody
-/// else's node has the agent's name; nothing is written then.
+/// else's node has the agent's name.
 pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, RecoverError> {
-    let (mut changes, mut history, mut carried) = (Vec::new(), Vec::new(), HealthCheckpoint::default());
-    let (mut asked, mut reader) = (Vec::new(), rows::RowReader::default());
+    let (mut changes, mut history, mut checkpoint) = (Vec::new(), Vec::new(), HealthCheckpoint::default());
+    let (mut hot_queries, mut reader) = (Vec::new(), rows::RowReader::default());
     let mut pairs: Vec<Arc<Pair>> = Vec::new();
     let mut silences = silences::SavedSilences::default();
-    let mut from_files = DefinedIds::default();
+    let mut defined_ids = DefinedIds::default();
     // What rows say of indexes is bounded here by what there can be, since the index of all comes after them.
     let mut mending = Mending::new(INDEX_MAX);
     let loaded = store.load(&mut |table: Table, key: &str, value: &[u8]| {
         match table {
             Table::Meta => {
-                carried.absorb(key, value)?;
+                checkpoint.absorb(key, value)?;
                 silences.absorb(key, value)?;
-                asked.extend(hot_queries::read(key, value)?.into_iter().flatten());
-                defined::read(key, value)?.into_iter().for_each(|ids| from_files = ids);
+                hot_queries.extend(hot_queries::read(key, value)?.into_iter().flatten());
+                defined_ids::read(key, value)?.into_iter().for_each(|ids| defined_ids = ids);
             }
             Table::Kv => pairs.push(mending.pair(rows::pair(key, value)?)),
             Table::History => history.extend(mending.transition(key, value)),
@@ -77,32 +80,31 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         return Err(RecoverError::NameTaken(CommandRefusal::reserved(&own.name, &own.id, held)));
     }
     let mut index = loaded.index.max(INDEX_OF_NOTHING);
-    if index >= INDEX_MAX {
-        return Err(exhausted(index, store).into());
-    }
+    let next = next_index(index, 0).map_err(|_| exhausted(index, store))?;
+    let mut repairs = Vec::new();
     if let Some(old_key) = stored_name(&changes, own) {
         log::info!(before = old_key.as_str(), now = own.name.as_str(); "the agent's own node is renamed");
         // Whoever knows the old name asks with the index it was seen at, and must hear of the new one.
-        index += 1;
+        index = next;
         let (on_own, mut others): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|it: &CatalogChange| *it.node() == old_key);
         let renamed: Vec<CatalogChange> =
             on_own.iter().map(|change| renamed(change, &own.name, index)).collect();
         let record_rows = on_own.iter().map(rows::removal).chain(renamed.iter().map(rows::row));
-        let taken: HashSet<RecordKey<'_>> = renamed.iter().map(place).collect();
-        others.retain(|it| !taken.contains(&place(it)));
+        let taken: HashSet<RecordKey<'_>> = renamed.iter().map(record_key).collect();
+        others.retain(|it| !taken.contains(&record_key(it)));
 
         let (of_own, of_others): (Vec<_>, Vec<_>) =
             history.into_iter().partition(|entry: &HistoryEntry| entry.transition.subject.node == old_key);
-        let retold: Vec<HistoryEntry> = of_own.iter().map(|entry| retold(entry, &own.name)).collect();
-        let subjects: HashSet<&Subject> = retold.iter().map(|it| &*it.transition.subject).collect();
+        let moved: Vec<HistoryEntry> = of_own.iter().map(|entry| renamed_entry(entry, &own.name)).collect();
+        let subjects: HashSet<&Subject> = moved.iter().map(|it| &*it.transition.subject).collect();
         let (displaced, of_others): (Vec<_>, Vec<_>) =
             of_others.into_iter().partition(|it| subjects.contains(&*it.transition.subject));
         let history_rows = of_own.iter().chain(&displaced).map(rows::transition_removal);
-        let history_rows = history_rows.chain(retold.iter().map(rows::transition_row));
-        store.commit(&Batch { index, changes: record_rows.chain(history_rows).collect() })?;
+        let history_rows = history_rows.chain(moved.iter().map(rows::transition_row));
+        repairs.extend(record_rows.chain(history_rows));
         changes = [renamed, others].concat();
-        history = [retold, of_others].concat();
+        history = [moved, of_others].concat();
     }
     let state = State::restored(&own.name, bounds, &changes, pairs);
     for excess in state.excess() {
@@ -110,7 +112,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
             "more is stored than would be taken now, and all of it is kept, shown and checked: {excess}"
         );
     }
-    Ok(Recovered { state, index, changes, history, carried, silences, asked, defined: from_files })
+    Ok(Recovered { state, index, changes, history, checkpoint, silences, hot_queries, defined_ids, repairs })
 }
 
 /// The refusal of a store whose index leaves room for no change. It came with a made-up snapshot, or through a Redis
@@ -174,7 +176,7 @@ fn stored_name(changes: &[CatalogChange], own: &OwnNode) -> Option<Text> {
 }
 
 /// The same transition on a node of another name.
-pub(super) fn retold(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
+pub(super) fn renamed_entry(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
     let transition = Transition::clone(&entry.transition);
     let subject = Subject { node: name.folded(), ..Subject::clone(&transition.subject) };
     HistoryEntry {
@@ -186,7 +188,7 @@ pub(super) fn retold(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
 /// What a record is filed under: its kind, its node's key and its id.
 type RecordKey<'a> = (Table, &'a Text, Option<&'a Text>);
 
-fn place(change: &CatalogChange) -> RecordKey<'_> {
+fn record_key(change: &CatalogChange) -> RecordKey<'_> {
     match change {
         CatalogChange::Node { key, .. } => (Table::Nodes, key, None),
         CatalogChange::Service { node, id, .. } => (Table::Services, node, Some(id)),

@@ -18,7 +18,8 @@ use crate::kv::change::PairChange;
 use crate::kv::row;
 use crate::model::{Caller, Cause, Node, Pair, Service, Status, Subject, Transition, said};
 use crate::persist::change::{RowChange, Table};
-use crate::registry::history::{History, HistoryEntry, PER_CHECK_MAX};
+use crate::registry::history::History;
+use crate::registry::history::entry::{HistoryEntry, PER_CHECK_MAX};
 use crate::stdx::text::Text;
 
 const SEPARATOR: char = '\t';

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::health::{CheckKey, HealthEngine, Saved, TtlLeft};
 use crate::model::limits::TIME_MS_MAX;
 use crate::persist::change::{KEY_BYTES_MAX, RowChange, Table};
-use crate::registry::write::{WriteQueue, WriteReply};
+use crate::registry::queue::{WriteQueue, WriteReply};
 use crate::sys::oneshot::Receiver;
 
 /// What the key of a check's row begins with; its node and its id follow.

@@ -1,12 +1,12 @@
-//! How the store stands: whether writes are taken, and if not, why. Owns that one fact and says it in the log once per
-//! change, however many writes meet it. Knows no file and no HTTP.
+//! The state of the store: whether writes are taken, and if not, why. Owns that one fact and says it in the log once
+//! per change, however many writes meet it. Knows no file and no HTTP.
 
 use parking_lot::RwLock;
 
 use crate::persist::error::StoreError;
 use crate::registry::error::WriteError;
 
-/// Whether the store takes writes. Reads are answered from memory in every standing.
+/// Whether the store takes writes. Reads are answered from memory in every state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StoreState {
     /// Every write is made durable and answered.
@@ -25,10 +25,10 @@ pub enum StoreState {
 }
 
 impl StoreState {
-    /// Each standing by its word, as metrics and `/v1/agent/self` show it.
+    /// Each state by its word, as metrics and `/v1/agent/self` show it.
     pub const WORDS: [&'static str; 3] = ["writable", "full", "read-only"];
 
-    /// The word of this standing.
+    /// The word of this state.
     pub fn word(&self) -> &'static str {
         let [writable, full, read_only] = StoreState::WORDS;
         match self {
@@ -47,27 +47,27 @@ impl StoreState {
     }
 }
 
-/// The standing as the writer last found it, for everybody to see.
+/// The state as the writer last found it, for everybody to see.
 #[derive(Debug, Default)]
 pub struct StoreStateBoard {
     /// Written by the writer alone, at a change. Nothing yields under it.
-    standing: RwLock<StoreState>,
+    state: RwLock<StoreState>,
 }
 
 impl StoreStateBoard {
-    /// The standing now.
+    /// The state now.
     pub fn now(&self) -> StoreState {
-        self.standing.read().clone()
+        self.state.read().clone()
     }
 
     /// Whether the disk was full at the last commit.
     pub fn is_full(&self) -> bool {
-        matches!(*self.standing.read(), StoreState::Full { .. })
+        matches!(*self.state.read(), StoreState::Full { .. })
     }
 
     /// The answer to every write from now on, once the store has failed.
     pub(super) fn refusal(&self) -> Option<WriteError> {
-        match &*self.standing.read() {
+        match &*self.state.read() {
             StoreState::ReadOnly { message } => Some(WriteError::ReadOnly { message: message.clone() }),
             StoreState::Writable | StoreState::Full { .. } => None,
         }
@@ -76,7 +76,7 @@ impl StoreStateBoard {
     /// A commit succeeded.
     pub(super) fn committed(&self) {
         if self.is_full() {
-            *self.standing.write() = StoreState::Writable;
+            *self.state.write() = StoreState::Writable;
             log::info!("there is room again: writes are taken");
         }
     }
@@ -94,13 +94,13 @@ impl StoreStateBoard {
             StoreError::Oversize { .. } | StoreError::Unavailable { .. } => return,
             _ => StoreState::ReadOnly { message },
         };
-        let mut standing = self.standing.write();
+        let mut state = self.state.write();
         // Once the store has failed, only a restart can tell what the disk holds.
-        if standing.word() == after.word() || matches!(*standing, StoreState::ReadOnly { .. }) {
+        if state.word() == after.word() || matches!(*state, StoreState::ReadOnly { .. }) {
             return;
         }
         log::error!("{} from now on, reads go on: {error}", after.word());
-        *standing = after;
+        *state = after;
     }
 }
 

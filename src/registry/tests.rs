@@ -9,21 +9,21 @@ use crate::catalog::topic::Topic;
 use crate::health::{self, HealthEngine};
 use crate::kernel::state::Bounds;
 use crate::model::{
-    Cause, Check, Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart, Observation, Origin, Probe,
-    Registration,
+    Caller, Cause, Check, CheckDefinition, Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart,
+    Observation, Origin, Probe, Registration, Restoration, Service, Status,
 };
-use crate::model::{CheckDefinition, Service, Status};
 use crate::persist::change::Batch;
 use crate::persist::error::StoreError;
 use crate::persist::memory::MemoryStore;
 use crate::persist::store::{Description, Loaded, RowSink, Store};
 use crate::probe::{self, Prober};
+use crate::registry::Registry;
+use crate::registry::checking::Probing;
 use crate::registry::error::WriteError;
 use crate::registry::history::Of;
+use crate::registry::open::{OpenError, RegistryBounds, Storage};
 use crate::registry::own_node::OwnNode;
 use crate::registry::publish::{CommittedBatch, Follower};
-use crate::registry::{Parts, Registry};
-use crate::sys::clock::Clock;
 use crate::sys::runtime;
 use crate::telemetry::metrics::Metrics;
 
@@ -74,36 +74,40 @@ pub(super) fn open_as(store: &Shared, name: &str) -> Registry {
 }
 
 fn open_with_id(store: &Shared, name: &str, id: &str) -> Registry {
-    Registry::open(parts(store, name, id)).unwrap()
+    try_open((name, id), store, bounds(), Vec::new()).unwrap()
 }
 
 /// A registry with followers of its own.
 pub(crate) fn open_followed(followers: Vec<Box<dyn Follower>>) -> Registry {
-    Registry::open(Parts { followers, ..parts(&shared(), "Own", NODE_ID) }).unwrap()
+    try_open(("Own", NODE_ID), &shared(), bounds(), followers).unwrap()
 }
 
-fn parts(store: &Shared, name: &str, id: &str) -> Parts {
-    Parts {
-        own_node: OwnNode {
-            name: name.into(),
-            id: id.into(),
-            address: "127.0.0.1".into(),
-            meta: Default::default(),
-            datacenter: "dc1".into(),
-        },
-        store: Box::new(store.clone()),
+fn bounds() -> RegistryBounds {
+    RegistryBounds { records: Bounds::default(), writes_waiting_max: 10, watchers_max: 10 }
+}
+
+fn try_open(
+    (name, id): (&str, &str),
+    store: &Shared,
+    bounds: RegistryBounds,
+    followers: Vec<Box<dyn Follower>>,
+) -> Result<Registry, OpenError> {
+    let own_node = OwnNode {
+        name: name.into(),
+        id: id.into(),
+        address: "127.0.0.1".into(),
+        meta: Default::default(),
+        datacenter: "dc1".into(),
+    };
+    let storage = Storage { store: Box::new(store.clone()), on_commit: Box::new(|_| {}) };
+    let probing = Probing {
         health: HealthEngine::new(health::HealthSettings::default()),
         prober: Prober::new(probe::ProbeSettings::default()).unwrap(),
         probes_max: 16,
-        watched_connections_max: 10,
+        idle_connections_max: 10,
         metrics: Arc::new(Metrics::new().unwrap()),
-        clock: Clock,
-        bounds: Bounds::default(),
-        writes_waiting_max: 10,
-        watchers_max: 10,
-        followers: Vec::new(),
-        on_commit: Box::new(|_| {}),
-    }
+    };
+    Registry::open(own_node, storage, probing, bounds, followers)
 }
 
 pub(crate) fn register(id: &str, check: Option<Check>) -> Command {
@@ -181,7 +185,7 @@ fn a_full_store_undoes_the_batch_and_recovers_by_itself() {
 }
 
 /// `index: from -> to` of each transition of the check, the newest first.
-fn told(registry: &Registry, check_id: &str) -> Vec<(Option<Status>, Option<Status>, Cause)> {
+fn transitions_of(registry: &Registry, check_id: &str) -> Vec<(Option<Status>, Option<Status>, Cause)> {
     let of = Of::Check(&"own".into(), &check_id.into());
     registry.history().newest(&of, 0, 100).iter().map(|it| (it.from, it.to, it.cause)).collect()
 }
@@ -191,11 +195,11 @@ fn transitions_are_remembered_with_the_write_that_makes_them_and_over_a_restart(
     let store = shared();
     let registry = open(&store);
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
-    assert_eq!(told(&registry, "service:web-1"), [], "a registration is none");
+    assert_eq!(transitions_of(&registry, "service:web-1"), [], "a registration is none");
     let passing = |output: &str| Observation { status: Status::Passing, output: output.into() };
     *store.full.lock() = true;
     assert!(registry.report(&"service:web-1".into(), passing("lost")).is_err());
-    assert_eq!(told(&registry, "service:web-1"), [], "what was not written has not happened");
+    assert_eq!(transitions_of(&registry, "service:web-1"), [], "what was not written has not happened");
     *store.full.lock() = false;
     let critical = Observation { status: Status::Critical, output: "unwell".into() };
     registry.report(&"service:web-1".into(), critical.clone()).unwrap();
@@ -207,14 +211,14 @@ fn transitions_are_remembered_with_the_write_that_makes_them_and_over_a_restart(
         (Some(Status::Passing), None, Cause::Deregistration),
         (Some(Status::Critical), Some(Status::Passing), Cause::Report),
     ];
-    assert_eq!(told(&registry, "service:web-1"), expected);
+    assert_eq!(transitions_of(&registry, "service:web-1"), expected);
     drop(registry);
     let registry = open_as(&store, "Own");
-    assert_eq!(told(&registry, "service:web-1"), expected);
+    assert_eq!(transitions_of(&registry, "service:web-1"), expected);
     registry.write(register("web-1", Some(ttl_check("web-1")))).unwrap();
     registry.report(&"service:web-1".into(), passing("well")).unwrap();
     assert_eq!(
-        told(&registry, "service:web-1").len(),
+        transitions_of(&registry, "service:web-1").len(),
         3,
         "the next life of an instance goes on in its history"
     );
@@ -343,7 +347,7 @@ impl Follower for Reader {
             views_at: registry.views().complete(),
             topic_at: registry.topics().index(&Topic::Health("web".into())),
             statuses: health_of(registry),
-            transitions: told(registry, "service:web-1").len(),
+            transitions: transitions_of(registry, "service:web-1").len(),
         });
     }
 }
@@ -370,4 +374,42 @@ fn followers_hear_of_what_readers_see() {
     // The end of something critical is a transition too.
     expect(registry.write(gone).unwrap().index, &[], 3);
     assert_eq!(*seen.lock(), expected);
+}
+
+/// However a restoration comes to the writer, clients of the registry that it is of have seen its index.
+#[test]
+fn the_index_goes_on_above_that_of_a_restoration() {
+    let registry = open(&shared());
+    let index = registry.write(register("web-1", None)).unwrap().index;
+    let restoration = || Restoration { index: index + 1_000, ..Restoration::default() };
+    let restored = registry.write(Command::Restore(Box::new(restoration()))).unwrap();
+    assert_eq!((restored.index, restored.changed), (index + 1_001, true));
+    assert_eq!(registry.topics().index(&Topic::Service("another".into())), index + 1_001);
+    assert_eq!(registry.write(register("web-1", None)).unwrap().index, index + 1_002);
+}
+
+#[test]
+fn a_start_that_cannot_write_what_it_puts_right_fails_and_changes_nothing() {
+    let store = shared();
+    drop(open(&store));
+    *store.full.lock() = true;
+    let refused = try_open(("Other", NODE_ID), &store, bounds(), Vec::new()).map(drop);
+    assert!(matches!(refused, Err(OpenError::OwnNode(WriteError::Full { .. }))), "{refused:?}");
+    *store.full.lock() = false;
+    let names: Vec<_> = open(&store).views().nodes().iter().map(|node| node.name.clone()).collect();
+    assert_eq!(names, ["Own"]);
+}
+
+#[test]
+fn nothing_is_written_to_a_store_that_another_process_has_changed() {
+    let registry = open(&shared());
+    registry.write(register("web-1", None)).unwrap();
+    let resting = registry.queue().rest().unwrap();
+    assert!(resting.resume(Box::new(MemoryStore::standing_at(7_000))).is_err());
+    let written = registry.write(register("web-2", None)).map(drop);
+    let restored = registry.queue().restore(Restoration::default(), Vec::new(), false, Caller::own("test"));
+    for refused in [written, restored.map(drop)] {
+        assert!(matches!(refused, Err(WriteError::ReadOnly { .. })), "{refused:?}");
+    }
+    assert_eq!(registry.views().instances("web").len(), 1);
 }

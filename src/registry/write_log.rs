@@ -3,11 +3,9 @@
 use std::fmt::Write;
 
 use crate::catalog::change::CatalogChange;
-use crate::catalog::state::{CatalogState, Moment};
-use crate::catalog::transitions::transitions;
 use crate::kernel::changes::Changes;
 use crate::kv::change::PairChange;
-use crate::model::{Caller, Check, Command, Transition, hold};
+use crate::model::{Caller, Check, hold};
 
 /// Changes that one line names; a node with a thousand instances does not make a line of a thousand.
 const NAMED_MAX: usize = 4;
@@ -16,28 +14,15 @@ const NAMED_MAX: usize = 4;
 /// them would cost more than the writes; how many were not told is.
 const LINES_PER_SECOND_MAX: u32 = 1_000;
 
-/// The transitions among a command's changes, with who asked for it.
-pub(super) fn transitions_for(
-    caller: &Caller,
-    state: &CatalogState,
-    moment: Moment,
-    command: &Command,
-    changes: &[CatalogChange],
-) -> Vec<Transition> {
-    let mut found = transitions(state, moment, command, changes);
-    found.iter_mut().for_each(|transition| transition.caller = caller.clone());
-    found
-}
-
 /// Tells of writes, once they hold. For the writer alone.
 #[derive(Debug, Default)]
 pub(super) struct WriteLog {
     second: u64,
-    said: u32,
-    unsaid: u64,
+    logged: u32,
+    dropped: u64,
 }
 
-/// A line that will be said if its batch holds.
+/// A line that will be written if its batch holds.
 #[derive(Debug)]
 pub(super) struct WriteLogLine {
     caller: Caller,
@@ -52,7 +37,7 @@ impl WriteLogLine {
         if log::max_level() < log::Level::Info {
             return None;
         }
-        told(changes).map(|text| WriteLogLine { caller: caller.clone(), index, text })
+        summary(changes).map(|text| WriteLogLine { caller: caller.clone(), index, text })
     }
 }
 
@@ -74,21 +59,21 @@ impl WriteLog {
 
     fn has_room(&mut self, second: u64) -> bool {
         if self.second != second {
-            if self.unsaid > 0 {
-                log::info!(writes = self.unsaid; "further writes were carried out and not told one by one");
+            if self.dropped > 0 {
+                log::info!(writes = self.dropped; "further writes were carried out and not told one by one");
             }
-            *self = WriteLog { second, said: 0, unsaid: 0 };
+            *self = WriteLog { second, logged: 0, dropped: 0 };
         }
-        let has_room = self.said < LINES_PER_SECOND_MAX;
-        self.said += u32::from(has_room);
-        self.unsaid += u64::from(!has_room);
+        let has_room = self.logged < LINES_PER_SECOND_MAX;
+        self.logged += u32::from(has_room);
+        self.dropped += u64::from(!has_room);
         has_room
     }
 }
 
 /// What is different, in words: `service "web-1" ("web") on n1 registered, check "web-1-beat" passing -> critical`.
 /// Outputs alone are no news.
-fn told(changes: &Changes) -> Option<String> {
+fn summary(changes: &Changes) -> Option<String> {
     let Changes { catalog, kv } = changes;
     let mut first: Vec<String> = catalog.iter().filter_map(one).collect();
     first.extend(kv.iter().take(NAMED_MAX).map(key));
@@ -212,17 +197,17 @@ mod tests {
             (vec![of_service(service(), None)], Some(r#"service "w" ("web") on "n" deregistered"#)),
         ];
         for (changes, expected) in rows {
-            assert_eq!(told(&changes.into()).as_deref(), expected);
+            assert_eq!(summary(&changes.into()).as_deref(), expected);
         }
         let many: Vec<CatalogChange> = (0..NAMED_MAX + 2).map(|_| of_service(service(), None)).collect();
-        assert!(told(&many.into()).is_some_and(|text| text.ends_with(", and 2 more")));
+        assert!(summary(&many.into()).is_some_and(|text| text.ends_with(", and 2 more")));
     }
 
     #[test]
     fn a_second_has_room_for_so_many_lines() {
-        let mut audit = WriteLog::default();
-        let said = (0..=LINES_PER_SECOND_MAX).filter(|_| audit.has_room(7)).count();
-        assert_eq!((said, audit.unsaid), (LINES_PER_SECOND_MAX as usize, 1));
-        assert!(audit.has_room(8) && audit.unsaid == 0);
+        let mut writes = WriteLog::default();
+        let lines = (0..=LINES_PER_SECOND_MAX).filter(|_| writes.has_room(7)).count();
+        assert_eq!((lines, writes.dropped), (LINES_PER_SECOND_MAX as usize, 1));
+        assert!(writes.has_room(8) && writes.dropped == 0);
     }
 }

@@ -15,10 +15,12 @@ use crate::http::Server;
 use crate::notify::follower::EventFeed;
 use crate::notify::{self, Notifier};
 use crate::probe::Prober;
+use crate::registry::Registry;
+use crate::registry::checking::Probing;
+use crate::registry::open::{RegistryBounds, Storage};
 use crate::registry::own_node::OwnNode;
 use crate::registry::snapshot::row_validator::RowRules;
 use crate::registry::snapshot::schedule::{self, Schedule};
-use crate::registry::{Parts, Registry};
 use crate::server::agent::Agent;
 use crate::server::error::ServerError;
 use crate::server::exposed::expose;
@@ -80,33 +82,28 @@ fn open_registry(
         store::open(config, metrics, &terms).map_err(ServerError::Store)?;
     let commits = metrics.histogram(families::COMMIT_DURATION, &[]);
     let started = Clock.now();
-    let (probes_max, watched_connections_max) = descriptors_of_probes(config);
-    let registry = Registry::open(Parts {
-        own_node: OwnNode {
-            name: config.node.as_str().into(),
-            id: config.node_id.as_deref().map_or(node_id, Text::from),
-            address: config.advertise_address.to_string().into(),
-            meta: config
-                .node_meta
-                .iter()
-                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-                .collect(),
-            datacenter: config.datacenter.as_str().into(),
-        },
-        store,
-        health: HealthEngine::new(health_settings(config)),
-        prober,
-        probes_max,
-        watched_connections_max,
-        metrics: metrics.clone(),
-        clock: Clock,
-        bounds: terms.bounds,
+    let (probes_max, idle_connections_max) = descriptors_of_probes(config);
+    let own_node = OwnNode {
+        name: config.node.as_str().into(),
+        id: config.node_id.as_deref().map_or(node_id, Text::from),
+        address: config.advertise_address.to_string().into(),
+        meta: config
+            .node_meta
+            .iter()
+            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+            .collect(),
+        datacenter: config.datacenter.as_str().into(),
+    };
+    let storage = Storage { store, on_commit: Box::new(move |elapsed| commits.observe(elapsed)) };
+    let health = HealthEngine::new(health_settings(config));
+    let probing = Probing { health, prober, probes_max, idle_connections_max, metrics: metrics.clone() };
+    let bounds = RegistryBounds {
+        records: terms.bounds,
         writes_waiting_max: writes_waiting_max(config),
         watchers_max: config.limits.blocking_queries_max,
-        followers: vec![Box::new(intake)],
-        on_commit: Box::new(move |elapsed| commits.observe(elapsed)),
-    })
-    .map_err(ServerError::Open)?;
+    };
+    let registry = Registry::open(own_node, storage, probing, bounds, vec![Box::new(intake)])
+        .map_err(ServerError::Open)?;
     let sizes = registry.views().sizes();
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());
@@ -145,7 +142,7 @@ fn open_api(
     let (bounds, streams_max) = (settings::cache_bounds(config), config.limits.streams_max);
     let dispatch = Dispatch::new(backend, bounds, streams_max).map_err(ServerError::System)?;
     // What was asked for most before this start, as far as it is to be made ready.
-    let asked = registry.asked_before();
+    let asked = registry.hot_queries();
     let most_asked = &asked[..asked.len().min(config.cache.warm_most_asked)];
     let warmed = warm::warm(&dispatch, &config.cache.warm_services, most_asked);
     log::info!(answers = warmed.answers, of = warmed.wanted; "answers are warm after {:?}", warmed.took);

@@ -5,8 +5,8 @@ use std::io;
 
 use crate::http::ServeError;
 use crate::persist::error::StoreError;
-use crate::registry::OpenError;
 use crate::registry::error::WriteError;
+use crate::registry::open::OpenError;
 use crate::sys::supervision::ThreadFault;
 
 /// Why the agent did not start, or had to end.

@@ -51,7 +51,7 @@ pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Serve
     metrics.read(families::WRITE_QUEUE_DEPTH, &[], of(waiting));
     for word in StoreState::WORDS {
         let registry = registry.clone();
-        let read = move || f64::from(registry.queue().stats().standing.now().word() == word);
+        let read = move || f64::from(registry.queue().stats().store_state.now().word() == word);
         metrics.read(families::STORE_STANDING, &[word], read);
     }
     for purpose in Purpose::ALL {

@@ -13,7 +13,7 @@ use crate::health;
 use crate::http::{DoorRules, ServerConfig};
 use crate::probe::{self, TargetRules};
 use crate::registry::checking::scheduler;
-use crate::registry::write;
+use crate::registry::queue;
 use crate::server::sockets;
 use crate::stdx::text::Text;
 use crate::sys::limits;
@@ -36,7 +36,7 @@ pub(super) fn cache_bounds(config: &Config) -> CacheBounds {
 
 /// Writes that may wait for a slow disk: never more than half of the connections, so that readers find one.
 pub(super) fn writes_waiting_max(config: &Config) -> usize {
-    write::WAITING_MAX.min(server_config(config).connections_max / 2)
+    queue::WAITING_MAX.min(server_config(config).connections_max / 2)
 }
 
 pub(super) fn health_settings(config: &Config) -> health::HealthSettings {

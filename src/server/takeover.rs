@@ -259,10 +259,10 @@ impl Incumbent {
 
 /// What an orderly end and a takeover leave to the next process: the lives of checks, and what was asked for most.
 pub(super) fn leave_notes(registry: &Registry, cache: &BodyCache, most_asked_max: usize) {
-    if let Err(error) = registry.carry_over() {
+    if let Err(error) = registry.save_health() {
         log::warn!("checks begin anew with the next start: {error}");
     }
-    if let Err(error) = registry.leave_asked(&warm::most_asked(cache, most_asked_max)) {
+    if let Err(error) = registry.save_hot_queries(&warm::most_asked(cache, most_asked_max)) {
         log::warn!("the next start makes no answers ready but those of cache.warm_services: {error}");
     }
 }

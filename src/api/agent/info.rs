@@ -75,7 +75,7 @@ struct Own<'a> {
 
 /// What Consul does not have: the versions, and how the store stands.
 fn muster(call: &Call<'_, '_>) -> Value {
-    let standing = call.api.registry.queue().stats().standing.now();
+    let standing = call.api.registry.queue().stats().store_state.now();
     json!({
         "Version": env!("CARGO_PKG_VERSION"),
         "ConsulApiVersion": CONSUL_API_VERSION,
@@ -258,7 +258,7 @@ pub fn leader(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 fn leader_address(call: &Call<'_, '_>) -> String {
-    match call.api.registry.queue().stats().standing.now() {
+    match call.api.registry.queue().stats().store_state.now() {
         StoreState::Writable | StoreState::Full { .. } => server_address(call.api.registry.own_node()),
         StoreState::ReadOnly { .. } => String::new(),
     }

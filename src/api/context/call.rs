@@ -11,7 +11,7 @@ use crate::api::dispatch::route::Route;
 use crate::http::{Exchange, Query, Request, Response};
 use crate::model::{Caller, Command};
 use crate::registry::error::WriteError;
-use crate::registry::write::Written;
+use crate::registry::queue::Written;
 use crate::stdx::meter::Meter;
 use crate::stdx::text::Text;
 

@@ -33,7 +33,7 @@ pub fn ready(call: &mut Call<'_, '_>) -> HandlerResult {
         return Err(ApiError::new(503, "draining: this process is shutting down"));
     }
     has_all_threads()?;
-    let standing = call.api.registry.queue().stats().standing.now();
+    let standing = call.api.registry.queue().stats().store_state.now();
     if let Some(reason) = standing.reason() {
         return Err(ApiError::new(503, format!("{}: {reason}", standing.word())));
     }

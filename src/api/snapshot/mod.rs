@@ -24,8 +24,8 @@ use crate::api::snapshot::spool::Spool;
 use crate::catalog::change::CatalogChange;
 use crate::http::{Body, BodyWriter, Method, PaceLimit, Response};
 use crate::kernel::changes::Changes;
+use crate::registry::exclusive::Restored;
 use crate::registry::snapshot::decoded::{self, RestorePlan};
-use crate::registry::snapshot::exclusive::Restored;
 use crate::registry::snapshot::row_validator::RowRules;
 use crate::stdx::calendar;
 use crate::stdx::stop::StopFlag;
@@ -79,7 +79,7 @@ fn save(call: &mut Call<'_, '_>) -> HandlerResult {
     }
     let place = place(&call.api.resources.snapshots.sent, Whose::of(call.exchange), "sent", "to")?;
     let haste = haste(call);
-    let picture = call.api.registry.queue().picture()?;
+    let picture = call.api.registry.queue().snapshot()?;
     let picture = if is_redacted { picture.redacted() } else { picture };
     let now = calendar::at(call.api.clock.unix_ms());
     let header = picture.header(call.api.registry.own_node(), now);

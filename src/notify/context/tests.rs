@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::state::{CatalogBounds, CatalogState, Moment};
-use crate::catalog::transitions::transitions;
+use crate::catalog::transitions::{cause_of_end, transitions};
 use crate::model::{Cause, Command, ExistingChecks, NodePart, Origin, Registration};
 
 /// A registry in which every command leaves its changes and transitions.
@@ -59,8 +59,9 @@ impl Trial {
     fn apply(&mut self, command: Command) {
         self.index += 1;
         let moment = Moment { index: self.index, now_ms: self.index * 1000 };
-        let changes = self.state.apply(moment, &command).expect("the test asks for what can be");
-        let found = transitions(&self.state, moment, &command, &changes);
+        let cause = cause_of_end(&command);
+        let changes = self.state.apply(moment, command).expect("the test asks for what can be");
+        let found = transitions(&self.state, moment, cause, &changes);
         self.transitions.extend(found.into_iter().map(Arc::new));
         self.changes.extend(changes);
     }

@@ -14,7 +14,7 @@ use crate::persist::snapshot::error::SnapshotError;
 use crate::persist::snapshot::format::SnapshotHeader;
 use crate::registry::history::{HistoryEntry, subject_bytes};
 use crate::registry::own_node::OwnNode;
-use crate::registry::recover::{renamed, retold};
+use crate::registry::recover::{renamed, renamed_entry};
 use crate::registry::rows;
 use crate::registry::snapshot::row_validator::{RowFault, RowRules, RowValidator};
 use crate::stdx::text::Text;
@@ -29,17 +29,17 @@ struct DecodedSnapshot {
     history: Vec<HistoryEntry>,
 }
 
-/// Whether a snapshot could be restored under these terms, in constant memory: nothing of it is kept. `progress` is
+/// Whether a snapshot could be restored under these rules, in constant memory: nothing of it is kept. `progress` is
 /// told how many rows are read.
 ///
 /// # Errors
 /// See [`SnapshotError`].
 pub fn verify(
     input: impl Read,
-    terms: &RowRules,
+    rules: &RowRules,
     progress: impl FnMut(u64),
 ) -> Result<Contents, SnapshotError> {
-    walk(input, terms, progress, |_, _, _| Ok(()))
+    walk(input, rules, progress, |_, _, _| Ok(()))
 }
 
 /// One row of a snapshot.
@@ -76,15 +76,15 @@ impl From<RowFault> for ReadStop {
 /// that it takes until it is in a registry: its record, and the row of it that is written.
 pub(super) fn walk(
     input: impl Read,
-    terms: &RowRules,
+    rules: &RowRules,
     mut progress: impl FnMut(u64),
     mut keep: impl FnMut(&SnapshotHeader, Item, usize) -> Result<(), ReadStop>,
 ) -> Result<Contents, SnapshotError> {
-    let decoder = Decoder::open(input, terms.decoded())?;
+    let decoder = Decoder::open(input, rules.decoded())?;
     let mut header = decoder.header().clone();
     nodes::check_name(&header.node).map_err(|it| SnapshotError::Senseless(it.to_string()))?;
     let own = Text::from(header.node.as_str()).folded();
-    let mut vet = RowValidator::new(terms.clone(), Some(own), header.index);
+    let mut validator = RowValidator::new(rules.clone(), Some(own), header.index);
     let is_high = header.index > INDEX_RESTORED_MAX;
     header.index = header.index.min(INDEX_RESTORED_MAX);
     let (mut last_table, mut last_key, mut count) = (Table::Meta, String::new(), 0);
@@ -92,7 +92,7 @@ pub(super) fn walk(
     let read = decoder.rows(&mut |table, key, value| {
         count += 1;
         progress(count);
-        if terms.stop.is_asked() {
+        if rules.stop.is_asked() {
             return Err("nobody waits for it any more".to_owned());
         }
         // Named as it stands there; whether it is damage or a rule is told apart below.
@@ -102,7 +102,7 @@ pub(super) fn walk(
         };
         if table == Table::History {
             let entry = rows::transition(key, value)?;
-            vet.transition(key, &entry).map_err(|fault| stop(ReadStop::Ruled(fault)))?;
+            validator.transition(key, &entry).map_err(|fault| stop(ReadStop::Ruled(fault)))?;
             if entry.transition.index > header.index {
                 return Ok(());
             }
@@ -117,7 +117,7 @@ pub(super) fn walk(
         last_key.push_str(key);
         if table == Table::Kv {
             let pair = rows::pair(key, value)?;
-            let weight = vet.pair(&pair).map_err(|fault| stop(fault.into()))?;
+            let weight = validator.pair(&pair).map_err(|fault| stop(fault.into()))?;
             let pair = match lowered(pair.indexes) {
                 same if same == pair.indexes => pair,
                 indexes => Arc::new(Pair { indexes, ..Pair::clone(&pair) }),
@@ -126,7 +126,7 @@ pub(super) fn walk(
         }
         if let Some(record) = reader.change(table, key, value)? {
             let record = in_its_place(record)?;
-            let weight = vet.record(&record).map_err(|fault| stop(fault.into()))?;
+            let weight = validator.record(&record).map_err(|fault| stop(fault.into()))?;
             let record = if is_high { record.reindexed(lowered) } else { record };
             keep(&header, Item::Record(record), weight.saturating_add(value.len())).map_err(stop)?;
         }
@@ -189,7 +189,7 @@ impl DecodedSnapshot {
                 *record = renamed(record, &own.name, contents.header.index);
             }
             for entry in history.iter_mut().filter(|entry| entry.transition.subject.node == theirs) {
-                *entry = retold(entry, &own.name);
+                *entry = renamed_entry(entry, &own.name);
             }
         }
         let mut restoration = Restoration { index: contents.header.index, pairs, ..Restoration::default() };
@@ -280,12 +280,12 @@ impl fmt::Display for RestoreError {
 pub fn understand(
     mut input: impl Read + Seek,
     own: &OwnNode,
-    terms: &RowRules,
+    rules: &RowRules,
 ) -> Result<RestorePlan, RestoreError> {
-    let (account, mut wanted) = (terms.account, 0_usize);
+    let (account, mut wanted) = (rules.account, 0_usize);
     walk(
         &mut input,
-        terms,
+        rules,
         |_| (),
         |_, _, bytes| {
             wanted = wanted.saturating_add(bytes);
@@ -298,7 +298,7 @@ pub fn understand(
     let mut share = account.empty(Purpose::Restoring);
     let contents = walk(
         &mut input,
-        terms,
+        rules,
         |_| (),
         |_, item, bytes| {
             share.grow(bytes).map_err(ReadStop::OverBudget)?;
@@ -311,9 +311,9 @@ pub fn understand(
         },
     )
     .map_err(unfit)?;
-    let image = DecodedSnapshot { contents: contents.clone(), records, pairs, history };
+    let snapshot = DecodedSnapshot { contents: contents.clone(), records, pairs, history };
     let (restoration, history) =
-        image.restoration(own).map_err(|sentence| RestoreError { reason: Reason::Senseless, sentence })?;
+        snapshot.restoration(own).map_err(|sentence| RestoreError { reason: Reason::Senseless, sentence })?;
     Ok(RestorePlan { contents, restoration, history, share })
 }
 

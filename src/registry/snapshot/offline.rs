@@ -30,7 +30,7 @@ use crate::sys::file::open as opened;
 ///
 /// # Errors
 /// A sentence with the remedy.
-pub fn make(file: &Path, into: &Path, terms: &RowRules, now: jiff::Timestamp) -> Result<Contents, String> {
+pub fn make(file: &Path, into: &Path, rules: &RowRules, now: jiff::Timestamp) -> Result<Contents, String> {
     let unreadable = |error: &dyn std::fmt::Display| format!("{} is not restored: {error}", file.display());
     let opened = opened(file);
     let mut input =
@@ -41,7 +41,7 @@ pub fn make(file: &Path, into: &Path, terms: &RowRules, now: jiff::Timestamp) ->
         has_own |= is_own(header, &item);
         Ok(())
     };
-    let contents = decoded::walk(&input, terms, |_| (), &mut look);
+    let contents = decoded::walk(&input, rules, |_| (), &mut look);
     let header = contents.map_err(|error| unreadable(&error))?.header;
     let node_id: uuid::Uuid = header.node_id.parse().map_err(|error| unreadable(&error))?;
     if !has_own {
@@ -67,7 +67,7 @@ pub fn make(file: &Path, into: &Path, terms: &RowRules, now: jiff::Timestamp) ->
                 ReadStop::Ruled(String::new())
             })
         };
-        let contents = decoded::walk(&input, terms, |_| (), &mut put);
+        let contents = decoded::walk(&input, rules, |_| (), &mut put);
         made = Some(contents.map_err(|error| fault.unwrap_or_else(|| unreadable(&error)))?);
         making.end().map_err(failed)
     })?;

@@ -19,7 +19,7 @@ use crate::persist::snapshot::format::LINE_BYTES_MAX;
 use crate::persist::store::RowFilter;
 use crate::probe::TargetRules;
 use crate::registry::checking::programs::{self, Armed};
-use crate::registry::defined;
+use crate::registry::defined_ids;
 use crate::registry::health_checkpoint::HealthCheckpoint;
 use crate::registry::history::{HistoryEntry, TRANSITIONS_MAX};
 use crate::registry::hot_queries;
@@ -116,15 +116,15 @@ pub fn row_bytes_max(body_bytes_max: usize) -> usize {
 ///
 /// What settings bound is let through: it may have been taken under others, and what was acknowledged is not lost for
 /// that.
-pub fn judge(terms: RowRules, index: u64) -> RowFilter {
-    let programs = terms.programs.clone().unwrap_or_default();
-    let terms = RowRules {
-        row_bytes_max: terms.row_bytes_max.max(RowRules::default().row_bytes_max),
+pub fn judge(rules: RowRules, index: u64) -> RowFilter {
+    let programs = rules.programs.clone().unwrap_or_default();
+    let rules = RowRules {
+        row_bytes_max: rules.row_bytes_max.max(RowRules::default().row_bytes_max),
         ..RowRules::default()
     };
-    let (mut vet, mut reader) = (RowValidator::new(terms, None, index), rows::RowReader::default());
+    let (mut validator, mut reader) = (RowValidator::new(rules, None, index), rows::RowReader::default());
     Box::new(move |table, key, value| {
-        if value.len() > vet.terms.row_bytes_max {
+        if value.len() > validator.rules.row_bytes_max {
             return Err(format!("it has {} bytes, more than a request may bring", value.len()));
         }
         match table {
@@ -132,10 +132,10 @@ pub fn judge(terms: RowRules, index: u64) -> RowFilter {
                 HealthCheckpoint::default().absorb(key, value)?;
                 silences::SavedSilences::default().absorb(key, value)?;
                 hot_queries::read(key, value)?;
-                defined::read(key, value).map(drop)
+                defined_ids::read(key, value).map(drop)
             }
-            Table::Kv => vet.pair(&*rows::pair(key, value)?).map(drop).map_err(RowFault::told),
-            Table::History => vet.transition(key, &rows::transition(key, value)?),
+            Table::Kv => validator.pair(&*rows::pair(key, value)?).map(drop).map_err(RowFault::sentence),
+            Table::History => validator.transition(key, &rows::transition(key, value)?),
             Table::Nodes | Table::Services | Table::Checks => {
                 let record = reader.change(table, key, value)?.ok_or("it is no record")?;
                 if let CatalogChange::Check { after: Some(check), .. } = &record
@@ -143,7 +143,7 @@ pub fn judge(terms: RowRules, index: u64) -> RowFilter {
                 {
                     return Err(programs::refusal(check));
                 }
-                vet.record(&decoded::in_its_place(record)?).map(drop).map_err(RowFault::told)
+                validator.record(&decoded::in_its_place(record)?).map(drop).map_err(RowFault::sentence)
             }
             Table::Deliveries | Table::DeadLetters => Err("a registry has no such row".to_owned()),
         }
@@ -160,7 +160,7 @@ pub enum RowFault {
 }
 
 impl RowFault {
-    fn told(self) -> String {
+    fn sentence(self) -> String {
         match self {
             RowFault::Rule(sentence) => sentence,
             RowFault::Full(refusal) => refusal.to_string(),
@@ -176,7 +176,7 @@ impl From<String> for RowFault {
 
 /// Judges rows in their order, what is referred to first.
 pub struct RowValidator {
-    terms: RowRules,
+    rules: RowRules,
     /// The node whose agent the rows are of; `None` where any may be that.
     own: Option<Text>,
     /// The index that the rows are of.
@@ -198,11 +198,11 @@ pub struct RowValidator {
 
 impl RowValidator {
     /// Judges the rows of a registry at `index` whose agent's node is `own`.
-    pub fn new(terms: RowRules, own: Option<Text>, index: u64) -> RowValidator {
+    pub fn new(rules: RowRules, own: Option<Text>, index: u64) -> RowValidator {
         let (hasher, nodes, services, checks_of_nodes, checks) = Default::default();
         let (transitions, places, bytes, kv_bytes) = Default::default();
         RowValidator {
-            terms,
+            rules,
             own,
             index,
             hasher,
@@ -217,23 +217,23 @@ impl RowValidator {
         }
     }
 
-    /// Takes a record for good. What it weighs is told.
+    /// Takes a record for good. Gives what it weighs.
     ///
     /// # Errors
     /// The rule that it breaks; it counts as not there then.
     pub fn record(&mut self, record: &CatalogChange) -> Result<usize, RowFault> {
         match record {
             CatalogChange::Node { key, after: Some(node), .. } => {
-                if self.terms.are_new { nodes::check_new(node) } else { nodes::check_held(node) }
-                    .map_err(told)?;
+                if self.rules.are_new { nodes::check_new(node) } else { nodes::check_held(node) }
+                    .map_err(sentence)?;
                 self.check_indexes(node.indexes)?;
                 self.nodes.insert(self.short(key), 0);
                 self.check_room()?;
             }
             CatalogChange::Service { node, id, after: Some(service), .. } => {
-                let are_new = self.terms.are_new;
+                let are_new = self.rules.are_new;
                 if are_new { services::check_new(service) } else { services::check_held(service) }
-                    .map_err(told)?;
+                    .map_err(sentence)?;
                 self.check_place(node, service.origin)?;
                 self.check_indexes(service.indexes)?;
                 let (of_node, own) = (self.short(node), self.short((node, id)));
@@ -247,10 +247,10 @@ impl RowValidator {
                 self.check_room()?;
             }
             CatalogChange::Check { node, after: Some(check), .. } => {
-                if self.terms.are_new {
-                    checks::check_new(check).and_then(|()| checks::check_size(check)).map_err(told)?;
+                if self.rules.are_new {
+                    checks::check_new(check).and_then(|()| checks::check_size(check)).map_err(sentence)?;
                 } else {
-                    checks::check_held(check).map_err(told)?;
+                    checks::check_held(check).map_err(sentence)?;
                 }
                 self.check_place(node, check.origin)?;
                 self.check_indexes(check.indexes)?;
@@ -269,7 +269,7 @@ impl RowValidator {
         }
         let weight = weight::of_record(record);
         self.bytes = self.bytes.saturating_add(weight);
-        let bytes_max = self.terms.bounds.catalog.bytes_max;
+        let bytes_max = self.rules.bounds.catalog.bytes_max;
         if self.bytes > bytes_max {
             Err(RowFault::Full(CommandRefusal::TooLarge { bytes_max }))
         } else {
@@ -277,12 +277,12 @@ impl RowValidator {
         }
     }
 
-    /// Takes a pair for good. What it weighs is told.
+    /// Takes a pair for good. Gives what it weighs.
     ///
     /// # Errors
     /// As [`RowValidator::record`].
     pub fn pair(&mut self, pair: &Pair) -> Result<usize, RowFault> {
-        keys::check(&pair.key).map_err(told)?;
+        keys::check(&pair.key).map_err(sentence)?;
         self.check_indexes(pair.indexes)?;
         if pair.indexes.create == 0 || pair.indexes.modify == 0 {
             return Err(RowFault::Rule("its index is 0, which no key that is there has".to_owned()));
@@ -292,7 +292,7 @@ impl RowValidator {
                 "it is locked, and there are no sessions here that could hold it".to_owned(),
             ));
         }
-        let (weight, bytes_max) = (kv::weight(pair), self.terms.bounds.kv_bytes_max);
+        let (weight, bytes_max) = (kv::weight(pair), self.rules.bounds.kv_bytes_max);
         self.kv_bytes = self.kv_bytes.saturating_add(weight);
         match self.kv_bytes > bytes_max {
             true => Err(RowFault::Full(CommandRefusal::PairsTooLarge { bytes_max })),
@@ -305,7 +305,7 @@ impl RowValidator {
     /// # Errors
     /// As [`RowValidator::record`].
     pub fn transition(&mut self, key: &str, entry: &HistoryEntry) -> Result<(), String> {
-        transitions::check(&entry.transition).map_err(told)?;
+        transitions::check(&entry.transition).map_err(sentence)?;
         let index = entry.transition.index;
         self.check_indexes(Indexes { create: index, modify: index })?;
         if rows::transition_key(entry) != key
@@ -371,18 +371,18 @@ impl RowValidator {
 
     fn check_target(&self, check: &Check) -> Result<(), String> {
         let probe = check.definition.probe.as_ref().filter(|_| check.origin == Origin::Agent);
-        let rules = self.terms.targets.as_ref();
+        let rules = self.rules.targets.as_ref();
         let refusal = rules.zip(probe).and_then(|(rules, probe)| rules.lasting_refusal(probe));
         refusal.map_or(Ok(()), |refusal| Err(format!("Invalid check: {refusal}")))
     }
 
     fn check_program(&self, check: &Check) -> Result<(), String> {
-        let is_allowed = self.terms.programs.as_ref().is_none_or(|armed| armed.allows(check));
+        let is_allowed = self.rules.programs.as_ref().is_none_or(|armed| armed.allows(check));
         if is_allowed { Ok(()) } else { Err(programs::refusal(check)) }
     }
 
     fn check_room(&self) -> Result<(), String> {
-        let catalog::CatalogBounds { nodes_max, instances_max, checks_max, .. } = self.terms.bounds.catalog;
+        let catalog::CatalogBounds { nodes_max, instances_max, checks_max, .. } = self.rules.bounds.catalog;
         // Beside the node, the service and the check that every agent has.
         let counted = [
             (self.nodes.len(), nodes_max, RecordKind::Nodes),
@@ -403,6 +403,6 @@ fn too_many(what: &'static str, max: usize) -> RowFault {
     RowFault::Rule(CommandRefusal::TooMany { what, max }.to_string())
 }
 
-fn told(violation: Violation) -> String {
+fn sentence(violation: Violation) -> String {
     violation.to_string()
 }

@@ -140,14 +140,14 @@ fn run(schedule: &Schedule, registry: &Registry, stats: &Stats) {
 /// Takes one snapshot, reads it again, and only then lets go of those that are too many.
 fn take(schedule: &Schedule, registry: &Registry) -> io::Result<(PathBuf, u64)> {
     let now = jiff::Timestamp::now();
-    let picture = registry.queue().picture().map_err(io::Error::other)?;
-    let path = schedule.directory.join(files::name(now, picture.index));
-    let header = picture.header(registry.own_node(), now);
+    let view = registry.queue().snapshot().map_err(io::Error::other)?;
+    let path = schedule.directory.join(files::name(now, view.index));
+    let header = view.header(registry.own_node(), now);
     // On a disk of its own it may have all of it.
     let reserve = Some(&schedule.reserve).filter(|it| disk::is_shared(&schedule.directory, &it.directory));
     let contents = files::write(
         &path,
-        |out| picture.write(&header, &mut RoomGuard { out, reserve, unlooked: LOOK_BYTES }),
+        |out| view.write(&header, &mut RoomGuard { out, reserve, unlooked: LOOK_BYTES }),
         |file| decoded::verify(file, &RowRules::default(), |_| ()).map_err(io::Error::other),
     )?;
     retain(&schedule.directory, schedule.keep)?;

@@ -9,19 +9,19 @@ use crate::kernel::state::Bounds;
 use crate::model::{Command, Observation, Origin, Status};
 use crate::registry::Registry;
 use crate::registry::error::WriteError;
+use crate::registry::exclusive::Restored;
 use crate::registry::history::Of;
 use crate::registry::snapshot::decoded::Reason;
 use crate::registry::snapshot::decoded::{self, RestoreError};
-use crate::registry::snapshot::exclusive::Restored;
 use crate::registry::snapshot::row_validator::RowRules;
 use crate::registry::tests::{Shared, health_of, open, open_as, register, shared, ttl_check};
 use crate::sys::budget::{Budget, Purpose};
 
 fn saved(registry: &Registry) -> Vec<u8> {
-    let picture = registry.queue().picture().unwrap();
-    let header = picture.header(registry.own_node(), jiff::Timestamp::UNIX_EPOCH);
+    let view = registry.queue().snapshot().unwrap();
+    let header = view.header(registry.own_node(), jiff::Timestamp::UNIX_EPOCH);
     let mut bytes = Vec::new();
-    picture.write(&header, &mut bytes).unwrap();
+    view.write(&header, &mut bytes).unwrap();
     bytes
 }
 
@@ -303,28 +303,28 @@ fn what_is_restored_is_taken_from_the_account() {
         registry.write(register(&format!("web-{number}"), None)).unwrap();
     }
     let bytes = saved(&registry);
-    let terms = |bytes_max: usize| RowRules {
+    let rules = |bytes_max: usize| RowRules {
         account: Box::leak(Box::new(Budget::new(bytes_max))),
         ..RowRules::default()
     };
     let understand =
-        |bytes: &[u8], terms: &RowRules| decoded::understand(Cursor::new(bytes), registry.own_node(), terms);
-    let wide = terms(1 << 30);
+        |bytes: &[u8], rules: &RowRules| decoded::understand(Cursor::new(bytes), registry.own_node(), rules);
+    let wide = rules(1 << 30);
     let understood = understand(&bytes, &wide).unwrap();
     let taken = understood.share.bytes();
     assert!(taken > 40 * 512 && taken == wide.account.held(Purpose::Restoring), "{taken}");
     drop(understood);
     assert_eq!(wide.account.held(Purpose::Restoring), 0);
     for (bytes_max, fits) in [(2 * taken, true), (2 * taken - 1, false)] {
-        let terms = terms(bytes_max);
-        let refused = understand(&bytes, &terms).map(drop).err();
+        let rules = rules(bytes_max);
+        let refused = understand(&bytes, &rules).map(drop).err();
         assert_eq!(refused.as_ref().map(|it| it.reason), (!fits).then_some(Reason::Memory));
         let told = refused.map(|it| it.to_string()).unwrap_or_default();
         assert!(
             fits || (told.contains("limits.transit_bytes_max") && told.contains("store restore")),
             "{told}"
         );
-        assert_eq!(terms.account.held(Purpose::Restoring), 0);
+        assert_eq!(rules.account.held(Purpose::Restoring), 0);
     }
     let catalog = catalog::CatalogBounds { bytes_max: 10_000, ..catalog::CatalogBounds::default() };
     let bounds = Bounds { catalog, ..Bounds::default() };

@@ -1,4 +1,4 @@
-//! A picture of the registry at one index, and its bytes.
+//! A snapshot of the registry at one index, and its bytes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -31,8 +31,8 @@ pub struct SnapshotView {
 }
 
 impl SnapshotView {
-    /// Takes the picture. Cost: a counter for each record, a few milliseconds for 100,000 instances.
-    pub(super) fn of(state: &State, index: u64, history: Vec<HistoryEntry>) -> SnapshotView {
+    /// Takes the snapshot. Cost: a counter for each record, a few milliseconds for 100,000 instances.
+    pub(in crate::registry) fn of(state: &State, index: u64, history: Vec<HistoryEntry>) -> SnapshotView {
         let node = |(key, record): (&_, &crate::catalog::node_record::NodeRecord)| CatalogChange::Node {
             key: Clone::clone(key),
             before: None,
@@ -89,7 +89,7 @@ impl SnapshotView {
     pub fn encoding(self, header: &SnapshotHeader) -> Encoding {
         let mut begun = Vec::new();
         let encoder = Encoder::begin(header, &mut begun);
-        Encoding { picture: self, encoder: Some(encoder), next: 0, begun }
+        Encoding { view: self, encoder: Some(encoder), next: 0, begun }
     }
 
     /// Writes all of its bytes.
@@ -113,9 +113,9 @@ fn table_of(record: &CatalogChange) -> Table {
     }
 }
 
-/// The bytes of a picture on their way.
+/// The bytes of a snapshot on their way.
 pub struct Encoding {
-    picture: SnapshotView,
+    view: SnapshotView,
     /// None once the end is encoded.
     encoder: Option<Encoder>,
     /// The next row: of the records, the pairs, and then the history.
@@ -130,7 +130,7 @@ impl Encoding {
         let mut encoder = self.encoder.take()?;
         let mut piece = std::mem::take(&mut self.begun);
         piece.reserve(PIECE_BYTES + PIECE_BYTES / 4);
-        let SnapshotView { records, pairs, history, is_redacted, .. } = &self.picture;
+        let SnapshotView { records, pairs, history, is_redacted, .. } = &self.view;
         while piece.len() < PIECE_BYTES {
             let row = match records.get(self.next) {
                 Some(CatalogChange::Check { node, id, after: Some(check), .. }) if *is_redacted => {

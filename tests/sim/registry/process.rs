@@ -20,10 +20,11 @@ use muster::persist::store::{RowFilter, Store};
 use muster::registry::error::WriteError;
 use muster::registry::own_node::OwnNode;
 use muster::registry::publish::{CommittedBatch, Follower};
+use muster::registry::queue::{WAITING_MAX, WriteQueue, WriteReply, queue};
 use muster::registry::read_model::ReadModel;
 use muster::registry::recover::{RecoverError, Recovered, recover};
 use muster::registry::waking::Waking;
-use muster::registry::write::{TaskReceiver, WAITING_MAX, WriteQueue, WriteReply, Writer, queue};
+use muster::registry::write::Writer;
 use muster::stdx::text::Text;
 use muster::sys::oneshot::Receiver;
 use muster::telemetry::histogram::Histogram;
@@ -46,7 +47,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A running registry.
 pub struct Process {
     writer: Writer,
-    jobs: TaskReceiver,
     queue: WriteQueue,
     /// What readers see.
     pub shown: ReadModel,
@@ -118,17 +118,22 @@ impl Process {
         if is(Mutant::StartsTooLow) {
             recovered.index = recovered.index.saturating_sub(1);
         }
-        let shown = ReadModel::restored(&recovered, WATCHERS_MAX).expect("there is a thread to be had");
+        let history = std::mem::take(&mut recovered.history);
+        let shown = ReadModel::restored(&recovered.state, recovered.index, history, WATCHERS_MAX)
+            .expect("there is a thread to be had");
         let follower = Arc::new(Mutex::new(Mirror::of(&recovered)));
         let followers: Vec<Box<dyn Follower>> =
             vec![Box::new(MirrorFollower(follower.clone(), shown.clone()))];
-        let (queue, jobs) = queue(WAITING_MAX);
+        let (queue, tasks) = queue(WAITING_MAX);
         let index_at_start = recovered.index;
-        let removals = recovered.carried.removals();
+        let removals = recovered.checkpoint.removals();
         let truth = (recovered.state, recovered.index);
-        let writer =
-            Writer::new(truth, Box::new(store), &shown, Waking::on_the_spot(), followers, Box::new(|_| {}));
-        Ok(Process { writer, jobs, queue, shown, rows_at_start, index_at_start, removals, follower, redis })
+        let readers = (&shown, Waking::on_the_spot());
+        let mut writer = Writer::new(tasks, truth, Box::new(store), readers, followers, Box::new(|_| {}));
+        let refused =
+            |error: WriteError| StoreError::Failed { path: "store".into(), detail: error.to_string() };
+        writer.commit_repairs(recovered.repairs).map_err(refused)?;
+        Ok(Process { writer, queue, shown, rows_at_start, index_at_start, removals, follower, redis })
     }
 
     /// Hands in a command; it is carried out in the next [`Process::turn`].
@@ -149,7 +154,7 @@ impl Process {
 
     /// The writer takes what waits, as one batch; tells whether anything did.
     pub fn turn(&mut self, now_ms: u64) -> bool {
-        self.writer.turn(&self.jobs, now_ms)
+        self.writer.turn(now_ms)
     }
 
     /// How things stand with Redis.

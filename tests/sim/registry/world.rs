@@ -10,7 +10,7 @@ use muster::model::Command;
 use muster::persist::change::{RowChange, Table};
 use muster::persist::redis::settings::OnOutage;
 use muster::registry::error::WriteError;
-use muster::registry::write::{WriteReply, Written};
+use muster::registry::queue::{WriteReply, Written};
 
 use crate::registry::commands::in_words;
 use crate::registry::disk::Disk;

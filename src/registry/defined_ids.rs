@@ -9,12 +9,8 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Command, Defined, Definitions};
+use crate::model::Defined;
 use crate::persist::change::{RowChange, Table};
-use crate::registry::Registry;
-use crate::registry::checking::programs::Armed;
-use crate::registry::error::WriteError;
-use crate::registry::write::Written;
 use crate::stdx::text::Text;
 
 /// The row's key in [`Table::Meta`].
@@ -23,18 +19,18 @@ const KEY: &str = "files/defined";
 /// Ids of what files define.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinedIds {
-    services: BTreeSet<Text>,
-    checks: BTreeSet<Text>,
+    pub(super) services: BTreeSet<Text>,
+    pub(super) checks: BTreeSet<Text>,
 }
 
 impl DefinedIds {
-    fn of(defined: &[Defined]) -> DefinedIds {
+    pub(super) fn of(defined: &[Defined]) -> DefinedIds {
         let services = defined.iter().filter_map(|it| it.service.as_ref()).map(|service| service.id.clone());
         let checks = defined.iter().flat_map(|it| it.checks.iter().map(|check| check.id.clone()));
         DefinedIds { services: services.collect(), checks: checks.collect() }
     }
 
-    fn with(&self, other: &DefinedIds) -> DefinedIds {
+    pub(super) fn with(&self, other: &DefinedIds) -> DefinedIds {
         DefinedIds { services: &self.services | &other.services, checks: &self.checks | &other.checks }
     }
 }
@@ -53,45 +49,9 @@ pub(super) fn read(key: &str, value: &[u8]) -> Result<Option<DefinedIds>, String
     }
 }
 
-fn row(ids: &DefinedIds) -> RowChange {
+/// The row that keeps them.
+pub(super) fn row(ids: &DefinedIds) -> RowChange {
     RowChange::put(Table::Meta, KEY, serde_json::to_vec(ids).expect("two lists of texts"))
-}
-
-impl Registry {
-    /// Has the agent's node hold what files define, as one change, and no longer what they defined before. Checks may
-    /// run the programs that these files name from then on, and no others. Blocks on the disk, so it is for threads
-    /// only.
-    ///
-    /// # Errors
-    /// See [`WriteError`]; everything is then as it was.
-    pub fn define(&self, defined: Vec<Defined>) -> Result<Written, WriteError> {
-        let mut known = self.defined.lock();
-        let now = DefinedIds::of(&defined);
-        let armed = Armed::by(defined.iter().flat_map(|it| &it.checks));
-        let during = known.with(&now);
-        if during != *known {
-            self.queue.write_rows(vec![row(&during)])?;
-        }
-        let gone = |of: fn(&DefinedIds) -> &BTreeSet<Text>| (of(&known) - of(&now)).into_iter().collect();
-        let mut command = Command::Define(Box::new(Definitions {
-            node: self.own_node.name.clone(),
-            gone_services: gone(|ids| &ids.services),
-            gone_checks: gone(|ids| &ids.checks),
-            defined,
-        }));
-        *known = during;
-        self.sharing.pare(&mut command);
-        let armed_before = self.checking.armed();
-        self.checking.arm(armed);
-        // What did not come into force is not armed either.
-        let written = self.queue.write(command).inspect_err(|_| self.checking.arm(armed_before))?;
-        self.checking.tell_of_programs_kept();
-        if *known != now {
-            self.queue.write_rows(vec![row(&now)])?;
-            *known = now;
-        }
-        Ok(written)
-    }
 }
 
 #[cfg(test)]
