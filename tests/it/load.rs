@@ -4,8 +4,7 @@
 //! No test here looks at a rate or a latency to judge: a small and busy machine makes any of them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use clap::Parser;
@@ -120,22 +119,18 @@ fn a_server_may_come_back_under_load_and_memory_does_not_grow() {
 #[test]
 fn muster_bench_is_the_program_beside_it_or_on_the_path() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
-    let [alone, full] = ["alone", "full"].map(|name| directory.path().join(name));
-    let put = |folder: &Path, says: &str| {
-        let program = folder.join("loadtest");
-        fs::write(&program, format!("#!/bin/sh\necho {says} \"$@\"\n")).expect("it can be written");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    };
-    for folder in [&alone, &full] {
+    let [alone, full, broken] = ["alone", "full", "broken"].map(|name| directory.path().join(name));
+    for folder in [&alone, &full, &broken] {
         fs::create_dir(folder).expect("it is new");
         fs::hard_link(env!("CARGO_BIN_EXE_muster"), folder.join("muster")).expect("one file system");
     }
-    put(&full, "beside");
-    put(directory.path(), "on the path");
+    // It says what it is given, and the other one would fail.
+    symlink("/bin/echo", full.join("loadtest")).expect("a link can be made");
+    symlink("/bin/false", broken.join("loadtest")).expect("a link can be made");
     let rows = [
-        (&full, directory.path(), "beside run x --rate 1\n"),
-        (&alone, directory.path(), "on the path run x --rate 1\n"),
-        (&alone, &*alone, "neither beside"),
+        (&full, &broken, "run x --rate 1\n"),
+        (&alone, &full, "run x --rate 1\n"),
+        (&alone, &alone, "neither beside"),
     ];
     for (folder, path, expected) in rows {
         let mut command = Command::new(folder.join("muster"));
