@@ -5,7 +5,7 @@ use crate::stdx::text::Text;
 /// Names one check: ids of checks are unique on their node only.
 ///
 /// Compared byte by byte: give the names as they are filed in the catalog, not as a client spelled them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckKey {
     /// Name of the node that the check is on.
     pub node: Text,

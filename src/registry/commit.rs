@@ -113,6 +113,11 @@ impl Committer {
         self.publisher.history()
     }
 
+    /// Has followers do a piece of what they have put off; tells whether more is left. Nothing may be pending.
+    pub fn go_on(&mut self) -> bool {
+        self.publisher.go_on(&self.state)
+    }
+
     /// A batch in which nothing is decided yet.
     pub fn begin(&self) -> PendingBatch {
         PendingBatch { index: self.index, ..PendingBatch::default() }

@@ -69,7 +69,7 @@ impl Registry {
         let checking = Checking::new(own_node.name.folded(), probing, queue.clone());
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.checkpoint, &recovered.silences);
-        let follower = CheckingFollower::restored(checking.clone(), &state.catalog, &recovered.changes);
+        let follower = CheckingFollower::restored(checking.clone(), &recovered.changes);
         let draining = Draining::new(queue.clone(), Clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
             vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];

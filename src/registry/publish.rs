@@ -31,6 +31,12 @@ pub trait Follower: Send {
     /// The changes are in force, and readers see them. Called on the writer's thread, so it must be quick and must not
     /// wait for a write.
     fn follow(&mut self, batch: &CommittedBatch<'_>);
+
+    /// Does a piece of what was put off, and tells whether more is left. Called between two batches, so it must be quick
+    /// as well; `state` is what readers see.
+    fn go_on(&mut self, _state: &State) -> bool {
+        false
+    }
 }
 
 /// What is published beside the changes of records.
@@ -60,6 +66,11 @@ impl Publisher {
     /// The transitions that are remembered.
     pub fn history(&self) -> &History {
         &self.read_model.history
+    }
+
+    /// Has every follower do a piece of what it has put off; tells whether more is left.
+    pub fn go_on(&mut self, state: &State) -> bool {
+        self.followers.iter_mut().fold(false, |is_left, follower| follower.go_on(state) || is_left)
     }
 
     /// Shows readers the changes that led to `state` at `index`, moves the topics, calls the followers and wakes the

@@ -145,6 +145,11 @@ impl WriteQueue {
         Ok(resting)
     }
 
+    /// How many more writes may wait.
+    pub(super) fn room(&self) -> usize {
+        self.waiting_max.saturating_sub(self.stats.waiting.load(Ordering::Relaxed))
+    }
+
     /// The writer's counters.
     pub fn stats(&self) -> &Arc<WriteStats> {
         &self.stats

@@ -81,7 +81,16 @@ impl Writer {
         // How the disk is, is known before anybody asks: a start by itself may have nothing to write.
         self.committer.seek_room();
         while !self.has_given_up {
-            match self.tasks.next() {
+            let is_more_left = self.committer.go_on();
+            let task = match self.tasks.waiting() {
+                None if is_more_left => {
+                    supervision::beat();
+                    continue;
+                }
+                None => self.tasks.next(),
+                Some(task) => Ok(task),
+            };
+            match task {
                 Ok(first) => self.work_off(first, PATIENCE_MAX, clock.unix_ms()),
                 Err(RecvTimeoutError::Timeout) => self.committer.seek_room(),
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -92,7 +101,9 @@ impl Writer {
     /// Carries out what is waiting as one batch, at `now_ms` of Unix time; tells whether anything was. For who drives a
     /// writer without a thread: a simulation.
     pub fn turn(&mut self, now_ms: u64) -> bool {
+        let is_more_left = self.committer.go_on();
         self.tasks.waiting().map(|first| self.work_off(first, Duration::ZERO, now_ms)).is_some()
+            || is_more_left
     }
 
     /// One batch: `first` and what is waiting behind it, as far as it has room; then a task that ended it.

@@ -5,10 +5,18 @@ use std::sync::Arc;
 use crate::catalog::change::CatalogChange;
 use crate::catalog::state::CatalogState;
 use crate::health::{Arrival, CheckKey, ResultSource};
+use crate::kernel::state::State;
 use crate::model::{Cause, Check, Origin};
 use crate::registry::aliases::Aliases;
 use crate::registry::checking::Checking;
 use crate::registry::publish::{CommittedBatch, Follower};
+
+/// Aliases judged between two batches: a millisecond or so.
+const ALIASES_AT_A_TIME: usize = 512;
+
+/// Checks that are looked at for them, after which the rest waits for the next time: there may be thousands on a node,
+/// and an alias of the node looks at each.
+const LOOKED_AT_MAX: usize = 16_384;
 
 /// Tells the engine what the writer has done.
 pub struct CheckingFollower {
@@ -17,14 +25,10 @@ pub struct CheckingFollower {
 }
 
 impl CheckingFollower {
-    /// A follower of everything after `changes`, which led from nothing to `state` and are known to the engine.
-    pub fn restored(
-        checking: Arc<Checking>,
-        state: &CatalogState,
-        changes: &[CatalogChange],
-    ) -> CheckingFollower {
+    /// A follower of everything after `changes`, which led from nothing and are known to the engine.
+    pub fn restored(checking: Arc<Checking>, changes: &[CatalogChange]) -> CheckingFollower {
         let mut follower = CheckingFollower { checking, aliases: Aliases::default() };
-        follower.follow_aliases(state, changes);
+        follower.aliases.follow(changes);
         follower
     }
 
@@ -66,11 +70,18 @@ impl CheckingFollower {
         });
     }
 
-    fn follow_aliases(&mut self, state: &CatalogState, changes: &[CatalogChange]) {
-        let judged = self.aliases.follow(state, changes);
-        for (key, observation) in judged {
-            let verdict = self.checking.observe(&key, observation, ResultSource::Alias);
-            self.checking.record(&key, verdict, Cause::Alias);
+    /// Judges some of the aliases that are to be judged. What that finds is posted, for which half of the queue is left
+    /// to others.
+    fn judge_aliases(&mut self, state: &CatalogState) {
+        let mut looked_at = 0;
+        for _ in 0..ALIASES_AT_A_TIME.min(self.checking.queue.room().div_ceil(2)) {
+            if !self.aliases.are_pending() || looked_at > LOOKED_AT_MAX {
+                return;
+            }
+            if let Some((key, observation)) = self.aliases.judge_next(state, &mut looked_at) {
+                let verdict = self.checking.observe(&key, observation, ResultSource::Alias);
+                self.checking.record(&key, verdict, Cause::Alias);
+            }
         }
     }
 }
@@ -78,6 +89,13 @@ impl CheckingFollower {
 impl Follower for CheckingFollower {
     fn follow(&mut self, news: &CommittedBatch<'_>) {
         self.follow_checks(&news.changes.catalog);
-        self.follow_aliases(&news.state.catalog, &news.changes.catalog);
+        self.aliases.follow(&news.changes.catalog);
+        // Of a few the verdicts are queued before the caller is answered.
+        self.judge_aliases(&news.state.catalog);
+    }
+
+    fn go_on(&mut self, state: &State) -> bool {
+        self.judge_aliases(&state.catalog);
+        self.aliases.are_pending()
     }
 }

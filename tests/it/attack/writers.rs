@@ -1,14 +1,21 @@
 //! Small writes that mean much work: what they change is how thousands of records look.
 
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::bystander::{beside, limits};
 use super::{Scale, raw};
-use crate::snapshot::made_up::{node, service, snapshot};
+use crate::snapshot::made_up::{THEIRS, check, node, service, snapshot};
 use crate::support::client::Request;
 use crate::support::process::Process;
+
+/// An instance may have 64 checks.
+const ALIASES_PER_INSTANCE: usize = 60;
+
+/// How long all aliases may take to follow, on a machine that does other things.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_large_node_that_changes_again_and_again_holds_nobody() {
@@ -36,4 +43,45 @@ fn a_large_node_that_changes_again_and_again_holds_nobody() {
             assert_eq!(raw::status(&raw::read_to_end(&mut writer)), 200);
         }
     });
+}
+
+/// One report turns all of them, which must neither hold the writer nor fill the queue that a start needs.
+#[test]
+fn thousands_of_aliases_of_one_instance_hold_nobody_and_no_start() {
+    let mut server = Process::muster(&["--node", THEIRS]).expect("muster starts");
+    let aliases = Scale::of_this_run().pick(12_000, 60_000);
+    let mut rows = vec![node(THEIRS), service(THEIRS, "target", json!({}))];
+    rows.push(check(THEIRS, "of-target", json!({ "service_id": "target" })));
+    for at in 0..aliases {
+        let service_id = format!("s{:04}", at / ALIASES_PER_INSTANCE);
+        if at % ALIASES_PER_INSTANCE == 0 {
+            rows.push(service(THEIRS, &service_id, json!({})));
+        }
+        let definition = json!({ "probe": { "alias": { "node": "", "service_id": "target" } } });
+        let keys = json!({ "service_id": service_id, "definition": definition });
+        rows.push(check(THEIRS, &format!("a{at:06}"), keys));
+    }
+    let request = Request::new("PUT", "/v1/snapshot").body(snapshot(9, &rows));
+    let answer = server.client().request(&request).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let report = |server: &Process, verdict: &str| {
+        let target = format!("/v1/agent/check/{verdict}/of-target");
+        assert_eq!(server.client().put(&target, "").expect("an answer").status, 200);
+    };
+    beside(&server, &limits(), |_| {
+        ["pass", "warn", "pass"].iter().for_each(|verdict| report(&server, verdict));
+    });
+    report(&server, "fail");
+    server.kill();
+    server.start_again().expect("it starts with all of them to be judged");
+    report(&server, "pass");
+    let critical = || {
+        let answer = server.client().get("/v1/health/state/critical").expect("an answer");
+        answer.json().as_array().map_or(usize::MAX, Vec::len)
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while critical() > 0 {
+        assert!(Instant::now() < deadline, "{} aliases have not followed their target", critical());
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
