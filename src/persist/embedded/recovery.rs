@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::backend::RowEngine;
 use super::engine::{EngineFault, StorageEngine};
 use super::proof::missing;
+use super::tail;
 use super::{EmbeddedStore, EngineLimits, ROWS, SEAL_ROW};
 use crate::model::limits::{INDEX_MAX, INDEX_RESTORED_MAX};
 use crate::persist::change::{Batch, RowChange, Table};
@@ -88,6 +89,9 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
             // With what is damaged in them nothing can be read; of that alone is told.
             if let Ok(engine) = with_new_notes(&rows, &copy.0) {
                 recovery.gather(&engine, witnessed);
+            } else if let Some((engine, cut)) = with_cut_journal(&rows, &copy.0)? {
+                recovery.problems.push(cut);
+                recovery.gather(&engine, witnessed);
             }
         }
     }
@@ -118,6 +122,39 @@ fn with_new_notes(rows: &Path, copy: &Path) -> Result<StorageEngine, StoreError>
         }
     }
     open(&set)
+}
+
+/// Opens a second set of the engine's files in which the journal that does not read ends before its damage, which is
+/// found by halves: whatever the engine reads up to some byte it reads up to every earlier one. Gives a sentence about
+/// what is left out as well; `None` when that is not all that is damaged.
+fn with_cut_journal(rows: &Path, copy: &Path) -> Result<Option<(StorageEngine, String)>, StoreError> {
+    let set = copy.join(ROWS);
+    let open_cut = |journal: &Path, length: u64| -> Result<Option<StorageEngine>, StoreError> {
+        startup_backup::remove(&set).map_err(StoreError::io(&set, "remove"))?;
+        startup_backup::duplicate(rows, &set)?;
+        let cut = set.join(journal.file_name().unwrap_or_default());
+        let file = fs::File::options().write(true).open(&cut).map_err(StoreError::io(&cut, "open"))?;
+        file.set_len(length).map_err(StoreError::io(&cut, "cut"))?;
+        Ok(StorageEngine::open(&set, EngineLimits::default().memtable_bytes).ok())
+    };
+    for (journal, used) in tail::journals(rows).map_err(StoreError::io(rows, "list"))? {
+        if open_cut(&journal, 0)?.is_none() {
+            continue;
+        }
+        let (mut good, mut bad) = (0, used);
+        while bad - good > 1 {
+            let middle = good + (bad - good) / 2;
+            match open_cut(&journal, middle)? {
+                Some(_) => good = middle,
+                None => bad = middle,
+            }
+        }
+        let name = journal.display();
+        let sentence =
+            format!("{name} is damaged near byte {good} of {used}: what stands behind that is left out");
+        return Ok(open_cut(&journal, good)?.map(|engine| (engine, sentence)));
+    }
+    Ok(None)
 }
 
 /// Makes `path` a data directory that holds `rows` at `index` and belongs to the same node as `identity`.
@@ -311,6 +348,33 @@ mod tests {
             }
         }
         files.into_iter().max().unwrap().1
+    }
+
+    /// One flipped bit in the journal of a small registry costs what stands behind it, and not all.
+    #[test]
+    fn rows_before_a_damage_of_the_journal_are_kept() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("data");
+        let limits = EngineLimits { room_bytes_min: 0, ..EngineLimits::default() };
+        let mut store = EmbeddedStore::open(&path, jiff::Timestamp::UNIX_EPOCH, limits).unwrap();
+        store.load(&mut |_, _, _| Ok(())).unwrap();
+        for at in 0..100 {
+            let row = RowChange::put(Table::Services, format!("n\t{at:05}"), vec![b'x'; 500]);
+            store.commit(&Batch { index: at + 1, changes: vec![row] }).unwrap();
+        }
+        drop(store);
+        let journals = tail::journals(&path.join(ROWS)).unwrap();
+        let (journal, used) = journals.last().unwrap();
+        let (file, at) = (fs::File::options().read(true).write(true).open(journal).unwrap(), used * 3 / 4);
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 4], at).unwrap();
+
+        let Recovery { rows, problems, rows_acknowledged, has_all, .. } = read(&path).unwrap();
+        let said = problems.join("; ");
+        assert!((70..76).contains(&rows.len()), "{} rows: {said}", rows.len());
+        assert_eq!((rows_acknowledged, has_all), (Some(100), false), "{said}");
+        assert!(said.contains("does not read") && said.contains("is left out"), "{said}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! All that is known of the journal's form: the newest has the highest number, room to grow is zeros, and a batch
 //! whose last byte is missing counts as unfinished, so the engine drops all of it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -35,17 +36,32 @@ pub(super) fn drop_last_batch(rows: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// The journals in `rows` with the bytes that are used of each, the oldest first.
+///
+/// # Errors
+/// The operating system's.
+pub(super) fn journals(rows: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+    let mut journals = Vec::new();
+    for (_, path) in numbered(rows)? {
+        let last = last_used_byte(&File::open(&path)?)?;
+        journals.push((path, last.map_or(0, |last| last + 1)));
+    }
+    Ok(journals)
+}
+
 fn newest(rows: &Path) -> io::Result<Option<PathBuf>> {
-    let mut newest = None;
+    Ok(numbered(rows)?.pop_last().map(|(_, path)| path))
+}
+
+fn numbered(rows: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
+    let mut journals = BTreeMap::new();
     for entry in fs::read_dir(rows)? {
         let entry = entry?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(ENDING)).and_then(|it| it.parse().ok());
-        if let Some(number) = number {
-            newest = newest.max(Some((number, entry.path())));
-        }
+        journals.extend(number.map(|number| (number, entry.path())));
     }
-    Ok(newest.map(|(_, path): (u64, PathBuf)| path))
+    Ok(journals)
 }
 
 /// Where the last byte stands that is not zero.
