@@ -12,14 +12,14 @@ use loadtest::client::Client;
 use loadtest::scenario::Services;
 use loadtest::seed;
 use loadtest::servers::{Kind, Programs, Server};
-use muster::api::dispatch::router::Router;
-use muster::catalog::state::{CatalogBounds, CatalogState, Moment};
-use muster::catalog::update::Update;
-use muster::filter;
-use muster::http::Query;
-use muster::model::{Command, ExistingChecks, NodePart, Registration};
-use muster::registry::topics::Topics;
-use muster::registry::views::Views;
+use muster::core::catalog::state::{CatalogBounds, CatalogState, Moment};
+use muster::core::catalog::update::Update;
+use muster::core::filter;
+use muster::core::model::{Command, ExistingChecks, NodePart, Registration};
+use muster::net::http::Query;
+use muster::node::registry::topics::Topics;
+use muster::node::registry::views::Views;
+use muster::surface::dispatch::router::Router;
 use muster::wire::intake::{AgentNode, service_registration};
 use muster::wire::json;
 use muster::wire::select;
@@ -113,7 +113,7 @@ fn parts(criterion: &mut Criterion) {
     });
 
     let topics = Topics::new(1, 1);
-    let topic = muster::catalog::topic::Topic::Health("web".into());
+    let topic = muster::core::catalog::topic::Topic::Health("web".into());
     let mut index = 1;
     criterion.bench_function("part/move a topic that nobody watches", |bench| {
         bench.iter(|| {

@@ -12,8 +12,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use muster::http::{BindAddress, Exchange, Response, Server, ServerConfig};
-use muster::sys::runtime;
+use muster::base::sys::runtime;
+use muster::net::http::{BindAddress, Exchange, Response, Server, ServerConfig};
 
 /// Ports that the targets listen on.
 const TARGET_PORTS: usize = 100;

@@ -11,9 +11,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use muster::persist::change::{Batch, RowChange, Table};
-use muster::persist::embedded::{EmbeddedStore, EngineLimits};
-use muster::persist::store::Store;
+use muster::store::change::{Batch, RowChange, Table};
+use muster::store::embedded::{EmbeddedStore, EngineLimits};
+use muster::store::store::Store;
 
 /// 33,334 registrations are 100,002 rows.
 const LIVE_REGISTRATIONS: u64 = 33_334;

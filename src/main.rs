@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use muster::base::sys::output;
 use muster::cli::command::{self, Action, Exit};
 use muster::server::{self, Start};
-use muster::sys::output;
 
 fn main() -> ExitCode {
     output::outlive_file_size_limit();

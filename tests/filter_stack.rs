@@ -2,11 +2,11 @@
 //! bound and one past it are read, bound and asked on a thread with a quarter of that stack; an overflow
 //! would end the test run.
 
-use muster::filter::decision::Filter;
-use muster::filter::error::FilterError;
-use muster::filter::record::{FieldValue, Record};
-use muster::filter::schema::{FieldKind, Schema};
-use muster::filter::{self, DEPTH_MAX, LENGTH_MAX, PATTERN_DEPTH_MAX};
+use muster::core::filter::decision::Filter;
+use muster::core::filter::error::FilterError;
+use muster::core::filter::record::{FieldValue, Record};
+use muster::core::filter::schema::{FieldKind, Schema};
+use muster::core::filter::{self, DEPTH_MAX, LENGTH_MAX, PATTERN_DEPTH_MAX};
 
 /// A quarter of a coroutine's stack.
 const STACK_BYTES: usize = 64 * 1024;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
-use crate::stdx::nearest::nearest;
+use crate::base::stdx::nearest::nearest;
 
 /// Gives long flags with one dash their second, and flags that take a value theirs where it begins with a hyphen:
 /// `-dns-port -1` is `--dns-port=-1`, unless the word is a flag itself, or looks like one. `-h` stays, and everything

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use crate::base::sys::program;
 use crate::cli::command::{CommandOutput, Exit};
-use crate::sys::program;
 
 /// The program.
 const PROGRAM: &str = "loadtest";

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use crate::base::stdx::duration::{GoDuration, parse};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
-use crate::model::secrets;
-use crate::model::validate;
-use crate::stdx::duration::{GoDuration, parse};
+use crate::core::model::secrets;
+use crate::core::model::validate;
 
 /// Fields that say when a record was written, or who holds it, and not what it says.
 const UNTOLD: [&str; 5] = ["CreateIndex", "ModifyIndex", "LockIndex", "Session", "Datacenter"];

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::base::stdx::counted::counted;
 use crate::cli::consul_flags::ConsulFlags;
 use crate::cli::settings::{CliSettings, ConfigPaths};
 use crate::cli::version::{self, VersionFormat};
 use crate::cli::{arguments, bench, compare, health, help, hints, import, snapshot, store};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
-use crate::stdx::counted::counted;
 
 /// How the process ends; the numbers are the documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! `muster compare`: in which fields two catalogs differ.
 
+use crate::base::stdx::counted::counted;
+use crate::base::stdx::shown;
 use crate::cli::catalog;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::remote::Remote;
-use crate::stdx::counted::counted;
-use crate::stdx::shown;
 
 /// Differences that are written out; the rest is counted.
 const SHOWN_MAX: usize = 1_000;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::base::stdx::shown;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::remote::{Remote, RemoteError};
 use crate::config::load;
-use crate::stdx::shown;
 
 /// Where the agent is looked for when nothing says otherwise.
 pub const ADDRESS_DEFAULT: &str = "127.0.0.1:8500";

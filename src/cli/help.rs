@@ -3,8 +3,8 @@
 
 use clap::Command;
 
+use crate::base::stdx::nearest::nearest;
 use crate::cli::command::{CommandOutput, Exit};
-use crate::stdx::nearest::nearest;
 
 /// Every page of `docs`, by its name.
 const PAGES: &[(&str, &str)] = &[

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 
-use crate::stdx::nearest::nearest;
+use crate::base::stdx::nearest::nearest;
 
 /// `(words that are commands of Consul's or of other servers, alone or with the next one, how to do it here)`.
 const ELSEWHERE: &[(&[&str], &str)] = &[

@@ -11,12 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::base::stdx::counted::counted;
+use crate::base::sys::{output, runtime};
 use crate::cli::catalog::{self, Catalog, ListedNode, is_same, text, told};
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
-use crate::stdx::counted::counted;
-use crate::sys::{output, runtime};
 
 /// The lists of the source that say that something has changed.
 const WATCHED: [&str; 4] =

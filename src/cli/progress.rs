@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use crate::sys::output;
+use crate::base::sys::output;
 
 /// Time between two looks of the line: what nobody can read faster need not be written.
 const STEP: Duration = Duration::from_millis(100);

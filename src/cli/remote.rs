@@ -14,9 +14,9 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
+use crate::base::stdx::shown;
+use crate::base::sys::file;
 use crate::cli::unix_socket;
-use crate::stdx::shown;
-use crate::sys::file;
 
 /// How long a connection may take to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(5);

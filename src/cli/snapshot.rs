@@ -8,16 +8,16 @@ use std::time::Instant;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use crate::base::stdx::counted::counted;
+use crate::base::sys::file;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::progress::{Progress, ProgressReader};
 use crate::cli::remote::{Remote, RemoteError};
-use crate::persist::snapshot::decode::{self, Contents, Decoder};
-use crate::persist::snapshot::files;
-use crate::persist::snapshot::format::LINE_BYTES_MAX;
-use crate::registry::snapshot::decoded;
-use crate::registry::snapshot::row_validator::RowRules;
-use crate::stdx::counted::counted;
-use crate::sys::file;
+use crate::node::registry::snapshot::decoded;
+use crate::node::registry::snapshot::row_validator::RowRules;
+use crate::store::snapshot::decode::{self, Contents, Decoder};
+use crate::store::snapshot::files;
+use crate::store::snapshot::format::LINE_BYTES_MAX;
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -186,13 +186,13 @@ fn looked_into(path: &Path) -> Result<Contents, (Exit, String)> {
     }
 }
 
-fn read_back(file: File) -> Result<Contents, crate::persist::snapshot::error::SnapshotError> {
+fn read_back(file: File) -> Result<Contents, crate::store::snapshot::error::SnapshotError> {
     let mut progress = Progress::new("checking rows", 0);
     decoded::verify(file, &RowRules::default(), |rows| progress.at(rows))
 }
 
 /// Reads all of it, whatever its rows hold.
-fn whole(file: File) -> Result<Contents, crate::persist::snapshot::error::SnapshotError> {
+fn whole(file: File) -> Result<Contents, crate::store::snapshot::error::SnapshotError> {
     let bounds = decode::DecodeBounds { line_bytes_max: LINE_BYTES_MAX, bytes_max: u64::MAX };
     Decoder::open(file, bounds)?.rows(&mut |_, _, _| Ok(()))
 }

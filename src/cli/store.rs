@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
+use crate::base::stdx::counted::counted;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::config::validated::{Config, StoreKind};
-use crate::persist::directory;
-use crate::persist::embedded::recovery::{self, Recovery};
-use crate::persist::error::StoreError;
-use crate::persist::identity;
-use crate::registry::snapshot::mend::mend;
-use crate::registry::snapshot::offline;
-use crate::registry::snapshot::row_validator::RowRules;
-use crate::stdx::counted::counted;
+use crate::node::registry::snapshot::mend::mend;
+use crate::node::registry::snapshot::offline;
+use crate::node::registry::snapshot::row_validator::RowRules;
+use crate::store::directory;
+use crate::store::embedded::recovery::{self, Recovery};
+use crate::store::error::StoreError;
+use crate::store::identity;
 
 /// Rows left out that are named one by one.
 const NAMED_MAX: usize = 20;

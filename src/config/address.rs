@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::stdx::shown;
+use crate::base::stdx::shown;
 
 /// Bytes in the path of a Unix socket: `sun_path` holds 108 with its closing zero.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;

@@ -3,13 +3,13 @@
 
 use serde_json::{Map, Value};
 
+use crate::base::stdx::nearest::nearest;
+use crate::base::stdx::shown;
 use crate::config::closing::{CLOSING, closes};
 use crate::config::kind::{self, SettingKind};
 use crate::config::problem::{Problem, SettingSource, quoted, shortened};
 use crate::config::raw::{Raw, WrittenSetting};
 use crate::config::settings;
-use crate::stdx::nearest::nearest;
-use crate::stdx::shown;
 
 /// Settings that have another name here, as `(Consul's, muster's)`.
 const RENAMED: &[(&str, &str)] =

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::config::problem::{Problem, SettingSource, shortened};
-use crate::model::secrets;
+use crate::core::model::secrets;
 use crate::wire::decode::audit::{Flaw, Form};
 use crate::wire::intake::definition::{Findings, audit_check, audit_service};
 

@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::base::sys::file::{self, Unreadable};
 use crate::config::listening::Interface;
 use crate::config::problem::{Problem, Problems, SettingSource};
-use crate::sys::file::{self, Unreadable};
 
 /// Bytes in one configuration file. A definition file with ten thousand services has about 4 MB; a path that
 /// turns out to be a device or a database is refused before it fills the memory.

@@ -6,10 +6,10 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::base::stdx::go_literal;
 use crate::config::json;
 use crate::config::key_finder::KeyFinder;
 use crate::config::problem::TextPosition;
-use crate::stdx::go_literal;
 
 /// Deepest nesting of blocks and lists. It is read by recursion; definitions are five deep.
 const DEPTH_MAX: usize = 32;

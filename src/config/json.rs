@@ -4,8 +4,8 @@
 use serde::de::DeserializeSeed;
 use serde_json::{Deserializer, Map, Value};
 
+use crate::base::stdx::tree::{Doubles, Tree};
 use crate::config::problem::TextPosition;
-use crate::stdx::tree::{Doubles, Tree};
 
 /// Deepest nesting of objects and lists. It is read by recursion; definitions are five deep.
 const DEPTH_MAX: usize = 32;

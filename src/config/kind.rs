@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::stdx::duration;
+use crate::base::stdx::network::Network;
 use crate::config::address::ListenAddress;
 use crate::config::callers;
 use crate::config::redis_url::{RedisUrl, Secret};
-use crate::model::limits::{META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX};
-use crate::model::validate::names;
-use crate::stdx::duration;
-use crate::stdx::network::Network;
+use crate::core::model::limits::{META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX};
+use crate::core::model::validate::names;
 
 /// The kind of value a setting takes, with its range. Ranges are inclusive.
 #[derive(Clone, Copy, Debug)]

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::base::stdx::network::Network;
 use crate::config::address::ListenAddress;
 use crate::config::problem::{Problem, SettingSource, quoted};
 use crate::config::raw::{Raw, WrittenSetting};
-use crate::stdx::network::Network;
 
 /// Where Consul's HTTP API listens unless it is told.
 const PORT_DEFAULT: &str = "8500";

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::stdx::text::Text;
+use crate::base::sys::limits;
 use crate::config::address::ListenAddress;
 use crate::config::definitions::{self, Definition, DefinitionKind};
 use crate::config::files::{self, FileFormat};
@@ -14,9 +16,7 @@ use crate::config::problem::{Problem, Problems, SettingSource};
 use crate::config::raw::Raw;
 use crate::config::validated::{Config, Surroundings, Values};
 use crate::config::{closing, hcl, json, service_defaults, webhooks};
-use crate::model::validate::probes::Scripts;
-use crate::stdx::text::Text;
-use crate::sys::limits;
+use crate::core::model::validate::probes::Scripts;
 use crate::wire::decode::audit::Form;
 use crate::wire::intake::AgentNode;
 

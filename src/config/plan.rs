@@ -5,15 +5,15 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use crate::base::stdx::text::Text;
+use crate::base::sys::host;
 use crate::config::definitions::{Definition, DefinitionKind};
 use crate::config::problem::Problem;
-use crate::model::criticality;
-use crate::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
-use crate::model::target::TargetPolicy;
-use crate::model::validate::probes::Scripts;
-use crate::model::{Defined, Registration};
-use crate::stdx::text::Text;
-use crate::sys::host;
+use crate::core::model::criticality;
+use crate::core::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
+use crate::core::model::target::TargetPolicy;
+use crate::core::model::validate::probes::Scripts;
+use crate::core::model::{Defined, Registration};
 use crate::wire::intake::definition::{check_definition, service_definition};
 use crate::wire::intake::{AgentNode, Invalid};
 

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::stdx::counted::counted;
-use crate::stdx::shown::{self, REDACTED};
+use crate::base::stdx::counted::counted;
+use crate::base::stdx::shown::{self, REDACTED};
 
 /// Bytes of a wrong value that are shown back. Longer ones are cut: a page of base64 helps nobody.
 const SHOWN_BYTES_MAX: usize = 120;

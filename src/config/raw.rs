@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::base::stdx::nearest::nearest;
+use crate::base::stdx::shown;
 use crate::config::kind::SettingKind;
 use crate::config::problem::{Problem, SettingSource, TextPosition, shortened};
 use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
 use crate::config::webhooks;
-use crate::stdx::nearest::nearest;
-use crate::stdx::shown;
 
 /// Variables that say where to read rather than what to set.
 pub const PLACE_VARIABLES: &[&str] = &["MUSTER_CONFIG_FILE", "MUSTER_CONFIG_DIR"];

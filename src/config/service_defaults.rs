@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::base::stdx::nearest::nearest;
 use crate::config::kind::{SettingKind, SettingValue};
 use crate::config::problem::{Problem, SettingSource, quoted, shortened};
-use crate::stdx::nearest::nearest;
 
 /// The key of the tables in a file.
 pub const TABLES: &str = "service_defaults";

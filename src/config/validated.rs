@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::stdx::counted::counted;
+use crate::base::stdx::network::Network;
 use crate::config::address::ListenAddress;
 use crate::config::definitions::Definition;
 use crate::config::invocation::Invocation;
@@ -17,11 +19,9 @@ use crate::config::redis_url::{RedisUrl, Secret};
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
 use crate::config::webhooks::Webhook;
-use crate::model::Defined;
-use crate::model::target::TargetPolicy;
-use crate::model::validate::probes::Scripts;
-use crate::stdx::counted::counted;
-use crate::stdx::network::Network;
+use crate::core::model::Defined;
+use crate::core::model::target::TargetPolicy;
+use crate::core::model::validate::probes::Scripts;
 use crate::wire::intake::AgentNode;
 
 /// Where the registry is kept.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ureq::http::Uri;
 
 use crate::config::kind::SettingKind;
-use crate::model::Status;
+use crate::core::model::Status;
 
 pub use reader::{read, refused_targets};
 

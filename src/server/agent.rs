@@ -8,18 +8,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::api::context::host::{HostProcess, Spooling, StoreFacts};
+use crate::base::sys::supervision::ThreadFault;
+use crate::base::sys::systemd;
+use crate::base::telemetry::logging::Logging;
 use crate::config::validated::Config;
-use crate::http::Door;
-use crate::notify::Notifier;
-use crate::probe::ProbeSettings;
-use crate::registry::Registry;
-use crate::registry::snapshot::row_validator::RowRules;
+use crate::net::http::Door;
+use crate::node::notify::Notifier;
+use crate::node::probe::ProbeSettings;
+use crate::node::registry::Registry;
+use crate::node::registry::snapshot::row_validator::RowRules;
 use crate::server::reload_requests::ReloadRequests;
 use crate::server::{debug_config, settings, store};
-use crate::sys::supervision::ThreadFault;
-use crate::sys::systemd;
-use crate::telemetry::logging::Logging;
+use crate::surface::context::host::{HostProcess, Spooling, StoreFacts};
 
 /// Why a process ends, or what it cannot go on without.
 pub(super) type Ending = Result<End, ThreadFault>;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::address::ListenAddress;
 use crate::config::validated::{Config, StoreKind};
-use crate::registry::own_node::{CONSUL_API_VERSION, SERF_LAN_PORT, SERF_WAN_PORT, SERVER_PORT};
+use crate::node::registry::own_node::{CONSUL_API_VERSION, SERF_LAN_PORT, SERF_WAN_PORT, SERVER_PORT};
 
 /// What Consul says of a port that it does not listen on.
 const NO_PORT: i32 = -1;

@@ -1,13 +1,13 @@
 //! What definition files register: worked out when they are read, and once more where only the registry can tell.
 
+use crate::base::stdx::text::Text;
 use crate::config::plan;
 use crate::config::problem::Problems;
 use crate::config::validated::Config;
-use crate::model::Defined;
-use crate::model::criticality;
-use crate::registry::Registry;
-use crate::registry::checking::programs::Armed;
-use crate::stdx::text::Text;
+use crate::core::model::Defined;
+use crate::core::model::criticality;
+use crate::node::registry::Registry;
+use crate::node::registry::checking::programs::Armed;
 
 /// Takes what the files of a configuration define. Checks may be of instances that clients have registered: whether
 /// these are there, and how their checks run, is looked up now.

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io;
 
-use crate::http::ServeError;
-use crate::persist::error::StoreError;
-use crate::registry::error::WriteError;
-use crate::registry::open::OpenError;
-use crate::sys::supervision::ThreadFault;
+use crate::base::sys::supervision::ThreadFault;
+use crate::net::http::ServeError;
+use crate::node::registry::error::WriteError;
+use crate::node::registry::open::OpenError;
+use crate::store::error::StoreError;
 
 /// Why the agent did not start, or had to end.
 #[derive(Debug)]

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::http::{REFUSAL_STATUSES, Server};
-use crate::registry::Registry;
-use crate::registry::checking::stats::CheckingStats;
-use crate::registry::store_state::StoreState;
-use crate::sys::budget::{self, Purpose};
-use crate::telemetry::families;
-use crate::telemetry::logging::Logging;
-use crate::telemetry::metrics::Metrics;
+use crate::base::sys::budget::{self, Purpose};
+use crate::base::telemetry::families;
+use crate::base::telemetry::logging::Logging;
+use crate::base::telemetry::metrics::Metrics;
+use crate::net::http::{REFUSAL_STATUSES, Server};
+use crate::node::registry::Registry;
+use crate::node::registry::checking::stats::CheckingStats;
+use crate::node::registry::store_state::StoreState;
 
 /// Has the metrics read what the other parts count.
 pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging: &Arc<Logging>) {
     let stats = server.stats();
-    let read = |family, read: fn(&crate::http::StatsSnapshot) -> u64| {
+    let read = |family, read: fn(&crate::net::http::StatsSnapshot) -> u64| {
         let stats = stats.clone();
         metrics.read(family, &[], move || read(&stats.snapshot()) as f64);
     };

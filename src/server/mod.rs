@@ -21,11 +21,11 @@ mod takeover;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::base::sys::{budget, host, limits, runtime, systemd};
+use crate::base::telemetry::line::LineFormat;
+use crate::base::telemetry::logging::{self, Logging};
 use crate::config::validated::{Config, LogFormat};
 use crate::server::error::{ServerError, log_lines};
-use crate::sys::{budget, host, limits, runtime, systemd};
-use crate::telemetry::line::LineFormat;
-use crate::telemetry::logging::{self, Logging};
 
 /// How an agent starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::sys::oneshot::{Receiver, RecvError, Sender, oneshot};
+use crate::base::sys::oneshot::{Receiver, RecvError, Sender, oneshot};
 
 /// How long a client waits for a configuration to be read and registered. Ten thousand definitions take a second.
 const WAIT_MAX: Duration = Duration::from_secs(60);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::base::sys::supervision::{self, Habit};
+use crate::base::sys::{budget, systemd};
 use crate::config::load;
 use crate::config::reload::Reload;
 use crate::server::agent::Agent;
@@ -11,8 +13,6 @@ use crate::server::error::log_lines;
 use crate::server::reload_requests::{PendingReloads, ReloadOutcome};
 use crate::server::settings::{door_rules, health_settings, panic_thresholds};
 use crate::server::{debug_config, definitions};
-use crate::sys::supervision::{self, Habit};
-use crate::sys::{budget, systemd};
 
 /// Starts the thread.
 ///

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use crate::api::context::host::HostProcess;
-use crate::api::dispatch::Dispatch;
+use crate::base::sys::signals::{self, Signal};
+use crate::base::sys::{runtime, supervision, systemd};
+use crate::base::telemetry::metrics::Metrics;
 use crate::config::validated::Config;
-use crate::http::Server;
-use crate::probe;
+use crate::net::http::Server;
+use crate::node::probe;
 use crate::server::agent::{Agent, End, Ending};
 use crate::server::error::ServerError;
 use crate::server::successor::Predecessor;
 use crate::server::takeover::{self, Incumbent};
 use crate::server::{reloading, sockets};
-use crate::sys::signals::{self, Signal};
-use crate::sys::{runtime, supervision, systemd};
-use crate::telemetry::metrics::Metrics;
+use crate::surface::context::host::HostProcess;
+use crate::surface::dispatch::Dispatch;
 
 /// How long requests under way may take once the process is asked to end. Supervisors send SIGKILL after 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(8);

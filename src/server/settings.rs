@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::api::answers::cache::CacheBounds;
+use crate::base::stdx::text::Text;
+use crate::base::sys::limits;
 use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::Config;
-use crate::discovery::panic;
-use crate::health;
-use crate::http::{DoorRules, ServerConfig};
-use crate::probe::{self, TargetRules};
-use crate::registry::checking::scheduler;
-use crate::registry::queue;
+use crate::core::discovery::panic;
+use crate::core::health;
+use crate::net::http::{DoorRules, ServerConfig};
+use crate::node::probe::{self, TargetRules};
+use crate::node::registry::checking::scheduler;
+use crate::node::registry::queue;
 use crate::server::sockets;
-use crate::stdx::text::Text;
-use crate::sys::limits;
+use crate::surface::answers::cache::CacheBounds;
 
 /// The part of all memory that kept answers may take at most, whatever is configured, as one over this.
 const CACHE_PART: u64 = 8;

@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use crate::base::sys::output;
 use crate::config;
 use crate::config::validated::Config;
-use crate::http::{BindAddress, BindError, Listener, ServeError, Server};
+use crate::net::http::{BindAddress, BindError, Listener, ServeError, Server};
 use crate::server::error::ServerError;
 use crate::server::store;
-use crate::sys::output;
 
 /// A listener for every address. What a predecessor listened on is taken over where it is still configured, and closed
 /// otherwise; what a supervisor listens on is served in any case, and instead of the default address.

@@ -4,27 +4,27 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::api::context::host::{RedisFacts, Spooling, StoreFacts};
+use crate::base::stdx::text::Text;
+use crate::base::sys::clock::Clock;
+use crate::base::sys::disk;
+use crate::base::sys::host::HostFacts;
+use crate::base::sys::limits;
+use crate::base::telemetry::families;
+use crate::base::telemetry::metrics::Metrics;
 use crate::config::redis_url::{RedisPlace, Secret};
 use crate::config::validated::{Config, Redis, StoreKind};
-use crate::notify::storage::QueueStorage as QueuePlace;
-use crate::persist::directory;
-use crate::persist::embedded::{EmbeddedStore, EngineLimits};
-use crate::persist::error::StoreError;
-use crate::persist::memory::MemoryStore;
-use crate::persist::redis::settings::{OnOutage, RedisAddress, RedisSettings};
-use crate::persist::redis::shared::RedisPhase;
-use crate::persist::redis::{RedisHandle, RedisStore};
-use crate::persist::store::Store;
-use crate::registry::snapshot::row_validator::{self, RowRules};
-use crate::registry::snapshot::schedule::Reserve;
-use crate::stdx::text::Text;
-use crate::sys::clock::Clock;
-use crate::sys::disk;
-use crate::sys::host::HostFacts;
-use crate::sys::limits;
-use crate::telemetry::families;
-use crate::telemetry::metrics::Metrics;
+use crate::node::notify::storage::QueueStorage as QueuePlace;
+use crate::node::registry::snapshot::row_validator::{self, RowRules};
+use crate::node::registry::snapshot::schedule::Reserve;
+use crate::store::directory;
+use crate::store::embedded::{EmbeddedStore, EngineLimits};
+use crate::store::error::StoreError;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::settings::{OnOutage, RedisAddress, RedisSettings};
+use crate::store::redis::shared::RedisPhase;
+use crate::store::redis::{RedisHandle, RedisStore};
+use crate::store::store::Store;
+use crate::surface::context::host::{RedisFacts, Spooling, StoreFacts};
 
 /// The directory within `data_dir` that holds the queues of webhooks.
 const WEBHOOKS_DIRECTORY: &str = "webhooks";

@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use crate::base::sys::handover::{self, HandoverMessage};
+use crate::base::sys::runtime;
 use crate::config::validated::Config;
-use crate::http::{Departure, Entrance};
+use crate::net::http::{Departure, Entrance};
 use crate::server::error::ServerError;
 use crate::server::takeover::{ASK, CONNECTION, FAILED, FREE, OVER, PROTOCOL, SERVING, SOCKET, socket_path};
-use crate::sys::handover::{self, HandoverMessage};
-use crate::sys::runtime;
 
 /// How long the agent may take to put everything down: its writes, its deliveries, its Redis.
 const FREE_WAIT_MAX: Duration = Duration::from_secs(30);

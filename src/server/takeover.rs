@@ -27,21 +27,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::answers::cache::BodyCache;
-use crate::api::answers::warm;
-use crate::api::context::host::HostProcess;
+use crate::base::sys::handover::{self, HandoverMessage};
+use crate::base::sys::supervision;
+use crate::base::sys::{program, runtime};
+use crate::base::telemetry::metrics::Metrics;
 use crate::config::validated::{Config, StoreKind};
-use crate::http::Server;
-use crate::persist::error::StoreError;
-use crate::registry::Registry;
-use crate::registry::rest::Resting;
-use crate::registry::snapshot::row_validator::RowRules;
+use crate::net::http::Server;
+use crate::node::registry::Registry;
+use crate::node::registry::rest::Resting;
+use crate::node::registry::snapshot::row_validator::RowRules;
 use crate::server::agent::{Agent, End};
 use crate::server::store;
-use crate::sys::handover::{self, HandoverMessage};
-use crate::sys::supervision;
-use crate::sys::{program, runtime};
-use crate::telemetry::metrics::Metrics;
+use crate::store::error::StoreError;
+use crate::surface::answers::cache::BodyCache;
+use crate::surface::answers::warm;
+use crate::surface::context::host::HostProcess;
 
 /// The socket's name in the data directory.
 pub(super) const SOCKET: &str = "takeover.sock";
@@ -240,7 +240,7 @@ impl Incumbent {
         self.server.resume();
     }
 
-    fn reopen(&self) -> Result<Box<dyn crate::persist::store::Store>, StoreError> {
+    fn reopen(&self) -> Result<Box<dyn crate::store::store::Store>, StoreError> {
         let config = self.agent.config.lock().clone();
         let deadline = Instant::now() + STORE_WAIT_MAX;
         loop {

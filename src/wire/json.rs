@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::ser::{Serialize, Serializer as _};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
-use crate::stdx::meter::Meter;
+use crate::base::stdx::meter::Meter;
 
 /// Indentation of `?pretty`.
 const INDENT: &[u8] = b"    ";

@@ -7,10 +7,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use muster::persist::change::{Batch, RowChange, Table};
-use muster::persist::embedded::{EmbeddedStore, EngineLimits};
-use muster::persist::error::StoreError;
-use muster::persist::store::Store;
+use muster::store::change::{Batch, RowChange, Table};
+use muster::store::embedded::{EmbeddedStore, EngineLimits};
+use muster::store::error::StoreError;
+use muster::store::store::Store;
 
 use crate::shim;
 

@@ -10,9 +10,9 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use muster::persist::change::{Batch, RowChange, Table};
-use muster::persist::embedded::{EmbeddedStore, EngineLimits};
-use muster::persist::store::Store;
+use muster::store::change::{Batch, RowChange, Table};
+use muster::store::embedded::{EmbeddedStore, EngineLimits};
+use muster::store::store::Store;
 
 use crate::support::process::{Process, muster_binary};
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::source::SourceFile;
+use crate::source::{FLOORS, SourceFile};
 
 /// Each layer with the layers it may use, itself apart. A layer may only name layers that stand above it here.
 pub const LAYERS: &[(&str, &[&str])] = &[
@@ -26,7 +26,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("discovery", &["stdx", "model", "filter", "wire", "catalog"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
-    ("persist", &["stdx", "sys", "telemetry", "model"]),
+    ("store", &["stdx", "sys", "telemetry", "model"]),
     ("probe", &["stdx", "sys", "model", "http"]),
     (
         "registry",
@@ -41,7 +41,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "kernel",
             "discovery",
             "health",
-            "persist",
+            "store",
             "probe",
         ],
     ),
@@ -58,7 +58,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "wire",
             "config",
             "catalog",
-            "persist",
+            "store",
             "probe",
             "registry",
         ],
@@ -66,7 +66,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s. What
     // is explained of a check is what `health` knows of it.
     (
-        "api",
+        "surface",
         &[
             "stdx",
             "sys",
@@ -86,7 +86,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
     // start go by (`registry`, `persist`); following a source takes threads (`sys`). A misspelt page is told its nearest
     // (`stdx`).
-    ("cli", &["stdx", "sys", "model", "config", "persist", "registry"]),
+    ("cli", &["stdx", "sys", "model", "config", "store", "registry"]),
     (
         "server",
         &[
@@ -98,11 +98,11 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "discovery",
             "health",
             "http",
-            "persist",
+            "store",
             "probe",
             "registry",
             "notify",
-            "api",
+            "surface",
         ],
     ),
     // What a command says goes out through the one door there is (`sys`).
@@ -114,7 +114,7 @@ const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "kv", "kern
 
 /// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
 /// memory.
-const MEMORY_WRITERS: &[&str] = &["src/wire/json.rs", "src/catalog/weight.rs"];
+const MEMORY_WRITERS: &[&str] = &["src/wire/json.rs", "src/core/catalog/weight.rs"];
 
 /// Layers that may name the coroutine runtime.
 const RUNTIME_LAYERS: &[&str] = &["sys", "http", "probe"];
@@ -130,14 +130,14 @@ const LONG_FILES: &[(&str, usize, &str)] = &[];
 const LINE_WIDTH_MAX: usize = 120;
 
 /// The files that may say `unsafe`, each with SAFETY comments and a test that runs it.
-const UNSAFE_FILES: &[&str] = &["src/sys/memory.rs", "src/sys/runtime.rs"];
+const UNSAFE_FILES: &[&str] = &["src/base/sys/memory.rs", "src/base/sys/runtime.rs"];
 
 /// The file through which everything is printed.
-const OUTPUT_FILE: &str = "src/sys/output.rs";
+const OUTPUT_FILE: &str = "src/base/sys/output.rs";
 
 /// The files of `api` that look at the registry's tables themselves: the one through which all others do, and the keys,
 /// which are paid for one by one.
-const METERED_FILES: &[&str] = &["src/api/context/metered_views.rs", "src/api/kv/mod.rs"];
+const METERED_FILES: &[&str] = &["src/surface/context/metered_views.rs", "src/surface/kv/mod.rs"];
 
 /// What a rule found: where, and what to do about it.
 pub struct Complaint {
@@ -168,8 +168,9 @@ pub const RULES: &[(&str, Rule)] = &[
 /// path begins with it, as in the program.
 fn arrows(file: &SourceFile) -> Vec<Complaint> {
     static PATHS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?:\bcrate|(?:^|[^:\w])muster)\s*::\s*(\{|[a-z_][a-z0-9_]*)")
-            .expect("the pattern is valid")
+        let root = r"(?:\bcrate|(?:^|[^:\w])muster)\s*::\s*";
+        let pattern = format!(r"{root}(?:(?:{})\s*::\s*)?(\{{|[a-z_][a-z0-9_]*)", FLOORS.join("|"));
+        Regex::new(&pattern).expect("the pattern is valid")
     });
     let Some(layer) = file.layer().filter(|_| file.is_product() && file.path != "src/lib.rs") else {
         return Vec::new();
@@ -322,7 +323,7 @@ fn raw_output(file: &SourceFile) -> Vec<Complaint> {
 
 /// Handlers pay for what they look at, so that none holds a worker for as long as a table is large.
 fn metered_views(file: &SourceFile) -> Vec<Complaint> {
-    let is_handler = file.layer() == Some("api") && !METERED_FILES.contains(&file.path.as_str());
+    let is_handler = file.layer() == Some("surface") && !METERED_FILES.contains(&file.path.as_str());
     if !file.is_product() || !is_handler {
         return Vec::new();
     }

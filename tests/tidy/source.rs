@@ -2,6 +2,9 @@
 //!
 //! It knows tokens, not grammar. Blanked text keeps its length in lines, so a complaint can name the right one.
 
+/// Folders of `src` that only hold layers.
+pub const FLOORS: &[&str] = &["base", "core", "net", "node"];
+
 /// One file as the rules see it.
 pub struct SourceFile {
     /// Path from the root of the repository, with `/` on every system.
@@ -24,9 +27,15 @@ impl SourceFile {
         SourceFile { path: path.to_owned(), text: text.to_owned(), code, shipped }
     }
 
-    /// The layer a file below `src/` belongs to: its folder, or its stem for a file right below `src/`.
+    /// The layer a file below `src/` belongs to: its folder there or on one of the floors, or its stem for a file right
+    /// below `src/`. A floor's own file only lists its layers.
     pub fn layer(&self) -> Option<&str> {
         let inside = self.path.strip_prefix("src/")?;
+        let inside = match inside.split_once('/') {
+            Some((floor, "mod.rs")) if FLOORS.contains(&floor) => return None,
+            Some((floor, below)) if FLOORS.contains(&floor) => below,
+            _ => inside,
+        };
         Some(inside.split_once('/').map_or(inside.trim_end_matches(".rs"), |(folder, _)| folder))
     }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::{FIELDS, Hidden, LIST_MAX, Shape, TABLES, Webhook, WebhookFormat};
+use crate::base::stdx::nearest::nearest;
+use crate::base::sys::host;
 use crate::config::files;
 use crate::config::kind::SettingValue;
 use crate::config::problem::{Problem, SettingSource, quoted};
-use crate::filter;
-use crate::model::Status;
-use crate::model::target::TargetPolicy;
-use crate::stdx::nearest::nearest;
-use crate::sys::host;
+use crate::core::filter;
+use crate::core::model::Status;
+use crate::core::model::target::TargetPolicy;
 use crate::wire::select::INSTANCE;
 
 /// Webhooks there may be. Each has its own queue on disk and its own connections.

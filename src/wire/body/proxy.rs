@@ -1,6 +1,6 @@
 //! What a proxy instance is a proxy for.
 
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
 use crate::wire::decode::free_form::FreeForm;
 use crate::wire::decode::object;
 

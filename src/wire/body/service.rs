@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::proxy::ProxyBody;
 use crate::wire::decode::free_form::FreeForm;

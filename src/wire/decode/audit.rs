@@ -5,7 +5,7 @@
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use crate::stdx::nearest::nearest;
+use crate::base::stdx::nearest::nearest;
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::keys::spells;
 use crate::wire::decode::read::{ReadJson, Slot};

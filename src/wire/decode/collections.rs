@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::Value;
 
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
 use crate::wire::decode::audit::{Audit, SyntaxAudit};
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::read::{FieldFault, ReadJson, Slot};

@@ -2,7 +2,7 @@
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
-use crate::stdx::duration::{GoDuration, parse};
+use crate::base::stdx::duration::{GoDuration, parse};
 use crate::wire::decode::audit::Audit;
 use crate::wire::decode::free_form::Skipped;
 use crate::wire::decode::json_path::JsonPath;

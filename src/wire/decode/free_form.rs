@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::model::limits::FREE_FORM_DEPTH_MAX;
-use crate::stdx::tree::{Doubles, Tree};
+use crate::base::stdx::tree::{Doubles, Tree};
+use crate::core::model::limits::FREE_FORM_DEPTH_MAX;
 use crate::wire::decode::audit::Audit;
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::read::ReadJson;

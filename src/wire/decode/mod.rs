@@ -27,7 +27,7 @@ use serde::de::DeserializeSeed;
 use json_path::JsonPath;
 use read::{ReadJson, Slot};
 
-use crate::stdx::text::bounded;
+use crate::base::stdx::text::bounded;
 
 pub(in crate::wire) use object::object;
 

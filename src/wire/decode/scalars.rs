@@ -1,6 +1,6 @@
 //! Texts, numbers and booleans.
 
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
 use crate::wire::decode::audit::Audit;
 use crate::wire::decode::read::{FieldFault, ReadJson};
 

@@ -3,7 +3,7 @@
 //! Runs only when a body could not be read, to tell why. It goes over the first value once, with a stack of
 //! open brackets on the heap, so that neither length nor depth of a body can hurt it.
 
-use crate::stdx::go_literal::quote;
+use crate::base::stdx::go_literal::quote;
 
 /// The first syntax error in the first value of `bytes`; `None` when the value is well-formed.
 pub fn first_error(bytes: &[u8]) -> Option<String> {

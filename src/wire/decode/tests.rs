@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::model::limits::FREE_FORM_DEPTH_MAX;
-use crate::stdx::text::{ERROR_BYTES_MAX, Text};
+use crate::base::stdx::text::{ERROR_BYTES_MAX, Text};
+use crate::core::model::limits::FREE_FORM_DEPTH_MAX;
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::free_form::FreeForm;
 use crate::wire::decode::{from_bytes, from_value, object};

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::model::validate::{bounds, checks, metadata, names, nodes, proxies, services};
-use crate::model::{
+use crate::base::stdx::text::Text;
+use crate::core::model::validate::{bounds, checks, metadata, names, nodes, proxies, services};
+use crate::core::model::{
     Cadence, Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin,
     Probe, ProbeTls, Registration, Service, Status,
 };
-use crate::stdx::text::Text;
 use crate::wire::body::catalog::{
     CatalogCheckBody, CatalogServiceBody, DefinitionBody, DeregisterBody, RegisterBody,
 };

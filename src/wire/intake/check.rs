@@ -1,11 +1,11 @@
 //! Checks of the agent: registered alone, reported on.
 
-use crate::model::validate::probes::Scripts;
-use crate::model::validate::{checks, names};
-use crate::model::{
+use crate::base::stdx::text::Text;
+use crate::core::model::validate::probes::Scripts;
+use crate::core::model::validate::{checks, names};
+use crate::core::model::{
     Cause, Check, Criticality, ExistingChecks, Indexes, NodePart, Observation, Origin, Registration, Status,
 };
-use crate::stdx::text::Text;
 use crate::wire::body::check::{CheckBody, CheckUpdateBody};
 use crate::wire::decode::from_bytes;
 use crate::wire::intake::{AgentNode, Invalid, probe, rules};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::Damping;
-use crate::model::validate::{bounds, probes};
+use crate::core::model::Damping;
+use crate::core::model::validate::{bounds, probes};
 use crate::wire::body::check::{DampingBody, DampingChoice};
 use crate::wire::intake::{Invalid, rules};
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::model::validate::probes::Scripts;
-use crate::model::{ExistingChecks, Registration};
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
+use crate::core::model::validate::probes::Scripts;
+use crate::core::model::{ExistingChecks, Registration};
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::service::ServiceBody;
 use crate::wire::decode::audit::{Audit, Flaw, Form, SyntaxAudit};

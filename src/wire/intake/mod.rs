@@ -2,8 +2,8 @@
 //! with it.
 //!
 //! Owns defaults, and the refusals of what a body says and no record could hold. What a record may be is for
-//! [`crate::model::validate`] to refuse, and what the state forbids for `catalog`. Values that need a clock or an index
-//! stay zero here.
+//! [`crate::core::model::validate`] to refuse, and what the state forbids for `catalog`. Values that need a clock or an
+//! index stay zero here.
 
 pub mod service;
 pub mod check;
@@ -18,8 +18,8 @@ mod tests;
 
 use std::fmt;
 
-use crate::model::validate::Violation;
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
+use crate::core::model::validate::Violation;
 use crate::wire::decode::DecodeError;
 
 pub use catalog::{catalog_deregistration, catalog_registration};

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::limits::{CHECK_INTERVAL_MIN, CHECK_TIMEOUT_MAX, OUTPUT_BYTES_MAX};
-use crate::model::validate::probes::{
+use crate::core::model::limits::{CHECK_INTERVAL_MIN, CHECK_TIMEOUT_MAX, OUTPUT_BYTES_MAX};
+use crate::core::model::validate::probes::{
     Scripts, check_address, check_arguments, check_http2, check_size, check_text, check_thresholds,
     check_unit, check_url, check_watch, invalid,
 };
-use crate::model::validate::{bounds, requests};
-use crate::model::{Cadence, CheckDefinition, Criticality, Probe, ProbeTls};
+use crate::core::model::validate::{bounds, requests};
+use crate::core::model::{Cadence, CheckDefinition, Criticality, Probe, ProbeTls};
 use crate::wire::body::check::CheckBody;
 use crate::wire::intake::damping::damping;
 use crate::wire::intake::{Invalid, rules};

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::Proxy;
-use crate::model::validate::{bounds, names};
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
+use crate::core::model::Proxy;
+use crate::core::model::validate::{bounds, names};
 use crate::wire::body::proxy::{ExposeBody, MeshGatewayBody, ProxyBody, UpstreamBody};
 use crate::wire::decode::free_form::FreeForm;
 use crate::wire::decode::scope;

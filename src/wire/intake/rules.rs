@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::validate::{bounds, services};
-use crate::model::{Locality, Meta, ServiceAddress, Weights};
-use crate::stdx::pairs::Pairs;
-use crate::stdx::text::Text;
+use crate::base::stdx::pairs::Pairs;
+use crate::base::stdx::text::Text;
+use crate::core::model::validate::{bounds, services};
+use crate::core::model::{Locality, Meta, ServiceAddress, Weights};
 use crate::wire::body::service::{AddressBody, LocalityBody, WeightsBody};
 use crate::wire::decode::duration::Span;
 use crate::wire::decode::free_form::FreeForm;

@@ -1,14 +1,14 @@
 //! Service instances of the agent.
 
-use crate::model::criticality::{self, Criticality};
-use crate::model::validate::probes::Scripts;
-use crate::model::validate::{bounds, checks, services};
-use crate::model::{
+use crate::base::stdx::network::{self, AddressFamily};
+use crate::base::stdx::pairs::Pairs;
+use crate::base::stdx::text::Text;
+use crate::core::model::criticality::{self, Criticality};
+use crate::core::model::validate::probes::Scripts;
+use crate::core::model::validate::{bounds, checks, services};
+use crate::core::model::{
     Check, Connect, ExistingChecks, Indexes, NodePart, Origin, Registration, Service, ServiceAddress, Status,
 };
-use crate::stdx::network::{self, AddressFamily};
-use crate::stdx::pairs::Pairs;
-use crate::stdx::text::Text;
 use crate::wire::body::check::CheckBody;
 use crate::wire::body::service::ServiceBody;
 use crate::wire::decode::from_bytes;

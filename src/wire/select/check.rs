@@ -1,7 +1,7 @@
 //! Selectors of checks.
 
-use crate::filter::record::{FieldValue, Record};
-use crate::filter::schema::{FieldKind, Schema};
+use crate::core::filter::record::{FieldValue, Record};
+use crate::core::filter::schema::{FieldKind, Schema};
 use crate::wire::show::HealthCheck;
 
 /// Of `/v1/health/node`, `checks` and `state`, and of `/v1/agent/checks`.

@@ -1,7 +1,7 @@
 //! Selectors of instances with their nodes and checks.
 
-use crate::filter::record::{FieldValue, Record, StructList};
-use crate::filter::schema::{FieldKind, Schema};
+use crate::core::filter::record::{FieldValue, Record, StructList};
+use crate::core::filter::schema::{FieldKind, Schema};
 use crate::wire::select::{CHECK, NODE, SERVICE};
 use crate::wire::show::HealthEntry;
 use crate::wire::show::health_entry::EntryChecks;

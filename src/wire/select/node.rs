@@ -1,7 +1,7 @@
 //! Selectors of nodes.
 
-use crate::filter::record::{FieldValue, Record};
-use crate::filter::schema::{FieldKind, Schema};
+use crate::core::filter::record::{FieldValue, Record};
+use crate::core::filter::schema::{FieldKind, Schema};
 use crate::wire::show::CatalogNode;
 
 /// Of `/v1/catalog/nodes`.

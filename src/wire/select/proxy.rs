@@ -3,8 +3,8 @@
 
 use serde_json::Value as Json;
 
-use crate::filter::record::{FieldValue, Record};
-use crate::filter::schema::{FieldKind, Schema};
+use crate::core::filter::record::{FieldValue, Record};
+use crate::core::filter::schema::{FieldKind, Schema};
 use crate::wire::show::proxy::ShownProxy;
 
 /// Of `ShownProxy` and `ServiceProxy`.

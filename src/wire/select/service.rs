@@ -1,8 +1,8 @@
 //! Selectors of instances, flat (the catalog's) and as parts (everybody else's).
 
-use crate::filter::record::{FieldValue, Record, Show};
-use crate::filter::schema::{FieldKind, Schema};
-use crate::model::{Connect, Locality, ServiceAddress, Weights};
+use crate::core::filter::record::{FieldValue, Record, Show};
+use crate::core::filter::schema::{FieldKind, Schema};
+use crate::core::model::{Connect, Locality, ServiceAddress, Weights};
 use crate::wire::select::proxy::{NOTHING, PROXY};
 use crate::wire::show::proxy::ShownProxy;
 use crate::wire::show::{AgentService, CatalogService, NodeService};

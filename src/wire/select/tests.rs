@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::filter::record::Record;
-use crate::filter::schema::{FieldKind, Schema};
-use crate::filter::{self};
-use crate::model::{Check, Node, NodePart, Registration, Service};
+use crate::core::filter::record::Record;
+use crate::core::filter::schema::{FieldKind, Schema};
+use crate::core::filter::{self};
+use crate::core::model::{Check, Node, NodePart, Registration, Service};
 use crate::wire::intake::catalog_registration;
 use crate::wire::select::{CATALOG_SERVICE, CHECK, INSTANCE, NODE, SERVICE};
 use crate::wire::show::{AgentService, CatalogNode, CatalogService, HealthCheck, HealthEntry, NodeService};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{Check, Service, Status, hold};
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
+use crate::core::model::{Check, Service, Status, hold};
 use crate::wire::show::agent_service::AgentService;
 
 /// The word for several checks together: maintenance before critical before warning before passing.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::model::{Cadence, Check, CheckDefinition, Origin, Probe, ProbeTls, Service};
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
+use crate::core::model::{Cadence, Check, CheckDefinition, Origin, Probe, ProbeTls, Service};
 use crate::wire::show::parts;
 
 /// Tags of a check that is of no instance.

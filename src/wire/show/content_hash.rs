@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Proxy, Service};
+use crate::core::model::{Proxy, Service};
 use crate::wire::show::parts;
 
 /// A hash over what an instance was registered with, in hex digits. Its checks and its indexes do not count.
@@ -135,7 +135,7 @@ fn fnv(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Connect, Meta, ServiceAddress, Weights};
+    use crate::core::model::{Connect, Meta, ServiceAddress, Weights};
 
     fn pairs(pairs: &[(&str, &str)]) -> Option<Meta> {
         Some(pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect())

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::drain::Stage;
-use crate::model::{self, Drain, Service};
-use crate::stdx::calendar::rfc3339;
+use crate::base::stdx::calendar::rfc3339;
+use crate::core::model::drain::Stage;
+use crate::core::model::{self, Drain, Service};
 use crate::wire::show::parts;
 
 /// The drain of one instance at one moment.

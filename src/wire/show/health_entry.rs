@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{Check, Node, Service};
+use crate::core::model::{Check, Node, Service};
 use crate::wire::show::check::HealthCheck;
 use crate::wire::show::node::CatalogNode;
 use crate::wire::show::node_service::NodeService;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::Meta;
+use crate::core::model::Meta;
 
 /// One agent, alive. The protocol versions are those Consul 1.8.7 speaks: clients print them, nobody acts on
 /// them.

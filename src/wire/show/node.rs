@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::{Meta, Node};
+use crate::core::model::{Meta, Node};
 
 /// One node. `TaggedAddresses` and `Meta` are `null` when it was registered without.
 #[derive(Clone, Copy, Debug, Serialize)]

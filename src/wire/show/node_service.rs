@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::{self, Meta, Service, ServiceAddress};
-use crate::stdx::pairs::Pairs;
-use crate::stdx::text::Text;
+use crate::base::stdx::pairs::Pairs;
+use crate::base::stdx::text::Text;
+use crate::core::model::{self, Meta, Service, ServiceAddress};
 use crate::wire::show::parts;
 use crate::wire::show::proxy::ShownProxy;
 

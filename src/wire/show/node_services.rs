@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{Node, Service};
+use crate::core::model::{Node, Service};
 use crate::wire::show::node::CatalogNode;
 use crate::wire::show::node_service::NodeService;
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
-use crate::model::Pair;
+use crate::core::model::Pair;
 
 /// One pair. `Value` is base64, or `null` for no bytes; `Session` is there while one holds the key.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{self, Meta, ServiceAddress};
-use crate::stdx::duration::GoDuration;
-use crate::stdx::pairs::Pairs;
+use crate::base::stdx::duration::GoDuration;
+use crate::base::stdx::pairs::Pairs;
+use crate::core::model::{self, Meta, ServiceAddress};
 
 /// Metadata of a service registered without.
 static NO_META: LazyLock<Meta> = LazyLock::new(Meta::default);

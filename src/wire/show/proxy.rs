@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::model;
+use crate::core::model;
 
 /// A proxy, or the empty one that ordinary services show.
 #[derive(Clone, Copy, Debug)]

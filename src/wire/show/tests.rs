@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Check, ExistingChecks, Indexes, Node, NodePart, Registration, Service, Status, hold};
+use crate::core::model::{
+    Check, ExistingChecks, Indexes, Node, NodePart, Registration, Service, Status, hold,
+};
 use crate::wire::intake::{AgentNode, catalog_registration, service_registration};
 use crate::wire::json;
 use crate::wire::show::*;

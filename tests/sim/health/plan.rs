@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster::health::{CheckKey, HealthSettings};
-use muster::model::{Check, CheckDefinition, Damping, Origin, Probe, Status};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::health::{CheckKey, HealthSettings};
+use muster::core::model::{Check, CheckDefinition, Damping, Origin, Probe, Status};
 
 use crate::chance::Chance;
 use crate::trace::At;

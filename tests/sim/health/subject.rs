@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use muster::health::{
+use muster::base::stdx::text::Text;
+use muster::core::health::{
     Arrival, CheckKey, DueAction, Full, HealthEngine, HealthSettings, ResultSource, Saved, Verdict,
 };
-use muster::model::{Check, Observation, Status};
-use muster::stdx::text::Text;
+use muster::core::model::{Check, Observation, Status};
 
 use crate::health::mutants::Mutant;
 use crate::health::oracle::{self, Judged, Oracle};

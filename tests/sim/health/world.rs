@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muster::health::{DueAction, ResultSource, Run, Verdict};
-use muster::model::{Check, Observation, Probe, Status};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::health::{DueAction, ResultSource, Run, Verdict};
+use muster::core::model::{Check, Observation, Probe, Status};
 
 use crate::chance::Chance;
 use crate::health::mutants::Mutant;

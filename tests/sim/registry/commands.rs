@@ -1,10 +1,10 @@
 //! What clients ask for: commands over so few names that they meet all the time.
 
-use muster::model::{
+use muster::base::stdx::text::Text;
+use muster::core::model::{
     Cause, Check, Command, Condition, ExistingChecks, Meta, NodePart, Origin, PairWrite, Registration,
     Service, Status,
 };
-use muster::stdx::text::Text;
 
 use crate::chance::Chance;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muster::model::Command;
-use muster::persist::redis::settings::OnOutage;
+use muster::core::model::Command;
+use muster::store::redis::settings::OnOutage;
 
 use crate::chance::Chance;
 use crate::registry::commands;

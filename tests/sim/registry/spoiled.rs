@@ -1,8 +1,8 @@
 //! A store that is spoiled on purpose where a test wants to see that it is noticed.
 
-use muster::persist::change::{Batch, Table};
-use muster::persist::error::StoreError;
-use muster::persist::store::{Description, Loaded, RowSink, Store};
+use muster::store::change::{Batch, Table};
+use muster::store::error::StoreError;
+use muster::store::store::{Description, Loaded, RowSink, Store};
 
 use crate::registry::mutants::Mutant;
 

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use muster::catalog::topic::Topic;
-use muster::registry::topics::{Topics, Watch};
-use muster::sys::park::Waker;
+use muster::base::sys::park::Waker;
+use muster::core::catalog::topic::Topic;
+use muster::node::registry::topics::{Topics, Watch};
 
 use crate::registry::mutants::Mutant;
 use crate::registry::oracle::{Catalog, universe};

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muster::kernel::state;
-use muster::model::Command;
-use muster::persist::change::{RowChange, Table};
-use muster::persist::redis::settings::OnOutage;
-use muster::registry::error::WriteError;
-use muster::registry::queue::{WriteReply, Written};
+use muster::core::kernel::state;
+use muster::core::model::Command;
+use muster::node::registry::error::WriteError;
+use muster::node::registry::queue::{WriteReply, Written};
+use muster::store::change::{RowChange, Table};
+use muster::store::redis::settings::OnOutage;
 
 use crate::registry::commands::in_words;
 use crate::registry::disk::Disk;

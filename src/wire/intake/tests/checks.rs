@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{agent, catalog_body, check_body, read_file, service_body};
-use crate::model::validate::probes::Scripts;
-use crate::model::{Check, CheckDefinition, Damping, Probe, ProbeTls};
+use crate::core::model::validate::probes::Scripts;
+use crate::core::model::{Check, CheckDefinition, Damping, Probe, ProbeTls};
 use crate::wire::intake::check_registration;
 
 /// The check that a body registers alone.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::model::limits::{
+use crate::core::model::limits::{
     CHECKS_PER_SERVICE_MAX, META_VALUE_BYTES_MAX, NAME_BYTES_MAX, OUTPUT_BYTES_MAX, TAGS_MAX,
 };
-use crate::model::validate::probes::Scripts;
-use crate::model::{
+use crate::core::model::validate::probes::Scripts;
+use crate::core::model::{
     Check, CheckDefinition, Command, ExistingChecks, NodePart, Observation, Origin, Probe, Registration,
     Service, ServiceAddress, Status, Weights,
 };

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use crate::model::validate::checks::{TOLD_KEYS, check_held};
-use crate::model::{Check, Origin};
-use crate::stdx::text::Text;
+use crate::base::stdx::text::Text;
+use crate::core::model::validate::checks::{TOLD_KEYS, check_held};
+use crate::core::model::{Check, Origin};
 use crate::wire::intake::catalog_registration;
 
 /// A check of the catalog of which everything is said.

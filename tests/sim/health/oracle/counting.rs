@@ -1,6 +1,6 @@
 //! Results in a row of one check.
 
-use muster::model::{CheckDefinition, Status};
+use muster::core::model::{CheckDefinition, Status};
 
 /// Results in a row, and what they make of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster::model::{Damping, Observation, Status};
+use muster::core::model::{Damping, Observation, Status};
 
 use crate::health::oracle::spec::{HALF_LIVES, PENALTY, ROUNDING, Window};
 

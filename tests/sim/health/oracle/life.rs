@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use muster::health::{CheckDiagnostics, DueAction, HealthSettings, ResultSource, Run, Verdict};
-use muster::model::{Cause, Check, Observation, Origin, Probe, Status};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::health::{CheckDiagnostics, DueAction, HealthSettings, ResultSource, Run, Verdict};
+use muster::core::model::{Cause, Check, Observation, Origin, Probe, Status};
 
 use crate::health::oracle::falls::{Falls, Telling};
 use crate::health::oracle::reaping::Reaping;

@@ -16,11 +16,11 @@ mod spec;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use muster::health::{
+use muster::base::stdx::text::Text;
+use muster::core::health::{
     CheckDiagnostics, CheckKey, DueAction, Full, HealthSettings, ResultSource, Run, Verdict,
 };
-use muster::model::{Check, Observation, Status};
-use muster::stdx::text::Text;
+use muster::core::model::{Check, Observation, Status};
 
 use crate::health::oracle::life::{Carried, Life, run_of};
 use crate::health::oracle::runs::Grids;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster::model::{Check, Status};
+use muster::core::model::{Check, Status};
 
 use crate::health::oracle::spec::{REAP_MIN, RETRY, Window};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use muster::health::{CheckDiagnostics, ConnectionUse, Run};
-use muster::model::{CheckDefinition, Probe, Status};
+use muster::core::health::{CheckDiagnostics, ConnectionUse, Run};
+use muster::core::model::{CheckDefinition, Probe, Status};
 
 use crate::health::oracle::counting::Counting;
 use crate::health::oracle::spec::{

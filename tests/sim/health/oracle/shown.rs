@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use muster::health::Verdict;
-use muster::model::{Cause, Observation, Status};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::health::Verdict;
+use muster::core::model::{Cause, Observation, Status};
 
 use crate::health::oracle::spec::{RETRY, Window};
 

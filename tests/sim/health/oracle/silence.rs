@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muster::model::{Observation, Status};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::model::{Observation, Status};
 
 use crate::health::oracle::spec::Window;
 

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use muster::health::ResultSource;
-use muster::model::{Check, Observation, Status};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::health::ResultSource;
+use muster::core::model::{Check, Observation, Status};
 
 use super::{Event, World, Write};
 use crate::health::plan::{Disk, Kind, ms};

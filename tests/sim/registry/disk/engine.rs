@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use muster::persist::embedded::backend::{NamedRow, NewRow, RowEngine, RowReceiver};
-use muster::persist::embedded::engine::EngineFault;
+use muster::store::embedded::backend::{NamedRow, NewRow, RowEngine, RowReceiver};
+use muster::store::embedded::engine::EngineFault;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::registry::disk::Disk;

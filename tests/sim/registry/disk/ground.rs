@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use muster::persist::checksums::RowChecksum;
-use muster::persist::commit_marker::{self, SLOT_BYTES};
-use muster::persist::embedded::backend::StorageBackend;
-use muster::persist::embedded::{self, engine};
-use muster::persist::error::StoreError;
-use muster::persist::identity::{FORMAT, Identity};
+use muster::store::checksums::RowChecksum;
+use muster::store::commit_marker::{self, SLOT_BYTES};
+use muster::store::embedded::backend::StorageBackend;
+use muster::store::embedded::{self, engine};
+use muster::store::error::StoreError;
+use muster::store::identity::{FORMAT, Identity};
 
 use crate::registry::disk::Disk;
 use crate::registry::disk::engine::{JOURNAL, ModelEngine, SharedDisk, Slip, TABLE, hold};

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster::model::{
+use muster::base::stdx::text::Text;
+use muster::core::model::{
     Cause, Check, Command, CommandRefusal, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind,
     Registration, Service, Status, Subject,
 };
-use muster::stdx::text::Text;
 
 use crate::registry::commands::OWN_ID;
 use crate::registry::oracle::{Catalog, Place};

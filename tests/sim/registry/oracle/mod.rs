@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use muster::model::{Check, Command, CommandRefusal, Node, Pair, Service, Transition};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::model::{Check, Command, CommandRefusal, Node, Pair, Service, Transition};
 
 pub use self::shown::compare;
 pub use self::topics::universe;

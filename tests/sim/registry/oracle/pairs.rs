@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use muster::model::{Condition, Indexes, Pair, PairWrite};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::model::{Condition, Indexes, Pair, PairWrite};
 
 use crate::registry::oracle::Catalog;
 

@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use muster::catalog::instance::CheckView;
-use muster::model::{Check, Node, Service, Status, Transition};
-use muster::registry::read_model::ReadModel;
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::catalog::instance::CheckView;
+use muster::core::model::{Check, Node, Service, Status, Transition};
+use muster::node::registry::read_model::ReadModel;
 
 use crate::registry::oracle::Catalog;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use muster::catalog::topic::Topic;
-use muster::model::{Indexes, Status};
-use muster::stdx::text::Text;
+use muster::base::stdx::text::Text;
+use muster::core::catalog::topic::Topic;
+use muster::core::model::{Indexes, Status};
 
 use crate::registry::oracle::Catalog;
 

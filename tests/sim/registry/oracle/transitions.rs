@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use muster::model::{Cause, Check, Command, Status, Subject, Transition};
-use muster::registry::history::PER_CHECK_MAX;
+use muster::core::model::{Cause, Check, Command, Status, Subject, Transition};
+use muster::node::registry::history::PER_CHECK_MAX;
 
 use crate::registry::oracle::edits::is_hold;
 use crate::registry::oracle::{Catalog, Place};

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use muster::persist::redis::connection::{ConnectionSource, RedisConnection};
-use muster::persist::redis::error::{ReplicaError, ReplicaErrorKind as TroubleKind};
+use muster::store::redis::connection::{ConnectionSource, RedisConnection};
+use muster::store::redis::error::{ReplicaError, ReplicaErrorKind as TroubleKind};
 use redis::Value;
 
 use crate::registry::disk::engine::{SharedDisk, hold};

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use muster::persist::change::Table;
-use muster::persist::redis::keys::Keys;
-use muster::persist::redis::lease::LEASE_TERM;
-use muster::persist::redis::position::ReplicaPosition;
+use muster::store::change::Table;
+use muster::store::redis::keys::Keys;
+use muster::store::redis::lease::LEASE_TERM;
+use muster::store::redis::position::ReplicaPosition;
 use redis::Value;
 
 use crate::chance::Chance;

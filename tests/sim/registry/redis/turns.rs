@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use muster::persist::redis::scheduler::{RedisScheduler, RedisSignal};
+use muster::store::redis::scheduler::{RedisScheduler, RedisSignal};
 
 use crate::trace::At;
 

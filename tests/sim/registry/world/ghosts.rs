@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use muster::catalog::instance::{Instance, Position};
-use muster::catalog::update::Update;
-use muster::kernel::changes::Changes;
+use muster::core::catalog::instance::{Instance, Position};
+use muster::core::catalog::update::Update;
+use muster::core::kernel::changes::Changes;
 
 use super::World;
 use crate::registry::mutants::Mutant;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muster::persist::redis::error::ReplicaErrorKind as TroubleKind;
-use muster::persist::redis::lease::{LEASE_TERM, RENEWAL};
-use muster::persist::redis::settings::OnOutage;
-use muster::persist::redis::shared::RedisPhase;
-use muster::registry::recover::INDEX_OF_NOTHING;
+use muster::node::registry::recover::INDEX_OF_NOTHING;
+use muster::store::redis::error::ReplicaErrorKind as TroubleKind;
+use muster::store::redis::lease::{LEASE_TERM, RENEWAL};
+use muster::store::redis::settings::OnOutage;
+use muster::store::redis::shared::RedisPhase;
 
 use super::{Judged, WATCHED, World};
 use crate::registry::disk::engine::ModelEngine;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use muster::persist::error::StoreError;
-use muster::persist::redis::settings::OnOutage;
-use muster::registry::recover::INDEX_OF_NOTHING;
+use muster::node::registry::recover::INDEX_OF_NOTHING;
+use muster::store::error::StoreError;
+use muster::store::redis::settings::OnOutage;
 
 use super::kept::{Lost, leapt};
 use super::{Judged, Outcome, World, own_node};

@@ -1,0 +1,5 @@
+//! What knows no word of the registry: small helpers, the operating system, log lines and metrics.
+
+pub mod stdx;
+pub mod sys;
+pub mod telemetry;

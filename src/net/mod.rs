@@ -1,0 +1,3 @@
+//! Protocols. No word of Consul in them.
+
+pub mod http;

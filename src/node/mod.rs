@@ -1,0 +1,5 @@
+//! What runs: the writer and its views, checks, drains, webhooks.
+
+pub mod notify;
+pub mod probe;
+pub mod registry;

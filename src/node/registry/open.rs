@@ -1,0 +1,165 @@
+//! How a registry begins: what is stored becomes what readers see, and the threads start that keep it up to date.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::base::stdx::text::Text;
+use crate::base::sys::clock::Clock;
+use crate::base::sys::supervision::{self, Habit};
+use crate::core::catalog::change::CatalogChange;
+use crate::core::kernel::state::Bounds;
+use crate::core::model::{Check, CommandRefusal};
+use crate::node::registry::Registry;
+use crate::node::registry::checking::follower::CheckingFollower;
+use crate::node::registry::checking::{Checking, Probing};
+use crate::node::registry::draining::{Draining, DrainingFollower};
+use crate::node::registry::error::WriteError;
+use crate::node::registry::interner::Interner;
+use crate::node::registry::own_node::OwnNode;
+use crate::node::registry::panics::PanicThresholds;
+use crate::node::registry::publish::Follower;
+use crate::node::registry::queue::queue;
+use crate::node::registry::read_model::ReadModel;
+use crate::node::registry::recover::{RecoverError, recover};
+use crate::node::registry::waking::Waking;
+use crate::node::registry::write::Writer;
+use crate::store::error::StoreError;
+use crate::store::store::Store;
+
+/// Where a registry keeps its changes.
+pub struct Storage {
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// Called with the time that each commit took.
+    pub on_commit: Box<dyn Fn(Duration) + Send>,
+}
+
+/// How much of everything there may be at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistryBounds {
+    /// Records.
+    pub records: Bounds,
+    /// Writes that wait for the writer.
+    pub writes_waiting_max: usize,
+    /// Blocking queries that wait.
+    pub watchers_max: usize,
+}
+
+impl Registry {
+    /// Loads what is stored, puts the agent's own node in, and starts the writer and the health engine. When this
+    /// returns, every read is answered from the complete state.
+    ///
+    /// # Errors
+    /// What the store finds wrong, or that it took not even the first write.
+    pub fn open(
+        own_node: OwnNode,
+        storage: Storage,
+        probing: Probing,
+        bounds: RegistryBounds,
+        mut others: Vec<Box<dyn Follower>>,
+    ) -> Result<Registry, OpenError> {
+        let Storage { mut store, on_commit } = storage;
+        let recovered = recover(&mut *store, &own_node, bounds.records).map_err(OpenError::from)?;
+        let (state, index) = (recovered.state, recovered.index);
+        let read_model = ReadModel::restored(&state, index, recovered.history, bounds.watchers_max)
+            .map_err(OpenError::Thread)?;
+        let (queue, tasks) = queue(bounds.writes_waiting_max);
+        let checking = Checking::new(own_node.name.folded(), probing, queue.clone());
+        let checking = Arc::new(checking.map_err(OpenError::Thread)?);
+        checking.restore(checks(&recovered.changes), &recovered.checkpoint, &recovered.silences);
+        let follower = CheckingFollower::restored(checking.clone(), &recovered.changes);
+        let draining = Draining::new(queue.clone(), Clock, &recovered.changes);
+        let mut followers: Vec<Box<dyn Follower>> =
+            vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
+        followers.append(&mut others);
+        let readers = (&read_model, Waking::start().map_err(OpenError::Thread)?);
+        let mut writer = Writer::new(tasks, (state, index), store, readers, followers, on_commit);
+        writer.commit_repairs(recovered.repairs).map_err(OpenError::OwnNode)?;
+        let stats = queue.stats().clone();
+        let has_work = move || stats.waiting.load(Ordering::Relaxed) > 0;
+        supervision::thread_fed("writer", Habit::BEATS, has_work, move || writer.run(Clock))
+            .map_err(OpenError::Thread)?;
+        // Before anything else is written: it changes nothing, so a full disk takes it, but nothing after a refusal.
+        queue.write(own_node.registration()).map_err(OpenError::OwnNode)?;
+        let engine = checking.clone();
+        supervision::thread("health", Habit::BEATS, move || engine.run()).map_err(OpenError::Thread)?;
+        let sentinel = checking.clone();
+        supervision::thread("sentinel", Habit::BEATS, move || sentinel.run_watch())
+            .map_err(OpenError::Thread)?;
+        // Good for this start alone: by the next one it would be old.
+        match queue.write_rows(recovered.checkpoint.removals()) {
+            Ok(()) => {}
+            Err(WriteError::Full { .. }) => checking.remove_later(recovered.checkpoint.keys()),
+            Err(error) => return Err(OpenError::OwnNode(error)),
+        }
+        draining.catch_up();
+        let keeper = draining.clone();
+        supervision::thread("drains", Habit::BEATS, move || keeper.run()).map_err(OpenError::Thread)?;
+        Ok(Registry {
+            own_node,
+            read_model,
+            interner: Interner::default(),
+            queue,
+            checking,
+            draining,
+            panic_thresholds: PanicThresholds::default(),
+            hot_queries: recovered.hot_queries,
+            defined_ids: recovered.defined_ids.into(),
+        })
+    }
+}
+
+fn checks(changes: &[CatalogChange]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {
+    changes.iter().filter_map(|change| match change {
+        CatalogChange::Check { node, after: Some(check), .. } => Some((node, check)),
+        _ => None,
+    })
+}
+
+/// Why a registry did not open.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The store could not be read.
+    Store(StoreError),
+    /// Somebody else's node has the agent's name: what the catalog says to that.
+    NameTaken(CommandRefusal),
+    /// The agent's own node could not be written.
+    OwnNode(WriteError),
+    /// The system gave no thread, or no descriptor.
+    Thread(std::io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Store(error) => formatter.write_str(&error.at_start()),
+            OpenError::NameTaken(refusal) => write!(
+                formatter,
+                "{refusal}. That is a node somebody registered; start under another name (--node), then this one can \
+                 be deregistered"
+            ),
+            OpenError::OwnNode(error) => {
+                write!(formatter, "the agent's own node could not be registered: {}", error.at_start())
+            }
+            OpenError::Thread(error) => {
+                write!(
+                    formatter,
+                    "no thread or descriptor to be had: {error}; raise the limits of the process"
+                )
+            }
+        }
+    }
+}
+
+impl From<RecoverError> for OpenError {
+    fn from(error: RecoverError) -> OpenError {
+        match error {
+            RecoverError::Store(error) => OpenError::Store(error),
+            RecoverError::NameTaken(refusal) => OpenError::NameTaken(refusal),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

@@ -1,0 +1,94 @@
+//! What can be kept of rows of which some are missing or make no sense: every record that stands on its own feet.
+
+use std::collections::HashSet;
+
+use crate::base::stdx::text::Text;
+use crate::core::catalog::change::CatalogChange;
+use crate::node::registry::rows;
+use crate::store::change::{RowChange, Table};
+
+/// The rows that make sense together, and a sentence for each that does not.
+pub fn mend(found: Vec<RowChange>) -> (Vec<RowChange>, Vec<String>) {
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    let mut nodes: HashSet<Text> = HashSet::new();
+    let mut services: HashSet<(Text, Text)> = HashSet::new();
+    for row in found {
+        match fault(&row, &mut nodes, &mut services) {
+            None => kept.push(row),
+            Some(reason) => left_out.push(format!("{} {:?}: {reason}", row.table.name(), row.key)),
+        }
+    }
+    (kept, left_out)
+}
+
+/// Why a row cannot be kept. Rows come table by table, what is referred to first.
+fn fault(row: &RowChange, nodes: &mut HashSet<Text>, services: &mut HashSet<(Text, Text)>) -> Option<String> {
+    let value = row.value.as_deref()?;
+    if row.table == Table::History {
+        return rows::transition(&row.key, value).err();
+    }
+    if row.table == Table::Kv {
+        return rows::pair(&row.key, value).err();
+    }
+    match rows::change(row.table, &row.key, value) {
+        Err(reason) => Some(reason),
+        Ok(None) => None,
+        Ok(Some(CatalogChange::Node { key, .. })) => {
+            nodes.insert(key);
+            None
+        }
+        Ok(Some(CatalogChange::Service { node, id, .. })) => {
+            let is_orphan = !nodes.contains(&node);
+            services.insert((node, id));
+            is_orphan.then(|| "its node is missing".to_owned())
+        }
+        Ok(Some(CatalogChange::Check { node, after, .. })) => {
+            let service_id = after.map(|check| check.service_id.clone()).unwrap_or_default();
+            let is_of_service = !service_id.is_empty();
+            match (nodes.contains(&node), is_of_service && !services.contains(&(node, service_id))) {
+                (false, _) => Some("its node is missing".to_owned()),
+                (true, true) => Some("its instance is missing".to_owned()),
+                (true, false) => None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_on_its_own_is_kept() {
+        let indexes = r#""indexes":{"create":1,"modify":1}"#;
+        let node = format!(r#"{{"name":"n","address":"","{}}}"#, &indexes[1..]);
+        let service = format!(r#"{{"id":"s","name":"s","origin":"catalog",{indexes}}}"#);
+        let check = |of: &str| {
+            format!(
+                r#"{{"id":"c","name":"c","status":"passing","service_id":"{of}","origin":"catalog",{indexes}}}"#
+            )
+        };
+        let rows = [
+            (Table::Nodes, "n", node.clone(), None),
+            (Table::Nodes, "half", node[..9].to_owned(), Some("line 1")),
+            (Table::Services, "n\ts", service.clone(), None),
+            (Table::Services, "half\ts", service, Some("its node is missing")),
+            (Table::Checks, "n\tc", check("s"), None),
+            (Table::Checks, "n\td", check("gone"), Some("its instance is missing")),
+            (Table::Checks, "half\tc", check("s"), Some("its node is missing")),
+            (Table::History, "n\ts\tc", "{}".to_owned(), Some("fewer than four parts")),
+            (Table::Meta, "anything", "{}".to_owned(), None),
+        ];
+        let found = rows
+            .iter()
+            .map(|(table, key, value, _)| RowChange::put(*table, *key, value.as_bytes()))
+            .collect();
+        let (kept, left_out) = mend(found);
+        let expected: Vec<&str> = rows.iter().filter_map(|(.., reason)| *reason).collect();
+        assert_eq!(kept.len(), rows.len() - expected.len());
+        assert_eq!(left_out.len(), expected.len());
+        for (said, expected) in left_out.iter().zip(expected) {
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+}

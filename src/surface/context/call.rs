@@ -1,0 +1,99 @@
+//! One request on its way through a handler.
+
+use crate::base::stdx::meter::Meter;
+use crate::base::stdx::text::Text;
+use crate::core::model::{Caller, Command};
+use crate::net::http::{Exchange, Query, Request, Response};
+use crate::node::registry::error::WriteError;
+use crate::node::registry::queue::Written;
+use crate::surface::answers::fast_path::FastPathEntry;
+use crate::surface::answers::key::AnswerKey;
+use crate::surface::context::api::Api;
+use crate::surface::context::error::ApiError;
+use crate::surface::context::metered_views::MeteredViews;
+use crate::surface::context::params::{ReadParams, query_of};
+use crate::surface::context::rights::Rights;
+use crate::surface::dispatch::route::Route;
+
+/// What a handler comes to.
+pub type HandlerResult = Result<Response, ApiError>;
+
+/// A request that found its row: what a handler works with.
+pub struct Call<'a, 'e> {
+    /// The API and, through it, the registry.
+    pub api: &'a Api,
+    /// The request and the connection it came on.
+    pub exchange: &'a mut Exchange<'e>,
+    /// What its caller may do.
+    pub rights: Rights,
+    /// The route that it found, and its number in the table.
+    pub route: &'static Route,
+    /// See `route`.
+    pub row: usize,
+    /// The rest of the path where the row's path ends in `/`.
+    pub argument: Text,
+    /// What may be spent on the answer.
+    pub meter: &'a Meter<'a>,
+    /// Set by a handler whose answer would be the same for the same target.
+    pub offer: Option<FastPathEntry>,
+}
+
+impl<'a> Call<'a, '_> {
+    /// The tables of the registry, as far as the answer may cost.
+    pub fn views(&self) -> MeteredViews<'a> {
+        MeteredViews::of(&self.api.registry, self.meter)
+    }
+}
+
+impl Call<'_, '_> {
+    /// The request.
+    pub fn request(&self) -> &Request {
+        self.exchange.request()
+    }
+
+    /// Who asks, for the log, the history and webhooks.
+    pub fn caller(&self) -> Caller {
+        Caller { by: self.exchange.peer_text(), request_id: self.request().id().as_str().into() }
+    }
+
+    /// Has a command carried out for whoever asks; answers when it is durable and visible.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing was changed then.
+    pub fn write(&self, command: Command) -> Result<Written, WriteError> {
+        self.api.registry.write_for(self.caller(), command)
+    }
+
+    /// What tells the answer from others. `variant` is what it depends on beside the request; empty for nothing.
+    pub fn key(&self, variant: &str) -> AnswerKey {
+        AnswerKey::of(self.rights, self.request(), &self.route.neutral, variant)
+    }
+
+    /// The query parameters.
+    ///
+    /// # Errors
+    /// 400 when they cannot be decoded.
+    pub fn query(&self) -> Result<&Query, ApiError> {
+        query_of(self.request())
+    }
+
+    /// The parameters common to all reads.
+    ///
+    /// # Errors
+    /// See [`ReadParams::parse`].
+    pub fn read_params(&self) -> Result<ReadParams, ApiError> {
+        ReadParams::parse(self.request(), &self.api.registry.own_node().datacenter)
+    }
+
+    /// The argument, which must not be empty.
+    ///
+    /// # Errors
+    /// 400 with `sentence` when it is.
+    pub fn required(&self, sentence: &'static str) -> Result<Text, ApiError> {
+        if self.argument.is_empty() {
+            Err(ApiError::bad_request(sentence))
+        } else {
+            Ok(self.argument.clone())
+        }
+    }
+}

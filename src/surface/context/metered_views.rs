@@ -1,0 +1,171 @@
+//! The tables of the registry as handlers look at them: whatever grows with the registry is paid for before it is
+//! looked at. So no read holds a worker, or a table's lock, for longer than its meter lets it.
+//!
+//! This is the only way to the tables for handlers, but for that of the keys, which pays key by key; `tests/tidy.rs`
+//! sees to it. What cannot be paid for comes back as if it were not there. The meter is exhausted then, and whoever
+//! made it throws the answer away.
+
+use std::sync::Arc;
+
+use crate::base::stdx::meter::Meter;
+use crate::base::stdx::text::Text;
+use crate::core::catalog::instance::{CheckView, Instance, Position};
+use crate::core::catalog::node_record::NodeRecord;
+use crate::core::catalog::service_log::Aspect;
+use crate::core::catalog::service_table::ServiceEntry;
+use crate::core::discovery::difference::ListDifference;
+use crate::core::discovery::query::{SelectedInstances, ServiceQuery};
+use crate::core::model::{Node, Status};
+use crate::node::registry::Registry;
+use crate::node::registry::views::{Sizes, Views};
+
+/// Records that one unit copies, as pointers, or passes over.
+const RECORDS_OF_UNIT: usize = 4;
+
+/// The tables, and the meter that is spent from.
+#[derive(Clone, Copy)]
+pub struct MeteredViews<'a> {
+    views: &'a Views,
+    meter: &'a Meter<'a>,
+}
+
+impl<'a> MeteredViews<'a> {
+    /// The tables of a registry, for whoever has this meter.
+    pub fn of(registry: &'a Registry, meter: &'a Meter<'a>) -> MeteredViews<'a> {
+        MeteredViews { views: registry.views(), meter }
+    }
+
+    /// What is spent from.
+    pub fn meter(&self) -> &'a Meter<'a> {
+        self.meter
+    }
+
+    /// The instances of the service called `name` (in lower case), in answer order.
+    pub fn instances(&self, name: &str) -> Vec<Arc<Instance>> {
+        self.dated_instances(name, Aspect::Health).0
+    }
+
+    /// See [`Views::dated_instances`].
+    pub fn dated_instances(&self, name: &str, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
+        match self.pays_for(self.views.instances_count(name)) {
+            true => self.views.dated_instances(name, aspect),
+            false => (Vec::new(), None),
+        }
+    }
+
+    /// The answer of now, and the index of the last change in it; `None` for that when the service is not there.
+    pub fn select(&self, query: &ServiceQuery) -> (SelectedInstances, Option<u64>) {
+        let (instances, changed) = self.dated_instances(&query.service, query.aspect);
+        (query.select(instances, self.meter), changed)
+    }
+
+    /// The answer at `index`, if it is still known.
+    pub fn select_at(&self, query: &ServiceQuery, index: u64) -> Option<SelectedInstances> {
+        let instances = self.at(query, index)?.into_iter().map(|(_, instance)| instance);
+        Some(query.select(instances.collect(), self.meter))
+    }
+
+    /// The difference of the answers at `from` and `to`, if the earlier one is still known.
+    pub fn difference(&self, query: &ServiceQuery, from: u64, to: u64) -> Option<ListDifference> {
+        if query.panic.is_none() {
+            // No instance stays or goes for what becomes of another. A log is bounded, and so is what this takes.
+            let changes = self.views.touched(&query.service, query.aspect, from, to)?;
+            return Some(query.difference_of(changes, self.meter));
+        }
+        let (earlier, later) = (self.at(query, from)?, self.at(query, to)?);
+        Some(query.difference_between(earlier, later, self.meter))
+    }
+
+    /// See [`Views::at`]; `None` as well when it cannot be paid for.
+    fn at(&self, query: &ServiceQuery, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
+        let is_affordable = self.pays_for(self.views.instances_count(&query.service));
+        is_affordable.then(|| self.views.at(&query.service, query.aspect, index)).flatten()
+    }
+
+    /// Something of every service, ordered by name. `pick` pays for what it takes of one.
+    pub fn services<T>(&self, pick: impl Fn(&ServiceEntry) -> Option<T>) -> Vec<(Text, T)> {
+        self.views.services(|entry| self.meter.spend(1).then(|| pick(entry)).flatten())
+    }
+
+    /// Something of the node called `name` (in lower case): `looked_at` says at how many records on it `pick` looks, or
+    /// copies them; 0 for a few, however many there are.
+    pub fn node<T>(
+        &self,
+        name: &str,
+        looked_at: impl FnOnce(&NodeRecord) -> usize,
+        pick: impl FnOnce(&NodeRecord) -> T,
+    ) -> Option<T> {
+        self.views.node(name, |record| self.pays_for(looked_at(record)).then(|| pick(record))).flatten()
+    }
+
+    /// As [`MeteredViews::node`], or of the node whose UUID is or begins with `name`.
+    pub fn node_by_name_or_id<T>(
+        &self,
+        name: &str,
+        looked_at: impl FnOnce(&NodeRecord) -> usize,
+        pick: impl FnOnce(&NodeRecord) -> T,
+    ) -> Option<T> {
+        // Nodes are not filed by their UUIDs: all of them are passed over.
+        let is_named = self.views.node(name, |_| ()).is_some();
+        if !is_named && !self.pays_for(self.views.nodes_count()) {
+            return None;
+        }
+        let pick = |record: &NodeRecord| self.pays_for(looked_at(record)).then(|| pick(record));
+        self.views.node_by_name_or_id(name, pick).flatten()
+    }
+
+    /// The instance `id` on the node called `node` (in lower case). It has no more checks than a few dozen.
+    pub fn instance(&self, node: &str, id: &Text) -> Option<Instance> {
+        self.views.node(node, |record| record.instance(id)).flatten()
+    }
+
+    /// All nodes by name.
+    pub fn nodes(&self) -> Vec<Arc<Node>> {
+        if self.pays_for(self.views.nodes_count()) { self.views.nodes() } else { Vec::new() }
+    }
+
+    /// The first node, by name, with an instance `id`. Nodes are looked at one at a time, without a lock between them.
+    pub fn node_of_instance(&self, id: &Text) -> Option<Arc<Node>> {
+        let has = |node: &Arc<Node>| {
+            let has = |record: &NodeRecord| record.services().contains_key(id);
+            self.meter.spend(1) && self.views.node(&node.name.folded(), has) == Some(true)
+        };
+        self.nodes().into_iter().find(has)
+    }
+
+    /// The checks in one status, or all, by node and id.
+    pub fn checks(&self, status: Option<Status>) -> Vec<CheckView> {
+        // They are joined and, where it is all, merged: each is some work.
+        let is_affordable = self.meter.spend(self.views.checks_count(status) as u64);
+        if is_affordable { self.views.checks(status) } else { Vec::new() }
+    }
+
+    /// See [`Views::complete`].
+    pub fn complete(&self) -> u64 {
+        self.views.complete()
+    }
+
+    /// See [`Views::changed`].
+    pub fn changed(&self, name: &str, aspect: Aspect) -> Option<u64> {
+        self.views.changed(name, aspect)
+    }
+
+    /// See [`Views::follow`].
+    pub fn follow(&self, name: &Text) {
+        self.views.follow(name);
+    }
+
+    /// See [`Views::last_change`].
+    pub fn last_change(&self, name: &str, aspect: Aspect, index: u64) -> Option<u64> {
+        self.views.last_change(name, aspect, index)
+    }
+
+    /// See [`Views::sizes`].
+    pub fn sizes(&self) -> Sizes {
+        self.views.sizes()
+    }
+
+    fn pays_for(&self, records: usize) -> bool {
+        self.meter.spend((records / RECORDS_OF_UNIT) as u64)
+    }
+}
