@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use muster::store::change::{Batch, RowChange, Table};
 use muster::store::embedded::{EmbeddedStore, EngineLimits};
-use muster::store::store::Store;
+use muster::store::rows::Store;
 
 /// 33,334 registrations are 100,002 rows.
 const LIVE_REGISTRATIONS: u64 = 33_334;

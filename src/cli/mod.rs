@@ -3,7 +3,7 @@
 //! Owns the grammar ([`command`]), Go's single dashes ([`arguments`]), flags made from the table of settings
 //! ([`settings`]) and exit codes. A running agent is spoken to over HTTP only ([`remote`]), like
 //! anybody's program would; a snapshot's file and the directory of an agent that is stopped are read with the
-//! agent's own readers. The load generator is a program of its own, which [`bench`] becomes. It refuses to know the
+//! agent's own readers. The load generator is a program of its own, which [`mod@bench`] becomes. It refuses to know the
 //! server: `muster agent` leaves as a configuration, which `main` hands on.
 
 pub mod arguments;

@@ -23,7 +23,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::redis::settings::{OnOutage, RedisAddress, RedisSettings};
 use crate::store::redis::shared::RedisPhase;
 use crate::store::redis::{RedisHandle, RedisStore};
-use crate::store::store::Store;
+use crate::store::rows::Store;
 use crate::surface::context::host::{RedisFacts, Spooling, StoreFacts};
 
 /// The directory within `data_dir` that holds the queues of webhooks.

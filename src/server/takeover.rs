@@ -240,7 +240,7 @@ impl Incumbent {
         self.server.resume();
     }
 
-    fn reopen(&self) -> Result<Box<dyn crate::store::store::Store>, StoreError> {
+    fn reopen(&self) -> Result<Box<dyn crate::store::rows::Store>, StoreError> {
         let config = self.agent.config.lock().clone();
         let deadline = Instant::now() + STORE_WAIT_MAX;
         loop {

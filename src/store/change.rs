@@ -22,7 +22,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// Every table, in the order in which [`load`](super::store::Store::load) hands out their rows: what is referred
+    /// Every table, in the order in which [`load`](super::rows::Store::load) hands out their rows: what is referred
     /// to comes before what refers to it.
     pub const ALL: [Table; 8] = [
         Table::Meta,
@@ -87,7 +87,7 @@ impl RowChange {
 /// Changes that become durable together or not at all. A later change of the same row wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The highest index among the changes; what [`load`](super::store::Store::load) reports after a restart.
+    /// The highest index among the changes; what [`load`](super::rows::Store::load) reports after a restart.
     pub index: u64,
     /// The changes in the order they happened.
     pub changes: Vec<RowChange>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::change::{Batch, KEY_BYTES_MAX, RowChange, Table};
 use super::error::StoreError;
-use super::store::{Description, Loaded, RowSink, Store};
+use super::rows::{Description, Loaded, RowSink, Store};
 
 /// Keeps rows in memory for as long as the process lives, with the same refusals as a durable store.
 #[derive(Debug, Default)]

@@ -115,7 +115,7 @@ mod tests {
     use crate::store::directory::DataDirectory;
     use crate::store::embedded::recovery::RecoveryBuild;
     use crate::store::embedded::{EmbeddedStore, EngineLimits};
-    use crate::store::store::Store;
+    use crate::store::rows::Store;
 
     const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 

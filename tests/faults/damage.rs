@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use muster::store::store::Store;
+use muster::store::rows::Store;
 
 use crate::chance::{Chance, seed};
 use crate::script::{batch, history, start};

@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use muster::store::change::{Batch, RowChange, Table};
 use muster::store::embedded::{EmbeddedStore, EngineLimits};
 use muster::store::error::StoreError;
-use muster::store::store::Store;
+use muster::store::rows::Store;
 
 use crate::shim;
 

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use muster::store::change::{Batch, RowChange, Table};
 use muster::store::embedded::{EmbeddedStore, EngineLimits};
-use muster::store::store::Store;
+use muster::store::rows::Store;
 
 use crate::support::process::{Process, muster_binary};
 

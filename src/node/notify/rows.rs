@@ -20,7 +20,7 @@ use crate::node::notify::event::Event;
 use crate::node::notify::queue::{DeadLetter, QueueEdit, WaitingEvent};
 use crate::store::change::{RowChange, Table};
 use crate::store::error::StoreError;
-use crate::store::store::Store;
+use crate::store::rows::Store;
 
 const SEPARATOR: char = '\t';
 const POSITION: &str = "position";

@@ -12,7 +12,7 @@ use crate::node::notify::rows::{self, QueueRows};
 use crate::store::change::{Batch, RowChange};
 use crate::store::embedded::{EmbeddedStore, EngineLimits};
 use crate::store::error::StoreError;
-use crate::store::store::Store;
+use crate::store::rows::Store;
 
 /// Where the queues are kept.
 #[derive(Clone, Debug)]

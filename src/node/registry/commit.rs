@@ -23,7 +23,7 @@ use crate::node::registry::write_stats::WriteStats;
 use crate::store::change::{Batch, RowChange};
 use crate::store::error::StoreError;
 use crate::store::memory::MemoryStore;
-use crate::store::store::Store;
+use crate::store::rows::Store;
 
 /// The index of the change after `index`, which is also above `floor`.
 ///

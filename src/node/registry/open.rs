@@ -26,7 +26,7 @@ use crate::node::registry::recover::{RecoverError, recover};
 use crate::node::registry::waking::Waking;
 use crate::node::registry::write::Writer;
 use crate::store::error::StoreError;
-use crate::store::store::Store;
+use crate::store::rows::Store;
 
 /// Where a registry keeps its changes.
 pub struct Storage {

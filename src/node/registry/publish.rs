@@ -70,7 +70,9 @@ impl Publisher {
 
     /// Has every follower do a piece of what it has put off; tells whether more is left.
     pub fn go_on(&mut self, state: &State) -> bool {
-        self.followers.iter_mut().fold(false, |is_left, follower| follower.go_on(state) || is_left)
+        let mut is_left = false;
+        self.followers.iter_mut().for_each(|follower| is_left |= follower.go_on(state));
+        is_left
     }
 
     /// Shows readers the changes that led to `state` at `index`, moves the topics, calls the followers and wakes the

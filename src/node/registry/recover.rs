@@ -19,7 +19,7 @@ use crate::node::registry::rows;
 use crate::node::registry::silences;
 use crate::store::change::{RowChange, Table};
 use crate::store::error::StoreError;
-use crate::store::store::Store;
+use crate::store::rows::Store;
 
 /// Where the index stands while nothing was ever stored. Consul's own is about there once it serves, and its clients'
 /// tools wait for more than 1 to take a server for ready.

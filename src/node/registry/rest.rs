@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use crate::base::sys::oneshot;
 use crate::node::registry::commit::Committer;
 use crate::store::error::StoreError;
-use crate::store::store::Store;
+use crate::store::rows::Store;
 
 /// A store that was opened anew, and who wants to know whether it can be gone on with.
 type Opened = (Box<dyn Store>, SyncSender<Result<(), StoreError>>);

@@ -25,7 +25,7 @@ use crate::node::registry::publish::{CommittedBatch, Follower};
 use crate::store::change::Batch;
 use crate::store::error::StoreError;
 use crate::store::memory::MemoryStore;
-use crate::store::store::{Description, Loaded, RowSink, Store};
+use crate::store::rows::{Description, Loaded, RowSink, Store};
 
 /// A store that outlives the registry over it, and fails when told to.
 #[derive(Clone)]

@@ -23,7 +23,7 @@ use crate::node::registry::read_model::ReadModel;
 use crate::node::registry::waking::Waking;
 use crate::node::registry::write_log::{WriteLog, WriteLogLine};
 use crate::store::change::RowChange;
-use crate::store::store::Store;
+use crate::store::rows::Store;
 
 /// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
 const BATCH_MAX: usize = 1_024;

@@ -13,7 +13,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         self.checksums.checksum()
     }
 
-    /// The seal on disk, before a [`load`](crate::store::store::Store::load) has proved it.
+    /// The seal on disk, before a [`load`](crate::store::rows::Store::load) has proved it.
     ///
     /// # Errors
     /// When the engine cannot read it, or is not open.

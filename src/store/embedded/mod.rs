@@ -30,7 +30,7 @@ use super::directory::DataDirectory;
 use super::error::StoreError;
 use super::identity::Identity;
 use super::memory::refuse_oversize;
-use super::store::{Description, Loaded, RowSink, Store};
+use super::rows::{Description, Loaded, RowSink, Store};
 
 pub use self::disk_space::TRIAL;
 

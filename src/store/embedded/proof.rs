@@ -14,7 +14,7 @@ use crate::base::sys::runtime;
 use crate::core::model::limits::INDEX_MAX;
 use crate::store::change::Table;
 use crate::store::checksums::{ChecksumIndex, RowChecksum};
-use crate::store::store::RowSink;
+use crate::store::rows::RowSink;
 
 /// Bytes of rows handed over at a time. A thread may have to be woken for each piece, which costs as much as some
 /// hundred rows do, so less would be felt; more would be memory for nothing.

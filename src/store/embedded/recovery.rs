@@ -19,8 +19,8 @@ use crate::store::commit_marker::{self, CommitMarker};
 use crate::store::directory;
 use crate::store::error::StoreError;
 use crate::store::identity::Identity;
+use crate::store::rows::Store;
 use crate::store::startup_backup;
-use crate::store::store::Store;
 
 /// The files of the engine that say nothing of rows: its format and its list of trees; and, as long as there are no
 /// tables, the list of those.

@@ -12,7 +12,7 @@ use crate::store::checksums::{ChecksumIndex, RowChecksum};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::backend::StorageBackend;
 use crate::store::error::StoreError;
-use crate::store::store::{RowFilterFactory, Store};
+use crate::store::rows::{RowFilterFactory, Store};
 
 /// Rows in one local batch, and bytes of them.
 const BATCH_ROWS: usize = 2_000;

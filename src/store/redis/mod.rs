@@ -47,7 +47,7 @@ use self::shared::{RedisPhase, RedisStatus, ReplicatorShared};
 use crate::store::change::{Batch, Table};
 use crate::store::embedded::backend::{DirectoryBackend, StorageBackend};
 use crate::store::error::StoreError;
-use crate::store::store::{Description, Loaded, RowSink, Store};
+use crate::store::rows::{Description, Loaded, RowSink, Store};
 
 /// Longest time the end of the process waits for Redis: for the last batches and for giving back the lock. Both are
 /// safe without: the rows are on disk, and the lock runs out.

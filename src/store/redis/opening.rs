@@ -24,7 +24,7 @@ use crate::core::model::limits::INDEX_MAX;
 use crate::store::embedded::backend::StorageBackend;
 use crate::store::embedded::{EmbeddedStore, EngineLimits};
 use crate::store::error::StoreError;
-use crate::store::store::RowFilterFactory;
+use crate::store::rows::RowFilterFactory;
 
 /// How long a new directory waits for Redis, which may hold an earlier registry: composed services start together, and
 /// a Redis with a big file takes its time to load it.

@@ -102,7 +102,7 @@ pub fn queries() -> Vec<redis::Cmd> {
     ]
 }
 
-/// Reads the answers to [`questions`].
+/// Reads the answers to [`queries`].
 ///
 /// # Errors
 /// When the server cannot be asked, is a replica, or would drop rows.

@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 use crate::core::model::limits::INDEX_MAX;
 use crate::store::change::{KEY_BYTES_MAX, Table};
+use crate::store::rows::RowSink;
 use crate::store::snapshot::error::SnapshotError;
 use crate::store::snapshot::format::{FORMAT, OPENING, SEAL_OPENING, SnapshotHeader, TABLES, seal_line};
-use crate::store::store::RowSink;
 
 /// How gzip streams begin. A snapshot that somebody has compressed is read as it is.
 pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -27,7 +27,7 @@ use muster::store::error::StoreError;
 use muster::store::redis::settings::{OnOutage, RedisAddress, RedisSettings};
 use muster::store::redis::shared::RedisStatus;
 use muster::store::redis::{RedisHandle, RedisStore};
-use muster::store::store::{RowFilter, Store};
+use muster::store::rows::{RowFilter, Store};
 
 use crate::registry::commands::OWN_ID;
 use crate::registry::disk::engine::{SharedDisk, Slip};

@@ -2,7 +2,7 @@
 
 use muster::store::change::{Batch, Table};
 use muster::store::error::StoreError;
-use muster::store::store::{Description, Loaded, RowSink, Store};
+use muster::store::rows::{Description, Loaded, RowSink, Store};
 
 use crate::registry::mutants::Mutant;
 

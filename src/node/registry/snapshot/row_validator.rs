@@ -27,9 +27,9 @@ use crate::node::registry::rows;
 use crate::node::registry::silences;
 use crate::node::registry::snapshot::{decoded, redaction};
 use crate::store::change::Table;
+use crate::store::rows::RowFilter;
 use crate::store::snapshot::decode;
 use crate::store::snapshot::format::LINE_BYTES_MAX;
-use crate::store::store::RowFilter;
 
 /// The part of the memory that one row may be of where no setting says how long rows are, as one over this: what is
 /// made of a row of numbers takes sixteen times as much.
