@@ -353,9 +353,11 @@ fn acknowledged_batches_survive_a_kill() {
     const KILLS: u64 = 30;
     let scratch = tempfile::tempdir().unwrap();
     let data = scratch.path().join("data");
+    let committing =
+        format!("{}::child_that_commits_until_killed", module_path!().trim_start_matches("muster::"));
     for kill in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "persist::embedded::tests::child_that_commits_until_killed"])
+            .args(["--exact", "--nocapture", &committing])
             .env(CHILD_DIRECTORY, &data)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -376,6 +378,7 @@ fn acknowledged_batches_survive_a_kill() {
         child.kill().unwrap();
         hear(&mut lines);
         child.wait().unwrap();
+        assert!(acknowledged > 0, "kill {kill}: nothing was committed");
 
         let mut store = open(&data).unwrap();
         let (loaded, rows) = load(&mut store).unwrap();

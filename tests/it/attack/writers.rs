@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::bystander::{beside, limits};
 use super::{Scale, raw};
-use crate::snapshot::made_up::{THEIRS, check, node, service, snapshot};
+use crate::snapshot::made_up::{check, node, service, snapshot};
 use crate::support::client::Request;
-use crate::support::process::Process;
+use crate::support::process::{NODE_NAME, Process};
 
 /// An instance may have 64 checks.
 const ALIASES_PER_INSTANCE: usize = 60;
@@ -48,18 +48,18 @@ fn a_large_node_that_changes_again_and_again_holds_nobody() {
 /// One report turns all of them, which must neither hold the writer nor fill the queue that a start needs.
 #[test]
 fn thousands_of_aliases_of_one_instance_hold_nobody_and_no_start() {
-    let mut server = Process::muster(&["--node", THEIRS]).expect("muster starts");
+    let mut server = Process::muster(&[]).expect("muster starts");
     let aliases = Scale::of_this_run().pick(12_000, 60_000);
-    let mut rows = vec![node(THEIRS), service(THEIRS, "target", json!({}))];
-    rows.push(check(THEIRS, "of-target", json!({ "service_id": "target" })));
+    let mut rows = vec![node(NODE_NAME), service(NODE_NAME, "target", json!({}))];
+    rows.push(check(NODE_NAME, "of-target", json!({ "service_id": "target" })));
     for at in 0..aliases {
         let service_id = format!("s{:04}", at / ALIASES_PER_INSTANCE);
         if at % ALIASES_PER_INSTANCE == 0 {
-            rows.push(service(THEIRS, &service_id, json!({})));
+            rows.push(service(NODE_NAME, &service_id, json!({})));
         }
         let definition = json!({ "probe": { "alias": { "node": "", "service_id": "target" } } });
         let keys = json!({ "service_id": service_id, "definition": definition });
-        rows.push(check(THEIRS, &format!("a{at:06}"), keys));
+        rows.push(check(NODE_NAME, &format!("a{at:06}"), keys));
     }
     let request = Request::new("PUT", "/v1/snapshot").body(snapshot(9, &rows));
     let answer = server.client().request(&request).expect("an answer");

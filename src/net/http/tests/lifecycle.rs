@@ -94,8 +94,9 @@ fn what_a_drain_cannot_end_is_cut_off() {
 #[test]
 fn want_of_descriptors_is_survived() {
     let this = std::env::current_exe().unwrap();
-    let script = "ulimit -n 64 && exec \"$0\" --exact http::tests::lifecycle::with_64_descriptors --ignored";
-    let output = Command::new("sh").args(["-c", script]).arg(this).output().unwrap();
+    let next = format!("{}::with_64_descriptors", module_path!().trim_start_matches("muster::"));
+    let script = "ulimit -n 64 && exec \"$0\" --exact \"$1\" --ignored";
+    let output = Command::new("sh").args(["-c", script]).arg(this).arg(next).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
