@@ -118,9 +118,11 @@ impl Views {
                     few.extend(of_service);
                     continue;
                 }
-                let changed = of_service.into_iter().map(|(_, position, instance)| (position, instance));
+                let mut changed: Vec<_> =
+                    of_service.into_iter().map(|(_, position, instance)| (position, instance)).collect();
+                changed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
                 let present = self.shard(&name).read().get(&name).cloned();
-                let replacement = Replacement::of(present.as_deref(), changed.collect(), index, between);
+                let replacement = Replacement::of(present.as_deref(), changed, index, between);
                 replacements.push((name, replacement));
             }
             instances = few;
@@ -307,4 +309,46 @@ fn instances_by_service(state: &Catalog) -> HashMap<Text, Vec<(Position, Arc<Ins
         }
     }
     services
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::Service;
+
+    /// Ids in whatever case, in the order of their bytes, which is not that of answers.
+    #[test]
+    fn changes_beside_the_table_come_to_what_changes_in_it_do() {
+        for count in [CHANGED_IN_PLACE_MAX, CHANGED_IN_PLACE_MAX + 1, 3 * CHANGED_IN_PLACE_MAX] {
+            let mut ids: Vec<String> =
+                (0..count).map(|at| format!("{}{at}", ["a", "B", "c"][at % 3])).collect();
+            ids.sort_unstable();
+            let change = |id: &String, tag: &str| {
+                let service =
+                    Service { id: id.as_str().into(), tags: vec![tag.into()], ..Service::default() };
+                let instance =
+                    Instance { node: Arc::default(), service: Arc::new(service), checks: Box::default() };
+                (Text::from("web"), Position::new("n".into(), id.as_str().into()), Some(Arc::new(instance)))
+            };
+            let (at_once, one_by_one) = (Views::new(0), Views::new(0));
+            for (index, tag) in [(1, "old"), (2, "new")] {
+                let instances: Vec<_> =
+                    ids.iter().step_by(index as usize).map(|id| change(id, tag)).collect();
+                for each in instances.clone() {
+                    let update = Update { instances: vec![each], ..Update::default() };
+                    let update = one_by_one.prepare(update, index, &mut || {});
+                    one_by_one.publish(&Changes::default(), update, index);
+                }
+                let update = at_once.prepare(Update { instances, ..Update::default() }, index, &mut || {});
+                let moved = at_once.publish(&Changes::default(), update, index);
+                assert!(moved.contains(&Topic::Service("web".into())));
+                let shown = |views: &Views| {
+                    let of = |it: &Arc<Instance>| (it.service.id.clone(), it.service.tags.clone());
+                    views.instances("web").iter().map(of).collect::<Vec<_>>()
+                };
+                assert_eq!(shown(&at_once), shown(&one_by_one), "{count} at {index}");
+                assert_eq!(at_once.sizes(), one_by_one.sizes());
+            }
+        }
+    }
 }
