@@ -87,3 +87,36 @@ fn thousands_of_aliases_of_one_instance_hold_nobody_and_no_start() {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+/// Each prefix that is watched is moved once, however many of the keys stand below it.
+#[test]
+fn a_tree_of_keys_that_is_deleted_below_nested_watches_holds_nobody() {
+    let server = Process::muster(&[]).expect("muster starts");
+    let (keys, depth) = (Scale::of_this_run().pick(10_000, 200_000), Scale::of_this_run().pick(40, 100));
+    let prefixes: Vec<String> = (1..=depth).map(|length| "a".repeat(length)).collect();
+    let rows: Vec<_> = (0..keys)
+        .map(|at| {
+            ("kv", format!("{}{at:06}", "a".repeat(depth)), json!({ "value": "", "create": 1, "modify": 1 }))
+        })
+        .collect();
+    let request = Request::new("PUT", "/v1/snapshot").body(snapshot(9, &rows));
+    let answer = server.client().request(&request).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let index = server.client().get("/v1/kv/a?keys&separator=0").expect("an answer");
+    let index = index.header("x-consul-index").expect("an index").to_owned();
+    let mut watchers: Vec<TcpStream> = prefixes
+        .iter()
+        .map(|prefix| {
+            let target = format!("/v1/kv/{prefix}?keys&separator=0&wait=120s&index={index}");
+            let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            raw::silent(server.address, head.as_bytes())
+        })
+        .collect();
+    beside(&server, &limits(), |_| {
+        let request = Request::new("DELETE", "/v1/kv/a?recurse");
+        assert_eq!(server.client().request(&request).expect("an answer").status, 200);
+    });
+    for watcher in &mut watchers {
+        assert_eq!(raw::status(&raw::read_to_end(watcher)), 404, "it is told that nothing is left");
+    }
+}
