@@ -27,7 +27,7 @@ const ADDRESS_VARIABLES: &[&str] = &["MUSTER_HTTP_ADDR", "CONSUL_HTTP_ADDR"];
 pub fn ask(address: &str) -> CommandOutput {
     if address.starts_with("https://") {
         let address = shown::url(address);
-        let said = "is no address here: muster speaks plain HTTP, so write http://HOST:PORT";
+        let said = "is no address here: this asks over plain HTTP, so write http://HOST:PORT";
         return Err((Exit::Usage, format!("`{address}` {said}")));
     }
     let mut answer = match Remote::patient(address, None, Some(WAIT_MAX))?.get("/readyz?verbose") {

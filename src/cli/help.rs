@@ -29,6 +29,7 @@ const PAGES: &[(&str, &str)] = &[
     ("performance", include_str!("../../docs/performance.md")),
     ("redis", include_str!("../../docs/redis.md")),
     ("restart", include_str!("../../docs/restart.md")),
+    ("tls", include_str!("../../docs/tls.md")),
     ("watching", include_str!("../../docs/watching.md")),
     ("webhooks", include_str!("../../docs/webhooks.md")),
 ];

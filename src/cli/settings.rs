@@ -104,7 +104,7 @@ fn value_name(kind: SettingKind) -> String {
             "NAME".to_owned()
         }
         SettingKind::Origins => "ORIGIN".to_owned(),
-        SettingKind::Path | SettingKind::File => "PATH".to_owned(),
+        SettingKind::Path | SettingKind::File | SettingKind::Files => "PATH".to_owned(),
         SettingKind::Secret => "TEXT".to_owned(),
         SettingKind::Redis => "URL".to_owned(),
         SettingKind::Addresses | SettingKind::AddressesOrNone => "ADDRESS".to_owned(),

@@ -33,7 +33,7 @@ impl ListenAddress {
         }
         if text.starts_with("https://") {
             return Err(
-                "muster speaks plain HTTP: write the address alone, and let a proxy before it speak TLS"
+                "an address is written without `https://`; the setting https_addr says where TLS is spoken"
                     .to_owned(),
             );
         }
@@ -109,7 +109,7 @@ mod tests {
         let too_long = format!("unix:///{}", "s".repeat(SOCKET_PATH_BYTES_MAX));
         let rows = [
             ("127.0.0.1", "the port is missing"),
-            ("https://127.0.0.1:8500", "plain HTTP"),
+            ("https://127.0.0.1:8500", "https_addr"),
             ("http://127.0.0.1:8500", "without `http://`"),
             ("127.0.0.1:http", "no port"),
             ("127.0.0.1:65536", "no port"),

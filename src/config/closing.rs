@@ -1,6 +1,6 @@
 //! Consul's settings by which it closes something: who may read and write, and what others on the wire can see. muster
-//! has neither access control lists nor TLS yet, so each of them leaves open here what is closed there, and is told by
-//! itself, not as one of many names that mean nothing.
+//! has no access control lists yet, and speaks TLS to those who ask it alone, so each of them leaves open here what is
+//! closed there, and is told by itself, not as one of many names that mean nothing.
 
 use serde_json::Value;
 
@@ -14,31 +14,31 @@ pub const CLOSING: &[&str] = &[
     "acl_master_token",
     "acl_token",
     "addresses.grpc_tls",
-    "addresses.https",
     "allow_write_http_from",
     "audit",
     "auto_encrypt",
-    "ca_file",
     "ca_path",
-    "cert_file",
     "default_intention_policy",
     "enable_agent_tls_for_checks",
     "encrypt",
     "encrypt_verify_incoming",
     "encrypt_verify_outgoing",
     "http_config",
-    "key_file",
     "limits.request_limits",
     "ports.grpc_tls",
-    "ports.https",
     "serf_lan_allowed_cidrs",
     "serf_wan_allowed_cidrs",
-    "tls",
+    "tls.defaults.ca_path",
+    "tls.defaults.tls_cipher_suites",
+    "tls.defaults.verify_outgoing",
+    "tls.defaults.verify_server_hostname",
+    "tls.grpc",
+    "tls.https.ca_path",
+    "tls.https.tls_cipher_suites",
+    "tls.https.verify_outgoing",
+    "tls.internal_rpc",
     "tls_cipher_suites",
-    "tls_min_version",
     "tls_prefer_server_cipher_suites",
-    "verify_incoming",
-    "verify_incoming_https",
     "verify_incoming_rpc",
     "verify_outgoing",
     "verify_server_hostname",
@@ -78,9 +78,9 @@ fn is_open(key: &str, value: &Value) -> bool {
 pub fn warning(keys: &[String]) -> Option<String> {
     (!keys.is_empty()).then(|| {
         format!(
-            "Consul closes something by {}, and muster does not: it has no access control lists and no TLS yet, so \
-             whoever reaches its port may read and write, and what is sent can be read on the way. Listen on loopback \
-             or a Unix socket, or put a proxy or a firewall before it: `muster help configuration` says how",
+            "Consul closes something by {}, and muster does not: it has no access control lists yet, so whoever \
+             reaches its port may read and write. Listen on loopback or a Unix socket, have clients show certificates \
+             at https_addr, or put a proxy or a firewall before it: `muster help configuration` says how",
             keys.join(", ")
         )
     })
@@ -104,15 +104,17 @@ mod tests {
             ("acl", json!({}), false),
             ("acl_default_policy", json!("deny"), true),
             ("acl_default_policy", json!("allow"), false),
-            ("verify_incoming", json!(true), true),
-            ("verify_incoming", json!("true"), true),
-            ("verify_incoming", json!(false), false),
-            ("tls", json!({"defaults": {"verify_incoming": true}}), true),
-            ("tls", json!({"defaults": [{"verify_incoming": false}]}), false),
-            ("ports.https", json!(8501), true),
-            ("ports.https", json!("8501"), true),
-            ("ports.https", json!(-1), false),
-            ("ports.https", json!("-1"), false),
+            ("verify_outgoing", json!(true), true),
+            ("verify_outgoing", json!("true"), true),
+            ("verify_outgoing", json!(false), false),
+            ("tls.internal_rpc", json!({"verify_incoming": true}), true),
+            ("tls.internal_rpc", json!([{"verify_incoming": false}]), false),
+            ("ports.grpc_tls", json!(8503), true),
+            ("ports.grpc_tls", json!("8503"), true),
+            ("ports.grpc_tls", json!(-1), false),
+            ("ports.grpc_tls", json!("-1"), false),
+            ("verify_incoming", json!(true), false),
+            ("ports.https", json!(8501), false),
             ("encrypt", json!("cGFzc3dvcmQ="), true),
             ("encrypt", json!(""), false),
             ("allow_write_http_from", json!(["127.0.0.0/8"]), true),

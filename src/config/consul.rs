@@ -9,7 +9,7 @@ use crate::config::closing::{CLOSING, closes};
 use crate::config::kind::{self, SettingKind};
 use crate::config::problem::{Problem, SettingSource, quoted, shortened};
 use crate::config::raw::{Raw, WrittenSetting};
-use crate::config::settings;
+use crate::config::{consul_tls, settings};
 
 /// Settings that have another name here, as `(Consul's, muster's)`.
 const RENAMED: &[(&str, &str)] =
@@ -143,6 +143,9 @@ const FOREIGN: &[&str] = &[
 const CLIENT: &str = "client_addr";
 const HTTP: &str = "addresses.http";
 const PORT: &str = "ports.http";
+/// The same of HTTP over TLS.
+const HTTPS: &str = "addresses.https";
+const HTTPS_PORT: &str = "ports.https";
 /// The address of the node among its peers.
 const BIND: &str = "bind_addr";
 /// The address that is advertised, unless `advertise_addr` says another.
@@ -152,7 +155,7 @@ const SCRIPTS: &str = "enable_script_checks";
 const LOCAL_SCRIPTS: &str = "enable_local_script_checks";
 
 /// The settings of Consul's of which several come to one here, each of them kept by itself until all are read.
-const SHARED: &[&str] = &[CLIENT, HTTP, PORT, BIND, ADVERTISED_IPV4, SCRIPTS];
+const SHARED: &[&str] = &[CLIENT, HTTP, PORT, HTTPS, HTTPS_PORT, BIND, ADVERTISED_IPV4, SCRIPTS];
 
 impl Raw {
     /// Adds what one of Consul's files sets, its definitions apart.
@@ -188,11 +191,14 @@ impl Raw {
                     CLIENT => self.listening.client = written,
                     HTTP => self.listening.http = written,
                     PORT => self.listening.port = written,
+                    HTTPS => self.listening.https = written,
+                    HTTPS_PORT => self.listening.https_port = written,
                     ADVERTISED_IPV4 => self.listening.advertised_ipv4 = written,
                     SCRIPTS => self.scripts = written,
                     _ => self.listening.bind = written,
                 }
             }
+            (_, _, Some(texts)) if self.add_tls(key, texts, origin) => {}
             _ if key == "log_json" => {
                 let is_on = texts.and_then(|it| truth(&it)) == Some(true);
                 let format = if is_on { "json" } else { "text" };
@@ -209,7 +215,7 @@ impl Raw {
             (_, Some(setting), None) => {
                 self.problems.push(unfit(key, value, origin, setting.kind.allowed()));
             }
-            _ if SHARED.contains(&key) => {
+            _ if SHARED.contains(&key) || consul_tls::keys().any(|known| known == key) => {
                 let allowed = if key == SCRIPTS { "`true` or `false`" } else { "a text or a number" };
                 self.problems.push(unfit(key, value, origin, allowed.to_owned()));
             }
@@ -249,7 +255,8 @@ impl Raw {
 fn known_keys() -> impl Iterator<Item = &'static str> {
     let ours = settings::SETTINGS.iter().map(|setting| setting.key);
     let renamed = RENAMED.iter().map(|(theirs, _)| *theirs);
-    [FOREIGN, CLOSING, SHARED].into_iter().flatten().copied().chain(ours).chain(renamed).chain(["log_json"])
+    let lists = [FOREIGN, CLOSING, SHARED].into_iter().flatten().copied();
+    lists.chain(ours).chain(renamed).chain(consul_tls::keys()).chain(["log_json"])
 }
 
 fn shown(key: &str, origin: &SettingSource) -> String {

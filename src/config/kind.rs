@@ -34,7 +34,7 @@ pub enum SettingKind {
     Name { bytes_max: usize },
     /// A path; relative ones count from the working directory.
     Path,
-    /// One address or several to listen at.
+    /// One address or several to listen at, or `off`.
     Addresses,
     /// Addresses to listen at, or none.
     AddressesOrNone,
@@ -50,6 +50,8 @@ pub enum SettingKind {
     Origins,
     /// The path of a file, or none.
     File,
+    /// The paths of files, or none.
+    Files,
     /// A text that is never shown, or none.
     Secret,
     /// Where a Redis is; shown without its password.
@@ -75,13 +77,13 @@ pub enum SettingValue {
     Text(String),
     /// Of [`SettingKind::Path`] and [`SettingKind::File`]; empty for no file.
     Path(PathBuf),
-    /// Of [`SettingKind::Addresses`], then never empty, and of [`SettingKind::AddressesOrNone`].
+    /// Of [`SettingKind::Addresses`] and [`SettingKind::AddressesOrNone`].
     Addresses(Vec<ListenAddress>),
     /// Of [`SettingKind::Ip`].
     Ip(IpAddr),
     /// Of [`SettingKind::Networks`].
     Networks(Vec<Network>),
-    /// Of [`SettingKind::Names`], [`SettingKind::Hosts`] and [`SettingKind::Origins`].
+    /// Of [`SettingKind::Names`], [`SettingKind::Hosts`], [`SettingKind::Origins`] and [`SettingKind::Files`].
     Names(Vec<String>),
     /// Of [`SettingKind::Secret`]; empty for none.
     Secret(Secret),
@@ -93,8 +95,27 @@ pub enum SettingValue {
     Pairs(BTreeMap<String, String>),
 }
 
+/// Bytes of a path at most, as the system has it.
+const PATH_BYTES_MAX: usize = 4096;
+
 /// Words of Consul's for those of muster's.
-const SYNONYMS: &[(&str, &str)] = &[("err", "error"), ("warning", "warn")];
+const SYNONYMS: &[(&str, &str)] = &[
+    ("err", "error"),
+    ("warning", "warn"),
+    // What is older is not spoken, whoever would allow it.
+    ("tls10", "1.2"),
+    ("tls11", "1.2"),
+    ("tls12", "1.2"),
+    ("tls13", "1.3"),
+    ("TLSv1_0", "1.2"),
+    ("TLSv1_1", "1.2"),
+    ("TLSv1_2", "1.2"),
+    ("TLSv1_3", "1.3"),
+    ("TLS_AUTO", "1.2"),
+];
+
+/// In the place of all addresses: none.
+const OFF: &str = "off";
 
 const UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
@@ -105,6 +126,7 @@ impl SettingKind {
     /// A sentence that says what is wrong; [`SettingKind::allowed`] says what would be right.
     pub fn read(&self, written: &[String]) -> Result<SettingValue, String> {
         match self {
+            SettingKind::Addresses if written == [OFF] => return Ok(SettingValue::Addresses(Vec::new())),
             SettingKind::Addresses => return read_addresses(written),
             // An empty text is how the environment writes an empty list.
             SettingKind::AddressesOrNone if written.iter().all(String::is_empty) => {
@@ -113,6 +135,7 @@ impl SettingKind {
             SettingKind::AddressesOrNone => return read_addresses(written),
             SettingKind::Networks => return read_networks(written),
             SettingKind::Names { bytes_max } => return read_names(written, *bytes_max),
+            SettingKind::Files => return read_names(written, PATH_BYTES_MAX),
             SettingKind::Pairs => return read_pairs(written),
             SettingKind::Hosts => return read_each(written, callers::check_host),
             SettingKind::Origins => return read_each(written, callers::check_origin),
@@ -155,6 +178,7 @@ impl SettingKind {
             SettingKind::Addresses | SettingKind::AddressesOrNone => read_addresses(written),
             SettingKind::Networks => read_networks(written),
             SettingKind::Names { bytes_max } => read_names(written, bytes_max),
+            SettingKind::Files => read_names(written, PATH_BYTES_MAX),
             SettingKind::Hosts => read_each(written, callers::check_host),
             SettingKind::Origins => read_each(written, callers::check_origin),
         }
@@ -186,7 +210,7 @@ impl SettingKind {
             }
             SettingKind::Path => "a path".to_owned(),
             SettingKind::Addresses => {
-                "`IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, `:PORT` or `unix:///PATH`, or a list of these"
+                "`IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, `:PORT` or `unix:///PATH`, a list of these, or `off`"
                     .to_owned()
             }
             SettingKind::AddressesOrNone => "as `http_addr`, or an empty list".to_owned(),
@@ -202,6 +226,7 @@ impl SettingKind {
                 "origins such as `https://example.com:8443`, or `*`, or an empty list".to_owned()
             }
             SettingKind::File => "the path of a file".to_owned(),
+            SettingKind::Files => "the path of a file, or a list of such".to_owned(),
             SettingKind::Id => "a UUID: 32 hexadecimal digits with four hyphens".to_owned(),
             SettingKind::Pairs => format!(
                 "up to {META_PAIRS_MAX} pairs; keys of letters, digits, hyphens and underscores up to \
@@ -229,6 +254,7 @@ impl SettingKind {
                 | SettingKind::AddressesOrNone
                 | SettingKind::Networks
                 | SettingKind::Names { .. }
+                | SettingKind::Files
                 | SettingKind::Pairs
                 | SettingKind::Hosts
                 | SettingKind::Origins

@@ -10,6 +10,9 @@ use crate::config::raw::{Raw, WrittenSetting};
 /// Where Consul's HTTP API listens unless it is told.
 const PORT_DEFAULT: &str = "8500";
 
+/// In the place of addresses: none.
+const OFF: &str = "off";
+
 /// An address that this machine has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -20,8 +23,8 @@ pub struct Interface {
 }
 
 impl Raw {
-    /// Makes `http_addr` and `advertise_addr` of what Consul's settings say of addresses, unless they are set by a
-    /// source that is as strong.
+    /// Makes `http_addr`, `https_addr` and `advertise_addr` of what Consul's settings say of addresses, unless they are
+    /// set by a source that is as strong.
     pub fn settle_listening(&mut self, interfaces: &[Interface]) {
         let listening = std::mem::take(&mut self.listening);
         if let Some(WrittenSetting { texts, origin }) = listening.advertised_ipv4
@@ -43,38 +46,48 @@ impl Raw {
         {
             self.put_key("advertise_addr", texts, &origin);
         }
-        let hosts = listening.http.or(listening.client);
-        let given = [&hosts, &listening.port].into_iter().flatten().map(|it| it.origin.clone());
+        let https = listening.https.or_else(|| listening.client.clone());
+        // Without a port, Consul does not speak TLS.
+        if listening.https_port.is_some() {
+            self.settle_addresses("https_addr", https, listening.https_port, interfaces);
+        }
+        self.settle_addresses("http_addr", listening.http.or(listening.client), listening.port, interfaces);
+    }
+
+    /// Makes a setting of hosts and a port, unless it is set by a source that is as strong.
+    fn settle_addresses(
+        &mut self,
+        key: &str,
+        hosts: Option<WrittenSetting>,
+        port: Option<WrittenSetting>,
+        interfaces: &[Interface],
+    ) {
+        let given = [&hosts, &port].into_iter().flatten().map(|it| it.origin.clone());
         let Some(origin) = given.max_by_key(strength) else { return };
-        if self.get("http_addr").is_some_and(|written| strength(&written.origin) >= strength(&origin)) {
+        if self.get(key).is_some_and(|written| strength(&written.origin) >= strength(&origin)) {
             return;
         }
-        let port =
-            listening.port.and_then(|it| it.texts.into_iter().next()).unwrap_or(PORT_DEFAULT.to_owned());
+        let port = port.and_then(|it| it.texts.into_iter().next()).unwrap_or(PORT_DEFAULT.to_owned());
         let hosts = match hosts {
             Some(hosts) => self.expanded("client_addr", &hosts, interfaces).map(|it| it.texts),
             None => Some(vec![Ipv4Addr::LOCALHOST.to_string()]),
         };
+        let is_off = port.starts_with('-');
         let address = |host: String| match host.parse() {
-            _ if host.starts_with("unix://") => host,
-            Ok(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
-            _ => format!("{host}:{port}"),
+            _ if host.starts_with("unix://") => Some(host),
+            _ if is_off => None,
+            Ok(IpAddr::V6(ip)) => Some(format!("[{ip}]:{port}")),
+            _ => Some(format!("{host}:{port}")),
         };
-        let Some(addresses) = hosts.map(|hosts| hosts.into_iter().map(address).collect::<Vec<_>>()) else {
+        let Some(addresses) = hosts.map(|hosts| hosts.into_iter().filter_map(address).collect::<Vec<_>>())
+        else {
             return;
         };
-        if port.starts_with('-') && !addresses.iter().all(|it| it.starts_with("unix://")) {
-            self.problems.push(Problem {
-                key: "ports.http".to_owned(),
-                value: quoted(&port),
-                origin,
-                complaint: "this turns HTTP off, which is all that muster speaks".to_owned(),
-                allowed: "a port".to_owned(),
-                remedy: "write for example 8500".to_owned(),
-            });
-            return;
+        match addresses.is_empty() {
+            false => self.put_key(key, addresses, &origin),
+            true if key == "http_addr" => self.put_key(key, vec![OFF.to_owned()], &origin),
+            true => {}
         }
-        self.put_key("http_addr", addresses, &origin);
     }
 
     /// The texts with templates filled in, taken apart at blanks.
@@ -111,7 +124,7 @@ fn is_template(texts: &[String]) -> bool {
 }
 
 /// Which source wins: a flag over the environment over a file.
-fn strength(origin: &SettingSource) -> u8 {
+pub(in crate::config) fn strength(origin: &SettingSource) -> u8 {
     match origin {
         SettingSource::Default => 0,
         SettingSource::File(_) | SettingSource::FileAt(..) => 1,
@@ -256,6 +269,8 @@ mod tests {
             (json!({"client_addr": "0.0.0.0"}), "0.0.0.0:8500", None),
             (json!({"client_addr": "127.0.0.1 ::1 unix:///s"}), "127.0.0.1:8500,[::1]:8500,unix:///s", None),
             (json!({"ports": {"http": 80}}), "127.0.0.1:80", None),
+            (json!({"ports": {"http": -1}}), "off", None),
+            (json!({"ports": {"http": -1}, "client_addr": "10.0.0.7 unix:///s"}), "unix:///s", None),
             (json!({"client_addr": "0.0.0.0", "addresses": {"http": "10.0.0.7"}}), "10.0.0.7:8500", None),
             (json!({"client_addr": "{{ GetPrivateIP }} 127.0.0.1"}), "10.0.0.7:8500,127.0.0.1:8500", None),
             (json!({"bind_addr": "{{ GetInterfaceIP \"eth1\" }}"}), "", Some("8.8.8.8")),
@@ -277,7 +292,6 @@ mod tests {
             (json!({"client_addr": "{{ GetAllInterfaces }}"}), "not known"),
             (json!({"client_addr": "{{ GetInterfaceIP \"nope\" }}"}), "no address"),
             (json!({"client_addr": "{{ GetPrivateIP"}), "no end"),
-            (json!({"ports": {"http": -1}}), "turns HTTP off"),
         ];
         for (value, said) in rows {
             let mut raw = Raw::default();

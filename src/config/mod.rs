@@ -11,6 +11,7 @@
 pub mod address;
 pub mod closing;
 pub mod consul;
+mod consul_tls;
 mod callers;
 pub mod definitions;
 pub mod files;
@@ -28,6 +29,7 @@ pub mod redis_url;
 pub mod reload;
 pub mod service_defaults;
 pub mod settings;
+pub mod tls;
 pub mod validated;
 pub mod webhooks;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::base::stdx::counted::counted;
 use crate::base::stdx::shown::{self, REDACTED};
+use crate::config::settings::{Fallback, Setting};
 
 /// Bytes of a wrong value that are shown back. Longer ones are cut: a page of base64 helps nobody.
 const SHOWN_BYTES_MAX: usize = 120;
@@ -89,6 +90,30 @@ impl Problem {
             return format!("{REDACTED:?}");
         }
         shown::in_text(&self.value)
+    }
+}
+
+impl Problem {
+    /// A value that a setting does not take.
+    pub(in crate::config) fn of(
+        setting: &Setting,
+        value: &str,
+        origin: &SettingSource,
+        complaint: String,
+    ) -> Problem {
+        let remedy = match setting.fallback {
+            Fallback::Text(text) => format!("write for example `{text}`"),
+            Fallback::Derived(_) => format!("set {} to such a value", setting.key),
+        };
+        let shown = if setting.kind.is_confidential() { "(hidden)" } else { value };
+        Problem {
+            key: setting.key.to_owned(),
+            value: quoted(shown),
+            origin: origin.clone(),
+            complaint,
+            allowed: setting.kind.allowed(),
+            remedy,
+        }
     }
 }
 

@@ -36,6 +36,10 @@ pub struct Listening {
     pub http: Option<WrittenSetting>,
     /// The port for HTTP.
     pub port: Option<WrittenSetting>,
+    /// As `http`, for HTTP over TLS.
+    pub https: Option<WrittenSetting>,
+    /// The port for that.
+    pub https_port: Option<WrittenSetting>,
     /// The address that the agent is bound to, which is advertised unless another is.
     pub bind: Option<WrittenSetting>,
     /// The address that is advertised where nothing else says one.
@@ -52,6 +56,8 @@ pub struct Raw {
     pub webhooks: Vec<(toml::Table, SettingSource)>,
     /// What Consul's settings say of addresses.
     pub listening: Listening,
+    /// What Consul's settings say of TLS, each by its place in the table of these.
+    pub tls: BTreeMap<usize, WrittenSetting>,
     /// What Consul's `enable_script_checks` says.
     pub scripts: Option<WrittenSetting>,
     /// Settings of Consul's that mean nothing here, each with where it was written.

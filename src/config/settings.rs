@@ -3,60 +3,9 @@
 
 use crate::config::kind::SettingKind;
 
-/// What holds when nothing is written.
-#[derive(Clone, Copy, Debug)]
-pub enum Fallback {
-    /// This value, as it would be written.
-    Text(&'static str),
-    /// Worked out from the surroundings or from other settings, as the sentence says.
-    Derived(&'static str),
-}
+mod row;
 
-/// When a changed value takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// On reload (SIGHUP), without dropping a connection.
-    Reload,
-    /// On the next start.
-    Restart,
-}
-
-/// One setting.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// Its key in the file, dots for tables. Flag and variable are made from it.
-    pub key: &'static str,
-    /// What it accepts, with unit and range.
-    pub kind: SettingKind,
-    /// What holds when nothing is written.
-    pub fallback: Fallback,
-    /// When a change takes effect.
-    pub effect: Effect,
-    /// What it does, in a sentence for help and document.
-    pub help: &'static str,
-}
-
-impl Setting {
-    /// The flag without its dashes: `limits.body_bytes_max` is `limits-body-bytes-max`.
-    pub fn flag(&self) -> String {
-        self.key.replace(['.', '_'], "-")
-    }
-
-    /// The environment variable: `limits.body_bytes_max` is `MUSTER_LIMITS_BODY_BYTES_MAX`.
-    pub fn variable(&self) -> String {
-        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_ascii_uppercase())
-    }
-
-    /// The default as shown to people.
-    pub fn fallback_shown(&self) -> &'static str {
-        match self.fallback {
-            Fallback::Text(text) | Fallback::Derived(text) => text,
-        }
-    }
-}
-
-/// What every environment variable of muster begins with.
-pub const VARIABLE_PREFIX: &str = "MUSTER_";
+pub use row::{Effect, Fallback, Setting, VARIABLE_PREFIX};
 
 /// Connections that may be configured: each is a coroutine, and the runtime ends at about 32,000 (two memory
 /// mappings a stack against the kernel's default of 65,530), of which probes and the house itself need some.
@@ -82,7 +31,50 @@ pub const SETTINGS: &[Setting] = &[
         SettingKind::Addresses,
         Text("127.0.0.1:8500"),
         Restart,
-        "Where the HTTP API listens. In text, several are separated by commas.",
+        "Where the HTTP API listens; `off` for nowhere but at https_addr. In text, several are separated by commas.",
+    ),
+    setting(
+        "https_addr",
+        SettingKind::AddressesOrNone,
+        Derived("none"),
+        Restart,
+        "Where the HTTP API listens for TLS, with the certificate in tls_cert_file: `muster help tls` tells of it.",
+    ),
+    setting(
+        "tls_cert_file",
+        SettingKind::Files,
+        Derived("none"),
+        Reload,
+        "A PEM file with the certificate of https_addr, and with those that lead from it to an authority. Of several, \
+         separated by commas in text, each is for clients that ask for its name, the first for all others.",
+    ),
+    setting(
+        "tls_key_file",
+        SettingKind::Files,
+        Derived("tls_cert_file, for a file that holds both"),
+        Reload,
+        "A PEM file with the key of the certificate in tls_cert_file; of several, one for each and in the same order.",
+    ),
+    setting(
+        "tls_ca_file",
+        SettingKind::File,
+        Derived("none"),
+        Reload,
+        "A PEM file with the authorities that certificates of clients must come from.",
+    ),
+    setting(
+        "tls_verify_incoming",
+        SettingKind::Choice(&["none", "optional", "required"]),
+        Text("none"),
+        Reload,
+        "Whether clients at https_addr are asked for a certificate: no, yes but may show none, or not let in without.",
+    ),
+    setting(
+        "tls_min_version",
+        SettingKind::Choice(&["1.2", "1.3"]),
+        Text("1.2"),
+        Reload,
+        "The oldest version of TLS that is spoken at https_addr.",
     ),
     setting(
         "allowed_hosts",

@@ -13,11 +13,12 @@ use crate::config::invocation::Invocation;
 use crate::config::kind::SettingValue;
 use crate::config::listening::{self, Interface};
 use crate::config::plan::PlanTerms;
-use crate::config::problem::{Problem, SettingSource, quoted};
+use crate::config::problem::{Problem, SettingSource};
 use crate::config::raw::Raw;
 use crate::config::redis_url::{RedisUrl, Secret};
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
+use crate::config::tls::Tls;
 use crate::config::webhooks::Webhook;
 use crate::core::model::Defined;
 use crate::core::model::target::TargetPolicy;
@@ -96,8 +97,12 @@ pub struct Cache {
 /// A complete configuration. Each field is the setting of its name, as [`SETTINGS`] describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where the HTTP API listens; never empty.
+    /// Where the HTTP API listens; empty only if it does with TLS.
     pub http_addresses: Vec<ListenAddress>,
+    /// Where it listens for TLS.
+    pub https_addresses: Vec<ListenAddress>,
+    /// How TLS is spoken there.
+    pub tls: Tls,
     /// Names by which requests may call this agent.
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may write.
@@ -177,9 +182,14 @@ impl Config {
         self.values.is_written(key)
     }
 
+    /// Everywhere it listens.
+    pub fn listen_addresses(&self) -> impl Iterator<Item = &ListenAddress> {
+        self.http_addresses.iter().chain(&self.admin_addresses).chain(&self.https_addresses)
+    }
+
     /// Where checks and webhooks may go.
     pub fn targets(&self) -> TargetPolicy {
-        let listeners = self.http_addresses.iter().chain(&self.admin_addresses);
+        let listeners = self.listen_addresses();
         let tcp = listeners.filter_map(|address| match address {
             ListenAddress::Tcp(address) => Some(*address),
             ListenAddress::Unix(_) => None,
@@ -266,7 +276,7 @@ impl Values {
             match setting.kind.read(&written.texts) {
                 Ok(value) => drop(values.0.insert(setting.key, (value, written.origin.clone()))),
                 Err(complaint) => {
-                    problems.push(refused(setting, &written.texts.join(","), &written.origin, complaint))
+                    problems.push(Problem::of(setting, &written.texts.join(","), &written.origin, complaint))
                 }
             }
         }
@@ -280,7 +290,10 @@ impl Values {
     /// Fills in what depends on the surroundings or on other settings.
     fn derive(&mut self, surroundings: &Surroundings) -> Result<(), Vec<Problem>> {
         let dev = take!(self, Boolean, "dev");
-        let addresses = take!(self, Addresses, "http_addr");
+        let mut addresses = take!(self, Addresses, "http_addr");
+        if let Some((SettingValue::Addresses(secure), _)) = self.0.get("https_addr") {
+            addresses.extend(secure.iter().cloned());
+        }
         let data_dir = take!(self, Path, "data_dir");
         let mut problems = Vec::new();
         let advertised = listening::advertised(&addresses, &surroundings.interfaces, !dev);
@@ -291,7 +304,7 @@ impl Values {
                 key: "advertise_addr".to_owned(),
                 value: String::new(),
                 origin: SettingSource::Default,
-                complaint: format!("http_addr is every address, and {complaint}"),
+                complaint: format!("the HTTP API listens on every address, and {complaint}"),
                 allowed: "an IP address".to_owned(),
                 remedy: "set advertise_addr to the one that others reach this node at".to_owned(),
             });
@@ -302,6 +315,10 @@ impl Values {
             ("node_id", String::new()),
             ("node_meta", String::new()),
             ("admin_addr", String::new()),
+            ("https_addr", String::new()),
+            ("tls_cert_file", String::new()),
+            ("tls_key_file", String::new()),
+            ("tls_ca_file", String::new()),
             ("node", surroundings.host_name.as_deref().unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
             ("snapshot_dir", data_dir.join("snapshots").display().to_string()),
@@ -325,8 +342,13 @@ impl Values {
             }
             match setting.kind.read(std::slice::from_ref(&text)) {
                 Ok(value) => drop(self.0.insert(setting.key, (value, SettingSource::Default))),
-                Err(complaint) => problems.push(refused(setting, &text, &SettingSource::Default, complaint)),
+                Err(complaint) => {
+                    problems.push(Problem::of(setting, &text, &SettingSource::Default, complaint))
+                }
             }
+        }
+        if problems.is_empty() {
+            problems.extend(self.tls_misfits());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
@@ -352,12 +374,17 @@ impl Values {
         if store != StoreKind::Redis && self.is_written("redis_url") {
             warnings.push("redis_url is set but not used: the store is not redis".to_owned());
         }
+        if take!(self, Addresses, "https_addr").is_empty() && self.is_written("tls_cert_file") {
+            warnings.push("tls_cert_file is set but not used: https_addr says nowhere to listen".to_owned());
+        }
         let log_level =
             take!(self, Text, "log_level").parse().expect("the words of the table are levels of `log`");
         let log_format =
             if take!(self, Text, "log_format") == "json" { LogFormat::Json } else { LogFormat::Text };
         Config {
             http_addresses: take!(self, Addresses, "http_addr"),
+            https_addresses: take!(self, Addresses, "https_addr"),
+            tls: self.tls(),
             allowed_hosts: take!(self, Names, "allowed_hosts"),
             allowed_origins: take!(self, Names, "allowed_origins"),
             admin_addresses: take!(self, Addresses, "admin_addr"),
@@ -442,18 +469,4 @@ impl Values {
     }
 }
 
-fn refused(setting: &Setting, value: &str, origin: &SettingSource, complaint: String) -> Problem {
-    let remedy = match setting.fallback {
-        Fallback::Text(text) => format!("write for example `{text}`"),
-        Fallback::Derived(_) => format!("set {} to such a value", setting.key),
-    };
-    let shown = if setting.kind.is_confidential() { "(hidden)" } else { value };
-    Problem {
-        key: setting.key.to_owned(),
-        value: quoted(shown),
-        origin: origin.clone(),
-        complaint,
-        allowed: setting.kind.allowed(),
-        remedy,
-    }
-}
+mod tls_values;

@@ -1,3 +1,4 @@
 //! Protocols. No word of Consul in them.
 
 pub mod http;
+pub mod tls;

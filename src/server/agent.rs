@@ -17,6 +17,7 @@ use crate::node::notify::Notifier;
 use crate::node::probe::ProbeSettings;
 use crate::node::registry::Registry;
 use crate::node::registry::snapshot::row_validator::RowRules;
+use crate::server::certificates::Certificates;
 use crate::server::reload_requests::ReloadRequests;
 use crate::server::{debug_config, settings, store};
 use crate::surface::context::host::{HostProcess, Spooling, StoreFacts};
@@ -44,6 +45,8 @@ pub(super) struct Agent {
     pub(super) logging: Arc<Logging>,
     pub(super) probing: ProbeSettings,
     pub(super) door: Arc<Door>,
+    /// `None` where no TLS is spoken.
+    pub(super) certificates: Option<Certificates>,
     ends: Mutex<Sender<Ending>>,
     is_draining: AtomicBool,
     /// Held by whoever is ending the process or handing it over, so that nobody does both.
@@ -59,7 +62,7 @@ impl Agent {
         store: Arc<store::View>,
         notifier: Arc<Notifier>,
         logging: Arc<Logging>,
-        probing: ProbeSettings,
+        (probing, certificates): (ProbeSettings, Option<Certificates>),
         ends: Sender<Ending>,
     ) -> Arc<Agent> {
         Arc::new(Agent {
@@ -71,6 +74,7 @@ impl Agent {
             logging,
             probing,
             door: Arc::new(Door::new(settings::door_rules(config))),
+            certificates,
             ends: Mutex::new(ends),
             is_draining: AtomicBool::new(false),
             turn: Mutex::new(End::Asked),

@@ -25,10 +25,12 @@ use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::snapshot::row_validator::RowRules;
 use crate::node::registry::snapshot::schedule::{self, Schedule};
 use crate::server::agent::Agent;
+use crate::server::certificates::Certificates;
 use crate::server::error::ServerError;
-use crate::server::exposed::expose;
+use crate::server::exposed::{expose, expose_tls};
 use crate::server::running::Running;
 use crate::server::settings::{descriptors_of_probes, health_settings, writes_waiting_max};
+use crate::server::sockets::Listeners;
 use crate::server::{definitions, settings, sockets, store};
 use crate::surface::answers::warm;
 use crate::surface::context::api::Backend;
@@ -48,6 +50,8 @@ pub(super) fn compose(
     let lost = ends.clone();
     // If nobody receives any more, the process is ending already.
     supervision::watch(move |fault| drop(lost.send(Err(fault)))).map_err(ServerError::System)?;
+    // Before anything is written: what is wrong with a file is told at once.
+    let certificates = Certificates::open(&config)?;
     let metrics = Arc::new(Metrics::new().map_err(|error| ServerError::System(io::Error::other(error)))?);
     let probing = settings::probing(&config);
     let prober = Prober::new(probing.clone()).map_err(ServerError::System)?;
@@ -59,13 +63,23 @@ pub(super) fn compose(
     let webhooks = config.webhooks.clone();
     let notifier = Notifier::start(inbox, registry.clone(), metrics.clone(), http, place, webhooks);
     let notifier = Arc::new(notifier.map_err(ServerError::System)?);
-    let agent =
-        Agent::new(&config, registry.clone(), store, notifier.clone(), logging.clone(), probing, ends);
+    let agent = Agent::new(
+        &config,
+        registry.clone(),
+        store,
+        notifier.clone(),
+        logging.clone(),
+        (probing, certificates),
+        ends,
+    );
     registry.set_panic_thresholds(settings::panic_thresholds(&config));
     registry.define(defined).map_err(ServerError::Undefined)?;
     let server = bind(&config, &agent, (of_supervisor, of_predecessor))?;
     let dispatch = open_api(&config, &registry, notifier, &metrics, &agent)?;
     expose(&metrics, &registry, &server, logging);
+    if agent.certificates.is_some() {
+        expose_tls(&metrics, &agent);
+    }
     take_snapshots(&config, registry, &metrics)?;
     Ok(Running { agent, metrics, server, dispatch, config, ended })
 }
@@ -116,11 +130,16 @@ fn bind(
     agent: &Agent,
     (of_supervisor, of_predecessor): (Vec<OwnedFd>, Vec<OwnedFd>),
 ) -> Result<Arc<Server>, ServerError> {
-    let listeners = sockets::listeners(config, of_supervisor, of_predecessor)?;
+    let Listeners { plain, secure } = sockets::listeners(config, of_supervisor, of_predecessor)?;
     let mut serving = settings::server_config(config);
     serving.door = agent.door.clone();
-    let server = Server::on(listeners, serving).map_err(ServerError::Serve)?;
-    agent.probing.targets.set_own_listeners(sockets::tcp_addresses(&server.local_addresses()));
+    let server = Server::on(plain, serving).map_err(ServerError::Serve)?;
+    let server = match &agent.certificates {
+        Some(certificates) => server.with_tls(secure, &certificates.endpoint),
+        None => server,
+    };
+    let own = [server.local_addresses(), server.tls_addresses()].concat();
+    agent.probing.targets.set_own_listeners(sockets::tcp_addresses(&own));
     Ok(Arc::new(server))
 }
 

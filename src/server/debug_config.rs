@@ -26,6 +26,8 @@ fn as_consul(config: &Config, node_id: &str) -> Map<String, Value> {
     let address = config.advertise_address;
     let tcp: Vec<SocketAddr> = config.http_addresses.iter().filter_map(tcp_address).collect();
     let places: Vec<String> = config.http_addresses.iter().map(place).collect();
+    let secure: Vec<String> = config.https_addresses.iter().map(place).collect();
+    let secure_port = config.https_addresses.iter().find_map(tcp_address);
     let clients: Vec<IpAddr> = tcp.iter().map(SocketAddr::ip).collect();
     let data_dir =
         if config.store == StoreKind::Memory { "".into() } else { config.data_dir.to_string_lossy() };
@@ -49,7 +51,8 @@ fn as_consul(config: &Config, node_id: &str) -> Map<String, Value> {
         "GRPCPort": NO_PORT,
         "HTTPAddrs": places,
         "HTTPPort": tcp.first().map_or(NO_PORT, |address| address.port().into()),
-        "HTTPSPort": NO_PORT,
+        "HTTPSAddrs": secure,
+        "HTTPSPort": secure_port.map_or(NO_PORT, |address| address.port().into()),
         "LogLevel": config.log_level.as_str(),
         "NodeID": node_id,
         "NodeName": config.node,

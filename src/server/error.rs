@@ -20,6 +20,8 @@ pub enum ServerError {
     Definition(String),
     /// What definition files define was not written.
     Undefined(WriteError),
+    /// A file of TLS cannot be used.
+    Tls(String),
     /// An address cannot be served.
     Serve(ServeError),
     /// It ran and cannot go on: a thread that it needs is gone.
@@ -35,7 +37,7 @@ impl fmt::Display for ServerError {
         match self {
             ServerError::Store(error) => formatter.write_str(&error.at_start()),
             ServerError::Open(error) => error.fmt(formatter),
-            ServerError::Definition(error) => formatter.write_str(error),
+            ServerError::Definition(error) | ServerError::Tls(error) => formatter.write_str(error),
             ServerError::Undefined(error) => {
                 write!(formatter, "what the definition files define was not registered: {}", error.at_start())
             }

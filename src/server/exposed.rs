@@ -8,9 +8,26 @@ use crate::base::telemetry::families;
 use crate::base::telemetry::logging::Logging;
 use crate::base::telemetry::metrics::Metrics;
 use crate::net::http::{REFUSAL_STATUSES, Server};
+use crate::net::tls::TlsStats;
 use crate::node::registry::Registry;
 use crate::node::registry::checking::stats::CheckingStats;
 use crate::node::registry::store_state::StoreState;
+use crate::server::agent::Agent;
+use crate::server::certificates::Certificates;
+
+/// Has the metrics read how TLS stands, where it is spoken.
+pub(super) fn expose_tls(metrics: &Metrics, agent: &Arc<Agent>) {
+    let read = |family, labels: &[&str], read: Box<dyn Fn(&Certificates) -> f64 + Send + Sync>| {
+        let agent = agent.clone();
+        metrics.read(family, labels, move || agent.certificates.as_ref().map_or(0.0, &read));
+    };
+    for outcome in TlsStats::OUTCOMES {
+        let came_to = move |it: &Certificates| it.endpoint.stats().came_to(outcome) as f64;
+        read(families::TLS_HANDSHAKES, &[outcome], Box::new(came_to));
+    }
+    read(families::TLS_CERTIFICATE_EXPIRY, &[], Box::new(|it| it.endpoint.expires_s() as f64));
+    read(families::TLS_CERTIFICATE_BEHIND, &[], Box::new(|it| f64::from(it.is_behind())));
+}
 
 /// Has the metrics read what the other parts count.
 pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Server, logging: &Arc<Logging>) {

@@ -4,6 +4,7 @@
 //! serves and in which order it ends, in [`running`].
 
 mod agent;
+mod certificates;
 mod compose;
 mod debug_config;
 mod definitions;

@@ -1,7 +1,7 @@
 //! Requests to read the configuration again, by signals and clients. Whatever comes in while it is read is served by
 //! the next round, all of it by one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -57,13 +57,18 @@ impl ReloadRequests {
         receiver
     }
 
-    /// Waits for a request, and takes all there are.
-    pub(super) fn take(&self) -> PendingReloads {
+    /// Waits for a request, and takes all there are; `None` when for so long there was none.
+    pub(super) fn take(&self, wait_max: Option<Duration>) -> Option<PendingReloads> {
+        let deadline = wait_max.map(|wait_max| Instant::now() + wait_max);
         let mut pending = self.pending.lock();
         while !pending.by_signal && pending.clients.is_empty() {
-            self.arrived.wait(&mut pending);
+            match deadline {
+                Some(deadline) if self.arrived.wait_until(&mut pending, deadline).timed_out() => return None,
+                Some(_) => {}
+                None => self.arrived.wait(&mut pending),
+            }
         }
-        std::mem::take(&mut pending)
+        Some(std::mem::take(&mut pending))
     }
 }
 
@@ -76,14 +81,15 @@ mod tests {
         let requests = ReloadRequests::default();
         let receivers = [requests.enter(), requests.enter()];
         requests.signal();
-        let PendingReloads { by_signal, clients } = requests.take();
+        let PendingReloads { by_signal, clients } = requests.take(None).unwrap();
         assert!(by_signal && clients.len() == 2);
         clients.into_iter().for_each(|client| client.send(Err("no".to_owned())));
         receivers.into_iter().for_each(|it| assert_eq!(it.recv().unwrap(), Err("no".to_owned())));
         let late = requests.enter();
-        let PendingReloads { by_signal, clients } = requests.take();
+        let PendingReloads { by_signal, clients } = requests.take(None).unwrap();
         assert!(!by_signal);
         drop(clients);
         assert!(late.recv().is_err());
+        assert!(requests.take(Some(Duration::ZERO)).is_none());
     }
 }

@@ -9,6 +9,7 @@ use crate::base::sys::{budget, systemd};
 use crate::config::load;
 use crate::config::reload::Reload;
 use crate::server::agent::Agent;
+use crate::server::certificates::{Certificates, LOOK_EVERY};
 use crate::server::error::log_lines;
 use crate::server::reload_requests::{PendingReloads, ReloadOutcome};
 use crate::server::settings::{door_rules, health_settings, panic_thresholds};
@@ -21,7 +22,11 @@ use crate::server::{debug_config, definitions};
 pub(super) fn start(agent: Arc<Agent>) -> std::io::Result<()> {
     supervision::thread("reloads", Habit::Lives, move || {
         loop {
-            let PendingReloads { by_signal, clients } = agent.reloads.take();
+            let look_every = agent.certificates.as_ref().map(|_| LOOK_EVERY);
+            let Some(PendingReloads { by_signal, clients }) = agent.reloads.take(look_every) else {
+                agent.certificates.iter().for_each(Certificates::look);
+                continue;
+            };
             if by_signal {
                 systemd::reloading();
             }
@@ -44,6 +49,12 @@ impl Agent {
         let config = self.config.lock().clone();
         let mut new = load::reload(&config).map_err(|problems| problems.to_string())?;
         let reload = Reload::between(&config, &new);
+        let certificates = match &self.certificates {
+            Some(certificates) if !new.tls.cert_files.is_empty() => {
+                Some((certificates, certificates.prepare(&new)?))
+            }
+            _ => None,
+        };
         // All that the files say, not only what is new: clients may have altered what stayed as it was in the files.
         let defined = definitions::take(&self.registry, &mut new)?;
         let unwritten = |error| format!("what the definition files define was not registered: {error}");
@@ -51,6 +62,9 @@ impl Agent {
         self.registry.checking().set_settings(health_settings(&new));
         if reload.webhooks {
             self.notifier.configure(new.webhooks.clone()).map_err(|error| error.to_string())?;
+        }
+        if let Some((certificates, prepared)) = certificates {
+            certificates.adopt(prepared);
         }
         self.logging.set_level(new.log_level);
         budget::process().set_bytes_max(new.limits.transit_bytes_max);

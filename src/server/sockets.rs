@@ -11,8 +11,17 @@ use crate::net::http::{BindAddress, BindError, Listener, ServeError, Server};
 use crate::server::error::ServerError;
 use crate::server::store;
 
+/// What is listened on.
+pub(super) struct Listeners {
+    /// As it is.
+    pub(super) plain: Vec<Listener>,
+    /// For TLS.
+    pub(super) secure: Vec<Listener>,
+}
+
 /// A listener for every address. What a predecessor listened on is taken over where it is still configured, and closed
-/// otherwise; what a supervisor listens on is served in any case, and instead of the default address.
+/// otherwise; what a supervisor listens on is served in any case, and instead of the default address: for TLS where
+/// `https_addr` says so.
 ///
 /// # Errors
 /// A given socket that does not listen, or the first address that cannot be bound.
@@ -20,23 +29,31 @@ pub(super) fn listeners(
     config: &Config,
     of_supervisor: Vec<OwnedFd>,
     of_predecessor: Vec<OwnedFd>,
-) -> Result<Vec<Listener>, ServerError> {
+) -> Result<Listeners, ServerError> {
     let adopt = |socket: OwnedFd| Listener::adopt(socket).map_err(ServerError::System);
-    let mut listeners = of_supervisor.into_iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
+    let given = of_supervisor.into_iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
     let mut earlier = of_predecessor.into_iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
     let is_default = !config.is_written("http_addr");
-    let is_given = is_default && !listeners.is_empty();
+    let https: Vec<BindAddress> = config.https_addresses.iter().map(listen_address).collect();
+    let (mut secure, mut plain): (Vec<_>, Vec<_>) =
+        given.into_iter().partition(|listener| https.contains(listener.address()));
+    let is_given = is_default && !plain.is_empty();
     let addresses = if is_given { &[][..] } else { &config.http_addresses[..] };
-    for address in addresses.iter().chain(&config.admin_addresses).map(listen_address) {
+    let mut listen = |listeners: &mut Vec<Listener>, address: BindAddress| -> Result<(), ServerError> {
         if listeners.iter().any(|listener| *listener.address() == address) {
-            continue;
+            return Ok(());
         }
         match earlier.iter().position(|listener| serves(listener.address(), &address)) {
             Some(position) => listeners.push(earlier.swap_remove(position)),
             None => listeners.push(bind(&address)?),
         }
+        Ok(())
+    };
+    for address in addresses.iter().chain(&config.admin_addresses).map(listen_address) {
+        listen(&mut plain, address)?;
     }
-    Ok(listeners)
+    https.into_iter().try_for_each(|address| listen(&mut secure, address))?;
+    Ok(Listeners { plain, secure })
 }
 
 /// Sees to it that every address is free, before anything is written: an agent that cannot listen leaves no directory
@@ -48,7 +65,7 @@ pub(super) fn try_out(config: &Config) -> Result<(), ServerError> {
     if store::is_in_use(config) {
         return Ok(());
     }
-    let mut addresses = config.http_addresses.iter().chain(&config.admin_addresses).map(listen_address);
+    let mut addresses = config.listen_addresses().map(listen_address);
     addresses
         .try_for_each(|address| Listener::try_out(&address))
         .map_err(|error| ServerError::Serve(ServeError::Bind(error)))
@@ -85,13 +102,14 @@ pub(super) fn tcp_addresses(addresses: &[BindAddress]) -> Vec<SocketAddr> {
 
 /// Says where to reach the agent, on standard output for people and in the log for machines.
 pub(super) fn announce(server: &Server, config: &Config) {
-    let addresses = server.local_addresses();
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let (plain, secure) = (server.local_addresses(), server.tls_addresses());
+    let shown = plain.iter().map(ToString::to_string);
+    let shown: Vec<String> = shown.chain(secure.iter().map(|it| format!("https://{it}"))).collect();
     log::info!(addresses = shown.join(" "), version = env!("CARGO_PKG_VERSION"); "serving");
     let store = store::shown(config);
     let mut lines =
         format!("muster {} serves {} (store: {store})", env!("CARGO_PKG_VERSION"), shown.join(", "));
-    if let Some(BindAddress::Tcp(address)) = addresses.first() {
+    if let Some(BindAddress::Tcp(address)) = plain.first() {
         lines.push_str(&format!("\ntry:  curl http://{address}/v1/catalog/services"));
     }
     if let Err(error) = output::say(&lines) {

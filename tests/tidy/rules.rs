@@ -25,7 +25,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // shapes. Nothing of the JSON around them is known here.
     ("discovery", &["stdx", "model", "filter", "wire", "catalog"]),
     ("health", &["stdx", "model"]),
-    ("http", &["stdx", "sys", "telemetry"]),
+    ("tls", &["sys", "telemetry"]),
+    // Over connections that are encrypted or not.
+    ("http", &["stdx", "sys", "telemetry", "tls"]),
     ("store", &["stdx", "sys", "telemetry", "model"]),
     ("probe", &["stdx", "sys", "model", "http"]),
     (
@@ -97,6 +99,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "discovery",
             "health",
+            "tls",
             "http",
             "store",
             "probe",

@@ -86,7 +86,7 @@ impl UnreadBody {
                     ConnectionEnd::Timeout => fault::BODY_TIMEOUT.into(),
                     ConnectionEnd::OverBudget => fault::REQUESTS_OVER_BUDGET.into(),
                     ConnectionEnd::Draining => fault::TAKEN_OVER.into(),
-                    ConnectionEnd::Gone => BodyError::ClientGone,
+                    ConnectionEnd::Gone | ConnectionEnd::PlainHttp => BodyError::ClientGone,
                 })?;
             }
             self.decode(transport, into)?;

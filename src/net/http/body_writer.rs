@@ -135,8 +135,6 @@ impl Write for BodyWriter<'_> {
 fn io_error(stop: ConnectionEnd) -> io::Error {
     match stop {
         ConnectionEnd::Timeout => io::ErrorKind::TimedOut.into(),
-        ConnectionEnd::Gone | ConnectionEnd::Draining | ConnectionEnd::OverBudget => {
-            io::ErrorKind::BrokenPipe.into()
-        }
+        _ => io::ErrorKind::BrokenPipe.into(),
     }
 }

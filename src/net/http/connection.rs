@@ -13,7 +13,6 @@ use std::sync::Arc;
 use crate::base::sys::clock::{self, Deadline};
 use crate::base::sys::listen::Peer;
 use crate::base::sys::runtime;
-use crate::base::sys::stream::Stream;
 use crate::net::http::body_reader::UnreadBody;
 use crate::net::http::body_writer::BodyWriter;
 use crate::net::http::buffer_pool;
@@ -35,6 +34,7 @@ use crate::net::http::shared_body::Unsent;
 use crate::net::http::stats::count;
 use crate::net::http::transport::Transport;
 use crate::net::http::wait::{Awaiting, ConnectionEnd};
+use crate::net::tls::Link;
 
 /// Bodies up to this size are copied behind their head when another request is waiting, so that the responses
 /// of a pipelining client leave together; larger ones go out uncopied.
@@ -77,14 +77,14 @@ enum Next {
 
 impl Connection {
     pub(crate) fn new(
-        stream: Stream,
+        link: Link,
         peer: Peer,
         number: u64,
         shared: Arc<ServerShared>,
         handler: Arc<dyn Handler>,
         only_vital: Option<RequestFault>,
     ) -> Connection {
-        let transport = Transport::new(stream, shared);
+        let transport = Transport::new(link, shared);
         let date = DateText::new(clock::coarse_unix_seconds());
         let (let_in, unanswered) = (LetIn::default(), Vec::new());
         let request_number = 0;
@@ -101,7 +101,8 @@ impl Connection {
         loop {
             match self.await_request() {
                 Ok(()) => {}
-                Err(ConnectionEnd::Draining) if self.transport.shared().is_moving() => break,
+                Err(ConnectionEnd::Draining) if self.transport.is_moving() => break,
+                Err(ConnectionEnd::PlainHttp) => return self.refuse_plain(),
                 Err(_) => return,
             }
             self.request_number += 1;
@@ -124,7 +125,7 @@ impl Connection {
     /// Waits for the first byte of the next request, holding no memory for it.
     fn await_request(&mut self) -> Result<(), ConnectionEnd> {
         self.transport.take_turns();
-        if self.transport.shared().is_moving() {
+        if self.transport.is_moving() {
             return Err(ConnectionEnd::Draining);
         }
         let config = &self.transport.shared().config;
@@ -156,6 +157,9 @@ impl Connection {
             // Its client may take its time; the handler says when it is about to change something.
             Some(_) => self.transport.shared().is_moving(),
         };
+        if must_move && !self.transport.is_moving() {
+            return self.refuse(fault::MOVED, request);
+        }
         if must_move {
             self.unanswered = request.as_sent(&framing, unread.is_some());
             return Ok(Next::Move);
@@ -217,6 +221,15 @@ impl Connection {
         Ok(Next::Close)
     }
 
+    /// Tells a client that speaks no TLS that it is to.
+    #[inline(never)]
+    fn refuse_plain(&mut self) {
+        let mut request = Request::empty();
+        request.begin(self.peer, RequestId::numbered(self.number, 1));
+        // However it ends, it ends here.
+        let _ = self.refuse(fault::PLAIN_HTTP, &mut request);
+    }
+
     /// Has the handler answer into `response`; a panic stays in this request.
     fn ask_handler(
         &mut self,
@@ -270,10 +283,9 @@ impl Connection {
             put_fault(fault::ANSWERS_OVER_BUDGET, response);
             return self.respond(request, framing, response);
         }
-        let shared = self.transport.shared();
         let is_stream = payload.bytes().is_none();
         let keeps = framing.keep_alive
-            && !shared.is_leaving()
+            && !self.transport.is_leaving()
             && !(is_stream && request.version() == Version::Http10 && request.method() != Method::Head);
         let outline = Outline {
             version: request.version(),
@@ -335,8 +347,13 @@ impl Connection {
     /// takes the part for the whole.
     fn send_stream(&mut self, stream: StreamBody, request: &Request) -> Result<(), ConnectionEnd> {
         let mut writer = BodyWriter::new(&mut self.transport, request.version());
-        match catch_unwind(AssertUnwindSafe(|| stream(&mut writer))) {
-            Ok(Ok(())) => writer.finish(),
+        let outcome = catch_unwind(AssertUnwindSafe(|| stream(&mut writer)));
+        if let Ok(Ok(())) = outcome {
+            return writer.finish();
+        }
+        self.transport.link.cut_short();
+        match outcome {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 log::debug!("streamed response to {} cut short: {error}", request.path_for_logs());
                 Err(if error.kind() == io::ErrorKind::TimedOut {

@@ -12,6 +12,7 @@ use crate::net::http::request::Request;
 use crate::net::http::response::Response;
 use crate::net::http::transport::Transport;
 use crate::net::http::wait::Wake;
+use crate::net::tls::named_client;
 
 /// Answers requests. Called from many coroutines at once.
 ///
@@ -109,6 +110,12 @@ impl<'a> Exchange<'a> {
         self.transport.as_ref().is_some_and(|transport| transport.is_operators)
     }
 
+    /// Whom the certificate names that the client has shown: by a URI, as SPIFFE does, or else by its common name.
+    /// `None` without one. Read anew at each call.
+    pub fn client_name(&self) -> Option<String> {
+        named_client(self.transport.as_ref()?.link.client_certificate()?)
+    }
+
     /// What wakes this connection. Register it where the awaited change will look, before checking the
     /// condition, and remove it when done.
     pub fn waker(&self) -> Waker {
@@ -141,7 +148,7 @@ impl<'a> Exchange<'a> {
     /// Leaves the request to the process that takes over, if there is one, where it begins anew; tells whether that is
     /// so. Whatever the handler returns is not sent then. For requests that change nothing when they are repeated.
     pub fn leave_to_successor(&mut self) -> bool {
-        let is_moving = self.transport.as_ref().is_some_and(|transport| transport.shared().is_moving());
+        let is_moving = self.transport.as_ref().is_some_and(|transport| transport.is_moving());
         self.is_for_successor = is_moving && self.unread.is_none();
         self.is_for_successor
     }

@@ -44,6 +44,13 @@ pub(crate) const ANSWERS_OVER_BUDGET: RequestFault = RequestFault::new(
 );
 pub(crate) const TAKEN_OVER: RequestFault =
     RequestFault::new(503, "Another process has taken over while the request body came in; send it again.");
+pub(crate) const MOVED: RequestFault = RequestFault::new(
+    503,
+    "Another process has taken over while the request waited, and nothing was changed; send it again.",
+);
+pub(crate) const PLAIN_HTTP: RequestFault = RequestFault::bad_request(
+    "This is plain HTTP, and TLS is spoken at this port: ask by https://, or at an address of http_addr.",
+);
 pub(crate) const CONNECTIONS_EXHAUSTED: RequestFault =
     RequestFault::new(503, "The server holds as many connections as it may; try again later.");
 pub(crate) const CONNECTIONS_OF_CLIENT_EXHAUSTED: RequestFault =

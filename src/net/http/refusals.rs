@@ -75,7 +75,7 @@ impl Refusals {
         let sentence = match stop {
             ConnectionEnd::Timeout => READ_TOO_SLOWLY,
             ConnectionEnd::OverBudget => TOO_MUCH_UNREAD,
-            ConnectionEnd::Gone | ConnectionEnd::Draining => return,
+            ConnectionEnd::Gone | ConnectionEnd::Draining | ConnectionEnd::PlainHttp => return,
         };
         log_sparingly(&self.cut_off, "cut off", 0, sentence, request);
     }

@@ -23,6 +23,7 @@ use crate::net::http::request::HEAD_BYTES_CEILING;
 use crate::net::http::response::{TEXT, reason};
 use crate::net::http::server_shared::{ABORTING, DRAINING, HOLDING, LEAVING, MOVING, ServerShared};
 use crate::net::http::stats::{ServerStats, count};
+use crate::net::tls::{Link, TlsEndpoint};
 
 /// Pause after descriptors or memory ran out: long enough not to spin, short enough that no client gives up.
 const EXHAUSTION_PAUSE: Duration = Duration::from_millis(50);
@@ -42,8 +43,15 @@ const LEAVE_MAX: Duration = Duration::from_millis(200);
 /// It listens from [`Server::bind`] on, so that clients queue rather than fail, and answers from
 /// [`Server::serve`] on.
 pub struct Server {
-    listeners: Vec<Arc<Listener>>,
+    listeners: Vec<Port>,
     shared: Arc<ServerShared>,
+}
+
+/// A socket to accept from, and how TLS is spoken there, if it is.
+#[derive(Clone)]
+struct Port {
+    listener: Arc<Listener>,
+    tls: Option<Arc<TlsEndpoint>>,
 }
 
 impl Server {
@@ -63,14 +71,31 @@ impl Server {
     /// [`ServeError::Thread`] when the operating system gives no thread for compression.
     pub fn on(listeners: Vec<Listener>, config: ServerConfig) -> Result<Server, ServeError> {
         let config = ServerConfig { head_bytes_max: config.head_bytes_max.min(HEAD_BYTES_CEILING), ..config };
-        let listeners = listeners.into_iter().map(Arc::new).collect();
+        let listeners = listeners.into_iter().map(|it| Port { listener: Arc::new(it), tls: None }).collect();
         let shared = ServerShared::new(config).map_err(ServeError::Thread)?;
         Ok(Server { listeners, shared: Arc::new(shared) })
     }
 
-    /// The bound addresses, with the ports the kernel chose.
+    /// The same server, listening there as well, where it speaks TLS.
+    pub fn with_tls(mut self, listeners: Vec<Listener>, tls: &Arc<TlsEndpoint>) -> Server {
+        let secure = |it| Port { listener: Arc::new(it), tls: Some(tls.clone()) };
+        self.listeners.extend(listeners.into_iter().map(secure));
+        self
+    }
+
+    /// The bound addresses without TLS, with the ports the kernel chose.
     pub fn local_addresses(&self) -> Vec<BindAddress> {
-        self.listeners.iter().map(|listener| listener.address().clone()).collect()
+        self.addresses(false)
+    }
+
+    /// As [`Server::local_addresses`], of those where TLS is spoken.
+    pub fn tls_addresses(&self) -> Vec<BindAddress> {
+        self.addresses(true)
+    }
+
+    fn addresses(&self, is_secure: bool) -> Vec<BindAddress> {
+        let ports = self.listeners.iter().filter(|port| port.tls.is_some() == is_secure);
+        ports.map(|port| port.listener.address().clone()).collect()
     }
 
     /// The server's counters.
@@ -92,8 +117,8 @@ impl Server {
     /// As [`Server::serve`].
     pub fn serve_shared(&self, handler: Arc<dyn Handler>) -> Result<Entrance, ServeError> {
         let entrance = Entrance { shared: self.shared.clone(), handler };
-        for listener in &self.listeners {
-            let acceptor = Acceptor { listener: listener.clone(), entrance: entrance.clone() };
+        for port in &self.listeners {
+            let acceptor = Acceptor { port: port.clone(), entrance: entrance.clone() };
             supervision::coroutine("accept", move || acceptor.run()).map_err(ServeError::Spawn)?;
         }
         Ok(entrance)
@@ -106,7 +131,7 @@ impl Server {
     pub fn shutdown(&self, drain: Duration) -> usize {
         self.shared.enter(LEAVING);
         self.shared.admission.wait_until_none_open(LEAVE_MAX.min(drain));
-        self.listeners.iter().for_each(|listener| listener.last_call());
+        self.listeners.iter().for_each(|port| port.listener.last_call());
         self.shared.enter(DRAINING);
         let left = self.shared.admission.wait_until_none_open(drain);
         if left > 0 {
@@ -122,7 +147,7 @@ impl Server {
 
     /// The sockets that it listens on, to be handed to another process. It goes on accepting from them.
     pub fn share_listeners(&self) -> Vec<BorrowedFd<'_>> {
-        self.listeners.iter().map(|listener| listener.share()).collect()
+        self.listeners.iter().map(|port| port.listener.share()).collect()
     }
 
     /// Has every request that needs the store wait, and waits itself until those under way are done, for `timeout` at
@@ -134,7 +159,7 @@ impl Server {
 
     /// Goes on as before [`Server::hold`]: no other process takes over.
     pub fn resume(&self) {
-        self.listeners.iter().for_each(|listener| listener.take_back());
+        self.listeners.iter().for_each(|port| port.listener.take_back());
         self.shared.stop_holding();
     }
 
@@ -143,7 +168,7 @@ impl Server {
     /// this thread.
     pub fn move_out(&self, timeout: Duration, mut take: impl FnMut(Departure)) -> usize {
         let departures = self.shared.moving.begin();
-        self.listeners.iter().for_each(|listener| listener.stop());
+        self.listeners.iter().for_each(|port| port.listener.stop());
         self.shared.enter(MOVING);
         let deadline = Instant::now() + timeout;
         while self.shared.admission.open() > 0 && Instant::now() < deadline {
@@ -169,19 +194,20 @@ pub struct Entrance {
 
 /// One listener's coroutine.
 struct Acceptor {
-    listener: Arc<Listener>,
+    port: Port,
     entrance: Entrance,
 }
 
 impl Acceptor {
     /// Accepts until the listener is stopped.
     fn run(self) -> bool {
-        let gate = self.entrance.shared.config.gate_of(self.listener.address());
+        let Port { listener, tls } = &self.port;
+        let gate = self.entrance.shared.config.gate_of(listener.address());
         let mut accepted = 0;
         loop {
-            match self.listener.accept() {
+            match listener.accept() {
                 Ok(Some((stream, peer))) => {
-                    self.entrance.admit(stream, peer, gate, &[]);
+                    self.entrance.admit((stream, tls.as_ref()), peer, gate, &[]);
                     accepted = (accepted + 1) % ACCEPTED_AT_ONCE;
                     if accepted == 0 {
                         turnstile::wait_at_the_head();
@@ -214,17 +240,28 @@ impl Entrance {
             (Peer::Unix, _) => Gate::Operators,
             (Peer::Tcp(_), local) => self.shared.config.gate_at(local),
         };
-        self.admit(stream, peer, gate, &departure.unanswered);
+        self.admit((stream, None), peer, gate, &departure.unanswered);
         Ok(())
     }
 
-    fn admit(&self, stream: Stream, peer: Peer, gate: Gate, unanswered: &[u8]) {
+    fn admit(
+        &self,
+        (stream, tls): (Stream, Option<&Arc<TlsEndpoint>>),
+        peer: Peer,
+        gate: Gate,
+        unanswered: &[u8],
+    ) {
         count(&self.shared.stats.connections_accepted);
         let admitted = self.shared.admission.admit(peer, gate, &self.shared.config);
         let served = match admitted {
-            Ok(permit) => self.start(stream, (peer, gate), permit, unanswered),
+            Ok(permit) => match tls {
+                None => self.start(Link::plain(stream), (peer, gate), permit, unanswered),
+                // A session that cannot be had is logged.
+                Some(tls) => Link::secure(stream, tls, peer)
+                    .map_or(Ok(()), |link| self.start(link, (peer, gate), permit, unanswered)),
+            },
             Err(fault) => {
-                self.turn_away(stream, peer, fault);
+                self.turn_away(stream, tls.is_some(), peer, fault);
                 count(&self.shared.stats.connections_refused);
                 Ok(())
             }
@@ -237,7 +274,7 @@ impl Entrance {
 
     fn start(
         &self,
-        stream: Stream,
+        link: Link,
         (peer, gate): (Peer, Gate),
         permit: ConnectionPermit,
         unanswered: &[u8],
@@ -247,7 +284,7 @@ impl Entrance {
         let only_vital = permit.only_vital();
         let open = Open::enter(shared.stats.clone(), permit);
         // On the heap: on its way to where it runs, the stack would hold it more than once.
-        let mut connection = Box::new(Connection::new(stream, peer, number, shared, handler, only_vital));
+        let mut connection = Box::new(Connection::new(link, peer, number, shared, handler, only_vital));
         connection.transport.is_operators = gate == Gate::Operators;
         connection.transport.input.append(unanswered);
         runtime::spawn("connection", move || {
@@ -256,12 +293,16 @@ impl Entrance {
         })
     }
 
-    /// Tells a client at the door why it is not let in. A fresh socket has room for this much, so nothing waits.
-    fn turn_away(&self, mut stream: Stream, peer: Peer, fault: RequestFault) {
+    /// Tells a client at the door why it is not let in. A fresh socket has room for this much, so nothing waits. Where
+    /// TLS is spoken it would have to be shaken hands with first, and just finds the connection closed.
+    fn turn_away(&self, mut stream: Stream, is_secure: bool, peer: Peer, fault: RequestFault) {
         let config = &self.shared.config;
         let no_body = BodyBound { bytes_max: config.body_bytes_max, setting: "" };
         let sentence = config.sentence_of(fault, no_body);
         self.shared.stats.refusals.note(fault.status, &sentence, peer, " a connection");
+        if is_secure {
+            return;
+        }
         let (status, length) = (fault.status, sentence.len());
         let text = format!(
             "HTTP/1.1 {status} {}\r\nContent-Type: {TEXT}\r\nContent-Length: {length}\r\n\

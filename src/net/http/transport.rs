@@ -14,7 +14,6 @@ use crate::base::sys::budget::{BudgetShare, Purpose};
 use crate::base::sys::clock::Deadline;
 use crate::base::sys::listen::Peer;
 use crate::base::sys::park::Waker;
-use crate::base::sys::stream::Stream;
 use crate::base::sys::turnstile::Turn;
 use crate::net::http::buffer_pool;
 use crate::net::http::input::Input;
@@ -24,6 +23,7 @@ use crate::net::http::server_shared::ServerShared;
 use crate::net::http::shared_body::{Loan, Unsent};
 use crate::net::http::stats::count;
 use crate::net::http::wait::{Awaiting, ConnectionEnd, Wake};
+use crate::net::tls::{Link, LinkEnd};
 
 /// Unsent bytes at which responses are sent even though more requests wait in the input. A client that sends
 /// requests and does not read makes us hold this much and one response, then we stop reading.
@@ -32,9 +32,9 @@ const FLUSH_BYTES: usize = 64 * 1024;
 /// Requests of a client that does not pipeline after which the time is looked at.
 const TURNS_BETWEEN_LOOKS: u32 = 16;
 
-/// A socket with its two buffers.
+/// A connection with its two buffers.
 pub(crate) struct Transport {
-    stream: Stream,
+    pub(crate) link: Link,
     pub(crate) input: Input,
     /// Responses not yet sent. Without memory while there are none.
     output: Vec<u8>,
@@ -65,11 +65,11 @@ struct AnswerHeld {
 }
 
 impl Transport {
-    pub(crate) fn new(stream: Stream, shared: Arc<ServerShared>) -> Transport {
+    pub(crate) fn new(link: Link, shared: Arc<ServerShared>) -> Transport {
         let unread = shared.config.budget.empty(Purpose::Requests);
         let rate_bytes_min = shared.config.rate_bytes_min;
         Transport {
-            stream,
+            link,
             input: Input::default(),
             output: Vec::new(),
             shared,
@@ -92,6 +92,16 @@ impl Transport {
 
     pub(crate) fn shared(&self) -> &ServerShared {
         &self.shared
+    }
+
+    /// Whether another process could go on with the connection, and is about to.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.shared.is_moving() && !self.link.is_secure()
+    }
+
+    /// Whether responses end the connection: the server leaves, or another process takes over and cannot go on with it.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.shared.is_leaving() || (self.link.is_secure() && self.shared.is_moving())
     }
 
     /// Counts a request, and lets others run when sockets have waited for those that have much to do.
@@ -173,9 +183,10 @@ impl Transport {
         }
         let mut has_looked_again = false;
         loop {
-            if self.stream.may_read() {
-                match self.stream.read(self.input.room()) {
-                    Ok(Some(0)) | Err(_) => return Err(ConnectionEnd::Gone),
+            if self.link.may_read() {
+                match self.link.read(self.input.room(), &mut self.turn) {
+                    Ok(Some(0)) => return Err(ConnectionEnd::Gone),
+                    Err(end) => return Err(self.unread_end(end)),
                     Ok(Some(length)) => {
                         self.input.advance(length);
                         self.shared.stats.bytes_in.fetch_add(length as u64, Ordering::Relaxed);
@@ -187,13 +198,15 @@ impl Transport {
             if self.shared.is_aborting() {
                 return Err(ConnectionEnd::Gone);
             }
-            if awaiting == Awaiting::NextRequest && self.shared.is_releasing() {
+            // Who is shaking hands here cannot go on elsewhere, and is answered once.
+            let is_bound = self.link.is_handshaking() && self.shared.is_moving();
+            if awaiting == Awaiting::NextRequest && self.shared.is_releasing() && !is_bound {
                 if has_looked_again {
                     return Err(ConnectionEnd::Draining);
                 }
                 // A request may be there without an event for it: it is answered still.
                 has_looked_again = true;
-                self.stream.look_again();
+                self.link.look_again();
                 continue;
             }
             if awaiting == Awaiting::Body && self.shared.is_moving() {
@@ -206,8 +219,19 @@ impl Transport {
             self.input.release_if_empty();
             self.hold_unread(body_bytes)?;
             self.end_turn();
-            self.stream.wait(deadline);
+            self.link.wait(deadline);
         }
+    }
+
+    /// Why a connection ends that cannot be read from. A client that has been told why may still be sending.
+    #[inline(never)]
+    fn unread_end(&mut self, end: LinkEnd) -> ConnectionEnd {
+        match end {
+            LinkEnd::Gone => {}
+            LinkEnd::PlainHttp => return ConnectionEnd::PlainHttp,
+            LinkEnd::Refused => self.linger(),
+        }
+        ConnectionEnd::Gone
     }
 
     /// Waits for more of a body that its handler reads, no longer than its client's pace allows.
@@ -248,6 +272,9 @@ impl Transport {
     pub(crate) fn flush_around(&mut self, body: Unsent<'_>, tail: &[u8]) -> Result<(), ConnectionEnd> {
         let head = std::mem::take(&mut self.output);
         let sent = self.write_all(&head, body, tail);
+        if sent.is_err() {
+            self.link.cut_short();
+        }
         buffer_pool::give_output(head);
         sent
     }
@@ -265,7 +292,7 @@ impl Transport {
             });
             let slices = if slices[0].is_empty() { &slices[1..] } else { &slices[..] };
             let slices = if tail.is_empty() { &slices[..slices.len() - 1] } else { slices };
-            match self.stream.write_vectored(slices) {
+            match self.link.write_vectored(slices) {
                 Ok(Some(length)) => {
                     sent += length;
                     deadline = None;
@@ -325,8 +352,8 @@ impl Transport {
             count(&self.shared.stats.timeouts);
             return Err(ConnectionEnd::Timeout);
         }
-        let stream = &mut self.stream;
-        self.pace.wait(timeout, self.rate_bytes_min, deadline, |deadline| stream.wait(deadline));
+        let link = &mut self.link;
+        self.pace.wait(timeout, self.rate_bytes_min, deadline, |deadline| link.wait(deadline));
         self.end_turn();
         Ok(())
     }
@@ -340,10 +367,10 @@ impl Transport {
         self.end_write();
         let deadline = Deadline::at(deadline);
         loop {
-            if self.stream.has_hung_up() {
+            if self.link.has_hung_up() {
                 return self.client_gone();
             }
-            if self.stream.take_ring() {
+            if self.link.take_ring() {
                 return Wake::Signal;
             }
             if self.shared.is_releasing() {
@@ -354,7 +381,7 @@ impl Transport {
             }
             self.input.release_if_empty();
             self.end_turn();
-            self.stream.wait(deadline);
+            self.link.wait(deadline);
         }
     }
 
@@ -364,13 +391,13 @@ impl Transport {
         if self.flush().is_err() {
             return false;
         }
-        while !self.stream.has_hung_up() && !self.shared.is_aborting() {
-            if self.stream.take_ring() {
+        while !self.link.has_hung_up() && !self.shared.is_aborting() {
+            if self.link.take_ring() {
                 return true;
             }
             self.input.release_if_empty();
             self.end_turn();
-            self.stream.wait(Deadline::NEVER);
+            self.link.wait(Deadline::NEVER);
         }
         count(&self.shared.stats.clients_gone);
         false
@@ -408,7 +435,7 @@ impl Transport {
 
     /// Waits until the server may stand differently, or for nothing.
     pub(crate) fn wait_for_phase(&mut self) {
-        self.stream.wait(Deadline::NEVER);
+        self.link.wait(Deadline::NEVER);
     }
 
     /// Gives the connection to another process, with `unanswered` and what has come after it.
@@ -417,7 +444,7 @@ impl Transport {
             return;
         }
         unanswered.extend_from_slice(self.input.filled());
-        match self.stream.release() {
+        match self.link.release() {
             Ok(socket) => self.shared.moving.depart(Departure { socket, unanswered }),
             Err(error) => log::warn!("a connection could not be handed over: {error}"),
         }
@@ -429,7 +456,7 @@ impl Transport {
     }
 
     pub(crate) fn waker(&self) -> Waker {
-        self.stream.waker()
+        self.link.waker()
     }
 
     /// Ends the connection after a refusal: says so to the peer, then reads and drops what it still sends,
@@ -441,12 +468,12 @@ impl Transport {
         /// Bytes dropped at most: a body of the usual bound, whose client reads no refusal before it has sent it. Who
         /// sends more after our end of file deserves the reset.
         const DROPPED_BYTES_MAX: usize = 2 * 1024 * 1024;
-        self.stream.finish();
+        self.link.finish();
         let deadline = Deadline::after(self.shared.config.linger_timeout);
         let mut dropped = 0;
         while dropped < DROPPED_BYTES_MAX && !deadline.is_past() && !self.shared.is_releasing() {
             self.input.consume(usize::MAX);
-            match self.stream.read(self.input.room()) {
+            match self.link.read(self.input.room(), &mut self.turn) {
                 Ok(Some(0)) | Err(_) => return,
                 Ok(Some(length)) => {
                     dropped += length;
@@ -454,7 +481,7 @@ impl Transport {
                 }
                 Ok(None) => {
                     self.end_turn();
-                    self.stream.wait(deadline);
+                    self.link.wait(deadline);
                 }
             }
         }

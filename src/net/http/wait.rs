@@ -35,4 +35,6 @@ pub(crate) enum ConnectionEnd {
     Draining,
     /// The account of bytes has no room for what this client has sent.
     OverBudget,
+    /// The client spoke HTTP where TLS is spoken. It can be told: from now on nothing is encrypted.
+    PlainHttp,
 }

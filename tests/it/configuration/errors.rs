@@ -24,7 +24,7 @@ fn agent(data_dir: &Path, further: &[&str]) -> (bool, String) {
 #[test]
 fn an_address_with_a_scheme_is_told_to_have_none() {
     for (address, said) in
-        [("https://0.0.0.0:8500", "plain HTTP"), ("http://127.0.0.1:1", "without `http://`")]
+        [("https://0.0.0.0:8500", "the setting https_addr"), ("http://127.0.0.1:1", "without `http://`")]
     {
         let (_, text) = run(Command::new(muster_binary()).args(["validate", "-http-addr", address]));
         assert!(text.contains(said), "{text}");

@@ -58,6 +58,27 @@ pub const HTTP_PANICS: MetricFamily = family(
     &[],
     "Requests answered 500 because their handler panicked. Each is a defect of muster.",
 );
+/// Clients that were to shake hands.
+pub const TLS_HANDSHAKES: MetricFamily = family(
+    "muster_tls_handshakes_total",
+    Counter,
+    &["outcome"],
+    "Handshakes at https_addr by outcome: full, resumed, failed (the log says why), or plain, HTTP without TLS.",
+);
+/// When a certificate runs out.
+pub const TLS_CERTIFICATE_EXPIRY: MetricFamily = family(
+    "muster_tls_certificate_expiry_timestamp_seconds",
+    Gauge,
+    &[],
+    "When the first of the certificates in use expires, in seconds of Unix time.",
+);
+/// Whether the files cannot be used.
+pub const TLS_CERTIFICATE_BEHIND: MetricFamily = family(
+    "muster_tls_certificate_behind",
+    Gauge,
+    &[],
+    "1 while changed files of certificates cannot be used, so that those of before are (the log says why).",
+);
 /// Reads that took longer than their turn on a worker.
 pub const COSTLY_READS: MetricFamily = family(
     "muster_costly_reads_total",

@@ -134,7 +134,9 @@ impl Connection {
         self.transport.fill_holding(Awaiting::Rest, deadline, body_bytes).map_err(|stop| match stop {
             ConnectionEnd::Timeout => NoRequest::Refused(timeout),
             ConnectionEnd::OverBudget => NoRequest::Refused(fault::REQUESTS_OVER_BUDGET),
-            ConnectionEnd::Gone | ConnectionEnd::Draining => NoRequest::Stopped(stop),
+            ConnectionEnd::Gone | ConnectionEnd::Draining | ConnectionEnd::PlainHttp => {
+                NoRequest::Stopped(stop)
+            }
         })
     }
 }

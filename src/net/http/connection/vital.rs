@@ -34,7 +34,7 @@ impl Connection {
             }
             match self.transport.fill(Awaiting::Rest, deadline) {
                 Ok(()) => {}
-                Err(ConnectionEnd::Timeout) => break None,
+                Err(ConnectionEnd::Timeout | ConnectionEnd::PlainHttp) => break None,
                 Err(stop) => return Err(stop),
             }
         };
