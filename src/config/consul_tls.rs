@@ -87,7 +87,6 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::*;
     use crate::config::invocation::Invocation;
     use crate::config::load::load;
     use crate::config::problem::Problems;

@@ -99,6 +99,9 @@ mod tests {
     use crate::config::problem::Problems;
     use crate::config::validated::Config;
 
+    /// `(flags, the key of the problem, what is said)`
+    type Row<'a> = (&'a [(&'static str, &'a str)], &'a str, &'a str);
+
     fn loaded(flags: &[(&'static str, &str)]) -> Result<Config, Problems> {
         let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
         load(&Invocation { flags, ..Invocation::default() })
@@ -106,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_told() {
-        let rows: [(&[(&'static str, &str)], &str, &str); 7] = [
+        let rows: [Row<'_>; 7] = [
             (&[("http_addr", "off")], "http_addr", "turns HTTP off"),
             (&[("https_addr", "localhost:8501")], "tls_cert_file", "with which certificate"),
             (

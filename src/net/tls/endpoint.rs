@@ -111,8 +111,9 @@ fn words(error: &Error) -> String {
         Error::PeerIncompatible(
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::Tls13RequiredForQuic
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            // Which nobody sends who speaks nothing newer than TLS 1.1.
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => "it speaks only versions of TLS that are too old; tls_min_version says which are not".to_owned(),
         Error::NoApplicationProtocol => "it wants another protocol than HTTP/1.1".to_owned(),
         other => other.to_string(),

@@ -196,7 +196,7 @@ impl Drop for Link {
 
 /// The TLS of one connection.
 ///
-/// Memory: some 10 kB while it is open.
+/// Memory: the library's session, 4 KiB at least for what is received, and a record for what is sent.
 struct Session {
     tls: ServerConnection,
     endpoint: Arc<TlsEndpoint>,

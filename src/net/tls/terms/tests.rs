@@ -27,9 +27,9 @@ impl Files {
         files.put("text.pem", "no certificate");
         files.put("cut.pem", "-----BEGIN CERTIFICATE-----\nMIIB");
         files.put("garbage.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-        let old = CertificateParams { not_after: date_time_ymd(2026, 1, 2), ..params("old.example") };
+        let (mut old, mut early) = (params("old.example"), params("early.example"));
+        (old.not_after, early.not_before) = (date_time_ymd(2026, 1, 2), date_time_ymd(2030, 1, 2));
         files.put("old.pem", &old.self_signed(&key).unwrap().pem());
-        let early = CertificateParams { not_before: date_time_ymd(2030, 1, 2), ..params("early.example") };
         files.put("early.pem", &early.self_signed(&key).unwrap().pem());
         files.put(
             "secret.key",
