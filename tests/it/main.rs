@@ -32,6 +32,7 @@ mod snapshot;
 mod stream;
 mod supervision;
 mod takeover;
+mod tls;
 mod watch;
 mod webhooks;
 mod why;
