@@ -109,11 +109,6 @@ pub fn be_humble() {
     }
 }
 
-/// Lets another thread that waits for this thread's core have it first. Only for threads of the system.
-pub fn give_way() {
-    std::thread::yield_now();
-}
-
 /// Runs `aside` on a thread of its own named `name` while `here` runs on this one, and gives what both came to. For
 /// long work that is to keep two cores busy; like all of that, for threads and not for coroutines. A panic in either
 /// goes on in the caller, once both have ended.

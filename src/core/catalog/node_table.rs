@@ -11,7 +11,7 @@ use crate::core::catalog::state::CatalogState;
 ///
 /// The same records as in [`crate::core::catalog::state::CatalogState`], but only what is durable: changes are taken
 /// over after their batch was committed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeTable {
     nodes: BTreeMap<Text, NodeRecord>,
 }

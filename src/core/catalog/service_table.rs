@@ -190,12 +190,11 @@ pub struct Replacement {
 impl Replacement {
     /// What each of `changed` being put, in answer order and at `index`, makes of a service as the table has it.
     ///
-    /// The two are walked side by side, so that no place is sought; `between` is called at each step.
+    /// The two are walked side by side, so that no place is sought.
     pub fn of(
         entry: Option<&ServiceEntry>,
         changed: Vec<(Position, Option<Arc<Instance>>)>,
         index: u64,
-        between: &mut dyn FnMut(),
     ) -> Replacement {
         let mut made = entry.map_or_else(ServiceEntry::default, ServiceEntry::without_instances);
         let mut present = entry.into_iter().flat_map(|entry| &entry.instances).peekable();
@@ -203,7 +202,6 @@ impl Replacement {
         let kept_from = changed.len().saturating_sub(CHANGES_PER_LOG_MAX);
         let (mut former, mut moved_at_all) = (Vec::new(), AffectedTopics::default());
         for (at, (position, instance)) in changed.into_iter().enumerate() {
-            between();
             while let Some((position, instance)) = present.next_if(|(other, _)| **other < position) {
                 instances.push((position.clone(), instance.clone()));
             }
@@ -375,7 +373,7 @@ mod tests {
                 let changes: BTreeMap<_, _> = (0..next(&mut seed) % 3).map(|_| change(&mut seed)).collect();
                 if is_beside {
                     let (present, changes) = (table.get(&name).cloned(), changes.into_iter().collect());
-                    let replacement = Replacement::of(present.as_deref(), changes, index, &mut || {});
+                    let replacement = Replacement::of(present.as_deref(), changes, index);
                     table.replace(&name, replacement);
                 } else {
                     for (position, instance) in changes {
@@ -416,7 +414,7 @@ mod tests {
                 Arc::new(Instance { node: Arc::default(), service: Arc::default(), checks: Box::new([]) });
             let position = |at| Position::new("n".into(), format!("{at:05}").into());
             let changed = (0..changes).map(|at| (position(at), Some(instance.clone()))).collect();
-            let replacement = Replacement::of(None, changed, 5, &mut || {});
+            let replacement = Replacement::of(None, changed, 5);
             assert_eq!((replacement.instances(), replacement.moved().service), (changes, true));
             assert!(table.replace(&name, replacement).is_none());
             assert_eq!(table.get("web").map(|entry| entry.instances().len()), Some(changes));

@@ -373,7 +373,7 @@ struct Tables {
 
 impl Tables {
     fn publish(&mut self, state: &CatalogState, changes: &[CatalogChange]) -> Vec<Topic> {
-        let Update { instances, checks, mut topics } = Update::plan(state, changes, &mut || {});
+        let Update { instances, checks, mut topics } = Update::plan(state, changes);
         changes.iter().for_each(|change| self.nodes.absorb(change));
         for (name, position, instance) in instances {
             let moved: AffectedTopics = self.services.put(&name, position, instance, 1);
@@ -443,7 +443,7 @@ fn what_is_made_of_everything_at_once_is_what_every_change_comes_to() {
     let (mut nodes, mut one_by_one) = (NodeTable::default(), CheckTable::default());
     changes.iter().for_each(|change| nodes.absorb(change));
     assert_eq!(format!("{nodes:?}"), format!("{:?}", NodeTable::of_all(state)));
-    let update = Update::plan(state, &changes, &mut || {});
+    let update = Update::plan(state, &changes);
     for (position, view) in update.checks {
         one_by_one.put(&position, view);
     }

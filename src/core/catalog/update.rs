@@ -23,9 +23,8 @@ pub struct Update {
 
 impl Update {
     /// Works out the update after `changes` led to `state`. Several commands' changes may be given at once: readers
-    /// then go from before the first to after the last, and never see anything in between. `between` is called between
-    /// any two of what is on a whole node, of which there may be very many.
-    pub fn plan(state: &CatalogState, changes: &[CatalogChange], between: &mut dyn FnMut()) -> Update {
+    /// then go from before the first to after the last, and never see anything in between.
+    pub fn plan(state: &CatalogState, changes: &[CatalogChange]) -> Update {
         let mut scope = Scope::default();
         changes.iter().for_each(|change| scope.widen(state, change));
         let Scope { nodes, nodes_of_checks, instances, checks, topics } = scope.settled();
@@ -44,7 +43,6 @@ impl Update {
         if !nodes.is_empty() {
             for (node, record) in nodes.iter().filter_map(|node| Some((node, state.node(node)?))) {
                 instances.extend(record.instances().map(|(id, instance)| {
-                    between();
                     let name = instance.service.name.folded();
                     (name, Position::new(node.clone(), id.clone()), Some(Arc::new(instance)))
                 }));
@@ -55,10 +53,7 @@ impl Update {
         if !nodes_of_checks.is_empty() {
             for (node, record) in nodes_of_checks.iter().filter_map(|node| Some((node, state.node(node)?))) {
                 let views = record.checks_joined();
-                checks.extend(views.map(|(id, view)| {
-                    between();
-                    (Position::new(node.clone(), id.clone()), Some(view))
-                }));
+                checks.extend(views.map(|(id, view)| (Position::new(node.clone(), id.clone()), Some(view))));
             }
             checks.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
             checks.dedup_by(|(left, _), (right, _)| left == right);

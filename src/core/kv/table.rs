@@ -34,7 +34,7 @@ impl PairsUnder {
 }
 
 /// The pairs, filed for reading.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PairTable {
     pairs: SharedMap<Text, Arc<Pair>>,
     /// Bytes of all keys and values.

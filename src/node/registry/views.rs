@@ -31,8 +31,11 @@ use crate::core::model::{Node, Status};
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
 
-/// Instances of a service, and checks, that are changed under one lock. More of a service are changed beside the table.
+/// Changes that are made under one lock. More of a service, or of most of a table, are made beside it.
 const CHANGED_IN_PLACE_MAX: usize = 256;
+
+/// Records that are copied in about the time in which one is changed.
+const COPIED_FOR_A_CHANGE: usize = 16;
 
 /// The durable state, joined and filed for reading.
 pub struct Views {
@@ -103,8 +106,8 @@ impl Views {
     }
 
     /// Makes the new lists of services of which much has changed, beside those that readers look at. That takes long
-    /// for large ones, so it is done before the batch begins to be seen, with `between` called at each step.
-    pub fn prepare(&self, update: Update, index: u64, between: &mut dyn FnMut()) -> PreparedUpdate {
+    /// for large ones, so it is done before the batch begins to be seen.
+    pub fn prepare(&self, update: Update, index: u64) -> PreparedUpdate {
         let Update { mut instances, checks, topics } = update;
         let mut replacements = Vec::new();
         if instances.len() > CHANGED_IN_PLACE_MAX {
@@ -122,7 +125,7 @@ impl Views {
                     of_service.into_iter().map(|(_, position, instance)| (position, instance)).collect();
                 changed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
                 let present = self.shard(&name).read().get(&name).cloned();
-                let replacement = Replacement::of(present.as_deref(), changed, index, between);
+                let replacement = Replacement::of(present.as_deref(), changed, index);
                 replacements.push((name, replacement));
             }
             instances = few;
@@ -134,13 +137,8 @@ impl Views {
     /// one service, or of all keys, is seen as a whole or not at all.
     pub fn publish(&self, changes: &Changes, update: PreparedUpdate, index: u64) -> Vec<Topic> {
         let PreparedUpdate { instances, replacements, checks, mut topics } = update;
-        if !changes.kv.is_empty() {
-            let mut pairs = self.pairs.write();
-            changes.kv.iter().for_each(|change| pairs.absorb(change));
-        }
-        let mut nodes = self.nodes.write();
-        changes.catalog.iter().for_each(|change| nodes.absorb(change));
-        drop(nodes);
+        change(&self.pairs, |pairs| pairs.size().0, &changes.kv, PairTable::absorb);
+        change(&self.nodes, |_| self.instances.load(Ordering::Relaxed), &changes.catalog, NodeTable::absorb);
         let mut instances = instances.into_iter().peekable();
         while let Some((name, position, instance)) = instances.next() {
             let mut table = self.shard(&name).write();
@@ -295,6 +293,30 @@ impl Views {
     }
 }
 
+/// Has a table take over `changes`, seen as a whole or not at all. `size` tells how many records it holds.
+///
+/// Where they are many, and copying the table costs no more than they do, readers go on with the table as it was while
+/// a copy takes them over, which then has its place.
+fn change<T: Clone, C>(
+    table: &RwLock<T>,
+    size: impl Fn(&T) -> usize,
+    changes: &[C],
+    absorb: impl Fn(&mut T, &C),
+) {
+    if changes.is_empty() {
+        return;
+    }
+    let absorb_all = |table: &mut T| changes.iter().for_each(|change| absorb(table, change));
+    let is_large = |table: &T| changes.len() > size(table) / COPIED_FOR_A_CHANGE;
+    if changes.len() <= CHANGED_IN_PLACE_MAX || !is_large(&table.read()) {
+        return absorb_all(&mut table.write());
+    }
+    let mut beside = table.read().clone();
+    absorb_all(&mut beside);
+    // What was there is let go after the lock is.
+    let _former = std::mem::replace(&mut *table.write(), beside);
+}
+
 fn instances_of(table: &ServiceTable, name: &str) -> usize {
     table.get(name).map_or(0, |entry| entry.instances().len())
 }
@@ -316,6 +338,21 @@ mod tests {
     use super::*;
     use crate::core::model::Service;
 
+    #[test]
+    fn changes_of_a_table_are_seen_as_a_whole_however_many_they_are() {
+        let beyond = CHANGED_IN_PLACE_MAX + 1;
+        for (count, size) in [(1, 0), (beyond - 1, 0), (beyond, 0), (50_000, 0), (beyond, usize::MAX)] {
+            let (table, changes) = (RwLock::new(Vec::new()), (0..count).collect::<Vec<_>>());
+            std::thread::scope(|scope| {
+                scope.spawn(|| change(&table, |_| size, &changes, |table, change| table.push(*change)));
+                while table.read().is_empty() {
+                    std::thread::yield_now();
+                }
+                assert_eq!(*table.read(), changes, "of {count}");
+            });
+        }
+    }
+
     /// Ids in whatever case, in the order of their bytes, which is not that of answers.
     #[test]
     fn changes_beside_the_table_come_to_what_changes_in_it_do() {
@@ -336,10 +373,10 @@ mod tests {
                     ids.iter().step_by(index as usize).map(|id| change(id, tag)).collect();
                 for each in instances.clone() {
                     let update = Update { instances: vec![each], ..Update::default() };
-                    let update = one_by_one.prepare(update, index, &mut || {});
+                    let update = one_by_one.prepare(update, index);
                     one_by_one.publish(&Changes::default(), update, index);
                 }
-                let update = at_once.prepare(Update { instances, ..Update::default() }, index, &mut || {});
+                let update = at_once.prepare(Update { instances, ..Update::default() }, index);
                 let moved = at_once.publish(&Changes::default(), update, index);
                 assert!(moved.contains(&Topic::Service("web".into())));
                 let shown = |views: &Views| {

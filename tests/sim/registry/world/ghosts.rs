@@ -24,6 +24,6 @@ impl World<'_> {
         let position = Position::new(key, id.clone());
         let update = Update { instances: vec![(name, position, Some(Arc::new(ghost)))], ..Update::default() };
         let (views, index) = (&self.process().shown.views, self.truth.index);
-        views.publish(&Changes::default(), views.prepare(update, index, &mut || {}), index);
+        views.publish(&Changes::default(), views.prepare(update, index), index);
     }
 }
