@@ -246,7 +246,7 @@ impl Stream {
             return Ok(kept);
         }
         // Many streams are woken by one change, and may want as many different things.
-        turnstile::pass();
+        turnstile::pass_with_the_crowd();
         let began = Cell::new(None);
         let goes_on = || slow_reads::has_time(&began);
         let meter = slow_reads::worker_meter(&goes_on);
