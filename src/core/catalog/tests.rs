@@ -294,7 +294,7 @@ fn the_registry_takes_as_much_memory_as_it_may() {
 fn only_what_looks_different_moves() {
     let mut registry = Registry::new();
     let mut tables = Tables::default();
-    let (name, n1) = (|| Text::from("web"), || Text::from("n1"));
+    let (name, n1) = (|| Text::from("web"), || NodeKey::from("n1"));
     let first = registry.web(&["a"], Status::Critical);
     tables.publish(&registry.state, &first);
 
@@ -347,7 +347,7 @@ fn an_instance_that_changes_its_name_moves_house() {
     assert_eq!((entry.name().as_str(), entry.instances().len()), ("New", 1));
     let changes = registry.apply(Command::DeregisterNode { node: "n1".into() }).unwrap();
     tables.publish(&registry.state, &changes);
-    assert!(tables.services.is_empty() && tables.nodes.get("n1").is_none());
+    assert!(tables.services.is_empty() && tables.nodes.get(&"n1".into()).is_none());
 }
 
 #[test]

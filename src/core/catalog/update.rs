@@ -8,7 +8,7 @@ use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::instance::{CheckView, Instance, Position};
 use crate::core::catalog::state::CatalogState;
 use crate::core::catalog::topic::{AffectedTopics, Topic};
-use crate::core::model::{Service, Status};
+use crate::core::model::{NodeKey, Service, Status};
 
 /// New faces of joined records after a batch, ready to be put into the tables.
 #[derive(Debug, Default)]
@@ -29,12 +29,12 @@ impl Update {
         let mut scope = Scope::default();
         changes.iter().for_each(|change| scope.widen(state, change));
         let Scope { nodes, nodes_of_checks, instances, checks, topics } = scope.settled();
-        let instance = |(service, node, id): (Text, Text, Text)| {
+        let instance = |(service, node, id): (Text, NodeKey, Text)| {
             let instance = state.node(&node).and_then(|record| record.instance(&id));
             let instance = instance.filter(|instance| *instance.service.name.folded() == *service);
             (service, Position::new(node, id), instance.map(Arc::new))
         };
-        let check = |(node, id): (Text, Text)| {
+        let check = |(node, id): (NodeKey, Text)| {
             let view = state.node(&node).and_then(|record| record.check(&id));
             (Position::new(node, id), view)
         };
@@ -89,13 +89,13 @@ pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl It
 #[derive(Default)]
 struct Scope {
     /// Nodes of which every instance looks different. Each is taken once, however often it has changed.
-    nodes: BTreeSet<Text>,
+    nodes: BTreeSet<NodeKey>,
     /// Nodes of which every check looks different.
-    nodes_of_checks: BTreeSet<Text>,
+    nodes_of_checks: BTreeSet<NodeKey>,
     /// `(service name in lower case, node, id)`.
-    instances: Vec<(Text, Text, Text)>,
+    instances: Vec<(Text, NodeKey, Text)>,
     /// `(node, id)`.
-    checks: Vec<(Text, Text)>,
+    checks: Vec<(NodeKey, Text)>,
     topics: Vec<Topic>,
 }
 
@@ -143,12 +143,12 @@ impl Scope {
         }
     }
 
-    fn add_instance(&mut self, service: &Service, node: &Text) {
+    fn add_instance(&mut self, service: &Service, node: &NodeKey) {
         self.instances.push((service.name.folded(), node.clone(), service.id.clone()));
     }
 
     /// A check shows its instance's name and tags, so it looks different when those do.
-    fn add_checks_of(&mut self, state: &CatalogState, node: &Text, service_id: &Text) {
+    fn add_checks_of(&mut self, state: &CatalogState, node: &NodeKey, service_id: &Text) {
         let Some(record) = state.node(node) else { return };
         let ids: Vec<&Text> = record.check_ids_of(service_id).collect();
         if !ids.is_empty() {

@@ -296,7 +296,7 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
         assert_eq!(registry.views().instances("web")[0].node.name, "Other");
         let of = Of::Check(&"other".into(), &"service:web-1".into());
         assert_eq!(registry.history().newest(&of, 0, 10).len(), 1, "and its history");
-        assert!(registry.views().node("own", |_| ()).is_none());
+        assert!(registry.views().node(&"own".into(), |_| ()).is_none());
         assert_eq!(registry.views().nodes().len(), 1);
         assert!(registry.topics().index(&Topic::Nodes) > seen, "whoever watches hears of the new name");
     }

@@ -26,7 +26,7 @@ use crate::core::kernel::changes::Changes;
 use crate::core::kernel::state::State;
 use crate::core::kv::state::PairState;
 use crate::core::kv::table::PairTable;
-use crate::core::model::{Node, Status};
+use crate::core::model::{Node, NodeKey, Status};
 
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
@@ -236,15 +236,15 @@ impl Views {
         picked
     }
 
-    /// Something of the node called `name` (in lower case).
-    pub fn node<T>(&self, name: &str, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
-        self.nodes.read().get(name).map(pick)
+    /// Something of the node filed under `key`.
+    pub fn node<T>(&self, key: &NodeKey, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
+        self.nodes.read().get(key).map(pick)
     }
 
-    /// Something of the node called `name` (in lower case), or whose UUID is or begins with `name`.
-    pub fn node_by_name_or_id<T>(&self, name: &str, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
+    /// Something of the node filed under `name`, or whose UUID is or begins with `name`.
+    pub fn node_by_name_or_id<T>(&self, name: &NodeKey, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
         let nodes = self.nodes.read();
-        nodes.get(name).or_else(|| nodes.by_id(name)).map(pick)
+        nodes.get(name).or_else(|| nodes.by_id(name.as_str())).map(pick)
     }
 
     /// All nodes by name.

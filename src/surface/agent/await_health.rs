@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::Instance;
 use crate::core::catalog::topic::Topic;
-use crate::core::model::{Origin, Status};
+use crate::core::model::{NodeKey, Origin, Status};
 use crate::net::http::{Query, Response, Wake};
 use crate::node::registry::topics::{TooManyWatchers, Watch};
 use crate::surface::answers::answer::empty;
@@ -101,7 +101,7 @@ pub fn wait<'a>(
 }
 
 fn find(call: &Call<'_, '_>, service_id: &Text) -> Option<Instance> {
-    let own = call.api.registry.own_node().name.folded();
+    let own = call.api.registry.own_node().key();
     let instance = call.views().instance(&own, service_id)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }
@@ -113,7 +113,7 @@ fn too_late(call: &Call<'_, '_>, instance: &Instance, patience: WaitOptions) -> 
         _ => "passing",
     };
     let reason = match deciding(&instance.checks) {
-        Some(check) => explain::failing(call, &instance.node.name.folded(), check),
+        Some(check) => explain::failing(call, &NodeKey::of(&instance.node.name), check),
         None => "one of its checks failed".to_owned(),
     };
     let sentence =

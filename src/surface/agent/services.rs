@@ -62,7 +62,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let meter = call.meter;
     let own = call.api.registry.own_node();
     let services_count = |record: &NodeRecord| record.services().len();
-    let services = call.views().node(&own.name.folded(), services_count, |record| {
+    let services = call.views().node(&own.key(), services_count, |record| {
         let services = record.services().values().filter(|service| service.origin == Origin::Agent);
         services.cloned().collect::<Vec<Arc<Service>>>()
     });
@@ -104,7 +104,7 @@ pub fn read(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 fn find(call: &Call<'_, '_>) -> Option<Instance> {
-    let own = call.api.registry.own_node().name.folded();
+    let own = call.api.registry.own_node().key();
     let instance = call.views().instance(&own, &call.argument)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }

@@ -15,7 +15,7 @@ use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::service_table::ServiceEntry;
 use crate::core::discovery::difference::ListDifference;
 use crate::core::discovery::query::{SelectedInstances, ServiceQuery};
-use crate::core::model::{Node, Status};
+use crate::core::model::{Node, NodeKey, Status};
 use crate::node::registry::Registry;
 use crate::node::registry::views::{Sizes, Views};
 
@@ -87,21 +87,21 @@ impl<'a> MeteredViews<'a> {
         self.views.services(|entry| self.meter.spend(1).then(|| pick(entry)).flatten())
     }
 
-    /// Something of the node called `name` (in lower case): `looked_at` says at how many records on it `pick` looks, or
+    /// Something of the node filed under `key`: `looked_at` says at how many records on it `pick` looks, or
     /// copies them; 0 for a few, however many there are.
     pub fn node<T>(
         &self,
-        name: &str,
+        key: &NodeKey,
         looked_at: impl FnOnce(&NodeRecord) -> usize,
         pick: impl FnOnce(&NodeRecord) -> T,
     ) -> Option<T> {
-        self.views.node(name, |record| self.pays_for(looked_at(record)).then(|| pick(record))).flatten()
+        self.views.node(key, |record| self.pays_for(looked_at(record)).then(|| pick(record))).flatten()
     }
 
     /// As [`MeteredViews::node`], or of the node whose UUID is or begins with `name`.
     pub fn node_by_name_or_id<T>(
         &self,
-        name: &str,
+        name: &NodeKey,
         looked_at: impl FnOnce(&NodeRecord) -> usize,
         pick: impl FnOnce(&NodeRecord) -> T,
     ) -> Option<T> {
@@ -114,8 +114,8 @@ impl<'a> MeteredViews<'a> {
         self.views.node_by_name_or_id(name, pick).flatten()
     }
 
-    /// The instance `id` on the node called `node` (in lower case). It has no more checks than a few dozen.
-    pub fn instance(&self, node: &str, id: &Text) -> Option<Instance> {
+    /// The instance `id` on the node filed under `node`. It has no more checks than a few dozen.
+    pub fn instance(&self, node: &NodeKey, id: &Text) -> Option<Instance> {
         self.views.node(node, |record| record.instance(id)).flatten()
     }
 
@@ -128,7 +128,7 @@ impl<'a> MeteredViews<'a> {
     pub fn node_of_instance(&self, id: &Text) -> Option<Arc<Node>> {
         let has = |node: &Arc<Node>| {
             let has = |record: &NodeRecord| record.services().contains_key(id);
-            self.meter.spend(1) && self.views.node(&node.name.folded(), has) == Some(true)
+            self.meter.spend(1) && self.views.node(&NodeKey::of(&node.name), has) == Some(true)
         };
         self.nodes().into_iter().find(has)
     }

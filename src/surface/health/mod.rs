@@ -8,6 +8,7 @@ use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::near::near_first;
 use crate::core::discovery::query::{SelectedInstances, has_meta, passes};
+use crate::core::model::NodeKey;
 use crate::core::model::Status;
 use crate::surface::answers::answer::{Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of};
 use crate::surface::context::call::{Call, HandlerResult};
@@ -53,7 +54,7 @@ pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
 /// `GET /v1/health/node/:node`
 pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
-    let name = call.required("Missing node name")?.folded();
+    let name = NodeKey::of(&call.required("Missing node name")?);
     let topic = Topic::NodeChecks(name.clone());
     checks_of(call, params, topic, |views| {
         views.node(&name, joining, NodeRecord::check_views).unwrap_or_default()

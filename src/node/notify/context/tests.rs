@@ -73,7 +73,7 @@ impl Trial {
 
     /// What happened, as the writer joins it, or (`from_history`) as it is found later.
     fn joined(&self, from_history: bool) -> Vec<TransitionContext> {
-        let mut look = |key: &Text, with: &mut dyn FnMut(&NodeRecord)| {
+        let mut look = |key: &NodeKey, with: &mut dyn FnMut(&NodeRecord)| {
             if let Some(record) = self.state.node(key) {
                 with(record);
             }
@@ -154,7 +154,7 @@ fn a_node_that_goes_takes_everything_along() {
 }
 
 /// Everything on a node as changes that make it.
-fn all(key: &Text, record: &NodeRecord) -> Vec<CatalogChange> {
+fn all(key: &NodeKey, record: &NodeRecord) -> Vec<CatalogChange> {
     let node = CatalogChange::Node { key: key.clone(), before: None, after: Some(record.node().clone()) };
     let service = |(id, it): (&Text, &Arc<Service>)| {
         let catalogs = Arc::new(Service { origin: Origin::Catalog, ..Service::clone(it) });

@@ -8,7 +8,7 @@ use muster::core::catalog::instance::CheckView;
 use muster::core::model::{Check, Node, Service, Status, Transition};
 use muster::node::registry::read_model::ReadModel;
 
-use crate::registry::oracle::Catalog;
+use crate::registry::oracle::{Catalog, Place};
 
 /// Transitions that are asked for at a time: more than there ever are.
 const ALL: usize = 1_000_000;
@@ -79,7 +79,7 @@ fn instances(catalog: &Catalog, name: &Text) -> Vec<Instance> {
     let of_it = catalog.services.iter().filter(|(_, it)| it.name.folded() == *name);
     let mut of_it: Vec<_> = of_it.collect();
     of_it.sort_by_key(|(place, _)| (place.0.clone(), place.1.folded(), place.1.clone()));
-    let instance = |((node, id), service): (&(Text, Text), &Arc<Service>)| {
+    let instance = |((node, id), service): (&Place, &Arc<Service>)| {
         let bears = |check: &Arc<Check>| check.service_id.is_empty() || check.service_id == *id;
         let checks = catalog.checks.iter().filter(|(place, it)| place.0 == *node && bears(it));
         let mut checks: Vec<Arc<Check>> = checks.map(|it| it.1.clone()).collect();
@@ -93,7 +93,7 @@ fn checks(catalog: &Catalog, status: Option<Status>) -> Vec<Joined> {
     let in_it = catalog.checks.iter().filter(|(_, it)| status.is_none_or(|status| it.status == status));
     let mut in_it: Vec<_> = in_it.collect();
     in_it.sort_by_key(|(place, _)| (place.0.clone(), place.1.folded(), place.1.clone()));
-    let joined = |((node, _), check): (&(Text, Text), &Arc<Check>)| {
+    let joined = |((node, _), check): (&Place, &Arc<Check>)| {
         let service = catalog.services.get(&(node.clone(), check.service_id.clone()));
         let service = service.map(|it| (it.name.clone(), it.tags.clone()));
         (catalog.nodes[node].clone(), service, check.clone())
