@@ -31,7 +31,7 @@ pub use command::{
 pub use criticality::Criticality;
 pub use definitions::{Defined, Definitions};
 pub use drain::Drain;
-pub use key::NodeKey;
+pub use key::{NodeKey, ServiceKey};
 pub use node::Node;
 pub use pair::{Condition, Pair, PairWrite};
 pub use restoration::Restoration;

@@ -8,7 +8,7 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::panic;
 use crate::core::health::{CheckDiagnostics, CheckKey};
-use crate::core::model::{Caller, Command, NodeKey, Observation, Service};
+use crate::core::model::{Caller, Command, NodeKey, Observation, Service, ServiceKey};
 use crate::node::registry::checking::Checking;
 use crate::node::registry::checking::scheduler::SpeedClass;
 use crate::node::registry::defined_ids::KnownIds;
@@ -103,7 +103,7 @@ impl Registry {
     }
 
     /// Has services be in panic by other thresholds from now on.
-    pub fn set_panic_thresholds(&self, thresholds: HashMap<Text, panic::PanicSettings>) {
+    pub fn set_panic_thresholds(&self, thresholds: HashMap<ServiceKey, panic::PanicSettings>) {
         self.panic_thresholds.set(thresholds, self.read_model.views.complete());
     }
 

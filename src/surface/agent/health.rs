@@ -3,8 +3,7 @@
 //! <https://developer.hashicorp.com/consul/api-docs/agent/service#get-local-service-health>
 
 use crate::core::catalog::instance::Instance;
-use crate::core::model::NodeKey;
-use crate::core::model::Origin;
+use crate::core::model::{NodeKey, Origin, ServiceKey};
 use crate::net::http::{Body, Response};
 use crate::surface::answers::answer;
 use crate::surface::context::call::{Call, HandlerResult};
@@ -40,7 +39,7 @@ pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let name = call.required("Bad request: Missing service Name")?;
     let own = call.api.registry.own_node().key();
-    let named = call.views().instances(&name.folded());
+    let named = call.views().instances(&ServiceKey::of(&name));
     let of_own =
         named.iter().take_while(|_| call.meter.spend(1)).filter(|found| NodeKey::of(&found.node.name) == own);
     let found: Vec<Instance> = of_own.filter_map(|found| of_agent(Instance::clone(found))).collect();

@@ -13,7 +13,7 @@ use crate::core::catalog::topic::Topic;
 use crate::core::discovery::near::near_first;
 use crate::core::discovery::query::{has_meta, passes};
 use crate::core::filter::decision::Filter;
-use crate::core::model::{Command, NodeKey, Service};
+use crate::core::model::{Command, NodeKey, Service, ServiceKey};
 use crate::surface::answers::answer::{
     self, Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of, yes,
 };
@@ -140,8 +140,8 @@ fn services_of(
 /// `GET /v1/catalog/service/:service`
 pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
-    let name = call.required("Missing service name")?.folded();
-    let query = service_query::read(call, &params, name, Aspect::Catalog)?;
+    let key = ServiceKey::of(&call.required("Missing service name")?);
+    let query = service_query::read(call, &params, key, Aspect::Catalog)?;
     if delta::is_asked(call.query()?)? {
         return delta::answer(call, &query, &params);
     }

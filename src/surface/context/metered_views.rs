@@ -15,7 +15,7 @@ use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::service_table::ServiceEntry;
 use crate::core::discovery::difference::ListDifference;
 use crate::core::discovery::query::{SelectedInstances, ServiceQuery};
-use crate::core::model::{Node, NodeKey, Status};
+use crate::core::model::{Node, NodeKey, ServiceKey, Status};
 use crate::node::registry::Registry;
 use crate::node::registry::views::{Sizes, Views};
 
@@ -40,15 +40,15 @@ impl<'a> MeteredViews<'a> {
         self.meter
     }
 
-    /// The instances of the service called `name` (in lower case), in answer order.
-    pub fn instances(&self, name: &str) -> Vec<Arc<Instance>> {
-        self.dated_instances(name, Aspect::Health).0
+    /// The instances of the service filed under `key`, in answer order.
+    pub fn instances(&self, key: &ServiceKey) -> Vec<Arc<Instance>> {
+        self.dated_instances(key, Aspect::Health).0
     }
 
     /// See [`Views::dated_instances`].
-    pub fn dated_instances(&self, name: &str, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
-        match self.pays_for(self.views.instances_count(name)) {
-            true => self.views.dated_instances(name, aspect),
+    pub fn dated_instances(&self, key: &ServiceKey, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
+        match self.pays_for(self.views.instances_count(key)) {
+            true => self.views.dated_instances(key, aspect),
             false => (Vec::new(), None),
         }
     }
@@ -146,18 +146,18 @@ impl<'a> MeteredViews<'a> {
     }
 
     /// See [`Views::changed`].
-    pub fn changed(&self, name: &str, aspect: Aspect) -> Option<u64> {
-        self.views.changed(name, aspect)
+    pub fn changed(&self, key: &ServiceKey, aspect: Aspect) -> Option<u64> {
+        self.views.changed(key, aspect)
     }
 
     /// See [`Views::follow`].
-    pub fn follow(&self, name: &Text) {
-        self.views.follow(name);
+    pub fn follow(&self, key: &ServiceKey) {
+        self.views.follow(key);
     }
 
     /// See [`Views::last_change`].
-    pub fn last_change(&self, name: &str, aspect: Aspect, index: u64) -> Option<u64> {
-        self.views.last_change(name, aspect, index)
+    pub fn last_change(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<u64> {
+        self.views.last_change(key, aspect, index)
     }
 
     /// See [`Views::sizes`].

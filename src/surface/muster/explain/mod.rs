@@ -18,7 +18,7 @@ use crate::core::catalog::service_log::Aspect;
 use crate::core::discovery::panic::{self, Panic};
 use crate::core::discovery::query::ExclusionReason;
 use crate::core::model::limits::CHECKS_PER_SERVICE_MAX;
-use crate::core::model::{Check, NodeKey, Origin, Transition};
+use crate::core::model::{Check, NodeKey, Origin, ServiceKey, Transition};
 use crate::node::registry::Registry;
 use crate::node::registry::history::Of;
 use crate::surface::answers::answer;
@@ -64,7 +64,7 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
                         /v1/health/service query, or for /v1/muster/explain/SERVICE_ID";
         return Err(ApiError::bad_request(sentence));
     }
-    let question = service_query::read(call, &params, name.folded(), Aspect::Health)?;
+    let question = service_query::read(call, &params, ServiceKey::of(&name), Aspect::Health)?;
     let meter = call.meter;
     let instances = call.views().instances(&question.service);
     let panic = question.judge(&instances, meter);
@@ -109,9 +109,9 @@ fn check_facts(call: &Call<'_, '_>, node: &NodeKey, check: &Arc<Check>) -> Check
 
 /// The panic that keeps the instance though it fails, by the threshold that is configured for its service.
 fn panic_by_default(call: &Call<'_, '_>, instance: &Instance) -> Option<Panic> {
-    let name = instance.service.name.folded();
-    let settings = call.api.registry.panic_thresholds().of(&name)?;
-    let panic = panic::judge_within(call.meter, &call.views().instances(&name), settings);
+    let key = ServiceKey::of(&instance.service.name);
+    let settings = call.api.registry.panic_thresholds().of(&key)?;
+    let panic = panic::judge_within(call.meter, &call.views().instances(&key), settings);
     panic.filter(|panic| panic.keeps(instance))
 }
 

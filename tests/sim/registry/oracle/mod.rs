@@ -12,7 +12,9 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 use muster::base::stdx::text::Text;
-use muster::core::model::{Check, Command, CommandRefusal, Node, NodeKey, Pair, Service, Transition};
+use muster::core::model::{
+    Check, Command, CommandRefusal, Node, NodeKey, Pair, Service, ServiceKey, Transition,
+};
 
 pub use self::shown::compare;
 pub use self::topics::universe;
@@ -73,6 +75,11 @@ impl Catalog {
                 Expected::Changed(self.index)
             }
         }
+    }
+
+    /// The instances of a service, each with its place.
+    pub fn instances_of(&self, key: &ServiceKey) -> impl Iterator<Item = (&Place, &Arc<Service>)> {
+        self.services.iter().filter(move |(_, it)| ServiceKey::of(&it.name) == *key)
     }
 
     /// Rows that a store should hold.

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use muster::base::stdx::text::Text;
 use muster::core::catalog::topic::Topic;
-use muster::core::model::{Indexes, NodeKey, Status};
+use muster::core::model::{Indexes, NodeKey, ServiceKey, Status};
 
 use crate::registry::oracle::Catalog;
 
@@ -17,7 +17,7 @@ pub fn universe(own_names: &[&str]) -> Vec<Topic> {
         topics.extend([Topic::Node((*node).into()), Topic::NodeChecks((*node).into())]);
     }
     for service in ["web", "db", "consul", "nothing"] {
-        let service: Text = service.into();
+        let service = ServiceKey::from(service);
         topics.push(Topic::Service(service.clone()));
         topics.push(Topic::Health(service.clone()));
         topics.push(Topic::ServiceChecks(service));
@@ -32,10 +32,10 @@ impl Catalog {
         match topic {
             Topic::Nodes => self.nodes.iter().for_each(|(key, it)| sum.add(key.as_str(), it.indexes)),
             Topic::Services => {
-                let mut names: BTreeSet<(Text, Option<&Text>)> = BTreeSet::new();
+                let mut names: BTreeSet<(ServiceKey, Option<&Text>)> = BTreeSet::new();
                 for service in self.services.values() {
                     let tags = service.tags.iter().map(Some).chain([None]);
-                    names.extend(tags.map(|tag| (service.name.folded(), tag)));
+                    names.extend(tags.map(|tag| (ServiceKey::of(&service.name), tag)));
                 }
                 names.hash(&mut sum.0);
             }
@@ -54,16 +54,16 @@ impl Catalog {
                 let on_it = self.checks.iter().filter(|(place, _)| place.0 == *key);
                 on_it.for_each(|(place, it)| sum.add(&place.1, it.indexes));
             }
-            Topic::Service(name) => self.add_instances(&mut sum, name, |_, _, _| {}),
-            Topic::Health(name) => self.add_instances(&mut sum, name, |sum, node, id| {
+            Topic::Service(key) => self.add_instances(&mut sum, key, |_, _, _| {}),
+            Topic::Health(key) => self.add_instances(&mut sum, key, |sum, node, id| {
                 for ((on, check_id), check) in &self.checks {
                     if on == node && (check.is_node_level() || check.service_id == *id) {
                         sum.add(check_id, check.indexes);
                     }
                 }
             }),
-            Topic::ServiceChecks(name) => {
-                for (place, service) in self.services.iter().filter(|(_, it)| it.name.folded() == *name) {
+            Topic::ServiceChecks(key) => {
+                for (place, service) in self.instances_of(key) {
                     for ((on, check_id), check) in &self.checks {
                         if *on == place.0 && check.service_id == service.id {
                             sum.add(check_id, check.indexes);
@@ -89,9 +89,8 @@ impl Catalog {
         let mut sum = Sum::default();
         let nodes: Option<BTreeSet<NodeKey>> = match topic {
             Topic::Node(key) | Topic::NodeChecks(key) => Some([key.clone()].into()),
-            Topic::Service(name) | Topic::Health(name) | Topic::ServiceChecks(name) => {
-                let of_name = self.services.iter().filter(|(_, it)| it.name.folded() == *name);
-                Some(of_name.map(|(place, _)| place.0.clone()).collect())
+            Topic::Service(key) | Topic::Health(key) | Topic::ServiceChecks(key) => {
+                Some(self.instances_of(key).map(|(place, _)| place.0.clone()).collect())
             }
             Topic::Nodes | Topic::Services | Topic::Instances | Topic::State(_) => None,
             Topic::Key(_) | Topic::Prefix(_) => unreachable!("nobody here watches keys"),
@@ -114,8 +113,8 @@ impl Catalog {
         sum.0.finish()
     }
 
-    fn add_instances(&self, sum: &mut Sum, name: &Text, more: impl Fn(&mut Sum, &NodeKey, &Text)) {
-        for ((node, id), service) in self.services.iter().filter(|(_, it)| it.name.folded() == *name) {
+    fn add_instances(&self, sum: &mut Sum, key: &ServiceKey, more: impl Fn(&mut Sum, &NodeKey, &Text)) {
+        for ((node, id), service) in self.instances_of(key) {
             self.nodes.get(node).iter().for_each(|it| sum.add(node.as_str(), it.indexes));
             sum.add(id, service.indexes);
             more(sum, node, id);
