@@ -160,13 +160,13 @@ mod tests {
         }
 
         fn act(&mut self, act: Act) {
-            let (node, service_id) = (Text::from("own"), Text::from("web"));
+            let (node, service_id) = (NodeKey::from("own"), Text::from("web"));
             let order = |order| Command::Drain { node: node.clone(), service_id: service_id.clone(), order };
             let begin = |milliseconds, deregister| {
                 let deadline = Duration::from_millis(milliseconds);
                 order(DrainOrder::Begin { deadline, deregister, reason: "why".into() })
             };
-            let own = || NodePart::Existing { name: node.clone() };
+            let own = || NodePart::Existing { name: "own".into() };
             let remove =
                 |check_id: Text| Command::DeregisterCheck { node: node.clone(), check_id, must_exist: false };
             let command = match act {

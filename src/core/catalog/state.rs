@@ -157,26 +157,24 @@ impl CatalogState {
             Command::Register(registration) => edit.register(*registration),
             Command::Define(definitions) => edit.define(&definitions),
             Command::DeregisterNode { node } => {
-                edit.deregister_node(&NodeKey::of(&node));
+                edit.deregister_node(&node);
                 Ok(())
             }
             Command::DeregisterService { node, service_id, must_exist } => {
-                edit.deregister_service(&NodeKey::of(&node), &service_id, must_exist)
+                edit.deregister_service(&node, &service_id, must_exist)
             }
             Command::Reap { node, service_id, check_id } => {
-                edit.reap(&NodeKey::of(&node), &service_id, &check_id);
+                edit.reap(&node, &service_id, &check_id);
                 Ok(())
             }
             Command::DeregisterCheck { node, check_id, must_exist } => {
-                edit.deregister_check(&NodeKey::of(&node), &check_id, must_exist)
+                edit.deregister_check(&node, &check_id, must_exist)
             }
             Command::UpdateCheck { node, check_id, status, output, cause } => {
-                edit.update_check(&NodeKey::of(&node), &check_id, (status, cause), output);
+                edit.update_check(&node, &check_id, (status, cause), output);
                 Ok(())
             }
-            Command::Drain { node, service_id, order } => {
-                edit.drain(&NodeKey::of(&node), &service_id, &order)
-            }
+            Command::Drain { node, service_id, order } => edit.drain(&node, &service_id, &order),
             Command::Restore(restoration) => edit.restore(&restoration),
             // No part of the catalog.
             Command::WritePair(_) => Ok(()),

@@ -347,7 +347,7 @@ impl Checking {
             DueAction::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
             DueAction::Reap { key, service_id, critical_for } => {
                 self.stats.reaped.fetch_add(1, Ordering::Relaxed);
-                let (node, check_id) = (key.node.text().clone(), key.check_id);
+                let CheckKey { node, check_id } = key;
                 log::info!(node = node.as_str(), check = check_id.as_str(), service = service_id.as_str();
                     "deregistering an instance that has been critical for {critical_for:?}");
                 self.queue.post(Command::Reap { node, service_id, check_id })
@@ -448,7 +448,7 @@ impl Checking {
 
 fn update(key: &CheckKey, observation: Observation, cause: Cause) -> Command {
     let Observation { status, output } = observation;
-    let (node, check_id) = (key.node.text().clone(), key.check_id.clone());
+    let CheckKey { node, check_id } = key.clone();
     Command::UpdateCheck { node, check_id, status, output, cause }
 }
 

@@ -87,7 +87,7 @@ impl Draining {
 }
 
 fn advance((node, service_id): PlannedKey) -> Command {
-    Command::Drain { node: node.text().clone(), service_id, order: DrainOrder::Advance }
+    Command::Drain { node, service_id, order: DrainOrder::Advance }
 }
 
 fn follow(plan: &mut DrainPlan, changes: &[CatalogChange]) -> bool {

@@ -1,6 +1,6 @@
 //! Records as stored rows, and back: JSON that a person can read.
 //!
-//! A node's row is filed under its name in lower case; an instance's and a check's under that, a tab and
+//! A node's row is filed under the node's key; an instance's and a check's under that, a tab and
 //! their id. Names and ids hold no control characters, so the tab is unambiguous. A transition's row is filed under
 //! node, instance, check and its slot, with tabs between them.
 //!

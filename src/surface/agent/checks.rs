@@ -48,7 +48,7 @@ pub fn refuse_targets(call: &Call<'_, '_>, checks: &[Check]) -> Result<(), ApiEr
 /// `PUT /v1/agent/check/deregister/:check_id`
 pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let check_id = call.required("CheckID missing")?;
-    let node = call.api.registry.own_node().name.clone();
+    let node = call.api.registry.own_node().key();
     call.write(Command::DeregisterCheck { node, check_id, must_exist: true })?;
     call.api.counters.deregistrations_check.inc();
     empty()

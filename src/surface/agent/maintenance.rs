@@ -34,7 +34,8 @@ pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
 
 fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> HandlerResult {
     let own_node = call.api.registry.own_node();
-    let is_on = call.views().node(&own_node.key(), |_| 0, |record| record.checks().contains_key(&check.id));
+    let key = own_node.key();
+    let is_on = call.views().node(&key, |_| 0, |record| record.checks().contains_key(&check.id));
     let command = match (enable, is_on == Some(true)) {
         // Whoever switched it on first gave the reason.
         (true, true) | (false, false) => return empty(),
@@ -44,9 +45,7 @@ fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> HandlerResult {
             checks: vec![check],
             existing_checks: ExistingChecks::KeepStatus,
         })),
-        (false, true) => {
-            Command::DeregisterCheck { node: own_node.name.clone(), check_id: check.id, must_exist: false }
-        }
+        (false, true) => Command::DeregisterCheck { node: key, check_id: check.id, must_exist: false },
     };
     call.write(command)?;
     empty()

@@ -50,7 +50,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
 /// `PUT /v1/agent/service/deregister/:service_id`
 pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("ServiceID missing")?;
-    let node = call.api.registry.own_node().name.clone();
+    let node = call.api.registry.own_node().key();
     call.write(Command::DeregisterService { node, service_id, must_exist: true })?;
     call.api.counters.deregistrations_service.inc();
     empty()

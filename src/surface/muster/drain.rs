@@ -50,7 +50,7 @@ pub fn one(call: &mut Call<'_, '_>) -> HandlerResult {
     }
     let order = order(call.query()?)?;
     let is_end = order == DrainOrder::Cancel;
-    call.write(Command::Drain { node: node.text().clone(), service_id: service_id.clone(), order })?;
+    call.write(Command::Drain { node: node.clone(), service_id: service_id.clone(), order })?;
     match is_end {
         true => answer::empty(),
         false => {

@@ -121,7 +121,7 @@ fn of_what_is_gone_only_what_failed_is_told() {
     let mut trial = Trial::new();
     trial.set("a", Status::Critical);
     trial.forget();
-    let (node, service_id) = (Text::from("n1"), Text::from("web-1"));
+    let (node, service_id) = (NodeKey::from("n1"), Text::from("web-1"));
     trial.apply(Command::DeregisterService { node, service_id, must_exist: true });
     for from_history in [false, true] {
         let happened = trial.joined(from_history);

@@ -90,7 +90,7 @@ fn facts(call: &Call<'_, '_>, node: &NodeKey, service_id: &Text) -> Option<Facts
     Some(Facts { now_ms, checks, kept_by, node: instance.node, service: instance.service })
 }
 
-/// That a check fails that keeps its instance out of `?passing`, and why; `node` is the key of its node.
+/// That a check fails that keeps its instance out of `?passing`, and why.
 pub fn failing(call: &Call<'_, '_>, node: &NodeKey, check: &Arc<Check>) -> String {
     sentences::failing(&check_facts(call, node, check))
 }

@@ -23,17 +23,16 @@ impl Catalog {
             }
             Command::Restore(_) => unreachable!("no plan restores a snapshot"),
             Command::DeregisterNode { node } => {
-                let key = NodeKey::of(node);
-                if key == self.own {
-                    self.clear(&key, |origin| origin == Origin::Catalog);
+                if *node == self.own {
+                    self.clear(node, |origin| origin == Origin::Catalog);
                 } else {
-                    self.clear(&key, |_| true);
-                    self.nodes.remove(&key);
+                    self.clear(node, |_| true);
+                    self.nodes.remove(node);
                 }
                 Ok(())
             }
             Command::DeregisterService { node, service_id, must_exist } => {
-                let place = (NodeKey::of(node), service_id.clone());
+                let place = (node.clone(), service_id.clone());
                 match self.services.get(&place).map(|it| it.origin) {
                     Some(Origin::Agent) => self.remove_service(&place),
                     _ if *must_exist => {
@@ -45,8 +44,8 @@ impl Catalog {
                 Ok(())
             }
             Command::Reap { node, service_id, check_id } => {
-                let place = (NodeKey::of(node), service_id.clone());
-                let check = self.checks.get(&(NodeKey::of(node), check_id.clone()));
+                let place = (node.clone(), service_id.clone());
+                let check = self.checks.get(&(node.clone(), check_id.clone()));
                 let is_critical =
                     check.is_some_and(|it| it.service_id == *service_id && it.status == Status::Critical);
                 let origin = self.services.get(&place).map(|it| it.origin);
@@ -56,7 +55,7 @@ impl Catalog {
                 Ok(())
             }
             Command::DeregisterCheck { node, check_id, must_exist } => {
-                let place = (NodeKey::of(node), check_id.clone());
+                let place = (node.clone(), check_id.clone());
                 match self.checks.get(&place).map(|it| it.origin) {
                     Some(Origin::Agent) => drop(self.checks.remove(&place)),
                     _ if *must_exist => {
@@ -68,15 +67,14 @@ impl Catalog {
                 Ok(())
             }
             Command::UpdateCheck { node, check_id, status, output, cause } => {
-                let key = NodeKey::of(node);
-                if let Some(check) = self.checks.get(&(key.clone(), check_id.clone())) {
+                if let Some(check) = self.checks.get(&(node.clone(), check_id.clone())) {
                     let check = Check {
                         status: *status,
                         output: output.clone(),
                         status_cause: *cause,
                         ..Check::clone(check)
                     };
-                    self.put_check(now_ms, &key, check);
+                    self.put_check(now_ms, node, check);
                 }
                 Ok(())
             }
