@@ -99,7 +99,7 @@ fn parts(criterion: &mut Criterion) {
         );
     });
 
-    let instances = views.instances("web");
+    let instances = views.instances(&"web".into());
     let entries = || instances.iter().map(|it| HealthEntry::new(&it.node, &it.service, &it.checks, "dc1"));
     criterion.bench_function("part/encode 20 instances", |bench| {
         bench.iter(|| json::list_to_vec(entries(), false));

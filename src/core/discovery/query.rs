@@ -11,13 +11,13 @@ use crate::core::discovery::near::near_first;
 use crate::core::discovery::panic::{self, Panic, PanicSettings};
 use crate::core::filter::decision::Filter;
 use crate::core::filter::record::Record;
-use crate::core::model::{Meta, Status};
+use crate::core::model::{Meta, NodeKey, ServiceKey, Status};
 
 /// Which instances of one service are wanted. What is empty asks for nothing.
 #[derive(Clone, Debug)]
 pub struct ServiceQuery {
-    /// The service's name, in lower case.
-    pub service: Text,
+    /// Key of the service.
+    pub service: ServiceKey,
     /// How an instance is listed: the filter selects of that, and between two answers changes of that count.
     pub aspect: Aspect,
     /// Tags that the instance must have, in lower case; they are compared without regard to case.
@@ -31,8 +31,8 @@ pub struct ServiceQuery {
     pub panic: Option<PanicSettings>,
     /// What the listed instance must match.
     pub filter: Option<Arc<Filter>>,
-    /// The node, in lower case, whose instances come first.
-    pub near: Option<Text>,
+    /// Key of the node whose instances come first.
+    pub near: Option<NodeKey>,
     /// The datacenter's name, which the filter may ask for.
     pub datacenter: Text,
 }

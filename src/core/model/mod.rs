@@ -11,6 +11,7 @@ pub mod definitions;
 pub mod drain;
 pub mod excess;
 pub mod hold;
+pub mod key;
 pub mod limits;
 pub mod node;
 pub mod pair;
@@ -30,6 +31,7 @@ pub use command::{
 pub use criticality::Criticality;
 pub use definitions::{Defined, Definitions};
 pub use drain::Drain;
+pub use key::{NodeKey, ServiceKey};
 pub use node::Node;
 pub use pair::{Condition, Pair, PairWrite};
 pub use restoration::Restoration;

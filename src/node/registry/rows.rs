@@ -1,6 +1,6 @@
 //! Records as stored rows, and back: JSON that a person can read.
 //!
-//! A node's row is filed under its name in lower case; an instance's and a check's under that, a tab and
+//! A node's row is filed under the node's key; an instance's and a check's under that, a tab and
 //! their id. Names and ids hold no control characters, so the tab is unambiguous. A transition's row is filed under
 //! node, instance, check and its slot, with tabs between them.
 //!
@@ -17,7 +17,7 @@ use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::changes::Changes;
 use crate::core::kv::change::PairChange;
 use crate::core::kv::row;
-use crate::core::model::{Caller, Cause, Node, Pair, Service, Status, Subject, Transition, said};
+use crate::core::model::{Caller, Cause, Node, NodeKey, Pair, Service, Status, Subject, Transition, said};
 use crate::node::registry::history::History;
 use crate::node::registry::history::entry::{HistoryEntry, PER_CHECK_MAX};
 use crate::store::change::{RowChange, Table};
@@ -79,7 +79,7 @@ pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<CatalogCha
 #[derive(Debug, Default)]
 pub struct RowReader {
     /// The key of the node that the row before is of, or is on.
-    node: Text,
+    node: NodeKey,
 }
 
 impl RowReader {
@@ -94,7 +94,7 @@ impl RowReader {
             }
             Table::Nodes => {
                 let node: Arc<Node> = read(key, value)?;
-                self.node = shared(&node.name, key);
+                self.node = NodeKey::filed(shared(&node.name, key));
                 CatalogChange::Node { key: self.node.clone(), before: None, after: Some(node) }
             }
             Table::Services => {
@@ -115,10 +115,10 @@ impl RowReader {
         }))
     }
 
-    fn split<'k>(&mut self, key: &'k str) -> Result<(Text, &'k str), String> {
+    fn split<'k>(&mut self, key: &'k str) -> Result<(NodeKey, &'k str), String> {
         let parts = key.split_once(SEPARATOR);
         let (node, id) = parts.ok_or_else(|| format!("row {key:?}: no tab in its key"))?;
-        self.node = shared(&self.node, node);
+        self.node = NodeKey::filed(shared(self.node.text(), node));
         Ok((self.node.clone(), id))
     }
 }
@@ -200,7 +200,8 @@ pub fn transition_removal(entry: &HistoryEntry) -> RowChange {
 pub fn transition(key: &str, value: &[u8]) -> Result<HistoryEntry, String> {
     let mut parts = key.split(SEPARATOR);
     let mut part = || parts.next().ok_or_else(|| format!("row {key:?}: its key has fewer than four parts"));
-    let (node, service_id, check_id, slot) = (part()?.into(), part()?.into(), part()?.into(), part()?);
+    let (node, service_id, check_id, slot) =
+        (NodeKey::filed(part()?), part()?.into(), part()?.into(), part()?);
     let slot = slot.parse().ok().filter(|slot| *slot < PER_CHECK_MAX);
     let slot = slot.ok_or_else(|| format!("row {key:?}: its slot is no number below {PER_CHECK_MAX}"))?;
     let row: TransitionRow =
@@ -245,7 +246,8 @@ fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<Arc<T>, String> 
     serde_json::from_str(text).map(Arc::new).map_err(|error| format!("row {key:?}: {error}"))
 }
 
-fn join(node: &Text, id: &Text) -> String {
+fn join(node: &NodeKey, id: &Text) -> String {
+    let node = node.as_str();
     let mut key = String::with_capacity(node.len() + SEPARATOR.len_utf8() + id.len());
     key.push_str(node);
     key.push(SEPARATOR);
@@ -263,13 +265,13 @@ mod tests {
         let node = Node { name: name.into(), ..Node::default() };
         let services = ids.iter().map(|id| Service { id: (*id).into(), ..Service::default() });
         let service = |service: Service| CatalogChange::Service {
-            node: node.name.folded(),
+            node: NodeKey::of(&node.name),
             id: service.id.clone(),
             before: None,
             after: Some(Arc::new(service)),
         };
         let first = CatalogChange::Node {
-            key: node.name.folded(),
+            key: NodeKey::of(&node.name),
             before: None,
             after: Some(Arc::new(node.clone())),
         };
@@ -290,7 +292,7 @@ mod tests {
             if let CatalogChange::Service { node, id, after: Some(service), .. } = &read {
                 assert!(is_same(id, &service.id));
                 let before = last.as_ref().expect("its node comes before").node();
-                assert_eq!(is_same(node, before), node == before);
+                assert_eq!(is_same(node.text(), before.text()), node == before);
             }
             last = Some(read);
         }

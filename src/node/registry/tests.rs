@@ -134,7 +134,7 @@ pub(crate) fn ttl_check(id: &str) -> Check {
 }
 
 pub(super) fn health_of(registry: &Registry) -> Vec<Status> {
-    registry.views().instances("web").iter().map(|instance| instance.status()).collect()
+    registry.views().instances(&"web".into()).iter().map(|instance| instance.status()).collect()
 }
 
 #[test]
@@ -177,11 +177,11 @@ fn a_full_store_undoes_the_batch_and_recovers_by_itself() {
     *store.full.lock() = true;
     let refused = registry.write(register("web-1", None));
     assert!(matches!(refused, Err(WriteError::Full { .. })), "{refused:?}");
-    assert!(registry.views().instances("web").is_empty());
+    assert!(registry.views().instances(&"web".into()).is_empty());
     assert_eq!(registry.topics().index(&Topic::Services), before);
     *store.full.lock() = false;
     assert!(registry.write(register("web-1", None)).unwrap().changed);
-    assert_eq!(registry.views().instances("web").len(), 1);
+    assert_eq!(registry.views().instances(&"web".into()).len(), 1);
 }
 
 /// `index: from -> to` of each transition of the check, the newest first.
@@ -293,10 +293,10 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
     for _ in 0..2 {
         let registry = open_as(&store, "Other");
         assert_eq!(health_of(&registry), [Status::Passing]);
-        assert_eq!(registry.views().instances("web")[0].node.name, "Other");
+        assert_eq!(registry.views().instances(&"web".into())[0].node.name, "Other");
         let of = Of::Check(&"other".into(), &"service:web-1".into());
         assert_eq!(registry.history().newest(&of, 0, 10).len(), 1, "and its history");
-        assert!(registry.views().node("own", |_| ()).is_none());
+        assert!(registry.views().node(&"own".into(), |_| ()).is_none());
         assert_eq!(registry.views().nodes().len(), 1);
         assert!(registry.topics().index(&Topic::Nodes) > seen, "whoever watches hears of the new name");
     }
@@ -317,7 +317,7 @@ fn a_node_that_is_renamed_to_one_of_another_life_takes_its_place() {
             nodes.iter().map(|node| (&*node.name, &*node.id)).collect::<Vec<_>>(),
             [("Other", NODE_ID)]
         );
-        assert_eq!(registry.views().instances("web").len(), 1);
+        assert_eq!(registry.views().instances(&"web".into()).len(), 1);
         assert_eq!(registry.views().checks_count(None), 2, "one of the instance and one of the node");
     }
 }
@@ -411,5 +411,5 @@ fn nothing_is_written_to_a_store_that_another_process_has_changed() {
     for refused in [written, restored.map(drop)] {
         assert!(matches!(refused, Err(WriteError::ReadOnly { .. })), "{refused:?}");
     }
-    assert_eq!(registry.views().instances("web").len(), 1);
+    assert_eq!(registry.views().instances(&"web".into()).len(), 1);
 }

@@ -26,7 +26,7 @@ use crate::core::kernel::changes::Changes;
 use crate::core::kernel::state::State;
 use crate::core::kv::state::PairState;
 use crate::core::kv::table::PairTable;
-use crate::core::model::{Node, Status};
+use crate::core::model::{Node, NodeKey, ServiceKey, Status};
 
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
@@ -51,8 +51,8 @@ pub struct Views {
 
 /// What a batch changes of the views, with the new lists of services of which much has changed.
 pub struct PreparedUpdate {
-    instances: Vec<(Text, Position, Option<Arc<Instance>>)>,
-    replacements: Vec<(Text, Replacement)>,
+    instances: Vec<(ServiceKey, Position, Option<Arc<Instance>>)>,
+    replacements: Vec<(ServiceKey, Replacement)>,
     checks: Vec<(Position, Option<CheckView>)>,
     topics: Vec<Topic>,
 }
@@ -176,51 +176,51 @@ impl Views {
         self.complete.load(Ordering::Acquire)
     }
 
-    /// The instances of the service called `name` (in lower case), in answer order.
-    pub fn instances(&self, name: &str) -> Vec<Arc<Instance>> {
-        let table = self.shard(name).read();
-        table.get(name).map(|entry| entry.instances().cloned().collect()).unwrap_or_default()
+    /// The instances of the service filed under `key`, in answer order.
+    pub fn instances(&self, key: &ServiceKey) -> Vec<Arc<Instance>> {
+        let table = self.shard(key).read();
+        table.get(key).map(|entry| entry.instances().cloned().collect()).unwrap_or_default()
     }
 
-    /// How many instances the service called `name` (in lower case) has.
-    pub fn instances_count(&self, name: &str) -> usize {
-        instances_of(&self.shard(name).read(), name)
+    /// How many instances the service filed under `key` has.
+    pub fn instances_count(&self, key: &ServiceKey) -> usize {
+        instances_of(&self.shard(key).read(), key)
     }
 
     /// The instances of a service as [`Views::instances`], and the index of the last change that is in them; `None` for
     /// that when there are no instances.
-    pub fn dated_instances(&self, name: &str, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
-        let table = self.shard(name).read();
-        let entry = table.get(name);
+    pub fn dated_instances(&self, key: &ServiceKey, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
+        let table = self.shard(key).read();
+        let entry = table.get(key);
         let instances = entry.map(|entry| entry.instances().cloned().collect()).unwrap_or_default();
         (instances, entry.map(|entry| entry.changed().of(aspect)))
     }
 
     /// The index of the last change of a service; `None` when it is not there.
-    pub fn changed(&self, name: &str, aspect: Aspect) -> Option<u64> {
-        self.shard(name).read().get(name).map(|entry| entry.changed().of(aspect))
+    pub fn changed(&self, key: &ServiceKey, aspect: Aspect) -> Option<u64> {
+        self.shard(key).read().get(key).map(|entry| entry.changed().of(aspect))
     }
 
-    /// Sees to it that a log of the service called `name` (in lower case) is kept.
-    pub fn follow(&self, name: &Text) {
-        if !self.shard(name).read().is_followed(name) {
-            self.shard(name).write().follow(name);
+    /// Sees to it that a log of the service filed under `key` is kept.
+    pub fn follow(&self, key: &ServiceKey) {
+        if !self.shard(key).read().is_followed(key) {
+            self.shard(key).write().follow(key);
         }
     }
 
     /// The instances of a service that is followed as they were at `index`. See [`ServiceTable::at`].
-    pub fn at(&self, name: &str, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
-        self.shard(name).read().at(name, aspect, index)
+    pub fn at(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
+        self.shard(key).read().at(key, aspect, index)
     }
 
     /// What became of a service that is followed. See [`ServiceTable::touched`].
-    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
-        self.shard(name).read().touched(name, aspect, from, to)
+    pub fn touched(&self, key: &ServiceKey, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
+        self.shard(key).read().touched(key, aspect, from, to)
     }
 
     /// See [`ServiceTable::last_change`].
-    pub fn last_change(&self, name: &str, aspect: Aspect, index: u64) -> Option<u64> {
-        self.shard(name).read().last_change(name, aspect, index)
+    pub fn last_change(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<u64> {
+        self.shard(key).read().last_change(key, aspect, index)
     }
 
     /// Something of every service, ordered by name.
@@ -234,15 +234,15 @@ impl Views {
         picked
     }
 
-    /// Something of the node called `name` (in lower case).
-    pub fn node<T>(&self, name: &str, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
-        self.nodes.read().get(name).map(pick)
+    /// Something of the node filed under `key`.
+    pub fn node<T>(&self, key: &NodeKey, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
+        self.nodes.read().get(key).map(pick)
     }
 
-    /// Something of the node called `name` (in lower case), or whose UUID is or begins with `name`.
-    pub fn node_by_name_or_id<T>(&self, name: &str, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
+    /// Something of the node filed under `name`, or whose UUID is or begins with `name`.
+    pub fn node_by_name_or_id<T>(&self, name: &NodeKey, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
         let nodes = self.nodes.read();
-        nodes.get(name).or_else(|| nodes.by_id(name)).map(pick)
+        nodes.get(name).or_else(|| nodes.by_id(name.as_str())).map(pick)
     }
 
     /// All nodes by name.
@@ -287,9 +287,9 @@ impl Views {
         self.instances.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    fn shard(&self, name: &str) -> &RwLock<ServiceTable> {
-        // Names only choose a shard here; the maps inside hash them with a random seed.
-        &self.services[xxh3_64(name.as_bytes()) as usize % SERVICE_SHARDS]
+    fn shard(&self, key: &ServiceKey) -> &RwLock<ServiceTable> {
+        // Keys only choose a shard here; the maps inside hash them with a random seed.
+        &self.services[xxh3_64(key.as_str().as_bytes()) as usize % SERVICE_SHARDS]
     }
 }
 
@@ -317,17 +317,18 @@ fn change<T: Clone, C>(
     let _former = std::mem::replace(&mut *table.write(), beside);
 }
 
-fn instances_of(table: &ServiceTable, name: &str) -> usize {
-    table.get(name).map_or(0, |entry| entry.instances().len())
+fn instances_of(table: &ServiceTable, key: &ServiceKey) -> usize {
+    table.get(key).map_or(0, |entry| entry.instances().len())
 }
 
-/// Every instance, by its service's name in lower case; of one service in the order of nodes and ids.
-fn instances_by_service(state: &Catalog) -> HashMap<Text, Vec<(Position, Arc<Instance>)>> {
-    let mut services: HashMap<Text, Vec<_>> = HashMap::new();
+/// Every instance, by the key of its service; of one service in the order of nodes and ids.
+fn instances_by_service(state: &Catalog) -> HashMap<ServiceKey, Vec<(Position, Arc<Instance>)>> {
+    let mut services: HashMap<ServiceKey, Vec<_>> = HashMap::new();
     for (key, record) in state.nodes() {
         for (id, instance) in record.instances() {
             let position = Position::new(key.clone(), id.clone());
-            services.entry(instance.service.name.folded()).or_default().push((position, Arc::new(instance)));
+            let of_service = services.entry(ServiceKey::of(&instance.service.name)).or_default();
+            of_service.push((position, Arc::new(instance)));
         }
     }
     services
@@ -365,7 +366,11 @@ mod tests {
                     Service { id: id.as_str().into(), tags: vec![tag.into()], ..Service::default() };
                 let instance =
                     Instance { node: Arc::default(), service: Arc::new(service), checks: Box::default() };
-                (Text::from("web"), Position::new("n".into(), id.as_str().into()), Some(Arc::new(instance)))
+                (
+                    ServiceKey::from("web"),
+                    Position::new("n".into(), id.as_str().into()),
+                    Some(Arc::new(instance)),
+                )
             };
             let (at_once, one_by_one) = (Views::new(0), Views::new(0));
             for (index, tag) in [(1, "old"), (2, "new")] {
@@ -381,7 +386,7 @@ mod tests {
                 assert!(moved.contains(&Topic::Service("web".into())));
                 let shown = |views: &Views| {
                     let of = |it: &Arc<Instance>| (it.service.id.clone(), it.service.tags.clone());
-                    views.instances("web").iter().map(of).collect::<Vec<_>>()
+                    views.instances(&"web".into()).iter().map(of).collect::<Vec<_>>()
                 };
                 assert_eq!(shown(&at_once), shown(&one_by_one), "{count} at {index}");
                 assert_eq!(at_once.sizes(), one_by_one.sizes());

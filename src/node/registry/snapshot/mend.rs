@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
+use crate::core::model::NodeKey;
 use crate::node::registry::rows;
 use crate::store::change::{RowChange, Table};
 
 /// The rows that make sense together, and a sentence for each that does not.
 pub fn mend(found: Vec<RowChange>) -> (Vec<RowChange>, Vec<String>) {
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
-    let mut nodes: HashSet<Text> = HashSet::new();
-    let mut services: HashSet<(Text, Text)> = HashSet::new();
+    let mut nodes: HashSet<NodeKey> = HashSet::new();
+    let mut services: HashSet<(NodeKey, Text)> = HashSet::new();
     for row in found {
         match fault(&row, &mut nodes, &mut services) {
             None => kept.push(row),
@@ -22,7 +23,11 @@ pub fn mend(found: Vec<RowChange>) -> (Vec<RowChange>, Vec<String>) {
 }
 
 /// Why a row cannot be kept. Rows come table by table, what is referred to first.
-fn fault(row: &RowChange, nodes: &mut HashSet<Text>, services: &mut HashSet<(Text, Text)>) -> Option<String> {
+fn fault(
+    row: &RowChange,
+    nodes: &mut HashSet<NodeKey>,
+    services: &mut HashSet<(NodeKey, Text)>,
+) -> Option<String> {
     let value = row.value.as_deref()?;
     if row.table == Table::History {
         return rows::transition(&row.key, value).err();
