@@ -81,7 +81,7 @@ pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, S
         return Ok(config);
     }
     // As a start without a snapshot does.
-    let made = directory::make_the_way(&config.data_dir);
+    let made = directory::make_ancestors(&config.data_dir);
     made.map_err(|error| offline::not_made(&config.data_dir, &error))?;
     offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
     Ok(config)
