@@ -81,7 +81,7 @@ pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, S
         return Ok(config);
     }
     // As a start without a snapshot does.
-    let made = directory::make_the_way(&config.data_dir);
+    let made = directory::make_ancestors(&config.data_dir);
     made.map_err(|error| offline::not_made(&config.data_dir, &error))?;
     offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
     Ok(config)
@@ -92,30 +92,30 @@ fn refused(error: &StoreError) -> (Exit, String) {
 }
 
 fn inspect(directory: &Path) -> CommandOutput {
-    let salvage = recovery::read(directory).map_err(|error| refused(&error))?;
-    let said = shown(directory, &salvage);
-    match salvage.problems.is_empty() {
-        true => Ok(format!("{said}it is whole")),
+    let recovery = recovery::read(directory).map_err(|error| refused(&error))?;
+    let text = summary(directory, &recovery);
+    match recovery.problems.is_empty() {
+        true => Ok(format!("{text}it is whole")),
         false => Err((
             Exit::Failure,
             format!(
-                "{said}it is damaged: {}\nrestore a snapshot, or see what `muster store repair {}` can save",
-                salvage.problems.join("; "),
+                "{text}it is damaged: {}\nrestore a snapshot, or see what `muster store repair {}` can save",
+                recovery.problems.join("; "),
                 directory.display()
             ),
         )),
     }
 }
 
-fn shown(directory: &Path, salvage: &Recovery) -> String {
+fn summary(directory: &Path, recovery: &Recovery) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    salvage.rows.iter().for_each(|row| *counts.entry(row.table.name()).or_default() += 1);
-    let identity = &salvage.identity;
-    let mut said = format!("{}\n", directory.display());
-    said += &format!("  of node     {}\n  since       {}\n", identity.node_id, identity.created_at);
-    said += &format!("  format      {}\n  index       {}\n", identity.format, salvage.index);
-    counts.iter().for_each(|(table, count)| said += &format!("  {table:<11} {}\n", counted(*count, "row")));
-    said
+    recovery.rows.iter().for_each(|row| *counts.entry(row.table.name()).or_default() += 1);
+    let identity = &recovery.identity;
+    let mut text = format!("{}\n", directory.display());
+    text += &format!("  of node     {}\n  since       {}\n", identity.node_id, identity.created_at);
+    text += &format!("  format      {}\n  index       {}\n", identity.format, recovery.index);
+    counts.iter().for_each(|(table, count)| text += &format!("  {table:<11} {}\n", counted(*count, "row")));
+    text
 }
 
 fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
@@ -125,11 +125,11 @@ fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
     let (kept, left_out) = mend(rows);
     let count = kept.len();
     let is_whole = has_all && left_out.is_empty();
-    let mut said = match problems.is_empty() {
+    let mut text = match problems.is_empty() {
         true => format!("{} is whole\n", directory.display()),
         false => format!("{} is damaged: {}\n", directory.display(), problems.join("; ")),
     };
-    said += &match rows_acknowledged {
+    text += &match rows_acknowledged {
         Some(acknowledged) => format!(
             "{count} of {} can be kept: {} cannot be read, {} make no sense without those\n",
             counted(acknowledged, "acknowledged row"),
@@ -142,34 +142,34 @@ fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
             left_out.len()
         ),
     };
-    left_out.iter().take(NAMED_MAX).for_each(|row| said += &format!("  left out: {row}\n"));
+    left_out.iter().take(NAMED_MAX).for_each(|row| text += &format!("  left out: {row}\n"));
     if left_out.len() > NAMED_MAX {
-        said += &format!("  left out: {} more\n", left_out.len() - NAMED_MAX);
+        text += &format!("  left out: {} more\n", left_out.len() - NAMED_MAX);
     }
     if !has_all {
-        said += "what was registered or changed last may be there as it was before, or not at all\n";
+        text += "what was registered or changed last may be there as it was before, or not at all\n";
     }
     if kept.is_empty() {
-        said += "nothing was written, for nothing can be kept: begin with a snapshot (muster agent --restore FILE), or \
+        text += "nothing was written, for nothing can be kept: begin with a snapshot (muster agent --restore FILE), or \
                  with an empty directory";
-        return Err((Exit::Failure, said));
+        return Err((Exit::Failure, text));
     }
     let Some(into) = into else {
-        said += "nothing was written; to make a sound directory of it, add --into DIR";
-        return if is_whole { Ok(said) } else { Err((Exit::Failure, said)) };
+        text += "nothing was written; to make a sound directory of it, add --into DIR";
+        return if is_whole { Ok(text) } else { Err((Exit::Failure, text)) };
     };
     let made = offline::whole(into, |unfinished| {
         recovery::write(unfinished, &identity, index, kept).map_err(|error| offline::not_made(into, &error))
     });
     made.map_err(|sentence| (Exit::Failure, sentence))?;
-    said += &format!("made {} with {}", into.display(), counted(count, "row"));
+    text += &format!("made {} with {}", into.display(), counted(count, "row"));
     if is_whole {
-        return Ok(format!("{said}; start muster with --data-dir {}", into.display()));
+        return Ok(format!("{text}; start muster with --data-dir {}", into.display()));
     }
-    said += &format!(
+    text += &format!(
         ", which is not all there was: a snapshot may hold more (muster help backup). To go on without the rest, start \
          muster with --data-dir {}",
         into.display()
     );
-    Err((Exit::Failure, said))
+    Err((Exit::Failure, text))
 }

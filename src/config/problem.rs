@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::base::stdx::counted::counted;
-use crate::base::stdx::shown::{self, REDACTED};
+use crate::base::stdx::redact::{self, REDACTED};
 
 /// Bytes of a wrong value that are shown back. Longer ones are cut: a page of base64 helps nobody.
 const SHOWN_BYTES_MAX: usize = 120;
@@ -85,10 +85,10 @@ impl Problem {
     fn value_shown(&self) -> String {
         let name = self.key.rsplit('.').next().unwrap_or_default();
         let is_path = name.ends_with("_file") || name.ends_with("_env");
-        if shown::is_secret_name(name) && !is_path {
+        if redact::is_secret_name(name) && !is_path {
             return format!("{REDACTED:?}");
         }
-        shown::in_text(&self.value)
+        redact::in_text(&self.value)
     }
 }
 
@@ -98,7 +98,7 @@ impl fmt::Display for Problem {
         if !self.value.is_empty() {
             write!(formatter, " = {}", self.value_shown())?;
         }
-        write!(formatter, " ({}): {}", self.origin, shown::in_text(&self.complaint))?;
+        write!(formatter, " ({}): {}", self.origin, redact::in_text(&self.complaint))?;
         if !self.allowed.is_empty() {
             write!(formatter, "; allowed: {}", self.allowed)?;
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::base::stdx::nearest::nearest;
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::config::kind::SettingKind;
 use crate::config::problem::{Problem, SettingSource, TextPosition, shortened};
 use crate::config::service_defaults;
@@ -228,7 +228,7 @@ fn unknown_key(key: &str, value: &toml::Value, origin: &SettingSource) -> Proble
         key: key.to_owned(),
         // It may be a password under a misspelt name.
         value: match scalar(value) {
-            Some(_) if !near.is_some_and(shown::is_secret_name) => shortened(&value.to_string()),
+            Some(_) if !near.is_some_and(redact::is_secret_name) => shortened(&value.to_string()),
             _ => String::new(),
         },
         origin: origin.clone(),

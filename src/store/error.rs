@@ -22,7 +22,7 @@ pub enum StoreError {
         /// What failed first.
         detail: String,
     },
-    /// The disk took the batch and then did not keep its word, or had no room after all: nobody can tell whether the
+    /// The disk took the batch and then failed, or had no room after all: it is not known whether the
     /// batch is there. The next start decides, or the store itself once there is room. Otherwise as `Failed` and
     /// `Full`.
     InDoubt {
@@ -123,7 +123,7 @@ impl StoreError {
             StoreError::Locked { path, holder } => format!(
                 "{} is held by {}. Stop that agent first; of one that runs `muster snapshot save` tells everything.",
                 path.display(),
-                shown(*holder)
+                holder_text(*holder)
             ),
             StoreError::Damaged { path, detail } => format!("{} cannot be read: {detail}", path.display()),
             StoreError::Io { path, action, source } => {
@@ -160,8 +160,8 @@ impl StoreError {
         StoreError::io(path, "use")(rustix::io::Errno::LOOP.into())
     }
 
-    /// The same as it concerns whoever comes later, whose write was not begun.
-    pub fn without_doubt(&self) -> Option<StoreError> {
+    /// The same error for later writes, which were not begun; `None` when they need another.
+    pub fn for_later_writes(&self) -> Option<StoreError> {
         let StoreError::InDoubt { path, detail, is_full } = self else { return None };
         let (path, detail) = (path.clone(), detail.clone());
         Some(if *is_full { StoreError::Full { path, detail } } else { StoreError::Failed { path, detail } })
@@ -185,7 +185,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 impl fmt::Display for StoreError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // What to do stands with whoever shows it: while it serves, writes go on by themselves.
+            // What to do is said where it is shown: while it serves, writes go on by themselves.
             StoreError::Full { path, detail } => {
                 write!(out, "no room to write in {}: {detail}", path.display())
             }
@@ -226,7 +226,7 @@ impl fmt::Display for StoreError {
                 path.display()
             ),
             StoreError::Locked { path, holder } => {
-                let (path, holder) = (path.display(), shown(*holder));
+                let (path, holder) = (path.display(), holder_text(*holder));
                 write!(out, "{path} is held by {holder}. Stop it, or give this one its own --data-dir.")
             }
             StoreError::Oversize { key_bytes, key_bytes_max } => {
@@ -244,7 +244,7 @@ impl fmt::Display for StoreError {
 }
 
 /// Who holds a directory.
-fn shown(holder: Option<u32>) -> String {
+fn holder_text(holder: Option<u32>) -> String {
     holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 

@@ -1,4 +1,4 @@
-//! Keeps a start from making things worse.
+//! A copy of the engine's files that a start which fails puts back.
 //!
 //! Opening an engine is not a read: it truncates what it takes for a torn tail and deletes files it cannot place. On a
 //! damaged store that destroys the evidence, and perhaps the rows. So before the engine opens, this takes a second set
@@ -143,10 +143,10 @@ mod tests {
         fs::write(rows.join("1.jnl"), &journal).unwrap();
         let found = tree(&rows);
 
-        let rescue = StartupBackup::prepare(&rows).unwrap();
+        let backup = StartupBackup::prepare(&rows).unwrap();
         File::options().write(true).open(rows.join("1.jnl")).unwrap().set_len(3).unwrap();
         fs::remove_file(rows.join("a/tables/1")).unwrap();
-        rescue.restore();
+        backup.restore();
         assert_eq!(tree(parent.path()), found);
 
         std::os::unix::fs::symlink(rows.join("1.jnl"), rows.join("2.jnl")).unwrap();

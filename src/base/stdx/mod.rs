@@ -11,7 +11,7 @@ pub mod network;
 pub mod pairs;
 pub mod prehashed;
 pub mod shared_map;
-pub mod shown;
+pub mod redact;
 pub mod stop;
 pub mod target_url;
 pub mod text;

@@ -36,7 +36,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> BackgroundThread<K> {
         let shared = Arc::new(Shared { turns, came: Condvar::new() });
         let own = shared.clone();
         supervision::thread(name, Habit::Lives, move || {
-            runtime::be_humble();
+            runtime::lower_priority();
             own.serve();
         })?;
         Ok(BackgroundThread { shared })

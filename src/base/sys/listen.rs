@@ -210,7 +210,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.stop();
-        deadline_timer::bury(self.socket.clone());
+        deadline_timer::close_later(self.socket.clone());
         if let BindAddress::Unix(path) = &self.address
             && !self.is_shared()
         {

@@ -55,7 +55,7 @@ impl Offload {
     /// # Errors
     /// As [`Offload::new`].
     pub fn humble(name: &str, threads: usize, queue_max: usize) -> io::Result<Offload> {
-        Offload::begun_with(name, threads, queue_max, runtime::be_humble)
+        Offload::begun_with(name, threads, queue_max, runtime::lower_priority)
     }
 
     /// Runs `work` on one of the threads and waits for its value; a coroutine parks meanwhile.

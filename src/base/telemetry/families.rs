@@ -8,14 +8,14 @@ mod probing;
 mod registry;
 mod serving;
 mod storing;
-mod telling;
+mod notifying;
 
 pub use super::family::{MetricFamily, MetricKind};
+pub use notifying::*;
 pub use probing::*;
 pub use registry::*;
 pub use serving::*;
 pub use storing::*;
-pub use telling::*;
 
 /// Every family. The `process_*` families beside them are those that every Prometheus client library exports.
 pub const FAMILIES: &[MetricFamily] = &[
@@ -55,7 +55,7 @@ pub const FAMILIES: &[MetricFamily] = &[
     STREAMS_CUT,
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
-    STORE_STANDING,
+    STORE_STATE,
     COMMIT_DURATION,
     REDIS_CONNECTED,
     REDIS_WELL,

@@ -13,4 +13,4 @@ pub mod logging;
 pub mod metrics;
 pub mod readings;
 pub mod sink;
-pub mod sparing;
+pub mod log_limit;

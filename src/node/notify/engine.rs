@@ -190,7 +190,7 @@ impl DeliveryEngine {
     }
 
     /// Everything that is due: what was missed, the disk, deliveries.
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         if self.shared.has_missed.swap(false, Ordering::AcqRel) {
             supervision::patiently(|| self.catch_up());
         }

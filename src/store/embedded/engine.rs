@@ -29,7 +29,7 @@ const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 pub enum EngineFault {
     /// ENOSPC or EDQUOT.
-    Room(String),
+    Full(String),
     /// The system refused a read, a write or a sync.
     Disk(String),
     /// The engine cannot make sense of its files.
@@ -42,7 +42,7 @@ impl EngineFault {
     /// What the fault means while a store in `path` is opened or loaded.
     pub(super) fn refusal(self, path: &Path) -> StoreError {
         match self {
-            EngineFault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
+            EngineFault::Full(detail) => StoreError::Full { path: path.to_path_buf(), detail },
             EngineFault::Disk(detail) => StoreError::failed(path, detail),
             EngineFault::Content(detail) => StoreError::damaged(path, detail),
             EngineFault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
@@ -176,7 +176,7 @@ fn fault(error: fjall::Error, otherwise: fn(String) -> EngineFault) -> EngineFau
     let mut cause = error.source();
     while let Some(inner) = cause {
         match inner.downcast_ref::<io::Error>() {
-            Some(system) if is_full(system) => return EngineFault::Room(system.to_string()),
+            Some(system) if is_full(system) => return EngineFault::Full(system.to_string()),
             Some(system) if is_of_the_disk(system) => return EngineFault::Disk(system.to_string()),
             Some(system) => return otherwise(system.to_string()),
             None => cause = inner.source(),

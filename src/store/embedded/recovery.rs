@@ -1,4 +1,4 @@
-//! Looking into a directory that nobody serves from, without touching it: what is there, whether that is all, and the
+//! Looking into a directory that no agent serves from, without changing it: what is there, whether that is all, and the
 //! rows that can be read whatever is wrong with the rest.
 //!
 //! Opening an engine is no read, so this opens a second set of its files beside the directory and throws it away.
@@ -10,7 +10,7 @@ use super::backend::RowEngine;
 use super::engine::{EngineFault, StorageEngine};
 use super::proof::missing;
 use super::tail;
-use super::{EmbeddedStore, EngineLimits, ROWS, SEAL_ROW};
+use super::{CHECKSUM_ROW, EmbeddedStore, EngineLimits, ROWS};
 use crate::base::stdx::counted::counted;
 use crate::core::model::limits::{INDEX_MAX, INDEX_RESTORED_MAX};
 use crate::store::change::{Batch, RowChange, Table};
@@ -24,7 +24,7 @@ use crate::store::startup_backup;
 
 /// The files of the engine that say nothing of rows: its format and its list of trees; and, as long as there are no
 /// tables, the list of those.
-const NOTES: [&str; 3] = ["version", "keyspaces/0", TREE];
+const METADATA: [&str; 3] = ["version", "keyspaces/0", TREE];
 
 /// The folder of the one tree.
 const TREE: &str = "keyspaces/1";
@@ -63,7 +63,7 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
     })?;
     directory::refuse_links(path)?;
     // No agent starts meanwhile.
-    let _lock = directory::hold(path)?;
+    let _lock = directory::lock_if_used(path)?;
     let copy = Copy(beside(path, "inspected"));
     startup_backup::remove(&copy.0).map_err(StoreError::io(&copy.0, "remove"))?;
     fs::create_dir(&copy.0).map_err(StoreError::io(&copy.0, "create"))?;
@@ -75,7 +75,7 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
         problems: Vec::new(),
         has_all: false,
     };
-    let witnessed = recovery.marker(path, &copy.0);
+    let acknowledged = recovery.marker(path, &copy.0);
     let rows = path.join(ROWS);
     if !rows.is_dir() {
         recovery.problems.push(format!("{} is missing", rows.display()));
@@ -83,35 +83,35 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
     }
     startup_backup::duplicate(&rows, &copy.0.join(ROWS))?;
     match StorageEngine::open(&copy.0.join(ROWS), EngineLimits::default().memtable_bytes) {
-        Ok(engine) => recovery.gather(&engine, witnessed),
+        Ok(engine) => recovery.gather(&engine, acknowledged),
         Err(fault) => {
             recovery.problems.push(format!("{} does not open: {}", rows.display(), reason(&fault)));
-            // With what is damaged in them nothing can be read; of that alone is told.
-            if let Ok(engine) = with_new_notes(&rows, &copy.0) {
-                recovery.gather(&engine, witnessed);
+            // With what is damaged in them nothing can be read; only that is reported.
+            if let Ok(engine) = with_new_metadata(&rows, &copy.0) {
+                recovery.gather(&engine, acknowledged);
             } else if let Some((engine, cut)) = with_cut_journal(&rows, &copy.0)? {
                 recovery.problems.push(cut);
-                recovery.gather(&engine, witnessed);
+                recovery.gather(&engine, acknowledged);
             }
         }
     }
     Ok(recovery)
 }
 
-/// Opens a second set of the engine's files in which that is new what the engine has noted for itself: in which format
-/// it writes, and which trees there are. That is the same in every directory of its, and says nothing of rows; a small
+/// Opens a second set of the engine's files in which its metadata is new: in which format it writes, and which trees
+/// there are. That is the same in every directory, and says nothing of rows; a small
 /// registry, whose rows are all in the journal, has no other file that could be damaged.
-fn with_new_notes(rows: &Path, copy: &Path) -> Result<StorageEngine, StoreError> {
+fn with_new_metadata(rows: &Path, copy: &Path) -> Result<StorageEngine, StoreError> {
     let (set, new) = (copy.join(ROWS), copy.join("new"));
     let open = |path: &Path| {
         StorageEngine::open(path, EngineLimits::default().memtable_bytes).map_err(|fault| fault.refusal(path))
     };
     drop(open(&new)?);
-    // Who could not open it may have changed it.
+    // The engine that could not open it may have changed it.
     startup_backup::remove(&set).map_err(StoreError::io(&set, "remove"))?;
     startup_backup::duplicate(rows, &set)?;
     let has_tables = fs::read_dir(set.join(TABLES)).is_ok_and(|mut tables| tables.next().is_some());
-    for name in NOTES.iter().filter(|name| !has_tables || **name != TREE) {
+    for name in METADATA.iter().filter(|name| !has_tables || **name != TREE) {
         let (old, new) = (set.join(name), new.join(name));
         let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
         match removed {
@@ -219,7 +219,7 @@ impl RecoveryBuild {
 }
 
 impl Recovery {
-    /// The last batch that was acknowledged, by the witness.
+    /// The last batch that was acknowledged, by the commit marker.
     fn marker(&mut self, path: &Path, copy: &Path) -> RowChecksum {
         let seen =
             startup_backup::copy(&path.join(commit_marker::FILE_NAME), &copy.join(commit_marker::FILE_NAME))
@@ -238,11 +238,11 @@ impl Recovery {
     }
 
     /// Whether it is known what was acknowledged last.
-    fn is_witnessed(&self) -> bool {
+    fn knows_acknowledged(&self) -> bool {
         self.rows_acknowledged.is_some()
     }
 
-    fn gather(&mut self, engine: &StorageEngine, witnessed: RowChecksum) {
+    fn gather(&mut self, engine: &StorageEngine, acknowledged: RowChecksum) {
         let mut checksums = ChecksumIndex::default();
         for table in Table::ALL {
             let prefix = format!("{}/", table.name());
@@ -253,7 +253,7 @@ impl Recovery {
             };
             let read = engine.each(&prefix, &mut keep);
             if read.is_err() {
-                // What stands behind the damage can be read from the other end, as far as the damage, of which is told
+                // What stands behind the damage can be read from the other end, as far as the damage, which is reported
                 // already.
                 let last = found.last().map(|(name, _)| name.clone());
                 let mut keep = |name: &str, value: &[u8]| {
@@ -270,31 +270,31 @@ impl Recovery {
                 self.problems.push(format!("not all {} can be read: {}", table.name(), reason(&fault)));
             }
         }
-        let mut sealed = None;
-        let read = engine.each(SEAL_ROW, &mut |_, text| {
-            sealed = serde_json::from_slice::<RowChecksum>(text).ok();
+        let mut committed = None;
+        let read = engine.each(CHECKSUM_ROW, &mut |_, text| {
+            committed = serde_json::from_slice::<RowChecksum>(text).ok();
             Ok(())
         });
-        let Some(sealed) = sealed.filter(|_| read.is_ok()) else {
+        let Some(committed) = committed.filter(|_| read.is_ok()) else {
             self.problems.push("the record of what was committed is missing or does not read".to_owned());
             return;
         };
         let found = checksums.checksum();
-        let adds_up = (found.rows, found.digest) == (sealed.rows, sealed.digest);
-        self.has_all = adds_up && sealed.sequence >= witnessed.sequence && self.is_witnessed();
+        let adds_up = (found.rows, found.digest) == (committed.rows, committed.digest);
+        self.has_all = adds_up && committed.sequence >= acknowledged.sequence && self.knows_acknowledged();
         if !adds_up {
             self.problems.push(format!(
                 "{} can be read, which do not add up to the {} that were committed",
                 counted(found.rows, "row"),
-                sealed.rows
+                committed.rows
             ));
         }
-        if sealed.sequence < witnessed.sequence {
-            self.problems.push(missing(sealed, witnessed));
+        if committed.sequence < acknowledged.sequence {
+            self.problems.push(missing(committed, acknowledged));
         } else {
-            self.rows_acknowledged = Some(sealed.rows);
+            self.rows_acknowledged = Some(committed.rows);
         }
-        self.index = self.index.max(sealed.index);
+        self.index = self.index.max(committed.index);
     }
 }
 
@@ -318,7 +318,7 @@ fn beside(path: &Path, word: &str) -> PathBuf {
 
 fn reason(fault: &EngineFault) -> &str {
     match fault {
-        EngineFault::Room(detail) | EngineFault::Disk(detail) | EngineFault::Content(detail) => detail,
+        EngineFault::Full(detail) | EngineFault::Disk(detail) | EngineFault::Content(detail) => detail,
         EngineFault::Stopped => "the engine's background thread stopped",
     }
 }

@@ -125,7 +125,7 @@ pub fn left_ms(session: &mut RedisSession) -> Result<i64, ReplicaError> {
     session.query(one("PTTL", &lock))
 }
 
-/// The trouble of a lock that holds `text`.
+/// The error for a lock that holds `text`.
 pub fn held_by(text: &[u8], left_ms: Option<i64>) -> ReplicaError {
     let holder = match serde_json::from_slice::<Record>(text) {
         Ok(record) => format!("the muster on {} (process {})", record.host, record.process),

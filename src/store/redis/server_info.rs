@@ -194,7 +194,7 @@ mod tests {
             ),
         ];
         for (answers, expected) in rows {
-            let found = read(&answers).map(|survey| survey.durability).map_err(|trouble| trouble.kind);
+            let found = read(&answers).map(|server| server.durability).map_err(|error| error.kind);
             assert_eq!(found, expected, "{answers:?}");
         }
     }

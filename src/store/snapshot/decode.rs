@@ -15,7 +15,9 @@ use crate::core::model::limits::INDEX_MAX;
 use crate::store::change::{KEY_BYTES_MAX, Table};
 use crate::store::rows::RowSink;
 use crate::store::snapshot::error::SnapshotError;
-use crate::store::snapshot::format::{FORMAT, OPENING, SEAL_OPENING, SnapshotHeader, TABLES, seal_line};
+use crate::store::snapshot::format::{
+    FORMAT, OPENING, SnapshotHeader, TABLES, TRAILER_OPENING, trailer_line,
+};
 
 /// How gzip streams begin. A snapshot that somebody has compressed is read as it is.
 pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -136,7 +138,7 @@ impl<'a> Decoder<'a> {
             if !lines.next()? {
                 return Err(SnapshotError::Cut { lines: lines.number });
             }
-            if lines.line.starts_with(SEAL_OPENING.as_bytes()) {
+            if lines.line.starts_with(TRAILER_OPENING.as_bytes()) {
                 break;
             }
             let number = lines.number;
@@ -158,8 +160,8 @@ impl<'a> Decoder<'a> {
         }
         let (number, bytes) = (lines.number, lines.bytes);
         let digest = std::mem::replace(&mut lines.digest, Context::new(&SHA256)).finish();
-        let seal = seal_line(rows, bytes, digest.as_ref());
-        if lines.line != seal.as_bytes() {
+        let trailer = trailer_line(rows, bytes, digest.as_ref());
+        if lines.line != trailer.as_bytes() {
             return Err(SnapshotError::damaged(number, "the lines before do not add up to what it says"));
         }
         if left.values().any(|count| *count > 0) {
@@ -169,7 +171,7 @@ impl<'a> Decoder<'a> {
             return Err(SnapshotError::damaged(number + 1, "something follows its end"));
         }
         let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Contents { header, bytes: bytes + seal.len() as u64, sha256 })
+        Ok(Contents { header, bytes: bytes + trailer.len() as u64, sha256 })
     }
 }
 

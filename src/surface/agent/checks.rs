@@ -24,7 +24,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let own = registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
     let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, criticality::META_KEY);
-    let registration = check_registration(call.request().body(), &agent, criticality_of)?;
+    let registration = check_registration(call.body()?, &agent, criticality_of)?;
     refuse_targets(call, &registration.checks)?;
     match call.write(Command::Register(Box::new(registration))) {
         Err(WriteError::Refused(CommandRefusal::CheckWithoutService { service_id, .. })) => {
@@ -102,7 +102,7 @@ pub fn fail(call: &mut Call<'_, '_>) -> HandlerResult {
 
 /// `PUT /v1/agent/check/update/:check_id`
 pub fn update(call: &mut Call<'_, '_>) -> HandlerResult {
-    let observation = check_update(call.request().body())?;
+    let observation = check_update(call.body()?)?;
     report(call, observation)
 }
 

@@ -32,7 +32,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let patience = WaitOptions::read(call.query()?)?;
     let own = call.api.registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
-    let registration = service_registration(call.request().body(), existing, &agent)?;
+    let registration = service_registration(call.body()?, existing, &agent)?;
     refuse_targets(call, &registration.checks)?;
     let awaited = registration.service.as_ref().zip(patience);
     let awaited =

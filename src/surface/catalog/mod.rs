@@ -30,7 +30,7 @@ use crate::wire::show::{CatalogNode, CatalogService, NodeService, NodeServicesLi
 /// `PUT /v1/catalog/register`
 pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
-    let registration = catalog_registration(call.request().body(), &registry.own_node().datacenter)?;
+    let registration = catalog_registration(call.body()?, &registry.own_node().datacenter)?;
     let counters = &call.api.counters;
     let counter = match (&registration.service, registration.checks.is_empty()) {
         (Some(_), _) => &counters.registrations_service,
@@ -45,7 +45,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
 /// `PUT /v1/catalog/deregister`
 pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
-    let command = catalog_deregistration(call.request().body(), &registry.own_node().datacenter)?;
+    let command = catalog_deregistration(call.body()?, &registry.own_node().datacenter)?;
     let counters = &call.api.counters;
     let counter = match &command {
         Command::DeregisterService { .. } => &counters.deregistrations_service,

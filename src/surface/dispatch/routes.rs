@@ -6,6 +6,7 @@
 use crate::surface::agent::{checks, info, maintenance, services};
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::dispatch::absent;
+use crate::surface::dispatch::body_limit::BodyLimit;
 use crate::surface::dispatch::permission::Access::{ByMethod, OfKeys, Read, Write};
 use crate::surface::dispatch::permission::Need;
 use crate::surface::dispatch::permission::Permission::{self, Needs, Public};
@@ -13,7 +14,7 @@ use crate::surface::dispatch::permission::Resource::{
     Acl, Agent, Key, Node, Operator, Service, ServiceOrNode,
 };
 use crate::surface::dispatch::permission::Segment::{Body, Entries, OwnNode, Parameter, Path, PathId, Sole};
-use crate::surface::dispatch::route::{BodyLimit, Neutral, Route};
+use crate::surface::dispatch::route::{Neutral, Route};
 use crate::surface::muster::{cache, drain, explain, history, operations, stream, webhooks};
 use crate::surface::{agent, catalog, health, kv, snapshot};
 

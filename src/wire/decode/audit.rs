@@ -138,7 +138,7 @@ impl SyntaxAudit {
     /// Tries to read a value by itself.
     pub fn single<T: ReadJson>(&mut self, value: &Value, path: &str) {
         let mut target = T::default();
-        let slot = Slot { target: &mut target, place: JsonPath::root() };
+        let slot = Slot { target: &mut target, path: JsonPath::root() };
         let Err(error) = slot.deserialize(value) else { return };
         let error = error.to_string();
         if error.starts_with("json: cannot unmarshal") {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::wire::decode::free_form::Skipped;
+use crate::wire::decode::free_form::SkipValue;
 use crate::wire::decode::keys::{ENTERPRISE_META, KnownKey};
 
 /// What newer versions of Consul answer where nothing else is meant, so that an answer can be sent back.
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for Scope {
             match key {
                 // Within itself it would be read without end.
                 Some(key) if key != ENTERPRISE_META => entries.next_value_seed(Scope(key))?,
-                _ => entries.next_value_seed(Skipped::part())?,
+                _ => entries.next_value_seed(SkipValue::part())?,
             }
         }
         Ok(())
