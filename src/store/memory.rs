@@ -14,8 +14,8 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store that stands at `index`: above everything that a store before it has given, so that nobody takes
-    /// an index of that one for one of this.
+    /// An empty store that stands at `index`: above everything that a store before it has given, so that
+    /// no client takes an index of that one for one of this.
     pub fn standing_at(index: u64) -> MemoryStore {
         MemoryStore { index, rows: BTreeMap::new() }
     }

@@ -35,7 +35,7 @@ const LITTLE: Duration = Duration::from_micros(100);
 static TURNSTILE: OnceLock<Turnstile> = OnceLock::new();
 
 struct Turnstile {
-    /// The ways to the workers.
+    /// A socket to each worker.
     asking: Vec<Socket>,
     round: Mutex<Round>,
     /// When the present round began, in nanoseconds after `since`; [`NO_ROUND`] while there is none.
@@ -60,7 +60,7 @@ struct Round {
 pub(crate) fn start(workers: usize) -> io::Result<()> {
     let mut ways = Vec::new();
     for worker in 0..workers {
-        let (asking, place) = pulse::line_to(worker, workers)?;
+        let (asking, place) = pulse::socket_to(worker, workers)?;
         ways.push(asking);
         runtime::spawn("turnstile", move || keep_gate(&place, worker)).map_err(io::Error::other)?;
     }
@@ -130,7 +130,7 @@ pub(crate) fn pass() {
     }
 }
 
-/// As [`pass`], before all others: for work that somebody waits for.
+/// As [`pass`], before all others: for work that a client waits for.
 pub(crate) fn pass_at_the_head() {
     if is_over() {
         wait_at_the_head();
@@ -146,7 +146,7 @@ pub(crate) fn wait() {
     wait_as(VecDeque::push_back);
 }
 
-/// As [`wait`], before all others: for the few that let everybody in.
+/// As [`wait`], before all others: for the few that accept connections.
 pub(crate) fn wait_at_the_head() {
     wait_as(VecDeque::push_front);
 }
@@ -184,7 +184,7 @@ fn keep_gate(place: &Registered, worker: usize) {
 }
 
 impl Turnstile {
-    /// Whether some worker has not looked for [`TURN_MAX`]. Begins a round for whoever `has_much` to do.
+    /// Whether some worker has not looked for [`TURN_MAX`]. Begins a round for a coroutine that `has_much` to do.
     fn is_over(&self, now: Instant, has_much: bool) -> bool {
         match self.began_ns.load(Ordering::Relaxed) {
             NO_ROUND if has_much => {
