@@ -1,4 +1,4 @@
-//! The store that forgets: for `-dev` and for tests of the layers above. Knows no file.
+//! The store without a disk: for `-dev` and for tests of the layers above. Knows no file.
 
 use std::collections::BTreeMap;
 
