@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::sys::output;
 
-/// Time between two looks of the line: what nobody can read faster need not be written.
+/// Time between two updates of the line: more of them could not be read.
 const STEP: Duration = Duration::from_millis(100);
 
 /// Cells of the bar.

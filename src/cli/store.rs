@@ -68,7 +68,7 @@ fn restore(file: &Path, into: &Path) -> CommandOutput {
 }
 
 /// Makes the data directory that an agent is about to start on of the snapshot `file`, unless it has one already.
-/// Nothing is served before, so nobody sees less than all of it.
+/// Nothing is served before, so no client sees less than all of it.
 pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, String> {
     let Some(file) = file else { return Ok(config) };
     if config.store == StoreKind::Memory {

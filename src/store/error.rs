@@ -14,8 +14,8 @@ pub enum StoreError {
         /// What was short, with figures where known.
         detail: String,
     },
-    /// The disk did not keep its word (EIO, a failed sync). The store is poisoned and refuses every later
-    /// commit: after a failed sync nobody can tell what the disk holds, and asking again would only hide it.
+    /// The disk failed (EIO, a failed sync). The store is poisoned and refuses every later
+    /// commit: after a failed sync it is not known what the disk holds, and another sync would only hide it.
     Failed {
         /// The store's directory.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
-    /// The directory holds somebody else's files. Nothing was written.
+    /// The directory holds files of another program. Nothing was written.
     Foreign {
         /// The directory.
         path: PathBuf,
@@ -116,7 +116,7 @@ impl StoreError {
         }
     }
 
-    /// The sentence for somebody who looks at a directory, or makes one, while no agent runs on it.
+    /// The sentence for a command that inspects or makes a directory while no agent runs on it.
     pub fn offline(&self) -> String {
         match self {
             StoreError::Full { .. } => format!("{self}. Free some space, then try again."),

@@ -9,7 +9,7 @@ use super::error::StoreError;
 /// to the receiver; it stops the load.
 pub type RowSink<'a> = dyn FnMut(Table, &str, &[u8]) -> Result<(), String> + 'a;
 
-/// Judges rows of a registry at some index that somebody else may have written, table by table in the order of
+/// Checks rows of a registry at some index that others may have written, table by table in the order of
 /// [`Table::ALL`]. A row that is refused, with a sentence, counts as not there.
 pub type RowFilter = Box<dyn FnMut(Table, &str, &[u8]) -> Result<(), String>>;
 

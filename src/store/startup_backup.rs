@@ -153,7 +153,7 @@ mod tests {
         let refusal = StartupBackup::prepare(&rows).unwrap_err().to_string();
         assert!(refusal.contains("2.jnl") && refusal.contains("none is followed"), "{refusal}");
         fs::remove_file(rows.join("2.jnl")).unwrap();
-        // What that attempt has left is in nobody's way.
+        // What that attempt has left does no harm.
         StartupBackup::prepare(&rows).unwrap().release().unwrap();
         assert_eq!(tree(parent.path()), found);
     }

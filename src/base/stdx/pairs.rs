@@ -26,7 +26,7 @@ impl<V> Pairs<V> {
 }
 
 impl<V> Pairs<V> {
-    /// The pairs, to put equal names and values in the place of theirs; `None` where somebody shares them.
+    /// The pairs, to put equal names and values in the place of theirs; `None` where they are shared.
     pub fn get_mut(&mut self) -> Option<&mut [(Text, V)]> {
         Arc::get_mut(&mut self.0)
     }

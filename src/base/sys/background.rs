@@ -51,7 +51,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> BackgroundThread<K> {
         let Some(turns) = guard.as_mut() else { return Err(QueueFull::Full) };
         let put = turns.put(client, Box::new(work));
         drop(guard);
-        // What is dropped tells whoever waits for it, so not under the lock.
+        // What is dropped wakes its waiter, so not under the lock.
         match put {
             Ok(displaced) => {
                 self.shared.came.notify_one();

@@ -23,7 +23,7 @@ use crate::base::sys::turnstile;
 const LOOK_AT_LEAST_EVERY_MS: u64 = 500;
 
 /// Connections woken, or sockets closed, between two pauses: a crowd whose time comes at once must not keep the workers
-/// from everybody else. A pause is [`SLICE_PAUSE`], and those that wake wait until the workers have looked at their
+/// from all others. A pause is [`SLICE_PAUSE`], and those that wake wait until the workers have looked at their
 /// sockets, for a worker that is given more and more looks at none. Ten thousand take a third of a second.
 const SLICE: usize = 64;
 const SLICE_PAUSE: Duration = Duration::from_millis(1);

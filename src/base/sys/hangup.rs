@@ -1,8 +1,8 @@
 //! One thread that notices the end of idle connections.
 //!
-//! A connection that nobody reads from or writes to costs no coroutine here: it is in an epoll of the watcher's
+//! A connection that is neither read nor written costs no coroutine here: it is in an epoll of the watcher's
 //! own until its owner wants it back. Only its end is looked for (end of file, reset, error), so what a peer sends
-//! meanwhile wakes nobody. Whose connection it is, and what its end means, is the owner's affair.
+//! meanwhile wakes nothing. Whose connection it is, and what its end means, is decided by the owner.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::base::sys::runtime;
 
-    /// Generous: an end is told within microseconds.
+    /// Generous: an end is reported within microseconds.
     const PATIENCE: Duration = Duration::from_secs(30);
 
     /// Ends a connection; what is left of it is held.

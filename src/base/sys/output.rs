@@ -41,7 +41,7 @@ pub fn draw(line: &str) {
     let _ = io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes());
 }
 
-/// Where a log goes: standard error, for whoever deals with its errors.
+/// Where a log goes: standard error, whose errors the caller handles.
 pub fn log() -> impl Write + Send + 'static {
     io::stderr()
 }

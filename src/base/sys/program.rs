@@ -163,7 +163,7 @@ impl Group {
     /// Kills whatever is in the group. Until the leader is waited for its number is taken, so no other group can have
     /// it.
     fn kill(&mut self) {
-        // It fails only when there is nobody left.
+        // It fails only when no process is left.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 }

@@ -137,7 +137,7 @@ pub fn sleep(duration: Duration) {
     may::coroutine::yield_now();
 }
 
-/// Rests for about a millisecond: for whoever looks again and again. A coroutine that always has work waits at the
+/// Rests for about a millisecond: for loops that look again and again. A coroutine that always has work waits at the
 /// [`turnstile`] between its turns.
 pub fn pause() {
     may::coroutine::sleep(Duration::from_millis(1));

@@ -14,7 +14,7 @@ use crate::base::sys::supervision::{self, Habit};
 pub enum Signal {
     /// SIGTERM: a supervisor asks to end.
     Terminate,
-    /// SIGINT: somebody at the terminal asks to end.
+    /// SIGINT: a user at the terminal asks to end.
     Interrupt,
     /// SIGHUP: read the configuration again.
     HangUp,

@@ -142,7 +142,7 @@ impl Stream {
         Waker::new(self.wake_state.clone())
     }
 
-    /// Has the next read look, whatever is known: something may have come while nobody waited.
+    /// Has the next read look, whatever is known: something may have come between two waits.
     pub(crate) fn look_again(&mut self) {
         self.readable = true;
     }

@@ -35,7 +35,7 @@ const LITTLE: Duration = Duration::from_micros(100);
 static TURNSTILE: OnceLock<Turnstile> = OnceLock::new();
 
 struct Turnstile {
-    /// The ways to the workers.
+    /// A socket to each worker.
     asking: Vec<Socket>,
     round: Mutex<Round>,
     /// When the present round began, in nanoseconds after `since`; [`NO_ROUND`] while there is none.
@@ -49,7 +49,8 @@ const NO_ROUND: u64 = u64::MAX;
 struct Round {
     /// Those that wait for its end, the longest-waiting first.
     waiting: VecDeque<Sender<()>>,
-    /// Those of crowds of which nobody waits for one: beside anybody else they have every second place.
+    /// Those with work that comes by the thousand and that no client waits for: each stream of changes has one place at
+    /// most. While others wait, they have every second place.
     crowd: VecDeque<Sender<()>>,
     /// Whether the last place went to the crowd.
     was_of_crowd: bool,
@@ -64,7 +65,7 @@ struct Round {
 pub(crate) fn start(workers: usize) -> io::Result<()> {
     let mut ways = Vec::new();
     for worker in 0..workers {
-        let (asking, place) = pulse::line_to(worker, workers)?;
+        let (asking, place) = pulse::socket_to(worker, workers)?;
         ways.push(asking);
         runtime::spawn("turnstile", move || keep_gate(&place, worker)).map_err(io::Error::other)?;
     }
@@ -141,7 +142,7 @@ pub(crate) fn pass_with_the_crowd() {
     }
 }
 
-/// As [`pass`], before all others: for work that somebody waits for.
+/// As [`pass`], before all others: for work that a client waits for.
 pub(crate) fn pass_at_the_head() {
     if is_over() {
         wait_at_the_head();
@@ -157,7 +158,7 @@ pub(crate) fn wait() {
     wait_as(|round, sender| round.waiting.push_back(sender));
 }
 
-/// As [`wait`], before all others: for the few that let everybody in.
+/// As [`wait`], before all others: for the few that accept connections.
 pub(crate) fn wait_at_the_head() {
     wait_as(|round, sender| round.waiting.push_front(sender));
 }
@@ -195,7 +196,7 @@ fn keep_gate(place: &Registered, worker: usize) {
 }
 
 impl Turnstile {
-    /// Whether some worker has not looked for [`TURN_MAX`]. Begins a round for whoever `has_much` to do.
+    /// Whether some worker has not looked for [`TURN_MAX`]. Begins a round for a coroutine that `has_much` to do.
     fn is_over(&self, now: Instant, has_much: bool) -> bool {
         match self.began_ns.load(Ordering::Relaxed) {
             NO_ROUND if has_much => {

@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(listed, rows, "the rows of docs/metrics.md should read:\n{}\n", rows.join("\n"));
     }
 
-    /// A row whose value nobody gives would be promised and never shown.
+    /// A row without a value would be documented and never exported.
     #[test]
     fn somebody_gives_the_value_of_every_family() {
         let mut paths = Vec::new();

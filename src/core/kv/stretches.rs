@@ -26,6 +26,11 @@ struct Stretch {
 }
 
 impl Stretches {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_start.len()
+    }
+
     /// Those of `changes`: every key with the index of its last change, by key.
     pub fn of_all(changes: &[(Text, u64)]) -> Stretches {
         let mut stretches =

@@ -167,6 +167,11 @@ impl PairTable {
         bytes
     }
 
+    /// How many entries a copy of the table copies: chunks of pairs, stretches, and what is remembered of deletions.
+    pub fn copied(&self) -> usize {
+        self.pairs.chunks() + self.stretches.len() + self.deletions.len()
+    }
+
     /// How many pairs there are, and the bytes of their keys and values.
     pub fn size(&self) -> (usize, usize) {
         (self.pairs.len(), self.bytes)

@@ -1,7 +1,7 @@
 //! Runs one check against its target, and reports what it saw.
 //!
-//! Never policy: when to run, how often, and what a result means for a status is `health`'s business; how
-//! many may run at once is the caller's. [`Prober::run`] is called inside a coroutine and never blocks its
+//! Never policy: when to run, how often, and what a result means for a status is decided by `health`; how
+//! many may run at once, by the caller. [`Prober::run`] is called inside a coroutine and never blocks its
 //! worker: sockets wait as coroutines do, names are looked up on threads of their own. Outputs are in
 //! Consul's words, since alerts match on them.
 
@@ -92,7 +92,7 @@ impl Prober {
     }
 
     /// What sends requests of muster's own under the same rules as checks. It looks names up on threads of its own, so
-    /// that whoever registers checks does not hold up what an operator set up.
+    /// that registered checks do not hold up what an operator has set up.
     ///
     /// # Errors
     /// The operating system's, when it gives no thread.

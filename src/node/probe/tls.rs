@@ -138,7 +138,7 @@ pub fn fault(error: &io::Error) -> Option<&rustls::Error> {
 pub fn words(error: &rustls::Error) -> String {
     let fault = match error {
         rustls::Error::InvalidCertificate(fault) => fault,
-        // Whoever speaks nothing newer than TLS 1.1 says so, or answers in it.
+        // A target that speaks nothing newer than TLS 1.1 sends an alert, or answers in it.
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
         | rustls::Error::PeerIncompatible(_) => {
             return format!(
@@ -162,7 +162,7 @@ pub fn words(error: &rustls::Error) -> String {
 }
 
 /// A signature that cannot be checked is taken as it is where no certificate is: with keys of less than 2048 bits,
-/// which old devices have. Nobody is known by his key here, so it proves nothing either way.
+/// which old devices have. No target is identified by its key here, so it proves nothing either way.
 fn unless_short(
     checked: Result<HandshakeSignatureValid, rustls::Error>,
 ) -> Result<HandshakeSignatureValid, rustls::Error> {

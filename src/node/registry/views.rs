@@ -31,10 +31,11 @@ use crate::core::model::{Node, NodeKey, ServiceKey, Status};
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
 
-/// Changes that are made under one lock. More of a service, or of most of a table, are made beside it.
+/// Changes that are made under one lock. More of a service are made beside it, and so are more of a table where copying it
+/// takes no longer than they do.
 const CHANGED_IN_PLACE_MAX: usize = 256;
 
-/// Records that are copied in about the time in which one is changed.
+/// Entries that are copied in the time in which one is changed: some 60 ns against 1 us.
 const COPIED_FOR_A_CHANGE: usize = 16;
 
 /// The durable state, joined and filed for reading.
@@ -137,8 +138,10 @@ impl Views {
     /// one service, or of all keys, is seen as a whole or not at all.
     pub fn publish(&self, changes: &Changes, update: PreparedUpdate, index: u64) -> Vec<Topic> {
         let PreparedUpdate { instances, replacements, checks, mut topics } = update;
-        change(&self.pairs, |pairs| pairs.size().0, &changes.kv, PairTable::absorb);
-        change(&self.nodes, |_| self.instances.load(Ordering::Relaxed), &changes.catalog, NodeTable::absorb);
+        change(&self.pairs, PairTable::copied, &changes.kv, PairTable::absorb);
+        // Records of nodes hold all that is on them.
+        let on_nodes = || self.instances.load(Ordering::Relaxed) + 2 * self.checks_count(None);
+        change(&self.nodes, |nodes| nodes.records().len() + on_nodes(), &changes.catalog, NodeTable::absorb);
         let mut instances = instances.into_iter().peekable();
         while let Some((name, position, instance)) = instances.next() {
             let mut table = self.shard(&name).write();
@@ -293,13 +296,13 @@ impl Views {
     }
 }
 
-/// Has a table take over `changes`, seen as a whole or not at all. `size` tells how many records it holds.
+/// Has a table take over `changes`, seen as a whole or not at all. `copied` tells how many entries a copy of it copies.
 ///
-/// Where they are many, and copying the table costs no more than they do, readers go on with the table as it was while
-/// a copy takes them over, which then has its place.
+/// Where they are many, and take longer than a copy of the table does, readers go on with the table as it was while the
+/// copy takes them over, which then has its place.
 fn change<T: Clone, C>(
     table: &RwLock<T>,
-    size: impl Fn(&T) -> usize,
+    copied: impl Fn(&T) -> usize,
     changes: &[C],
     absorb: impl Fn(&mut T, &C),
 ) {
@@ -307,8 +310,8 @@ fn change<T: Clone, C>(
         return;
     }
     let absorb_all = |table: &mut T| changes.iter().for_each(|change| absorb(table, change));
-    let is_large = |table: &T| changes.len() > size(table) / COPIED_FOR_A_CHANGE;
-    if changes.len() <= CHANGED_IN_PLACE_MAX || !is_large(&table.read()) {
+    let takes_longer = |table: &T| changes.len() > copied(table) / COPIED_FOR_A_CHANGE;
+    if changes.len() <= CHANGED_IN_PLACE_MAX || !takes_longer(&table.read()) {
         return absorb_all(&mut table.write());
     }
     let mut beside = table.read().clone();
@@ -341,16 +344,35 @@ mod tests {
 
     #[test]
     fn changes_of_a_table_are_seen_as_a_whole_however_many_they_are() {
+        /// Knows how often it was copied.
+        #[derive(Default)]
+        struct Table(Vec<usize>, usize);
+
+        impl Clone for Table {
+            fn clone(&self) -> Table {
+                Table(self.0.clone(), self.1 + 1)
+            }
+        }
+
         let beyond = CHANGED_IN_PLACE_MAX + 1;
-        for (count, size) in [(1, 0), (beyond - 1, 0), (beyond, 0), (50_000, 0), (beyond, usize::MAX)] {
-            let (table, changes) = (RwLock::new(Vec::new()), (0..count).collect::<Vec<_>>());
+        let as_much = beyond * COPIED_FOR_A_CHANGE;
+        for (count, copied, copies) in [
+            (1, 0, 0),
+            (beyond - 1, 0, 0),
+            (beyond, 0, 1),
+            (beyond, as_much - 1, 1),
+            (beyond, as_much, 0),
+            (50_000, 0, 1),
+        ] {
+            let (table, changes) = (RwLock::new(Table::default()), (0..count).collect::<Vec<_>>());
             std::thread::scope(|scope| {
-                scope.spawn(|| change(&table, |_| size, &changes, |table, change| table.push(*change)));
-                while table.read().is_empty() {
+                scope.spawn(|| change(&table, |_| copied, &changes, |table, change| table.0.push(*change)));
+                while table.read().0.is_empty() {
                     std::thread::yield_now();
                 }
-                assert_eq!(*table.read(), changes, "of {count}");
+                assert_eq!(table.read().0, changes, "of {count}");
             });
+            assert_eq!(table.read().1, copies, "of {count} where {copied} are copied");
         }
     }
 

@@ -1,9 +1,9 @@
 //! What the embedded store is built on: an engine that holds rows, and the few things beside it that show whether the
-//! engine tells the truth.
+//! engine gives back what was written.
 //!
 //! In production there is one, [`DirectoryBackend`]. It is a trait because an engine's own files cannot be made to
 //! fail in every way at every moment: the simulation puts a disk of its own under the very same store. Owns no
-//! decision: what a fault means is the store's business.
+//! decision: what a fault means is decided by the store.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -69,7 +69,7 @@ pub trait StorageBackend: Send {
     /// The engine's files as they were before it opened.
     type Backup: Send;
 
-    /// Where this is, for whoever reads of a failure.
+    /// Where this is, for messages.
     fn path(&self) -> &Path;
 
     /// Whose rows these are, and since when.

@@ -13,7 +13,7 @@ use super::backend::{NamedRow, NewRow, RowEngine, RowReceiver};
 use super::engine_checksums;
 use crate::store::error::{StoreError, is_full};
 
-/// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table nobody writes to.
+/// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table without writes.
 const KEYSPACE: &str = "rows";
 
 /// Blocks kept in memory. Rows are read once, at start, so more would be wasted.
@@ -164,7 +164,7 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, EngineFault>) -> Result<T, Engine
     })
 }
 
-/// Sorts an error met while reading: all but a refusal by the system speaks of the files.
+/// Sorts an error met while reading: all but a refusal by the system is about the files.
 fn content(error: fjall::Error) -> EngineFault {
     fault(error, EngineFault::Content)
 }

@@ -119,7 +119,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         self.backend.identity()
     }
 
-    /// Where it is, for whoever reads of a failure.
+    /// Where it is, for messages.
     pub fn path(&self) -> &Path {
         self.backend.path()
     }

@@ -1,8 +1,8 @@
 //! Proves that an engine holds exactly what was committed, while its caller decodes the rows.
 //!
-//! Reading and adding up are one thread's work, what becomes of the rows is the caller's: a start keeps two cores busy.
-//! The rows arrive in the engine's order, and whoever takes them has taken or refused them all before anything is said
-//! of the whole. Owns how rows get from one thread to the other; what they mean is not its business.
+//! One thread reads and adds up, the caller decodes the rows: a start keeps two cores busy.
+//! The rows arrive in the engine's order, and the caller has taken or refused all of them before the whole is
+//! judged. Owns how rows get from one thread to the other, and does not know what they mean.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 

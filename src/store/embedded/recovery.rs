@@ -39,9 +39,9 @@ pub struct Recovery {
     pub identity: Identity,
     /// The rows that can be read, as the changes that put them into an empty store.
     pub rows: Vec<RowChange>,
-    /// The highest index that anything in it speaks of.
+    /// The highest index in it.
     pub index: u64,
-    /// How many rows were acknowledged, where that can still be told.
+    /// How many rows were acknowledged, where that is still known.
     pub rows_acknowledged: Option<u64>,
     /// What is wrong, each in a sentence; none of it when the directory is whole.
     pub problems: Vec<String>,
@@ -169,7 +169,7 @@ pub fn write(path: &Path, identity: &Identity, index: u64, rows: Vec<RowChange>)
 /// Bytes of rows that are written at a time: a sync for each megabyte is little beside reading them.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
-/// A data directory that is being made of rows as they come. Nobody may use it before [`RecoveryBuild::end`].
+/// A data directory that is being made of rows as they come. It must not be used before [`RecoveryBuild::end`].
 pub struct RecoveryBuild {
     store: EmbeddedStore,
     index: u64,
@@ -186,7 +186,7 @@ impl RecoveryBuild {
         fs::create_dir(path).map_err(StoreError::io(path, "create"))?;
         Identity { complete: false, ..identity.clone() }.write(path)?;
         let store = EmbeddedStore::open(path, jiff::Timestamp::UNIX_EPOCH, EngineLimits::default())?;
-        // One that leaves no room for changes is a made-up one; nobody can have seen a change at it.
+        // One that leaves no room for changes is a made-up one; no client can have seen a change at it.
         let index = if index >= INDEX_MAX { INDEX_RESTORED_MAX } else { index };
         Ok(RecoveryBuild { store, index, waiting: Vec::new(), waiting_bytes: 0 })
     }

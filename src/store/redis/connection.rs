@@ -31,6 +31,6 @@ pub trait ConnectionSource: Send + Sync {
     /// Why there is none.
     fn connect(&self) -> Result<Box<dyn RedisConnection>, ReplicaError>;
 
-    /// Connections open, and those of them that nobody uses.
+    /// Connections open, and those of them that are idle.
     fn counts(&self) -> (u32, u32);
 }

@@ -13,7 +13,7 @@ pub enum ReplicaErrorKind {
     Slow,
     /// It answers, and refuses: full, read-only, a wrong password.
     Refused,
-    /// Somebody else changed what is under the prefix, or Redis lost it. What differs is put back.
+    /// Another client changed what is under the prefix, or Redis lost it. What differs is put back.
     Altered,
     /// Its settings would lose data.
     Unfit,
@@ -56,7 +56,7 @@ impl ReplicaErrorKind {
         }
     }
 
-    /// Whether somebody else writes under the prefix, so that acknowledging on would make two truths.
+    /// Whether another muster writes under the prefix, so that further writes here would diverge from it.
     pub fn is_rivalry(self) -> bool {
         matches!(self, ReplicaErrorKind::Fenced | ReplicaErrorKind::Foreign)
     }

@@ -48,9 +48,9 @@ impl From<StoreError> for FillError {
 }
 
 /// Proves that the rows in Redis are those of `position`, then makes the local rows the same, without those that the
-/// filters of `filter_factory` refuse: others may have written them, and Redis loses them when it is held against the
-/// local rows. A process that dies half-way leaves a directory that says so and is filled again. The lock is held all
-/// the while, so nobody else writes to Redis.
+/// filters of `filter_factory` refuse: others may have written them, and they are removed from Redis when it is
+/// compared with the local rows. A process that dies half-way leaves a directory that says so and is filled again. The
+/// lock is held all the while, so no other muster writes to Redis.
 ///
 /// # Errors
 /// When rows are missing or altered in Redis: the local ones are as they were then.
@@ -64,9 +64,9 @@ pub fn fill<G: StorageBackend>(
     let RowChecksum { rows, index, .. } = position.checksum;
     log::info!(rows = rows, index = index; "Redis is ahead: its rows are taken over");
     prove(writer, position)?;
-    // A directory that is damaged is found out before Redis is told anything.
+    // A directory that is damaged is found out before anything is written to Redis.
     local.load(&mut |_, _, _| Ok(()))?;
-    // Before anything can be shown: whoever fills another directory later begins above that, even if nothing of what
+    // Before anything can be shown: another directory that is filled later begins above that, even if nothing of what
     // this one is going to show comes to Redis.
     let index = position.checksum.index + INDEX_LEAP;
     let leapt = ReplicaPosition::whole(node_id, old, RowChecksum { index, ..position.checksum });

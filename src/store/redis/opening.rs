@@ -252,14 +252,14 @@ fn try_handshake(
         StartSource::Local => Ok(Handshake { writer, ahead: None }),
         StartSource::Redis(position) => Ok(Handshake { writer, ahead: Some(position) }),
         StartSource::Neither(sentence) => {
-            // Whoever comes next need not wait for it to run out.
+            // The next start need not wait for it to run out.
             let _ = writer.release();
             Err(HandshakeError::Refused(sentence))
         }
     }
 }
 
-/// Takes the lock. One that nobody renews any more is waited for, which takes a term; one that is renewed refuses the
+/// Takes the lock. One that is not renewed any more is waited for, which takes a term; one that is renewed refuses the
 /// start.
 fn take_lock(session: &mut RedisSession, claimant: &mut Claimant) -> Result<lease::Lease, HandshakeError> {
     let scheduler = session.connector().scheduler.clone();

@@ -1,4 +1,4 @@
-//! The store's own thread: the only one that speaks to Redis once muster runs. It writes what waits, keeps the lock,
+//! The store's own thread: the only one that uses Redis once muster runs. It writes what waits, keeps the lock,
 //! finds out when Redis is away, and tries again until it is back.
 
 use std::sync::Arc;

@@ -186,8 +186,8 @@ impl RedisWriter {
     /// Writes in one guarded transaction, which keeps the lock for another term. Without `position` the seal stays.
     ///
     /// # Errors
-    /// When nothing was written, or it is not known whether: the connection broke, Redis refused, the lock is somebody
-    /// else's, or what is guarded was touched.
+    /// When nothing was written, or it is not known whether: the connection broke, Redis refused, the lock is of
+    /// another muster, or what is guarded was touched.
     pub fn write(
         &mut self,
         mut commands: Vec<Cmd>,

@@ -29,9 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub enum RedisPhase {
     /// It has everything, and each commit waits for it.
     Well,
-    /// It answers, and is given what it lacks. Nobody waits for it.
+    /// It answers, and is given what it lacks. No write waits for it.
     CatchingUp,
-    /// It is away, for this reason. Nobody waits for it.
+    /// It is away, for this reason. No write waits for it.
     Away(ReplicaError),
 }
 
@@ -65,7 +65,7 @@ struct State {
     mended: u64,
 }
 
-/// Shared by the store, its thread, and whoever shows how it is.
+/// Shared by the store, its thread, and what shows its status.
 pub struct ReplicatorShared {
     /// The place, for people.
     pub place: String,
@@ -353,7 +353,7 @@ impl ReplicatorShared {
         self.set(state, RedisPhase::Well);
     }
 
-    // For whoever shows it.
+    // For what shows its status.
 
     /// The present status.
     pub fn status(&self) -> RedisStatus {

@@ -19,7 +19,7 @@ use crate::store::snapshot::format::{
     FORMAT, OPENING, SnapshotHeader, TABLES, TRAILER_OPENING, trailer_line,
 };
 
-/// How gzip streams begin. A snapshot that somebody has compressed is read as it is.
+/// How gzip streams begin. A compressed snapshot is read as it is.
 pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What the archive that Consul's snapshots are begins with: the name of its first file.
@@ -29,14 +29,14 @@ pub(super) const CONSUL_OPENING: &[u8] = b"meta.json\0";
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How many times its packed bytes a snapshot may have. A hundred thousand instances that differ in nothing but a
-/// number come to 22 times, twenty thousand of three kilobytes each to 107; bytes that say nothing come to a thousand,
-/// and cost whoever sends them nothing.
+/// number come to 22 times, twenty thousand of three kilobytes each to 107; repeated bytes come to a thousand,
+/// and cost their sender nothing.
 const RATIO_MAX: u64 = 300;
 
 /// Bytes that may come out of few packed ones all the same: less than a moment's work.
 const UNPACKED_BYTES_FREE: u64 = 4 << 20;
 
-/// How much is read of what somebody else has written.
+/// How much is read of a snapshot from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeBounds {
     /// The longest line, in bytes. It is held in memory as a whole.
@@ -95,7 +95,7 @@ impl<'a> Decoder<'a> {
         };
         let digest = Context::new(&SHA256);
         let mut lines = Lines { input, packed, bounds, line: Vec::new(), number: 0, bytes: 0, digest };
-        lines.refuse_strangers()?;
+        lines.refuse_other_formats()?;
         if !lines.next()? {
             return Err(SnapshotError::Cut { lines: 0 });
         }
@@ -221,7 +221,7 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     /// Looks at the first bytes before they are taken for lines.
-    fn refuse_strangers(&mut self) -> Result<(), SnapshotError> {
+    fn refuse_other_formats(&mut self) -> Result<(), SnapshotError> {
         let start = self.input.fill_buf().map_err(unreadable)?;
         let opening = OPENING.as_bytes();
         match start.len() {

@@ -1,4 +1,4 @@
-//! From rows to a snapshot's bytes. Holds one row at a time; where the bytes go is the caller's business.
+//! From rows to a snapshot's bytes. Holds one row at a time; where the bytes go is decided by the caller.
 
 use aws_lc_rs::digest::{Context, SHA256};
 

@@ -31,7 +31,7 @@ impl BodyLimit {
         })
     }
 
-    /// Holds a body that the server has let pass to what it does not know of.
+    /// Refuses a body that is too long for this route, though not for the server, which has read it.
     ///
     /// # Errors
     /// 413, in Consul's words.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::base::stdx::tree::{Doubles, Tree};
+use crate::base::stdx::tree::{DuplicateKeys, Tree};
 use crate::core::model::limits::FREE_FORM_DEPTH_MAX;
 use crate::wire::decode::audit::Audit;
 use crate::wire::decode::json_path::JsonPath;
@@ -24,7 +24,7 @@ impl ReadJson for FreeForm {
     }
 
     fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, _path: JsonPath<'_>) -> Result<(), A::Error> {
-        self.0.extend(Tree::new(FREE_FORM_DEPTH_MAX, Doubles::LaterWins).object(entries)?);
+        self.0.extend(Tree::new(FREE_FORM_DEPTH_MAX, DuplicateKeys::LaterWins).object(entries)?);
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ pub fn is_own(name: &str) -> bool {
     OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// Reads the value of such a key, and takes only what means the place there is.
+/// Reads the value of such a key, and takes only what names the one that there is.
 #[derive(Clone, Copy)]
 pub struct Scope(
     /// The key.
@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for Scope {
 }
 
 impl Scope {
-    /// Of another type it names nothing, and nobody can tell what was meant.
+    /// A value of another type names nothing, so it is not known what was meant.
     fn no_name<E: Error>(self) -> E {
         let Scope(key) = self;
         E::custom(format_args!("{key} must be a text, and muster has none but the default one"))

@@ -20,7 +20,7 @@ const READ_BYTES: usize = 48;
 pub(super) enum ThreadSeen {
     /// It is there, asleep or at work, or the system does not say.
     There,
-    /// Somebody keeps it from running: a debugger, or a signal.
+    /// It is stopped: by a debugger, or a signal.
     Held,
     Gone,
 }

@@ -53,7 +53,7 @@ pub fn run(
     }
 }
 
-/// The status that the server tells.
+/// The status that the server reports.
 fn check_health(
     reach: &TargetConnector<'_>,
     address: &str,

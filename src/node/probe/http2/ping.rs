@@ -15,7 +15,7 @@ pub fn run(reach: &TargetConnector<'_>, address: &str, security: Option<&ProbeTl
         Ok(channel) => channel,
         Err(error) => return critical(format!("Failed to dial to {}: {error}", redact::url(address))),
     };
-    // The library keeps the connection open for as long as somebody could ask something.
+    // The library keeps the connection open for as long as a request could be sent.
     let ponged = drive(&mut channel, |requests, pings| async move {
         let _requests = requests;
         match pings {
