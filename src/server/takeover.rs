@@ -190,7 +190,11 @@ impl Incumbent {
         leave_notes(&self.agent.registry, &self.cache, self.agent.config.lock().cache.warm_most_asked);
         self.agent.store.end();
         match self.agent.registry.queue().rest() {
-            Ok(writer) => Ok(PutDown { writer, notifier }),
+            Ok(writer) => {
+                // For a moment both answer.
+                self.agent.registry.stand_as_after_start();
+                Ok(PutDown { writer, notifier })
+            }
             Err(error) => Err(go_on(error.to_string())),
         }
     }

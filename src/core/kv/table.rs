@@ -97,6 +97,13 @@ impl PairTable {
         }
     }
 
+    /// Forgets when anything was deleted up to `index`, at which a start forgets it.
+    pub fn forget_until(&mut self, index: u64) {
+        (self.forgotten, self.last) = (self.forgotten.max(index), self.last.max(index));
+        self.deletions.clear();
+        self.deletions_bytes = 0;
+    }
+
     /// The pair under `key`.
     pub fn get(&self, key: &str) -> Option<&Arc<Pair>> {
         self.pairs.get(key)

@@ -71,6 +71,17 @@ impl Registry {
         &self.queue
     }
 
+    /// Shows every index as the next start from the same store will, so that none goes back for who meets both. To be
+    /// called when no write is taken any more.
+    pub fn stand_as_after_start(&self) {
+        let ReadModel { views, topics, .. } = &self.read_model;
+        let index = views.complete();
+        topics.begin_move();
+        views.forget_deletions(index);
+        topics.stand_as_after_start(index);
+        topics.end_move();
+    }
+
     /// The health engine.
     pub fn checking(&self) -> &Arc<Checking> {
         &self.checking

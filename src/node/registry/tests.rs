@@ -11,8 +11,8 @@ use crate::core::catalog::topic::Topic;
 use crate::core::health::{self, HealthEngine};
 use crate::core::kernel::state::Bounds;
 use crate::core::model::{
-    Caller, Cause, Check, CheckDefinition, Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart,
-    Observation, Origin, Probe, Registration, Restoration, Service, Status,
+    Caller, Cause, Check, CheckDefinition, Command, CommandRefusal, Condition, DrainOrder, ExistingChecks,
+    NodePart, Observation, Origin, PairWrite, Probe, Registration, Restoration, Service, Status,
 };
 use crate::node::probe::{self, Prober};
 use crate::node::registry::Registry;
@@ -157,6 +157,46 @@ fn a_write_is_visible_when_it_is_answered_and_after_a_restart() {
     assert!(registry.topics().index(&Topic::Health("web".into())) >= seen, "the index has not gone back");
     let next = registry.write(register("web-2", None)).unwrap();
     assert!(next.index > seen);
+}
+
+/// Two processes answer for a moment when one takes over from the other.
+#[test]
+fn indexes_before_and_after_a_takeover_are_the_same() {
+    let store = shared();
+    let registry = open(&store);
+    let put = |key: &str| {
+        let (key, value) = (key.into(), [].into());
+        Command::WritePair(PairWrite::Put { key, value, flags: 0, condition: Condition::Always })
+    };
+    let delete = |key: &str| PairWrite::Delete { key: key.into(), condition: Condition::Always };
+    for command in [
+        put("a/1"),
+        put("a/gone"),
+        register("web-1", None),
+        put("b/gone"),
+        Command::WritePair(delete("a/gone")),
+        Command::WritePair(delete("b/gone")),
+        put("c"),
+        register("web-2", None),
+    ] {
+        registry.write(command).unwrap();
+    }
+    let names = ["web", "nothing"];
+    let services =
+        names.iter().flat_map(|name| [Topic::Health((*name).into()), Topic::Service((*name).into())]);
+    let keys = ["a/1", "a/gone", "b/gone", "never"].map(|key| Topic::Key(key.into()));
+    let prefixes = ["", "a/", "b/", "c", "d"].map(|prefix| Topic::Prefix(prefix.into()));
+    let topics: Vec<Topic> =
+        [Topic::Nodes, Topic::Services].into_iter().chain(services).chain(keys).chain(prefixes).collect();
+    let held: Vec<_> = topics.iter().step_by(2).map(|topic| registry.topics().pin(topic)).collect();
+    let of = |registry: &Registry| topics.iter().map(|topic| registry.index(topic, 0)).collect::<Vec<_>>();
+    let before = of(&registry);
+    registry.stand_as_after_start();
+    let (last, successor) = (of(&registry), open(&store));
+    assert!(before.iter().zip(&last).all(|(before, last)| before <= last), "{before:?} {last:?}");
+    assert_ne!(before, last);
+    assert_eq!(last, of(&successor));
+    drop(held);
 }
 
 #[test]

@@ -276,6 +276,11 @@ impl Views {
         pick(&self.pairs.read())
     }
 
+    /// See [`PairTable::forget_until`].
+    pub fn forget_deletions(&self, index: u64) {
+        self.pairs.write().forget_until(index);
+    }
+
     /// How much there is of everything. It takes the same time however much that is.
     pub fn sizes(&self) -> Sizes {
         let services = self.services.iter().map(|shard| shard.read().len()).sum();
