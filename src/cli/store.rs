@@ -83,7 +83,9 @@ pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, S
     // As a start without a snapshot does.
     let made = directory::make_ancestors(&config.data_dir);
     made.map_err(|error| offline::not_made(&config.data_dir, &error))?;
-    offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
+    let contents = offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
+    let (file, data_dir, index) = (file.display(), config.data_dir.display(), contents.header.index);
+    config.notes.push(format!("restored {file} of index {index} into {data_dir}"));
     Ok(config)
 }
 

@@ -47,12 +47,14 @@ pub fn run(config: Config, start: Start) -> Result<(), ServerError> {
     let format = if config.log_format == LogFormat::Json { LineFormat::Json } else { LineFormat::Text };
     let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    config.notes.iter().for_each(|note| log::info!("{note}"));
     limits::raise_open_files();
     budget::process().set_bytes_max(config.limits.transit_bytes_max);
     let cores = host::cores();
     runtime::start(if config.workers == 0 { cores } else { config.workers });
     let outcome = start_as(start, config, &logging, of_supervisor, signals);
-    if let Err(error) = &outcome {
+    // In a log for people it would stand twice: the program's last line says it.
+    if let (Err(error), LineFormat::Json) = (&outcome, format) {
         log_lines("", &error.to_string());
     }
     logging.flush();
