@@ -262,7 +262,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&own, &link).unwrap();
-        let rows = [(&*own, &own), (&link, &link), (Path::new("/bin/sh"), &own), (Path::new("sh"), &own)];
+        let rows = [(&*own, &own), (&*link, &link), (Path::new("/bin/sh"), &own), (Path::new("sh"), &own)];
         for (typed, expected) in rows {
             assert_eq!(origin(typed).as_ref(), Some(expected), "{}", typed.display());
         }

@@ -29,7 +29,15 @@ impl Starting {
         command.args(["agent", "--takeover", "--http-addr", &format!("127.0.0.1:{}", free_port())]);
         command.arg("--data-dir").arg(data_dir).stdout(log.try_clone().expect("a copy")).stderr(log);
         let process = Ended(command.spawn().expect("muster starts"));
-        let (predecessor, _) = listener.accept().expect("it asks");
+        listener.set_nonblocking(true).expect("a socket that does not wait");
+        let deadline = Instant::now() + EVENT_WAIT_MAX;
+        let predecessor = loop {
+            match listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "it asks: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
         predecessor.set_read_timeout(Some(EVENT_WAIT_MAX)).expect("a timeout above zero");
         let mut starting = Starting { process, predecessor, directory };
         assert_eq!(starting.hear(), 1, "it asks for everything");
