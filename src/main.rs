@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use muster::base::sys::output;
+use muster::base::sys::{output, program};
 use muster::cli::command::{self, Action, Exit};
 use muster::server::{self, Start};
 
 fn main() -> ExitCode {
+    program::remember_origin();
     output::ignore_file_size_signal();
     let lossless = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))

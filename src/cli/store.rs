@@ -8,13 +8,13 @@ use clap::Subcommand;
 use crate::base::stdx::counted::counted;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::config::validated::{Config, StoreKind};
-use crate::node::registry::snapshot::mend::mend;
+use crate::node::registry::snapshot::mend::{mend, own_node_id};
 use crate::node::registry::snapshot::offline;
 use crate::node::registry::snapshot::row_validator::RowRules;
 use crate::store::directory;
-use crate::store::embedded::recovery::{self, Recovery};
+use crate::store::embedded::recovery::{self, Completeness, Recovery};
 use crate::store::error::StoreError;
-use crate::store::identity;
+use crate::store::identity::{self, Identity};
 
 /// Rows left out that are named one by one.
 const NAMED_MAX: usize = 20;
@@ -36,7 +36,7 @@ pub enum StoreCommand {
         into: PathBuf,
     },
     /// Say what would be lost; with --into, make a sound directory of the rest: exit 0 if nothing is lost, 1 if
-    /// anything is. The damaged one stays as it is
+    /// anything is or may be. The damaged one stays as it is
     Repair {
         /// The data directory of an agent that is stopped
         directory: PathBuf,
@@ -83,7 +83,9 @@ pub fn begin_with(file: Option<PathBuf>, mut config: Config) -> Result<Config, S
     // As a start without a snapshot does.
     let made = directory::make_ancestors(&config.data_dir);
     made.map_err(|error| offline::not_made(&config.data_dir, &error))?;
-    offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
+    let contents = offline::make(&file, &config.data_dir, &RowRules::of(&config), jiff::Timestamp::now())?;
+    let (file, data_dir, index) = (file.display(), config.data_dir.display(), contents.header.index);
+    config.notes.push(format!("restored {file} of index {index} into {data_dir}"));
     Ok(config)
 }
 
@@ -110,21 +112,22 @@ fn inspect(directory: &Path) -> CommandOutput {
 fn summary(directory: &Path, recovery: &Recovery) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     recovery.rows.iter().for_each(|row| *counts.entry(row.table.name()).or_default() += 1);
-    let identity = &recovery.identity;
     let mut text = format!("{}\n", directory.display());
-    text += &format!("  of node     {}\n  since       {}\n", identity.node_id, identity.created_at);
-    text += &format!("  format      {}\n  index       {}\n", identity.format, recovery.index);
+    if let Some(Identity { node_id, created_at, format, .. }) = &recovery.identity {
+        text += &format!("  of node     {node_id}\n  since       {created_at}\n  format      {format}\n");
+    }
+    text += &format!("  index       {}\n", recovery.index);
     counts.iter().for_each(|(table, count)| text += &format!("  {table:<11} {}\n", counted(*count, "row")));
     text
 }
 
 fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
-    let Recovery { identity, rows, index, rows_acknowledged, problems, has_all } =
+    let Recovery { identity, rows, index, rows_acknowledged, problems, completeness } =
         recovery::read(directory).map_err(|error| refused(&error))?;
     let readable = rows.len() as u64;
     let (kept, left_out) = mend(rows);
     let count = kept.len();
-    let is_whole = has_all && left_out.is_empty();
+    let is_whole = completeness == Completeness::Whole && left_out.is_empty();
     let mut text = match problems.is_empty() {
         true => format!("{} is whole\n", directory.display()),
         false => format!("{} is damaged: {}\n", directory.display(), problems.join("; ")),
@@ -137,16 +140,21 @@ fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
             left_out.len()
         ),
         None => format!(
-            "{} can be kept, {} make no sense; how many there were cannot be told\n",
+            "{} can be kept, {} make no sense; {}\n",
             counted(count, "row"),
-            left_out.len()
+            left_out.len(),
+            match completeness {
+                Completeness::Unproved =>
+                    "they add up, and whether anything was written later cannot be told",
+                _ => "how many there were cannot be told",
+            }
         ),
     };
     left_out.iter().take(NAMED_MAX).for_each(|row| text += &format!("  left out: {row}\n"));
     if left_out.len() > NAMED_MAX {
         text += &format!("  left out: {} more\n", left_out.len() - NAMED_MAX);
     }
-    if !has_all {
+    if completeness != Completeness::Whole {
         text += "what was registered or changed last may be there as it was before, or not at all\n";
     }
     if kept.is_empty() {
@@ -154,6 +162,15 @@ fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
                  with an empty directory";
         return Err((Exit::Failure, text));
     }
+    let identity = identity.unwrap_or_else(|| {
+        let new = Identity::generate(jiff::Timestamp::now());
+        let found = own_node_id(&kept);
+        let whence =
+            if found.is_some() { "as its rows say" } else { "a new one, for no row says which it was" };
+        let node_id = found.unwrap_or(new.node_id);
+        text += &format!("the node's id is {node_id}, {whence}\n");
+        Identity { node_id, ..new }
+    });
     let Some(into) = into else {
         text += "nothing was written; to make a sound directory of it, add --into DIR";
         return if is_whole { Ok(text) } else { Err((Exit::Failure, text)) };
@@ -166,9 +183,11 @@ fn repair(directory: &Path, into: Option<&Path>) -> CommandOutput {
     if is_whole {
         return Ok(format!("{text}; start muster with --data-dir {}", into.display()));
     }
+    let is_partial = completeness == Completeness::Partial || !left_out.is_empty();
     text += &format!(
-        ", which is not all there was: a snapshot may hold more (muster help backup). To go on without the rest, start \
-         muster with --data-dir {}",
+        ", which {} all there was: a snapshot may hold more (muster help backup). To go on without, start muster with \
+         --data-dir {}",
+        if is_partial { "is not" } else { "may not be" },
         into.display()
     );
     Err((Exit::Failure, text))

@@ -109,8 +109,9 @@ impl StoreError {
         match self {
             full @ StoreError::Full { .. } => format!("{full}. Free some space, then start muster again."),
             damaged @ StoreError::Damaged { .. } => format!(
-                "{damaged} `muster store inspect DATA_DIR` says what is in it, snapshots that were taken by themselves \
-                 are in DATA_DIR/snapshots or where snapshot_dir says, and `muster help drills` has each step."
+                "{damaged} `muster store inspect DATA_DIR` says what is in it, `muster store repair DATA_DIR --into \
+                 NEW` makes a sound one of what can be kept, snapshots that were taken by themselves are in \
+                 DATA_DIR/snapshots or where snapshot_dir says, and `muster help drills` has each step."
             ),
             error => error.to_string(),
         }

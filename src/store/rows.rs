@@ -38,6 +38,14 @@ pub trait Store: Send {
     /// other.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
+    /// Whether the next commit would find room, as far as that can be told without writing.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], or what keeps it from telling.
+    fn look_for_room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// What this store is, for people: `/v1/agent/self`, metrics, the log.
     fn describe(&self) -> Description;
 }

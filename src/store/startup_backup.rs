@@ -39,8 +39,14 @@ impl StartupBackup {
     pub fn prepare(original: &Path) -> Result<Self, StoreError> {
         let before = original.with_file_name(BEFORE);
         remove(&before).map_err(StoreError::io(&before, "remove"))?;
-        duplicate(original, &before)?;
-        Ok(Self { original: original.to_path_buf(), before })
+        match duplicate(original, &before) {
+            Ok(()) => Ok(Self { original: original.to_path_buf(), before }),
+            Err(error) => {
+                // Whatever stays is removed by the next start.
+                let _ = remove(&before);
+                Err(error)
+            }
+        }
     }
 
     /// The start went well: forget how things were.
@@ -153,7 +159,7 @@ mod tests {
         let refusal = StartupBackup::prepare(&rows).unwrap_err().to_string();
         assert!(refusal.contains("2.jnl") && refusal.contains("none is followed"), "{refusal}");
         fs::remove_file(rows.join("2.jnl")).unwrap();
-        // What that attempt has left does no harm.
+        assert!(!parent.path().join(BEFORE).exists(), "nothing is left of an attempt that failed");
         StartupBackup::prepare(&rows).unwrap().release().unwrap();
         assert_eq!(tree(parent.path()), found);
     }

@@ -322,7 +322,10 @@ pub struct BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let remedy = match self.cause.kind() {
-            io::ErrorKind::AddrInUse => "another process listens there; stop it or choose another address",
+            io::ErrorKind::AddrInUse => {
+                "another process listens there, or a connection from that port is not over: `ss -tan` shows it; stop \
+                 it, wait a minute or choose another address"
+            }
             io::ErrorKind::AddrNotAvailable => "this machine has no such address; check the configured host",
             io::ErrorKind::NotFound => "the directory of the socket is not there; make it",
             io::ErrorKind::PermissionDenied => "ports below 1024 and foreign directories need more rights",

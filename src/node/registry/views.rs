@@ -31,8 +31,8 @@ use crate::core::model::{Node, NodeKey, ServiceKey, Status};
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
 
-/// Changes that are made under one lock. More of a service are made beside it, and so are more of a table where copying it
-/// takes no longer than they do.
+/// Changes that are made under one lock. More of a service are made beside it, and so are more of a table where copying
+/// it takes no longer than they do.
 const CHANGED_IN_PLACE_MAX: usize = 256;
 
 /// Entries that are copied in the time in which one is changed: some 60 ns against 1 us.

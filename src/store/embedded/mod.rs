@@ -328,6 +328,10 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
         }
     }
 
+    fn look_for_room(&self) -> Result<(), StoreError> {
+        self.require_room(0)
+    }
+
     fn describe(&self) -> Description {
         Description {
             kind: "embedded",

@@ -18,7 +18,7 @@ use crate::store::checksums::{ChecksumIndex, RowChecksum};
 use crate::store::commit_marker::{self, CommitMarker};
 use crate::store::directory;
 use crate::store::error::StoreError;
-use crate::store::identity::Identity;
+use crate::store::identity::{self, Identity};
 use crate::store::rows::Store;
 use crate::store::startup_backup;
 
@@ -35,18 +35,29 @@ const TABLES: &str = "keyspaces/1/tables";
 /// What a directory holds.
 #[derive(Debug)]
 pub struct Recovery {
-    /// Whose it is.
-    pub identity: Identity,
+    /// Whose it is; `None` when the file that says so is missing or does not read.
+    pub identity: Option<Identity>,
     /// The rows that can be read, as the changes that put them into an empty store.
     pub rows: Vec<RowChange>,
     /// The highest index in it.
     pub index: u64,
-    /// How many rows were acknowledged, where that is still known.
+    /// How many rows were acknowledged, where the commit marker still shows it.
     pub rows_acknowledged: Option<u64>,
     /// What is wrong, each in a sentence; none of it when the directory is whole.
     pub problems: Vec<String>,
     /// Whether the rows are all that were acknowledged, whatever else is wrong.
-    pub has_all: bool,
+    pub completeness: Completeness,
+}
+
+/// Whether rows that were read are all that were acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// They are.
+    Whole,
+    /// They add up to the last commit among them, and nothing shows whether there was a later one.
+    Unproved,
+    /// They are not, or there is nothing to tell it by.
+    Partial,
 }
 
 /// Reads all that can be read of the data directory `path`.
@@ -55,25 +66,34 @@ pub struct Recovery {
 /// When it is no data directory, is in use, is of a later version, or there is no room beside it for a second set of
 /// its journals.
 pub fn read(path: &Path) -> Result<Recovery, StoreError> {
-    let identity = Identity::read(path)?.ok_or_else(|| {
-        StoreError::damaged(
-            path,
-            "there is no identity.json in it, so it is no data directory; name the one that the agent was given",
-        )
-    })?;
+    let (identity, problem) = match Identity::read(path) {
+        Ok(Some(identity)) => (Some(identity), None),
+        Ok(None) if path.join(ROWS).is_dir() => (None, Some("it is missing".to_owned())),
+        Ok(None) => {
+            let detail = "there are neither rows nor an identity.json in it, so it is no data directory; name the one \
+                          that the agent was given";
+            return Err(StoreError::damaged(path, detail));
+        }
+        Err(StoreError::Damaged { detail, .. }) => (None, Some(detail)),
+        Err(error) => return Err(error),
+    };
     directory::refuse_links(path)?;
     // No agent starts meanwhile.
     let _lock = directory::lock_if_used(path)?;
     let copy = Copy(beside(path, "inspected"));
     startup_backup::remove(&copy.0).map_err(StoreError::io(&copy.0, "remove"))?;
     fs::create_dir(&copy.0).map_err(StoreError::io(&copy.0, "create"))?;
+    let identity_path = path.join(identity::FILE_NAME);
     let mut recovery = Recovery {
         identity,
         rows: Vec::new(),
         index: 0,
         rows_acknowledged: None,
-        problems: Vec::new(),
-        has_all: false,
+        problems: problem
+            .map(|detail| format!("{}: {detail}", identity_path.display()))
+            .into_iter()
+            .collect(),
+        completeness: Completeness::Partial,
     };
     let acknowledged = recovery.marker(path, &copy.0);
     let rows = path.join(ROWS);
@@ -237,11 +257,6 @@ impl Recovery {
         }
     }
 
-    /// Whether it is known what was acknowledged last.
-    fn knows_acknowledged(&self) -> bool {
-        self.rows_acknowledged.is_some()
-    }
-
     fn gather(&mut self, engine: &StorageEngine, acknowledged: RowChecksum) {
         let mut checksums = ChecksumIndex::default();
         for table in Table::ALL {
@@ -281,7 +296,11 @@ impl Recovery {
         };
         let found = checksums.checksum();
         let adds_up = (found.rows, found.digest) == (committed.rows, committed.digest);
-        self.has_all = adds_up && committed.sequence >= acknowledged.sequence && self.knows_acknowledged();
+        self.completeness = match self.rows_acknowledged {
+            None if adds_up => Completeness::Unproved,
+            Some(_) if adds_up && committed.sequence >= acknowledged.sequence => Completeness::Whole,
+            _ => Completeness::Partial,
+        };
         if !adds_up {
             self.problems.push(format!(
                 "{} can be read, which do not add up to the {} that were committed",
@@ -291,7 +310,7 @@ impl Recovery {
         }
         if committed.sequence < acknowledged.sequence {
             self.problems.push(missing(committed, acknowledged));
-        } else {
+        } else if self.rows_acknowledged.is_some() {
             self.rows_acknowledged = Some(committed.rows);
         }
         self.index = self.index.max(committed.index);
@@ -370,10 +389,10 @@ mod tests {
         file.read_exact_at(&mut byte, at).unwrap();
         file.write_all_at(&[byte[0] ^ 4], at).unwrap();
 
-        let Recovery { rows, problems, rows_acknowledged, has_all, .. } = read(&path).unwrap();
+        let Recovery { rows, problems, rows_acknowledged, completeness, .. } = read(&path).unwrap();
         let said = problems.join("; ");
         assert!((70..76).contains(&rows.len()), "{} rows: {said}", rows.len());
-        assert_eq!((rows_acknowledged, has_all), (Some(100), false), "{said}");
+        assert_eq!((rows_acknowledged, completeness), (Some(100), Completeness::Partial), "{said}");
         assert!(said.contains("does not read") && said.contains("is left out"), "{said}");
     }
 

@@ -149,6 +149,10 @@ impl<G: StorageBackend + 'static> Store for RedisStore<G> {
         }
     }
 
+    fn look_for_room(&self) -> Result<(), StoreError> {
+        self.local.lock().look_for_room()
+    }
+
     fn describe(&self) -> Description {
         let local = self.local.lock().describe();
         Description {
