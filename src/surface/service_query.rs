@@ -6,6 +6,7 @@ use crate::core::model::ServiceKey;
 use crate::surface::context::call::Call;
 use crate::surface::context::error::ApiError;
 use crate::surface::context::params::{self, ReadParams, values};
+use crate::surface::listed::PlainListing;
 use crate::surface::panic;
 use crate::surface::selection::indexed_filter;
 use crate::wire::select;
@@ -35,6 +36,7 @@ pub fn read(
     Ok(ServiceQuery {
         service,
         aspect,
+        listing: &PlainListing,
         tags: values("tag", query.all("tag").map(str::to_lowercase))?,
         node_meta: params.node_meta.clone(),
         passing_only,

@@ -21,9 +21,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("kv", &["stdx", "model"]),
     // The state of the registry as a whole, put together from those of its kinds.
     ("kernel", &["stdx", "model", "catalog", "kv"]),
-    // A filter selects of what an answer shows of an instance, and changed is what it shows differently: both are `wire`'s
-    // shapes. Nothing of the JSON around them is known here.
-    ("discovery", &["stdx", "model", "filter", "wire", "catalog"]),
+    // What an answer shows of an instance is `wire`'s and stands above: whoever asks brings it along.
+    ("discovery", &["stdx", "model", "filter", "catalog"]),
     ("health", &["stdx", "model"]),
     ("http", &["stdx", "sys", "telemetry"]),
     ("store", &["stdx", "sys", "telemetry", "model"]),
@@ -84,7 +83,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
-    // start go by (`registry`, `persist`); following a source takes threads (`sys`). A misspelt page is told its nearest
+    // start go by (`registry`, `store`); following a source takes threads (`sys`). A misspelt page is told its nearest
     // (`stdx`).
     ("cli", &["stdx", "sys", "model", "config", "store", "registry"]),
     (
@@ -135,7 +134,7 @@ const UNSAFE_FILES: &[&str] = &["src/base/sys/memory.rs", "src/base/sys/runtime.
 /// The file through which everything is printed.
 const OUTPUT_FILE: &str = "src/base/sys/output.rs";
 
-/// The files of `api` that look at the registry's tables themselves: the one through which all others do, and the keys,
+/// The files of `surface` that look at the registry's tables themselves: the one through which all others do, and the keys,
 /// which are paid for one by one.
 const METERED_FILES: &[&str] = &["src/surface/context/metered_views.rs", "src/surface/kv/mod.rs"];
 

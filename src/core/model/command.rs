@@ -6,8 +6,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::base::stdx::text::Text;
 use crate::core::model::{
     Cause, Check, Definitions, Meta, Node, NodeKey, PairWrite, Restoration, Service, Status,
@@ -15,8 +13,7 @@ use crate::core::model::{
 
 /// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API
 /// writes to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// muster itself: its own node, the `consul` service and the `serfHealth` check that clients look for.
     Server,

@@ -12,7 +12,6 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::Instance;
 use crate::core::catalog::service_log::Aspect;
 use crate::core::discovery::difference::ListDifference;
-use crate::core::discovery::listed::{ListedInstance, key};
 use crate::core::discovery::panic::PanicSettings;
 use crate::core::discovery::query::ServiceQuery;
 use crate::core::model::ServiceKey;
@@ -22,6 +21,7 @@ use crate::surface;
 use crate::surface::answers::body_history::{BodyHistory, Events, Rendering};
 use crate::surface::answers::key::AnswerKey;
 use crate::surface::context::metered_views::MeteredViews;
+use crate::surface::listed::{ListedInstance, key};
 use crate::surface::muster::stream::event;
 use crate::wire::show::{OneEntry, Removal, Snapshot};
 
