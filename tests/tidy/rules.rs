@@ -13,6 +13,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["stdx", "sys"]),
     ("model", &["stdx"]),
     ("filter", &["stdx"]),
+    // A rule names what has a name, so its segment may be as long as a key.
+    ("acl", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
     // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
     // The default of a bound on memory follows from what the machine has.
@@ -110,7 +112,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers that do no I/O, read no clock and take no lock.
-const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "kv", "kernel", "discovery", "health"];
+const PURE_LAYERS: &[&str] =
+    &["model", "filter", "acl", "wire", "catalog", "kv", "kernel", "discovery", "health"];
 
 /// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
 /// memory.
