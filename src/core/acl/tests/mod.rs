@@ -3,6 +3,7 @@
 mod authorizer;
 mod parse;
 mod ready;
+mod state;
 
 use crate::core::acl::parse::parse;
 use crate::core::acl::rules::Rules;
