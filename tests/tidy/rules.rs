@@ -66,7 +66,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s. What
-    // is explained of a check is what `health` knows of it.
+    // is explained of a check is what `health` knows of it. What a route asks of its callers is in the words of `acl`.
     (
         "surface",
         &[
@@ -75,6 +75,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "model",
             "filter",
+            "acl",
             "wire",
             "catalog",
             "kernel",

@@ -15,6 +15,9 @@ fn authorizer(texts: &[&str], default_policy: DefaultPolicy) -> Authorizer {
     Authorizer::of(&policies, default_policy)
 }
 
+/// What is allowed of a name, see [`level`].
+type Expected<'a> = (Resource, &'a str, char);
+
 /// The most that is allowed of a name: `-`, `r`, `l`, or `w`.
 fn level(authorizer: &Authorizer, resource: Resource, name: &str) -> char {
     let levels = [(Access::Write, 'w'), (Access::List, 'l'), (Access::Read, 'r')];
@@ -25,7 +28,7 @@ fn level(authorizer: &Authorizer, resource: Resource, name: &str) -> char {
 #[test]
 fn the_exact_rule_counts_and_else_the_longest_prefix() {
     use Resource::{Acl, Intention, Key, Keyring, Node, Operator, Service};
-    let rows: &[(&[&str], &[(Resource, &str, char)])] = &[
+    let rows: &[(&[&str], &[Expected])] = &[
         (&[], &[(Key, "a", '-'), (Acl, "", '-')]),
         (
             &[r#"key "a" { policy = "write" } key_prefix "a" { policy = "read" }"#],
