@@ -4,11 +4,9 @@
 use serde::de::DeserializeSeed;
 use serde_json::{Deserializer, Map, Value};
 
+use crate::base::stdx::hcl::DEPTH_MAX;
+use crate::base::stdx::text_position::TextPosition;
 use crate::base::stdx::tree::{DuplicateKeys, Tree};
-use crate::config::problem::TextPosition;
-
-/// Deepest nesting of objects and lists. It is read by recursion; definitions are five deep.
-const DEPTH_MAX: usize = 32;
 
 /// Reads a file's text; an empty one is an empty object, as for Consul.
 ///

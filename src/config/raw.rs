@@ -9,8 +9,9 @@ use std::path::Path;
 
 use crate::base::stdx::nearest::nearest;
 use crate::base::stdx::redact;
+use crate::base::stdx::text_position::TextPosition;
 use crate::config::kind::SettingKind;
-use crate::config::problem::{Problem, SettingSource, TextPosition, shortened};
+use crate::config::problem::{Problem, SettingSource, shortened};
 use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
 use crate::config::webhooks;

@@ -13,6 +13,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["stdx", "sys"]),
     ("model", &["stdx"]),
     ("filter", &["stdx"]),
+    // A rule names what has a name, so its segment may be as long as a key.
+    ("acl", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
     // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
     // The default of a bound on memory follows from what the machine has.
@@ -63,7 +65,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s. What
-    // is explained of a check is what `health` knows of it.
+    // is explained of a check is what `health` knows of it. What a route asks of its callers is in the words of `acl`.
     (
         "surface",
         &[
@@ -72,6 +74,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "model",
             "filter",
+            "acl",
             "wire",
             "catalog",
             "kernel",
@@ -109,7 +112,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers that do no I/O, read no clock and take no lock.
-const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "kv", "kernel", "discovery", "health"];
+const PURE_LAYERS: &[&str] =
+    &["model", "filter", "acl", "wire", "catalog", "kv", "kernel", "discovery", "health"];
 
 /// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
 /// memory.
