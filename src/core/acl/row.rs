@@ -13,7 +13,7 @@ use crate::core::acl::grants::{Grants, NodeIdentity, ServiceIdentity};
 use crate::core::acl::policy::Policy;
 use crate::core::acl::record::{AclKind, AclRecord};
 use crate::core::acl::role::Role;
-use crate::core::acl::token::{Secret, Token};
+use crate::core::acl::token::{Token, TokenSecret};
 use crate::core::model::Indexes;
 
 /// Between kind and id.
@@ -178,7 +178,7 @@ pub fn decode(key: &str, row: &[u8], seal: &dyn Seal) -> Result<AclRecord, Strin
             let secret = seal.open(&id, &row.sealed).map_err(|error| format!("row {key:?}: {error}"))?;
             AclRecord::Token(Arc::new(Token {
                 accessor: id,
-                secret: Secret::new(secret),
+                secret: TokenSecret::new(secret),
                 description: row.description,
                 grants: row.grants.into(),
                 is_local: row.local,

@@ -9,7 +9,7 @@ use crate::core::acl::grants::Grants;
 use crate::core::acl::policy::{MANAGEMENT_ID, Policy};
 use crate::core::acl::ready;
 use crate::core::acl::record::{AclKind, AclRecord};
-use crate::core::acl::token::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, Secret, Token};
+use crate::core::acl::token::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, Token, TokenSecret};
 use crate::core::acl::write::{AclRefusal, AclWrite};
 use crate::core::model::Indexes;
 
@@ -20,7 +20,7 @@ pub struct AclState {
     /// The ids of those that have a name, by that in lower case.
     named: BTreeMap<(AclKind, Text), Text>,
     /// The accessors of tokens by their secrets.
-    accessors: HashMap<Secret, Text>,
+    accessors: HashMap<TokenSecret, Text>,
     /// Bytes that all of them take.
     bytes: usize,
     /// Bytes that they may take.
@@ -52,7 +52,7 @@ impl AclState {
         };
         let token = Token {
             accessor: ANONYMOUS_ACCESSOR.into(),
-            secret: Secret::new(ANONYMOUS_SECRET),
+            secret: TokenSecret::new(ANONYMOUS_SECRET),
             description: "Anonymous Token".into(),
             created_ms: now_ms,
             ..Token::default()
@@ -77,7 +77,7 @@ impl AclState {
     }
 
     /// The token with that secret, to the letter.
-    pub fn token(&self, secret: &Secret) -> Option<&Arc<Token>> {
+    pub fn token(&self, secret: &TokenSecret) -> Option<&Arc<Token>> {
         match self.get(AclKind::Token, self.accessors.get(secret)?)? {
             AclRecord::Token(token) => Some(token),
             _ => None,
@@ -195,7 +195,7 @@ impl AclState {
         if let AclRecord::Token(token) = record {
             let is_used = |text: &Text| {
                 self.get(AclKind::Token, text).is_some()
-                    || self.accessors.contains_key(&Secret::new(text.clone()))
+                    || self.accessors.contains_key(&TokenSecret::new(text.clone()))
             };
             if is_used(&token.accessor) {
                 return unfit("Invalid Token: AccessorID is already in use");

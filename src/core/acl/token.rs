@@ -18,7 +18,7 @@ pub struct Token {
     /// A UUID by which people and logs speak of it.
     pub accessor: Text,
     /// What is shown.
-    pub secret: Secret,
+    pub secret: TokenSecret,
     /// For people.
     pub description: Text,
     /// What it gives.
@@ -48,12 +48,12 @@ impl Token {
 
 /// A text that is never printed.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Secret(Text);
+pub struct TokenSecret(Text);
 
-impl Secret {
+impl TokenSecret {
     /// That of a text.
-    pub fn new(text: impl Into<Text>) -> Secret {
-        Secret(text.into())
+    pub fn new(text: impl Into<Text>) -> TokenSecret {
+        TokenSecret(text.into())
     }
 
     /// The text, for whoever compares it, seals it, or shows it to who may see it.
@@ -62,8 +62,8 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for TokenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
+        f.write_str("TokenSecret")
     }
 }

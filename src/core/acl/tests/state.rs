@@ -15,7 +15,7 @@ use crate::core::acl::resource::{Access, DefaultPolicy, Resource};
 use crate::core::acl::role::Role;
 use crate::core::acl::row::{self, Seal};
 use crate::core::acl::state::AclState;
-use crate::core::acl::token::{ANONYMOUS_ACCESSOR, Secret, Token};
+use crate::core::acl::token::{ANONYMOUS_ACCESSOR, Token, TokenSecret};
 use crate::core::acl::write::{AclRefusal, AclWrite};
 use crate::core::model::Indexes;
 
@@ -31,7 +31,7 @@ fn role(id: &str, name: &str, policies: &[&str]) -> AclRecord {
 }
 
 fn token(accessor: &str, secret: &str, grants: Grants) -> Token {
-    Token { accessor: accessor.into(), secret: Secret::new(secret), grants, ..Token::default() }
+    Token { accessor: accessor.into(), secret: TokenSecret::new(secret), grants, ..Token::default() }
 }
 
 fn of_token(token: Token) -> AclRecord {
@@ -104,7 +104,7 @@ fn what_makes_no_sense_is_refused_in_consuls_words() {
         (linked(&["p9"], &[]), "No such ACL policy with ID \"p9\""),
         (linked(&["p1"], &["r9"]), "No such ACL role with ID \"r9\""),
         (Create(role("r2", "two", &["p9"])), "No such ACL policy with ID \"p9\""),
-        (with(&|token| token.secret = Secret::new("s2")), "Changing a tokens SecretID is not permitted"),
+        (with(&|token| token.secret = TokenSecret::new("s2")), "Changing a tokens SecretID is not permitted"),
         (with(&|token| token.is_local = true), "cannot toggle local mode of a1"),
         (with(&|token| token.expires_ms = Some(1)), "Cannot change expiration time of a1"),
         (with(&|token| token.auth_method = "x".into()), "Cannot change AuthMethod of a1"),
