@@ -43,10 +43,7 @@ long: build ## Every test that has a long form, in it: attacks, kills, faults, s
 	SEEDS=$(SEEDS) cargo test --release --test sim
 
 check: ## Formatting, lints, documentation, links, layers and the rules for dependencies only
-	cargo fmt --all --check
-	@scripts/deny
-	cargo clippy --workspace --all-targets -- -D warnings
-	@scripts/docs
+	@scripts/lint
 	cargo test --test tidy
 
 advisories: ## Fetch the known vulnerabilities of crates, and fail if what is built has one (needs the network)

@@ -59,7 +59,7 @@ fn catalog() -> (CatalogState, Views) {
     let commands = std::iter::once(node()).chain((0..INSTANCES).map(|it| registration(it, 0)));
     for (index, command) in (1..).zip(commands) {
         let changes = state.apply(Moment { index, now_ms: 0 }, command).expect("nothing forbids it");
-        let update = views.prepare(Update::plan(&state, &changes, &mut || {}), index, &mut || {});
+        let update = views.prepare(Update::plan(&state, &changes), index);
         views.publish(&changes.into(), update, index);
     }
     (state, views)
@@ -92,14 +92,14 @@ fn parts(criterion: &mut Criterion) {
             || next(&mut index),
             |(index, command)| {
                 let changes = state.apply(Moment { index, now_ms: 0 }, command).expect("nothing forbids it");
-                let update = views.prepare(Update::plan(&state, &changes, &mut || {}), index, &mut || {});
+                let update = views.prepare(Update::plan(&state, &changes), index);
                 views.publish(&changes.into(), update, index)
             },
             BatchSize::SmallInput,
         );
     });
 
-    let instances = views.instances("web");
+    let instances = views.instances(&"web".into());
     let entries = || instances.iter().map(|it| HealthEntry::new(&it.node, &it.service, &it.checks, "dc1"));
     criterion.bench_function("part/encode 20 instances", |bench| {
         bench.iter(|| json::list_to_vec(entries(), false));

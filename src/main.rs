@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use muster::base::sys::output;
+use muster::base::sys::{output, program};
 use muster::cli::command::{self, Action, Exit};
 use muster::server::{self, Start};
 
 fn main() -> ExitCode {
-    output::outlive_file_size_limit();
+    program::remember_origin();
+    output::ignore_file_size_signal();
     let lossless = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
@@ -17,18 +18,18 @@ fn main() -> ExitCode {
             match server::run(*config, start) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    output::complain(&format!("muster: {error}"));
+                    output::print_error(&format!("muster: {error}"));
                     ExitCode::FAILURE
                 }
             }
         }
         Action::End { exit: Exit::Success, message } => {
-            let Err(error) = output::say(&message) else { return ExitCode::SUCCESS };
-            output::complain(&format!("muster: what was asked for could not be written: {error}"));
+            let Err(error) = output::print_line(&message) else { return ExitCode::SUCCESS };
+            output::print_error(&format!("muster: what was asked for could not be written: {error}"));
             ExitCode::FAILURE
         }
         Action::End { exit, message } => {
-            output::complain(&message);
+            output::print_error(&message);
             ExitCode::from(exit as u8)
         }
     }

@@ -72,6 +72,7 @@ fn the_tree_as_a_whole_is_tidy() {
     let files = repository_files();
     let all: Vec<String> =
         [tree::shared_names(&files), tree::unused_arrows(&files), tree::circles(&files)].concat();
+    let all = [all, tree::upward_arrows(&files, LAYERS)].concat();
     assert!(all.is_empty(), "{} complaints:\n{}", all.len(), all.join("\n"));
 }
 

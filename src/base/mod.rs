@@ -1,4 +1,4 @@
-//! What knows no word of the registry: small helpers, the operating system, log lines and metrics.
+//! What does not know the registry: small helpers, the operating system, log lines and metrics.
 
 pub mod stdx;
 pub mod sys;

@@ -9,7 +9,7 @@ use crate::base::stdx::nearest::nearest;
 /// Gives long flags with one dash their second, and flags that take a value theirs where it begins with a hyphen:
 /// `-dns-port -1` is `--dns-port=-1`, unless the word is a flag itself, or looks like one. `-h` stays, and everything
 /// after `--`.
-pub fn as_meant(arguments: impl Iterator<Item = OsString>, grammar: &Command) -> Vec<OsString> {
+pub fn normalised(arguments: impl Iterator<Item = OsString>, grammar: &Command) -> Vec<OsString> {
     let mut arguments = arguments.peekable();
     let (mut command, mut meant) = (grammar, Vec::new());
     while let Some(argument) = arguments.next() {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn meant(typed: &str) -> String {
-        let words = as_meant(typed.split(' ').map(OsString::from), &grammar());
+        let words = normalised(typed.split(' ').map(OsString::from), &grammar());
         words.iter().map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 

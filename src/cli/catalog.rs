@@ -1,4 +1,5 @@
-//! A catalog and its key/value store as Consul's HTTP API shows them: read whole, and held against others by field.
+//! A catalog and its key/value store as Consul's HTTP API shows them: read as a whole, and compared with others by
+//! field.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,8 @@ use crate::cli::remote::{Remote, RemoteError, segment};
 use crate::core::model::secrets;
 use crate::core::model::validate;
 
-/// Fields that say when a record was written, or who holds it, and not what it says.
-const UNTOLD: [&str; 5] = ["CreateIndex", "ModifyIndex", "LockIndex", "Session", "Datacenter"];
+/// Fields about when a record was written, or who holds it, and not about what is in it.
+const BOOKKEEPING_FIELDS: [&str; 5] = ["CreateIndex", "ModifyIndex", "LockIndex", "Session", "Datacenter"];
 
 /// The service by which every agent shows itself; each has its own.
 pub const SELF_SERVICE: &str = "consul";
@@ -71,11 +72,11 @@ pub fn read(remote: &Remote) -> Result<Catalog, RemoteError> {
             node.checks.insert(text(&check, "CheckID").to_owned(), check);
         }
     }
-    catalog.leave_out_selves();
+    catalog.remove_self_records();
     Ok(catalog)
 }
 
-/// Every pair of the key/value store. Who has none of these chapters has no pairs.
+/// Every pair of the key/value store. A server without one has no pairs.
 fn pairs(remote: &Remote) -> Result<BTreeMap<String, Value>, RemoteError> {
     const ALL: &str = "/v1/kv/?recurse";
     match remote.json(ALL) {
@@ -91,7 +92,7 @@ fn pairs(remote: &Remote) -> Result<BTreeMap<String, Value>, RemoteError> {
 impl Catalog {
     /// Takes out the records by which agents show themselves: the service of that name, and of the agent that was asked
     /// the check, and the node if nothing else is on it.
-    fn leave_out_selves(&mut self) {
+    fn remove_self_records(&mut self) {
         for node in self.nodes.values_mut() {
             node.services.retain(|_, service| text(service, "Service") != SELF_SERVICE);
         }
@@ -128,9 +129,9 @@ pub fn text<'a>(record: &'a Value, field: &str) -> &'a str {
 pub struct CatalogDifference {
     /// Which record, and which field of it.
     pub place: String,
-    /// What the first side says; empty when it says nothing.
+    /// The value on the first side; empty when there is none.
     pub one: String,
-    /// What the second side says.
+    /// The value on the second side.
     pub other: String,
 }
 
@@ -143,7 +144,7 @@ pub fn differences(one: &Catalog, other: &Catalog) -> Vec<CatalogDifference> {
             found.push(absence(&place, one.nodes.contains_key(name)));
             continue;
         };
-        // What an agent says of its own node is its own affair.
+        // What an agent registers of its own node is not compared.
         if !(one.own_node == *name && other.own_node == *name) {
             compare(&place, Some(&left.record), Some(&right.record), &mut found);
         }
@@ -160,7 +161,7 @@ pub fn differences(one: &Catalog, other: &Catalog) -> Vec<CatalogDifference> {
     found
 }
 
-/// A name as it is, or in quotes if not all of it can be printed: a terminal must not do what a server's names say.
+/// A name as it is, or in quotes if not all of it can be printed: a name must not control the terminal.
 fn plain(name: &str) -> Cow<'_, str> {
     match validate::keys::check(name) {
         Ok(()) => Cow::Borrowed(name),
@@ -186,28 +187,28 @@ fn compare(place: &str, one: Option<&Value>, other: Option<&Value>, found: &mut 
     for field in keys(&one, &other) {
         let (left, right) = (one.get(field), other.get(field));
         if left != right {
-            let shown =
-                |value: Option<&String>| value.map_or_else(|| "nothing".to_owned(), |it| open(field, it));
+            let text =
+                |value: Option<&String>| value.map_or_else(|| "nothing".to_owned(), |it| redacted(field, it));
             let place = format!("{place}: {field}");
-            found.push(CatalogDifference { place, one: shown(left), other: shown(right) });
+            found.push(CatalogDifference { place, one: text(left), other: text(right) });
         }
     }
 }
 
 /// A field's value without what may be a key of a check.
-fn open(field: &str, value: &str) -> String {
+fn redacted(field: &str, value: &str) -> String {
     serde_json::from_str(value).map_or_else(|_| String::new(), |it| secrets::said_at(field, &it).to_string())
 }
 
-/// Whether two records say the same, whenever they were written.
+/// Whether two records have the same content, whenever they were written.
 pub fn is_same(one: &Value, other: &Value) -> bool {
     fields(one) == fields(other)
 }
 
-/// Fields of checks that are durations, which text says in several ways, and a number in nanoseconds.
+/// Fields of checks that are durations, which can be written as text in several ways, and as nanoseconds.
 const DURATIONS: [&str; 4] = ["Interval", "Timeout", "TTL", "DeregisterCriticalServiceAfter"];
 
-/// The fields of a record that say something, by path. To clients a field that is left out is the same as one that is
+/// The fields of a record with content, by path. To clients a field that is left out is the same as one that is
 /// null, empty, 0 or false, and a duration is the same however it is written.
 fn fields(record: &Value) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
@@ -220,8 +221,8 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
     match value {
         Value::Null => {}
         Value::Object(entries) => {
-            let told = entries.iter().filter(|(name, _)| !UNTOLD.contains(&name.as_str()));
-            told.for_each(|(name, value)| walk(&below(name), value, found));
+            let content = entries.iter().filter(|(name, _)| !BOOKKEEPING_FIELDS.contains(&name.as_str()));
+            content.for_each(|(name, value)| walk(&below(name), value, found));
         }
         Value::Array(entries) => {
             entries.iter().enumerate().for_each(|(at, value)| walk(&format!("{path}[{at}]"), value, found));
@@ -232,11 +233,11 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
         value => {
             let name = path.rsplit('.').next().unwrap_or_default();
             let span = if DURATIONS.contains(&name) { span(value) } else { None };
-            let said =
+            let text =
                 span.map_or_else(|| value.to_string(), |span| Value::from(span.to_string()).to_string());
-            // One of no length says nothing, like a 0.
+            // A duration of zero is as good as none.
             if span.is_none_or(|span| span.nanoseconds != 0) {
-                found.insert(path.to_owned(), said);
+                found.insert(path.to_owned(), text);
             }
         }
     }
@@ -251,10 +252,10 @@ fn span(value: &Value) -> Option<GoDuration> {
 }
 
 /// A record without the fields that say when it was written.
-pub fn told(record: &Value) -> Map<String, Value> {
+pub fn content(record: &Value) -> Map<String, Value> {
     let entries = record.as_object().into_iter().flatten();
-    let told = entries.filter(|(name, _)| !UNTOLD.contains(&name.as_str()));
-    told.map(|(name, value)| (name.clone(), value.clone())).collect()
+    let content = entries.filter(|(name, _)| !BOOKKEEPING_FIELDS.contains(&name.as_str()));
+    content.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]
@@ -278,7 +279,7 @@ mod tests {
             nodes: BTreeMap::from([("n".to_owned(), node)]),
             ..Catalog::default()
         };
-        catalog.leave_out_selves();
+        catalog.remove_self_records();
         catalog
     }
 
@@ -294,17 +295,17 @@ mod tests {
             assert_eq!(differences(&one, &of(&check(json!(interval), ttl))), []);
         }
         let other = differences(&one, &of(&check(json!("61s"), json!("10s"))));
-        let told: Vec<_> =
+        let lines: Vec<_> =
             other.iter().map(|it| format!("{} | {} | {}", it.place, it.one, it.other)).collect();
         let rows = ["Definition.Interval", "Interval"];
         let rows = rows.map(|field| format!("node n check c: {field} | \"1m0s\" | \"1m1s\""));
-        assert_eq!(told, rows);
+        assert_eq!(lines, rows);
         let none = of(&json!([{"CheckID": "c", "Interval": "0s"}]));
         assert_eq!(differences(&none, &of(&json!([{"CheckID": "c", "Interval": ""}]))), []);
     }
 
     #[test]
-    fn differences_are_told_by_field() {
+    fn differences_are_listed_by_field() {
         let one = catalog(
             &json!([{"ID": "a", "Service": "web", "Port": 80, "Tags": ["x", "y"], "Meta": null, "CreateIndex": 1},
                     {"ID": "b", "Service": "web"}, {"ID": "consul", "Service": "consul"}]),
@@ -315,7 +316,7 @@ mod tests {
             &json!([{"CheckID": "c", "Status": "critical", "Output": ""}, {"CheckID": "d"}]),
         );
         assert_eq!(differences(&one, &one), []);
-        let told: Vec<String> = differences(&one, &other)
+        let lines: Vec<String> = differences(&one, &other)
             .into_iter()
             .map(|it| format!("{} | {} | {}", it.place, it.one, it.other))
             .collect();
@@ -328,6 +329,6 @@ mod tests {
             "node n check c: Status | \"passing\" | \"critical\"",
             "node n check d | is missing | is there",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(lines, expected);
     }
 }

@@ -27,7 +27,7 @@ pub enum Exit {
     NotReachable = 3,
 }
 
-/// What a command that asks others comes to: what to print, or how it failed and what to say of it.
+/// The outcome of a command that asks a server: what to print, or how it failed and what to print then.
 pub type CommandOutput = Result<String, (Exit, String)>;
 
 /// What is left to do.
@@ -40,7 +40,7 @@ pub enum Action {
         /// Whether in the place of the agent that runs.
         takes_over: bool,
     },
-    /// Nothing: say this and end.
+    /// Nothing: print this and end.
     End {
         /// How.
         exit: Exit,
@@ -160,12 +160,12 @@ struct ValidateArguments {
 
 /// Understands the command line and does what can be done without serving.
 pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, String)>) -> Action {
-    let typed = arguments::as_meant(arguments, &CommandLine::command());
+    let typed = arguments::normalised(arguments, &CommandLine::command());
     let parsed = match CommandLine::try_parse_from(&typed) {
         Ok(parsed) => parsed,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
-            return end(exit, hints::told(&error, &typed, CommandLine::command()));
+            return end(exit, hints::message(&error, &typed, CommandLine::command()));
         }
     };
     match parsed.command {
@@ -194,7 +194,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
         }
         Command::Validate(arguments) => validate(arguments, environment),
         Command::Help { topic } => ended(help::on(&topic, CommandLine::command())),
-        Command::Version { format } => end(Exit::Success, version::shown(format)),
+        Command::Version { format } => end(Exit::Success, version::text(format)),
     }
 }
 
@@ -202,8 +202,8 @@ fn end(exit: Exit, message: impl ToString) -> Action {
     Action::End { exit, message: message.to_string() }
 }
 
-fn ended(said: CommandOutput) -> Action {
-    let (exit, message) = said.map_or_else(|failed| failed, |message| (Exit::Success, message));
+fn ended(output: CommandOutput) -> Action {
+    let (exit, message) = output.map_or_else(|failed| failed, |message| (Exit::Success, message));
     Action::End { exit, message }
 }
 
@@ -219,19 +219,19 @@ fn validate(arguments: ValidateArguments, environment: Vec<(String, String)>) ->
     places.config_dir.extend(directories);
     places.config_file.extend(files);
     let Examined { files, outcome } = load::examine(&settings.into_invocation(places, consul, environment));
-    let mut said: Vec<String> = files.iter().map(|file| format!("read {}", file.display())).collect();
+    let mut lines: Vec<String> = files.iter().map(|file| format!("read {}", file.display())).collect();
     match outcome {
         Ok(config) => {
-            said.extend(config.warnings.iter().map(|warning| format!("warning: {warning}")));
-            said.push(format!(
+            lines.extend(config.warnings.iter().map(|warning| format!("warning: {warning}")));
+            lines.push(format!(
                 "the configuration is valid, with {}",
                 counted(config.definitions.len(), "definition")
             ));
-            end(Exit::Success, said.join("\n"))
+            end(Exit::Success, lines.join("\n"))
         }
         Err(problems) => {
-            said.push(problems.to_string());
-            end(Exit::Failure, said.join("\n"))
+            lines.push(problems.to_string());
+            end(Exit::Failure, lines.join("\n"))
         }
     }
 }
@@ -260,8 +260,8 @@ mod tests {
         let (exit, help) = ends("muster agent --help");
         assert_eq!(exit, Exit::Success);
         for setting in SETTINGS {
-            let shown = [format!("--{}", setting.flag()), setting.variable()];
-            assert!(shown.iter().all(|it| help.contains(it)), "{} is not in:\n{help}", setting.key);
+            let forms = [format!("--{}", setting.flag()), setting.variable()];
+            assert!(forms.iter().all(|it| help.contains(it)), "{} is not in:\n{help}", setting.key);
         }
     }
 
@@ -341,10 +341,10 @@ mod tests {
             ("muster compare h:1 https://", Exit::Usage, "no address"),
             ("muster compare 127.0.0.1:1 127.0.0.1:1", Exit::NotReachable, "does not answer"),
         ];
-        for (line, exit, said) in rows {
+        for (line, exit, expected) in rows {
             let (ended_as, message) = ends(line);
             assert_eq!(ended_as, exit, "{line}: {message}");
-            assert!(message.contains(said), "{line}: {message}");
+            assert!(message.contains(expected), "{line}: {message}");
         }
     }
 

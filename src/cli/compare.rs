@@ -1,7 +1,7 @@
 //! `muster compare`: in which fields two catalogs differ.
 
 use crate::base::stdx::counted::counted;
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::cli::catalog;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::remote::Remote;
@@ -9,7 +9,7 @@ use crate::cli::remote::Remote;
 /// Differences that are written out; the rest is counted.
 const SHOWN_MAX: usize = 1_000;
 
-/// Reads both and says in what they differ.
+/// Reads both and lists in what they differ.
 pub fn run(one: &str, other: &str, token: Option<String>) -> CommandOutput {
     let (left, right) = (Remote::new(one, token.clone())?, Remote::new(other, token)?);
     let (first, second) = (catalog::read(&left)?, catalog::read(&right)?);
@@ -24,20 +24,20 @@ pub fn run(one: &str, other: &str, token: Option<String>) -> CommandOutput {
             counted(first.pairs.len(), "key")
         ));
     }
-    let mut said = String::new();
+    let mut text = String::new();
     for difference in found.iter().take(SHOWN_MAX) {
-        said += &format!("{} | {} | {}\n", difference.place, difference.one, difference.other);
+        text += &format!("{} | {} | {}\n", difference.place, difference.one, difference.other);
     }
     let more = if found.len() > SHOWN_MAX {
         format!(", the first {SHOWN_MAX} of them above")
     } else {
         String::new()
     };
-    said += &format!(
+    text += &format!(
         "{} between {} and {}{more}",
         counted(found.len(), "difference"),
-        shown::url(one),
-        shown::url(other)
+        redact::url(one),
+        redact::url(other)
     );
-    Err((Exit::Failure, said))
+    Err((Exit::Failure, text))
 }

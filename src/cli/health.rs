@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::remote::{Remote, RemoteError};
 use crate::config::load;
@@ -26,9 +26,9 @@ const ADDRESS_VARIABLES: &[&str] = &["MUSTER_HTTP_ADDR", "CONSUL_HTTP_ADDR"];
 /// When it is not, or there is no answer, with the reason.
 pub fn ask(address: &str) -> CommandOutput {
     if address.starts_with("https://") {
-        let address = shown::url(address);
-        let said = "is no address here: this asks over plain HTTP, so write http://HOST:PORT";
-        return Err((Exit::Usage, format!("`{address}` {said}")));
+        let address = redact::url(address);
+        let fault = "is no address here: this asks over plain HTTP, so write http://HOST:PORT";
+        return Err((Exit::Usage, format!("`{address}` {fault}")));
     }
     let mut answer = match Remote::patient(address, None, Some(WAIT_MAX))?.get("/readyz?verbose") {
         Err(RemoteError::Refused { status, sentence, .. }) => {
@@ -68,20 +68,20 @@ mod tests {
     use super::*;
 
     /// Answers the one request of a connection; gives its head.
-    fn answer(mut socket: impl Read + Write, said: &str) -> String {
+    fn answer(mut socket: impl Read + Write, answer_text: &str) -> String {
         let mut head = [0; 1024];
         let count = socket.read(&mut head).expect("a request comes");
         let head = String::from_utf8_lossy(&head[..count]).into_owned();
         assert!(head.starts_with("GET /readyz?verbose HTTP/1.1\r\n"), "{head}");
-        socket.write_all(said.as_bytes()).expect("the peer reads");
+        socket.write_all(answer_text.as_bytes()).expect("the peer reads");
         head
     }
 
-    /// Answers one connection with `said` and gives the address to ask at.
-    fn agent_that_says(said: &'static str) -> String {
+    /// Answers one connection with `answer_text` and gives the address to ask at.
+    fn agent_that_answers(answer_text: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
-        thread::spawn(move || answer(listener.accept().expect("somebody connects").0, said));
+        thread::spawn(move || answer(listener.accept().expect("somebody connects").0, answer_text));
         address
     }
 
@@ -101,12 +101,12 @@ mod tests {
             ("220 smtp\r\n", Err((Exit::NotReachable, "does not speak HTTP"))),
         ];
         for (answer, expected) in rows {
-            match (ask(&agent_that_says(answer)), expected) {
-                (Ok(said), expected) => assert_eq!(Ok(&*said), expected),
-                (Err((exit, said)), Err((expected, part))) => {
-                    assert!(exit == expected && said.contains(part), "{exit:?} {said}");
+            match (ask(&agent_that_answers(answer)), expected) {
+                (Ok(answer_text), expected) => assert_eq!(Ok(&*answer_text), expected),
+                (Err((exit, answer_text)), Err((expected, part))) => {
+                    assert!(exit == expected && answer_text.contains(part), "{exit:?} {answer_text}");
                 }
-                (said, expected) => panic!("{said:?} is not {expected:?}"),
+                (answer_text, expected) => panic!("{answer_text:?} is not {expected:?}"),
             }
         }
     }

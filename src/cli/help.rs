@@ -67,7 +67,7 @@ pub fn on(words: &[String], mut grammar: Command) -> CommandOutput {
     ))
 }
 
-/// The page that somebody means who has seen its file or its title: `docs/redis.md`, `Redis`, `death detection`.
+/// The page that is meant by its file or its title: `docs/redis.md`, `Redis`, `death detection`.
 fn page_named(words: &str) -> String {
     let name = words.to_lowercase().replace([' ', '_'], "-");
     let name = name.rsplit('/').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is said of a command line that is not understood: the flag that was probably meant, Consul's hidden ones
+//! What is printed for a command line that does not parse: the flag that was probably meant, Consul's hidden ones
 //! included, and of words that are commands elsewhere how muster has what they do.
 
 use std::ffi::OsString;
@@ -81,9 +81,9 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// What to say of an error of the grammar, which is that of `typed`.
-pub fn told(error: &Error, typed: &[OsString], grammar: Command) -> String {
-    let said = error.render().to_string().trim_end().to_owned();
+/// What is printed for an error in `typed`, by the grammar.
+pub fn message(error: &Error, typed: &[OsString], grammar: Command) -> String {
+    let rendered = error.render().to_string().trim_end().to_owned();
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(word)) => Some(word.as_str()),
         _ => None,
@@ -110,8 +110,8 @@ pub fn told(error: &Error, typed: &[OsString], grammar: Command) -> String {
     };
     match hint {
         // clap shows the flags of a usage that was not meant.
-        Some(hint) => format!("{}\n\n{hint}", said.split("\n\n").next().unwrap_or_default()),
-        None => said,
+        Some(hint) => format!("{}\n\n{hint}", rendered.split("\n\n").next().unwrap_or_default()),
+        None => rendered,
     }
 }
 

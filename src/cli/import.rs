@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::base::stdx::counted::counted;
 use crate::base::sys::{output, runtime};
-use crate::cli::catalog::{self, Catalog, ListedNode, is_same, text, told};
+use crate::cli::catalog::{self, Catalog, ListedNode, content, is_same, text};
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
@@ -53,9 +53,9 @@ pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> C
     // Watched before it is read, so that nothing that changes meanwhile is missed.
     let moved = is_following.then(|| watch(from, token)).transpose()?;
     let mut seen = ImportWatch::default();
-    let said = round(&source, &target, &mut seen)?;
-    let Some(moved) = moved else { return Ok(said) };
-    tell(&format!("{said}; following"));
+    let summary = round(&source, &target, &mut seen)?;
+    let Some(moved) = moved else { return Ok(summary) };
+    print(&format!("{summary}; following"));
     loop {
         if moved.recv().is_err() {
             return Err((Exit::Failure, "nobody watches the source any more".to_owned()));
@@ -64,8 +64,8 @@ pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> C
         while moved.try_recv().is_ok() {}
         loop {
             match round(&source, &target, &mut seen) {
-                Ok(said) => break tell(&said),
-                Err((_, error)) => tell(&format!("{error}; trying again")),
+                Ok(summary) => break print(&summary),
+                Err((_, error)) => print(&format!("{error}; trying again")),
             }
             runtime::sleep(RETRY);
         }
@@ -73,9 +73,9 @@ pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> C
 }
 
 /// A line on standard output, at once. A reader that has gone is no reason to stop importing.
-fn tell(line: &str) {
-    if let Err(error) = output::say(line) {
-        output::complain(&format!("{line} ({error})"));
+fn print(line: &str) {
+    if let Err(error) = output::print_line(line) {
+        output::print_error(&format!("{line} ({error})"));
     }
 }
 
@@ -210,7 +210,7 @@ fn plan_registrations(there: &ListedNode, node: &ListedNode, steps: &mut Vec<Imp
         let of_service = node.checks.iter().filter(|(_, check)| text(check, "ServiceID") == service_id);
         let changed =
             of_service.filter(|(id, check)| there.checks.get(*id).is_none_or(|other| !is_same(other, check)));
-        changed.map(|(_, check)| Value::Object(told(check))).collect()
+        changed.map(|(_, check)| Value::Object(content(check))).collect()
     };
     let record = &node.record;
     let base = json!({
@@ -231,7 +231,7 @@ fn plan_registrations(there: &ListedNode, node: &ListedNode, steps: &mut Vec<Imp
         let checks = changed_checks(id);
         if is_changed || !checks.is_empty() {
             let mut body = base.clone();
-            body["Service"] = Value::Object(told(service));
+            body["Service"] = Value::Object(content(service));
             body["Checks"] = checks.into();
             steps.push(ImportStep::Register(body));
         }
@@ -257,15 +257,15 @@ fn follow(remote: &Remote, path: &str, moved: &SyncSender<()>) {
         match remote.json(&format!("{path}{sign}index={index}&wait={WAIT}")) {
             Ok((_, at)) if at == index => {}
             Ok((_, at)) => {
-                // An index that went back belongs to another life of the source: what was seen says nothing.
+                // An index that went back belongs to another life of the source: what was seen means nothing.
                 index = at;
-                // A word that is there already says the same.
+                // A signal that is there already means the same.
                 let _ = moved.try_send(());
             }
             // It has no keys, and will have none.
             Err(RemoteError::Refused { status: 404 | 501, .. }) if path.starts_with("/v1/kv") => return,
             Err(error) => {
-                tell(&format!("{error}; trying again"));
+                print(&format!("{error}; trying again"));
                 index = 0;
                 runtime::sleep(RETRY);
             }
@@ -300,7 +300,7 @@ mod tests {
     fn planned(present: &Catalog, wanted: &Catalog, seen: &[&str]) -> Vec<String> {
         let nodes = seen.iter().map(|name| (*name).to_owned()).collect();
         let seen = ImportWatch { nodes, ..ImportWatch::default() };
-        let shown = |step: &ImportStep| match step {
+        let text = |step: &ImportStep| match step {
             ImportStep::Register(body) => {
                 let checks = body["Checks"].as_array().into_iter().flatten();
                 let checks: Vec<&str> = checks.map(|check| text(check, "CheckID")).collect();
@@ -312,7 +312,7 @@ mod tests {
             ImportStep::Write(pair) => format!("+{}", text(pair, "Key")),
             ImportStep::Delete(key) => format!("-{key}"),
         };
-        plan(present, wanted, &seen).iter().map(shown).collect()
+        plan(present, wanted, &seen).iter().map(text).collect()
     }
 
     #[test]

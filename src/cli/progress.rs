@@ -1,11 +1,11 @@
-//! A line that says how far something is: on a terminal, on standard error, and nowhere else.
+//! A line that shows how far something is: on a terminal, on standard error, and nowhere else.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use crate::base::sys::output;
 
-/// Time between two looks of the line: what nobody can read faster need not be written.
+/// Time between two updates of the line: more of them could not be read.
 const STEP: Duration = Duration::from_millis(100);
 
 /// Cells of the bar.
@@ -23,7 +23,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing of `total` is done; 0 when it is not known how much there is.
     pub fn new(what: &'static str, total: u64) -> Progress {
-        let next = output::is_watched().then(Instant::now);
+        let next = output::is_terminal().then(Instant::now);
         Progress { what, total, done: 0, next, is_drawn: false }
     }
 

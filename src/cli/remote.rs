@@ -14,7 +14,7 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::base::sys::file;
 use crate::cli::unix_socket;
 
@@ -44,7 +44,7 @@ pub struct Remote {
 /// Why there is nothing to go on with.
 #[derive(Debug)]
 pub enum RemoteError {
-    /// The address says nothing that can be asked.
+    /// The address names no server.
     Address(String),
     /// Nothing answers there, or it stopped half-way.
     Unreachable(String, String),
@@ -52,7 +52,7 @@ pub enum RemoteError {
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What it said.
+        /// Its sentence.
         sentence: String,
         /// What was asked for.
         path: String,
@@ -90,7 +90,7 @@ impl fmt::Display for RemoteError {
 
 impl std::error::Error for RemoteError {}
 
-/// What there is to do about somebody who does not answer, by what was met.
+/// What can be done about a server that does not answer, by what happened.
 fn remedy(error: &str) -> &'static str {
     let error = error.to_ascii_lowercase();
     let met = |words: &[&str]| words.iter().any(|it| error.contains(it));
@@ -107,7 +107,7 @@ fn remedy(error: &str) -> &'static str {
 }
 
 impl Remote {
-    /// Somebody at `address`, with the token that is sent along, if any. Nothing is asked yet.
+    /// The server at `address`, with the token that is sent along, if any. Nothing is asked yet.
     ///
     /// # Errors
     /// [`RemoteError::Address`].
@@ -132,7 +132,7 @@ impl Remote {
             .timeout_global(wait_max);
         if let Some(path) = address.strip_prefix("unix://") {
             if !path.starts_with('/') {
-                return Err(RemoteError::Address(shown::url(address)));
+                return Err(RemoteError::Address(redact::url(address)));
             }
             let agent = unix_socket::agent(config.proxy(None).build(), PathBuf::from(path));
             return Ok(Remote { agent, base: "http://localhost".into(), place: address.into(), token });
@@ -141,17 +141,17 @@ impl Remote {
         let (scheme, host) = bare.split_once("://").unwrap_or(("http", bare));
         let is_host = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         if !matches!(scheme, "http" | "https") || host.contains('/') || !(is_host || scheme == "https") {
-            return Err(RemoteError::Address(shown::url(address)));
+            return Err(RemoteError::Address(redact::url(address)));
         }
         let host = match host.strip_prefix("0.0.0.0:").or(host.strip_prefix(':').filter(|_| host.len() > 1)) {
             Some(port) => format!("127.0.0.1:{port}"),
             None => host.replace("[::]:", "[::1]:"),
         };
-        // As everywhere else: who is on this machine is asked without a proxy.
+        // As everywhere else: a server on this machine is asked without a proxy.
         let config = if is_of_this_machine(&host) { config.proxy(None) } else { config };
         let config = if scheme == "https" { config.tls_config(tls()) } else { config };
         let base = format!("{scheme}://{host}");
-        let place = shown::url(&base);
+        let place = redact::url(&base);
         Ok(Remote { agent: Agent::new_with_config(config.build()), base, place, token })
     }
 
@@ -243,7 +243,7 @@ impl Remote {
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Body>, RemoteError> {
         let unreachable = |error: ureq::Error| {
-            let text = shown::in_text(&error.to_string());
+            let text = redact::in_text(&error.to_string());
             RemoteError::Unreachable(
                 self.place.clone(),
                 text.strip_prefix("io: ").unwrap_or(&text).to_owned(),

@@ -67,7 +67,7 @@ pub fn run(command: SnapshotCommand, address: impl Fn(Option<String>) -> String)
         SnapshotCommand::Inspect { file, json } => inspect(&file, json),
         SnapshotCommand::Verify { file } => {
             let contents = verified(&file)?;
-            Ok(format!("{} is whole: {}", file.display(), shown(&contents)))
+            Ok(format!("{} is whole: {}", file.display(), summary(&contents)))
         }
     }
 }
@@ -88,7 +88,7 @@ fn save(path: &Path, address: &str, is_redacted: bool) -> CommandOutput {
     let contents =
         saved.map_err(|error| (Exit::Failure, format!("{} was not saved: {error}", path.display())))?;
     let took = started.elapsed().as_secs_f64();
-    Ok(format!("saved {} in {took:.1} s and read it back: {}", path.display(), shown(&contents)))
+    Ok(format!("saved {} in {took:.1} s and read it back: {}", path.display(), summary(&contents)))
 }
 
 fn restore(path: &Path, address: &str, is_dry_run: bool) -> CommandOutput {
@@ -102,56 +102,57 @@ fn restore(path: &Path, address: &str, is_dry_run: bool) -> CommandOutput {
     let target = if is_dry_run { "/v1/snapshot?dry-run" } else { "/v1/snapshot" };
     let started = Instant::now();
     let mut answer = remote.put(target, ProgressReader::new(file, "sending bytes", length), length)?;
-    let mut text = String::new();
-    let read = answer.body_mut().as_reader().read_to_string(&mut text);
-    let told: Value = read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let mut said = match is_dry_run {
+    let mut json = String::new();
+    let read = answer.body_mut().as_reader().read_to_string(&mut json);
+    let changed: Value = read.ok().and_then(|_| serde_json::from_str(&json).ok()).unwrap_or_default();
+    let mut text = match is_dry_run {
         true => format!("restoring {} would change:", path.display()),
         false => format!(
             "restored {} of index {} in {:.1} s; the registry is at index {}, and this changed:",
             path.display(),
             contents.header.index,
             started.elapsed().as_secs_f64(),
-            told["Index"]
+            changed["Index"]
         ),
     };
     for kind in ["Nodes", "Services", "Checks", "Keys"] {
         for word in ["Added", "Changed", "Removed"] {
-            said += &line_of(kind, word, &told["Changes"][kind][word]);
+            text += &line_of(kind, word, &changed["Changes"][kind][word]);
         }
     }
-    if !said.contains('\n') {
-        said += " nothing";
+    if !text.contains('\n') {
+        text += " nothing";
     }
-    Ok(said)
+    Ok(text)
 }
 
 /// One line about changes of a kind; nothing if there are none.
-fn line_of(kind: &str, word: &str, told: &Value) -> String {
-    let count = told["Count"].as_u64().unwrap_or(0);
+fn line_of(kind: &str, word: &str, changed: &Value) -> String {
+    let count = changed["Count"].as_u64().unwrap_or(0);
     if count == 0 {
         return String::new();
     }
-    let first: Vec<&str> = told["First"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let first: Vec<&str> =
+        changed["First"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let more = if count > first.len() as u64 { ", …" } else { "" };
     let (what, word) = (of_table(count, &kind.to_lowercase()), word.to_lowercase());
     format!("\n  {what} {word}: {}{more}", first.join(", "))
 }
 
 fn inspect(path: &Path, as_json: bool) -> CommandOutput {
-    let contents = looked_into(path)?;
+    let contents = verified_as_written(path)?;
     let Contents { header, bytes, sha256 } = &contents;
     if as_json {
-        let mut told = json!(header);
-        told["bytes"] = json!(bytes);
-        told["sha256"] = json!(sha256);
-        return Ok(told.to_string());
+        let mut object = json!(header);
+        object["bytes"] = json!(bytes);
+        object["sha256"] = json!(sha256);
+        return Ok(object.to_string());
     }
     let state = match header.redacted {
         true => "whole, without its secrets: to be looked at, not to be restored where one is missing",
         false => "whole and restorable",
     };
-    let mut said = format!("{}: a snapshot, {state}\n", path.display());
+    let mut text = format!("{}: a snapshot, {state}\n", path.display());
     let facts = [
         ("format", header.muster_snapshot.to_string()),
         ("written by", format!("muster {}", header.muster_version)),
@@ -162,12 +163,12 @@ fn inspect(path: &Path, as_json: bool) -> CommandOutput {
         ("bytes", bytes.to_string()),
         ("sha256", sha256.clone()),
     ];
-    facts.iter().for_each(|(name, value)| said += &format!("  {name:<11} {value}\n"));
+    facts.iter().for_each(|(name, value)| text += &format!("  {name:<11} {value}\n"));
     header
         .rows
         .iter()
-        .for_each(|(table, count)| said += &format!("  {table:<11} {}\n", counted(*count, "row")));
-    Ok(said.trim_end().to_owned())
+        .for_each(|(table, count)| text += &format!("  {table:<11} {}\n", counted(*count, "row")));
+    Ok(text.trim_end().to_owned())
 }
 
 /// Reads all of a file; what it is of.
@@ -179,7 +180,7 @@ fn verified(path: &Path) -> Result<Contents, (Exit, String)> {
 }
 
 /// As [`verified`]; of one without secrets, that it is as it was written.
-fn looked_into(path: &Path) -> Result<Contents, (Exit, String)> {
+fn verified_as_written(path: &Path) -> Result<Contents, (Exit, String)> {
     match file::open(path).map(whole) {
         Ok(Ok(contents)) if contents.header.redacted => Ok(contents),
         _ => verified(path),
@@ -197,7 +198,7 @@ fn whole(file: File) -> Result<Contents, crate::store::snapshot::error::Snapshot
     Decoder::open(file, bounds)?.rows(&mut |_, _, _| Ok(()))
 }
 
-fn shown(contents: &Contents) -> String {
+fn summary(contents: &Contents) -> String {
     let rows: Vec<String> =
         contents.header.rows.iter().map(|(table, count)| of_table(*count, table)).collect();
     let Contents { header, bytes, sha256 } = contents;

@@ -26,7 +26,7 @@ struct NoLookup;
 impl Resolver for NoLookup {
     fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let mut nowhere = self.empty();
-        // ureq wants one at least; nobody looks at it.
+        // ureq wants one at least; it is not used.
         nowhere.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         Ok(nowhere)
     }

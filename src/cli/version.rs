@@ -13,7 +13,7 @@ pub enum VersionFormat {
 }
 
 /// The version, as printed.
-pub fn shown(format: VersionFormat) -> String {
+pub fn text(format: VersionFormat) -> String {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     match format {
         VersionFormat::Pretty => format!("{name} v{version}"),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 
 /// Bytes in the path of a Unix socket: `sun_path` holds 108 with its closing zero.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -38,7 +38,7 @@ impl ListenAddress {
             );
         }
         if let Some(bare) = text.strip_prefix("http://") {
-            return Err(format!("an address is written without `http://`: `{}`", shown::url(bare)));
+            return Err(format!("an address is written without `http://`: `{}`", redact::url(bare)));
         }
         if let Ok(address) = text.parse() {
             return Ok(ListenAddress::Tcp(address));

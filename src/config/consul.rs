@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::base::stdx::nearest::nearest;
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::config::closing::{CLOSING, closes};
 use crate::config::kind::{self, SettingKind};
 use crate::config::problem::{Problem, SettingSource, quoted, shortened};
@@ -313,7 +313,7 @@ fn unknown(key: &str, value: &Value, origin: &SettingSource) -> Problem {
         key: key.to_owned(),
         // It may be a password under a misspelt name.
         value: match scalar(value) {
-            Some(_) if !near.is_some_and(shown::is_secret_name) => shortened(&value.to_string()),
+            Some(_) if !near.is_some_and(redact::is_secret_name) => shortened(&value.to_string()),
             _ => String::new(),
         },
         origin: origin.clone(),

@@ -4,11 +4,9 @@
 use serde::de::DeserializeSeed;
 use serde_json::{Deserializer, Map, Value};
 
-use crate::base::stdx::tree::{Doubles, Tree};
-use crate::config::problem::TextPosition;
-
-/// Deepest nesting of objects and lists. It is read by recursion; definitions are five deep.
-const DEPTH_MAX: usize = 32;
+use crate::base::stdx::hcl::DEPTH_MAX;
+use crate::base::stdx::text_position::TextPosition;
+use crate::base::stdx::tree::{DuplicateKeys, Tree};
 
 /// Reads a file's text; an empty one is an empty object, as for Consul.
 ///
@@ -20,7 +18,7 @@ pub fn read(text: &str) -> Result<Map<String, Value>, (TextPosition, String)> {
         return Ok(Map::new());
     }
     let mut source = Deserializer::from_str(text);
-    let read = Tree::new(DEPTH_MAX, Doubles::Refused).deserialize(&mut source);
+    let read = Tree::new(DEPTH_MAX, DuplicateKeys::Refused).deserialize(&mut source);
     match read.and_then(|value| source.end().map(|()| value)) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(Value::Null) => Ok(Map::new()),

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::problem::TextPosition;
+use crate::base::stdx::text_position::TextPosition;
 
 /// The keys and elements on the way from the top of a text, or to what is wanted of it.
 type Trail = Vec<(String, usize)>;
@@ -74,11 +74,6 @@ impl KeyFinder {
             key.at = Some(at);
         }
     }
-
-    /// Goes over a JSON text that has been read already.
-    pub fn look_into_json(&mut self, text: &str) {
-        Json { text, at: 0 }.value(self);
-    }
 }
 
 /// Keys are the same in any case and in snake case, as for who reads them.
@@ -96,87 +91,6 @@ fn parsed(path: &str) -> Vec<(String, Option<usize>)> {
         element.map_or((folded(step), None), |(key, index): (&str, usize)| (folded(key), Some(index)))
     };
     path.split('.').map(step).collect()
-}
-
-/// A JSON text, and how far it was gone over.
-struct Json<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl Json<'_> {
-    /// The next byte that is no blank.
-    fn next(&mut self) -> Option<u8> {
-        let rest = &self.text[self.at..];
-        self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n', '\u{feff}']).len();
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    /// Goes past a bracket or a colon, if the text has more.
-    fn pass(&mut self) {
-        if self.next().is_some() {
-            self.at += self.text[self.at..].chars().next().map_or(0, char::len_utf8);
-        }
-    }
-
-    /// Depth: the text was read, which has a bound.
-    fn value(&mut self, finder: &mut KeyFinder) {
-        match self.next() {
-            Some(b'{') => {
-                self.at += 1;
-                while let Some(byte) = self.next() {
-                    match byte {
-                        b'"' => {
-                            let at = self.at;
-                            finder.enter(&self.string(), 0, at);
-                            self.pass();
-                            self.value(finder);
-                            finder.leave();
-                        }
-                        b',' => self.at += 1,
-                        _ => break,
-                    }
-                }
-                self.pass();
-            }
-            Some(b'[') => {
-                self.at += 1;
-                let mut index = 0;
-                while let Some(byte) = self.next() {
-                    match byte {
-                        b']' => break,
-                        b',' => (self.at, index) = (self.at + 1, index + 1),
-                        _ => {
-                            finder.element(index, self.at);
-                            self.value(finder);
-                        }
-                    }
-                }
-                self.pass();
-            }
-            Some(b'"') => drop(self.string()),
-            Some(_) => {
-                self.pass();
-                let rest = &self.text[self.at..];
-                let end = rest.find(|it: char| !it.is_ascii_alphanumeric() && !matches!(it, '+' | '-' | '.'));
-                self.at += end.unwrap_or(rest.len());
-            }
-            None => {}
-        }
-    }
-
-    fn string(&mut self) -> String {
-        let rest = &self.text[self.at..];
-        let mut is_escaped = false;
-        let end = rest.bytes().skip(1).position(|byte| {
-            let is_end = byte == b'"' && !is_escaped;
-            is_escaped = byte == b'\\' && !is_escaped;
-            is_end
-        });
-        let quoted = &rest[..end.map_or(rest.len(), |end| end + 2)];
-        self.at += quoted.len();
-        serde_json::from_str(quoted).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
@@ -205,9 +119,9 @@ mod tests {
         ];
         let mut finder = [KeyFinder::default(), KeyFinder::default()];
         rows.iter().for_each(|(path, ..)| finder.iter_mut().for_each(|it| it.add(path)));
-        let [mut in_json, in_hcl] = finder;
-        in_json.look_into_json(json);
-        let in_hcl = hcl::look_into(hcl, in_hcl);
+        let [mut in_json, mut in_hcl] = finder;
+        hcl::look_into(json, &mut in_json);
+        hcl::look_into(hcl, &mut in_hcl);
         let position = |position: Option<TextPosition>| position.map(|it| (it.line, it.column));
         for (path, of_json, of_hcl) in rows {
             assert_eq!(position(in_json.found(path, json)), of_json, "{path} in JSON");
@@ -220,8 +134,8 @@ mod tests {
         fn no_text_holds_anybody(text in "[a-z\"{},:\\[\\]\\\\ é-]{0,60}") {
             let mut finder = KeyFinder::default();
             finder.add("a.b[1].c");
-            finder.look_into_json(&text);
-            hcl::look_into(&text, finder);
+            hcl::look_into(&text, &mut finder);
+            hcl::look_into(&format!("{{{text}"), &mut finder);
         }
     }
 }

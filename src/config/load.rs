@@ -215,16 +215,13 @@ fn locate(problems: &mut [Problem], paths: &[(PathBuf, FileFormat)]) {
             of_files.entry(path.clone()).or_default().push(problem);
         }
     }
-    for (path, format) in paths.iter().filter(|(_, format)| *format != FileFormat::Toml) {
+    for (path, _) in paths.iter().filter(|(_, format)| *format != FileFormat::Toml) {
         let Some(problems) = of_files.remove(path) else { continue };
         // It was there a moment ago.
         let Ok(text) = files::read(path) else { continue };
         let mut finder = KeyFinder::default();
         problems.iter().for_each(|problem| finder.add(&problem.key));
-        match format {
-            FileFormat::Hcl => finder = hcl::look_into(&text, finder),
-            _ => finder.look_into_json(&text),
-        }
+        hcl::look_into(&text, &mut finder);
         for problem in problems {
             if let Some(position) = finder.found(&problem.key, &text) {
                 problem.origin = SettingSource::FileAt(path.clone(), position);

@@ -5,35 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::base::stdx::counted::counted;
-use crate::base::stdx::shown::{self, REDACTED};
+use crate::base::stdx::redact::{self, REDACTED};
+use crate::base::stdx::text_position::TextPosition;
 use crate::config::settings::{Fallback, Setting};
 
 /// Bytes of a wrong value that are shown back. Longer ones are cut: a page of base64 helps nobody.
 const SHOWN_BYTES_MAX: usize = 120;
-
-/// A position in a text, in lines and characters from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextPosition {
-    /// The line.
-    pub line: usize,
-    /// The character in it.
-    pub column: usize,
-}
-
-impl TextPosition {
-    /// That of the byte `at`.
-    pub fn of(text: &str, at: usize) -> TextPosition {
-        let before = &text[..text.floor_char_boundary(at)];
-        let begin = before.rfind('\n').map_or(0, |end| end + 1);
-        TextPosition { line: 1 + before.matches('\n').count(), column: 1 + before[begin..].chars().count() }
-    }
-}
-
-impl fmt::Display for TextPosition {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {} column {}", self.line, self.column)
-    }
-}
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,10 +63,10 @@ impl Problem {
     fn value_shown(&self) -> String {
         let name = self.key.rsplit('.').next().unwrap_or_default();
         let is_path = name.ends_with("_file") || name.ends_with("_env");
-        if shown::is_secret_name(name) && !is_path {
+        if redact::is_secret_name(name) && !is_path {
             return format!("{REDACTED:?}");
         }
-        shown::in_text(&self.value)
+        redact::in_text(&self.value)
     }
 }
 
@@ -123,7 +100,7 @@ impl fmt::Display for Problem {
         if !self.value.is_empty() {
             write!(formatter, " = {}", self.value_shown())?;
         }
-        write!(formatter, " ({}): {}", self.origin, shown::in_text(&self.complaint))?;
+        write!(formatter, " ({}): {}", self.origin, redact::in_text(&self.complaint))?;
         if !self.allowed.is_empty() {
             write!(formatter, "; allowed: {}", self.allowed)?;
         }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::base::stdx::nearest::nearest;
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
+use crate::base::stdx::text_position::TextPosition;
 use crate::config::kind::SettingKind;
-use crate::config::problem::{Problem, SettingSource, TextPosition, shortened};
+use crate::config::problem::{Problem, SettingSource, shortened};
 use crate::config::service_defaults;
 use crate::config::settings::{self, SETTINGS, Setting, VARIABLE_PREFIX};
 use crate::config::webhooks;
@@ -217,12 +218,19 @@ fn scalar(value: &toml::Value) -> Option<String> {
     }
 }
 
+/// What Consul calls the setting `node`.
+const NODE_OF_CONSUL: &str = "node_name";
+
 fn unknown_key(key: &str, value: &toml::Value, origin: &SettingSource) -> Problem {
     let keys = SETTINGS.iter().map(|setting| setting.key);
     let tables = keys.clone().filter_map(|key| key.split_once('.')).map(|(table, _)| table);
     let is_table = tables.clone().any(|table| table == key);
-    let near = nearest(key, keys.chain(tables).chain([service_defaults::TABLES, webhooks::TABLES]));
-    let near = if near == Some(webhooks::TABLES) { Some("[[webhooks]]") } else { near };
+    let others = [service_defaults::TABLES, webhooks::TABLES, NODE_OF_CONSUL];
+    let near = match nearest(key, keys.chain(tables).chain(others)) {
+        Some(webhooks::TABLES) => Some("[[webhooks]]"),
+        Some(NODE_OF_CONSUL) => Some("node"),
+        near => near,
+    };
     let remedy = match near {
         _ if is_table => {
             format!("write [{key}] and its keys below that: `muster help configuration` lists them")
@@ -234,7 +242,7 @@ fn unknown_key(key: &str, value: &toml::Value, origin: &SettingSource) -> Proble
         key: key.to_owned(),
         // It may be a password under a misspelt name.
         value: match scalar(value) {
-            Some(_) if !near.is_some_and(shown::is_secret_name) => shortened(&value.to_string()),
+            Some(_) if !near.is_some_and(redact::is_secret_name) => shortened(&value.to_string()),
             _ => String::new(),
         },
         origin: origin.clone(),
@@ -301,6 +309,7 @@ mod tests {
     #[test]
     fn what_is_no_setting_is_told_with_the_nearest() {
         let rows = [
+            ("node_nam = 'x'", "node_nam", "did you mean `node`?"),
             ("htp_addr = 'x'", "htp_addr", "did you mean `http_addr`?"),
             ("[limits]\nidle_timout = '5s'", "limits.idle_timout", "did you mean `limits.idle_timeout`?"),
             ("[limit]\nx = 1", "limit", "did you mean `limits`?"),

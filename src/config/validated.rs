@@ -165,6 +165,8 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Things to tell the operator that are no reason to refuse.
     pub warnings: Vec<String>,
+    /// What was done before the log began, for its first lines.
+    pub notes: Vec<String>,
     /// Every setting's value and where it came from; what the fields above were made of.
     pub(in crate::config) values: Values,
     /// What it was loaded from; read again by [`crate::config::load::reload`].
@@ -416,6 +418,7 @@ impl Values {
             service_defaults: service_defaults::Defaults::default(),
             webhooks: Vec::new(),
             warnings,
+            notes: Vec::new(),
             values: self,
             invocation,
         }

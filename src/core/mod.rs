@@ -1,5 +1,6 @@
 //! What the registry is, without input or output: values, rules and state. No clock, no lock, no chance.
 
+pub mod acl;
 pub mod catalog;
 pub mod discovery;
 pub mod filter;

@@ -1,8 +1,8 @@
 //! The running process, as the API and signals see it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -52,6 +52,8 @@ pub(super) struct Agent {
     /// Held by whoever is ending the process or handing it over, so that nobody does both.
     pub(super) turn: Mutex<End>,
     pub(super) reloads: ReloadRequests,
+    /// There once a successor would be heard, or never will be.
+    pub(super) awaits_successor: OnceLock<()>,
 }
 
 impl Agent {
@@ -79,6 +81,7 @@ impl Agent {
             is_draining: AtomicBool::new(false),
             turn: Mutex::new(End::Asked),
             reloads: ReloadRequests::default(),
+            awaits_successor: OnceLock::new(),
         })
     }
 

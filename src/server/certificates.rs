@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::base::sys::clock;
-use crate::base::telemetry::sparing::Sparing;
+use crate::base::telemetry::log_limit::LogLimit;
 use crate::config::tls::{Tls, VerifyIncoming};
 use crate::config::validated::Config;
 use crate::net::tls::{ClientCertificates, KeyPairFiles, OldestVersion, TlsEndpoint, TlsSettings, TlsTerms};
@@ -29,7 +29,7 @@ pub(super) struct Certificates {
     files: Mutex<Files>,
     /// Whether what is on the disk is not what is in use, since it cannot be used.
     is_behind: AtomicBool,
-    warnings: Sparing,
+    warnings: LogLimit,
 }
 
 /// Which files, and how they stood when they were read last.
@@ -68,7 +68,7 @@ impl Certificates {
             endpoint: Arc::new(TlsEndpoint::new(terms)),
             files: Mutex::new(Files { settings, stamps, complaint: None }),
             is_behind: AtomicBool::new(false),
-            warnings: Sparing::every(DAY_S),
+            warnings: LogLimit::every(DAY_S),
         };
         certificates.warn_of_end();
         Ok(Some(certificates))
@@ -135,7 +135,7 @@ impl Certificates {
 
     fn warn_of_end(&self) {
         let (end_s, now_s) = (self.endpoint.expires_s(), clock::coarse_unix_seconds());
-        if end_s > now_s + WARNED_BEFORE_S || self.warnings.unsaid().is_none() {
+        if end_s > now_s + WARNED_BEFORE_S || self.warnings.suppressed().is_none() {
             return;
         }
         match end_s.checked_sub(now_s) {

@@ -69,7 +69,7 @@ pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Serve
     for word in StoreState::WORDS {
         let registry = registry.clone();
         let read = move || f64::from(registry.queue().stats().store_state.now().word() == word);
-        metrics.read(families::STORE_STANDING, &[word], read);
+        metrics.read(families::STORE_STATE, &[word], read);
     }
     for purpose in Purpose::ALL {
         let budget = budget::process();

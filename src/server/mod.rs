@@ -22,6 +22,7 @@ mod takeover;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::base::sys::signals::{self, HeldSignals};
 use crate::base::sys::{budget, host, limits, runtime, systemd};
 use crate::base::telemetry::line::LineFormat;
 use crate::base::telemetry::logging::{self, Logging};
@@ -42,16 +43,19 @@ pub enum Start {
 /// # Errors
 /// Whatever keeps it from starting; nothing is served then.
 pub fn run(config: Config, start: Start) -> Result<(), ServerError> {
+    let signals = signals::hold().map_err(ServerError::System)?;
     let of_supervisor = systemd::sockets().map_err(ServerError::System)?;
     let format = if config.log_format == LogFormat::Json { LineFormat::Json } else { LineFormat::Text };
     let logging = Arc::new(logging::start(config.log_level, format).map_err(ServerError::System)?);
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    config.notes.iter().for_each(|note| log::info!("{note}"));
     limits::raise_open_files();
     budget::process().set_bytes_max(config.limits.transit_bytes_max);
     let cores = host::cores();
     runtime::start(if config.workers == 0 { cores } else { config.workers });
-    let outcome = start_as(start, config, &logging, of_supervisor);
-    if let Err(error) = &outcome {
+    let outcome = start_as(start, config, &logging, of_supervisor, signals);
+    // In a log for people it would stand twice: the program's last line says it.
+    if let (Err(error), LineFormat::Json) = (&outcome, format) {
         log_lines("", &error.to_string());
     }
     logging.flush();
@@ -63,6 +67,7 @@ fn start_as(
     config: Config,
     logging: &Arc<Logging>,
     of_supervisor: Vec<OwnedFd>,
+    signals: HeldSignals,
 ) -> Result<(), ServerError> {
     let asked = if start == Start::Takeover { successor::ask(&config)? } else { None };
     let (mut predecessor, of_predecessor) =
@@ -71,7 +76,7 @@ fn start_as(
         sockets::try_out(&config)?;
     }
     let outcome = compose::compose(config, logging, (of_supervisor, of_predecessor))
-        .and_then(|running| running.serve(&mut predecessor));
+        .and_then(|running| running.serve(signals, &mut predecessor));
     if let (Some(predecessor), Err(error)) = (predecessor, &outcome) {
         predecessor.fail(&error.to_string());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use crate::base::sys::signals::{self, Signal};
+use crate::base::sys::signals::{HeldSignals, Signal};
 use crate::base::sys::{runtime, supervision, systemd};
 use crate::base::telemetry::metrics::Metrics;
 use crate::config::validated::Config;
@@ -40,9 +40,13 @@ impl Running {
     ///
     /// # Errors
     /// Whatever keeps it from serving, or from going on.
-    pub(super) fn serve(self, predecessor: &mut Option<Predecessor>) -> Result<(), ServerError> {
-        // Before anybody is told that it is ready: whoever knows may send a signal, and unheard it would kill.
-        listen_to_signals(&self.agent).map_err(ServerError::System)?;
+    pub(super) fn serve(
+        self,
+        signals: HeldSignals,
+        predecessor: &mut Option<Predecessor>,
+    ) -> Result<(), ServerError> {
+        // Before anybody is told that it is ready: whoever knows may ask it to end, and unheard that would kill.
+        listen_to(signals, &self.agent).map_err(ServerError::System)?;
         runtime::thread("authorities", probe::look_for_authorities).map_err(ServerError::System)?;
         systemd::keep_alive().map_err(ServerError::System)?;
         let entrance = self.server.serve_shared(self.dispatch.clone()).map_err(ServerError::Serve)?;
@@ -103,12 +107,12 @@ impl Running {
 }
 
 /// Nothing here may wait, for the next signal has to be heard.
-fn listen_to_signals(agent: &Arc<Agent>) -> io::Result<()> {
+fn listen_to(signals: HeldSignals, agent: &Arc<Agent>) -> io::Result<()> {
     reloading::start(agent.clone())?;
     let agent = agent.clone();
-    signals::listen(move |signal| match signal {
+    signals.listen(move |signal| match signal {
         Signal::HangUp => agent.reloads.signal(),
-        Signal::Renew => takeover::renew(),
+        Signal::Renew => takeover::renew(agent.clone()),
         Signal::Terminate | Signal::Interrupt => agent.leave(),
     })
 }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::base::stdx::text::Text;
 use crate::base::sys::limits;
 use crate::config::files::own_names;
 use crate::config::service_defaults::PanicThreshold;
 use crate::config::validated::Config;
 use crate::core::discovery::panic;
 use crate::core::health;
+use crate::core::model::ServiceKey;
 use crate::net::http::{DoorRules, ServerConfig};
 use crate::node::probe::{self, TargetRules};
 use crate::node::registry::checking::scheduler;
@@ -51,7 +51,7 @@ pub(super) fn health_settings(config: &Config) -> health::HealthSettings {
 }
 
 /// When each service is in panic, as configured.
-pub(super) fn panic_thresholds(config: &Config) -> HashMap<Text, panic::PanicSettings> {
+pub(super) fn panic_thresholds(config: &Config) -> HashMap<ServiceKey, panic::PanicSettings> {
     let configured = config.service_defaults.iter().filter_map(|(name, defaults)| {
         let PanicThreshold { percent, window } = defaults.panic?;
         Some((name.as_str().into(), panic::PanicSettings { threshold_percent: percent, window }))

@@ -112,7 +112,7 @@ pub(super) fn announce(server: &Server, config: &Config) {
     if let Some(BindAddress::Tcp(address)) = plain.first() {
         lines.push_str(&format!("\ntry:  curl http://{address}/v1/catalog/services"));
     }
-    if let Err(error) = output::say(&lines) {
+    if let Err(error) = output::print_line(&lines) {
         log::warn!("standard output takes nothing: {error}");
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn open(config: &Config, metrics: &Metrics, terms: &RowRules) -> Resu
 /// Whether another process has the data directory.
 pub(super) fn is_in_use(config: &Config) -> bool {
     config.store != StoreKind::Memory
-        && matches!(directory::hold(&config.data_dir), Err(StoreError::Locked { .. }))
+        && matches!(directory::lock_if_used(&config.data_dir), Err(StoreError::Locked { .. }))
 }
 
 /// What of the disk is kept for the rows; nothing where they are in memory.

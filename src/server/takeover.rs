@@ -101,10 +101,14 @@ pub(super) fn socket_path(config: &Config) -> Option<PathBuf> {
 impl Incumbent {
     /// Listens for a successor from now on, if there can be one. A process that cannot do so serves nevertheless.
     pub(super) fn wait_for_successor(self, path: Option<PathBuf>) {
-        let Some(path) = path else { return };
-        if let Err(error) = self.listen(&path) {
+        let agent = self.agent.clone();
+        if let Some(path) = path
+            && let Err(error) = self.listen(&path)
+        {
             log::warn!("nobody can take over, for {} cannot be had: {error}", path.display());
         }
+        // It happens once.
+        let _ = agent.awaits_successor.set(());
     }
 
     fn listen(self, path: &Path) -> io::Result<()> {
@@ -190,7 +194,11 @@ impl Incumbent {
         leave_notes(&self.agent.registry, &self.cache, self.agent.config.lock().cache.warm_most_asked);
         self.agent.store.end();
         match self.agent.registry.queue().rest() {
-            Ok(writer) => Ok(PutDown { writer, notifier }),
+            Ok(writer) => {
+                // For a moment both answer.
+                self.agent.registry.stand_as_after_start();
+                Ok(PutDown { writer, notifier })
+            }
             Err(error) => Err(go_on(error.to_string())),
         }
     }
@@ -280,10 +288,11 @@ pub(super) fn stop_waiting(config: &Config) {
     }
 }
 
-/// Starts the program that is on disk now in the place of this process, from a thread of its own: the disk that it is
-/// read from may not answer.
-pub(super) fn renew() {
-    let started = runtime::thread("renewal", || {
+/// Starts the program that is on disk now in the place of this process, once it would be heard, from a thread of its
+/// own: the disk that it is read from may not answer.
+pub(super) fn renew(agent: Arc<Agent>) {
+    let started = runtime::thread("renewal", move || {
+        agent.awaits_successor.wait();
         // The flag may be given twice, and what the supervisor had for this process is not for another one.
         let arguments: Vec<_> = std::env::args_os().skip(1).filter(|it| it != TAKEOVER_FLAG).collect();
         let removed = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];

@@ -1,4 +1,4 @@
-//! Counts what must be there. Owns the seal, a running digest of all rows, and knows no file and no engine.
+//! Counts what must be there. Owns the checksum, a running digest of all rows, and knows no file and no engine.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -24,7 +24,7 @@ pub struct RowChecksum {
     pub digest: u64,
 }
 
-/// The seal of the present state, and what it takes to move it on.
+/// The checksum of the present rows, with what it takes to keep it up to date.
 ///
 /// Memory: about 28 bytes a row, for the row's hash under a 128-bit name. The name is hashed with keys drawn at start,
 /// because a client chooses row keys: with fixed ones it could craft two that collide and so spoil the digest.
@@ -38,7 +38,7 @@ pub struct ChecksumIndex {
 }
 
 impl ChecksumIndex {
-    /// The present seal.
+    /// The present checksum.
     pub fn checksum(&self) -> RowChecksum {
         self.checksum
     }
@@ -56,7 +56,7 @@ impl ChecksumIndex {
         self.place(self.short(name), Some(hash(name, value)));
     }
 
-    /// Ends the batch at hand: its seal, to be written along with its rows. [`commit`](Self::commit) or
+    /// Ends the batch at hand: the checksum after it, to be written along with its rows. [`commit`](Self::commit) or
     /// [`revert`](Self::revert) must follow.
     pub fn close(&mut self, index: u64) -> RowChecksum {
         RowChecksum {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seal_depends_on_the_rows_and_not_on_their_history() {
+    fn the_checksum_depends_on_the_rows_and_not_on_their_history() {
         let mut direct = ChecksumIndex::default();
         direct.record("a", Some(b"1"));
         direct.record("b", Some(b"2"));

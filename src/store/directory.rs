@@ -1,6 +1,7 @@
 //! The data directory: who may enter it, and what must be in it before anyone does.
 //!
-//! Owns its rights, its lock and the decision whether it is ours, empty or somebody else's. Knows nothing of rows.
+//! Owns its rights, its lock and the decision whether it is muster's, empty or of another program. Knows nothing of
+//! rows.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -24,7 +25,7 @@ pub(super) const OURS: [&str; 3] =
 
 /// Entries that mean nothing by themselves: left by a first start that got no further, made by `mkfs`, or the snapshots
 /// of a registry that was lost.
-const NEUTRAL: [&str; 7] = [
+const IGNORED: [&str; 7] = [
     "takeover.sock",
     LOCK,
     restoring::FILE_NAME,
@@ -49,7 +50,7 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Makes the directory if need be, locks it, and reads its identity or draws one. Tightens the rights of a
+    /// Makes the directory if need be, locks it, and reads its identity or generates one. Tightens the rights of a
     /// directory that others could read.
     ///
     /// # Errors
@@ -74,8 +75,8 @@ impl DataDirectory {
                         path.display()
                     );
                 }
-                make_the_way_durable(path)?;
-                let identity = Identity::draw(now);
+                sync_ancestors(path)?;
+                let identity = Identity::generate(now);
                 identity.write(path)?;
                 identity
             }
@@ -94,9 +95,9 @@ impl DataDirectory {
 ///
 /// # Errors
 /// The system's.
-pub fn make_the_way(path: &Path) -> Result<(), StoreError> {
+pub fn make_ancestors(path: &Path) -> Result<(), StoreError> {
     match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
-        Some(parent) => make(parent).and_then(|()| make_the_way_durable(parent)),
+        Some(parent) => make(parent).and_then(|()| sync_ancestors(parent)),
         None => Ok(()),
     }
 }
@@ -112,7 +113,7 @@ fn make(path: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// Those of [`DataDirectory::claim`] but for an identity that does not read.
 pub(super) fn enter(path: &Path) -> Result<File, StoreError> {
-    refuse_strangers(path)?;
+    refuse_foreign(path)?;
     refuse_links(path)?;
     let lock = lock(&path.join(LOCK))?;
     tighten(path)?;
@@ -132,13 +133,13 @@ pub fn taken_by(path: &Path) -> Result<Option<String>, StoreError> {
     let has = |name: &str| entries.iter().any(|entry| entry == name);
     let is_unfinished = has(restoring::FILE_NAME) && !has(identity::FILE_NAME);
     let is_ours = |name: &str| OURS.contains(&name);
-    let means_nothing = |name: &str| NEUTRAL.contains(&name) || (is_unfinished && is_ours(name));
-    entries.retain(|name| !means_nothing(name));
+    let is_ignored = |name: &str| IGNORED.contains(&name) || (is_unfinished && is_ours(name));
+    entries.retain(|name| !is_ignored(name));
     Ok(entries.into_iter().min_by_key(|name| (name != identity::FILE_NAME, !is_ours(name))))
 }
 
 /// Without an identity file, only an empty directory will do.
-fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
+fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     match taken_by(path)? {
         Some(name) if name == identity::FILE_NAME => Ok(()),
         Some(name) if OURS.contains(&name.as_str()) => {
@@ -170,7 +171,7 @@ pub(super) fn refuse_links(path: &Path) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Locked`] when another process is in it, and the system's.
-pub fn hold(path: &Path) -> Result<Option<File>, StoreError> {
+pub fn lock_if_used(path: &Path) -> Result<Option<File>, StoreError> {
     let path = path.join(LOCK);
     match private::read(&path) {
         Ok(file) => locked(&path, file).map(Some),
@@ -230,7 +231,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 
 /// Syncs every directory on the way to a new one: a file is no safer than the names that lead to it. What may not be
 /// opened, or cannot be synced, was there before.
-fn make_the_way_durable(path: &Path) -> Result<(), StoreError> {
+fn sync_ancestors(path: &Path) -> Result<(), StoreError> {
     let path = fs::canonicalize(path).map_err(StoreError::io(path, "examine"))?;
     for ancestor in path.ancestors().skip(1) {
         match File::open(ancestor).and_then(|directory| directory.sync_all()) {

@@ -14,15 +14,15 @@ pub enum StoreError {
         /// What was short, with figures where known.
         detail: String,
     },
-    /// The disk did not keep its word (EIO, a failed sync). The store is poisoned and refuses every later
-    /// commit: after a failed sync nobody can tell what the disk holds, and asking again would only hide it.
+    /// The disk failed (EIO, a failed sync). The store is poisoned and refuses every later
+    /// commit: after a failed sync it is not known what the disk holds, and another sync would only hide it.
     Failed {
         /// The store's directory.
         path: PathBuf,
         /// What failed first.
         detail: String,
     },
-    /// The disk took the batch and then did not keep its word, or had no room after all: nobody can tell whether the
+    /// The disk took the batch and then failed, or had no room after all: it is not known whether the
     /// batch is there. The next start decides, or the store itself once there is room. Otherwise as `Failed` and
     /// `Full`.
     InDoubt {
@@ -40,7 +40,7 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
-    /// The directory holds somebody else's files. Nothing was written.
+    /// The directory holds files of another program. Nothing was written.
     Foreign {
         /// The directory.
         path: PathBuf,
@@ -109,21 +109,22 @@ impl StoreError {
         match self {
             full @ StoreError::Full { .. } => format!("{full}. Free some space, then start muster again."),
             damaged @ StoreError::Damaged { .. } => format!(
-                "{damaged} `muster store inspect DATA_DIR` says what is in it, snapshots that were taken by themselves \
-                 are in DATA_DIR/snapshots or where snapshot_dir says, and `muster help drills` has each step."
+                "{damaged} `muster store inspect DATA_DIR` says what is in it, `muster store repair DATA_DIR --into \
+                 NEW` makes a sound one of what can be kept, snapshots that were taken by themselves are in \
+                 DATA_DIR/snapshots or where snapshot_dir says, and `muster help drills` has each step."
             ),
             error => error.to_string(),
         }
     }
 
-    /// The sentence for somebody who looks at a directory, or makes one, while no agent runs on it.
+    /// The sentence for a command that inspects or makes a directory while no agent runs on it.
     pub fn offline(&self) -> String {
         match self {
             StoreError::Full { .. } => format!("{self}. Free some space, then try again."),
             StoreError::Locked { path, holder } => format!(
                 "{} is held by {}. Stop that agent first; of one that runs `muster snapshot save` tells everything.",
                 path.display(),
-                shown(*holder)
+                holder_text(*holder)
             ),
             StoreError::Damaged { path, detail } => format!("{} cannot be read: {detail}", path.display()),
             StoreError::Io { path, action, source } => {
@@ -160,8 +161,8 @@ impl StoreError {
         StoreError::io(path, "use")(rustix::io::Errno::LOOP.into())
     }
 
-    /// The same as it concerns whoever comes later, whose write was not begun.
-    pub fn without_doubt(&self) -> Option<StoreError> {
+    /// The same error for later writes, which were not begun; `None` when they need another.
+    pub fn for_later_writes(&self) -> Option<StoreError> {
         let StoreError::InDoubt { path, detail, is_full } = self else { return None };
         let (path, detail) = (path.clone(), detail.clone());
         Some(if *is_full { StoreError::Full { path, detail } } else { StoreError::Failed { path, detail } })
@@ -185,7 +186,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 impl fmt::Display for StoreError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // What to do stands with whoever shows it: while it serves, writes go on by themselves.
+            // What to do is said where it is shown: while it serves, writes go on by themselves.
             StoreError::Full { path, detail } => {
                 write!(out, "no room to write in {}: {detail}", path.display())
             }
@@ -226,7 +227,7 @@ impl fmt::Display for StoreError {
                 path.display()
             ),
             StoreError::Locked { path, holder } => {
-                let (path, holder) = (path.display(), shown(*holder));
+                let (path, holder) = (path.display(), holder_text(*holder));
                 write!(out, "{path} is held by {holder}. Stop it, or give this one its own --data-dir.")
             }
             StoreError::Oversize { key_bytes, key_bytes_max } => {
@@ -244,7 +245,7 @@ impl fmt::Display for StoreError {
 }
 
 /// Who holds a directory.
-fn shown(holder: Option<u32>) -> String {
+fn holder_text(holder: Option<u32>) -> String {
     holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 

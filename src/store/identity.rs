@@ -27,7 +27,7 @@ const BYTES_MAX: u64 = 64 << 10;
 pub struct Identity {
     /// Format version of the directory; see [`FORMAT`].
     pub format: u32,
-    /// The node's id, drawn once and kept for the life of the directory.
+    /// The node's id, generated once and kept for the life of the directory.
     pub node_id: uuid::Uuid,
     /// When the directory was made, RFC 3339.
     pub created_at: String,
@@ -60,7 +60,7 @@ impl Identity {
     }
 
     /// A new node's identity, with a random id.
-    pub fn draw(created_at: jiff::Timestamp) -> Self {
+    pub fn generate(created_at: jiff::Timestamp) -> Self {
         let node_id = uuid::Uuid::new_v4();
         Self { format: FORMAT, node_id, created_at: created_at.to_string(), complete: false }
     }
@@ -121,7 +121,7 @@ mod tests {
     fn an_identity_reads_back_as_written() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Identity::read(directory.path()).unwrap(), None);
-        let identity = Identity::draw(jiff::Timestamp::UNIX_EPOCH);
+        let identity = Identity::generate(jiff::Timestamp::UNIX_EPOCH);
         identity.write(directory.path()).unwrap();
         assert_eq!(Identity::read(directory.path()).unwrap(), Some(identity));
         assert!(!directory.path().join(FILE_NAME_UNFINISHED).exists());
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn what_does_not_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let identity = Identity::draw(jiff::Timestamp::UNIX_EPOCH);
+        let identity = Identity::generate(jiff::Timestamp::UNIX_EPOCH);
         identity.write(directory.path()).unwrap();
         let whole = fs::read_to_string(directory.path().join(FILE_NAME)).unwrap();
         let other_id = whole.replace(&identity.node_id.to_string(), &uuid::Uuid::nil().to_string());

@@ -1,4 +1,4 @@
-//! The store that forgets: for `-dev` and for tests of the layers above. Knows no file.
+//! The store without a disk: for `-dev` and for tests of the layers above. Knows no file.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store that stands at `index`: above everything that a store before it has given, so that nobody takes
-    /// an index of that one for one of this.
+    /// An empty store that stands at `index`: above everything that a store before it has given, so that
+    /// no client takes an index of that one for one of this.
     pub fn standing_at(index: u64) -> MemoryStore {
         MemoryStore { index, rows: BTreeMap::new() }
     }

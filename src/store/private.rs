@@ -1,6 +1,6 @@
 //! Opening files in a directory of muster's own without being led elsewhere.
 //!
-//! Somebody who can write to that directory, or could once, may have put a symbolic or hard link in the place of a file
+//! A user who can write to that directory, or could once, may have put a symbolic or hard link in the place of a file
 //! that muster is going to write to. Owns how such files are opened and what they must be; knows nothing of what is in
 //! them.
 
@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 /// Only the owner may look in.
 const MODE: u32 = 0o600;
 
-/// Options that follow no symbolic link at the end of a path, and wait for nobody at a pipe.
+/// Options that follow no symbolic link at the end of a path, and do not wait at a pipe.
 fn options() -> OpenOptions {
     let mut options = File::options();
     options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32).mode(MODE);

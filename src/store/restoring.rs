@@ -25,29 +25,29 @@ pub const FILE_NAME: &str = "restoring";
 
 /// A data directory that is being filled, by this process and no other.
 #[derive(Debug)]
-pub struct Filling {
+pub struct InPlaceRestore {
     directory: PathBuf,
     /// The lock lives as long as this handle is open.
     _lock: File,
 }
 
-impl Filling {
-    /// Enters a directory that a first start would take, and removes what an earlier filling has left.
+impl InPlaceRestore {
+    /// Enters a directory that a first start would take, and removes what an earlier one has left.
     ///
     /// # Errors
     /// As a first start's, and when there is a registry already.
-    pub fn begin(directory: &Path) -> Result<Filling, StoreError> {
+    pub fn begin(directory: &Path) -> Result<InPlaceRestore, StoreError> {
         let lock = directory::enter(directory)?;
         if Identity::read(directory)?.is_some() {
             let error = io::Error::new(io::ErrorKind::AlreadyExists, "a registry is there");
             return Err(StoreError::io(directory, "fill")(error));
         }
         clear(directory)?;
-        Ok(Filling { directory: directory.to_path_buf(), _lock: lock })
+        Ok(InPlaceRestore { directory: directory.to_path_buf(), _lock: lock })
     }
 
     /// Where the parts are to be made; not there yet.
-    pub fn place(&self) -> PathBuf {
+    pub fn parts_directory(&self) -> PathBuf {
         self.directory.join(FILE_NAME)
     }
 
@@ -56,7 +56,7 @@ impl Filling {
     /// # Errors
     /// The system's. What was moved counts for nothing then.
     pub fn finish(self) -> Result<(), StoreError> {
-        let place = self.place();
+        let place = self.parts_directory();
         let sync = || File::open(&self.directory)?.sync_all();
         for part in parts(&place).map_err(StoreError::io(&place, "list"))? {
             if part == identity::FILE_NAME {
@@ -89,8 +89,8 @@ fn parts(place: &Path) -> io::Result<Vec<String>> {
     Ok(parts)
 }
 
-/// Removes what a filling has left in a directory without an identity; whether there was anything. Its own directory
-/// goes last: by that the rest is known.
+/// Removes what a restoration has left in a directory without an identity; whether there was anything. Its own
+/// directory goes last: by that the rest is known.
 pub(super) fn clear(directory: &Path) -> Result<bool, StoreError> {
     let place = directory.join(FILE_NAME);
     if fs::symlink_metadata(&place).is_err() {
@@ -119,10 +119,10 @@ mod tests {
 
     const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
-    fn filled(directory: &Path) -> (Filling, uuid::Uuid) {
-        let filling = Filling::begin(directory).unwrap();
-        let identity = Identity::draw(NOW);
-        let mut making = RecoveryBuild::begin(&filling.place(), &identity, 7).unwrap();
+    fn filled(directory: &Path) -> (InPlaceRestore, uuid::Uuid) {
+        let filling = InPlaceRestore::begin(directory).unwrap();
+        let identity = Identity::generate(NOW);
+        let mut making = RecoveryBuild::begin(&filling.parts_directory(), &identity, 7).unwrap();
         making.put(RowChange::put(Table::Nodes, "n", "{}")).unwrap();
         making.end().unwrap();
         (filling, identity.node_id)
@@ -144,7 +144,7 @@ mod tests {
     fn wherever_it_ends_early_the_directory_is_empty_or_whole() {
         let count = {
             let scratch = tempfile::tempdir().unwrap();
-            parts(&filled(scratch.path()).0.place()).unwrap().len()
+            parts(&filled(scratch.path()).0.parts_directory()).unwrap().len()
         };
         assert!(count >= 3, "rows, witness and identity at least");
         for moved in 0..=count {
@@ -152,8 +152,8 @@ mod tests {
                 let scratch = tempfile::tempdir().unwrap();
                 fs::create_dir(scratch.path().join("lost+found")).unwrap();
                 let (filling, node_id) = filled(scratch.path());
-                for part in parts(&filling.place()).unwrap().iter().take(moved) {
-                    fs::rename(filling.place().join(part), scratch.path().join(part)).unwrap();
+                for part in parts(&filling.parts_directory()).unwrap().iter().take(moved) {
+                    fs::rename(filling.parts_directory().join(part), scratch.path().join(part)).unwrap();
                 }
                 drop(filling);
                 let is_whole = moved == count;
@@ -178,12 +178,12 @@ mod tests {
         let (filling, _) = filled(scratch.path());
         assert!(matches!(DataDirectory::claim(scratch.path(), NOW), Err(StoreError::Locked { .. })));
         filling.finish().unwrap();
-        assert!(matches!(Filling::begin(scratch.path()), Err(StoreError::Io { .. })));
+        assert!(matches!(InPlaceRestore::begin(scratch.path()), Err(StoreError::Io { .. })));
         assert_eq!(rows(scratch.path()), 1);
         let theirs = tempfile::tempdir().unwrap();
         fs::create_dir(theirs.path().join(FILE_NAME)).unwrap();
         fs::write(theirs.path().join("notes.txt"), "").unwrap();
-        assert!(matches!(Filling::begin(theirs.path()), Err(StoreError::Foreign { .. })));
+        assert!(matches!(InPlaceRestore::begin(theirs.path()), Err(StoreError::Foreign { .. })));
         assert!(theirs.path().join(FILE_NAME).exists());
     }
 }

@@ -9,7 +9,7 @@ use super::error::StoreError;
 /// to the receiver; it stops the load.
 pub type RowSink<'a> = dyn FnMut(Table, &str, &[u8]) -> Result<(), String> + 'a;
 
-/// Judges rows of a registry at some index that somebody else may have written, table by table in the order of
+/// Checks rows of a registry at some index that others may have written, table by table in the order of
 /// [`Table::ALL`]. A row that is refused, with a sentence, counts as not there.
 pub type RowFilter = Box<dyn FnMut(Table, &str, &[u8]) -> Result<(), String>>;
 
@@ -37,6 +37,14 @@ pub trait Store: Send {
     /// later commit. Whether the refused batch survives a restart is open after [`StoreError::InDoubt`], and after no
     /// other.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Whether the next commit would find room, as far as that can be told without writing.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], or what keeps it from telling.
+    fn look_for_room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// What this store is, for people: `/v1/agent/self`, metrics, the log.
     fn describe(&self) -> Description;

@@ -1,4 +1,4 @@
-//! Keeps a start from making things worse.
+//! A copy of the engine's files that a start which fails puts back.
 //!
 //! Opening an engine is not a read: it truncates what it takes for a torn tail and deletes files it cannot place. On a
 //! damaged store that destroys the evidence, and perhaps the rows. So before the engine opens, this takes a second set
@@ -39,8 +39,14 @@ impl StartupBackup {
     pub fn prepare(original: &Path) -> Result<Self, StoreError> {
         let before = original.with_file_name(BEFORE);
         remove(&before).map_err(StoreError::io(&before, "remove"))?;
-        duplicate(original, &before)?;
-        Ok(Self { original: original.to_path_buf(), before })
+        match duplicate(original, &before) {
+            Ok(()) => Ok(Self { original: original.to_path_buf(), before }),
+            Err(error) => {
+                // Whatever stays is removed by the next start.
+                let _ = remove(&before);
+                Err(error)
+            }
+        }
     }
 
     /// The start went well: forget how things were.
@@ -143,17 +149,17 @@ mod tests {
         fs::write(rows.join("1.jnl"), &journal).unwrap();
         let found = tree(&rows);
 
-        let rescue = StartupBackup::prepare(&rows).unwrap();
+        let backup = StartupBackup::prepare(&rows).unwrap();
         File::options().write(true).open(rows.join("1.jnl")).unwrap().set_len(3).unwrap();
         fs::remove_file(rows.join("a/tables/1")).unwrap();
-        rescue.restore();
+        backup.restore();
         assert_eq!(tree(parent.path()), found);
 
         std::os::unix::fs::symlink(rows.join("1.jnl"), rows.join("2.jnl")).unwrap();
         let refusal = StartupBackup::prepare(&rows).unwrap_err().to_string();
         assert!(refusal.contains("2.jnl") && refusal.contains("none is followed"), "{refusal}");
         fs::remove_file(rows.join("2.jnl")).unwrap();
-        // What that attempt has left is in nobody's way.
+        assert!(!parent.path().join(BEFORE).exists(), "nothing is left of an attempt that failed");
         StartupBackup::prepare(&rows).unwrap().release().unwrap();
         assert_eq!(tree(parent.path()), found);
     }

@@ -12,6 +12,7 @@ pub mod delta;
 pub mod dispatch;
 pub mod health;
 pub mod kv;
+pub mod listed;
 pub mod muster;
 pub mod panic;
 pub mod selection;

@@ -26,7 +26,8 @@ use crate::surface::context::api::Backend;
 use crate::surface::context::host::{HostProcess, Spooling, StoreFacts};
 use crate::surface::context::rights::Rights;
 use crate::surface::dispatch::Dispatch;
-use crate::surface::dispatch::route::{BodyLimit, Verb};
+use crate::surface::dispatch::body_limit::BodyLimit;
+use crate::surface::dispatch::route::Verb;
 use crate::surface::dispatch::routes::{ROUTES, Row};
 use crate::surface::slow_reads::{self, LaneRequest};
 use crate::surface::{kv, snapshot};
@@ -217,14 +218,13 @@ fn every_read_is_listed_with_what_it_costs() {
 fn the_table_says_how_large_bodies_may_be() {
     let dispatch = api(0);
     for Row(route, _) in ROUTES {
-        for method in [Method::Put, Method::Post] {
-            let is_snapshot = route.accepts(method) && route.body_limit == BodyLimit::Snapshot;
-            let bound = dispatch.body_bytes_max(method, route.path);
-            assert_eq!(
-                (bound.is_some(), dispatch.reads_body(method, route.path)),
-                (is_snapshot, is_snapshot)
-            );
+        let is_snapshot = route.body_limit == BodyLimit::Snapshot;
+        for (method, is_write) in [(Method::Get, false), (Method::Put, true), (Method::Post, true)] {
+            let bound = dispatch.body_bound(method, route.path);
+            let stated = bound.map(|bound| (bound.setting, bound.is_read_by_handler));
+            assert_eq!(stated, (is_snapshot && is_write).then_some(("limits.snapshot_bytes_max", true)));
         }
+        assert!(!(is_snapshot && route.path.ends_with('/')), "{}: it is looked for as a whole", route.path);
         assert_eq!(route.body_limit == BodyLimit::Value, route.path == kv::PATH);
     }
 }

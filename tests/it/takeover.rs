@@ -3,6 +3,7 @@
 //!
 //! `MUSTER_TAKEOVERS` sets how often the load is taken over (3); `make long` does it a hundred times.
 
+mod early;
 mod ending;
 mod failing;
 mod load;

@@ -13,6 +13,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["stdx", "sys"]),
     ("model", &["stdx"]),
     ("filter", &["stdx"]),
+    // A rule names what has a name, so its segment may be as long as a key.
+    ("acl", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
     // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
     // The default of a bound on memory follows from what the machine has.
@@ -21,9 +23,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("kv", &["stdx", "model"]),
     // The state of the registry as a whole, put together from those of its kinds.
     ("kernel", &["stdx", "model", "catalog", "kv"]),
-    // A filter selects of what an answer shows of an instance, and changed is what it shows differently: both are `wire`'s
-    // shapes. Nothing of the JSON around them is known here.
-    ("discovery", &["stdx", "model", "filter", "wire", "catalog"]),
+    // What an answer shows of an instance is `wire`'s and stands above: whoever asks brings it along.
+    ("discovery", &["stdx", "model", "filter", "catalog"]),
     ("health", &["stdx", "model"]),
     ("tls", &["sys", "telemetry"]),
     // Over connections that are encrypted or not.
@@ -66,7 +67,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // Names and answers are of `stdx`'s text and `catalog`'s joined records; host facts and offloading are `sys`'s. What
-    // is explained of a check is what `health` knows of it.
+    // is explained of a check is what `health` knows of it. What a route asks of its callers is in the words of `acl`.
     (
         "surface",
         &[
@@ -75,6 +76,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "model",
             "filter",
+            "acl",
             "wire",
             "catalog",
             "kernel",
@@ -86,7 +88,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // A snapshot's file and the directory of an agent that is stopped are read by the very code that a restoration and a
-    // start go by (`registry`, `persist`); following a source takes threads (`sys`). A misspelt page is told its nearest
+    // start go by (`registry`, `store`); following a source takes threads (`sys`). A misspelt page is told its nearest
     // (`stdx`).
     ("cli", &["stdx", "sys", "model", "config", "store", "registry"]),
     (
@@ -113,7 +115,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers that do no I/O, read no clock and take no lock.
-const PURE_LAYERS: &[&str] = &["model", "filter", "wire", "catalog", "kv", "kernel", "discovery", "health"];
+const PURE_LAYERS: &[&str] =
+    &["model", "filter", "acl", "wire", "catalog", "kv", "kernel", "discovery", "health"];
 
 /// Files of pure layers that name the traits of `std::io`, because a library's trait is made of them. They write to
 /// memory.
@@ -138,7 +141,7 @@ const UNSAFE_FILES: &[&str] = &["src/base/sys/memory.rs", "src/base/sys/runtime.
 /// The file through which everything is printed.
 const OUTPUT_FILE: &str = "src/base/sys/output.rs";
 
-/// The files of `api` that look at the registry's tables themselves: the one through which all others do, and the keys,
+/// The files of `surface` that look at the registry's tables themselves: the one through which all others do, and the keys,
 /// which are paid for one by one.
 const METERED_FILES: &[&str] = &["src/surface/context/metered_views.rs", "src/surface/kv/mod.rs"];
 

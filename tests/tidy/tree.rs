@@ -1,4 +1,5 @@
-//! What only the tree as a whole shows: names that two types share, arrows that nobody goes, files that need each other.
+//! What only the tree as a whole shows: names that two types share, arrows that nobody goes or that lead to a higher floor,
+//! files that need each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -52,6 +53,25 @@ pub fn unused_arrows(files: &[SourceFile]) -> Vec<String> {
         }
     }
     unused
+}
+
+/// Complaints about arrows of a table of layers that lead to a higher floor. The floors are the folders of `src`, in the
+/// order in which `src/lib.rs` lists them.
+pub fn upward_arrows(files: &[SourceFile], layers: &[(&str, &[&str])]) -> Vec<String> {
+    let root = files.iter().find(|file| file.path == "src/lib.rs");
+    let lines = root.into_iter().flat_map(|file| file.code.lines());
+    let floors: Vec<&str> =
+        lines.filter_map(|line| line.trim().strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let mut floor_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.is_product()) {
+        let folder = file.path.split('/').nth(1).unwrap_or_default().trim_end_matches(".rs");
+        // What stands beside the floors is the program, above all of them.
+        let floor = floors.iter().position(|floor| *floor == folder).unwrap_or(floors.len());
+        floor_of.extend(file.layer().map(|layer| (layer, floor)));
+    }
+    let arrows = layers.iter().flat_map(|(layer, allowed)| allowed.iter().map(move |target| (layer, target)));
+    let upward = arrows.filter(|(layer, target)| floor_of.get(*target) > floor_of.get(*layer));
+    upward.map(|(layer, target)| format!("`{layer}` may use `{target}`, which is a floor above it")).collect()
 }
 
 /// Complaints about circles that are not known, and about known ones that are gone.
@@ -156,6 +176,18 @@ fn each_of_these_can_fail() {
     let ring = r#"["src/core/kv/a.rs", "src/core/kv/b.rs", "src/core/kv/c/mod.rs"]"#;
     assert!(found.iter().any(|it| it.contains(ring)), "{found:?}");
     assert!(!found.iter().any(|it| it.contains("c/d.rs")), "parent and child are no circle: {found:?}");
+    let house = of(&[
+        ("src/lib.rs", "//! x\npub mod core;\n\npub mod config;\npub mod wire;\n"),
+        ("src/core/discovery/a.rs", "//! x\n"),
+        ("src/config/a.rs", "//! x\n"),
+        ("src/wire/a.rs", "//! x\n"),
+        ("src/main.rs", "//! x\n"),
+    ]);
+    let table: [(&str, &[&str]); 4] =
+        [("wire", &["config"]), ("discovery", &["wire"]), ("config", &["main"]), ("main", &["wire"])];
+    let found = upward_arrows(&house, &table);
+    assert!(found.len() == 2 && found[0].contains("`discovery` may use `wire`"), "{found:?}");
+    assert!(found[1].contains("`config` may use `main`"), "{found:?}");
     let alone = of(&[("src/core/kv/a.rs", "//! x\nuse crate::base::stdx::text;\n")]);
     assert!(unused_arrows(&alone).iter().any(|it| it.contains("`kv` may use `model`")));
     assert!(!unused_arrows(&alone).iter().any(|it| it.contains("`kv` may use `stdx`")));

@@ -1,16 +1,17 @@
-//! A queue for many who are to be served in turns, so that nobody waits for all of what one has brought.
+//! A queue that serves its clients in turns, so that none waits for everything that another has put.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// Things that wait, each brought by somebody. The next one is of whoever has had no turn for the longest time.
+/// Things that wait, each put by a client. The next one is of the client that has had no turn for the longest time.
 ///
-/// Bounded for each and in all. Where all places are taken, who has fewer than another takes one of his.
+/// Bounded for each and in all. When the queue is full, a client with fewer things than another takes a slot of that
+/// one.
 ///
-/// Cost: a look-up for each step; O(who waits) to put one where all places are taken.
+/// Cost: a look-up for each step; O(clients) to put one when the queue is full.
 #[derive(Debug)]
 pub struct FairQueue<K, T> {
-    /// What each has brought that waits, in its order; nobody has nothing.
+    /// The things of each client, in order; a client without any is not in it.
     waiting: HashMap<K, VecDeque<T>>,
     /// Whose turn it is, in order: the keys of `waiting`.
     order: VecDeque<K>,
@@ -22,9 +23,9 @@ pub struct FairQueue<K, T> {
 /// Why a thing does not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueFull {
-    /// Whoever brought it has so many there already as one may have.
+    /// Its client has as many there already as one may have.
     Share,
-    /// All places are taken, by those who have no more than he has.
+    /// The queue is full, and no client has more than this one.
     Full,
 }
 
@@ -77,7 +78,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         next
     }
 
-    /// What somebody has brought that waits.
+    /// The things of a client.
     pub fn of(&self, whose: &K) -> impl Iterator<Item = &T> {
         self.waiting.get(whose).into_iter().flatten()
     }

@@ -1,4 +1,4 @@
-//! How much work may go into one answer: a counter that loops spend from, and that says once when it is enough.
+//! How much work may go into one answer: a counter that loops spend from until it is exhausted.
 
 use std::cell::Cell;
 
@@ -14,9 +14,9 @@ const FREE: u64 = 256;
 const BYTES_OF_UNIT: usize = 1024;
 
 /// Whether work may go on. Everything that repeats by what a client asks for spends from it: records looked at, bytes
-/// written, patterns tried. Once it is exhausted it stays so, and whoever began the work throws away what came of it.
+/// written, patterns tried. Once it is exhausted it stays so, and the caller throws the result away.
 ///
-/// It knows no clock: whoever makes it says when the time is over.
+/// It reads no clock: its maker says when the time is over.
 pub struct Meter<'a> {
     units_left: Cell<u64>,
     until_look: Cell<u64>,

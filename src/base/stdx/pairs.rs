@@ -26,7 +26,7 @@ impl<V> Pairs<V> {
 }
 
 impl<V> Pairs<V> {
-    /// The pairs, to put equal names and values in the place of theirs; `None` where somebody shares them.
+    /// The pairs, to put equal names and values in the place of theirs; `None` where they are shared.
     pub fn get_mut(&mut self) -> Option<&mut [(Text, V)]> {
         Arc::get_mut(&mut self.0)
     }
@@ -79,21 +79,33 @@ impl<V: Serialize> Serialize for Pairs<V> {
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PairsVisitor(PhantomData))
+        deserialize_with(deserializer, |value| value)
     }
 }
 
-struct PairsVisitor<V>(PhantomData<V>);
+/// Reads pairs whose values stand there in another shape, which `convert` turns into theirs one by one.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn deserialize_with<'de, D: Deserializer<'de>, W: Deserialize<'de>, V>(
+    deserializer: D,
+    convert: impl FnMut(W) -> V,
+) -> Result<Pairs<V>, D::Error> {
+    deserializer.deserialize_map(PairsVisitor(convert, PhantomData))
+}
 
-impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
+struct PairsVisitor<F, W>(F, PhantomData<W>);
+
+impl<'de, W: Deserialize<'de>, V, F: FnMut(W) -> V> Visitor<'de> for PairsVisitor<F, W> {
     type Value = Pairs<V>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a map")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Pairs<V>, A::Error> {
-        std::iter::from_fn(|| entries.next_entry().transpose()).collect()
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Pairs<V>, A::Error> {
+        let mut entry = || Ok(entries.next_entry()?.map(|(name, value)| (name, self.0(value))));
+        std::iter::from_fn(|| entry().transpose()).collect()
     }
 }
 

@@ -2,34 +2,32 @@
 
 use parking_lot::Mutex;
 
-/// A bounded memory of values that are cheap to clone. Each has one place, chosen by its fingerprint, and the newer of
-/// two takes it: what is common is found nearly always, what is rare costs nobody anything, and nothing is ever
-/// cleared.
+/// A bounded memory of values that are cheap to clone. Each has one slot, chosen by its fingerprint, and the newer of
+/// two takes it: common values are nearly always found, rare ones cost little, and nothing has to be cleared.
 pub struct RecentSet<T> {
     fingerprint: fn(&T) -> u64,
-    places: Box<[Mutex<Option<T>>]>,
+    slots: Box<[Mutex<Option<T>>]>,
 }
 
 impl<T: Clone + Eq> RecentSet<T> {
     /// A memory of at most so many values, at least one. Equal values have the same `fingerprint`; where others have it
     /// too, they only displace each other.
-    pub fn new(places: usize, fingerprint: fn(&T) -> u64) -> RecentSet<T> {
-        let places = (0..places.max(1)).map(|_| Mutex::new(None)).collect();
-        RecentSet { fingerprint, places }
+    pub fn new(slots: usize, fingerprint: fn(&T) -> u64) -> RecentSet<T> {
+        let slots = (0..slots.max(1)).map(|_| Mutex::new(None)).collect();
+        RecentSet { fingerprint, slots }
     }
 
-    /// Takes the equal value that was remembered in the place of `value`, or else remembers `value` once `prepare` has
-    /// been at it, which leaves it equal. A place that is locked counts as empty, and nobody waits.
+    /// Takes the equal value that was remembered in the slot of `value`, or else remembers `value` once `prepare` has
+    /// been at it, which leaves it equal. A slot that is locked counts as empty, so there is no wait.
     pub fn share(&self, value: &mut T, prepare: impl FnOnce(&mut T)) {
-        let place = &self.places[(self.fingerprint)(value) as usize % self.places.len()];
-        let known =
-            place.try_lock().and_then(|place| place.as_ref().filter(|known| *known == value).cloned());
+        let slot = &self.slots[(self.fingerprint)(value) as usize % self.slots.len()];
+        let known = slot.try_lock().and_then(|slot| slot.as_ref().filter(|known| *known == value).cloned());
         if let Some(known) = known {
             *value = known;
             return;
         }
         prepare(value);
-        let before = place.try_lock().and_then(|mut place| place.replace(value.clone()));
+        let before = slot.try_lock().and_then(|mut slot| slot.replace(value.clone()));
         // Outside the lock: what is dropped may be large.
         drop(before);
     }
@@ -50,6 +48,6 @@ mod tests {
             lately.share(&mut shared, |_| {});
             assert!(Arc::ptr_eq(&shared, expected));
         }
-        assert_eq!(Arc::strong_count(&other), 1, "what lost its place is forgotten");
+        assert_eq!(Arc::strong_count(&other), 1, "what lost its slot is forgotten");
     }
 }

@@ -41,6 +41,11 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         self.len
     }
 
+    /// How many chunks there are, which is what a copy of the map copies.
+    pub fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len == 0

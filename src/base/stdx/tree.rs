@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 /// What becomes of a key that stands twice in one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubles {
+pub enum DuplicateKeys {
     /// The later one counts, as in most languages.
     LaterWins,
     /// It is an error, for one of the two would be passed over in silence.
@@ -20,13 +20,13 @@ pub enum Doubles {
 pub struct Tree {
     depth_max: usize,
     levels_left: usize,
-    doubles: Doubles,
+    duplicates: DuplicateKeys,
 }
 
 impl Tree {
     /// One with at most so many levels of lists and objects. It is read by recursion.
-    pub fn new(depth_max: usize, doubles: Doubles) -> Tree {
-        Tree { depth_max, levels_left: depth_max, doubles }
+    pub fn new(depth_max: usize, duplicates: DuplicateKeys) -> Tree {
+        Tree { depth_max, levels_left: depth_max, duplicates }
     }
 
     /// What is in such a value.
@@ -48,7 +48,7 @@ impl Tree {
         let below = self.below()?;
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if self.doubles == Doubles::Refused && object.contains_key(&key) {
+            if self.duplicates == DuplicateKeys::Refused && object.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("the key {key:?} stands twice in one object")));
             }
             object.insert(key, entries.next_value_seed(below)?);
@@ -116,17 +116,22 @@ mod tests {
 
     #[test]
     fn depth_and_doubles_are_the_readers_choice() {
-        let read = |text: &str, depth_max, doubles| {
-            Tree::new(depth_max, doubles).deserialize(&mut serde_json::Deserializer::from_str(text))
+        let read = |text: &str, depth_max, duplicates| {
+            Tree::new(depth_max, duplicates).deserialize(&mut serde_json::Deserializer::from_str(text))
         };
         let text = r#"{"a": [1, -1, 1.5, null, true, "x", {}], "a": 2}"#;
-        assert_eq!(read(text, 3, Doubles::LaterWins).unwrap(), serde_json::json!({"a": 2}));
-        for (depth_max, doubles, said) in [
-            (3, Doubles::Refused, "the key \"a\" stands twice"),
-            (2, Doubles::LaterWins, "deeper than 2 levels"),
+        assert_eq!(read(text, 3, DuplicateKeys::LaterWins).unwrap(), serde_json::json!({"a": 2}));
+        for (depth_max, duplicates, expected) in [
+            (3, DuplicateKeys::Refused, "the key \"a\" stands twice"),
+            (2, DuplicateKeys::LaterWins, "deeper than 2 levels"),
         ] {
-            assert!(read(text, depth_max, doubles).unwrap_err().to_string().contains(said), "{said}");
+            assert!(
+                read(text, depth_max, duplicates).unwrap_err().to_string().contains(expected),
+                "{expected}"
+            );
         }
-        assert!(read("1", 0, Doubles::Refused).is_ok() && read("[]", 0, Doubles::Refused).is_err());
+        assert!(
+            read("1", 0, DuplicateKeys::Refused).is_ok() && read("[]", 0, DuplicateKeys::Refused).is_err()
+        );
     }
 }

@@ -36,7 +36,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> BackgroundThread<K> {
         let shared = Arc::new(Shared { turns, came: Condvar::new() });
         let own = shared.clone();
         supervision::thread(name, Habit::Lives, move || {
-            runtime::be_humble();
+            runtime::lower_priority();
             own.serve();
         })?;
         Ok(BackgroundThread { shared })
@@ -51,7 +51,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> BackgroundThread<K> {
         let Some(turns) = guard.as_mut() else { return Err(QueueFull::Full) };
         let put = turns.put(client, Box::new(work));
         drop(guard);
-        // What is dropped tells whoever waits for it, so not under the lock.
+        // What is dropped wakes its waiter, so not under the lock.
         match put {
             Ok(displaced) => {
                 self.shared.came.notify_one();

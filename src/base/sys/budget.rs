@@ -1,9 +1,8 @@
 //! One account of the bytes that clients, stores and snapshots make this process hold for a while.
 //!
-//! Whoever is about to hold bytes whose number somebody else decides (an answer that is not read, a body that is half
-//! here, a reply of a store) takes a [`BudgetShare`] first, and is refused at the bound: a refused request is one
-//! client's trouble, a process that runs out of memory is everybody's. It counts and bounds; what to answer is not its
-//! business.
+//! Code that is about to hold bytes whose number a peer decides (an answer that is not read, a body that is half here,
+//! a reply of a store) takes a [`BudgetShare`] first, and is refused at the bound: a refused request harms one client,
+//! a process that runs out of memory harms all. It counts and bounds; what to answer is decided by the caller.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -37,7 +36,7 @@ impl Purpose {
     const FRACTION: usize = 2;
 }
 
-/// What holds until somebody sets another bound: enough for tests, and for a start that has not read its settings.
+/// The bound until another is set: enough for tests, and for a start that has not read its settings.
 const BYTES_MAX_DEFAULT: usize = 256 << 20;
 
 /// An account of bytes. The process has one, [`process`]; tests make their own.
@@ -104,7 +103,7 @@ impl Budget {
         share.resize(bytes).map(|()| share)
     }
 
-    /// Whether so many bytes could be taken now, by whoever wants to know before he makes them.
+    /// Whether so many bytes could be taken now, for a caller that wants to know before it makes them.
     ///
     /// # Errors
     /// As [`Budget::take`]; it counts as a refusal.

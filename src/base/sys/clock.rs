@@ -17,7 +17,7 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 static COARSE_MS: AtomicU64 = AtomicU64::new(0);
 static COARSE_UNIX_SECONDS: AtomicU64 = AtomicU64::new(0);
 
-/// The exact clocks of this machine, handed to whoever must be testable with another time.
+/// The exact clocks of this machine, handed to code that is tested with another time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock;
 

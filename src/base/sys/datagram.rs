@@ -11,10 +11,10 @@ use crate::base::sys::stream::Stream;
 
 /// What came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Echo {
+pub enum DatagramOutcome {
     /// A datagram from there.
     Reply,
-    /// Nothing until the end of the patience.
+    /// Nothing until the time was over.
     Silence,
 }
 
@@ -23,10 +23,14 @@ pub enum Echo {
 ///
 /// # Errors
 /// The operating system's; `ConnectionRefused` when the host there said that nobody listens.
-pub fn exchange(address: SocketAddr, payload: &[u8], until: &RecallableDeadline) -> io::Result<Echo> {
+pub fn exchange(
+    address: SocketAddr,
+    payload: &[u8],
+    until: &RecallableDeadline,
+) -> io::Result<DatagramOutcome> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     socket.set_nonblocking(true)?;
-    // Connected, a socket hears of refusals, and of nothing that others send.
+    // A connected socket gets refusals, and nothing that others send.
     socket.connect(&address.into())?;
     socket.send(payload)?;
     let mut stream = Stream::new(socket)?;
@@ -34,8 +38,8 @@ pub fn exchange(address: SocketAddr, payload: &[u8], until: &RecallableDeadline)
     until.recall.on_ask(move || waker.wake());
     loop {
         match stream.read(&mut [0; 1])? {
-            Some(_) => return Ok(Echo::Reply),
-            None if deadline.is_past() || until.recall.is_asked() => return Ok(Echo::Silence),
+            Some(_) => return Ok(DatagramOutcome::Reply),
+            None if deadline.is_past() || until.recall.is_asked() => return Ok(DatagramOutcome::Silence),
             None => stream.wait(deadline),
         }
     }

@@ -23,19 +23,19 @@ use crate::base::sys::turnstile;
 const LOOK_AT_LEAST_EVERY_MS: u64 = 500;
 
 /// Connections woken, or sockets closed, between two pauses: a crowd whose time comes at once must not keep the workers
-/// from everybody else. A pause is [`SLICE_PAUSE`], and those that wake wait until the workers have looked at their
+/// from all others. A pause is [`SLICE_PAUSE`], and those that wake wait until the workers have looked at their
 /// sockets, for a worker that is given more and more looks at none. Ten thousand take a third of a second.
 const SLICE: usize = 64;
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 
-static REAPER: DeadlineTimer = DeadlineTimer {
+static TIMER: DeadlineTimer = DeadlineTimer {
     wake_states: Mutex::new(Vec::new()),
     next_due_ms: AtomicU64::new(u64::MAX),
     ended: Mutex::new(Vec::new()),
 };
 
 struct DeadlineTimer {
-    /// Every connection's bell. Locked to add one and by a look; nothing waits under it.
+    /// The wake state of every connection. Locked to add one and by a look; nothing waits under it.
     wake_states: Mutex<Vec<Arc<WakeState>>>,
     /// No deadline is earlier than this, but for one being armed during a look.
     next_due_ms: AtomicU64,
@@ -49,27 +49,27 @@ pub(crate) fn start() -> io::Result<()> {
     supervision::thread("reaper", Habit::BEATS, run)
 }
 
-/// Adds a connection to those whose deadline is watched, until its bell is closed.
+/// Adds a connection to those whose deadline is watched, until it is closed.
 pub(crate) fn watch(wake_state: Arc<WakeState>) {
-    REAPER.wake_states.lock().push(wake_state);
+    TIMER.wake_states.lock().push(wake_state);
 }
 
-/// Sets when `bell`'s connection is to be woken. A store and a load, unless it is the earliest of all.
+/// Sets when the connection of `wake_state` is to be woken. A store and a load, unless it is the earliest of all.
 pub(crate) fn arm(wake_state: &WakeState, deadline: Deadline) {
     wake_state.set_deadline(deadline);
-    if deadline.0 < REAPER.next_due_ms.load(Ordering::Acquire) {
-        REAPER.next_due_ms.fetch_min(deadline.0, Ordering::AcqRel);
+    if deadline.0 < TIMER.next_due_ms.load(Ordering::Acquire) {
+        TIMER.next_due_ms.fetch_min(deadline.0, Ordering::AcqRel);
     }
 }
 
 /// Takes a socket whose coroutine is done with it, and closes it one to two ticks later.
-pub(crate) fn bury(socket: Arc<Registered>) {
-    REAPER.ended.lock().push(socket);
+pub(crate) fn close_later(socket: Arc<Registered>) {
+    TIMER.ended.lock().push(socket);
 }
 
 /// Wakes every connection of the process once, so that each looks at its flags. Cost: O(connections).
 pub fn nudge_all() {
-    REAPER.wake_states.lock().iter().for_each(|wake_state| wake_state.nudge());
+    TIMER.wake_states.lock().iter().for_each(|wake_state| wake_state.nudge());
 }
 
 fn run() {
@@ -83,12 +83,12 @@ fn run() {
             supervision::look_at_supervisor();
             looked_after_ms = now_ms;
         }
-        let due = REAPER.next_due_ms.load(Ordering::Acquire) <= now_ms;
+        let due = TIMER.next_due_ms.load(Ordering::Acquire) <= now_ms;
         if due || now_ms >= looked_ms + LOOK_AT_LEAST_EVERY_MS {
-            REAPER.look(now_ms);
+            TIMER.look(now_ms);
             looked_ms = now_ms;
         }
-        let rested = std::mem::replace(&mut resting, std::mem::take(&mut *REAPER.ended.lock()));
+        let rested = std::mem::replace(&mut resting, std::mem::take(&mut *TIMER.ended.lock()));
         in_slices(rested, || (), drop::<Arc<Registered>>);
     }
 }

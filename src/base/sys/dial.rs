@@ -1,8 +1,8 @@
 //! Outgoing connections that keep a deadline over everything done with them, and a bound over what the peer sends.
 //!
-//! Waits as a coroutine waits, so no worker is blocked by a peer that says nothing, and none by a peer that never
-//! stops: whoever always has another byte is read in turns. Names are not looked up here: that would block; addresses
-//! come from above.
+//! Waits as a coroutine waits, so no worker is blocked by a peer that sends nothing, and none by a peer that never
+//! stops: a peer that always has another byte is read in turns. Names are not looked up here: that would block;
+//! addresses come from above.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};

@@ -1,4 +1,4 @@
-//! Room on disks: how much is free, and files without a name, which go with whoever has them open.
+//! Space on disks: how much is free, and files without a name, which are gone when they are closed.
 
 use std::fs::{self, File};
 use std::io;
@@ -50,7 +50,7 @@ pub fn nameless(directory: &Path, chance: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes from `directory` what a crash has left in the middle of [`nameless`]. For whoever has it alone.
+/// Removes from `directory` what a crash has left in the middle of [`nameless`]. The caller must be its only user.
 ///
 /// # Errors
 /// The system's.

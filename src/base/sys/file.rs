@@ -1,9 +1,9 @@
-//! Reads files by a path that somebody else has chosen: an operator, a package, a mounted volume.
+//! Reads files by a path from outside: of an operator, a package, a mounted volume.
 //!
-//! What stands there may be no file at all. A pipe without a writer, a terminal or `/dev/zero` would hold whoever reads
-//! it for ever, so only ordinary files are opened, without waiting, and never more of one is read than its reader has
+//! What stands there may be no file at all. A pipe without a writer, a terminal or `/dev/zero` would block their reader
+//! for ever, so only ordinary files are opened, without waiting, and never more of one is read than its reader has
 //! said. Links are followed: volumes of Kubernetes are made of them. Where they must not be, files are opened by
-//! `persist::private`.
+//! `store::private`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -65,7 +65,7 @@ impl From<Unreadable> for io::Error {
     }
 }
 
-/// Opens an ordinary file for reading; waits for nobody.
+/// Opens an ordinary file for reading, without waiting.
 ///
 /// # Errors
 /// The system's, and when it is no ordinary file.

@@ -1,7 +1,7 @@
 //! Messages between two processes of this machine that carry descriptors along (`SCM_RIGHTS`).
 //!
 //! It knows how a message is framed and who is at the other end, whose number alone says little: a process in another
-//! namespace has none, and that of one that has ended goes to the next. What a message says is not its business.
+//! namespace has none, and that of one that has ended goes to the next. What a message means is not known here.
 //!
 //! ```text
 //!   kind     length of the payload   payload
@@ -138,11 +138,11 @@ pub fn other(of: &UnixStream) -> io::Result<Other> {
     Ok(Other { user, process, handle })
 }
 
-/// The process of that number, if it is still the one at the other end, on kernels that do not tell by themselves.
+/// The process of that number, if it is still the one at the other end, on kernels that do not report it.
 fn handle_by_number(of: &UnixStream, process: i32) -> Option<OwnedFd> {
     let process = Pid::from_raw(process)?;
     let handle = pidfd_open(process, PidfdFlags::empty()).ok()?;
-    // Whoever still holds its end has not ended, so nobody had its number when it was looked up.
+    // A process that still holds its end has not ended, so no other had its number when it was looked up.
     let mut ends = [PollFd::new(of, PollFlags::RDHUP)];
     let is_open = poll(&mut ends, Some(&Timespec::default())).is_ok_and(|hung_up| hung_up == 0);
     is_open.then_some(handle)

@@ -1,8 +1,8 @@
 //! One thread that notices the end of idle connections.
 //!
-//! A connection that nobody reads from or writes to costs no coroutine here: it stands in an epoll of the sentinel's
+//! A connection that is neither read nor written costs no coroutine here: it is in an epoll of the watcher's
 //! own until its owner wants it back. Only its end is looked for (end of file, reset, error), so what a peer sends
-//! meanwhile wakes nobody. Whose connection it is, and what its end means, is the owner's affair.
+//! meanwhile wakes nothing. Whose connection it is, and what its end means, is decided by the owner.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,7 +25,7 @@ pub struct HangupWatcher {
 }
 
 impl HangupWatcher {
-    /// A sentinel that watches nothing yet.
+    /// A watcher of nothing yet.
     ///
     /// # Errors
     /// The operating system's: it gives no descriptor.
@@ -58,12 +58,12 @@ impl HangupWatcher {
         }
     }
 
-    /// Watches `connection` from now on. If it has ended already, that is told at once.
+    /// Watches `connection` from now on. If it has ended already, that is reported at once.
     ///
     /// # Errors
     /// The operating system's, when it has no room (`fs.epoll.max_user_watches`).
     pub fn watch(&self, connection: impl AsFd, token: u64) -> io::Result<()> {
-        // Reset and error are always told. Once is enough: whoever is told takes the connection out.
+        // Reset and error are always reported. Once is enough: the owner takes the connection out.
         let flags = EventFlags::RDHUP | EventFlags::ONESHOT;
         Ok(epoll::add(&self.epoll, connection, EventData::new_u64(token), flags)?)
     }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::base::sys::runtime;
 
-    /// Generous: an end is told within microseconds.
+    /// Generous: an end is reported within microseconds.
     const PATIENCE: Duration = Duration::from_secs(30);
 
     /// Ends a connection; what is left of it is held.

@@ -1,4 +1,4 @@
-//! Facts about the machine, as Linux tells them under `/proc`.
+//! Facts about the machine, as Linux shows them under `/proc`.
 
 use std::fs;
 use std::net::{IpAddr, UdpSocket};
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// Where a file system is looked at.
 const DISK_PATH: &str = "/";
 
-/// What `/v1/agent/host` shows. A fact that the system does not tell is zero or empty.
+/// What `/v1/agent/host` shows. A fact that the system does not give is zero or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
     /// Memory in all, in KiB.
@@ -22,7 +22,7 @@ pub struct HostFacts {
     pub host_name: String,
     /// Release of the kernel.
     pub kernel_version: String,
-    /// Path whose disk is told of.
+    /// The path whose disk this is about.
     pub disk_path: &'static str,
     /// Size of that disk, in bytes.
     pub disk_total_bytes: u64,
@@ -55,13 +55,13 @@ impl HostFacts {
     }
 }
 
-/// The processors that this process may use. Files tell it, which are read once: call it before there are workers.
+/// The processors that this process may use. They are read from files, once: call it before there are workers.
 pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Whether `address` is one of this machine's own, loopback included: the system lets nobody bind another's.
+/// Whether `address` is one of this machine's own, loopback included: the system does not let a process bind another's.
 pub fn has_address(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }

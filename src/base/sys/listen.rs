@@ -80,11 +80,11 @@ pub struct Listener {
     is_handed: AtomicBool,
 }
 
-/// It accepts whoever comes.
+/// It accepts every connection.
 const OPEN: u8 = 0;
-/// It accepts whoever is there, and then no more.
+/// It accepts the connections that wait, and then no more.
 const LAST_CALL: u8 = 1;
-/// It accepts nobody.
+/// It accepts no connection.
 const STOPPED: u8 = 2;
 
 impl Listener {
@@ -102,7 +102,7 @@ impl Listener {
         Listener::on(socket, address, false).map_err(failed)
     }
 
-    /// Whether `address` can be bound now. Nobody is let in, and it is free again afterwards.
+    /// Whether `address` can be bound now. No connection is accepted, and it is free again afterwards.
     ///
     /// # Errors
     /// As [`Listener::bind`].
@@ -142,13 +142,13 @@ impl Listener {
         self.socket.as_fd()
     }
 
-    /// It is this process's own again: whoever it was handed to has ended.
+    /// It is this process's own again: the process that it was handed to has ended.
     pub fn take_back(&self) {
         self.is_handed.store(false, Ordering::Release);
     }
 
-    /// Whether another process holds the socket as well: a supervisor, or whoever it was handed to. Then it is never
-    /// shut down, for that would end it for all, and its file stays.
+    /// Whether another process holds the socket as well: a supervisor, or the one that it was handed to. Then it is
+    /// never shut down, for that would end it for all, and its file stays.
     fn is_shared(&self) -> bool {
         self.is_inherited || self.is_handed.load(Ordering::Acquire)
     }
@@ -158,7 +158,7 @@ impl Listener {
         &self.address
     }
 
-    /// Waits for the next connection; `None` once [`Listener::stop`] was called, or nobody is left after
+    /// Waits for the next connection; `None` once [`Listener::stop`] was called, or no connection is left after
     /// [`Listener::last_call`]. Call it from a coroutine.
     ///
     /// # Errors
@@ -210,7 +210,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.stop();
-        deadline_timer::bury(self.socket.clone());
+        deadline_timer::close_later(self.socket.clone());
         if let BindAddress::Unix(path) = &self.address
             && !self.is_shared()
         {
@@ -297,7 +297,7 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     }
 }
 
-/// Whether there is a socket file behind which somebody listens, or may.
+/// Whether there is a socket file behind which a process listens, or may.
 fn is_live(path: &Path, address: &SockAddr) -> io::Result<bool> {
     if !is_socket(path) {
         return Ok(false);
@@ -322,7 +322,10 @@ pub struct BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let remedy = match self.cause.kind() {
-            io::ErrorKind::AddrInUse => "another process listens there; stop it or choose another address",
+            io::ErrorKind::AddrInUse => {
+                "another process listens there, or a connection from that port is not over: `ss -tan` shows it; stop \
+                 it, wait a minute or choose another address"
+            }
             io::ErrorKind::AddrNotAvailable => "this machine has no such address; check the configured host",
             io::ErrorKind::NotFound => "the directory of the socket is not there; make it",
             io::ErrorKind::PermissionDenied => "ports below 1024 and foreign directories need more rights",

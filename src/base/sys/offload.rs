@@ -1,6 +1,6 @@
 //! A few threads for work that would block a worker: name lookups, compression of big bodies, file reads.
 //!
-//! The queue before them is bounded; when it is full the caller hears so at once and decides what to do
+//! The queue before them is bounded; when it is full the caller gets an error at once and decides what to do
 //! without.
 
 use std::fmt;
@@ -55,7 +55,7 @@ impl Offload {
     /// # Errors
     /// As [`Offload::new`].
     pub fn humble(name: &str, threads: usize, queue_max: usize) -> io::Result<Offload> {
-        Offload::begun_with(name, threads, queue_max, runtime::be_humble)
+        Offload::begun_with(name, threads, queue_max, runtime::lower_priority)
     }
 
     /// Runs `work` on one of the threads and waits for its value; a coroutine parks meanwhile.
@@ -85,7 +85,7 @@ impl Offload {
         })
     }
 
-    /// Has `work` run on one of the threads; nobody waits for it.
+    /// Has `work` run on one of the threads, without waiting for it.
     ///
     /// # Errors
     /// [`OffloadError::Full`] when the queue is full.

@@ -27,13 +27,13 @@ enum State<T> {
     Closed,
 }
 
-/// The sending end. Dropping it unused tells the receiver that no value will come.
+/// The sending end. If it is dropped unused, the receiver gets an error.
 pub struct Sender<T> {
     shared: Option<Arc<Mutex<State<T>>>>,
 }
 
 impl<T> Sender<T> {
-    /// Sends the value. If nobody waits for it any more it is dropped with the channel.
+    /// Sends the value. Without a receiver it is dropped with the channel.
     pub fn send(mut self, value: T) {
         self.set(State::Full(value));
     }
@@ -121,7 +121,7 @@ impl<T> Receiver<T> {
 /// Why no value came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvError {
-    /// The sender was dropped unused: whoever was to answer has failed.
+    /// The sender was dropped unused: its owner has failed.
     Lost,
     /// The time was over first.
     Timeout,

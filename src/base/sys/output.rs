@@ -1,5 +1,5 @@
 //! The one door to standard output and standard error. A reader that has gone, a full disk behind them or a bound on
-//! the size of a file is an error to be told here, never a panic and never a signal that ends the process.
+//! the size of a file is an error that is returned here, never a panic and never a signal that ends the process.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use signal_hook::consts::SIGXFSZ;
 
 /// Has a write past the largest size that a file may have (`ulimit -f`) fail as any other, where the signal would end
 /// the process. To be called first of all.
-pub fn outlive_file_size_limit() {
-    // Nobody looks at the flag: that there is a handler is enough, and a child is given none.
+pub fn ignore_file_size_signal() {
+    // The flag is not read: that there is a handler is enough, and a child process gets none.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
@@ -18,7 +18,7 @@ pub fn outlive_file_size_limit() {
 ///
 /// # Errors
 /// The operating system's. A reader that has seen enough, such as `head`, is no error.
-pub fn say(line: &str) -> io::Result<()> {
+pub fn print_line(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -26,22 +26,22 @@ pub fn say(line: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard error. What cannot be written there can be told nowhere.
-pub fn complain(line: &str) {
+/// Writes a line to standard error. What cannot be written there is lost.
+pub fn print_error(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Whether standard error is a terminal.
-pub fn is_watched() -> bool {
+pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Draws over the last line of the terminal, or clears it. A terminal that takes nothing has nobody before it.
+/// Draws over the last line of the terminal, or clears it. What cannot be written there is lost.
 pub fn draw(line: &str) {
     let _ = io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes());
 }
 
-/// Where a log goes: standard error, for whoever deals with its errors.
+/// Where a log goes: standard error, whose errors the caller handles.
 pub fn log() -> impl Write + Send + 'static {
     io::stderr()
 }

@@ -1,7 +1,7 @@
-//! How another thread reaches a coroutine that waits on its socket: its bell, and the waker that rings it.
+//! How another thread wakes a coroutine that waits on its socket: the state they share, and the waker that sets it.
 //!
-//! A bell remembers that it was rung, so a ring between a check and the wait after it is not lost. It knows
-//! nothing of why somebody rings.
+//! A wake is remembered until the coroutine takes it, so one between a check and the wait after it is not lost.
+//! Why it was woken is not known here.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,39 +23,39 @@ impl Waker {
         Waker(wake_state)
     }
 
-    /// The waker of somebody who has no socket and never sleeps; whoever wants to know looks whether it was rung.
+    /// The waker of a caller that has no socket and never sleeps: it looks by itself whether it was woken.
     pub fn without_socket() -> Waker {
         Waker(Arc::new(WakeState::over(None)))
     }
 
-    /// Whether it was rung since this was last asked.
-    pub fn take_ring(&self) -> bool {
-        self.0.take_ring()
+    /// Whether it was woken since this was last asked.
+    pub fn take_wake(&self) -> bool {
+        self.0.take_wake()
     }
 
-    /// Rings: the coroutine's present wait, or else its next one, returns.
+    /// Wakes: the coroutine's present wait, or else its next one, returns.
     pub fn wake(&self) {
-        self.0.rung.store(true, Ordering::Release);
+        self.0.woken.store(true, Ordering::Release);
         self.0.nudge();
     }
 }
 
 impl fmt::Debug for Waker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waker").field("rung", &self.0.rung).finish()
+        f.debug_struct("Waker").field("woken", &self.0.woken).finish()
     }
 }
 
-/// What a connection shares with those who may wake it: holders of a [`Waker`], and the reaper.
+/// What a connection shares with those who may wake it: holders of a [`Waker`], and the deadline timer.
 pub(crate) struct WakeState {
     /// Set by a [`Waker`], taken by the connection.
-    rung: AtomicBool,
-    /// When the reaper is to wake the connection, in coarse milliseconds; [`Deadline::NEVER`] while it does
+    woken: AtomicBool,
+    /// When the deadline timer is to wake the connection, in coarse milliseconds; [`Deadline::NEVER`] while it does
     /// not wait.
     deadline_ms: AtomicU64,
-    /// Set once the connection has ended, so that the reaper forgets it.
+    /// Set once the connection has ended, so that the deadline timer forgets it.
     closed: AtomicBool,
-    /// `None` when nothing sleeps: whoever holds the waker looks by itself.
+    /// `None` when nothing sleeps: the holder of the waker looks by itself.
     io: Option<WaitIoWaker>,
 }
 
@@ -66,16 +66,16 @@ impl WakeState {
 
     fn over(io: Option<WaitIoWaker>) -> WakeState {
         WakeState {
-            rung: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
             deadline_ms: AtomicU64::new(Deadline::NEVER.0),
             closed: AtomicBool::new(false),
             io,
         }
     }
 
-    /// Takes a ring, if there was one since the last time.
-    pub(crate) fn take_ring(&self) -> bool {
-        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::Acquire)
+    /// Takes a wake, if there was one since the last time.
+    pub(crate) fn take_wake(&self) -> bool {
+        self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::Acquire)
     }
 
     pub(crate) fn set_deadline(&self, deadline: Deadline) {
@@ -94,7 +94,7 @@ impl WakeState {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Makes the connection look around without leaving a ring behind: its deadline may be due, or the server
+    /// Makes the connection look around without leaving a wake behind: its deadline may be due, or the server
     /// drains.
     pub(crate) fn nudge(&self) {
         if let Some(io) = &self.io {

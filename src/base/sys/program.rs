@@ -5,11 +5,16 @@
 //! has the group: a check that forgets its children every ten seconds would fill the machine by tomorrow. A child that
 //! leaves the group (`setsid`) is its own master.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{self, ErrorKind, PipeReader, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -54,24 +59,56 @@ pub struct Report {
     pub output_bytes_total: u64,
 }
 
-/// Starts this very program again, as it is on disk by now, with `arguments` and `flag` and without the variables that
-/// are `removed`, and waits until it ends. How it fares is logged.
+/// The path by which this program was started, once [`remember_origin`] has looked.
+static ORIGIN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Remembers by which path this program was started, for [`start_again`]. Called first of all: once the file has been
+/// moved, Linux tells only where it went.
+pub fn remember_origin() {
+    if let Some(path) = origin(Path::new(&env::args_os().next().unwrap_or_default())) {
+        // Who has looked before has seen the same.
+        let _ = ORIGIN.set(path);
+    }
+}
+
+/// Where the program lies that was started as `typed`: there, in a folder of PATH, or where Linux says.
+fn origin(typed: &Path) -> Option<PathBuf> {
+    // What Linux calls a program whose file was replaced since.
+    const REPLACED: &[u8] = b" (deleted)";
+    let is_path = typed.as_os_str().as_bytes().contains(&b'/');
+    let path = env::var_os("PATH").filter(|_| !is_path).unwrap_or_default();
+    let places = env::split_paths(&path).filter_map(|folder| std::path::absolute(folder.join(typed)).ok());
+    places.into_iter().find(|place| is_running(place)).or_else(|| {
+        let said = env::current_exe().ok()?.into_os_string().into_vec();
+        let place = said.strip_suffix(REPLACED).unwrap_or(&said);
+        Some(PathBuf::from(OsStr::from_bytes(place)))
+    })
+}
+
+/// Whether the file at `path` is the one that this process runs.
+fn is_running(path: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    file(path).is_some_and(|found| Some(found) == file(Path::new("/proc/self/exe")))
+}
+
+/// Starts what is by now at the path by which this program was started, with `arguments` and `flag` and without the
+/// variables that are `removed`, and waits until it ends. How it fares is logged.
 ///
 /// # Errors
-/// The operating system's: the program is gone, or no process is to be had.
+/// The operating system's: nothing is there, or no process is to be had.
 pub fn start_again(arguments: &[OsString], flag: &str, removed: &[&str]) -> io::Result<()> {
-    // What Linux calls a program whose file was replaced since.
-    const REPLACED: &str = " (deleted)";
-    let program = std::env::current_exe()?;
-    let program = program.to_string_lossy();
-    let mut command = Command::new(program.strip_suffix(REPLACED).unwrap_or(&program));
+    let program = ORIGIN.get().ok_or_else(|| io::Error::other("it is not known where it lies"))?;
+    let place = program.display();
+    let which = if is_running(program) { "the file that runs already" } else { "another file than runs" };
+    let mut command = Command::new(program);
     command.args(arguments).arg(flag).stdin(Stdio::null());
     for name in removed {
         command.env_remove(name);
     }
-    let mut child = command.spawn()?;
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("{place}: {error}"));
+    let mut child = command.spawn().map_err(failed)?;
     let process = child.id();
-    log::info!(process = process; "started the program anew, to take over");
+    log::info!(process = process; "started the program anew, to take over: {place}, {which}");
     match child.wait() {
         Ok(status) if status.success() => {}
         Ok(status) => {
@@ -163,7 +200,7 @@ impl Group {
     /// Kills whatever is in the group. Until the leader is waited for its number is taken, so no other group can have
     /// it.
     fn kill(&mut self) {
-        // It fails only when there is nobody left.
+        // It fails only when no process is left.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 }
@@ -218,6 +255,18 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_program_is_found_by_what_was_typed_or_by_what_runs() {
+        let own = env::current_exe().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        let rows = [(&*own, &own), (&*link, &link), (Path::new("/bin/sh"), &own), (Path::new("sh"), &own)];
+        for (typed, expected) in rows {
+            assert_eq!(origin(typed).as_ref(), Some(expected), "{}", typed.display());
+        }
+    }
 
     fn shell(line: &str, patience: Duration) -> Report {
         run("/bin/sh", &["-c", line], Instant::now() + patience, 10).unwrap()

@@ -19,10 +19,10 @@ use crate::base::sys::supervision::{self, Habit, ThreadPost, WAIT_MAX};
 /// descriptors or coroutines there is none, and nothing to supervise either.
 pub(crate) fn start(workers: usize) -> io::Result<()> {
     for worker in 0..workers {
-        let (asking, place) = line_to(worker, workers)?;
+        let (asking, place) = socket_to(worker, workers)?;
         let habit = Habit::Beats(supervision::SILENT_LOOKS_OF_WORKER_MAX);
         let post = ThreadPost::enter_asked(&format!("worker-{worker}"), habit, move || {
-            // One that has not heard the last question has it still before it.
+            // A worker that has not read the last byte still has it to read.
             drop((&asking).write(&[1]));
         });
         runtime::spawn("pulse", move || answer(&place, &post)).map_err(io::Error::other)?;
@@ -39,12 +39,12 @@ pub(crate) fn start(workers: usize) -> io::Result<()> {
     .map_err(io::Error::other)
 }
 
-/// A line to `worker` of `workers`: what is said into the first end without waiting, a coroutine hears at the second
-/// once that worker looks at its sockets.
+/// A socket pair to `worker` of `workers`: what is written into the first end without waiting, a coroutine reads at the
+/// second once that worker looks at its sockets.
 ///
 /// # Errors
 /// The operating system's: it gives no descriptor.
-pub(crate) fn line_to(worker: usize, workers: usize) -> io::Result<(Socket, Registered)> {
+pub(crate) fn socket_to(worker: usize, workers: usize) -> io::Result<(Socket, Registered)> {
     let (asking, hearing) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
     asking.set_nonblocking(true)?;
     let place = Registered::new(looked_after_by(worker, workers, hearing)?)?;

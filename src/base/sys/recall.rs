@@ -1,7 +1,7 @@
 //! How long something may take, and that it may be asked to end before.
 //!
-//! A run holds a place that others wait for. Whoever gives out the places can call it back: its present wait ends at
-//! once, as if its time were over, and it is for the caller to know that it was not.
+//! A run holds a slot that others wait for. The scheduler can recall it: its present wait ends at once, as if its time
+//! were over, and the caller has to know that it was not.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ pub struct RecallableDeadline {
 }
 
 impl RecallableDeadline {
-    /// Patience until `deadline`, which nobody cuts short.
+    /// Until `deadline`, without a way to end it before.
     pub fn until(deadline: Instant) -> RecallableDeadline {
         RecallableDeadline { deadline, recall: Recall::default(), courtesy: None }
     }
@@ -43,12 +43,12 @@ impl RecallableDeadline {
     }
 }
 
-/// Something that is done once if a peer has not answered so long after it was called on: whatever keeps it is let go.
-/// Its clones are one. Noticed up to a tick of the coarse clock late.
+/// What is done once for a peer that has not answered for so long: whatever keeps it busy is let go. Its clones are
+/// one. Noticed up to a tick of the coarse clock late.
 #[derive(Clone)]
-pub struct Courtesy(Arc<Kept>);
+pub struct Courtesy(Arc<PeerState>);
 
-struct Kept {
+struct PeerState {
     after: Duration,
     let_go: Box<dyn Fn() + Send + Sync>,
     begun_at: OnceLock<Instant>,
@@ -59,7 +59,7 @@ impl Courtesy {
     /// Calls `let_go` when a peer has been slow for `after`. It must not wait.
     pub fn new(after: Duration, let_go: impl Fn() + Send + Sync + 'static) -> Courtesy {
         let let_go = Box::new(let_go);
-        Courtesy(Arc::new(Kept { after, let_go, begun_at: OnceLock::new(), done_at: OnceLock::new() }))
+        Courtesy(Arc::new(PeerState { after, let_go, begun_at: OnceLock::new(), done_at: OnceLock::new() }))
     }
 
     /// When it was done.
@@ -67,7 +67,7 @@ impl Courtesy {
         self.0.done_at.get().copied()
     }
 
-    /// The peer is being called on now. Only the first time counts.
+    /// The peer is asked now. Only the first time counts.
     pub(crate) fn begin(&self) {
         self.0.begun_at.get_or_init(Instant::now);
     }
@@ -96,12 +96,12 @@ impl fmt::Debug for Courtesy {
     }
 }
 
-/// Asks somebody who waits to give up. Its clones are one.
+/// Asks a run that waits to give up. Its clones are one.
 #[derive(Clone, Default)]
-pub struct Recall(Arc<Inner>);
+pub struct Recall(Arc<RecallState>);
 
 #[derive(Default)]
-struct Inner {
+struct RecallState {
     asked: AtomicBool,
     /// Ends the present wait. Locked to replace it and to call it; it never waits.
     wake: Mutex<Option<Box<dyn Fn() + Send>>>,
@@ -116,12 +116,12 @@ impl Recall {
         }
     }
 
-    /// Whether somebody has asked.
+    /// Whether it was asked for.
     pub fn is_asked(&self) -> bool {
         self.0.asked.load(Ordering::Acquire)
     }
 
-    /// From now on `wake` is what ends the wait; it must not wait itself. It is called at once if somebody has asked
+    /// From now on `wake` is what ends the wait; it must not wait itself. It is called at once if it was asked for
     /// already.
     pub fn on_ask(&self, wake: impl Fn() + Send + 'static) {
         let mut place = self.0.wake.lock();

@@ -1,8 +1,8 @@
 //! A socket that the runtime watches, and that leaves the runtime before its descriptor is closed.
 //!
 //! The runtime's own wrapper closes first and deregisters by number afterwards. Between the two another
-//! thread may be given the same number for a new connection, which is then deregistered in its place and
-//! never hears of anything again: not of a request, not of its client's leaving.
+//! thread may be given the same number for a new connection, which is then deregistered instead and
+//! never gets an event again: no request, and no end of its client.
 
 use std::io;
 use std::ops::Deref;
@@ -13,8 +13,8 @@ use socket2::Socket;
 
 /// A socket in the runtime. Fields are dropped in their order, and the order is the point.
 pub(crate) struct Registered {
-    /// Its place in the runtime; dropping it deregisters the descriptor.
-    place: CoIo<Arc<Socket>>,
+    /// Its registration in the runtime; dropping it deregisters the descriptor.
+    io: CoIo<Arc<Socket>>,
     /// The last reference to the socket; dropping it closes the descriptor.
     socket: Arc<Socket>,
 }
@@ -26,19 +26,19 @@ impl Registered {
     /// The operating system's.
     pub(crate) fn new(socket: Socket) -> io::Result<Registered> {
         let socket = Arc::new(socket);
-        let place = CoIo::new(socket.clone()).map_err(io::Error::from)?;
-        Ok(Registered { place, socket })
+        let io = CoIo::new(socket.clone()).map_err(io::Error::from)?;
+        Ok(Registered { io, socket })
     }
 
     /// Waits for an event and takes the bits of all that there were since the last time. Call it from a
     /// coroutine.
     pub(crate) fn wait_io(&self) -> usize {
-        self.place.wait_io()
+        self.io.wait_io()
     }
 
     /// What ends the present or next [`Registered::wait_io`].
     pub(crate) fn waker(&self) -> WaitIoWaker {
-        self.place.waker()
+        self.io.waker()
     }
 }
 
@@ -76,9 +76,9 @@ mod tests {
     fn the_descriptor_outlives_its_registration() {
         runtime::start(2);
         let (registered, _theirs) = pair();
-        let Registered { place, socket, .. } = registered;
+        let Registered { io, socket, .. } = registered;
         let descriptor = socket.as_raw_fd();
-        drop(place);
+        drop(io);
         let is_open = std::fs::exists(format!("/proc/self/fd/{descriptor}"));
         assert!(is_open.unwrap() && Arc::strong_count(&socket) == 1);
     }

@@ -1,7 +1,7 @@
 //! Starting the coroutine runtime, coroutines and threads; the one place where they are started.
 //!
-//! It knows how many coroutines live and refuses more than the machine can map stacks for. What they do is
-//! not its business.
+//! It knows how many coroutines live and refuses more than the machine can map stacks for. It does not know what
+//! they do.
 
 use std::any::Any;
 use std::fmt;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::base::sys::{clock, deadline_timer, memory, pulse, turnstile};
 
 /// The niceness of threads for long work: about a third of the processor beside a worker that wants all of it.
-const HUMBLE_NICENESS: i32 = 5;
+const LOW_PRIORITY_NICENESS: i32 = 5;
 
 /// Coroutines that may live at once. Each stack takes two memory maps, and Linux allows 65,530 to a process
 /// (`vm.max_map_count`), so the runtime dies near 32,700; the rest is left to threads, files and the
@@ -101,17 +101,12 @@ pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Jo
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Has the calling thread let every other one go first: for long work that somebody waits for less than for the rest.
-pub fn be_humble() {
-    // Of nobody in particular is of the calling thread, as Linux has it.
-    if let Err(error) = rustix::process::setpriority_process(None, HUMBLE_NICENESS) {
+/// Lowers the priority of the calling thread below every other: for long work that is less urgent than the rest.
+pub fn lower_priority() {
+    // Without an id it is the calling thread, on Linux.
+    if let Err(error) = rustix::process::setpriority_process(None, LOW_PRIORITY_NICENESS) {
         log::debug!("a thread for long work keeps its priority: {error}");
     }
-}
-
-/// Lets another thread that waits for this thread's core have it first. Only for threads of the system.
-pub fn give_way() {
-    std::thread::yield_now();
 }
 
 /// Runs `aside` on a thread of its own named `name` while `here` runs on this one, and gives what both came to. For
@@ -142,7 +137,7 @@ pub fn sleep(duration: Duration) {
     may::coroutine::yield_now();
 }
 
-/// Rests for about a millisecond: for whoever looks again and again. A coroutine that always has work waits at the
+/// Rests for about a millisecond: for loops that look again and again. A coroutine that always has work waits at the
 /// [`turnstile`] between its turns.
 pub fn pause() {
     may::coroutine::sleep(Duration::from_millis(1));

@@ -1,7 +1,7 @@
 //! A connected socket as a coroutine uses it: read, write, wait.
 //!
 //! Reads and writes never wait by themselves; waiting is one call, [`Stream::wait`], that returns for data,
-//! for room, for a ring of the [`Waker`], for the deadline and for the peer's end of file alike, and
+//! for room, for a wake by the [`Waker`], for the deadline and for the peer's end of file alike, and
 //! sometimes for nothing.
 
 use std::io::{self, IoSlice, Read, Write};
@@ -142,7 +142,7 @@ impl Stream {
         Waker::new(self.wake_state.clone())
     }
 
-    /// Has the next read look, whatever is known: something may have come while nobody waited.
+    /// Has the next read look, whatever is known: something may have come between two waits.
     pub(crate) fn look_again(&mut self) {
         self.readable = true;
     }
@@ -158,9 +158,9 @@ impl Stream {
         Ok(given)
     }
 
-    /// Takes a ring of the waker, if there was one since the last time.
-    pub fn take_ring(&self) -> bool {
-        self.wake_state.take_ring()
+    /// Takes a wake, if there was one since the last time.
+    pub fn take_wake(&self) -> bool {
+        self.wake_state.take_wake()
     }
 
     /// Ends what we send; the peer reads end of file, and may go on sending.
@@ -182,6 +182,6 @@ impl Drop for Stream {
             self.finish();
         }
         self.wake_state.close();
-        deadline_timer::bury(self.socket.clone());
+        deadline_timer::close_later(self.socket.clone());
     }
 }

@@ -1,12 +1,12 @@
 //! Supervision of what muster cannot do without: every such thread is started here, under its name.
 //!
 //! One of them, the supervisor, looks at all of them five times a second. A thread that has ended, by a panic or
-//! otherwise, or that has given no sign of life for [`SILENT_LOOKS_MAX`] looks, is a [`fault`] that health questions
-//! answer with; what does not mend itself ends the process, so that whoever supervises it starts it again.
+//! otherwise, or that has given no sign of life for [`SILENT_LOOKS_MAX`] looks, is a [`fault`] that health
+//! endpoints report; what does not recover ends the process, so that its supervisor starts it again.
 //!
-//! A thread that waits for work says so, and is left asleep: that it could run is asked of the system, that no work
-//! lies before it of those who know, and after [`WAIT_MAX`] it wakes to show itself. So an idle process stays idle.
-//! Work whose length is not muster's to bound (a disk, a server elsewhere) is done [`patiently`]: nobody counts
+//! A thread that waits for work says so, and is left asleep: the system is asked whether it could run, its owner
+//! whether work waits for it, and after [`WAIT_MAX`] it wakes to show itself. So an idle process stays idle.
+//! Work that muster cannot bound (a disk, a server elsewhere) is done [`patiently`]: silence is not counted
 //! meanwhile. Looks are counted and not seconds, so a process that was stopped, or a machine that slept, finds nothing
 //! wrong. The reaper looks after the supervisor.
 
@@ -54,7 +54,7 @@ impl fmt::Display for ThreadFault {
     }
 }
 
-/// Told when the process cannot go on, and why.
+/// Called when the process cannot go on, with the reason.
 type OnLoss = Box<dyn FnOnce(ThreadFault) + Send>;
 
 /// All posts of the process. Each lock is held for moments, and `end` of a post may be taken under `posts`.
@@ -109,7 +109,7 @@ fn enter(post: ThreadPost) -> Arc<ThreadPost> {
 }
 
 /// Starts `work` on a thread of its own named `name`, without which muster cannot go on. A panic ends the thread and is
-/// what its fault tells.
+/// in its fault.
 ///
 /// # Errors
 /// The operating system's refusal.
@@ -199,7 +199,7 @@ fn set_waiting(is_waiting: bool) {
     OWN.with_borrow(|post| post.iter().for_each(|post| post.set_waiting(is_waiting)));
 }
 
-/// Does work whose length is not muster's to bound: nobody counts how long the present thread is silent meanwhile.
+/// Does work that muster cannot bound: how long the present thread is silent is not counted meanwhile.
 pub fn patiently<T>(work: impl FnOnce() -> T) -> T {
     let _excused = Shift::by(1);
     work()
@@ -238,7 +238,7 @@ fn shift(by: i32) {
     OWN.with_borrow(|post| post.iter().for_each(|post| post.shift_patience(by)));
 }
 
-/// Begins to look at all posts. `on_loss` is told once, when the process cannot go on.
+/// Begins to look at all posts. `on_loss` is called once, when the process cannot go on.
 ///
 /// # Errors
 /// The operating system's, when it gives no thread.
@@ -261,7 +261,7 @@ pub fn watch(on_loss: impl FnOnce(ThreadFault) + Send + 'static) -> io::Result<(
     })
 }
 
-/// The same for the supervisor itself, by somebody who comes by at least as often as it looks: the reaper, each
+/// The same for the supervisor itself, by a thread that looks at least as often as it does: the reaper, each
 /// [`LOOK_EVERY`].
 pub(crate) fn look_at_supervisor() {
     let supervisor = BOARD.supervisor.lock().clone();
@@ -346,7 +346,7 @@ mod tests {
             let post = ThreadPost::enter("test coroutine", Habit::Lives);
             let left = Left(post.clone());
             let _ = catch_unwind(AssertUnwindSafe(|| left.unless(work)));
-            assert!(post.end.lock().is_some(), "nobody is there any more");
+            assert!(post.end.lock().is_some(), "it has left");
             let is_looked_at = BOARD.posts.lock().iter().any(|it| Arc::ptr_eq(it, &post));
             // A later post may have cleared this one away, as nothing watches here.
             assert!(is_fault || !is_looked_at);

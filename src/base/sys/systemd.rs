@@ -1,5 +1,5 @@
-//! What systemd, or another supervisor that speaks as it does, hands to this process, and what it is told: `LISTEN_FDS`
-//! and `sd_notify`.
+//! What systemd, or another supervisor that speaks as it does, hands to this process, and what is reported to it:
+//! `LISTEN_FDS` and `sd_notify`.
 //!
 //! Without one every call does nothing. What readiness means is decided above.
 
@@ -51,8 +51,8 @@ pub fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
-/// Tells the supervisor again and again that the process lives, if it wants to know, from a thread of its own. What
-/// shows it is a coroutine that gets its turn, with no thread lost that is needed.
+/// Reports to the supervisor again and again that the process is alive, if it asks for that, from a thread of its own:
+/// as long as a coroutine gets its turn, and no thread that is needed is lost.
 ///
 /// # Errors
 /// The operating system's, when it gives no thread.
@@ -72,13 +72,13 @@ pub fn keep_alive() -> io::Result<()> {
 }
 
 /// Whether a coroutine is run within this time.
-fn has_turns(patience: Duration) -> bool {
+fn has_turns(timeout: Duration) -> bool {
     let (sender, receiver) = sync_channel(1);
     // Refused, or late, it leaves no sign of life, which is the answer.
     let spawned = runtime::spawn("watchdog", move || {
         let _ = sender.try_send(());
     });
-    spawned.is_ok() && receiver.recv_timeout(patience).is_ok()
+    spawned.is_ok() && receiver.recv_timeout(timeout).is_ok()
 }
 
 fn send(states: &[NotifyState<'_>]) {

@@ -35,7 +35,7 @@ const LITTLE: Duration = Duration::from_micros(100);
 static TURNSTILE: OnceLock<Turnstile> = OnceLock::new();
 
 struct Turnstile {
-    /// The ways to the workers.
+    /// A socket to each worker.
     asking: Vec<Socket>,
     round: Mutex<Round>,
     /// When the present round began, in nanoseconds after `since`; [`NO_ROUND`] while there is none.
@@ -49,6 +49,11 @@ const NO_ROUND: u64 = u64::MAX;
 struct Round {
     /// Those that wait for its end, the longest-waiting first.
     waiting: VecDeque<Sender<()>>,
+    /// Those with work that comes by the thousand and that no client waits for: each stream of changes has one place at
+    /// most. While others wait, they have every second place.
+    crowd: VecDeque<Sender<()>>,
+    /// Whether the last place went to the crowd.
+    was_of_crowd: bool,
     /// The workers that have looked at their sockets since it began; all of them while there is none.
     has_looked: Vec<bool>,
 }
@@ -60,11 +65,11 @@ struct Round {
 pub(crate) fn start(workers: usize) -> io::Result<()> {
     let mut ways = Vec::new();
     for worker in 0..workers {
-        let (asking, place) = pulse::line_to(worker, workers)?;
+        let (asking, place) = pulse::socket_to(worker, workers)?;
         ways.push(asking);
         runtime::spawn("turnstile", move || keep_gate(&place, worker)).map_err(io::Error::other)?;
     }
-    let round = Mutex::new(Round { waiting: VecDeque::new(), has_looked: vec![true; workers] });
+    let round = Mutex::new(Round::of_none(workers));
     let (began_ns, since) = (AtomicU64::new(NO_ROUND), Instant::now());
     let _ = TURNSTILE.set(Turnstile { asking: ways, round, began_ns, since });
     Ok(())
@@ -130,7 +135,14 @@ pub(crate) fn pass() {
     }
 }
 
-/// As [`pass`], before all others: for work that somebody waits for.
+/// As [`pass`], for work that comes by the thousand, and nobody has asked for just now.
+pub(crate) fn pass_with_the_crowd() {
+    if is_over() {
+        wait_as(|round, sender| round.crowd.push_back(sender));
+    }
+}
+
+/// As [`pass`], before all others: for work that a client waits for.
 pub(crate) fn pass_at_the_head() {
     if is_over() {
         wait_at_the_head();
@@ -143,12 +155,12 @@ fn is_over() -> bool {
 
 /// Waits until it is this coroutine's turn again; meanwhile the workers look at their sockets and serve what is there.
 pub(crate) fn wait() {
-    wait_as(VecDeque::push_back);
+    wait_as(|round, sender| round.waiting.push_back(sender));
 }
 
-/// As [`wait`], before all others: for the few that let everybody in.
+/// As [`wait`], before all others: for the few that accept connections.
 pub(crate) fn wait_at_the_head() {
-    wait_as(VecDeque::push_front);
+    wait_as(|round, sender| round.waiting.push_front(sender));
 }
 
 /// As [`wait_at_the_head`], for a thread that makes work for the workers, and for a moment at most: one of them may be
@@ -160,10 +172,10 @@ pub(crate) fn wait_on_a_thread() -> bool {
     receiver.recv_timeout(TURN_OF_THREAD_MAX).is_ok()
 }
 
-fn wait_as(enter: fn(&mut VecDeque<Sender<()>>, Sender<()>)) {
+fn wait_as(enter: fn(&mut Round, Sender<()>)) {
     let Some(turnstile) = TURNSTILE.get() else { return runtime::pause() };
     let (sender, receiver) = oneshot();
-    turnstile.change(|round| enter(&mut round.waiting, sender));
+    turnstile.change(|round| enter(round, sender));
     // A lost turn is a turn.
     let _ = receiver.recv();
 }
@@ -184,7 +196,7 @@ fn keep_gate(place: &Registered, worker: usize) {
 }
 
 impl Turnstile {
-    /// Whether some worker has not looked for [`TURN_MAX`]. Begins a round for whoever `has_much` to do.
+    /// Whether some worker has not looked for [`TURN_MAX`]. Begins a round for a coroutine that `has_much` to do.
     fn is_over(&self, now: Instant, has_much: bool) -> bool {
         match self.began_ns.load(Ordering::Relaxed) {
             NO_ROUND if has_much => {
@@ -227,8 +239,7 @@ impl Turnstile {
         if !round.is_over() {
             return;
         }
-        let count = round.waiting.len().min(self.asking.len());
-        let next: Vec<Sender<()>> = round.waiting.drain(..count).collect();
+        let next = round.next(self.asking.len());
         if next.is_empty() {
             self.began_ns.store(NO_ROUND, Ordering::Relaxed);
             return;
@@ -241,6 +252,20 @@ impl Turnstile {
 }
 
 impl Round {
+    fn of_none(workers: usize) -> Round {
+        let (waiting, crowd) = Default::default();
+        Round { waiting, crowd, was_of_crowd: false, has_looked: vec![true; workers] }
+    }
+
+    /// The next to come through, `places` of them at most.
+    fn next(&mut self, places: usize) -> Vec<Sender<()>> {
+        let next = std::iter::from_fn(|| {
+            self.was_of_crowd = !self.crowd.is_empty() && (self.waiting.is_empty() || !self.was_of_crowd);
+            (if self.was_of_crowd { &mut self.crowd } else { &mut self.waiting }).pop_front()
+        });
+        next.take(places).collect()
+    }
+
     fn is_over(&self) -> bool {
         self.has_looked.iter().all(|has_looked| *has_looked)
     }
@@ -258,6 +283,27 @@ mod tests {
 
     /// Coroutines that never have nothing to do; on two workers.
     const BUSY: usize = 16;
+
+    /// One that others wait for goes before a crowd, however early that came; the crowd goes on all the same.
+    #[test]
+    fn nobody_waits_for_a_whole_crowd() {
+        for places in 1..=4 {
+            let mut round = Round::of_none(places);
+            let (crowd, behind): (Vec<_>, Vec<_>) = (0..100).map(|_| oneshot::<()>()).unzip();
+            let (others, hears): (Vec<_>, Vec<_>) = (0..10).map(|_| oneshot::<()>()).unzip();
+            round.crowd.extend(crowd);
+            round.waiting.extend(others);
+            let mut through = 0;
+            while !round.waiting.is_empty() {
+                let next = round.next(places);
+                assert_eq!(next.len(), places, "no place is left free while anybody waits");
+                through += next.len();
+            }
+            assert!((19..=20 + places).contains(&through), "{through} of which ten are the others");
+            assert_eq!(round.next(200).len(), 110 - through);
+            drop((behind, hears));
+        }
+    }
 
     #[test]
     fn sockets_are_looked_at_while_many_have_work() {

@@ -8,14 +8,14 @@ mod probing;
 mod registry;
 mod serving;
 mod storing;
-mod telling;
+mod notifying;
 
 pub use super::family::{MetricFamily, MetricKind};
+pub use notifying::*;
 pub use probing::*;
 pub use registry::*;
 pub use serving::*;
 pub use storing::*;
-pub use telling::*;
 
 /// Every family. The `process_*` families beside them are those that every Prometheus client library exports.
 pub const FAMILIES: &[MetricFamily] = &[
@@ -58,7 +58,7 @@ pub const FAMILIES: &[MetricFamily] = &[
     STREAMS_CUT,
     HISTORY_TRANSITIONS,
     WRITE_QUEUE_DEPTH,
-    STORE_STANDING,
+    STORE_STATE,
     COMMIT_DURATION,
     REDIS_CONNECTED,
     REDIS_WELL,
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(listed, rows, "the rows of docs/metrics.md should read:\n{}\n", rows.join("\n"));
     }
 
-    /// A row whose value nobody gives would be promised and never shown.
+    /// A row without a value would be documented and never exported.
     #[test]
     fn somebody_gives_the_value_of_every_family() {
         let mut paths = Vec::new();

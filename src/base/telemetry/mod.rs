@@ -1,4 +1,4 @@
-//! What muster says about itself: log lines and numbers.
+//! Log lines and metrics.
 //!
 //! Owns how a log line looks and how it reaches stderr without anyone waiting for it ([`logging`]), and which
 //! metrics there are ([`families`]) and how they are counted, read and written out ([`metrics`]). It refuses
@@ -13,4 +13,4 @@ pub mod logging;
 pub mod metrics;
 pub mod readings;
 pub mod sink;
-pub mod sparing;
+pub mod log_limit;

@@ -1,6 +1,6 @@
 //! Where log lines go: a bounded queue and the one thread that writes.
 //!
-//! Whoever logs never waits. A terminal that is scrolled back or a full pipe stops the thread, not a
+//! Logging never waits. A terminal that is scrolled back or a full pipe stops the thread, not a
 //! connection; lines that find the queue full are dropped and counted, and the count is written when writing
 //! goes on.
 
@@ -32,7 +32,7 @@ struct Progress {
     accepted: AtomicU64,
     dropped: AtomicU64,
     /// Lines written, whether or not the writer took them. Guards nothing but the number; `written_more`
-    /// tells of it.
+    /// signals a change.
     written: Mutex<u64>,
     written_more: Condvar,
 }
@@ -86,7 +86,7 @@ impl Write for Sink {
 }
 
 /// Writes until the last sender is gone. A writer that fails loses its lines, which are counted with the dropped ones:
-/// a disk may have room again, and a pipe that nobody reads any more is no reason to end.
+/// a disk may have room again, and a pipe without a reader is no reason to end.
 fn write_all_lines(queue: &Receiver<Vec<u8>>, mut out: impl Write, progress: &Progress) {
     let mut dropped_told = 0;
     loop {

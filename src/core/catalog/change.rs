@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
-use crate::core::model::{Check, Indexes, Node, Service};
+use crate::core::model::{Check, Indexes, Node, NodeKey, Service};
 
 /// One record before and after a command. `None` before means created, `None` after means removed.
 #[derive(Clone, Debug)]
 pub enum CatalogChange {
     /// A node.
     Node {
-        /// Its name in lower case: the key it is filed under.
-        key: Text,
+        /// What it is filed under.
+        key: NodeKey,
         /// Before the command.
         before: Option<Arc<Node>>,
         /// After it.
@@ -23,7 +23,7 @@ pub enum CatalogChange {
     /// A service instance.
     Service {
         /// Key of its node.
-        node: Text,
+        node: NodeKey,
         /// Its id.
         id: Text,
         /// Before the command.
@@ -34,7 +34,7 @@ pub enum CatalogChange {
     /// A check.
     Check {
         /// Key of its node.
-        node: Text,
+        node: NodeKey,
         /// Its id.
         id: Text,
         /// Before the command.
@@ -46,7 +46,7 @@ pub enum CatalogChange {
 
 impl CatalogChange {
     /// Key of the node that the record is, or is on.
-    pub fn node(&self) -> &Text {
+    pub fn node(&self) -> &NodeKey {
         match self {
             CatalogChange::Node { key, .. } => key,
             CatalogChange::Service { node, .. } | CatalogChange::Check { node, .. } => node,

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::state::CatalogEdit;
-use crate::core::model::{Check, CommandRefusal, Defined, Definitions, ExistingChecks, Origin, hold};
+use crate::core::model::{
+    Check, CommandRefusal, Defined, Definitions, ExistingChecks, NodeKey, Origin, hold,
+};
 
 /// Whether a new check is one that there was, from the surest sign to the weakest.
 const SIGNS: [fn(&Check, &Check) -> bool; 5] = [
@@ -28,7 +30,7 @@ impl CatalogEdit<'_> {
     /// # Errors
     /// A [`CommandRefusal`] when a bound would be passed, or a check is of an instance that is not there.
     pub(super) fn define(&mut self, definitions: &Definitions) -> Result<(), CommandRefusal> {
-        let node = definitions.node.folded();
+        let node = NodeKey::of(&definitions.node);
         for id in &definitions.gone_services {
             self.deregister_service(&node, id, false)?;
         }
@@ -46,12 +48,12 @@ impl CatalogEdit<'_> {
 
     fn define_checks(
         &mut self,
-        node: &Text,
+        node: &NodeKey,
         defined: &Defined,
         from_files: &HashSet<&Text>,
     ) -> Result<(), CommandRefusal> {
         let Some(record) = self.record(node) else {
-            return Err(CommandRefusal::UnknownNode { node: node.clone() });
+            return Err(CommandRefusal::UnknownNode { node: node.text().clone() });
         };
         let of_service = record.check_ids_of(&defined.service_id).filter_map(|id| record.checks().get(id));
         let present: Vec<Arc<Check>> =
@@ -74,7 +76,7 @@ impl CatalogEdit<'_> {
     }
 
     /// Puts a check that goes on with the life of one with another id.
-    fn go_on(&mut self, node: &Text, check: &Check, life: &Check) {
+    fn go_on(&mut self, node: &NodeKey, check: &Check, life: &Check) {
         let after = Check {
             status: life.status,
             output: life.output.clone(),
@@ -93,7 +95,7 @@ impl CatalogEdit<'_> {
     }
 
     /// Removes a check if it is one that the agent keeps of an instance or of the node.
-    fn remove_own_check(&mut self, node: &Text, id: &Text) {
+    fn remove_own_check(&mut self, node: &NodeKey, id: &Text) {
         let check = self.record(node).and_then(|record| record.checks().get(id));
         if check.is_some_and(|check| is_own(check)) {
             self.remove_check(node, id);

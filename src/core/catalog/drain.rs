@@ -6,10 +6,15 @@ use std::time::Duration;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::state::CatalogEdit;
 use crate::core::model::drain::Stage;
-use crate::core::model::{CommandRefusal, Drain, DrainOrder, Origin, Service, hold};
+use crate::core::model::{CommandRefusal, Drain, DrainOrder, NodeKey, Origin, Service, hold};
 
 impl CatalogEdit<'_> {
-    pub(super) fn drain(&mut self, node: &Text, id: &Text, order: &DrainOrder) -> Result<(), CommandRefusal> {
+    pub(super) fn drain(
+        &mut self,
+        node: &NodeKey,
+        id: &Text,
+        order: &DrainOrder,
+    ) -> Result<(), CommandRefusal> {
         let service = self.record(node).and_then(|record| record.services().get(id));
         let service = service.filter(|service| service.origin != Origin::Server);
         let Some(service) = service.map(|service| Service::clone(service)) else {
@@ -43,7 +48,7 @@ impl CatalogEdit<'_> {
         Drain::begin(now_ms, deadline, before.share_at(now_ms), deregister, reason)
     }
 
-    fn advance_drain(&mut self, node: &Text, service: Service) {
+    fn advance_drain(&mut self, node: &NodeKey, service: Service) {
         let Some(drain) = &service.drain else { return };
         match drain.stage_at(self.now_ms()) {
             Stage::Gone => self.remove_service(node, &service.id),
@@ -57,7 +62,7 @@ impl CatalogEdit<'_> {
     }
 
     /// A share that shows nothing new is not written down, as it would wake watchers for nothing.
-    fn put_share(&mut self, node: &Text, service: &Service, share_percent: u8) {
+    fn put_share(&mut self, node: &NodeKey, service: &Service, share_percent: u8) {
         let Some(drain) = &service.drain else { return };
         let drain = Some(Box::new(Drain { share_percent, ..Drain::clone(drain) }));
         let after = Service { drain, ..service.clone() };
@@ -67,7 +72,7 @@ impl CatalogEdit<'_> {
     }
 
     /// Takes back whatever there is of a drain.
-    pub(super) fn cancel_drain(&mut self, node: &Text, service_id: &Text) {
+    pub(super) fn cancel_drain(&mut self, node: &NodeKey, service_id: &Text) {
         let service = self.record(node).and_then(|record| record.services().get(service_id)).cloned();
         if let Some(service) = service.filter(|service| service.drain.is_some()) {
             self.remove_check(node, &hold::drained_id(service_id));
@@ -155,13 +160,13 @@ mod tests {
         }
 
         fn act(&mut self, act: Act) {
-            let (node, service_id) = (Text::from("own"), Text::from("web"));
+            let (node, service_id) = (NodeKey::from("own"), Text::from("web"));
             let order = |order| Command::Drain { node: node.clone(), service_id: service_id.clone(), order };
             let begin = |milliseconds, deregister| {
                 let deadline = Duration::from_millis(milliseconds);
                 order(DrainOrder::Begin { deadline, deregister, reason: "why".into() })
             };
-            let own = || NodePart::Existing { name: node.clone() };
+            let own = || NodePart::Existing { name: "own".into() };
             let remove =
                 |check_id: Text| Command::DeregisterCheck { node: node.clone(), check_id, must_exist: false };
             let command = match act {

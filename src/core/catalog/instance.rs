@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
-use crate::core::model::{Check, Node, Service, Status};
+use crate::core::model::{Check, Node, NodeKey, Service, Status};
 
 /// An instance with its node and every check that bears on it. One moment's truth: it never changes, it is replaced.
 #[derive(Clone, Debug)]
@@ -33,14 +33,14 @@ impl Instance {
 
     /// Where it stands in a list of instances: by node, then by id, both without regard to case.
     pub fn position(&self) -> Position {
-        Position::new(self.node.name.folded(), self.service.id.clone())
+        Position::new(NodeKey::of(&self.node.name), self.service.id.clone())
     }
 }
 
 /// The order of instances, and of checks, in every list: by node, then by id, both without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    node: Text,
+    node: NodeKey,
     id_folded: Text,
     /// Ids are compared to the letter, so two that differ in case alone are two instances, side by side.
     id: Text,
@@ -48,7 +48,7 @@ pub struct Position {
 
 impl Position {
     /// The position of what is called `id` on the node filed under `node`.
-    pub fn new(node: Text, id: Text) -> Position {
+    pub fn new(node: NodeKey, id: Text) -> Position {
         Position { node, id_folded: id.folded(), id }
     }
 }
@@ -67,6 +67,6 @@ pub struct CheckView {
 impl CheckView {
     /// Where it stands in a list of checks.
     pub fn position(&self) -> Position {
-        Position::new(self.node.name.folded(), self.check.id.clone())
+        Position::new(NodeKey::of(&self.node.name), self.check.id.clone())
     }
 }

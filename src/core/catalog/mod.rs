@@ -13,6 +13,7 @@ pub mod check_table;
 pub mod instance;
 pub mod node_record;
 pub mod node_table;
+pub mod row;
 pub mod service_log;
 pub mod service_table;
 pub mod state;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::node_record::NodeRecord;
 use crate::core::catalog::state::CatalogState;
+use crate::core::model::NodeKey;
 
-/// Nodes by name in lower case.
+/// Nodes by their keys.
 ///
 /// The same records as in [`crate::core::catalog::state::CatalogState`], but only what is durable: changes are taken
 /// over after their batch was committed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeTable {
-    nodes: BTreeMap<Text, NodeRecord>,
+    nodes: BTreeMap<NodeKey, NodeRecord>,
 }
 
 impl NodeTable {
@@ -35,9 +35,9 @@ impl NodeTable {
         }
     }
 
-    /// The node called `name` (in lower case).
-    pub fn get(&self, name: &str) -> Option<&NodeRecord> {
-        self.nodes.get(name)
+    /// The node filed under `key`.
+    pub fn get(&self, key: &NodeKey) -> Option<&NodeRecord> {
+        self.nodes.get(key)
     }
 
     /// All nodes by name.

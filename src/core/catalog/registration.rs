@@ -6,14 +6,14 @@ use crate::core::catalog::state::CatalogEdit;
 use crate::core::model::command::OWN_CHECK;
 use crate::core::model::limits::{CHECKS_PER_SERVICE_MAX, SERVICES_PER_NODE_MAX};
 use crate::core::model::{
-    Check, CommandRefusal, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind, Registration,
-    Service, Status, hold,
+    Check, CommandRefusal, ExistingChecks, Indexes, Node, NodeKey, NodePart, Origin, RecordKind,
+    Registration, Service, Status, hold,
 };
 
 impl CatalogEdit<'_> {
     pub(super) fn register(&mut self, registration: Registration) -> Result<(), CommandRefusal> {
         let Registration { node, service, checks, existing_checks } = registration;
-        let key = node.name().folded();
+        let key = NodeKey::of(node.name());
         let is_by_muster = service.as_ref().is_some_and(|it| it.origin == Origin::Server);
         self.register_node(&key, node, is_by_muster)?;
         if let Some(service) = service {
@@ -28,7 +28,7 @@ impl CatalogEdit<'_> {
     /// say anything new: what a client says of it is checked, and left.
     fn register_node(
         &mut self,
-        key: &Text,
+        key: &NodeKey,
         part: NodePart,
         is_by_muster: bool,
     ) -> Result<(), CommandRefusal> {
@@ -62,7 +62,7 @@ impl CatalogEdit<'_> {
     /// says of it, and muster itself always gets it: otherwise a client could keep the agent from starting again.
     fn settle_identity(
         &mut self,
-        key: &Text,
+        key: &NodeKey,
         name: &Text,
         id: &Text,
         is_by_muster: bool,
@@ -89,7 +89,7 @@ impl CatalogEdit<'_> {
 
     pub(super) fn register_service(
         &mut self,
-        node: &Text,
+        node: &NodeKey,
         mut service: Service,
     ) -> Result<(), CommandRefusal> {
         let services = self.record(node).map(|record| record.services());
@@ -122,7 +122,7 @@ impl CatalogEdit<'_> {
 
     pub(super) fn register_check(
         &mut self,
-        node: &Text,
+        node: &NodeKey,
         mut check: Check,
         existing: ExistingChecks,
     ) -> Result<(), CommandRefusal> {
@@ -159,7 +159,7 @@ impl CatalogEdit<'_> {
         Ok(())
     }
 
-    fn remove_checks_not_named(&mut self, node: &Text, service_id: &Text, named: &[Check]) {
+    fn remove_checks_not_named(&mut self, node: &NodeKey, service_id: &Text, named: &[Check]) {
         let Some(record) = self.record(node) else { return };
         let is_named = |id: &Text| named.iter().any(|check| check.id == *id);
         let is_hold = |id: &Text| record.checks().get(id).is_some_and(|check| hold::is_hold(check));
@@ -315,7 +315,7 @@ mod tests {
         let start = of_service("consul", Origin::Server);
         register(&mut state, Registration { checks: vec![check("serfHealth", "", Origin::Server)], ..start })
             .unwrap();
-        let record = state.node(&own).unwrap();
+        let record = state.node(&NodeKey::of(&own)).unwrap();
         let check = &record.checks()[&Text::from("serfHealth")];
         assert_eq!((check.status, check.origin), (Status::Passing, Origin::Server));
         assert_eq!(record.services()[&Text::from("consul")].origin, Origin::Server);

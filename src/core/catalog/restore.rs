@@ -10,7 +10,9 @@ use std::sync::Arc;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::state::{CatalogEdit, CatalogState};
-use crate::core::model::{Check, CommandRefusal, Indexes, Node, Origin, Restoration, Service, Status, hold};
+use crate::core::model::{
+    Check, CommandRefusal, Indexes, Node, NodeKey, Origin, Restoration, Service, Status, hold,
+};
 
 /// What a node shall hold: its own record unless it is the agent's, and everything on it by id.
 #[derive(Default)]
@@ -31,7 +33,7 @@ impl CatalogEdit<'_> {
     /// A [`CommandRefusal`] when it would pass a bound, or names what is not in it.
     pub(super) fn restore(&mut self, restoration: &Restoration) -> Result<(), CommandRefusal> {
         let wanted = self.state().wanted(restoration)?;
-        let present: Vec<Text> = self.state().nodes().map(|(key, _)| key.clone()).collect();
+        let present: Vec<NodeKey> = self.state().nodes().map(|(key, _)| key.clone()).collect();
         for key in present {
             match wanted.get(&key) {
                 Some(wanted) => self.remove_unwanted(&key, wanted),
@@ -48,7 +50,7 @@ impl CatalogEdit<'_> {
         Ok(())
     }
 
-    fn remove_unwanted(&mut self, key: &Text, wanted: &Wanted<'_>) {
+    fn remove_unwanted(&mut self, key: &NodeKey, wanted: &Wanted<'_>) {
         let Some(record) = self.record(key) else { return };
         let goes = |origin: Origin| origin != Origin::Server;
         let services = record.services().values();
@@ -65,7 +67,7 @@ impl CatalogEdit<'_> {
         services.iter().for_each(|id| self.remove_service(key, id));
     }
 
-    fn restore_node(&mut self, key: &Text, node: &Arc<Node>) {
+    fn restore_node(&mut self, key: &NodeKey, node: &Arc<Node>) {
         let before = self.record(key).map(|record| record.node().clone());
         match &before {
             Some(before) if before.same_content(node) => {}
@@ -84,7 +86,7 @@ impl CatalogEdit<'_> {
         }
     }
 
-    fn restore_service(&mut self, node: &Text, service: &Arc<Service>) {
+    fn restore_service(&mut self, node: &NodeKey, service: &Arc<Service>) {
         let is_there = self.record(node).is_some_and(|record| record.services().contains_key(&service.id));
         match is_there {
             true => self.put_service(node, Service::clone(service)),
@@ -99,7 +101,7 @@ impl CatalogEdit<'_> {
         }
     }
 
-    fn restore_check(&mut self, node: &Text, check: &Arc<Check>) {
+    fn restore_check(&mut self, node: &NodeKey, check: &Arc<Check>) {
         let before = self.record(node).and_then(|record| record.checks().get(&check.id).cloned());
         let now_ms = self.now_ms();
         let (indexes, status_since_ms) = match &before {
@@ -133,8 +135,11 @@ impl CatalogEdit<'_> {
 
 impl CatalogState {
     /// Sorts a restoration by node, and refuses one that cannot be.
-    fn wanted<'a>(&self, restoration: &'a Restoration) -> Result<BTreeMap<Text, Wanted<'a>>, CommandRefusal> {
-        let mut wanted: BTreeMap<Text, Wanted<'a>> = BTreeMap::new();
+    fn wanted<'a>(
+        &self,
+        restoration: &'a Restoration,
+    ) -> Result<BTreeMap<NodeKey, Wanted<'a>>, CommandRefusal> {
+        let mut wanted: BTreeMap<NodeKey, Wanted<'a>> = BTreeMap::new();
         wanted.insert(self.own_node().clone(), Wanted::default());
         let own = self.node(self.own_node());
         let mut ids: HashSet<Text> = own.iter().map(|record| record.node().id.folded()).collect();
@@ -151,7 +156,7 @@ impl CatalogState {
             .map(|check| &check.id)
             .collect();
         for node in &restoration.nodes {
-            let key = node.name.folded();
+            let key = NodeKey::of(&node.name);
             if !node.id.is_empty() && !ids.insert(node.id.folded()) {
                 return Err(conflict(format!("two nodes have the UUID {}, one of them is {key}", node.id)));
             }
@@ -172,7 +177,7 @@ impl CatalogState {
             let is_on_own = |id: &Text| *node == *self.own_node() && own_services.contains(id);
             let service_id = &check.service_id;
             if !service_id.is_empty() && !on.services.contains_key(service_id) && !is_on_own(service_id) {
-                let (node, service_id) = (node.clone(), check.service_id.clone());
+                let (node, service_id) = (node.text().clone(), check.service_id.clone());
                 return Err(CommandRefusal::CheckWithoutService { node, service_id });
             }
             if *node == *self.own_node() && own_checks.contains(&check.id) {
@@ -190,6 +195,6 @@ fn conflict(message: String) -> CommandRefusal {
     CommandRefusal::NodeConflict { message: format!("the restoration contradicts itself: {message}") }
 }
 
-fn unknown(node: &Text) -> CommandRefusal {
-    CommandRefusal::UnknownNode { node: node.clone() }
+fn unknown(node: &NodeKey) -> CommandRefusal {
+    CommandRefusal::UnknownNode { node: node.text().clone() }
 }

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::{Instance, Position};
 use crate::core::catalog::topic::AffectedTopics;
+use crate::core::model::ServiceKey;
 
 /// Changes kept of one service. Whoever has missed more is as well served with everything; fewer would send everything
 /// to those who were away for a moment during a deploy.
@@ -127,20 +127,20 @@ impl ServiceLog {
 /// The logs of one shard of services.
 #[derive(Debug, Default)]
 pub struct Logs {
-    by_service: HashMap<Text, ServiceLog>,
-    /// Names in the order in which their logs were opened.
-    opened: VecDeque<Text>,
+    by_service: HashMap<ServiceKey, ServiceLog>,
+    /// Services in the order in which their logs were opened.
+    opened: VecDeque<ServiceKey>,
 }
 
 impl Logs {
-    /// The log of the service called `name` (in lower case), if it is followed.
-    pub fn get(&self, name: &str) -> Option<&ServiceLog> {
-        self.by_service.get(name)
+    /// The log of the service filed under `key`, if it is followed.
+    pub fn get(&self, key: &ServiceKey) -> Option<&ServiceLog> {
+        self.by_service.get(key)
     }
 
     /// Follows a service from now on. No change of it lies above `complete_since`.
-    pub fn open(&mut self, name: &Text, complete_since: AspectIndexes) {
-        if self.by_service.contains_key(name) {
+    pub fn open(&mut self, key: &ServiceKey, complete_since: AspectIndexes) {
+        if self.by_service.contains_key(key) {
             return;
         }
         if self.opened.len() >= LOGS_MAX
@@ -149,20 +149,20 @@ impl Logs {
             self.by_service.remove(&oldest);
         }
         let log = ServiceLog { complete_since, entries: VecDeque::new(), bytes: 0 };
-        self.by_service.insert(name.clone(), log);
-        self.opened.push_back(name.clone());
+        self.by_service.insert(key.clone(), log);
+        self.opened.push_back(key.clone());
     }
 
     /// Takes down that the instance at `position` looked like `before` until `index`. Indexes never fall.
     pub fn record(
         &mut self,
-        name: &str,
+        key: &ServiceKey,
         index: u64,
         moved: AffectedTopics,
         position: Position,
         before: Option<Arc<Instance>>,
     ) {
-        let Some(log) = self.by_service.get_mut(name) else { return };
+        let Some(log) = self.by_service.get_mut(key) else { return };
         let bytes = before.as_deref().map_or(ENTRY_BYTES, face_bytes);
         log.record(Entry { index, moved, position, before, bytes });
         self.keep_within_bounds();
@@ -172,12 +172,12 @@ impl Logs {
     /// more.
     pub fn record_all(
         &mut self,
-        name: &str,
+        key: &ServiceKey,
         index: u64,
         changes: Vec<(AffectedTopics, Position, Option<Arc<Instance>>)>,
         others: Option<AffectedTopics>,
     ) {
-        let Some(log) = self.by_service.get_mut(name) else { return };
+        let Some(log) = self.by_service.get_mut(key) else { return };
         for (moved, position, before) in changes {
             let bytes = before.as_deref().map_or(ENTRY_BYTES, face_bytes);
             log.record(Entry { index, moved, position, before, bytes });
@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn output_at(logs: &Logs, name: &str, id: &str, index: u64) -> Option<Option<String>> {
-        let faces = logs.get(name)?.faces_at(Aspect::Health, index)?;
+        let faces = logs.get(&name.into())?.faces_at(Aspect::Health, index)?;
         let face = faces.get(&position(id))?;
         Some(face.map(|instance| instance.checks[0].output.to_string()))
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn it_knows_how_things_looked_and_since_when_it_knows() {
         let mut logs = Logs::default();
-        let name = Text::from("web");
+        let name = ServiceKey::from("web");
         logs.record(&name, 4, HEALTH, position("a"), None);
         assert!(logs.get(&name).is_none(), "nobody follows it");
         logs.open(&name, AspectIndexes { health: 5, catalog: 5 });
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn changes_are_bounded_and_what_is_forgotten_is_not_guessed() {
         let mut logs = Logs::default();
-        let name = Text::from("web");
+        let name = ServiceKey::from("web");
         logs.open(&name, AspectIndexes::default());
         let last = CHANGES_PER_LOG_MAX as u64 + 10;
         (1..=last).for_each(|index| logs.record(&name, index, HEALTH, position("a"), None));
@@ -279,29 +279,30 @@ mod tests {
     #[test]
     fn bytes_are_bounded_and_the_largest_log_gives_way() {
         let mut logs = Logs::default();
-        let (small, large) = (Text::from("small"), Text::from("large"));
+        let (small, large) = (ServiceKey::from("small"), ServiceKey::from("large"));
         logs.open(&small, AspectIndexes::default());
         logs.open(&large, AspectIndexes::default());
         logs.record(&small, 1, HEALTH, position("a"), instance("x"));
         let output = "x".repeat(4_096);
         (2..500).for_each(|index| logs.record(&large, index, HEALTH, position("a"), instance(&output)));
         assert!(logs.bytes() <= LOGS_BYTES_MAX && logs.bytes() > LOGS_BYTES_MAX / 2);
-        assert!(logs.get("small").unwrap().faces_at(Aspect::Health, 0).is_some());
-        assert!(logs.get("large").unwrap().faces_at(Aspect::Health, 1).is_none());
-        let left: usize = logs.get("large").unwrap().entries.iter().map(|entry| entry.bytes).sum();
-        assert_eq!(left, logs.get("large").unwrap().bytes);
+        assert!(logs.get(&small).unwrap().faces_at(Aspect::Health, 0).is_some());
+        assert!(logs.get(&large).unwrap().faces_at(Aspect::Health, 1).is_none());
+        let left: usize = logs.get(&large).unwrap().entries.iter().map(|entry| entry.bytes).sum();
+        assert_eq!(left, logs.get(&large).unwrap().bytes);
     }
 
     #[test]
     fn the_log_opened_longest_ago_goes_first() {
         let mut logs = Logs::default();
         for number in 0..=LOGS_MAX {
-            let name = Text::from(format!("s{number}"));
+            let name = ServiceKey::from(format!("s{number}").as_str());
             logs.open(&name, AspectIndexes::default());
             logs.open(&name, AspectIndexes { health: 9, catalog: 9 });
         }
-        assert!(logs.get("s0").is_none() && logs.get("s1").is_some());
+        let [first, second] = ["s0", "s1"].map(|name| logs.get(&name.into()));
         assert_eq!((logs.by_service.len(), logs.opened.len()), (LOGS_MAX, LOGS_MAX));
-        assert_eq!(logs.get("s1").unwrap().complete_since, AspectIndexes::default(), "once open it stays");
+        assert!(first.is_none());
+        assert_eq!(second.unwrap().complete_since, AspectIndexes::default(), "once open it stays");
     }
 }

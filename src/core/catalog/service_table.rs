@@ -8,13 +8,13 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::{Instance, Position};
 use crate::core::catalog::service_log::{Aspect, AspectIndexes, CHANGES_PER_LOG_MAX, Logs};
 use crate::core::catalog::topic::AffectedTopics;
-use crate::core::model::Check;
+use crate::core::model::{Check, ServiceKey};
 
-/// Services by name, each with its instances in answer order. One shard of all of them.
+/// Services by key, each with its instances in answer order. One shard of all of them.
 #[derive(Debug, Default)]
 pub struct ServiceTable {
     /// Shared, so that many changes of one service can be made beside the table ([`ServiceTable::replace`]).
-    services: HashMap<Text, Arc<ServiceEntry>>,
+    services: HashMap<ServiceKey, Arc<ServiceEntry>>,
     /// What became lately of those that are followed, there or not.
     logs: Logs,
     /// The index of the last change in this shard, known or not.
@@ -51,7 +51,7 @@ impl ServiceTable {
     /// start.
     ///
     /// What putting one after the other comes to, at a part of the cost: the tree is made of what is in order.
-    pub fn fill(&mut self, name: Text, instances: Vec<(Position, Arc<Instance>)>, index: u64) {
+    pub fn fill(&mut self, key: ServiceKey, instances: Vec<(Position, Arc<Instance>)>, index: u64) {
         let Some((_, last)) = instances.last() else { return };
         let mut entry = ServiceEntry { name: last.service.name.clone(), ..ServiceEntry::default() };
         entry.changed.raise(index, compare(None, Some(last)));
@@ -62,13 +62,13 @@ impl ServiceTable {
             }
         }
         entry.instances = instances.into_iter().collect();
-        self.services.insert(name, Arc::new(entry));
+        self.services.insert(key, Arc::new(entry));
         self.newest = self.newest.max(index);
     }
 
-    /// The service called `name` (in lower case).
-    pub fn get(&self, name: &str) -> Option<&Arc<ServiceEntry>> {
-        self.services.get(name)
+    /// The service filed under `key`.
+    pub fn get(&self, key: &ServiceKey) -> Option<&Arc<ServiceEntry>> {
+        self.services.get(key)
     }
 
     /// All services of this shard, in no order.
@@ -86,64 +86,64 @@ impl ServiceTable {
         self.services.is_empty()
     }
 
-    /// Puts, or with `None` removes, the instance at `position` of the service called `name` (in lower case). `index`
-    /// is that of the batch, which never falls.
+    /// Puts, or with `None` removes, the instance at `position` of the service filed under `key`. `index` is that of
+    /// the batch, which never falls.
     pub fn put(
         &mut self,
-        name: &Text,
+        key: &ServiceKey,
         position: Position,
         instance: Option<Arc<Instance>>,
         index: u64,
     ) -> AffectedTopics {
-        let entry = Arc::make_mut(self.services.entry(name.clone()).or_default());
+        let entry = Arc::make_mut(self.services.entry(key.clone()).or_default());
         let before = match &instance {
             Some(instance) => entry.instances.insert(position.clone(), instance.clone()),
             None => entry.instances.remove(&position),
         };
         let moved = entry.changes(before.as_deref(), instance.as_deref(), index);
         if entry.instances.is_empty() {
-            self.services.remove(name);
+            self.services.remove(key);
         }
         if moved.health {
             self.newest = self.newest.max(index);
-            self.logs.record(name, index, moved, position, before);
+            self.logs.record(key, index, moved, position, before);
         }
         moved
     }
 
-    /// Puts what was made beside the table in the place of the service called `name` (in lower case); gives what stood
-    /// there, to be dropped where nobody waits.
-    pub fn replace(&mut self, name: &Text, replacement: Replacement) -> Option<Arc<ServiceEntry>> {
+    /// Puts what was made beside the table in the place of the service filed under `key`; gives what stood there, to be
+    /// dropped where nobody waits.
+    pub fn replace(&mut self, key: &ServiceKey, replacement: Replacement) -> Option<Arc<ServiceEntry>> {
         let Replacement { entry, former, is_complete, moved, index } = replacement;
         let before = match entry.instances.is_empty() {
-            true => self.services.remove(name),
-            false => self.services.insert(name.clone(), Arc::new(entry)),
+            true => self.services.remove(key),
+            false => self.services.insert(key.clone(), Arc::new(entry)),
         };
         if moved.health {
             self.newest = self.newest.max(index);
-            self.logs.record_all(name, index, former, (!is_complete).then_some(moved));
+            self.logs.record_all(key, index, former, (!is_complete).then_some(moved));
         }
         before
     }
 
     /// Keeps a log of the service from now on, so that [`ServiceTable::at`] and [`ServiceTable::touched`] have an
     /// answer for every index from the last change on.
-    pub fn follow(&mut self, name: &Text) {
+    pub fn follow(&mut self, key: &ServiceKey) {
         // Of a service that is not there it is not known when it went, only that it has.
         let gone = AspectIndexes { health: self.newest, catalog: self.newest };
-        let complete_since = self.services.get(name).map_or(gone, |entry| entry.changed);
-        self.logs.open(name, complete_since);
+        let complete_since = self.services.get(key).map_or(gone, |entry| entry.changed);
+        self.logs.open(key, complete_since);
     }
 
     /// Whether a log of the service is kept.
-    pub fn is_followed(&self, name: &str) -> bool {
-        self.logs.get(name).is_some()
+    pub fn is_followed(&self, key: &ServiceKey) -> bool {
+        self.logs.get(key).is_some()
     }
 
     /// The instances at `index`, in answer order; `None` when the log does not reach back that far.
-    pub fn at(&self, name: &str, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
-        let faces = self.logs.get(name)?.faces_at(aspect, index)?;
-        let present = self.services.get(name).into_iter().flat_map(|entry| &entry.instances);
+    pub fn at(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
+        let faces = self.logs.get(key)?.faces_at(aspect, index)?;
+        let present = self.services.get(key).into_iter().flat_map(|entry| &entry.instances);
         let untouched = present.filter(|(position, _)| !faces.contains_key(position));
         let former = faces.iter().filter_map(|(position, face)| Some((*position, (*face)?)));
         let mut instances: Vec<(Position, Arc<Instance>)> = untouched
@@ -158,10 +158,10 @@ impl ServiceTable {
 
     /// What became, between the indexes `from` and `to`, of the instances that changed, in answer order; `None` when
     /// the log does not reach back that far.
-    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
-        let log = self.logs.get(name)?;
+    pub fn touched(&self, key: &ServiceKey, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
+        let log = self.logs.get(key)?;
         let (at_from, at_to) = (log.faces_at(aspect, from)?, log.faces_at(aspect, to)?);
-        let present = |position: &Position| self.services.get(name)?.instances.get(position);
+        let present = |position: &Position| self.services.get(key)?.instances.get(position);
         let touched = at_from.into_iter().map(|(position, before)| {
             let after = at_to.get(position).copied().unwrap_or_else(|| present(position));
             InstanceDiff { before: before.cloned(), after: after.cloned() }
@@ -170,8 +170,8 @@ impl ServiceTable {
     }
 
     /// The index of the last change up to `index` of a service that is followed: nothing of it changed between the two.
-    pub fn last_change(&self, name: &str, aspect: Aspect, index: u64) -> Option<u64> {
-        Some(self.logs.get(name)?.last_change(aspect, index))
+    pub fn last_change(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<u64> {
+        Some(self.logs.get(key)?.last_change(aspect, index))
     }
 }
 
@@ -190,12 +190,11 @@ pub struct Replacement {
 impl Replacement {
     /// What each of `changed` being put, in answer order and at `index`, makes of a service as the table has it.
     ///
-    /// The two are walked side by side, so that no place is sought; `between` is called at each step.
+    /// The two are walked side by side, so that no place is sought.
     pub fn of(
         entry: Option<&ServiceEntry>,
         changed: Vec<(Position, Option<Arc<Instance>>)>,
         index: u64,
-        between: &mut dyn FnMut(),
     ) -> Replacement {
         let mut made = entry.map_or_else(ServiceEntry::default, ServiceEntry::without_instances);
         let mut present = entry.into_iter().flat_map(|entry| &entry.instances).peekable();
@@ -203,7 +202,6 @@ impl Replacement {
         let kept_from = changed.len().saturating_sub(CHANGES_PER_LOG_MAX);
         let (mut former, mut moved_at_all) = (Vec::new(), AffectedTopics::default());
         for (at, (position, instance)) in changed.into_iter().enumerate() {
-            between();
             while let Some((position, instance)) = present.next_if(|(other, _)| **other < position) {
                 instances.push((position.clone(), instance.clone()));
             }
@@ -348,7 +346,7 @@ mod tests {
     #[test]
     fn earlier_faces_are_what_was_seen_then() {
         for seed in 1..=40u64 {
-            let (mut seed, name, node) = (seed, Text::from("web"), Arc::<Node>::default());
+            let (mut seed, name, node) = (seed, ServiceKey::from("web"), Arc::<Node>::default());
             let mut table = ServiceTable::default();
             let change = |seed: &mut u64| {
                 let id = Text::from(format!("i{}", next(seed) % 6));
@@ -375,7 +373,7 @@ mod tests {
                 let changes: BTreeMap<_, _> = (0..next(&mut seed) % 3).map(|_| change(&mut seed)).collect();
                 if is_beside {
                     let (present, changes) = (table.get(&name).cloned(), changes.into_iter().collect());
-                    let replacement = Replacement::of(present.as_deref(), changes, index, &mut || {});
+                    let replacement = Replacement::of(present.as_deref(), changes, index);
                     table.replace(&name, replacement);
                 } else {
                     for (position, instance) in changes {
@@ -410,16 +408,16 @@ mod tests {
     #[test]
     fn of_more_changes_than_a_log_keeps_the_last_are_kept() {
         for changes in [CHANGES_PER_LOG_MAX - 1, CHANGES_PER_LOG_MAX, CHANGES_PER_LOG_MAX + 1] {
-            let (mut table, name) = (ServiceTable::standing_at(3), Text::from("web"));
+            let (mut table, name) = (ServiceTable::standing_at(3), ServiceKey::from("web"));
             table.follow(&name);
             let instance =
                 Arc::new(Instance { node: Arc::default(), service: Arc::default(), checks: Box::new([]) });
             let position = |at| Position::new("n".into(), format!("{at:05}").into());
             let changed = (0..changes).map(|at| (position(at), Some(instance.clone()))).collect();
-            let replacement = Replacement::of(None, changed, 5, &mut || {});
+            let replacement = Replacement::of(None, changed, 5);
             assert_eq!((replacement.instances(), replacement.moved().service), (changes, true));
             assert!(table.replace(&name, replacement).is_none());
-            assert_eq!(table.get("web").map(|entry| entry.instances().len()), Some(changes));
+            assert_eq!(table.get(&name).map(|entry| entry.instances().len()), Some(changes));
             let before = table.touched(&name, Aspect::Health, 4, 5).map(|touched| touched.len());
             assert_eq!(before, (changes <= CHANGES_PER_LOG_MAX).then_some(changes), "of {changes}");
             assert_eq!(table.touched(&name, Aspect::Health, 5, 9).map(|touched| touched.len()), Some(0));
@@ -428,8 +426,9 @@ mod tests {
 
     #[test]
     fn a_service_that_is_gone_is_known_from_now_on_only() {
-        let (mut table, name) = (ServiceTable::standing_at(3), Text::from("web"));
-        table.follow(&"other".into());
+        let (mut table, name) = (ServiceTable::standing_at(3), ServiceKey::from("web"));
+        let other = "other".into();
+        table.follow(&other);
         let instance =
             Arc::new(Instance { node: Arc::default(), service: Arc::default(), checks: Box::new([]) });
         table.put(&name, Position::new("n".into(), "i".into()), Some(instance), 5);
@@ -439,7 +438,7 @@ mod tests {
         assert!(table.is_followed(&name) && table.at(&name, Aspect::Health, 6).is_none());
         assert_eq!(table.at(&name, Aspect::Health, 7).map(|it| it.len()), Some(0));
         assert_eq!(table.last_change(&name, Aspect::Catalog, 9), Some(7));
-        assert!(table.at("other", Aspect::Health, 2).is_none(), "it may have been there before");
-        assert_eq!(table.at("other", Aspect::Health, 3).map(|it| it.len()), Some(0));
+        assert!(table.at(&other, Aspect::Health, 2).is_none(), "it may have been there before");
+        assert_eq!(table.at(&other, Aspect::Health, 3).map(|it| it.len()), Some(0));
     }
 }

@@ -8,7 +8,7 @@ use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::node_record::NodeRecord;
 use crate::core::catalog::weight;
 use crate::core::model::{
-    Cause, Check, Command, CommandRefusal, Indexes, Node, Origin, RecordKind, Service, Status, hold,
+    Cause, Check, Command, CommandRefusal, Indexes, Node, NodeKey, Origin, RecordKind, Service, Status, hold,
 };
 
 /// Everything the registry knows, owned by the one writer.
@@ -18,17 +18,17 @@ use crate::core::model::{
 #[derive(Debug, Default)]
 pub struct CatalogState {
     /// The agent's own node: it and the agent's records on it cannot be removed from outside.
-    own_node: Text,
+    own_node: NodeKey,
     bounds: CatalogBounds,
-    nodes: BTreeMap<Text, NodeRecord>,
+    nodes: BTreeMap<NodeKey, NodeRecord>,
     /// Instances on all nodes.
     instances: usize,
     /// Checks on all nodes.
     checks: usize,
     /// Bytes that all records take, as `weight` counts them.
     bytes: usize,
-    /// Name of the node that holds each UUID, this in lower case: it is a number, however it is written.
-    node_ids: HashMap<Text, Text>,
+    /// Key of the node that holds each UUID, this in lower case: it is a number, however it is written.
+    node_ids: HashMap<Text, NodeKey>,
 }
 
 /// How much the registry may hold. Everything is in memory, so without these a runaway client takes the machine.
@@ -63,7 +63,7 @@ pub struct Moment {
 impl CatalogState {
     /// An empty registry whose own node will be called `own_node`.
     pub fn new(own_node: &Text, bounds: CatalogBounds) -> CatalogState {
-        CatalogState { own_node: own_node.folded(), bounds, ..CatalogState::default() }
+        CatalogState { own_node: NodeKey::of(own_node), bounds, ..CatalogState::default() }
     }
 
     /// The registry that `changes` lead to from nothing: every record once, nodes before what is on them. What is on
@@ -92,22 +92,22 @@ impl CatalogState {
         self.bounds.bytes_max = bytes_max;
     }
 
-    /// The node filed under `key` (its name in lower case).
-    pub fn node(&self, key: &Text) -> Option<&NodeRecord> {
+    /// The node filed under `key`.
+    pub fn node(&self, key: &NodeKey) -> Option<&NodeRecord> {
         self.nodes.get(key)
     }
 
     /// All nodes by name.
-    pub fn nodes(&self) -> impl Iterator<Item = (&Text, &NodeRecord)> {
+    pub fn nodes(&self) -> impl Iterator<Item = (&NodeKey, &NodeRecord)> {
         self.nodes.iter()
     }
 
-    pub(super) fn all_nodes(&self) -> &BTreeMap<Text, NodeRecord> {
+    pub(super) fn all_nodes(&self) -> &BTreeMap<NodeKey, NodeRecord> {
         &self.nodes
     }
 
     /// Key of the agent's own node.
-    pub(super) fn own_node(&self) -> &Text {
+    pub(super) fn own_node(&self) -> &NodeKey {
         &self.own_node
     }
 
@@ -157,24 +157,24 @@ impl CatalogState {
             Command::Register(registration) => edit.register(*registration),
             Command::Define(definitions) => edit.define(&definitions),
             Command::DeregisterNode { node } => {
-                edit.deregister_node(&node.folded());
+                edit.deregister_node(&node);
                 Ok(())
             }
             Command::DeregisterService { node, service_id, must_exist } => {
-                edit.deregister_service(&node.folded(), &service_id, must_exist)
+                edit.deregister_service(&node, &service_id, must_exist)
             }
             Command::Reap { node, service_id, check_id } => {
-                edit.reap(&node.folded(), &service_id, &check_id);
+                edit.reap(&node, &service_id, &check_id);
                 Ok(())
             }
             Command::DeregisterCheck { node, check_id, must_exist } => {
-                edit.deregister_check(&node.folded(), &check_id, must_exist)
+                edit.deregister_check(&node, &check_id, must_exist)
             }
             Command::UpdateCheck { node, check_id, status, output, cause } => {
-                edit.update_check(&node.folded(), &check_id, (status, cause), output);
+                edit.update_check(&node, &check_id, (status, cause), output);
                 Ok(())
             }
-            Command::Drain { node, service_id, order } => edit.drain(&node.folded(), &service_id, &order),
+            Command::Drain { node, service_id, order } => edit.drain(&node, &service_id, &order),
             Command::Restore(restoration) => edit.restore(&restoration),
             // No part of the catalog.
             Command::WritePair(_) => Ok(()),
@@ -219,7 +219,7 @@ impl CatalogState {
         self.bytes = (self.bytes + after).saturating_sub(before);
     }
 
-    fn absorb_node(&mut self, key: &Text, before: Option<&Node>, after: Option<&Arc<Node>>) {
+    fn absorb_node(&mut self, key: &NodeKey, before: Option<&Node>, after: Option<&Arc<Node>>) {
         if let Some(before) =
             before.map(|node| node.id.folded()).filter(|id| self.node_ids.get(id) == Some(key))
         {
@@ -247,7 +247,7 @@ pub(super) struct CatalogEdit<'a> {
 }
 
 impl CatalogEdit<'_> {
-    pub(super) fn record(&self, node: &Text) -> Option<&NodeRecord> {
+    pub(super) fn record(&self, node: &NodeKey) -> Option<&NodeRecord> {
         self.state.nodes.get(node)
     }
 
@@ -265,12 +265,12 @@ impl CatalogEdit<'_> {
     }
 
     /// Whether this is the key of the agent's own node.
-    pub(super) fn is_own_node(&self, key: &Text) -> bool {
+    pub(super) fn is_own_node(&self, key: &NodeKey) -> bool {
         *key == self.state.own_node
     }
 
     /// The agent's own node cannot be renamed by registering its UUID under another name.
-    pub(super) fn refuse_own_node(&self, key: &Text, new_name: &Text) -> Result<(), CommandRefusal> {
+    pub(super) fn refuse_own_node(&self, key: &NodeKey, new_name: &Text) -> Result<(), CommandRefusal> {
         if !self.is_own_node(key) {
             return Ok(());
         }
@@ -290,13 +290,13 @@ impl CatalogEdit<'_> {
         if count < max { Ok(()) } else { Err(CommandRefusal::Full { of, max }) }
     }
 
-    pub(super) fn holder_of_id(&self, id: &Text) -> Option<&Text> {
+    pub(super) fn holder_of_id(&self, id: &Text) -> Option<&NodeKey> {
         self.state.node_ids.get(&id.folded())
     }
 
     /// Puts the node unless it says nothing new.
     /// A node that was renamed brings the index of its creation along.
-    pub(super) fn put_node(&mut self, key: &Text, mut node: Node, renamed_from: Option<Indexes>) {
+    pub(super) fn put_node(&mut self, key: &NodeKey, mut node: Node, renamed_from: Option<Indexes>) {
         let before = self.record(key).map(|record| record.node().clone());
         if before.as_ref().is_some_and(|before| before.same_content(&node)) {
             return;
@@ -306,7 +306,7 @@ impl CatalogEdit<'_> {
     }
 
     /// Puts the instance unless it says nothing new.
-    pub(super) fn put_service(&mut self, node: &Text, mut service: Service) {
+    pub(super) fn put_service(&mut self, node: &NodeKey, mut service: Service) {
         let id = service.id.clone();
         let before = self.record(node).and_then(|record| record.services().get(&id).cloned());
         if before.as_ref().is_some_and(|before| before.same_content(&service)) {
@@ -328,7 +328,7 @@ impl CatalogEdit<'_> {
     }
 
     /// A check shows its instance's name and tags, so it has changed when those have.
-    fn touch_checks(&mut self, node: &Text, service_id: &Text) {
+    fn touch_checks(&mut self, node: &NodeKey, service_id: &Text) {
         let Some(record) = self.record(node) else { return };
         let checks: Vec<Arc<Check>> =
             record.check_ids_of(service_id).filter_map(|id| record.checks().get(id).cloned()).collect();
@@ -345,7 +345,7 @@ impl CatalogEdit<'_> {
     }
 
     /// Puts the check unless it says nothing new. The time and the cause of its status are kept while the status is.
-    pub(super) fn put_check(&mut self, node: &Text, mut check: Check) {
+    pub(super) fn put_check(&mut self, node: &NodeKey, mut check: Check) {
         let id = check.id.clone();
         let before = self.record(node).and_then(|record| record.checks().get(&id).cloned());
         if before.as_ref().is_some_and(|before| before.same_content(&check)) {
@@ -370,7 +370,7 @@ impl CatalogEdit<'_> {
 
     fn update_check(
         &mut self,
-        node: &Text,
+        node: &NodeKey,
         id: &Text,
         (status, status_cause): (Status, Cause),
         output: Text,
@@ -382,7 +382,7 @@ impl CatalogEdit<'_> {
 
     /// Removes a node and what is on it. Of the agent's own node only the catalog's records go: the agent
     /// stands for the others.
-    fn deregister_node(&mut self, node: &Text) {
+    fn deregister_node(&mut self, node: &NodeKey) {
         if *node == self.state.own_node {
             self.clear_node(node, |origin| origin == Origin::Catalog);
         } else {
@@ -392,7 +392,7 @@ impl CatalogEdit<'_> {
 
     pub(super) fn deregister_service(
         &mut self,
-        node: &Text,
+        node: &NodeKey,
         id: &Text,
         must_exist: bool,
     ) -> Result<(), CommandRefusal> {
@@ -405,7 +405,7 @@ impl CatalogEdit<'_> {
         Ok(())
     }
 
-    fn reap(&mut self, node: &Text, service_id: &Text, check_id: &Text) {
+    fn reap(&mut self, node: &NodeKey, service_id: &Text, check_id: &Text) {
         let Some(record) = self.record(node) else { return };
         let check = record.checks().get(check_id).filter(|check| check.service_id == *service_id);
         let origin = record.services().get(service_id).map(|service| service.origin);
@@ -416,7 +416,12 @@ impl CatalogEdit<'_> {
         }
     }
 
-    fn deregister_check(&mut self, node: &Text, id: &Text, must_exist: bool) -> Result<(), CommandRefusal> {
+    fn deregister_check(
+        &mut self,
+        node: &NodeKey,
+        id: &Text,
+        must_exist: bool,
+    ) -> Result<(), CommandRefusal> {
         let check = self.record(node).and_then(|record| record.checks().get(id));
         match may_remove(check.map(|check| check.origin), must_exist) {
             Some(true) => {
@@ -432,7 +437,7 @@ impl CatalogEdit<'_> {
     }
 
     /// Removes the instance with its checks.
-    pub(super) fn remove_service(&mut self, node: &Text, id: &Text) {
+    pub(super) fn remove_service(&mut self, node: &NodeKey, id: &Text) {
         let Some(record) = self.record(node) else { return };
         let checks: Vec<Text> = record.check_ids_of(id).cloned().collect();
         let before = record.services().get(id).cloned();
@@ -442,7 +447,7 @@ impl CatalogEdit<'_> {
         }
     }
 
-    pub(super) fn remove_check(&mut self, node: &Text, id: &Text) {
+    pub(super) fn remove_check(&mut self, node: &NodeKey, id: &Text) {
         let before = self.record(node).and_then(|record| record.checks().get(id).cloned());
         if before.is_some() {
             self.make(CatalogChange::Check { node: node.clone(), id: id.clone(), before, after: None });
@@ -450,14 +455,14 @@ impl CatalogEdit<'_> {
     }
 
     /// Removes a node and everything on it, whoever keeps it.
-    pub(super) fn remove_node(&mut self, node: &Text) {
+    pub(super) fn remove_node(&mut self, node: &NodeKey) {
         self.clear_node(node, |_| true);
         if let Some(before) = self.record(node).map(|record| record.node().clone()) {
             self.make(CatalogChange::Node { key: node.clone(), before: Some(before), after: None });
         }
     }
 
-    fn clear_node(&mut self, node: &Text, goes: impl Fn(Origin) -> bool) {
+    fn clear_node(&mut self, node: &NodeKey, goes: impl Fn(Origin) -> bool) {
         let Some(record) = self.record(node) else { return };
         let services = record.services().values().filter(|service| goes(service.origin));
         let services: Vec<Text> = services.map(|service| service.id.clone()).collect();

@@ -294,7 +294,7 @@ fn the_registry_takes_as_much_memory_as_it_may() {
 fn only_what_looks_different_moves() {
     let mut registry = Registry::new();
     let mut tables = Tables::default();
-    let (name, n1) = (|| Text::from("web"), || Text::from("n1"));
+    let (name, n1) = (|| ServiceKey::from("web"), || NodeKey::from("n1"));
     let first = registry.web(&["a"], Status::Critical);
     tables.publish(&registry.state, &first);
 
@@ -323,7 +323,7 @@ fn only_what_looks_different_moves() {
     let other = registration(node("n1", ""), Some(service("db-1", "db", &[])), vec![]);
     let changes = registry.register(other);
     let moved = tables.publish(&registry.state, &changes);
-    let db = || Text::from("db");
+    let db = || ServiceKey::from("db");
     let mut expected =
         vec![Topic::Services, Topic::Instances, Topic::Node(n1()), Topic::Service(db()), Topic::Health(db())];
     expected.sort();
@@ -342,12 +342,12 @@ fn an_instance_that_changes_its_name_moves_house() {
     tables.publish(&registry.state, &changes);
     let changes = registry.register(registration(node("n1", ""), Some(service("x", "New", &["t"])), vec![]));
     tables.publish(&registry.state, &changes);
-    assert!(tables.services.get("old").is_none());
-    let entry = tables.services.get("new").unwrap();
+    assert!(tables.services.get(&"old".into()).is_none());
+    let entry = tables.services.get(&"new".into()).unwrap();
     assert_eq!((entry.name().as_str(), entry.instances().len()), ("New", 1));
     let changes = registry.apply(Command::DeregisterNode { node: "n1".into() }).unwrap();
     tables.publish(&registry.state, &changes);
-    assert!(tables.services.is_empty() && tables.nodes.get("n1").is_none());
+    assert!(tables.services.is_empty() && tables.nodes.get(&"n1".into()).is_none());
 }
 
 #[test]
@@ -373,7 +373,7 @@ struct Tables {
 
 impl Tables {
     fn publish(&mut self, state: &CatalogState, changes: &[CatalogChange]) -> Vec<Topic> {
-        let Update { instances, checks, mut topics } = Update::plan(state, changes, &mut || {});
+        let Update { instances, checks, mut topics } = Update::plan(state, changes);
         changes.iter().for_each(|change| self.nodes.absorb(change));
         for (name, position, instance) in instances {
             let moved: AffectedTopics = self.services.put(&name, position, instance, 1);
@@ -443,14 +443,14 @@ fn what_is_made_of_everything_at_once_is_what_every_change_comes_to() {
     let (mut nodes, mut one_by_one) = (NodeTable::default(), CheckTable::default());
     changes.iter().for_each(|change| nodes.absorb(change));
     assert_eq!(format!("{nodes:?}"), format!("{:?}", NodeTable::of_all(state)));
-    let update = Update::plan(state, &changes, &mut || {});
+    let update = Update::plan(state, &changes);
     for (position, view) in update.checks {
         one_by_one.put(&position, view);
     }
     assert_eq!(format!("{one_by_one:?}"), format!("{:?}", CheckTable::of_all(state)));
 
     let mut put = ServiceTable::standing_at(1);
-    let mut services: BTreeMap<Text, Vec<(Position, Arc<Instance>)>> = BTreeMap::new();
+    let mut services: BTreeMap<ServiceKey, Vec<(Position, Arc<Instance>)>> = BTreeMap::new();
     for (name, position, instance) in update.instances {
         put.put(&name, position.clone(), instance.clone(), index);
         services.entry(name).or_default().extend(instance.map(|instance| (position, instance)));

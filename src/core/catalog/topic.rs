@@ -4,9 +4,9 @@
 //! That is why there are so many: a finer topic is a client left in peace.
 
 use crate::base::stdx::text::Text;
-use crate::core::model::Status;
+use crate::core::model::{NodeKey, ServiceKey, Status};
 
-/// What an answer depends on. Names are in lower case; keys are as they are.
+/// What an answer depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
     /// The list of nodes.
@@ -16,15 +16,15 @@ pub enum Topic {
     /// Every instance of every service and their nodes, whatever their health.
     Instances,
     /// One node and the instances on it.
-    Node(Text),
+    Node(NodeKey),
     /// The checks on one node.
-    NodeChecks(Text),
+    NodeChecks(NodeKey),
     /// The instances of one service and their nodes, whatever their health.
-    Service(Text),
+    Service(ServiceKey),
     /// The instances of one service, their nodes and every check that bears on them.
-    Health(Text),
+    Health(ServiceKey),
     /// The checks of one service's instances.
-    ServiceChecks(Text),
+    ServiceChecks(ServiceKey),
     /// The checks in one status; with `None`, all checks.
     State(Option<Status>),
     /// One key of the key/value store.

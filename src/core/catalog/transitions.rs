@@ -7,7 +7,9 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::state::{CatalogState, Moment};
 use crate::core::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
-use crate::core::model::{Caller, Cause, Check, Command, Service, Status, Subject, Transition, hold};
+use crate::core::model::{
+    Caller, Cause, Check, Command, NodeKey, Service, Status, Subject, Transition, hold,
+};
 
 /// What brings about the end of what `command` removes, unless it was drained.
 pub fn cause_of_end(command: &Command) -> Cause {
@@ -44,7 +46,7 @@ pub fn transitions(
         },
         cause_of_all: Some(cause_of_end).filter(|cause| *cause == Cause::Restore),
     };
-    let mut with_checks: HashSet<(&Text, &Text)> = HashSet::new();
+    let mut with_checks: HashSet<(&NodeKey, &Text)> = HashSet::new();
     let mut found: Vec<Transition> = Vec::new();
     let mut places: HashMap<Arc<Subject>, usize> = HashMap::new();
     for change in changes {
@@ -84,7 +86,7 @@ struct Look<'a> {
     state: &'a CatalogState,
     moment: Moment,
     /// The instances that the command removed, by node and id.
-    removed: HashMap<(&'a Text, &'a Text), &'a Service>,
+    removed: HashMap<(&'a NodeKey, &'a Text), &'a Service>,
     /// What brought about that something is gone.
     cause_of_end: Cause,
     /// What brought about everything, whatever brought the statuses about in themselves.
@@ -94,7 +96,7 @@ struct Look<'a> {
 impl Look<'_> {
     fn at_check(
         &self,
-        node: &Text,
+        node: &NodeKey,
         id: &Text,
         before: Option<&Check>,
         after: Option<&Check>,
@@ -123,7 +125,7 @@ impl Look<'_> {
     }
 
     /// Of an instance without checks, which passes for that reason.
-    fn at_end_of(&self, service: &Service, node: &Text, id: &Text) -> Transition {
+    fn at_end_of(&self, service: &Service, node: &NodeKey, id: &Text) -> Transition {
         Transition {
             service_name: service.name.clone(),
             from: Some(Status::Passing),
@@ -132,7 +134,7 @@ impl Look<'_> {
         }
     }
 
-    fn blank(&self, node: &Text, service_id: &Text, check_id: &Text) -> Transition {
+    fn blank(&self, node: &NodeKey, service_id: &Text, check_id: &Text) -> Transition {
         let (node, service_id, check_id) = (node.clone(), service_id.clone(), check_id.clone());
         Transition {
             index: self.moment.index,
@@ -151,14 +153,14 @@ impl Look<'_> {
         }
     }
 
-    fn service_name(&self, node: &Text, id: &Text) -> Text {
+    fn service_name(&self, node: &NodeKey, id: &Text) -> Text {
         let present = self.state.node(node).and_then(|record| record.services().get(id)).map(|it| &**it);
         let service = present.or_else(|| self.removed.get(&(node, id)).copied());
         service.map(|service| service.name.clone()).unwrap_or_default()
     }
 }
 
-fn removed(changes: &[CatalogChange]) -> HashMap<(&Text, &Text), &Service> {
+fn removed(changes: &[CatalogChange]) -> HashMap<(&NodeKey, &Text), &Service> {
     let removed = changes.iter().filter_map(|change| match change {
         CatalogChange::Service { node, id, before: Some(service), after: None } => {
             Some(((node, id), &**service))

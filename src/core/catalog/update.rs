@@ -8,13 +8,13 @@ use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::instance::{CheckView, Instance, Position};
 use crate::core::catalog::state::CatalogState;
 use crate::core::catalog::topic::{AffectedTopics, Topic};
-use crate::core::model::{Service, Status};
+use crate::core::model::{NodeKey, Service, ServiceKey, Status};
 
 /// New faces of joined records after a batch, ready to be put into the tables.
 #[derive(Debug, Default)]
 pub struct Update {
-    /// Instances: service name in lower case, place in its list, and the instance unless it is gone.
-    pub instances: Vec<(Text, Position, Option<Arc<Instance>>)>,
+    /// Instances: key of the service, place in its list, and the instance unless it is gone.
+    pub instances: Vec<(ServiceKey, Position, Option<Arc<Instance>>)>,
     /// Checks: place in every list, and the check unless it is gone.
     pub checks: Vec<(Position, Option<CheckView>)>,
     /// Topics that moved for what the changes are in themselves, each once; the tables find the rest.
@@ -23,18 +23,17 @@ pub struct Update {
 
 impl Update {
     /// Works out the update after `changes` led to `state`. Several commands' changes may be given at once: readers
-    /// then go from before the first to after the last, and never see anything in between. `between` is called between
-    /// any two of what is on a whole node, of which there may be very many.
-    pub fn plan(state: &CatalogState, changes: &[CatalogChange], between: &mut dyn FnMut()) -> Update {
+    /// then go from before the first to after the last, and never see anything in between.
+    pub fn plan(state: &CatalogState, changes: &[CatalogChange]) -> Update {
         let mut scope = Scope::default();
         changes.iter().for_each(|change| scope.widen(state, change));
         let Scope { nodes, nodes_of_checks, instances, checks, topics } = scope.settled();
-        let instance = |(service, node, id): (Text, Text, Text)| {
+        let instance = |(service, node, id): (ServiceKey, NodeKey, Text)| {
             let instance = state.node(&node).and_then(|record| record.instance(&id));
-            let instance = instance.filter(|instance| *instance.service.name.folded() == *service);
+            let instance = instance.filter(|instance| ServiceKey::of(&instance.service.name) == service);
             (service, Position::new(node, id), instance.map(Arc::new))
         };
-        let check = |(node, id): (Text, Text)| {
+        let check = |(node, id): (NodeKey, Text)| {
             let view = state.node(&node).and_then(|record| record.check(&id));
             (Position::new(node, id), view)
         };
@@ -44,8 +43,7 @@ impl Update {
         if !nodes.is_empty() {
             for (node, record) in nodes.iter().filter_map(|node| Some((node, state.node(node)?))) {
                 instances.extend(record.instances().map(|(id, instance)| {
-                    between();
-                    let name = instance.service.name.folded();
+                    let name = ServiceKey::of(&instance.service.name);
                     (name, Position::new(node.clone(), id.clone()), Some(Arc::new(instance)))
                 }));
             }
@@ -55,10 +53,7 @@ impl Update {
         if !nodes_of_checks.is_empty() {
             for (node, record) in nodes_of_checks.iter().filter_map(|node| Some((node, state.node(node)?))) {
                 let views = record.checks_joined();
-                checks.extend(views.map(|(id, view)| {
-                    between();
-                    (Position::new(node.clone(), id.clone()), Some(view))
-                }));
+                checks.extend(views.map(|(id, view)| (Position::new(node.clone(), id.clone()), Some(view))));
             }
             checks.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
             checks.dedup_by(|(left, _), (right, _)| left == right);
@@ -67,14 +62,14 @@ impl Update {
     }
 }
 
-/// The topics that moved with one instance of the service called `name` (in lower case).
-pub fn topics_of_instance(name: &Text, moved: AffectedTopics) -> impl Iterator<Item = Topic> {
+/// The topics that moved with one instance of the service filed under `key`.
+pub fn topics_of_instance(key: &ServiceKey, moved: AffectedTopics) -> impl Iterator<Item = Topic> {
     let topics = [
         moved.services.then_some(Topic::Services),
         moved.service.then_some(Topic::Instances),
-        moved.service.then(|| Topic::Service(name.clone())),
-        moved.checks.then(|| Topic::ServiceChecks(name.clone())),
-        moved.health.then(|| Topic::Health(name.clone())),
+        moved.service.then(|| Topic::Service(key.clone())),
+        moved.checks.then(|| Topic::ServiceChecks(key.clone())),
+        moved.health.then(|| Topic::Health(key.clone())),
     ];
     topics.into_iter().flatten()
 }
@@ -89,13 +84,13 @@ pub fn topics_of_check(before: Option<Status>, after: Option<Status>) -> impl It
 #[derive(Default)]
 struct Scope {
     /// Nodes of which every instance looks different. Each is taken once, however often it has changed.
-    nodes: BTreeSet<Text>,
+    nodes: BTreeSet<NodeKey>,
     /// Nodes of which every check looks different.
-    nodes_of_checks: BTreeSet<Text>,
-    /// `(service name in lower case, node, id)`.
-    instances: Vec<(Text, Text, Text)>,
+    nodes_of_checks: BTreeSet<NodeKey>,
+    /// `(service, node, id)`.
+    instances: Vec<(ServiceKey, NodeKey, Text)>,
     /// `(node, id)`.
-    checks: Vec<(Text, Text)>,
+    checks: Vec<(NodeKey, Text)>,
     topics: Vec<Topic>,
 }
 
@@ -143,12 +138,12 @@ impl Scope {
         }
     }
 
-    fn add_instance(&mut self, service: &Service, node: &Text) {
-        self.instances.push((service.name.folded(), node.clone(), service.id.clone()));
+    fn add_instance(&mut self, service: &Service, node: &NodeKey) {
+        self.instances.push((ServiceKey::of(&service.name), node.clone(), service.id.clone()));
     }
 
     /// A check shows its instance's name and tags, so it looks different when those do.
-    fn add_checks_of(&mut self, state: &CatalogState, node: &Text, service_id: &Text) {
+    fn add_checks_of(&mut self, state: &CatalogState, node: &NodeKey, service_id: &Text) {
         let Some(record) = state.node(node) else { return };
         let ids: Vec<&Text> = record.check_ids_of(service_id).collect();
         if !ids.is_empty() {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
+use crate::core::catalog::row::probe::ProbeRow;
 use crate::core::model::{Check, Meta, Node, Probe, Proxy, Service};
 
 /// What a record takes apart from its texts: its own fields, its places in the tables and the views.
@@ -81,7 +82,7 @@ fn of_probe(probe: &Probe) -> usize {
         }
         _ => 0,
     };
-    headers + written(probe)
+    headers + written(&ProbeRow::from(probe))
 }
 
 fn of_entry(key: &str, value: &Value) -> usize {

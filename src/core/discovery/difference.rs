@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use crate::base::stdx::meter::Meter;
 use crate::core::catalog::instance::{Instance, Position};
-use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::service_table::InstanceDiff;
-use crate::core::discovery::listed::look_alike;
 use crate::core::discovery::near::near_first;
 use crate::core::discovery::panic::Panic;
 use crate::core::discovery::query::ServiceQuery;
@@ -78,7 +76,8 @@ impl ServiceQuery {
             |panic: &Option<Panic>, instance: &Arc<Instance>| self.includes(instance, panic.as_ref(), meter);
         for InstanceDiff { before, after } in faces.into_iter().take_while(|_| meter.spend(COMPARING_UNITS)) {
             let before = before.filter(|instance| wanted_in(&earlier, instance));
-            difference.add(self.aspect, before, after.filter(|instance| wanted_in(&later, instance)));
+            let after = after.filter(|instance| wanted_in(&later, instance));
+            difference.add(before, after, |left, right| self.listing.look_alike(self.aspect, left, right));
         }
         near_first(&mut difference.changed, self.near.as_ref(), |changed| &changed.instance.node);
         ListDifference { panic: later, ..difference }
@@ -87,7 +86,12 @@ impl ServiceQuery {
 
 impl ListDifference {
     /// Adds what became of one instance that was, or is, in the answer.
-    fn add(&mut self, aspect: Aspect, before: Option<Arc<Instance>>, after: Option<Arc<Instance>>) {
+    fn add(
+        &mut self,
+        before: Option<Arc<Instance>>,
+        after: Option<Arc<Instance>>,
+        look_alike: impl Fn(&Instance, &Instance) -> bool,
+    ) {
         match (before, after) {
             (None, None) => {}
             (None, Some(instance)) => self.changed.push(Changed { instance, is_new: true }),
@@ -100,7 +104,7 @@ impl ListDifference {
             (Some(before), Some(instance)) => {
                 // Records are shared as long as they are equal, and those that are not may still differ in what the
                 // answer does not show.
-                if !Arc::ptr_eq(&before, &instance) && !look_alike(aspect, &before, &instance) {
+                if !Arc::ptr_eq(&before, &instance) && !look_alike(&before, &instance) {
                     self.changed.push(Changed { instance, is_new: false });
                 }
             }

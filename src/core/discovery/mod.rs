@@ -8,7 +8,7 @@
 //! protocol. Where questions come from and how answers are written is for others.
 
 pub mod difference;
-pub mod listed;
+pub mod listing;
 pub mod near;
 pub mod panic;
 pub mod query;

@@ -6,20 +6,22 @@ use crate::base::stdx::meter::Meter;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::Instance;
 use crate::core::catalog::service_log::Aspect;
-use crate::core::discovery::listed::ListedInstance;
+use crate::core::discovery::listing::Listing;
 use crate::core::discovery::near::near_first;
 use crate::core::discovery::panic::{self, Panic, PanicSettings};
 use crate::core::filter::decision::Filter;
 use crate::core::filter::record::Record;
-use crate::core::model::{Meta, Status};
+use crate::core::model::{Meta, NodeKey, ServiceKey, Status};
 
 /// Which instances of one service are wanted. What is empty asks for nothing.
 #[derive(Clone, Debug)]
 pub struct ServiceQuery {
-    /// The service's name, in lower case.
-    pub service: Text,
-    /// How an instance is listed: the filter selects of that, and between two answers changes of that count.
+    /// Key of the service.
+    pub service: ServiceKey,
+    /// Which answer is asked for.
     pub aspect: Aspect,
+    /// How that shows an instance.
+    pub listing: &'static dyn Listing,
     /// Tags that the instance must have, in lower case; they are compared without regard to case.
     pub tags: Vec<String>,
     /// Pairs that the node's metadata must have.
@@ -31,8 +33,8 @@ pub struct ServiceQuery {
     pub panic: Option<PanicSettings>,
     /// What the listed instance must match.
     pub filter: Option<Arc<Filter>>,
-    /// The node, in lower case, whose instances come first.
-    pub near: Option<Text>,
+    /// Key of the node whose instances come first.
+    pub near: Option<NodeKey>,
     /// The datacenter's name, which the filter may ask for.
     pub datacenter: Text,
 }
@@ -86,9 +88,8 @@ impl ServiceQuery {
         panic: Option<&Panic>,
         meter: &Meter<'_>,
     ) -> Option<ExclusionReason<'_>> {
-        let ServiceQuery { aspect, ref datacenter, .. } = *self;
-        let matches =
-            |filter: &Filter| ListedInstance { instance, aspect, datacenter }.matches(filter, meter);
+        let ServiceQuery { aspect, listing, ref datacenter, .. } = *self;
+        let matches = |filter: &Filter| listing.matches(aspect, datacenter, instance, filter, meter);
         self.objection(instance, panic).or_else(|| {
             let passes = meter.spend(1) && self.filter.as_deref().is_none_or(matches);
             (!passes).then_some(ExclusionReason::Filter)

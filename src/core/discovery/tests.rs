@@ -9,17 +9,59 @@ use crate::core::catalog::instance::{Instance, Position};
 use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::service_table::InstanceDiff;
 use crate::core::discovery::difference::ListDifference;
+use crate::core::discovery::listing::Listing;
 use crate::core::discovery::panic::PanicSettings;
 use crate::core::discovery::query::{ExclusionReason, ServiceQuery};
 use crate::core::filter;
+use crate::core::filter::decision::Filter;
+use crate::core::filter::record::{FieldValue, Record};
+use crate::core::filter::schema::{FieldKind, Schema};
 use crate::core::model::{Cause, Check, Node, Service, Status};
-use crate::wire::select;
+
+/// Shows an instance's tags and status, and no more.
+#[derive(Debug)]
+struct TestListing;
+
+/// What may be asked of that.
+const SHOWN: Schema =
+    Schema(&[("Datacenter", FieldKind::Text), ("Tags", FieldKind::TextList), ("Status", FieldKind::Text)]);
+
+struct Shown<'a>(&'a Instance, &'a str);
+
+impl Record for Shown<'_> {
+    fn field(&self, name: &str) -> FieldValue<'_> {
+        match name {
+            "Datacenter" => FieldValue::Text(self.1),
+            "Tags" => FieldValue::TextList(&self.0.service.tags),
+            "Status" => FieldValue::Text(self.0.status().as_str()),
+            _ => FieldValue::Absent,
+        }
+    }
+}
+
+impl Listing for TestListing {
+    fn matches(
+        &self,
+        _: Aspect,
+        datacenter: &str,
+        instance: &Instance,
+        filter: &Filter,
+        meter: &Meter<'_>,
+    ) -> bool {
+        filter.matches_within(&Shown(instance, datacenter), meter)
+    }
+
+    fn look_alike(&self, _: Aspect, left: &Instance, right: &Instance) -> bool {
+        left.service.tags == right.service.tags && left.status() == right.status()
+    }
+}
 
 /// Asks for every instance of the service.
 fn everything() -> ServiceQuery {
     ServiceQuery {
         service: "web".into(),
         aspect: Aspect::Health,
+        listing: &TestListing,
         tags: Vec::new(),
         node_meta: Vec::new(),
         passing_only: false,
@@ -31,7 +73,7 @@ fn everything() -> ServiceQuery {
 }
 
 fn filtered_by(expression: &str) -> ServiceQuery {
-    let filter = filter::parse(expression).and_then(|it| it.bind_untried(&select::INSTANCE));
+    let filter = filter::parse(expression).and_then(|it| it.bind_untried(&SHOWN));
     ServiceQuery { filter: Some(filter.expect("the filter is sound").into()), ..everything() }
 }
 
@@ -82,8 +124,8 @@ fn rows() -> Vec<(ServiceQuery, &'static [&'static str])> {
         (ServiceQuery { near: Some("b1".into()), ..everything() }, &["b1", "A1", "a2", "b2"]),
         (ServiceQuery { near: Some("a1".into()), passing_only: true, ..everything() }, &["A1", "b1"]),
         (ServiceQuery { near: Some("z".into()), ..everything() }, &["A1", "a2", "b1", "b2"]),
-        (filtered_by("Node.Datacenter == dc1 and Checks.Status == critical"), &["a2"]),
-        (ServiceQuery { passing_only: true, ..filtered_by("Service.Tags is empty") }, &[]),
+        (filtered_by("Datacenter == dc1 and Status == critical"), &["a2"]),
+        (ServiceQuery { passing_only: true, ..filtered_by("Tags is empty") }, &[]),
     ]
 }
 
@@ -105,7 +147,7 @@ fn what_keeps_an_instance_out_is_told_in_order() {
         tags: blue,
         node_meta: vec![("rack".into(), "a".into())],
         passing_only: true,
-        ..filtered_by("Service.Tags contains v1")
+        ..filtered_by("Tags contains v1")
     };
     let meter = Meter::boundless();
     let reason = |node, tags, status| all.exclusion(&instance(node, tags, status), None, &meter);
@@ -147,6 +189,16 @@ fn told(difference: &ListDifference) -> (Vec<&str>, Vec<(&str, bool)>) {
 
 fn placed(instances: Vec<Arc<Instance>>) -> Vec<(Position, Arc<Instance>)> {
     instances.into_iter().map(|instance| (instance.position(), instance)).collect()
+}
+
+/// Records that are not the same may still look it: those are not told of.
+#[test]
+fn what_looks_as_before_has_not_changed() {
+    let before = instance("a", &["blue"], Status::Passing);
+    let node = Node { address: "10.0.0.1".into(), ..Node::clone(&before.node) };
+    let after = Arc::new(Instance { node: node.into(), ..Instance::clone(&before) });
+    let diff = InstanceDiff { before: Some(before), after: Some(after) };
+    assert_eq!(told(&everything().difference_of([diff], &Meter::boundless())), (vec![], vec![]));
 }
 
 /// Two states of a service, and what is told of the way from one to the other.
@@ -196,21 +248,4 @@ fn a_difference_knows_both_panics() {
     let back = query.difference_between(worse, calm, &Meter::boundless());
     assert_eq!(told(&back), (vec!["a"], vec![("b", false)]));
     assert!(back.panic.is_none());
-}
-
-/// Of the catalog's answer only what it shows counts: not the checks, and a filter is of its own fields.
-#[test]
-fn the_catalog_does_not_look_at_checks() {
-    let query = ServiceQuery { aspect: Aspect::Catalog, ..everything() };
-    let meter = Meter::boundless();
-    let diff = |tags| InstanceDiff {
-        before: Some(instance("a", &[], Status::Passing)),
-        after: Some(instance("a", tags, Status::Critical)),
-    };
-    assert_eq!(told(&query.difference_of([diff(&[])], &meter)), (vec![], vec![]));
-    assert_eq!(told(&query.difference_of([diff(&["x"])], &meter)), (vec![], vec![("a", false)]));
-    let filter =
-        filter::parse("ServiceTags contains v1").and_then(|it| it.bind_untried(&select::CATALOG_SERVICE));
-    let query = ServiceQuery { filter: Some(filter.expect("the filter is sound").into()), ..query };
-    assert_eq!(names(&query.select(fleet(), &meter).instances), ["A1"]);
 }

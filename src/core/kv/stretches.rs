@@ -12,12 +12,12 @@ use crate::base::stdx::text::Text;
 const KEYS_MAX: usize = 512;
 
 /// The stretches, by the first key that each may have: that of the first is empty.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stretches {
     by_start: BTreeMap<Text, Stretch>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stretch {
     /// How many keys it has; more than it has once some of them are forgotten.
     keys: usize,
@@ -26,6 +26,11 @@ struct Stretch {
 }
 
 impl Stretches {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_start.len()
+    }
+
     /// Those of `changes`: every key with the index of its last change, by key.
     pub fn of_all(changes: &[(Text, u64)]) -> Stretches {
         let mut stretches =

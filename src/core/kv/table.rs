@@ -34,7 +34,7 @@ impl PairsUnder {
 }
 
 /// The pairs, filed for reading.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PairTable {
     pairs: SharedMap<Text, Arc<Pair>>,
     /// Bytes of all keys and values.
@@ -95,6 +95,13 @@ impl PairTable {
         if self.deletions_bytes > DELETIONS_BYTES_MAX {
             self.forget();
         }
+    }
+
+    /// Forgets when anything was deleted up to `index`, at which a start forgets it.
+    pub fn forget_until(&mut self, index: u64) {
+        (self.forgotten, self.last) = (self.forgotten.max(index), self.last.max(index));
+        self.deletions.clear();
+        self.deletions_bytes = 0;
     }
 
     /// The pair under `key`.
@@ -165,6 +172,11 @@ impl PairTable {
         let bytes = self.deletions.keys().map(weight).sum();
         assert_eq!(self.deletions_bytes, bytes);
         bytes
+    }
+
+    /// How many entries a copy of the table copies: chunks of pairs, stretches, and what is remembered of deletions.
+    pub fn copied(&self) -> usize {
+        self.pairs.chunks() + self.stretches.len() + self.deletions.len()
     }
 
     /// How many pairs there are, and the bytes of their keys and values.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
-use crate::core::model::{Indexes, Origin, is_default};
+use crate::core::model::{Indexes, Origin};
 
 /// How well the checked thing is. Ordered from best to worst, so the worst of several is their maximum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,8 +48,7 @@ impl fmt::Display for Status {
 }
 
 /// What brought a status about, or its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// Whoever registered the check said so when it was new, through either API or a definition file; maintenance mode
     /// is such a check.
@@ -94,7 +93,7 @@ impl Cause {
 }
 
 /// One check, of a service instance or (with an empty `service_id`) of a whole node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Check {
     /// Unique on the node.
     pub id: Text,
@@ -103,27 +102,20 @@ pub struct Check {
     /// The current verdict.
     pub status: Status,
     /// The owner's remark, for people.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub notes: Text,
     /// What the last run said, at most `limits::OUTPUT_BYTES_MAX` bytes plus a remark that it was cut.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub output: Text,
     /// Id of the instance on the same node that is checked; empty for a check of the node itself.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub service_id: Text,
     /// The word for the way of checking that answers show (`ttl`, `http`, `maintenance`, …); may be empty.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: Text,
     /// How to check. Shared by what has the same: each verdict is a new record, and says the same of this.
-    #[serde(default, skip_serializing_if = "says_nothing")]
     pub definition: Arc<CheckDefinition>,
     /// Who keeps this record. Only the agent's checks are run by muster; the catalog's are findings of other programs.
     pub origin: Origin,
     /// When the status last changed, in milliseconds of Unix time. Survives restarts, so that reaping stays exact.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub status_since_ms: u64,
     /// What brought the present status about.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub status_cause: Cause,
     /// Position of the record in the order of changes.
     pub indexes: Indexes,
@@ -151,57 +143,40 @@ impl Check {
     }
 }
 
-fn says_nothing(definition: &Arc<CheckDefinition>) -> bool {
-    is_default(&**definition)
-}
-
 /// How a check is made, with every setting a registration may give. Absent settings take the defaults of `health`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CheckDefinition {
     /// The way of checking; `None` for a record that is only kept (the catalog's, maintenance mode, `serfHealth`).
-    #[serde(default, skip_serializing_if = "is_default")]
     pub probe: Option<Probe>,
     /// Time between runs; zero when not given. Not used by TTL and alias checks.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub interval: Duration,
     /// Time a run may take; zero when not given.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub timeout: Duration,
     /// Passing results in a row that make a failing check pass; 0 and 1 both mean the first one does.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub success_before_passing: u32,
     /// Failing results in a row that make a passing check warn; 0 when not given (then as `failures_before_critical`).
-    #[serde(default, skip_serializing_if = "is_default")]
     pub failures_before_warning: u32,
     /// Failing results in a row that make a check critical; 0 and 1 both mean the first one does.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub failures_before_critical: u32,
     /// After this long without a break in critical the instance is deregistered; zero for never.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub deregister_critical_service_after: Duration,
     /// Bytes of output kept, at most `limits::OUTPUT_BYTES_MAX`; 0 when not given.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub output_max_size: u32,
     /// Whether a connection to the target is kept between runs and watched for its end; `None` when not given, which
     /// means yes for HTTP checks and no for TCP checks. Other kinds keep none.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub watch: Option<bool>,
     /// Flap damping; `None` is off.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub damping: Option<Damping>,
     /// How often its owner says it runs a check of the catalog, beside the definition: what agents tell of their own
     /// checks. Told on as it is.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub owner: Cadence,
     /// What a check of the catalog was registered with beside its way of checking, by Consul's keys and in its values:
     /// a second way, the id of a container. Told on as it is; nobody here acts on it.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub told: BTreeMap<Text, serde_json::Value>,
 }
 
 /// How often another program runs a check, as it says; zeros where it says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cadence {
     /// Time between runs.
     pub interval: Duration,
@@ -213,7 +188,7 @@ pub struct Cadence {
 
 /// Flap damping after the pattern of BGP (RFC 2439): each fall out of passing adds a penalty that decays by half in
 /// every half-life. A check whose penalty has reached `suppress` is kept from passing until it has decayed to `reuse`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Damping {
     /// Time in which a penalty halves; at least a second.
     pub half_life: Duration,
@@ -229,7 +204,7 @@ impl Damping {
 }
 
 /// TLS towards a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProbeTls {
     /// Accept any certificate.
     pub skip_verify: bool,
@@ -238,8 +213,7 @@ pub struct ProbeTls {
 }
 
 /// A way of checking.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Probe {
     /// The instance must report in at least this often.
     Ttl {
@@ -268,7 +242,6 @@ pub enum Probe {
         /// `host:port`.
         address: Text,
         /// A TLS handshake that must succeed as well; `None` for plain TCP.
-        #[serde(default, skip_serializing_if = "is_default")]
         tls: Option<ProbeTls>,
     },
     /// A datagram that must not be refused: silence passes.

@@ -6,15 +6,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::base::stdx::text::Text;
-use crate::core::model::{Cause, Check, Definitions, Meta, Node, PairWrite, Restoration, Service, Status};
+use crate::core::model::{
+    Cause, Check, Definitions, Meta, Node, NodeKey, PairWrite, Restoration, Service, Status,
+};
 
 /// Who keeps a record. Ordered by who prevails: what the agent keeps stays the agent's when the catalog's API
 /// writes to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// muster itself: its own node, the `consul` service and the `serfHealth` check that clients look for.
     Server,
@@ -36,13 +35,13 @@ pub enum Command {
     Define(Box<Definitions>),
     /// Remove a node with everything on it.
     DeregisterNode {
-        /// Name of the node.
-        node: Text,
+        /// Key of the node.
+        node: NodeKey,
     },
     /// Remove an instance and its checks.
     DeregisterService {
-        /// Name of the node it is on.
-        node: Text,
+        /// Key of the node it is on.
+        node: NodeKey,
         /// Its id there.
         service_id: Text,
         /// Refuse when there is none, or when it is not the agent's; otherwise that is no error.
@@ -51,8 +50,8 @@ pub enum Command {
     /// Remove an instance and its checks because one of them has been critical for too long. If the check is no longer
     /// critical when its turn comes, the instance has recovered and stays.
     Reap {
-        /// Name of the node it is on.
-        node: Text,
+        /// Key of the node it is on.
+        node: NodeKey,
         /// Its id there.
         service_id: Text,
         /// The check that has been critical.
@@ -60,8 +59,8 @@ pub enum Command {
     },
     /// Remove a check.
     DeregisterCheck {
-        /// Name of the node it is on.
-        node: Text,
+        /// Key of the node it is on.
+        node: NodeKey,
         /// Its id there.
         check_id: Text,
         /// Refuse when there is none, or when it is not the agent's; otherwise that is no error.
@@ -69,8 +68,8 @@ pub enum Command {
     },
     /// Record a new verdict of a check that exists. A check that is gone by now is left gone, without error.
     UpdateCheck {
-        /// Name of the node it is on.
-        node: Text,
+        /// Key of the node it is on.
+        node: NodeKey,
         /// Its id there.
         check_id: Text,
         /// The verdict.
@@ -82,8 +81,8 @@ pub enum Command {
     },
     /// Drain an instance, or change or end its drain.
     Drain {
-        /// Name of the node it is on.
-        node: Text,
+        /// Key of the node it is on.
+        node: NodeKey,
         /// Its id there.
         service_id: Text,
         /// What is to be done.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::base::stdx::text::Text;
 use crate::core::model::Weights;
 
@@ -28,7 +26,7 @@ const LINGER_MS_MAX: u64 = 10_000;
 
 /// The plan of one drain, and how far it has come. Times are in milliseconds of Unix time, so that it goes on over a
 /// restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drain {
     /// When the plan began.
     pub started_ms: u64,
@@ -39,10 +37,8 @@ pub struct Drain {
     /// Share that answers go by now. It follows the plan where that shows; at 0 the instance is out.
     pub share_percent: u8,
     /// Whether the instance is deregistered in the end.
-    #[serde(default)]
     pub deregister: bool,
     /// Why, for people; may be empty.
-    #[serde(default)]
     pub reason: Text,
 }
 

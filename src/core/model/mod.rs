@@ -11,6 +11,7 @@ pub mod definitions;
 pub mod drain;
 pub mod excess;
 pub mod hold;
+pub mod key;
 pub mod limits;
 pub mod node;
 pub mod pair;
@@ -30,13 +31,12 @@ pub use command::{
 pub use criticality::Criticality;
 pub use definitions::{Defined, Definitions};
 pub use drain::Drain;
+pub use key::{NodeKey, ServiceKey};
 pub use node::Node;
 pub use pair::{Condition, Pair, PairWrite};
 pub use restoration::Restoration;
 pub use service::{Connect, Locality, Proxy, Service, ServiceAddress, Weights};
 pub use transition::{Subject, Transition};
-
-use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::pairs::Pairs;
 use crate::base::stdx::text::Text;
@@ -45,15 +45,10 @@ use crate::base::stdx::text::Text;
 pub type Meta = Pairs<Text>;
 
 /// When a record came to be and when it last changed, as positions in the one order of all changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Indexes {
     /// The index of the change that created the record.
     pub create: u64,
     /// The index of the last change that altered it; never below `create`.
     pub modify: u64,
-}
-
-/// Whether a field says nothing. Records leave such fields out of their rows, which makes most rows much shorter.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::base::stdx::text::Text;
-use crate::core::model::{Check, Node, Pair, Service};
+use crate::core::model::{Check, Node, NodeKey, Pair, Service};
 
 /// The records of another moment, or of another registry, to take the place of what there is. Each is filed under the
-/// key of its node, the node's name in lower case, and every node that is named is among the nodes.
+/// key of its node, and every node that is named is among the nodes.
 ///
 /// The records that the agent keeps of itself are neither in it nor touched by it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,9 +15,9 @@ pub struct Restoration {
     /// The nodes, without the agent's own, which stays as it is.
     pub nodes: Vec<Arc<Node>>,
     /// The instances.
-    pub services: Vec<(Text, Arc<Service>)>,
+    pub services: Vec<(NodeKey, Arc<Service>)>,
     /// The checks.
-    pub checks: Vec<(Text, Arc<Check>)>,
+    pub checks: Vec<(NodeKey, Arc<Check>)>,
     /// The pairs of the key/value store.
     pub pairs: Vec<Arc<Pair>>,
 }

@@ -4,7 +4,7 @@ mod echo;
 
 use serde_json::Value;
 
-use crate::base::stdx::shown::{self, REDACTED};
+use crate::base::stdx::redact::{self, REDACTED};
 use crate::base::stdx::text::Text;
 use crate::core::model::{CheckDefinition, Probe};
 
@@ -24,7 +24,7 @@ const OPEN_HEADERS: [&str; 8] = [
 
 /// The value of a header as it may be shown.
 pub fn header(name: &str, value: &str) -> String {
-    if is_open(name) || value.is_empty() { shown::in_text(value) } else { REDACTED.to_owned() }
+    if is_open(name) || value.is_empty() { redact::in_text(value) } else { REDACTED.to_owned() }
 }
 
 /// A check's definition as it may be shown.
@@ -66,7 +66,7 @@ pub fn said_at(path: &str, value: &Value) -> Value {
 /// What a definition says by one of its keys, as it may be shown.
 pub fn said(key: &str, value: &Value) -> Value {
     match (matter(key), value) {
-        (Matter::Place, Value::String(text)) => shown::url(text).into(),
+        (Matter::Place, Value::String(text)) => redact::url(text).into(),
         (Matter::Header, Value::Object(headers)) => {
             let open = |(name, value): (&String, &Value)| {
                 let value = if is_open(name) { value.clone() } else { hidden(value) };
@@ -84,7 +84,7 @@ pub fn said(key: &str, value: &Value) -> Value {
             open.collect::<serde_json::Map<_, _>>().into()
         }
         (_, Value::Array(values)) => values.iter().map(|value| said(key, value)).collect(),
-        (_, Value::String(text)) => shown::in_text(text).into(),
+        (_, Value::String(text)) => redact::in_text(text).into(),
         (_, value) => value.clone(),
     }
 }
@@ -129,7 +129,7 @@ fn hidden(value: &Value) -> Value {
 }
 
 fn hide(way: &mut Probe) {
-    let place = |text: &mut Text| *text = shown::url(text).as_str().into();
+    let place = |text: &mut Text| *text = redact::url(text).as_str().into();
     match way {
         Probe::Http { url, header: headers, body, .. } => {
             place(url);
@@ -147,7 +147,7 @@ fn hide(way: &mut Probe) {
         }
         Probe::Script { args } => {
             args.iter_mut().skip(1).filter(|word| !word.is_empty()).for_each(|word| *word = REDACTED.into());
-            args.iter_mut().take(1).for_each(|program| *program = shown::in_text(program).as_str().into());
+            args.iter_mut().take(1).for_each(|program| *program = redact::in_text(program).as_str().into());
         }
         Probe::Ttl { .. } | Probe::OsService { .. } | Probe::Alias { .. } => {}
     }

@@ -2,57 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::base::stdx::pairs::Pairs;
 use crate::base::stdx::text::Text;
-use crate::core::model::{Drain, Indexes, Meta, Origin, is_default};
+use crate::core::model::{Drain, Indexes, Meta, Origin};
 
 /// One instance of a service on a node. Its id is unique on that node; its name is shared by all instances.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// Empty for an ordinary service, else what kind of proxy or gateway it is (`connect-proxy`, `mesh-gateway`, …).
-    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: Text,
     /// Unique on the node; the name, unless the registration gave one.
     pub id: Text,
     /// The name under which instances are looked up, without regard to case.
     pub name: Text,
     /// Labels in the order given, duplicates kept: some clients read configuration from them.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub tags: Vec<Text>,
     /// Where the instance listens; empty means the node's address.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub address: Text,
     /// TCP or UDP port; 0 when the instance has none.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub port: u16,
     /// Path of the Unix socket that it listens on instead; empty for none.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub socket_path: Text,
     /// Further addresses by role (`lan_ipv4`, `wan`, a scheme, …).
-    #[serde(default, skip_serializing_if = "is_default")]
     pub tagged_addresses: Pairs<ServiceAddress>,
     /// How much traffic the instance should get.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub weights: Weights,
     /// Users' metadata; `None` when registered without, which some answers show as `null`.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub meta: Option<Meta>,
     /// Whether others may change the tags of this instance in the catalog.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub enable_tag_override: bool,
     /// What a proxy of kind `connect-proxy` stands for.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub proxy: Option<Box<Proxy>>,
     /// Whether the instance speaks the mesh protocol itself.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub connect: Connect,
     /// Where the machine stands, for those who choose by it.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub locality: Option<Box<Locality>>,
     /// The drain that is under way or over. A registration does not touch it.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub drain: Option<Box<Drain>>,
     /// Who keeps this record: the local agent's API, or the catalog's.
     pub origin: Origin,
@@ -92,7 +77,7 @@ impl Service {
 }
 
 /// An address of an instance for one role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceAddress {
     /// IP address or host name.
     pub address: Text,
@@ -101,7 +86,7 @@ pub struct ServiceAddress {
 }
 
 /// Relative share of traffic by status, 0 to 65535, as DNS SRV weights are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weights {
     /// While all checks pass; at least 1.
     pub passing: u16,
@@ -124,22 +109,17 @@ impl Default for Weights {
 }
 
 /// What a sidecar or gateway proxies for. Kept and answered, not acted upon.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxy {
     /// Name of the service behind the proxy.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub destination_service_name: Text,
     /// Id of the instance behind the proxy, when it is a sidecar.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub destination_service_id: Text,
     /// Where that instance listens.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub local_service_address: Text,
     /// Its port.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub local_service_port: u16,
     /// Everything else of the proxy definition (`Config`, `Upstreams`, `MeshGateway`, `Expose`), as written, by key.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub rest: BTreeMap<Text, serde_json::Value>,
 }
 
@@ -156,20 +136,17 @@ impl Proxy {
 }
 
 /// Where a machine stands. Kept and answered, not acted upon.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locality {
     /// The region, in the words of the machine's operator.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub region: Text,
     /// The zone of the region.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub zone: Text,
 }
 
 /// Mesh properties of an instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connect {
     /// The instance speaks the mesh protocol without a sidecar.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub native: bool,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
-use crate::core::model::{Caller, Cause, Status};
+use crate::core::model::{Caller, Cause, NodeKey, Status};
 
 /// Bytes of a check's output kept with a transition. Enough for the line that says what is wrong; all of the
 /// [`OUTPUT_BYTES_MAX`](crate::core::model::limits::OUTPUT_BYTES_MAX) would make the history sixteen times as large.
@@ -13,8 +13,8 @@ pub const TRANSITION_OUTPUT_BYTES_MAX: usize = 256;
 /// stands together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
-    /// Key of the node: its name in lower case.
-    pub node: Text,
+    /// Key of the node.
+    pub node: NodeKey,
     /// Id of the instance that is checked; empty for a check of the node itself.
     pub service_id: Text,
     /// Id of the check; empty for the instance itself, which is gone without having had a check.

@@ -1,6 +1,9 @@
 //! Reading a request body piece by piece, for a handler that does not want it in memory.
 
+use std::borrow::Cow;
+
 use crate::net::http::chunked::ChunkedDecoder;
+use crate::net::http::config::BodyBound;
 use crate::net::http::fault::{self, RequestFault};
 use crate::net::http::framing::{BodyLength, Framing};
 use crate::net::http::pace::{ClientPace, PaceLimit};
@@ -11,6 +14,7 @@ use crate::net::http::wait::ConnectionEnd;
 #[derive(Debug)]
 pub(crate) struct UnreadBody {
     rest: Rest,
+    bound: BodyBound,
     /// The client waits for `100 Continue`, which is sent once the handler begins to read.
     expects_continue: bool,
     /// How slowly it comes.
@@ -24,32 +28,26 @@ enum Rest {
 }
 
 /// Why no more of a body comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyError {
     /// The client sent something that is refused: answer with this status and sentence.
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What is wrong.
-        sentence: &'static str,
+        /// What is wrong; of a body that is too long, also how long one may be.
+        sentence: Cow<'static, str>,
     },
     /// The client has closed its side or the connection broke. Whatever is answered is not seen.
     ClientGone,
 }
 
-impl From<RequestFault> for BodyError {
-    fn from(fault: RequestFault) -> BodyError {
-        BodyError::Refused { status: fault.status, sentence: fault.sentence }
-    }
-}
-
 impl UnreadBody {
-    pub(crate) fn new(framing: &Framing, body_bytes_max: usize) -> UnreadBody {
+    pub(crate) fn new(framing: &Framing, bound: BodyBound) -> UnreadBody {
         let rest = match framing.body {
             BodyLength::Known(left) => Rest::Known { left },
-            BodyLength::Chunked => Rest::Chunked(ChunkedDecoder::new(body_bytes_max)),
+            BodyLength::Chunked => Rest::Chunked(ChunkedDecoder::new(bound.bytes_max)),
         };
-        UnreadBody { rest, expects_continue: framing.expects_continue, pace: ClientPace::default() }
+        UnreadBody { rest, bound, expects_continue: framing.expects_continue, pace: ClientPace::default() }
     }
 
     /// How many bytes are to come, where the client has announced that.
@@ -83,15 +81,23 @@ impl UnreadBody {
                     transport.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 transport.fill_in_pace(&mut self.pace).map_err(|stop| match stop {
-                    ConnectionEnd::Timeout => fault::BODY_TIMEOUT.into(),
-                    ConnectionEnd::OverBudget => fault::REQUESTS_OVER_BUDGET.into(),
-                    ConnectionEnd::Draining => fault::TAKEN_OVER.into(),
+                    ConnectionEnd::Timeout => self.refused(fault::BODY_TIMEOUT),
+                    ConnectionEnd::OverBudget => self.refused(fault::REQUESTS_OVER_BUDGET),
+                    ConnectionEnd::Draining => self.refused(fault::TAKEN_OVER),
                     ConnectionEnd::Gone | ConnectionEnd::PlainHttp => BodyError::ClientGone,
                 })?;
             }
-            self.decode(transport, into)?;
+            self.decode(transport, into).map_err(|fault| self.refused(fault))?;
         }
         Ok(())
+    }
+
+    fn refused(&self, fault: RequestFault) -> BodyError {
+        let sentence = match fault {
+            fault::BODY_TOO_LARGE => Cow::Owned(self.bound.sentence()),
+            _ => Cow::Borrowed(fault.sentence),
+        };
+        BodyError::Refused { status: fault.status, sentence }
     }
 
     fn decode(&mut self, transport: &mut Transport, into: &mut Vec<u8>) -> Result<(), RequestFault> {

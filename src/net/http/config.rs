@@ -70,13 +70,24 @@ pub struct ServerConfig {
     pub door: Arc<Door>,
 }
 
-/// How many bytes a request's body may have.
+/// How many bytes a request's body may have, and who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyBound {
     /// So many, and one more is answered 413.
     pub bytes_max: usize,
     /// The setting that says so, for the sentence.
     pub setting: &'static str,
+    /// Whether the handler reads the body itself, with [`Exchange::read_body`](super::Exchange::read_body), rather than
+    /// have it in memory. What it leaves unread ends the connection.
+    pub is_read_by_handler: bool,
+}
+
+impl BodyBound {
+    /// What the client of a longer body is answered.
+    pub(crate) fn sentence(&self) -> String {
+        let BodyBound { bytes_max, setting, .. } = self;
+        format!("{} {setting} allows {bytes_max} bytes.", fault::BODY_TOO_LARGE.sentence)
+    }
 }
 
 /// For whom the address is that a client connects to.
@@ -89,6 +100,12 @@ pub(crate) enum Gate {
 }
 
 impl ServerConfig {
+    /// The bound of a body for which the handler names no other.
+    pub(crate) fn body_bound(&self) -> BodyBound {
+        let (bytes_max, setting) = (self.body_bytes_max, "limits.body_bytes_max");
+        BodyBound { bytes_max, setting, is_read_by_handler: false }
+    }
+
     /// Whom an address is for: operators come by those that are set apart for them, and by Unix sockets, which only
     /// this machine can reach.
     pub(crate) fn gate_of(&self, address: &BindAddress) -> Gate {
@@ -118,7 +135,7 @@ impl ServerConfig {
         let time = |setting: &str, time: Duration| format!("{setting} allows {time:?}");
         let count = |setting: &str, count: usize| format!("{setting} allows {count}");
         let remedy = match fault {
-            fault::BODY_TOO_LARGE => bytes(body.setting, body.bytes_max),
+            fault::BODY_TOO_LARGE => return Cow::Owned(body.sentence()),
             fault::HEAD_TOO_LARGE => bytes("limits.head_bytes_max", self.head_bytes_max),
             fault::LINE_TOO_LONG => format!("It may have {} bytes", self.request_line_bytes_max),
             fault::HEAD_TIMEOUT => time("limits.head_timeout", self.head_timeout),

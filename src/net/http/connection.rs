@@ -234,7 +234,7 @@ impl Connection {
     fn ask_handler(
         &mut self,
         request: &Request,
-        unread: Option<UnreadBody>,
+        unread: Option<Box<UnreadBody>>,
         response: &mut Response,
     ) -> Answer {
         let mut exchange = Exchange::new(request, &mut self.transport, unread);

@@ -25,10 +25,11 @@ pub trait Handler: Send + Sync + 'static {
     /// the stack of that way: so it has one place, at its upper end.
     fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response);
 
-    /// How many bytes the body of a request may have, where that is not `ServerConfig::body_bytes_max`.
+    /// How many bytes the body of a request may have and who reads it, where that is not in memory and not
+    /// `ServerConfig::body_bytes_max`.
     ///
     /// Asked before the body is read, with the method and the decoded path.
-    fn body_bytes_max(&self, _method: Method, _path: &str) -> Option<BodyBound> {
+    fn body_bound(&self, _method: Method, _path: &str) -> Option<BodyBound> {
         None
     }
 
@@ -36,14 +37,6 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Asked with the method and the decoded path.
     fn is_vital(&self, _method: Method, _path: &str) -> bool {
-        false
-    }
-
-    /// Whether the handler reads the body itself, with [`Exchange::read_body`], rather than have it in memory.
-    ///
-    /// Asked before the body is read, with the method and the decoded path. What the handler leaves unread ends the
-    /// connection.
-    fn reads_body(&self, _method: Method, _path: &str) -> bool {
         false
     }
 
@@ -65,8 +58,8 @@ pub struct Exchange<'a> {
     request: &'a Request,
     /// `None` when there is no client.
     transport: Option<&'a mut Transport>,
-    /// The body, where the handler reads it.
-    unread: Option<UnreadBody>,
+    /// The body, where the handler reads it. On the heap: hardly any request has one.
+    unread: Option<Box<UnreadBody>>,
     client_gone: bool,
     has_waited: bool,
     is_for_successor: bool,
@@ -76,7 +69,7 @@ impl<'a> Exchange<'a> {
     pub(crate) fn new(
         request: &'a Request,
         transport: &'a mut Transport,
-        unread: Option<UnreadBody>,
+        unread: Option<Box<UnreadBody>>,
     ) -> Exchange<'a> {
         let (client_gone, has_waited, is_for_successor) = (false, false, false);
         Exchange { request, transport: Some(transport), unread, client_gone, has_waited, is_for_successor }
@@ -179,7 +172,7 @@ impl<'a> Exchange<'a> {
 
     /// How many bytes of the body are to come, where the client has announced that.
     pub fn announced_bytes(&self) -> Option<u64> {
-        self.unread.as_ref().and_then(UnreadBody::announced_bytes)
+        self.unread.as_deref().and_then(UnreadBody::announced_bytes)
     }
 
     /// Demands more of a client whose body the handler reads: it holds a place that others wait for.
@@ -214,7 +207,7 @@ impl<'a> Exchange<'a> {
 
     /// Whether the next request begins where the input does.
     pub(crate) fn has_read_all(&self) -> bool {
-        self.unread.as_ref().is_none_or(UnreadBody::is_done)
+        self.unread.as_deref().is_none_or(UnreadBody::is_done)
     }
 
     pub(crate) fn is_for_successor(&self) -> bool {

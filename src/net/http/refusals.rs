@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::sys::listen::Peer;
-use crate::base::telemetry::sparing::Sparing;
+use crate::base::telemetry::log_limit::LogLimit;
 use crate::net::http::request::Request;
 use crate::net::http::wait::ConnectionEnd;
 
@@ -27,10 +27,10 @@ const TOO_MUCH_UNREAD: &str =
 /// Counts and lines, one of each for a status.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
-    by_status: [(AtomicU64, Sparing); REFUSAL_STATUSES.len()],
+    by_status: [(AtomicU64, LogLimit); REFUSAL_STATUSES.len()],
     /// Of what handlers refuse.
-    at_bounds: [Sparing; BOUND_STATUSES.len()],
-    cut_off: Sparing,
+    at_bounds: [LogLimit; BOUND_STATUSES.len()],
+    cut_off: LogLimit,
 }
 
 /// Whether a handler may mean with this status that a bound was met.
@@ -49,13 +49,13 @@ impl Refusals {
     /// far as that is known.
     #[inline(never)]
     pub(crate) fn note(&self, status: u16, sentence: &str, peer: Peer, of: &str) {
-        let Some((refused, sparing)) = self.counter_of(status) else { return };
+        let Some((refused, limit)) = self.counter_of(status) else { return };
         refused.fetch_add(1, Ordering::Relaxed);
-        let unsaid = if OF_INTEREST.contains(&status) { sparing.unsaid() } else { None };
-        match unsaid {
+        let suppressed = if OF_INTEREST.contains(&status) { limit.suppressed() } else { None };
+        match suppressed {
             Some(0) => log::warn!(peer:% = peer, status = status; "refused{of}: {sentence}"),
-            Some(unsaid) => {
-                log::warn!(peer:% = peer, status = status, before = unsaid; "refused{of}: {sentence}");
+            Some(suppressed) => {
+                log::warn!(peer:% = peer, status = status, before = suppressed; "refused{of}: {sentence}");
             }
             None => log::debug!(peer:% = peer, status = status; "refused{of}: {sentence}"),
         }
@@ -66,7 +66,7 @@ impl Refusals {
     #[inline(never)]
     pub(crate) fn note_bound(&self, status: u16, sentence: &str, request: &Request) {
         let Some(at) = BOUND_STATUSES.iter().position(|it| *it == status) else { return };
-        log_sparingly(&self.at_bounds[at], "refused", status, sentence, request);
+        log_limited(&self.at_bounds[at], "refused", status, sentence, request);
     }
 
     /// Says that a client was cut off in the middle of its answer, if it was for a bound.
@@ -77,21 +77,21 @@ impl Refusals {
             ConnectionEnd::OverBudget => TOO_MUCH_UNREAD,
             ConnectionEnd::Gone | ConnectionEnd::Draining | ConnectionEnd::PlainHttp => return,
         };
-        log_sparingly(&self.cut_off, "cut off", 0, sentence, request);
+        log_limited(&self.cut_off, "cut off", 0, sentence, request);
     }
 
-    fn counter_of(&self, status: u16) -> Option<&(AtomicU64, Sparing)> {
+    fn counter_of(&self, status: u16) -> Option<&(AtomicU64, LogLimit)> {
         REFUSAL_STATUSES.iter().position(|it| *it == status).map(|at| &self.by_status[at])
     }
 }
 
 /// One line a second about `what` at level warn, the rest at level debug.
-fn log_sparingly(sparing: &Sparing, what: &str, status: u16, sentence: &str, request: &Request) {
+fn log_limited(limit: &LogLimit, what: &str, status: u16, sentence: &str, request: &Request) {
     let path = request.path_for_logs();
     let (method, peer, id) = (request.method_name(), request.peer(), request.id());
-    let unsaid = sparing.unsaid();
-    let level = if unsaid.is_some() { log::Level::Warn } else { log::Level::Debug };
-    let before = unsaid.unwrap_or_default();
+    let suppressed = limit.suppressed();
+    let level = if suppressed.is_some() { log::Level::Warn } else { log::Level::Debug };
+    let before = suppressed.unwrap_or_default();
     log::log!(level, request_id:% = id, peer:% = peer, status = status, before = before;
         "{what} {method} {path}: {sentence}");
 }

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::base::sys::listen::Peer;
 use crate::net::http::fault::RequestFault;
 use crate::net::http::framing::{BodyLength, Framing, FramingReader, Version};
@@ -125,7 +125,7 @@ impl Request {
 
     /// What was asked for as the log may show it: the path, without what may be a key in it.
     pub fn path_for_logs(&self) -> String {
-        shown::path_asked(self.raw_target())
+        redact::request_path(self.raw_target())
     }
 
     /// The value of `Host`; HTTP/1.0 may be without.

@@ -14,7 +14,7 @@ use crate::base::sys::stream::Stream;
 use crate::base::sys::supervision;
 use crate::base::sys::turnstile;
 use crate::net::http::admission::ConnectionPermit;
-use crate::net::http::config::{BodyBound, Gate, ServerConfig};
+use crate::net::http::config::{Gate, ServerConfig};
 use crate::net::http::connection::Connection;
 use crate::net::http::exchange::Handler;
 use crate::net::http::fault::RequestFault;
@@ -297,8 +297,7 @@ impl Entrance {
     /// TLS is spoken it would have to be shaken hands with first, and just finds the connection closed.
     fn turn_away(&self, mut stream: Stream, is_secure: bool, peer: Peer, fault: RequestFault) {
         let config = &self.shared.config;
-        let no_body = BodyBound { bytes_max: config.body_bytes_max, setting: "" };
-        let sentence = config.sentence_of(fault, no_body);
+        let sentence = config.sentence_of(fault, config.body_bound());
         self.shared.stats.refusals.note(fault.status, &sentence, peer, " a connection");
         if is_secure {
             return;

@@ -358,7 +358,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Waits for a ring, a deadline, the peer's leaving or the drain. See `Exchange::park`.
+    /// Waits for a wake, a deadline, the peer's leaving or the drain. See `Exchange::park`.
     pub(crate) fn park(&mut self, deadline: Instant) -> Wake {
         if self.flush().is_err() {
             return self.client_gone();
@@ -370,7 +370,7 @@ impl Transport {
             if self.link.has_hung_up() {
                 return self.client_gone();
             }
-            if self.link.take_ring() {
+            if self.link.take_wake() {
                 return Wake::Signal;
             }
             if self.shared.is_releasing() {
@@ -385,14 +385,14 @@ impl Transport {
         }
     }
 
-    /// Waits for a ring or for the client's leaving, and for nothing else: what is under way for it goes on whatever
+    /// Waits for a wake or for the client's leaving, and for nothing else: what is under way for it goes on whatever
     /// the server is about to do. Whether the client is there.
     pub(crate) fn attend(&mut self) -> bool {
         if self.flush().is_err() {
             return false;
         }
         while !self.link.has_hung_up() && !self.shared.is_aborting() {
-            if self.link.take_ring() {
+            if self.link.take_wake() {
                 return true;
             }
             self.input.release_if_empty();

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use rustls::{CertificateError, Error, PeerIncompatible, ServerConfig};
 
 use crate::base::sys::listen::Peer;
-use crate::base::telemetry::sparing::Sparing;
+use crate::base::telemetry::log_limit::LogLimit;
 use crate::net::tls::terms::TlsTerms;
 
 /// The present terms of every address that speaks TLS.
@@ -52,7 +52,7 @@ pub struct TlsStats {
     resumed: AtomicU64,
     failed: AtomicU64,
     plain: AtomicU64,
-    failures: Sparing,
+    failures: LogLimit,
 }
 
 impl TlsStats {
@@ -83,7 +83,7 @@ impl TlsStats {
     pub(crate) fn note_failure(&self, peer: Peer, error: &Error) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         let words = words(error);
-        match self.failures.unsaid() {
+        match self.failures.suppressed() {
             Some(unsaid) => {
                 log::warn!(peer:% = peer, before = unsaid; "TLS with a client has failed: {words}")
             }

@@ -158,9 +158,9 @@ impl Link {
         }
     }
 
-    /// As [`Stream::take_ring`].
-    pub(crate) fn take_ring(&self) -> bool {
-        self.stream.take_ring()
+    /// As [`Stream::take_wake`].
+    pub(crate) fn take_wake(&self) -> bool {
+        self.stream.take_wake()
     }
 
     /// Ends what we send; the peer reads end of file, and may go on sending.

@@ -13,7 +13,7 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::instance::Instance;
 use crate::core::catalog::node_record::NodeRecord;
-use crate::core::model::{Check, Node, Service, Status, Transition};
+use crate::core::model::{Check, Node, NodeKey, Service, Status, Transition};
 
 /// A transition and its surroundings.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl TransitionContext {
 }
 
 /// A node's record, looked up by its key; and what to do with it.
-pub type Look<'a> = dyn FnMut(&Text, &mut dyn FnMut(&NodeRecord)) + 'a;
+pub type Look<'a> = dyn FnMut(&NodeKey, &mut dyn FnMut(&NodeRecord)) + 'a;
 
 /// Joins transitions, in their order, with the registry as `look` shows it after the last of them. What `changes`
 /// removed is found there.
@@ -120,11 +120,11 @@ fn surround(happened: &mut TransitionContext, record: &NodeRecord) {
 /// What some changes removed, by where it was.
 #[derive(Default)]
 struct Removed {
-    nodes: HashMap<Text, Arc<Node>>,
+    nodes: HashMap<NodeKey, Arc<Node>>,
     /// By node and id.
-    services: HashMap<(Text, Text), Arc<Service>>,
+    services: HashMap<(NodeKey, Text), Arc<Service>>,
     /// By node and the id of their instance.
-    checks: HashMap<(Text, Text), Vec<Arc<Check>>>,
+    checks: HashMap<(NodeKey, Text), Vec<Arc<Check>>>,
 }
 
 impl Removed {
@@ -160,7 +160,7 @@ impl Removed {
 #[derive(Default)]
 struct Back {
     /// What each check was before the transitions already walked over: by node and instance, then by check.
-    earlier: HashMap<(Text, Text), HashMap<Text, Option<Status>>>,
+    earlier: HashMap<(NodeKey, Text), HashMap<Text, Option<Status>>>,
 }
 
 impl Back {

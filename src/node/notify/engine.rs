@@ -190,7 +190,7 @@ impl DeliveryEngine {
     }
 
     /// Everything that is due: what was missed, the disk, deliveries.
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         if self.shared.has_missed.swap(false, Ordering::AcqRel) {
             supervision::patiently(|| self.catch_up());
         }
@@ -345,7 +345,7 @@ pub(super) fn now() -> Now {
 fn alert_before(happened: &TransitionContext) -> Option<(AlertKey, Alert)> {
     let transition = &*happened.transition;
     let severity = transition.from.filter(|status| *status != Status::Passing)?;
-    let node = happened.node.as_ref().map_or(&transition.subject.node, |node| &node.name).clone();
+    let node = happened.node.as_ref().map_or(transition.subject.node.text(), |node| &node.name).clone();
     let alert = Alert {
         node,
         service: transition.service_name.clone(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::calendar::rfc3339;
 use crate::base::stdx::text::Text;
-use crate::core::model::{Meta, Status};
+use crate::core::model::{Meta, NodeKey, Status};
 use crate::node::notify::context::{Overall, TransitionContext};
 
 /// Names of services shown with an event of a whole node. Its purpose is to say roughly what is concerned.
@@ -147,7 +147,7 @@ impl Event {
             datacenter: source.datacenter.clone(),
             node: match &happened.node {
                 Some(node) => EventNode { name: node.name.clone(), address: node.address.clone() },
-                None => EventNode { name: transition.subject.node.clone(), address: Text::default() },
+                None => EventNode { name: transition.subject.node.text().clone(), address: Text::default() },
             },
             service,
             check: EventCheck {
@@ -167,7 +167,7 @@ impl Event {
     /// What must be delivered in order: the events of one instance, or those of a node itself.
     pub fn lane(&self) -> EventOrder {
         let service_id = self.service.as_ref().map(|service| service.id.clone()).unwrap_or_default();
-        EventOrder { node: self.node.name.folded(), service_id }
+        EventOrder { node: NodeKey::of(&self.node.name), service_id }
     }
 
     /// Its JSON.
@@ -180,7 +180,7 @@ impl Event {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventOrder {
     /// Key of the node.
-    pub node: Text,
+    pub node: NodeKey,
     /// Id of the instance; empty for the node itself.
     pub service_id: Text,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::core::catalog::instance::CheckView;
 use crate::core::model::hold::{DRAIN_KIND, MAINTENANCE_KIND};
-use crate::core::model::{Cause, Status, Subject};
+use crate::core::model::{Cause, NodeKey, Status, Subject};
 use crate::node::notify::alerts::{Alert, AlertKey};
 use crate::node::notify::selection::Selection;
 use crate::node::registry::views::Views;
@@ -25,7 +25,7 @@ pub fn firing_alerts(views: &Views, selection: &Selection, now_ms: u64) -> BTree
 }
 
 fn is_alert(views: &Views, selection: &Selection, view: &CheckView, now_ms: u64) -> bool {
-    let (check, key) = (&*view.check, view.node.name.folded());
+    let (check, key) = (&*view.check, NodeKey::of(&view.node.name));
     let is_on_purpose = matches!(check.kind.as_str(), MAINTENANCE_KIND | DRAIN_KIND);
     let is_new = check.status_cause == Cause::Registration
         && check.definition.probe.is_some()
@@ -50,7 +50,7 @@ fn is_alert(views: &Views, selection: &Selection, view: &CheckView, now_ms: u64)
 fn alert(view: &CheckView) -> (AlertKey, Alert) {
     let check = &*view.check;
     let subject = Subject {
-        node: view.node.name.folded(),
+        node: NodeKey::of(&view.node.name),
         service_id: check.service_id.clone(),
         check_id: check.id.clone(),
     };

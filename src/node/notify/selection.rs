@@ -10,7 +10,7 @@ use crate::config::webhooks::Webhook;
 use crate::core::catalog::instance::Instance;
 use crate::core::filter::decision::Filter;
 use crate::core::filter::{self, error::FilterError};
-use crate::core::model::{Check, Node, Service, Status};
+use crate::core::model::{Check, Node, NodeKey, Service, Status};
 use crate::node::notify::context::TransitionContext;
 use crate::wire::select::INSTANCE;
 use crate::wire::show::HealthEntry;
@@ -82,8 +82,8 @@ impl Selection {
     }
 
     /// Whether what is on the node filed under `key` is wanted.
-    pub fn wants_node(&self, key: &str) -> bool {
-        self.nodes.is_empty() || self.nodes.iter().any(|wanted| wanted == key)
+    pub fn wants_node(&self, key: &NodeKey) -> bool {
+        self.nodes.is_empty() || self.nodes.iter().any(|wanted| wanted == key.as_str())
     }
 
     /// Whether there is no wish about instances.

@@ -51,15 +51,15 @@ impl Channel {
         }
     }
 
-    /// Waits as long as `until` lasts: whether the target leaves the connection open for so long, whatever it says.
+    /// Waits as long as `until` lasts: whether the target leaves the connection open for so long, whatever it sends.
     pub fn is_open_for(&mut self, until: &RecallableDeadline) -> bool {
         self.dialed_mut().resume(until);
-        let mut said = [0; 512];
+        let mut received = [0; 512];
         loop {
-            match self.read(&mut said) {
+            match self.read(&mut received) {
                 Ok(0) => return false,
                 Ok(_) => {}
-                // Who says more than is read is there.
+                // A target that sends more than is read is there.
                 Err(error) => return matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::FileTooLarge),
             }
         }

@@ -1,4 +1,4 @@
-//! Whom a probe burdens, as far as its definition tells: for fair shares among targets, never for connecting.
+//! Which target a probe burdens, as far as its definition shows: for fair shares among targets, never for connecting.
 
 use std::net::Ipv6Addr;
 
@@ -45,8 +45,8 @@ impl Destination {
     }
 }
 
-/// The network that an IPv6 address belongs to, for whoever has one of its addresses has all of them; any other host is
-/// itself.
+/// The network that an IPv6 address belongs to, for the owner of one of its addresses has all of them; any other host
+/// is itself.
 fn network_of(host: &str) -> String {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.split('%').next().unwrap_or_default().parse::<Ipv6Addr>() {

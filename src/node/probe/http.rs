@@ -11,7 +11,7 @@ use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{Method, Response, StatusCode};
 use ureq::{Agent, Body, Error};
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::base::stdx::target_url::TargetUrl;
 use crate::base::sys::recall::RecallableDeadline;
 use crate::core::model::{Observation, Probe, Status};
@@ -59,13 +59,13 @@ impl Attempt<'_> {
             return critical("not an HTTP check").into();
         };
         let method = if method.is_empty() { "GET" } else { method.as_str() };
-        let shown_url = shown::url(url);
+        let shown_url = redact::url(url);
         let berth = Arc::<ConnectionSlot>::default();
         let answer = self.follow(probe, url, method, keep, &berth);
         let observation = match answer {
             Ok(response) => observe(response, method, &shown_url, output_bytes_max),
             Err(fault) => {
-                let fault = shown::in_text(&fault);
+                let fault = redact::in_text(&fault);
                 critical(format!("{} {shown_url:?}: {fault}", words::method(method)))
             }
         };

@@ -1,7 +1,7 @@
-//! Runs one check against the world, and says what it saw.
+//! Runs one check against its target, and reports what it saw.
 //!
-//! Never policy: when to run, how often, and what a result means for a status is `health`'s business; how
-//! many may run at once is the caller's. [`Prober::run`] is called inside a coroutine and never blocks its
+//! Never policy: when to run, how often, and what a result means for a status is decided by `health`; how
+//! many may run at once, by the caller. [`Prober::run`] is called inside a coroutine and never blocks its
 //! worker: sockets wait as coroutines do, names are looked up on threads of their own. Outputs are in
 //! Consul's words, since alerts match on them.
 
@@ -92,7 +92,7 @@ impl Prober {
     }
 
     /// What sends requests of muster's own under the same rules as checks. It looks names up on threads of its own, so
-    /// that whoever registers checks does not hold up what an operator set up.
+    /// that registered checks do not hold up what an operator has set up.
     ///
     /// # Errors
     /// The operating system's, when it gives no thread.
@@ -103,25 +103,25 @@ impl Prober {
 
     /// Runs a task once.
     ///
-    /// TTL and alias checks cannot be run: nothing is asked of the world for them. They come back critical, as does
+    /// TTL and alias checks cannot be run: they have no target. They come back critical, as does
     /// what is larger than any run takes, and a run that ends by a panic.
     pub fn run(&self, task: Task<'_>) -> Finding {
         let probe = task.probe;
         match probe.excess() {
             Some(excess) => critical(format!("did not run: {excess}; register it with less")).into(),
-            None => contained(probe, || self.look(task)),
+            None => contained(probe, || self.execute(task)),
         }
     }
 
-    fn look(&self, task: Task<'_>) -> Finding {
+    fn execute(&self, task: Task<'_>) -> Finding {
         let Task { probe, timeout, output_bytes_max, keep, linger, recall, courtesy } = task;
         let until = RecallableDeadline { deadline: Instant::now() + timeout, recall, courtesy };
-        let reach = TargetConnector { dialer: &self.dialer, trust: &self.trust, until: &until };
+        let connector = TargetConnector { dialer: &self.dialer, trust: &self.trust, until: &until };
         let mut has_replied = true;
         let finding = match probe {
             Probe::Tcp { address, tls } => {
                 // Whether the target still accepts is the question, so an open connection is no answer.
-                let (observation, opened) = tcp::run(&reach, address, tls.as_ref(), linger);
+                let (observation, opened) = tcp::run(&connector, address, tls.as_ref(), linger);
                 Finding { kept: opened.filter(|_| keep).map(IdleConnection), ..Finding::from(observation) }
             }
             Probe::Udp { address } => {
@@ -131,10 +131,10 @@ impl Prober {
             }
             #[cfg(feature = "grpc")]
             Probe::Grpc { address, service, tls } => {
-                http2::grpc::run(&reach, address, service, tls.as_ref()).into()
+                http2::grpc::run(&connector, address, service, tls.as_ref()).into()
             }
             #[cfg(feature = "grpc")]
-            Probe::H2Ping { address, tls } => http2::ping::run(&reach, address, tls.as_ref()).into(),
+            Probe::H2Ping { address, tls } => http2::ping::run(&connector, address, tls.as_ref()).into(),
             #[cfg(not(feature = "grpc"))]
             Probe::Grpc { .. } | Probe::H2Ping { .. } => {
                 critical("this muster was built without HTTP/2").into()
@@ -169,7 +169,7 @@ pub struct Task<'a> {
     pub probe: &'a Probe,
     /// Time that it may take.
     pub timeout: Duration,
-    /// Most bytes of what the target says that are kept.
+    /// Most bytes of the output that are kept.
     pub output_bytes_max: usize,
     /// Keep the connection afterwards, if the target does.
     pub keep: bool,
@@ -200,9 +200,9 @@ impl From<Observation> for Finding {
     }
 }
 
-/// What `look` finds. A panic of it is a fault of muster, and a failed run: the check goes on.
-fn contained(probe: &Probe, look: impl FnOnce() -> Finding) -> Finding {
-    match catch_unwind(AssertUnwindSafe(look)) {
+/// What `run` finds. A panic of it is a fault of muster, and a failed run: the check goes on.
+fn contained(probe: &Probe, run: impl FnOnce() -> Finding) -> Finding {
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(finding) => finding,
         Err(panic) if runtime::is_cancellation(panic.as_ref()) => resume_unwind(panic),
         Err(panic) => {

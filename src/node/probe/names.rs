@@ -41,13 +41,13 @@ const STALE_AFTER: Duration = Duration::from_millis(500);
 /// How long a thread without work stays.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
-/// How often a thread looks whether a place has come free while names wait for one.
+/// How often a thread looks whether a slot has come free while names wait for one.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// `SOCK_STREAM`: one answer for each address, instead of one for each kind of socket.
 const STREAM: i32 = 1;
 
-/// Who waits for a name. Taken by whoever is first: the answer, or the recall of the run.
+/// A run that waits for a name. Taken by the first of two: the answer, or the recall of the run.
 type Waiter = Arc<Mutex<Option<Sender<Resolution>>>>;
 
 /// The operating system's resolver, on threads of its own. Clones share everything.
@@ -171,7 +171,7 @@ impl Names {
         hosts
     }
 
-    /// What is said of a name; `None` when too many wait.
+    /// The answer about a name; `None` when too many wait.
     fn look_up(&self, name: &str, until: &RecallableDeadline) -> Option<Resolution> {
         let (sender, receiver) = oneshot();
         let waiter: Waiter = Arc::new(Mutex::new(Some(sender)));
@@ -179,7 +179,7 @@ impl Names {
             let mut table = self.shared.table.lock();
             table.look_up(name, Instant::now(), until.deadline, || waiter.clone())
         };
-        self.shared.see_to_threads();
+        self.shared.wake_or_start_thread();
         let (wait, former) = match known {
             KnownAddresses::Answer(answer) => return Some(answer),
             KnownAddresses::Full => return None,
@@ -194,7 +194,7 @@ impl Names {
 
 impl Shared {
     /// Wakes or starts a thread if there is something to do.
-    fn see_to_threads(self: &Arc<Shared>) {
+    fn wake_or_start_thread(self: &Arc<Shared>) {
         if !self.table.lock().has_waiting() {
             return;
         }
@@ -202,7 +202,7 @@ impl Shared {
             self.wake.notify_one();
             return;
         }
-        // One more than may look something up: it looks whether a place has come free.
+        // One more than may look something up: it waits for a free slot.
         if self.threads.fetch_add(1, Ordering::SeqCst) > LOOKUPS_MAX {
             self.threads.fetch_sub(1, Ordering::SeqCst);
             return;
@@ -221,7 +221,7 @@ impl Shared {
             if let Some(name) = table.next(Instant::now()) {
                 drop(table);
                 // Others may wait, and this thread may be away for long.
-                self.see_to_threads();
+                self.wake_or_start_thread();
                 let answer = system_lookup(&name);
                 table = self.table.lock();
                 let (waiting, resolution) = table.end(&name, answer, Instant::now());

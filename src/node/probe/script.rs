@@ -20,14 +20,16 @@ pub fn run(programs: &Programs, args: &[Text], timeout: Duration, output_bytes_m
         ProgramEnd::Exited(0) => Status::Passing,
         ProgramEnd::Exited(1) => Status::Warning,
         ProgramEnd::Exited(_) => Status::Critical,
-        ProgramEnd::Signalled(signal) => return critical(format!("{}\nsignal: {signal}", shown(&report))),
+        ProgramEnd::Signalled(signal) => {
+            return critical(format!("{}\nsignal: {signal}", output_text(&report)));
+        }
         ProgramEnd::TimedOut => return critical(timed_out(timeout)),
     };
-    Observation { status, output: shown(&report).into() }
+    Observation { status, output: output_text(&report).into() }
 }
 
 /// The end of the output, with a remark when that is not all of it.
-fn shown(report: &Report) -> String {
+fn output_text(report: &Report) -> String {
     let output = String::from_utf8_lossy(&report.output);
     let (kept, total) = (report.output.len(), report.output_bytes_total);
     if total > kept as u64 {

@@ -1,7 +1,7 @@
 //! Requests of muster's own to places that an operator named, such as webhooks.
 //!
 //! They go out under the rules of checks: names are looked up on threads of their own, the address that a name came to
-//! is judged before it is connected to, and no redirect is followed. What an answer means is the caller's business.
+//! is judged before it is connected to, and no redirect is followed. What an answer means is decided by the caller.
 
 use std::io::Read;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ impl TargetRules {
         self.policy.write().allowed = networks;
     }
 
-    /// Where muster itself listens, which nobody is to be sent to. A wildcard stands for every address of this machine.
+    /// Where muster itself listens, which no probe may reach. A wildcard stands for every address of this machine.
     pub fn set_own_listeners(&self, listeners: Vec<SocketAddr>) {
         self.policy.write().own_listeners = listeners;
     }

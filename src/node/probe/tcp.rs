@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::core::model::{Observation, ProbeTls, Status};
 use crate::node::probe::channel::Channel;
 use crate::node::probe::connector::TargetConnector;
@@ -40,7 +40,7 @@ pub fn run(
     match opened {
         Ok(channel) => {
             let kind = if security.is_some() { "TCP+TLS" } else { "TCP" };
-            let output = format!("{kind} connect {}: Success", shown::url(address)).into();
+            let output = format!("{kind} connect {}: Success", redact::url(address)).into();
             (Observation { status: Status::Passing, output }, Some(channel))
         }
         Err(error) => (critical(error.to_string()), None),

@@ -1,4 +1,4 @@
-//! TLS towards checked targets: whom to trust, and how to talk.
+//! TLS towards checked targets: which certificates are accepted, and how to connect.
 
 use std::collections::HashSet;
 use std::io;
@@ -22,7 +22,7 @@ use crate::base::sys::offload::Offload;
 /// The two ways to trust a target's certificate.
 #[derive(Debug)]
 pub struct Trust {
-    anyone: Arc<ClientConfig>,
+    accept_any: Arc<ClientConfig>,
     /// Trusts the machine's certificate authorities. Read at the first check that needs them: hundreds of files.
     authorities: OnceLock<Arc<ClientConfig>>,
 }
@@ -31,10 +31,11 @@ impl Trust {
     /// Trust without anything read yet.
     pub fn new() -> Trust {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = Arc::new(Anyone { algorithms: provider.signature_verification_algorithms });
-        let anyone =
+        let verifier =
+            Arc::new(AcceptAnyCertificate { algorithms: provider.signature_verification_algorithms });
+        let accept_any =
             builder(provider).dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-        Trust { anyone: Arc::new(anyone), authorities: OnceLock::new() }
+        Trust { accept_any: Arc::new(accept_any), authorities: OnceLock::new() }
     }
 
     /// Trust in the one authority `root`.
@@ -45,11 +46,11 @@ impl Trust {
         trust
     }
 
-    /// How to talk to a target whose certificate must be good, or (`skip_verify`) may be any. The first call of the
+    /// How to connect to a target whose certificate must be good, or (`skip_verify`) may be any. The first call of the
     /// former kind reads the machine's authorities on a thread of `pool`; `None` when that has no room.
     pub fn config(&self, skip_verify: bool, pool: &Offload) -> Option<Arc<ClientConfig>> {
         if skip_verify {
-            return Some(self.anyone.clone());
+            return Some(self.accept_any.clone());
         }
         if let Some(config) = self.authorities.get() {
             return Some(config.clone());
@@ -106,7 +107,7 @@ fn trusting(certificates: Vec<CertificateDer<'static>>) -> Arc<ClientConfig> {
             let verifier = Authorities { usual, trusted: certificates.into_iter().collect() };
             builder(provider).dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
-        // There are none, so nobody is trusted.
+        // There are none, so no certificate is trusted.
         Err(_) => builder(provider).with_root_certificates(RootCertStore::empty()),
     };
     Arc::new(config.with_no_client_auth())
@@ -137,7 +138,7 @@ pub fn fault(error: &io::Error) -> Option<&rustls::Error> {
 pub fn words(error: &rustls::Error) -> String {
     let fault = match error {
         rustls::Error::InvalidCertificate(fault) => fault,
-        // Whoever speaks nothing newer than TLS 1.1 says so, or answers in it.
+        // A target that speaks nothing newer than TLS 1.1 sends an alert, or answers in it.
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
         | rustls::Error::PeerIncompatible(_) => {
             return format!(
@@ -161,7 +162,7 @@ pub fn words(error: &rustls::Error) -> String {
 }
 
 /// A signature that cannot be checked is taken as it is where no certificate is: with keys of less than 2048 bits,
-/// which old devices have. Nobody is known by his key here, so it proves nothing either way.
+/// which old devices have. No target is identified by its key here, so it proves nothing either way.
 fn unless_short(
     checked: Result<HandshakeSignatureValid, rustls::Error>,
 ) -> Result<HandshakeSignatureValid, rustls::Error> {
@@ -232,11 +233,11 @@ impl ServerCertVerifier for Authorities {
 
 /// Takes any certificate, for checks that say `TLSSkipVerify`.
 #[derive(Debug)]
-struct Anyone {
+struct AcceptAnyCertificate {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

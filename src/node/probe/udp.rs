@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::base::stdx::shown;
-use crate::base::sys::datagram::{self, Echo};
+use crate::base::stdx::redact;
+use crate::base::sys::datagram::{self, DatagramOutcome};
 use crate::base::sys::recall::RecallableDeadline;
 use crate::core::model::{Observation, Status};
 use crate::node::probe::dial::Dialer;
@@ -17,7 +17,10 @@ use crate::node::probe::{critical, words};
 /// Also whether anything came back.
 pub fn run(dialer: &Dialer, address: &str, until: &RecallableDeadline) -> (Observation, bool) {
     let Some((host, port)) = dialer.names.split(address) else {
-        return (critical(format!("dial udp: address {}: write it as host:port", shown::url(address))), true);
+        return (
+            critical(format!("dial udp: address {}: write it as host:port", redact::url(address))),
+            true,
+        );
     };
     let resolved = dialer.names.resolve(host, port, until);
     let target = match resolved.map(|addresses| addresses[0]) {
@@ -28,9 +31,9 @@ pub fn run(dialer: &Dialer, address: &str, until: &RecallableDeadline) -> (Obser
         return (critical(DialError::Refused { address: target, refusal }.over("udp")), true);
     }
     match datagram::exchange(target, &[], until) {
-        Ok(echo) => {
-            let output = format!("UDP connect {}: Success", shown::url(address)).into();
-            (Observation { status: Status::Passing, output }, echo == Echo::Reply)
+        Ok(outcome) => {
+            let output = format!("UDP connect {}: Success", redact::url(address)).into();
+            (Observation { status: Status::Passing, output }, outcome == DatagramOutcome::Reply)
         }
         Err(error) => (critical(fault(target, &error)), true),
     }

@@ -7,12 +7,12 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::state::CatalogState;
 use crate::core::health::{CheckKey, alias};
-use crate::core::model::{Check, Observation, Origin, Probe};
+use crate::core::model::{Check, NodeKey, Observation, Origin, Probe};
 
 /// What an alias stands for: an instance, or with an empty id a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
-    node: Text,
+    node: NodeKey,
     service_id: Text,
 }
 
@@ -97,7 +97,7 @@ impl Aliases {
     }
 
     /// Files the check if it is an alias, or no longer if it was one.
-    fn file(&mut self, node: &Text, id: &Text, check: Option<&Check>) {
+    fn file(&mut self, node: &NodeKey, id: &Text, check: Option<&Check>) {
         let target_after = check.and_then(|check| target(node, check));
         if target_after.is_none() && self.targets.is_empty() {
             return;
@@ -122,7 +122,7 @@ impl Aliases {
         }
     }
 
-    fn mark(&mut self, node: &Text, service_id: &Text) {
+    fn mark(&mut self, node: &NodeKey, service_id: &Text) {
         if self.by_target.is_empty() {
             return;
         }
@@ -132,21 +132,26 @@ impl Aliases {
         }
     }
 
-    fn mark_all_on(&mut self, node: &Text) {
+    fn mark_all_on(&mut self, node: &NodeKey) {
         let from = Target { node: node.clone(), service_id: Text::default() };
         let of_node = self.by_target.range(from..).take_while(|(target, _)| target.node == *node);
         self.changed_targets.extend(of_node.map(|(target, _)| target.clone()));
     }
 }
 
-fn target(own_node: &Text, check: &Check) -> Option<Target> {
+fn target(own_node: &NodeKey, check: &Check) -> Option<Target> {
     let Some(Probe::Alias { node, service_id }) = &check.definition.probe else { return None };
-    let node = if node.is_empty() { own_node.clone() } else { node.folded() };
+    let node = if node.is_empty() { own_node.clone() } else { NodeKey::of(node) };
     Some(Target { node, service_id: service_id.clone() })
 }
 
 /// What an alias says now; adds to `looked_at` how many checks were looked at for it.
-fn observe(state: &CatalogState, node: &Text, check_id: &Text, looked_at: &mut usize) -> Option<Observation> {
+fn observe(
+    state: &CatalogState,
+    node: &NodeKey,
+    check_id: &Text,
+    looked_at: &mut usize,
+) -> Option<Observation> {
     let check = state.node(node)?.checks().get(check_id)?;
     let target = target(node, check)?;
     let record = state.node(&target.node);

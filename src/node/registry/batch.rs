@@ -19,8 +19,8 @@ impl BatchWork {
         BatchWork { pending, lines: Vec::new(), outcomes: Vec::new() }
     }
 
-    /// Nothing of the batch holds, which began at `index_before`, but for what changed nothing on a disk that only
-    /// lacks room: unless a change of the batch stood before it, on which it may have relied.
+    /// Tells every caller of a batch that began at `index_before` that it failed. One exception: on a disk that only
+    /// lacks room, a command that changed nothing is still true, unless a change of this batch came before it.
     pub fn fail(&mut self, error: &WriteError, index_before: u64) {
         let lacks_room = matches!(error, WriteError::Full { .. });
         for (_, outcome) in &mut self.outcomes {

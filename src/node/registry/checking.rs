@@ -30,7 +30,7 @@ use crate::core::health::{
     self, Arrival, CheckDiagnostics, CheckKey, DueAction, HealthEngine, ResultSource, Saved, TargetReply,
     Verdict,
 };
-use crate::core::model::{Caller, Cause, Check, Command, Observation, Origin, Probe};
+use crate::core::model::{Caller, Cause, Check, Command, NodeKey, Observation, Origin, Probe};
 use crate::node::probe::{Destination, Finding, Prober, Task};
 use crate::node::registry::checking::evidence::TargetEvidence;
 use crate::node::registry::checking::holding::TargetSeen;
@@ -71,7 +71,7 @@ pub struct Probing {
 /// Locks, in the order in which they may be held together: `silences`, `programs`, `health`, then those inside
 /// `watched`. `runs` and `bearing` are never held with another, and none over a wait.
 pub struct Checking {
-    own_node: Text,
+    own_node: NodeKey,
     /// Which checks may run a program.
     programs: Mutex<ArmedPrograms>,
     health: Mutex<HealthEngine>,
@@ -93,7 +93,7 @@ impl Checking {
     ///
     /// # Errors
     /// The operating system's: it gives no descriptor to watch connections with.
-    pub fn new(own_node: Text, probing: Probing, queue: WriteQueue) -> io::Result<Checking> {
+    pub fn new(own_node: NodeKey, probing: Probing, queue: WriteQueue) -> io::Result<Checking> {
         let Probing { health, prober, probes_max, idle_connections_max, metrics } = probing;
         Ok(Checking {
             own_node,
@@ -204,7 +204,7 @@ impl Checking {
     /// program wait for [`Checking::arm`].
     pub fn restore<'a>(
         &self,
-        checks: impl Iterator<Item = (&'a Text, &'a Arc<Check>)>,
+        checks: impl Iterator<Item = (&'a NodeKey, &'a Arc<Check>)>,
         carried: &HealthCheckpoint,
         left: &silences::SavedSilences,
     ) {
@@ -263,7 +263,7 @@ impl Checking {
 
     /// Whether muster keeps time for a check: it runs it or hears its reports, or it reaps the instance, whoever says
     /// how the instance is. What an agent keeps is on its own node; on another it is what somebody has made up.
-    fn is_ours(&self, node: &Text, check: &Check) -> bool {
+    fn is_ours(&self, node: &NodeKey, check: &Check) -> bool {
         let definition = &check.definition;
         let is_reaping = !definition.deregister_critical_service_after.is_zero();
         match check.origin {
@@ -347,10 +347,10 @@ impl Checking {
             DueAction::Sync { key, observation } => self.queue.post(update(&key, observation, Cause::Probe)),
             DueAction::Reap { key, service_id, critical_for } => {
                 self.stats.reaped.fetch_add(1, Ordering::Relaxed);
-                let (node, check) = (key.node.as_str(), key.check_id.as_str());
-                log::info!(node = node, check = check, service = service_id.as_str();
+                let CheckKey { node, check_id } = key;
+                log::info!(node = node.as_str(), check = check_id.as_str(), service = service_id.as_str();
                     "deregistering an instance that has been critical for {critical_for:?}");
-                self.queue.post(Command::Reap { node: key.node, service_id, check_id: key.check_id })
+                self.queue.post(Command::Reap { node, service_id, check_id })
             }
         };
         if let Err(error) = posted {
@@ -448,7 +448,8 @@ impl Checking {
 
 fn update(key: &CheckKey, observation: Observation, cause: Cause) -> Command {
     let Observation { status, output } = observation;
-    Command::UpdateCheck { node: key.node.clone(), check_id: key.check_id.clone(), status, output, cause }
+    let CheckKey { node, check_id } = key.clone();
+    Command::UpdateCheck { node, check_id, status, output, cause }
 }
 
 /// A run under way. It gives its place back however it ends.

@@ -189,9 +189,20 @@ impl Committer {
         outcome
     }
 
-    /// Notes that the store has failed otherwise than in a commit.
+    /// Notes what keeps the store from taking writes, found otherwise than by a commit.
     pub fn store_failed(&self, error: &StoreError) {
         self.stats.store_state.failed(error);
+    }
+
+    /// Looks whether the next write would find room: on a full disk with a commit that changes nothing, otherwise
+    /// without writing.
+    pub fn look_for_room(&mut self) {
+        if self.stats.store_state.is_full() {
+            return self.seek_room();
+        }
+        if let Err(full @ StoreError::Full { .. }) = supervision::patiently(|| self.store.look_for_room()) {
+            self.store_failed(&full);
+        }
     }
 
     /// Tries a full disk again with a commit that changes nothing.

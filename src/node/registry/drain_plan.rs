@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
-use crate::core::model::Service;
+use crate::core::model::{NodeKey, Service};
 
 /// A step that was asked for and is not seen in the catalog is asked for again after this long: the queue may have been
 /// full, or the store.
 const RETRY_MS: u64 = 2_000;
 
 /// An instance: the key of its node and its id.
-pub type PlannedKey = (Text, Text);
+pub type PlannedKey = (NodeKey, Text);
 
 /// All drains by key, with what each has to do next.
 #[derive(Debug, Default)]

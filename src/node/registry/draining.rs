@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::base::stdx::text::Text;
 use crate::base::sys::clock::Clock;
 use crate::base::sys::supervision::{self, WAIT_MAX};
 use crate::core::catalog::change::CatalogChange;
-use crate::core::model::{Command, DrainOrder, Service};
+use crate::core::model::{Command, DrainOrder, NodeKey, Service};
 use crate::node::registry::drain_plan::{DrainPlan, PlannedKey};
 use crate::node::registry::publish::{CommittedBatch, Follower};
 use crate::node::registry::queue::WriteQueue;
@@ -62,7 +61,7 @@ impl Draining {
     }
 
     /// Every instance that drains or has drained, with the key of its node, by node and id.
-    pub fn all(&self) -> Vec<(Text, Arc<Service>)> {
+    pub fn all(&self) -> Vec<(NodeKey, Arc<Service>)> {
         let plan = self.plan.lock();
         plan.drains().map(|((node, _), service)| (node.clone(), service.clone())).collect()
     }

@@ -8,7 +8,7 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::panic;
 use crate::core::health::{CheckDiagnostics, CheckKey};
-use crate::core::model::{Caller, Command, Observation, Service};
+use crate::core::model::{Caller, Command, NodeKey, Observation, Service, ServiceKey};
 use crate::node::registry::checking::Checking;
 use crate::node::registry::checking::scheduler::SpeedClass;
 use crate::node::registry::defined_ids::KnownIds;
@@ -71,6 +71,17 @@ impl Registry {
         &self.queue
     }
 
+    /// Shows every index as the next start from the same store will, so that none goes back for who meets both. To be
+    /// called when no write is taken any more.
+    pub fn stand_as_after_start(&self) {
+        let ReadModel { views, topics, .. } = &self.read_model;
+        let index = views.complete();
+        topics.begin_move();
+        views.forget_deletions(index);
+        topics.stand_as_after_start(index);
+        topics.end_move();
+    }
+
     /// The health engine.
     pub fn checking(&self) -> &Arc<Checking> {
         &self.checking
@@ -87,13 +98,13 @@ impl Registry {
     }
 
     /// What the health engine knows of a check, by its node's key and its id; `None` when it keeps no time for it.
-    pub fn insight(&self, node: &Text, check_id: &Text) -> Option<CheckDiagnostics> {
+    pub fn insight(&self, node: &NodeKey, check_id: &Text) -> Option<CheckDiagnostics> {
         self.checking.insight(&CheckKey::new(node.clone(), check_id.clone()))
     }
 
     /// For how long the next run of a check has been waiting for a place, by its node's key and its id, and among whom;
     /// `None` while that is no long time.
-    pub fn overdue(&self, node: &Text, check_id: &Text) -> Option<(Duration, SpeedClass)> {
+    pub fn overdue(&self, node: &NodeKey, check_id: &Text) -> Option<(Duration, SpeedClass)> {
         self.checking.overdue(&CheckKey::new(node.clone(), check_id.clone()))
     }
 
@@ -103,7 +114,7 @@ impl Registry {
     }
 
     /// Has services be in panic by other thresholds from now on.
-    pub fn set_panic_thresholds(&self, thresholds: HashMap<Text, panic::PanicSettings>) {
+    pub fn set_panic_thresholds(&self, thresholds: HashMap<ServiceKey, panic::PanicSettings>) {
         self.panic_thresholds.set(thresholds, self.read_model.views.complete());
     }
 
@@ -173,7 +184,7 @@ impl Registry {
 
     /// An instance of the agent.
     pub fn own_service(&self, service_id: &Text) -> Option<Arc<Service>> {
-        let own = self.own_node.name.folded();
+        let own = self.own_node.key();
         self.read_model.views.node(&own, |record| record.services().get(service_id).cloned())?
     }
 
@@ -184,13 +195,13 @@ impl Registry {
     }
 
     fn own_check(&self, check_id: &Text) -> CheckKey {
-        CheckKey::new(self.own_node.name.folded(), check_id.clone())
+        CheckKey::new(self.own_node.key(), check_id.clone())
     }
 }
 
 /// The checks that a registration names: whoever registers them (again) may have started their instance anew.
 fn registered_checks(command: &Command) -> Vec<CheckKey> {
     let Command::Register(registration) = command else { return Vec::new() };
-    let node = registration.node.name().folded();
+    let node = NodeKey::of(registration.node.name());
     registration.checks.iter().map(|check| CheckKey::new(node.clone(), check.id.clone())).collect()
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
 use crate::core::health::{CheckKey, Saved};
+use crate::core::model::NodeKey;
 use crate::store::change::{RowChange, Table};
 
 /// What the keys of these rows begin with; a number follows.
@@ -43,7 +44,9 @@ impl HealthCheckpoint {
         }
         let entries: Vec<Entry> =
             serde_json::from_slice(value).map_err(|error| format!("row {key:?}: {error}"))?;
-        let entries = entries.into_iter().map(|it| (CheckKey::new(it.node, it.check), it.saved.bounded()));
+        let entries = entries
+            .into_iter()
+            .map(|it| (CheckKey::new(NodeKey::filed(it.node), it.check), it.saved.bounded()));
         self.saved.extend(entries);
         self.keys.push(key.to_owned());
         Ok(())
@@ -73,7 +76,7 @@ impl HealthCheckpoint {
 /// The rows that carry `saved` over.
 pub fn rows(saved: Vec<(CheckKey, Saved)>) -> Vec<RowChange> {
     let entry = |(key, saved): &(CheckKey, Saved)| {
-        let (node, check) = (key.node.clone(), key.check_id.clone());
+        let (node, check) = (key.node.text().clone(), key.check_id.clone());
         Entry { node, check, saved: *saved }
     };
     let row = |(number, chunk): (usize, &[(CheckKey, Saved)])| {

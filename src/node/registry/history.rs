@@ -19,7 +19,7 @@ use parking_lot::RwLock;
 
 use crate::base::stdx::meter::Meter;
 use crate::base::stdx::text::Text;
-use crate::core::model::{Subject, Transition};
+use crate::core::model::{NodeKey, Subject, Transition};
 
 pub use entry::{HistoryEntry, PER_CHECK_MAX};
 
@@ -41,13 +41,13 @@ const SUBJECT_BYTES: usize = 480;
 #[derive(Clone, Debug)]
 pub enum Of<'a> {
     /// Those of everything on a node, by its key.
-    Node(&'a Text),
+    Node(&'a NodeKey),
     /// Those of one instance's checks.
-    Service(&'a Text, &'a Text),
+    Service(&'a NodeKey, &'a Text),
     /// Those of one check, by its node and id: every check of the node is looked at.
-    Check(&'a Text, &'a Text),
+    Check(&'a NodeKey, &'a Text),
     /// Those of one check, by its node, its instance and its id; nothing else is looked at.
-    CheckOf(&'a Text, &'a Text, &'a Text),
+    CheckOf(&'a NodeKey, &'a Text, &'a Text),
 }
 
 /// All transitions that are kept. Only the writer adds to them; readers copy pointers out under a short lock.

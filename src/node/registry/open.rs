@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::base::stdx::text::Text;
 use crate::base::sys::clock::Clock;
 use crate::base::sys::supervision::{self, Habit};
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::state::Bounds;
-use crate::core::model::{Check, CommandRefusal};
+use crate::core::model::{Check, CommandRefusal, NodeKey};
 use crate::node::registry::Registry;
 use crate::node::registry::checking::follower::CheckingFollower;
 use crate::node::registry::checking::{Checking, Probing};
@@ -66,7 +65,7 @@ impl Registry {
         let read_model = ReadModel::restored(&state, index, recovered.history, bounds.watchers_max)
             .map_err(OpenError::Thread)?;
         let (queue, tasks) = queue(bounds.writes_waiting_max);
-        let checking = Checking::new(own_node.name.folded(), probing, queue.clone());
+        let checking = Checking::new(own_node.key(), probing, queue.clone());
         let checking = Arc::new(checking.map_err(OpenError::Thread)?);
         checking.restore(checks(&recovered.changes), &recovered.checkpoint, &recovered.silences);
         let follower = CheckingFollower::restored(checking.clone(), &recovered.changes);
@@ -111,7 +110,7 @@ impl Registry {
     }
 }
 
-fn checks(changes: &[CatalogChange]) -> impl Iterator<Item = (&Text, &Arc<Check>)> {
+fn checks(changes: &[CatalogChange]) -> impl Iterator<Item = (&NodeKey, &Arc<Check>)> {
     changes.iter().filter_map(|change| match change {
         CatalogChange::Check { node, after: Some(check), .. } => Some((node, check)),
         _ => None,

@@ -4,7 +4,7 @@ use crate::base::stdx::network::{self, AddressFamily};
 use crate::base::stdx::text::Text;
 use crate::core::model::command::{OWN_CHECK, OWN_SERVICE};
 use crate::core::model::{
-    Check, Command, ExistingChecks, Meta, NodePart, Origin, Registration, Service, Status,
+    Check, Command, ExistingChecks, Meta, NodeKey, NodePart, Origin, Registration, Service, Status,
 };
 
 /// The version of Consul's API that muster answers as.
@@ -34,6 +34,11 @@ pub struct OwnNode {
 }
 
 impl OwnNode {
+    /// What the node is filed under.
+    pub fn key(&self) -> NodeKey {
+        NodeKey::of(&self.name)
+    }
+
     /// Its metadata as answers show it: the operator's, and what Consul adds.
     pub fn shown_meta(&self) -> Meta {
         self.meta.iter().cloned().chain([("consul-network-segment".into(), Text::default())]).collect()

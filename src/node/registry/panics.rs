@@ -5,36 +5,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::base::stdx::text::Text;
 use crate::core::discovery::panic::{self, PanicSettings};
+use crate::core::model::ServiceKey;
 use crate::node::registry::views::Views;
 
-/// Panic thresholds by name of the service, in lower case. An operator may change them at any time; what is in force
-/// when a query is answered counts.
+/// Panic thresholds by service. An operator may change them at any time; what is in force when a query is answered
+/// counts.
 #[derive(Debug, Default)]
 pub struct PanicThresholds {
     /// Held for a look or an exchange, never across anything that waits.
-    by_service: RwLock<HashMap<Text, PanicSettings>>,
+    by_service: RwLock<HashMap<ServiceKey, PanicSettings>>,
     /// Up to which index a service was seen with another threshold than it has now, for those where that was so. Grows
     /// with the names that ever stood in a configuration.
-    changed_at: RwLock<HashMap<Text, u64>>,
+    changed_at: RwLock<HashMap<ServiceKey, u64>>,
     /// Whether there are any, so that queries of agents without take no lock.
     any: AtomicBool,
 }
 
 impl PanicThresholds {
     /// Puts these in the place of all before, when the registry stands at `index`.
-    pub(super) fn set(&self, thresholds: HashMap<Text, PanicSettings>, index: u64) {
+    pub(super) fn set(&self, thresholds: HashMap<ServiceKey, PanicSettings>, index: u64) {
         self.any.store(!thresholds.is_empty(), Ordering::Release);
         let before = std::mem::replace(&mut *self.by_service.write(), thresholds.clone());
-        let names = before.keys().chain(thresholds.keys());
-        let changed = names.filter(|name| before.get(*name) != thresholds.get(*name));
-        self.changed_at.write().extend(changed.map(|name| (name.clone(), index)));
+        let keys = before.keys().chain(thresholds.keys());
+        let changed = keys.filter(|key| before.get(*key) != thresholds.get(*key));
+        self.changed_at.write().extend(changed.map(|key| (key.clone(), index)));
     }
 
     /// Up to which index answers were judged by another threshold than now, as far as they went by the service's own.
-    pub fn changed_at(&self, name: &str) -> u64 {
-        self.changed_at.read().get(name).copied().unwrap_or(0)
+    pub fn changed_at(&self, key: &ServiceKey) -> u64 {
+        self.changed_at.read().get(key).copied().unwrap_or(0)
     }
 
     /// Whether no service has one.
@@ -43,18 +43,17 @@ impl PanicThresholds {
     }
 
     /// The threshold of a service, if it has one.
-    pub fn of(&self, name: &str) -> Option<PanicSettings> {
+    pub fn of(&self, key: &ServiceKey) -> Option<PanicSettings> {
         if self.is_empty() {
             return None;
         }
-        self.by_service.read().get(name).copied()
+        self.by_service.read().get(key).copied()
     }
 
     /// How many services are in panic now.
     pub fn in_panic(&self, views: &Views) -> usize {
         let thresholds = self.by_service.read().clone();
-        let judged =
-            thresholds.iter().map(|(name, settings)| panic::judge(&views.instances(name), *settings));
+        let judged = thresholds.iter().map(|(key, settings)| panic::judge(&views.instances(key), *settings));
         judged.flatten().count()
     }
 }

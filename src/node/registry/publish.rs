@@ -2,17 +2,12 @@
 //!
 //! The one place that changes what readers see. It belongs to the writer, and knows no command and no store.
 
-use crate::base::sys::runtime;
 use crate::core::catalog::update::Update;
 use crate::core::kernel::changes::Changes;
 use crate::core::kernel::state::State;
 use crate::node::registry::history::{History, HistoryEntry};
 use crate::node::registry::read_model::ReadModel;
 use crate::node::registry::waking::Waking;
-
-/// Instances of a large node or service that are made anew before readers and heartbeats get the core, if they wait for
-/// it: a tenth of a millisecond or two.
-const STEPS_BETWEEN_YIELDS: u32 = 256;
 
 /// What a batch has changed: durable, and seen by every reader.
 pub struct CommittedBatch<'a> {
@@ -85,15 +80,8 @@ impl Publisher {
     pub fn publish(&mut self, (state, index): (&State, u64), changes: &Changes, remembered: Remembered) {
         let Remembered { transitions, history, raises_floor } = remembered;
         let ReadModel { views, topics, history: remembers } = &self.read_model;
-        let mut steps = 0_u32;
-        let mut between = || {
-            steps += 1;
-            if steps.is_multiple_of(STEPS_BETWEEN_YIELDS) {
-                runtime::give_way();
-            }
-        };
-        let update = Update::plan(&state.catalog, &changes.catalog, &mut between);
-        let update = views.prepare(update, index, &mut between);
+        let update = Update::plan(&state.catalog, &changes.catalog);
+        let update = views.prepare(update, index);
         topics.begin_move();
         let moved = views.publish(changes, update, index);
         if let Some(history) = history {

@@ -23,7 +23,8 @@ use crate::store::change::RowChange;
 /// more.
 pub const WAITING_MAX: usize = 8_192;
 
-/// How often the writer tries a full disk again when nobody writes, so that its recovery shows by itself.
+/// How often the writer tries a full disk again when nobody writes, so that its recovery shows by itself. One that was
+/// not full it looks at each [`WAIT_MAX`].
 const ROOM_SOUGHT_EVERY: Duration = Duration::from_secs(1);
 
 /// What became of a command.
@@ -217,16 +218,10 @@ impl TaskReceiver {
         &self.stats
     }
 
-    /// The next task; `Timeout` when a full disk is to be tried again.
+    /// The next task; `Timeout` when it is time to look whether there is room.
     pub(super) fn next(&self) -> Result<QueuedTask, RecvTimeoutError> {
-        let is_full = self.stats.store_state.is_full();
-        let wait = if is_full { ROOM_SOUGHT_EVERY } else { WAIT_MAX };
-        loop {
-            match supervision::waiting(|| self.receiver.recv_timeout(wait)) {
-                Err(RecvTimeoutError::Timeout) if !is_full => {}
-                outcome => return outcome,
-            }
-        }
+        let wait = if self.stats.store_state.is_full() { ROOM_SOUGHT_EVERY } else { WAIT_MAX };
+        supervision::waiting(|| self.receiver.recv_timeout(wait))
     }
 
     /// A task that waits already.

@@ -7,7 +7,7 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::state::{Bounds, State};
 use crate::core::model::limits::INDEX_MAX;
-use crate::core::model::{CommandRefusal, Indexes, Node, Origin, Pair, Subject, Transition};
+use crate::core::model::{CommandRefusal, Indexes, Node, NodeKey, Origin, Pair, Subject, Transition};
 use crate::node::registry::commit::next_index;
 use crate::node::registry::defined_ids::{self, DefinedIds};
 use crate::node::registry::health_checkpoint::HealthCheckpoint;
@@ -145,7 +145,7 @@ impl From<StoreError> for RecoverError {
 /// The node that has the agent's name and is not the agent's: it has another id, and not what only an agent's own node
 /// has, which stays the agent's also when that is given another id.
 fn holder_of_own_name<'c>(changes: &'c [CatalogChange], own: &OwnNode) -> Option<&'c Node> {
-    let key = own.name.folded();
+    let key = own.key();
     let is_of_agent = |change: &CatalogChange| match change {
         CatalogChange::Check { node, after: Some(check), .. } => {
             *node == key && check.origin == Origin::Server
@@ -163,8 +163,8 @@ fn holder_of_own_name<'c>(changes: &'c [CatalogChange], own: &OwnNode) -> Option
 }
 
 /// The key under which the agent's own node was stored, if that is not its name's.
-fn stored_name(changes: &[CatalogChange], own: &OwnNode) -> Option<Text> {
-    let key = own.name.folded();
+fn stored_name(changes: &[CatalogChange], own: &OwnNode) -> Option<NodeKey> {
+    let key = own.key();
     changes.iter().find_map(|change| match change {
         CatalogChange::Node { key: stored, after: Some(node), .. }
             if node.id.folded() == own.id.folded() && *stored != key =>
@@ -178,7 +178,7 @@ fn stored_name(changes: &[CatalogChange], own: &OwnNode) -> Option<Text> {
 /// The same transition on a node of another name.
 pub(super) fn renamed_entry(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
     let transition = Transition::clone(&entry.transition);
-    let subject = Subject { node: name.folded(), ..Subject::clone(&transition.subject) };
+    let subject = Subject { node: NodeKey::of(name), ..Subject::clone(&transition.subject) };
     HistoryEntry {
         transition: Arc::new(Transition { subject: Arc::new(subject), ..transition }),
         ..entry.clone()
@@ -186,7 +186,7 @@ pub(super) fn renamed_entry(entry: &HistoryEntry, name: &Text) -> HistoryEntry {
 }
 
 /// What a record is filed under: its kind, its node's key and its id.
-type RecordKey<'a> = (Table, &'a Text, Option<&'a Text>);
+type RecordKey<'a> = (Table, &'a NodeKey, Option<&'a Text>);
 
 fn record_key(change: &CatalogChange) -> RecordKey<'_> {
     match change {
@@ -198,7 +198,7 @@ fn record_key(change: &CatalogChange) -> RecordKey<'_> {
 
 /// The same record on a node of another name, changed at `index`.
 pub(super) fn renamed(change: &CatalogChange, name: &Text, index: u64) -> CatalogChange {
-    let key = name.folded();
+    let key = NodeKey::of(name);
     let moved = match change.clone() {
         CatalogChange::Node { before, after, .. } => {
             let after = after.map(|it| Arc::new(Node { name: name.clone(), ..Node::clone(&it) }));

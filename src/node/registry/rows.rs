@@ -1,6 +1,7 @@
-//! Records as stored rows, and back: JSON that a person can read.
+//! Which rows a store keeps of what is in the registry, and back: under which keys, and of which table. What stands in
+//! a row is its domain's: see [`catalog::row`] and [`kv::row`].
 //!
-//! A node's row is filed under its name in lower case; an instance's and a check's under that, a tab and
+//! A node's row is filed under the node's key; an instance's and a check's under that, a tab and
 //! their id. Names and ids hold no control characters, so the tab is unambiguous. A transition's row is filed under
 //! node, instance, check and its slot, with tabs between them.
 //!
@@ -9,23 +10,18 @@
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
 use crate::base::stdx::text::Text;
+use crate::core::catalog;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::changes::Changes;
+use crate::core::kv;
 use crate::core::kv::change::PairChange;
-use crate::core::kv::row;
-use crate::core::model::{Caller, Cause, Node, Pair, Service, Status, Subject, Transition, said};
+use crate::core::model::{NodeKey, Pair, Subject, said};
 use crate::node::registry::history::History;
 use crate::node::registry::history::entry::{HistoryEntry, PER_CHECK_MAX};
 use crate::store::change::{RowChange, Table};
 
 const SEPARATOR: char = '\t';
-
-/// Bytes that most rows fit into, so that they are written without being moved.
-const VALUE_BYTES: usize = 512;
 
 /// The rows that changes of the registry leave behind.
 pub fn of(changes: &Changes) -> impl Iterator<Item = RowChange> {
@@ -35,13 +31,13 @@ pub fn of(changes: &Changes) -> impl Iterator<Item = RowChange> {
 
 /// The row that a change of a pair leaves behind.
 fn pair_change(change: &PairChange) -> RowChange {
-    let value = change.after.as_deref().map(row::encode);
+    let value = change.after.as_deref().map(kv::row::encode);
     RowChange { table: Table::Kv, key: change.key.as_str().to_owned(), value }
 }
 
 /// The row of a pair.
 pub fn pair_row(pair: &Pair) -> RowChange {
-    RowChange::put(Table::Kv, pair.key.as_str(), row::encode(pair))
+    RowChange::put(Table::Kv, pair.key.as_str(), kv::row::encode(pair))
 }
 
 /// The pair in a stored row.
@@ -49,16 +45,24 @@ pub fn pair_row(pair: &Pair) -> RowChange {
 /// # Errors
 /// A sentence when the row is not as [`pair_row`] writes it.
 pub fn pair(key: &str, value: &[u8]) -> Result<Arc<Pair>, String> {
-    row::decode(key, value).map(Arc::new)
+    kv::row::decode(key, value).map(Arc::new)
 }
 
 /// The row that a change of the catalog leaves behind.
 pub fn row(change: &CatalogChange) -> RowChange {
-    match change {
-        CatalogChange::Node { key, after, .. } => put(Table::Nodes, key.as_str().to_owned(), after),
-        CatalogChange::Service { node, id, after, .. } => put(Table::Services, join(node, id), after),
-        CatalogChange::Check { node, id, after, .. } => put(Table::Checks, join(node, id), after),
-    }
+    use catalog::row;
+    let (table, key, value) = match change {
+        CatalogChange::Node { key, after, .. } => {
+            (Table::Nodes, key.as_str().to_owned(), after.as_deref().map(row::encode_node))
+        }
+        CatalogChange::Service { node, id, after, .. } => {
+            (Table::Services, join(node, id), after.as_deref().map(row::encode_service))
+        }
+        CatalogChange::Check { node, id, after, .. } => {
+            (Table::Checks, join(node, id), after.as_deref().map(row::encode_check))
+        }
+    };
+    RowChange { table, key, value }
 }
 
 /// What removes the row that [`row()`] wrote for a record.
@@ -79,7 +83,7 @@ pub fn change(table: Table, key: &str, value: &[u8]) -> Result<Option<CatalogCha
 #[derive(Debug, Default)]
 pub struct RowReader {
     /// The key of the node that the row before is of, or is on.
-    node: Text,
+    node: NodeKey,
 }
 
 impl RowReader {
@@ -93,32 +97,32 @@ impl RowReader {
                 return Ok(None);
             }
             Table::Nodes => {
-                let node: Arc<Node> = read(key, value)?;
-                self.node = shared(&node.name, key);
-                CatalogChange::Node { key: self.node.clone(), before: None, after: Some(node) }
+                let node = catalog::row::decode_node(key, value)?;
+                self.node = NodeKey::filed(shared(&node.name, key));
+                CatalogChange::Node { key: self.node.clone(), before: None, after: Some(Arc::new(node)) }
             }
             Table::Services => {
                 let (node, id) = self.split(key)?;
-                let service: Arc<Service> = read(key, value)?;
+                let service = catalog::row::decode_service(key, value)?;
                 CatalogChange::Service {
                     node,
                     id: shared(&service.id, id),
                     before: None,
-                    after: Some(service),
+                    after: Some(Arc::new(service)),
                 }
             }
             Table::Checks => {
                 let (node, id) = self.split(key)?;
-                let check = said::check(read(key, value)?);
+                let check = said::check(Arc::new(catalog::row::decode_check(key, value)?));
                 CatalogChange::Check { node, id: shared(&check.id, id), before: None, after: Some(check) }
             }
         }))
     }
 
-    fn split<'k>(&mut self, key: &'k str) -> Result<(Text, &'k str), String> {
+    fn split<'k>(&mut self, key: &'k str) -> Result<(NodeKey, &'k str), String> {
         let parts = key.split_once(SEPARATOR);
         let (node, id) = parts.ok_or_else(|| format!("row {key:?}: no tab in its key"))?;
-        self.node = shared(&self.node, node);
+        self.node = NodeKey::filed(shared(self.node.text(), node));
         Ok((self.node.clone(), id))
     }
 }
@@ -128,55 +132,10 @@ fn shared(known: &Text, text: &str) -> Text {
     if *known == *text { known.clone() } else { text.into() }
 }
 
-/// A transition as its row's value.
-#[derive(Serialize, Deserialize)]
-struct TransitionRow {
-    index: u64,
-    #[serde(default)]
-    position: u32,
-    time_ms: u64,
-    service_name: Text,
-    check_name: Text,
-    from: Option<Status>,
-    #[serde(default)]
-    from_since_ms: u64,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_first: bool,
-    to: Option<Status>,
-    cause: Cause,
-    #[serde(default, skip_serializing_if = "is_empty")]
-    by: Text,
-    #[serde(default, skip_serializing_if = "is_empty")]
-    request_id: Text,
-    output: Text,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    restored: bool,
-}
-
-fn is_empty(text: &Text) -> bool {
-    text.is_empty()
-}
-
 /// The row of a transition.
 pub fn transition_row(entry: &HistoryEntry) -> RowChange {
-    let transition = &*entry.transition;
-    let row = TransitionRow {
-        index: transition.index,
-        position: transition.position,
-        time_ms: transition.time_ms,
-        service_name: transition.service_name.clone(),
-        check_name: transition.check_name.clone(),
-        from: transition.from,
-        from_since_ms: transition.from_since_ms,
-        is_first: transition.is_first,
-        to: transition.to,
-        cause: transition.cause,
-        by: transition.caller.by.clone(),
-        request_id: transition.caller.request_id.clone(),
-        output: transition.output.clone(),
-        restored: entry.is_restored,
-    };
-    RowChange::put(Table::History, transition_key(entry), encode(&row))
+    let value = catalog::row::encode_transition(&entry.transition, entry.is_restored);
+    RowChange::put(Table::History, transition_key(entry), value)
 }
 
 /// The rows that make `entries` durable in `history`. To be written before anything that uses their slots.
@@ -200,27 +159,13 @@ pub fn transition_removal(entry: &HistoryEntry) -> RowChange {
 pub fn transition(key: &str, value: &[u8]) -> Result<HistoryEntry, String> {
     let mut parts = key.split(SEPARATOR);
     let mut part = || parts.next().ok_or_else(|| format!("row {key:?}: its key has fewer than four parts"));
-    let (node, service_id, check_id, slot) = (part()?.into(), part()?.into(), part()?.into(), part()?);
+    let (node, service_id, check_id, slot) =
+        (NodeKey::filed(part()?), part()?.into(), part()?.into(), part()?);
     let slot = slot.parse().ok().filter(|slot| *slot < PER_CHECK_MAX);
     let slot = slot.ok_or_else(|| format!("row {key:?}: its slot is no number below {PER_CHECK_MAX}"))?;
-    let row: TransitionRow =
-        serde_json::from_slice(value).map_err(|error| format!("row {key:?}: {error}"))?;
-    let transition = Transition {
-        index: row.index,
-        position: row.position,
-        time_ms: row.time_ms,
-        subject: Arc::new(Subject { node, service_id, check_id }),
-        service_name: row.service_name,
-        check_name: row.check_name,
-        from: row.from,
-        from_since_ms: row.from_since_ms,
-        is_first: row.is_first,
-        to: row.to,
-        cause: row.cause,
-        caller: Caller { by: row.by, request_id: row.request_id },
-        output: row.output,
-    };
-    Ok(HistoryEntry { transition: Arc::new(transition), slot, is_restored: row.restored })
+    let subject = Subject { node, service_id, check_id };
+    let (transition, is_restored) = catalog::row::decode_transition(key, subject, value)?;
+    Ok(HistoryEntry { transition: Arc::new(transition), slot, is_restored })
 }
 
 /// What a transition is filed under.
@@ -229,23 +174,8 @@ pub fn transition_key(entry: &HistoryEntry) -> String {
     format!("{node}{SEPARATOR}{service_id}{SEPARATOR}{check_id}{SEPARATOR}{}", entry.slot)
 }
 
-fn put<T: Serialize>(table: Table, key: String, record: &Option<Arc<T>>) -> RowChange {
-    RowChange { table, key, value: record.as_deref().map(encode) }
-}
-
-fn encode(record: &impl Serialize) -> Vec<u8> {
-    let mut value = Vec::with_capacity(VALUE_BYTES);
-    serde_json::to_writer(&mut value, record).expect("records have text keys only");
-    value
-}
-
-fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<Arc<T>, String> {
-    // Looking through the whole once is quicker than through each of its strings.
-    let text = std::str::from_utf8(value).map_err(|error| format!("row {key:?}: {error}"))?;
-    serde_json::from_str(text).map(Arc::new).map_err(|error| format!("row {key:?}: {error}"))
-}
-
-fn join(node: &Text, id: &Text) -> String {
+fn join(node: &NodeKey, id: &Text) -> String {
+    let node = node.as_str();
     let mut key = String::with_capacity(node.len() + SEPARATOR.len_utf8() + id.len());
     key.push_str(node);
     key.push(SEPARATOR);
@@ -256,20 +186,20 @@ fn join(node: &Text, id: &Text) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::Check;
     use crate::core::model::limits::SAID_BYTES_MAX;
+    use crate::core::model::{Check, Node, Service};
 
     fn stored(name: &str, ids: &[&str]) -> Vec<RowChange> {
         let node = Node { name: name.into(), ..Node::default() };
         let services = ids.iter().map(|id| Service { id: (*id).into(), ..Service::default() });
         let service = |service: Service| CatalogChange::Service {
-            node: node.name.folded(),
+            node: NodeKey::of(&node.name),
             id: service.id.clone(),
             before: None,
             after: Some(Arc::new(service)),
         };
         let first = CatalogChange::Node {
-            key: node.name.folded(),
+            key: NodeKey::of(&node.name),
             before: None,
             after: Some(Arc::new(node.clone())),
         };
@@ -290,7 +220,7 @@ mod tests {
             if let CatalogChange::Service { node, id, after: Some(service), .. } = &read {
                 assert!(is_same(id, &service.id));
                 let before = last.as_ref().expect("its node comes before").node();
-                assert_eq!(is_same(node, before), node == before);
+                assert_eq!(is_same(node.text(), before.text()), node == before);
             }
             last = Some(read);
         }
@@ -300,7 +230,7 @@ mod tests {
     fn what_a_row_says_at_too_great_length_is_cut() {
         let long = Text::from("x".repeat(SAID_BYTES_MAX + 1).as_str());
         let check = Check { id: "c".into(), output: long.clone(), notes: long.clone(), ..Check::default() };
-        let value = encode(&check);
+        let value = catalog::row::encode_check(&check);
         let Some(CatalogChange::Check { after: Some(read), .. }) =
             change(Table::Checks, "n\tc", &value).unwrap()
         else {

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::base::sys::oneshot::Receiver;
 use crate::core::health::{CheckKey, HealthEngine, Saved, TtlLeft};
+use crate::core::model::NodeKey;
 use crate::core::model::limits::TIME_MS_MAX;
 use crate::node::registry::queue::{WriteQueue, WriteReply};
 use crate::store::change::{KEY_BYTES_MAX, RowChange, Table};
@@ -69,7 +70,7 @@ impl SavedSilences {
         } else if let Some(place) = key.strip_prefix(OF_CHECK) {
             let (node, id) =
                 place.split_once(SEPARATOR).ok_or_else(|| format!("row {key:?}: no tab in its key"))?;
-            self.ends_ms.insert(CheckKey::new(node, id), number()?);
+            self.ends_ms.insert(CheckKey::new(NodeKey::filed(node), id), number()?);
         }
         Ok(())
     }

@@ -83,7 +83,7 @@ impl StoreStateBoard {
 
     /// A commit failed.
     pub(super) fn failed(&self, error: &StoreError) {
-        let for_later = error.without_doubt();
+        let for_later = error.for_later_writes();
         let error = for_later.as_ref().unwrap_or(error);
         let message = error.to_string();
         let after = match error {

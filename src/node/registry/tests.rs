@@ -11,8 +11,8 @@ use crate::core::catalog::topic::Topic;
 use crate::core::health::{self, HealthEngine};
 use crate::core::kernel::state::Bounds;
 use crate::core::model::{
-    Caller, Cause, Check, CheckDefinition, Command, CommandRefusal, DrainOrder, ExistingChecks, NodePart,
-    Observation, Origin, Probe, Registration, Restoration, Service, Status,
+    Caller, Cause, Check, CheckDefinition, Command, CommandRefusal, Condition, DrainOrder, ExistingChecks,
+    NodePart, Observation, Origin, PairWrite, Probe, Registration, Restoration, Service, Status,
 };
 use crate::node::probe::{self, Prober};
 use crate::node::registry::Registry;
@@ -134,7 +134,7 @@ pub(crate) fn ttl_check(id: &str) -> Check {
 }
 
 pub(super) fn health_of(registry: &Registry) -> Vec<Status> {
-    registry.views().instances("web").iter().map(|instance| instance.status()).collect()
+    registry.views().instances(&"web".into()).iter().map(|instance| instance.status()).collect()
 }
 
 #[test]
@@ -159,6 +159,46 @@ fn a_write_is_visible_when_it_is_answered_and_after_a_restart() {
     assert!(next.index > seen);
 }
 
+/// Two processes answer for a moment when one takes over from the other.
+#[test]
+fn indexes_before_and_after_a_takeover_are_the_same() {
+    let store = shared();
+    let registry = open(&store);
+    let put = |key: &str| {
+        let (key, value) = (key.into(), [].into());
+        Command::WritePair(PairWrite::Put { key, value, flags: 0, condition: Condition::Always })
+    };
+    let delete = |key: &str| PairWrite::Delete { key: key.into(), condition: Condition::Always };
+    for command in [
+        put("a/1"),
+        put("a/gone"),
+        register("web-1", None),
+        put("b/gone"),
+        Command::WritePair(delete("a/gone")),
+        Command::WritePair(delete("b/gone")),
+        put("c"),
+        register("web-2", None),
+    ] {
+        registry.write(command).unwrap();
+    }
+    let names = ["web", "nothing"];
+    let services =
+        names.iter().flat_map(|name| [Topic::Health((*name).into()), Topic::Service((*name).into())]);
+    let keys = ["a/1", "a/gone", "b/gone", "never"].map(|key| Topic::Key(key.into()));
+    let prefixes = ["", "a/", "b/", "c", "d"].map(|prefix| Topic::Prefix(prefix.into()));
+    let topics: Vec<Topic> =
+        [Topic::Nodes, Topic::Services].into_iter().chain(services).chain(keys).chain(prefixes).collect();
+    let held: Vec<_> = topics.iter().step_by(2).map(|topic| registry.topics().pin(topic)).collect();
+    let of = |registry: &Registry| topics.iter().map(|topic| registry.index(topic, 0)).collect::<Vec<_>>();
+    let before = of(&registry);
+    registry.stand_as_after_start();
+    let (last, successor) = (of(&registry), open(&store));
+    assert!(before.iter().zip(&last).all(|(before, last)| before <= last), "{before:?} {last:?}");
+    assert_ne!(before, last);
+    assert_eq!(last, of(&successor));
+    drop(held);
+}
+
 #[test]
 fn topics_move_apart() {
     let registry = open(&shared());
@@ -177,11 +217,11 @@ fn a_full_store_undoes_the_batch_and_recovers_by_itself() {
     *store.full.lock() = true;
     let refused = registry.write(register("web-1", None));
     assert!(matches!(refused, Err(WriteError::Full { .. })), "{refused:?}");
-    assert!(registry.views().instances("web").is_empty());
+    assert!(registry.views().instances(&"web".into()).is_empty());
     assert_eq!(registry.topics().index(&Topic::Services), before);
     *store.full.lock() = false;
     assert!(registry.write(register("web-1", None)).unwrap().changed);
-    assert_eq!(registry.views().instances("web").len(), 1);
+    assert_eq!(registry.views().instances(&"web".into()).len(), 1);
 }
 
 /// `index: from -> to` of each transition of the check, the newest first.
@@ -293,10 +333,10 @@ fn a_renamed_node_keeps_what_is_registered_on_it() {
     for _ in 0..2 {
         let registry = open_as(&store, "Other");
         assert_eq!(health_of(&registry), [Status::Passing]);
-        assert_eq!(registry.views().instances("web")[0].node.name, "Other");
+        assert_eq!(registry.views().instances(&"web".into())[0].node.name, "Other");
         let of = Of::Check(&"other".into(), &"service:web-1".into());
         assert_eq!(registry.history().newest(&of, 0, 10).len(), 1, "and its history");
-        assert!(registry.views().node("own", |_| ()).is_none());
+        assert!(registry.views().node(&"own".into(), |_| ()).is_none());
         assert_eq!(registry.views().nodes().len(), 1);
         assert!(registry.topics().index(&Topic::Nodes) > seen, "whoever watches hears of the new name");
     }
@@ -317,7 +357,7 @@ fn a_node_that_is_renamed_to_one_of_another_life_takes_its_place() {
             nodes.iter().map(|node| (&*node.name, &*node.id)).collect::<Vec<_>>(),
             [("Other", NODE_ID)]
         );
-        assert_eq!(registry.views().instances("web").len(), 1);
+        assert_eq!(registry.views().instances(&"web".into()).len(), 1);
         assert_eq!(registry.views().checks_count(None), 2, "one of the instance and one of the node");
     }
 }
@@ -411,5 +451,5 @@ fn nothing_is_written_to_a_store_that_another_process_has_changed() {
     for refused in [written, restored.map(drop)] {
         assert!(matches!(refused, Err(WriteError::ReadOnly { .. })), "{refused:?}");
     }
-    assert_eq!(registry.views().instances("web").len(), 1);
+    assert_eq!(registry.views().instances(&"web".into()).len(), 1);
 }

@@ -146,6 +146,17 @@ impl Topics {
         self.floor.fetch_max(index, Ordering::AcqRel);
     }
 
+    /// Lifts every topic to where it stands after a start at `index`, and wakes nobody: nothing changed.
+    pub fn stand_as_after_start(&self, index: u64) {
+        self.raise_floor(index);
+        self.pairs.lift_prefixes(index);
+        for shard in &self.shards {
+            shard.read().values().for_each(|entry| {
+                entry.index.fetch_max(index, Ordering::AcqRel);
+            });
+        }
+    }
+
     /// Has `waker` woken once when the topic moves. Look at [`Topics::index`] after this and before waiting: the topic
     /// may have moved in between. As long as it stands where the caller saw it, the watch is good, whoever else wakes
     /// the caller.

@@ -26,13 +26,17 @@ use crate::core::kernel::changes::Changes;
 use crate::core::kernel::state::State;
 use crate::core::kv::state::PairState;
 use crate::core::kv::table::PairTable;
-use crate::core::model::{Node, Status};
+use crate::core::model::{Node, NodeKey, ServiceKey, Status};
 
 /// Shards of the service table. A power of two; the writer holds one of them at a time.
 const SERVICE_SHARDS: usize = 64;
 
-/// Instances of a service, and checks, that are changed under one lock. More of a service are changed beside the table.
+/// Changes that are made under one lock. More of a service are made beside it, and so are more of a table where copying
+/// it takes no longer than they do.
 const CHANGED_IN_PLACE_MAX: usize = 256;
+
+/// Entries that are copied in the time in which one is changed: some 60 ns against 1 us.
+const COPIED_FOR_A_CHANGE: usize = 16;
 
 /// The durable state, joined and filed for reading.
 pub struct Views {
@@ -48,8 +52,8 @@ pub struct Views {
 
 /// What a batch changes of the views, with the new lists of services of which much has changed.
 pub struct PreparedUpdate {
-    instances: Vec<(Text, Position, Option<Arc<Instance>>)>,
-    replacements: Vec<(Text, Replacement)>,
+    instances: Vec<(ServiceKey, Position, Option<Arc<Instance>>)>,
+    replacements: Vec<(ServiceKey, Replacement)>,
     checks: Vec<(Position, Option<CheckView>)>,
     topics: Vec<Topic>,
 }
@@ -103,8 +107,8 @@ impl Views {
     }
 
     /// Makes the new lists of services of which much has changed, beside those that readers look at. That takes long
-    /// for large ones, so it is done before the batch begins to be seen, with `between` called at each step.
-    pub fn prepare(&self, update: Update, index: u64, between: &mut dyn FnMut()) -> PreparedUpdate {
+    /// for large ones, so it is done before the batch begins to be seen.
+    pub fn prepare(&self, update: Update, index: u64) -> PreparedUpdate {
         let Update { mut instances, checks, topics } = update;
         let mut replacements = Vec::new();
         if instances.len() > CHANGED_IN_PLACE_MAX {
@@ -122,7 +126,7 @@ impl Views {
                     of_service.into_iter().map(|(_, position, instance)| (position, instance)).collect();
                 changed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
                 let present = self.shard(&name).read().get(&name).cloned();
-                let replacement = Replacement::of(present.as_deref(), changed, index, between);
+                let replacement = Replacement::of(present.as_deref(), changed, index);
                 replacements.push((name, replacement));
             }
             instances = few;
@@ -134,13 +138,10 @@ impl Views {
     /// one service, or of all keys, is seen as a whole or not at all.
     pub fn publish(&self, changes: &Changes, update: PreparedUpdate, index: u64) -> Vec<Topic> {
         let PreparedUpdate { instances, replacements, checks, mut topics } = update;
-        if !changes.kv.is_empty() {
-            let mut pairs = self.pairs.write();
-            changes.kv.iter().for_each(|change| pairs.absorb(change));
-        }
-        let mut nodes = self.nodes.write();
-        changes.catalog.iter().for_each(|change| nodes.absorb(change));
-        drop(nodes);
+        change(&self.pairs, PairTable::copied, &changes.kv, PairTable::absorb);
+        // Records of nodes hold all that is on them.
+        let on_nodes = || self.instances.load(Ordering::Relaxed) + 2 * self.checks_count(None);
+        change(&self.nodes, |nodes| nodes.records().len() + on_nodes(), &changes.catalog, NodeTable::absorb);
         let mut instances = instances.into_iter().peekable();
         while let Some((name, position, instance)) = instances.next() {
             let mut table = self.shard(&name).write();
@@ -178,51 +179,51 @@ impl Views {
         self.complete.load(Ordering::Acquire)
     }
 
-    /// The instances of the service called `name` (in lower case), in answer order.
-    pub fn instances(&self, name: &str) -> Vec<Arc<Instance>> {
-        let table = self.shard(name).read();
-        table.get(name).map(|entry| entry.instances().cloned().collect()).unwrap_or_default()
+    /// The instances of the service filed under `key`, in answer order.
+    pub fn instances(&self, key: &ServiceKey) -> Vec<Arc<Instance>> {
+        let table = self.shard(key).read();
+        table.get(key).map(|entry| entry.instances().cloned().collect()).unwrap_or_default()
     }
 
-    /// How many instances the service called `name` (in lower case) has.
-    pub fn instances_count(&self, name: &str) -> usize {
-        instances_of(&self.shard(name).read(), name)
+    /// How many instances the service filed under `key` has.
+    pub fn instances_count(&self, key: &ServiceKey) -> usize {
+        instances_of(&self.shard(key).read(), key)
     }
 
     /// The instances of a service as [`Views::instances`], and the index of the last change that is in them; `None` for
     /// that when there are no instances.
-    pub fn dated_instances(&self, name: &str, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
-        let table = self.shard(name).read();
-        let entry = table.get(name);
+    pub fn dated_instances(&self, key: &ServiceKey, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
+        let table = self.shard(key).read();
+        let entry = table.get(key);
         let instances = entry.map(|entry| entry.instances().cloned().collect()).unwrap_or_default();
         (instances, entry.map(|entry| entry.changed().of(aspect)))
     }
 
     /// The index of the last change of a service; `None` when it is not there.
-    pub fn changed(&self, name: &str, aspect: Aspect) -> Option<u64> {
-        self.shard(name).read().get(name).map(|entry| entry.changed().of(aspect))
+    pub fn changed(&self, key: &ServiceKey, aspect: Aspect) -> Option<u64> {
+        self.shard(key).read().get(key).map(|entry| entry.changed().of(aspect))
     }
 
-    /// Sees to it that a log of the service called `name` (in lower case) is kept.
-    pub fn follow(&self, name: &Text) {
-        if !self.shard(name).read().is_followed(name) {
-            self.shard(name).write().follow(name);
+    /// Sees to it that a log of the service filed under `key` is kept.
+    pub fn follow(&self, key: &ServiceKey) {
+        if !self.shard(key).read().is_followed(key) {
+            self.shard(key).write().follow(key);
         }
     }
 
     /// The instances of a service that is followed as they were at `index`. See [`ServiceTable::at`].
-    pub fn at(&self, name: &str, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
-        self.shard(name).read().at(name, aspect, index)
+    pub fn at(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<Vec<(Position, Arc<Instance>)>> {
+        self.shard(key).read().at(key, aspect, index)
     }
 
     /// What became of a service that is followed. See [`ServiceTable::touched`].
-    pub fn touched(&self, name: &str, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
-        self.shard(name).read().touched(name, aspect, from, to)
+    pub fn touched(&self, key: &ServiceKey, aspect: Aspect, from: u64, to: u64) -> Option<Vec<InstanceDiff>> {
+        self.shard(key).read().touched(key, aspect, from, to)
     }
 
     /// See [`ServiceTable::last_change`].
-    pub fn last_change(&self, name: &str, aspect: Aspect, index: u64) -> Option<u64> {
-        self.shard(name).read().last_change(name, aspect, index)
+    pub fn last_change(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<u64> {
+        self.shard(key).read().last_change(key, aspect, index)
     }
 
     /// Something of every service, ordered by name.
@@ -236,15 +237,15 @@ impl Views {
         picked
     }
 
-    /// Something of the node called `name` (in lower case).
-    pub fn node<T>(&self, name: &str, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
-        self.nodes.read().get(name).map(pick)
+    /// Something of the node filed under `key`.
+    pub fn node<T>(&self, key: &NodeKey, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
+        self.nodes.read().get(key).map(pick)
     }
 
-    /// Something of the node called `name` (in lower case), or whose UUID is or begins with `name`.
-    pub fn node_by_name_or_id<T>(&self, name: &str, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
+    /// Something of the node filed under `name`, or whose UUID is or begins with `name`.
+    pub fn node_by_name_or_id<T>(&self, name: &NodeKey, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
         let nodes = self.nodes.read();
-        nodes.get(name).or_else(|| nodes.by_id(name)).map(pick)
+        nodes.get(name).or_else(|| nodes.by_id(name.as_str())).map(pick)
     }
 
     /// All nodes by name.
@@ -275,6 +276,11 @@ impl Views {
         pick(&self.pairs.read())
     }
 
+    /// See [`PairTable::forget_until`].
+    pub fn forget_deletions(&self, index: u64) {
+        self.pairs.write().forget_until(index);
+    }
+
     /// How much there is of everything. It takes the same time however much that is.
     pub fn sizes(&self) -> Sizes {
         let services = self.services.iter().map(|shard| shard.read().len()).sum();
@@ -289,23 +295,48 @@ impl Views {
         self.instances.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    fn shard(&self, name: &str) -> &RwLock<ServiceTable> {
-        // Names only choose a shard here; the maps inside hash them with a random seed.
-        &self.services[xxh3_64(name.as_bytes()) as usize % SERVICE_SHARDS]
+    fn shard(&self, key: &ServiceKey) -> &RwLock<ServiceTable> {
+        // Keys only choose a shard here; the maps inside hash them with a random seed.
+        &self.services[xxh3_64(key.as_str().as_bytes()) as usize % SERVICE_SHARDS]
     }
 }
 
-fn instances_of(table: &ServiceTable, name: &str) -> usize {
-    table.get(name).map_or(0, |entry| entry.instances().len())
+/// Has a table take over `changes`, seen as a whole or not at all. `copied` tells how many entries a copy of it copies.
+///
+/// Where they are many, and take longer than a copy of the table does, readers go on with the table as it was while the
+/// copy takes them over, which then has its place.
+fn change<T: Clone, C>(
+    table: &RwLock<T>,
+    copied: impl Fn(&T) -> usize,
+    changes: &[C],
+    absorb: impl Fn(&mut T, &C),
+) {
+    if changes.is_empty() {
+        return;
+    }
+    let absorb_all = |table: &mut T| changes.iter().for_each(|change| absorb(table, change));
+    let takes_longer = |table: &T| changes.len() > copied(table) / COPIED_FOR_A_CHANGE;
+    if changes.len() <= CHANGED_IN_PLACE_MAX || !takes_longer(&table.read()) {
+        return absorb_all(&mut table.write());
+    }
+    let mut beside = table.read().clone();
+    absorb_all(&mut beside);
+    // What was there is let go after the lock is.
+    let _former = std::mem::replace(&mut *table.write(), beside);
 }
 
-/// Every instance, by its service's name in lower case; of one service in the order of nodes and ids.
-fn instances_by_service(state: &Catalog) -> HashMap<Text, Vec<(Position, Arc<Instance>)>> {
-    let mut services: HashMap<Text, Vec<_>> = HashMap::new();
+fn instances_of(table: &ServiceTable, key: &ServiceKey) -> usize {
+    table.get(key).map_or(0, |entry| entry.instances().len())
+}
+
+/// Every instance, by the key of its service; of one service in the order of nodes and ids.
+fn instances_by_service(state: &Catalog) -> HashMap<ServiceKey, Vec<(Position, Arc<Instance>)>> {
+    let mut services: HashMap<ServiceKey, Vec<_>> = HashMap::new();
     for (key, record) in state.nodes() {
         for (id, instance) in record.instances() {
             let position = Position::new(key.clone(), id.clone());
-            services.entry(instance.service.name.folded()).or_default().push((position, Arc::new(instance)));
+            let of_service = services.entry(ServiceKey::of(&instance.service.name)).or_default();
+            of_service.push((position, Arc::new(instance)));
         }
     }
     services
@@ -315,6 +346,40 @@ fn instances_by_service(state: &Catalog) -> HashMap<Text, Vec<(Position, Arc<Ins
 mod tests {
     use super::*;
     use crate::core::model::Service;
+
+    #[test]
+    fn changes_of_a_table_are_seen_as_a_whole_however_many_they_are() {
+        /// Knows how often it was copied.
+        #[derive(Default)]
+        struct Table(Vec<usize>, usize);
+
+        impl Clone for Table {
+            fn clone(&self) -> Table {
+                Table(self.0.clone(), self.1 + 1)
+            }
+        }
+
+        let beyond = CHANGED_IN_PLACE_MAX + 1;
+        let as_much = beyond * COPIED_FOR_A_CHANGE;
+        for (count, copied, copies) in [
+            (1, 0, 0),
+            (beyond - 1, 0, 0),
+            (beyond, 0, 1),
+            (beyond, as_much - 1, 1),
+            (beyond, as_much, 0),
+            (50_000, 0, 1),
+        ] {
+            let (table, changes) = (RwLock::new(Table::default()), (0..count).collect::<Vec<_>>());
+            std::thread::scope(|scope| {
+                scope.spawn(|| change(&table, |_| copied, &changes, |table, change| table.0.push(*change)));
+                while table.read().0.is_empty() {
+                    std::thread::yield_now();
+                }
+                assert_eq!(table.read().0, changes, "of {count}");
+            });
+            assert_eq!(table.read().1, copies, "of {count} where {copied} are copied");
+        }
+    }
 
     /// Ids in whatever case, in the order of their bytes, which is not that of answers.
     #[test]
@@ -328,7 +393,11 @@ mod tests {
                     Service { id: id.as_str().into(), tags: vec![tag.into()], ..Service::default() };
                 let instance =
                     Instance { node: Arc::default(), service: Arc::new(service), checks: Box::default() };
-                (Text::from("web"), Position::new("n".into(), id.as_str().into()), Some(Arc::new(instance)))
+                (
+                    ServiceKey::from("web"),
+                    Position::new("n".into(), id.as_str().into()),
+                    Some(Arc::new(instance)),
+                )
             };
             let (at_once, one_by_one) = (Views::new(0), Views::new(0));
             for (index, tag) in [(1, "old"), (2, "new")] {
@@ -336,15 +405,15 @@ mod tests {
                     ids.iter().step_by(index as usize).map(|id| change(id, tag)).collect();
                 for each in instances.clone() {
                     let update = Update { instances: vec![each], ..Update::default() };
-                    let update = one_by_one.prepare(update, index, &mut || {});
+                    let update = one_by_one.prepare(update, index);
                     one_by_one.publish(&Changes::default(), update, index);
                 }
-                let update = at_once.prepare(Update { instances, ..Update::default() }, index, &mut || {});
+                let update = at_once.prepare(Update { instances, ..Update::default() }, index);
                 let moved = at_once.publish(&Changes::default(), update, index);
                 assert!(moved.contains(&Topic::Service("web".into())));
                 let shown = |views: &Views| {
                     let of = |it: &Arc<Instance>| (it.service.id.clone(), it.service.tags.clone());
-                    views.instances("web").iter().map(of).collect::<Vec<_>>()
+                    views.instances(&"web".into()).iter().map(of).collect::<Vec<_>>()
                 };
                 assert_eq!(shown(&at_once), shown(&one_by_one), "{count} at {index}");
                 assert_eq!(at_once.sizes(), one_by_one.sizes());

@@ -92,7 +92,7 @@ impl Writer {
             };
             match task {
                 Ok(first) => self.work_off(first, PATIENCE_MAX, clock.unix_ms()),
-                Err(RecvTimeoutError::Timeout) => self.committer.seek_room(),
+                Err(RecvTimeoutError::Timeout) => self.committer.look_for_room(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::changes::Changes;
 use crate::core::kv::change::PairChange;
-use crate::core::model::{Caller, Check, hold};
+use crate::core::model::{Caller, Check, NodeKey, hold};
 
 /// Changes that one line names; a node with a thousand instances does not make a line of a thousand.
 const NAMED_MAX: usize = 4;
@@ -132,7 +132,7 @@ fn key(change: &PairChange) -> String {
     format!("key {:?} {what}", change.key.as_str())
 }
 
-fn check(node: &str, id: &str, before: Option<&Check>, after: Option<&Check>) -> Option<String> {
+fn check(node: &NodeKey, id: &str, before: Option<&Check>, after: Option<&Check>) -> Option<String> {
     let shown = after.or(before)?;
     let is_maintenance = hold::is_maintenance(shown);
     let of = match shown.service_id.as_str() {

@@ -1,9 +1,9 @@
-//! What the embedded store stands on: an engine that holds rows, and the few things beside it that show whether the
-//! engine tells the truth.
+//! What the embedded store is built on: an engine that holds rows, and the few things beside it that show whether the
+//! engine gives back what was written.
 //!
-//! There is one ground in earnest, [`DirectoryBackend`]. It is a trait because an engine's own files cannot be made to
+//! In production there is one, [`DirectoryBackend`]. It is a trait because an engine's own files cannot be made to
 //! fail in every way at every moment: the simulation puts a disk of its own under the very same store. Owns no
-//! decision: what a fault means is the store's business.
+//! decision: what a fault means is decided by the store.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -67,15 +67,15 @@ pub trait StorageBackend: Send {
     /// The engine that opens here.
     type Engine: RowEngine;
     /// The engine's files as they were before it opened.
-    type Rescue: Send;
+    type Backup: Send;
 
-    /// Where this is, for whoever reads of a failure.
+    /// Where this is, for messages.
     fn path(&self) -> &Path;
 
     /// Whose rows these are, and since when.
     fn identity(&self) -> &Identity;
 
-    /// Takes over the id of the node whose rows are about to be put here.
+    /// Takes on the id of the node whose rows are about to be put here.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -85,16 +85,16 @@ pub trait StorageBackend: Send {
     ///
     /// # Errors
     /// What is wrong with the files, or with the disk.
-    fn open_engine(&mut self) -> Result<(Self::Engine, Self::Rescue), StoreError>;
+    fn open_engine(&mut self) -> Result<(Self::Engine, Self::Backup), StoreError>;
 
     /// The engine's files have proved good: forgets how they were.
     ///
     /// # Errors
     /// What the disk refused.
-    fn release(&mut self, backup: Self::Rescue) -> Result<(), StoreError>;
+    fn release(&mut self, backup: Self::Backup) -> Result<(), StoreError>;
 
     /// Puts the files back as they were. The engine must be closed.
-    fn restore(&mut self, backup: Self::Rescue);
+    fn restore(&mut self, backup: Self::Backup);
 
     /// Takes the last batch out of the files, though it was written whole. The engine must be closed.
     ///
@@ -114,7 +114,7 @@ pub trait StorageBackend: Send {
     /// As [`StorageBackend::require_room`].
     fn try_out_room(&self) -> Result<(), StoreError>;
 
-    /// Has the witness remember `seal`, whose rows are durable.
+    /// Records `checksum`, whose rows are durable, in the commit marker.
     ///
     /// # Errors
     /// What the disk refused.
@@ -158,7 +158,7 @@ impl DirectoryBackend {
 
 impl StorageBackend for DirectoryBackend {
     type Engine = StorageEngine;
-    type Rescue = StartupBackup;
+    type Backup = StartupBackup;
 
     fn path(&self) -> &Path {
         &self.directory.path

@@ -1,4 +1,4 @@
-//! Whether there is room on the disk: as the file system says, and as a write tells that tries it. Knows no rows.
+//! Whether there is room on the disk: by what the file system says, and by trying a write. Knows no rows.
 
 use std::fs;
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ pub(super) fn require(directory: &Path, needed: u64) -> Result<(), StoreError> {
     if free >= needed {
         return Ok(());
     }
-    // Rounded down and up: nobody is to free a megabyte less than is needed.
+    // Rounded down and up: otherwise a megabyte too little would be freed.
     let (free, needed) = (free >> 20, needed.div_ceil(1 << 20));
     let detail = format!("{free} MiB are free, and {needed} MiB have to be");
     Err(StoreError::Full { path: directory.to_path_buf(), detail })

@@ -13,7 +13,7 @@ use super::backend::{NamedRow, NewRow, RowEngine, RowReceiver};
 use super::engine_checksums;
 use crate::store::error::{StoreError, is_full};
 
-/// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table nobody writes to.
+/// One keyspace for all tables: one tree to flush and compact, and no journal kept alive by a table without writes.
 const KEYSPACE: &str = "rows";
 
 /// Blocks kept in memory. Rows are read once, at start, so more would be wasted.
@@ -29,7 +29,7 @@ const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 pub enum EngineFault {
     /// ENOSPC or EDQUOT.
-    Room(String),
+    Full(String),
     /// The system refused a read, a write or a sync.
     Disk(String),
     /// The engine cannot make sense of its files.
@@ -42,7 +42,7 @@ impl EngineFault {
     /// What the fault means while a store in `path` is opened or loaded.
     pub(super) fn refusal(self, path: &Path) -> StoreError {
         match self {
-            EngineFault::Room(detail) => StoreError::Full { path: path.to_path_buf(), detail },
+            EngineFault::Full(detail) => StoreError::Full { path: path.to_path_buf(), detail },
             EngineFault::Disk(detail) => StoreError::failed(path, detail),
             EngineFault::Content(detail) => StoreError::damaged(path, detail),
             EngineFault::Stopped => StoreError::failed(path, "the engine's background thread stopped"),
@@ -164,7 +164,7 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, EngineFault>) -> Result<T, Engine
     })
 }
 
-/// Sorts an error met while reading: all but a refusal by the system speaks of the files.
+/// Sorts an error met while reading: all but a refusal by the system is about the files.
 fn content(error: fjall::Error) -> EngineFault {
     fault(error, EngineFault::Content)
 }
@@ -176,7 +176,7 @@ fn fault(error: fjall::Error, otherwise: fn(String) -> EngineFault) -> EngineFau
     let mut cause = error.source();
     while let Some(inner) = cause {
         match inner.downcast_ref::<io::Error>() {
-            Some(system) if is_full(system) => return EngineFault::Room(system.to_string()),
+            Some(system) if is_full(system) => return EngineFault::Full(system.to_string()),
             Some(system) if is_of_the_disk(system) => return EngineFault::Disk(system.to_string()),
             Some(system) => return otherwise(system.to_string()),
             None => cause = inner.source(),

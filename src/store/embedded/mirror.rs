@@ -1,30 +1,30 @@
 //! What a store that keeps its rows elsewhere as well asks of the embedded one: single rows, pages of rows, and the
-//! seal of what stands on disk. Knows nothing of where else.
+//! checksum of what is on disk. Knows nothing of where else.
 
-use super::{EmbeddedStore, EngineFault, SEAL_MISSING, SEAL_ROW, State};
+use super::{CHECKSUM_MISSING, CHECKSUM_ROW, EmbeddedStore, EngineFault, State};
 use crate::store::change::Batch;
 use crate::store::checksums::RowChecksum;
 use crate::store::embedded::backend::{NamedRow, RowEngine, StorageBackend};
 use crate::store::error::StoreError;
 
 impl<G: StorageBackend> EmbeddedStore<G> {
-    /// The seal of what is acknowledged.
+    /// The checksum of what is acknowledged.
     pub fn checksum(&self) -> RowChecksum {
         self.checksums.checksum()
     }
 
-    /// The seal on disk, before a [`load`](crate::store::rows::Store::load) has proved it.
+    /// The checksum on disk, before a [`load`](crate::store::rows::Store::load) has proved it.
     ///
     /// # Errors
     /// When the engine cannot read it, or is not open.
-    pub fn sealed(&self) -> Result<RowChecksum, StoreError> {
+    pub fn checksum_on_disk(&self) -> Result<RowChecksum, StoreError> {
         let broken = |detail: String| EngineFault::Content(detail).refusal(&self.rows_path());
-        let text = self.row(SEAL_ROW)?.ok_or_else(|| broken(SEAL_MISSING.into()))?;
+        let text = self.row(CHECKSUM_ROW)?.ok_or_else(|| broken(CHECKSUM_MISSING.into()))?;
         serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))
     }
 
-    /// The seal that committing `batch` would bring about.
-    pub fn sealed_with(&mut self, batch: &Batch) -> RowChecksum {
+    /// The checksum after committing `batch`.
+    pub fn checksum_after(&mut self, batch: &Batch) -> RowChecksum {
         for change in &batch.changes {
             self.checksums.record(&change.name(), change.value.as_deref());
         }
@@ -48,11 +48,11 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     /// When the engine cannot read them, or is not open.
     pub fn page(&self, after: &str, rows_max: usize, bytes_max: usize) -> Result<Vec<NamedRow>, StoreError> {
         let mut page = self.reading(|engine| engine.page(after, rows_max, bytes_max))?;
-        page.retain(|(name, _)| name != SEAL_ROW);
+        page.retain(|(name, _)| name != CHECKSUM_ROW);
         Ok(page)
     }
 
-    /// Takes over the id of the node whose rows are about to be put into this directory, which has none yet.
+    /// Takes on the id of the node whose rows are about to be put into this directory, which has none yet.
     ///
     /// # Errors
     /// When the identity cannot be written.

@@ -38,10 +38,10 @@ pub use self::disk_space::TRIAL;
 pub const ROWS: &str = "rows";
 
 /// Name of the row that holds the [`RowChecksum`]. No table has this name.
-const SEAL_ROW: &str = "store/seal";
+const CHECKSUM_ROW: &str = "store/seal";
 
 /// What is wrong without it.
-const SEAL_MISSING: &str = "the record of what was committed is missing";
+const CHECKSUM_MISSING: &str = "the record of what was committed is missing";
 
 /// What the embedded store may use.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ pub struct EmbeddedStore<G: StorageBackend = DirectoryBackend> {
 
 enum State<G: StorageBackend> {
     /// Opened, with what the engine holds still to be proved.
-    Unproved(G::Engine, G::Rescue),
+    Unproved(G::Engine, G::Backup),
     /// Proved complete; commits are taken.
     Serving(G::Engine),
     /// The disk was full, or the engine stopped. The next commit opens the engine again and proves it complete.
@@ -101,7 +101,7 @@ impl EmbeddedStore {
 }
 
 impl<G: StorageBackend> EmbeddedStore<G> {
-    /// Opens the store on a ground that was laid out before, where `seen` is the last seal its witness remembers.
+    /// Opens the store on a backend that was laid out before, where `seen` is the last checksum in its commit marker.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         self.backend.identity()
     }
 
-    /// Where it is, for whoever reads of a failure.
+    /// Where it is, for messages.
     pub fn path(&self) -> &Path {
         self.backend.path()
     }
@@ -128,7 +128,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         self.backend.path().join(ROWS)
     }
 
-    /// Ends the store's life and says why, now and at every later call.
+    /// Takes no more commits; says why, now and at every later call.
     fn fail(&mut self, detail: String) -> StoreError {
         let path = self.rows_path();
         self.state = State::Failed(detail.clone());
@@ -179,7 +179,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
                     self.state = State::Serving(engine);
                     return Ok(());
                 }
-                // The refused batch got to the disk after all: it goes, as its callers were told.
+                // The refused batch got to the disk after all: it is removed, as its callers were told that it failed.
                 Ok(_) if !is_last_try => {
                     drop(engine);
                     self.backend.restore(backup);
@@ -205,7 +205,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
     }
 
     /// Makes what was just proved as good as acknowledged, since readers are going to see it: it survives a power cut,
-    /// and the witness, which may be older, demands it from now on.
+    /// and the commit marker, which may be older, demands it from now on.
     fn make_durable(
         &mut self,
         engine: &G::Engine,
@@ -219,7 +219,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         Ok(checksums)
     }
 
-    /// Has the witness remember `seal`, whose rows are durable. A full disk may keep it from that: an older witness
+    /// Records `checksum`, whose rows are durable, in the commit marker. A full disk may prevent that: an older marker
     /// only demands less at the next start.
     fn remember(&mut self, checksum: RowChecksum) -> Result<(), EngineFault> {
         match self.backend.remember(checksum) {
@@ -228,7 +228,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         }
     }
 
-    /// One attempt at making `rows` durable under the seal that `index` completes.
+    /// One attempt at making `rows` durable, with the checksum that `index` completes.
     fn attempt(&mut self, rows: &BTreeMap<String, Option<&[u8]>>, index: u64) -> Result<(), EngineFault> {
         let State::Serving(engine) = &self.state else { return Err(EngineFault::Stopped) };
         for (name, value) in rows {
@@ -237,7 +237,7 @@ impl<G: StorageBackend> EmbeddedStore<G> {
         let checksum = self.checksums.close(index);
         let text = encode(checksum);
         let mut changes: Vec<NewRow<'_>> = rows.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        changes.push((SEAL_ROW, Some(text.as_bytes())));
+        changes.push((CHECKSUM_ROW, Some(text.as_bytes())));
         match engine.write(&changes) {
             Ok(()) => {
                 self.checksums.commit(checksum);
@@ -317,7 +317,7 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
         }
         match outcome {
             Ok(()) => Ok(()),
-            Err(EngineFault::Room(detail)) => {
+            Err(EngineFault::Full(detail)) => {
                 self.state = State::Closed;
                 // What has reached the disk after all is taken back at once, if there is room for that.
                 self.reopen().map_err(|error| self.in_doubt(&error))?;
@@ -326,6 +326,10 @@ impl<G: StorageBackend> Store for EmbeddedStore<G> {
             Err(EngineFault::Disk(detail) | EngineFault::Content(detail)) => Err(self.fail_in_doubt(detail)),
             Err(EngineFault::Stopped) => Err(self.fail_in_doubt("the engine stops again and again".into())),
         }
+    }
+
+    fn look_for_room(&self) -> Result<(), StoreError> {
+        self.require_room(0)
     }
 
     fn describe(&self) -> Description {
@@ -373,7 +377,7 @@ fn sync_names(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Those of the engine.
 pub fn begin(engine: &impl RowEngine) -> Result<(), EngineFault> {
-    engine.write(&[(SEAL_ROW, Some(encode(RowChecksum::default()).as_bytes()))])
+    engine.write(&[(CHECKSUM_ROW, Some(encode(RowChecksum::default()).as_bytes()))])
 }
 
 fn encode(checksum: RowChecksum) -> String {

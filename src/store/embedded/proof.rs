@@ -1,14 +1,14 @@
-//! Proves that an engine holds exactly what was committed, while somebody else makes sense of its rows.
+//! Proves that an engine holds exactly what was committed, while its caller decodes the rows.
 //!
-//! Reading and adding up are one thread's work, what becomes of the rows is the caller's: a start keeps two cores busy.
-//! The rows arrive in the engine's order, and whoever takes them has taken or refused them all before anything is said
-//! of the whole. Owns how rows get from one thread to the other; what they mean is not its business.
+//! One thread reads and adds up, the caller decodes the rows: a start keeps two cores busy.
+//! The rows arrive in the engine's order, and the caller has taken or refused all of them before the whole is
+//! judged. Owns how rows get from one thread to the other, and does not know what they mean.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::backend::RowEngine;
 use super::engine::EngineFault;
-use super::{SEAL_MISSING, SEAL_ROW};
+use super::{CHECKSUM_MISSING, CHECKSUM_ROW};
 use crate::base::stdx::counted::counted;
 use crate::base::sys::runtime;
 use crate::core::model::limits::INDEX_MAX;
@@ -20,7 +20,7 @@ use crate::store::rows::RowSink;
 /// hundred rows do, so less would be felt; more would be memory for nothing.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Pieces that may wait for the caller: enough that neither thread waits for the other's every breath, and no more
+/// Pieces that may wait for the caller: enough that neither thread waits for each piece of the other, and no more
 /// than 2 MiB of rows beside those that are in place already.
 const PIECES_WAITING_MAX: usize = 2;
 
@@ -34,23 +34,23 @@ pub(super) fn prove_beside(
     row: &mut RowSink<'_>,
 ) -> Result<ChecksumIndex, EngineFault> {
     let (sender, receiver) = sync_channel(PIECES_WAITING_MAX);
-    let (giver_back, emptied) = channel();
+    let (returner, returned) = channel();
     let read = move || {
-        let mut pieces = Pieces { piece: Piece::default(), sender, emptied };
+        let mut pieces = Pieces { piece: Piece::default(), sender, returned };
         let proved = prove(&*engine, seen, &mut |table, key, value| pieces.put(table, key, value));
-        // Also when it ended early: a row before the fault that makes no sense is what is wrong first. Who has hung up
-        // knows what is wrong.
+        // Also when it ended early: a row before the fault that makes no sense is the first thing that is wrong. A
+        // receiver that is gone knows what is wrong.
         let _ = pieces.send();
         proved
     };
-    let (proved, taken) = runtime::beside("rows", read, move || take(&receiver, &giver_back, row))
+    let (proved, taken) = runtime::beside("rows", read, move || take(&receiver, &returner, row))
         .map_err(|error| EngineFault::Disk(format!("no thread to read rows with: {error}")))?;
     taken.map_err(EngineFault::Content)?;
     proved
 }
 
-/// Reads every row into `row` and a new ledger, and holds the ledger against the seal on disk and against `seen`, the
-/// last seal known to be acknowledged.
+/// Reads every row into `row`, adds up their checksum, and compares it with the one on disk and with `seen`, the last
+/// one known to be acknowledged.
 ///
 /// # Errors
 /// What `row` refuses, or what is wrong with the rows, whichever comes first.
@@ -67,44 +67,47 @@ pub(super) fn prove(
             row(table, &name[prefix.len()..], value)
         })?;
     }
-    let mut sealed = None;
-    engine.each(SEAL_ROW, &mut |_, text| {
-        sealed = Some(serde_json::from_slice::<RowChecksum>(text).map_err(|error| error.to_string())?);
+    let mut committed = None;
+    engine.each(CHECKSUM_ROW, &mut |_, text| {
+        committed = Some(serde_json::from_slice::<RowChecksum>(text).map_err(|error| error.to_string())?);
         Ok(())
     })?;
-    let sealed = sealed.ok_or_else(|| EngineFault::Content(SEAL_MISSING.into()))?;
-    if sealed.sequence > INDEX_MAX {
+    let committed = committed.ok_or_else(|| EngineFault::Content(CHECKSUM_MISSING.into()))?;
+    if committed.sequence > INDEX_MAX {
         return Err(EngineFault::Content(format!(
             "it counts {} batches, which no muster comes to",
-            sealed.sequence
+            committed.sequence
         )));
     }
     let RowChecksum { rows, digest, .. } = checksums.checksum();
-    if (RowChecksum { rows, digest, ..sealed }) != sealed {
-        let detail =
-            format!("it holds {} that do not add up to the {} committed", counted(rows, "row"), sealed.rows);
+    if (RowChecksum { rows, digest, ..committed }) != committed {
+        let detail = format!(
+            "it holds {} that do not add up to the {} committed",
+            counted(rows, "row"),
+            committed.rows
+        );
         return Err(EngineFault::Content(detail));
     }
-    if sealed.sequence < seen.sequence || (sealed.sequence == seen.sequence && sealed != seen) {
-        return Err(EngineFault::Content(missing(sealed, seen)));
+    if committed.sequence < seen.sequence || (committed.sequence == seen.sequence && committed != seen) {
+        return Err(EngineFault::Content(missing(committed, seen)));
     }
-    checksums.commit(sealed);
+    checksums.commit(committed);
     Ok(checksums)
 }
 
 /// What is missing of what was acknowledged, by the record of that. Not every batch moves the index: muster's own notes
 /// do not.
-pub(super) fn missing(sealed: RowChecksum, witnessed: RowChecksum) -> String {
-    let batches = witnessed.sequence - sealed.sequence;
-    let acknowledged = witnessed.index;
+pub(super) fn missing(committed: RowChecksum, acknowledged: RowChecksum) -> String {
+    let batches = acknowledged.sequence - committed.sequence;
+    let index = acknowledged.index;
     match batches {
-        0 => format!("it says something else than was acknowledged at index {acknowledged}"),
-        _ if sealed.index == acknowledged => {
-            format!("of what was acknowledged at index {acknowledged}, the last {}", are_missing(batches))
+        0 => format!("it says something else than was acknowledged at index {index}"),
+        _ if committed.index == index => {
+            format!("of what was acknowledged at index {index}, the last {}", are_missing(batches))
         }
         _ => format!(
-            "it ends at index {}, but writes up to index {acknowledged} were acknowledged: the last {}",
-            sealed.index,
+            "it ends at index {}, but writes up to index {index} were acknowledged: the last {}",
+            committed.index,
             are_missing(batches)
         ),
     }
@@ -117,22 +120,23 @@ fn are_missing(batches: u64) -> String {
     }
 }
 
-/// Hands every row that comes to `row`, and gives the pieces back. Returning early hangs up, which ends the reading.
-fn take(pieces: &Receiver<Piece>, giver_back: &Sender<Piece>, row: &mut RowSink<'_>) -> Result<(), String> {
+/// Hands every row that comes to `row`, and gives the pieces back. Returning early closes the channel, which ends the
+/// reading.
+fn take(pieces: &Receiver<Piece>, returner: &Sender<Piece>, row: &mut RowSink<'_>) -> Result<(), String> {
     pieces.iter().try_for_each(|piece| {
         piece.hand_out(row)?;
-        // The reader may have ended: then nobody needs it.
-        let _ = giver_back.send(piece);
+        // The reader may have ended, and needs it no more.
+        let _ = returner.send(piece);
         Ok(())
     })
 }
 
-/// The reading end of the way: gathers rows and sends them off.
+/// The sending side: gathers rows into pieces and sends them.
 struct Pieces {
     piece: Piece,
     sender: SyncSender<Piece>,
     /// Pieces whose room is free again.
-    emptied: Receiver<Piece>,
+    returned: Receiver<Piece>,
 }
 
 impl Pieces {
@@ -141,9 +145,9 @@ impl Pieces {
         if self.piece.keys.len() + self.piece.values.len() < PIECE_BYTES { Ok(()) } else { self.send() }
     }
 
-    /// Sends off what was gathered. An `Err` ends the reading, and nobody reads it: who has hung up knows better why.
+    /// Sends what was gathered. An `Err` ends the reading and is not shown: the receiver that is gone knows the reason.
     fn send(&mut self) -> Result<(), String> {
-        let mut next = self.emptied.try_recv().unwrap_or_default();
+        let mut next = self.returned.try_recv().unwrap_or_default();
         next.clear();
         let piece = std::mem::replace(&mut self.piece, next);
         self.sender.send(piece).map_err(|_| "nobody takes the rows any more".to_owned())
@@ -187,7 +191,7 @@ mod tests {
     use super::*;
     use crate::store::embedded::backend::{NamedRow, NewRow, RowReceiver};
 
-    /// Rows in memory with the seal on them, and how many of them can be read.
+    /// Rows in memory with their checksum, and how many of them can be read.
     struct Rows {
         services: Vec<NamedRow>,
         checksum: RowChecksum,
@@ -210,8 +214,8 @@ mod tests {
         }
 
         fn each(&self, prefix: &str, row: &mut RowReceiver<'_>) -> Result<(), EngineFault> {
-            if prefix == SEAL_ROW {
-                return row(SEAL_ROW, &serde_json::to_vec(&self.checksum).unwrap())
+            if prefix == CHECKSUM_ROW {
+                return row(CHECKSUM_ROW, &serde_json::to_vec(&self.checksum).unwrap())
                     .map_err(EngineFault::Content);
             }
             let found = self.services.iter().filter(|(name, _)| name.starts_with(prefix));

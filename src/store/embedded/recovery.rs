@@ -1,4 +1,4 @@
-//! Looking into a directory that nobody serves from, without touching it: what is there, whether that is all, and the
+//! Looking into a directory that no agent serves from, without changing it: what is there, whether that is all, and the
 //! rows that can be read whatever is wrong with the rest.
 //!
 //! Opening an engine is no read, so this opens a second set of its files beside the directory and throws it away.
@@ -10,7 +10,7 @@ use super::backend::RowEngine;
 use super::engine::{EngineFault, StorageEngine};
 use super::proof::missing;
 use super::tail;
-use super::{EmbeddedStore, EngineLimits, ROWS, SEAL_ROW};
+use super::{CHECKSUM_ROW, EmbeddedStore, EngineLimits, ROWS};
 use crate::base::stdx::counted::counted;
 use crate::core::model::limits::{INDEX_MAX, INDEX_RESTORED_MAX};
 use crate::store::change::{Batch, RowChange, Table};
@@ -18,13 +18,13 @@ use crate::store::checksums::{ChecksumIndex, RowChecksum};
 use crate::store::commit_marker::{self, CommitMarker};
 use crate::store::directory;
 use crate::store::error::StoreError;
-use crate::store::identity::Identity;
+use crate::store::identity::{self, Identity};
 use crate::store::rows::Store;
 use crate::store::startup_backup;
 
 /// The files of the engine that say nothing of rows: its format and its list of trees; and, as long as there are no
 /// tables, the list of those.
-const NOTES: [&str; 3] = ["version", "keyspaces/0", TREE];
+const METADATA: [&str; 3] = ["version", "keyspaces/0", TREE];
 
 /// The folder of the one tree.
 const TREE: &str = "keyspaces/1";
@@ -35,18 +35,29 @@ const TABLES: &str = "keyspaces/1/tables";
 /// What a directory holds.
 #[derive(Debug)]
 pub struct Recovery {
-    /// Whose it is.
-    pub identity: Identity,
+    /// Whose it is; `None` when the file that says so is missing or does not read.
+    pub identity: Option<Identity>,
     /// The rows that can be read, as the changes that put them into an empty store.
     pub rows: Vec<RowChange>,
-    /// The highest index that anything in it speaks of.
+    /// The highest index in it.
     pub index: u64,
-    /// How many rows were acknowledged, where that can still be told.
+    /// How many rows were acknowledged, where the commit marker still shows it.
     pub rows_acknowledged: Option<u64>,
     /// What is wrong, each in a sentence; none of it when the directory is whole.
     pub problems: Vec<String>,
     /// Whether the rows are all that were acknowledged, whatever else is wrong.
-    pub has_all: bool,
+    pub completeness: Completeness,
+}
+
+/// Whether rows that were read are all that were acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// They are.
+    Whole,
+    /// They add up to the last commit among them, and nothing shows whether there was a later one.
+    Unproved,
+    /// They are not, or there is nothing to tell it by.
+    Partial,
 }
 
 /// Reads all that can be read of the data directory `path`.
@@ -55,27 +66,36 @@ pub struct Recovery {
 /// When it is no data directory, is in use, is of a later version, or there is no room beside it for a second set of
 /// its journals.
 pub fn read(path: &Path) -> Result<Recovery, StoreError> {
-    let identity = Identity::read(path)?.ok_or_else(|| {
-        StoreError::damaged(
-            path,
-            "there is no identity.json in it, so it is no data directory; name the one that the agent was given",
-        )
-    })?;
+    let (identity, problem) = match Identity::read(path) {
+        Ok(Some(identity)) => (Some(identity), None),
+        Ok(None) if path.join(ROWS).is_dir() => (None, Some("it is missing".to_owned())),
+        Ok(None) => {
+            let detail = "there are neither rows nor an identity.json in it, so it is no data directory; name the one \
+                          that the agent was given";
+            return Err(StoreError::damaged(path, detail));
+        }
+        Err(StoreError::Damaged { detail, .. }) => (None, Some(detail)),
+        Err(error) => return Err(error),
+    };
     directory::refuse_links(path)?;
     // No agent starts meanwhile.
-    let _lock = directory::hold(path)?;
+    let _lock = directory::lock_if_used(path)?;
     let copy = Copy(beside(path, "inspected"));
     startup_backup::remove(&copy.0).map_err(StoreError::io(&copy.0, "remove"))?;
     fs::create_dir(&copy.0).map_err(StoreError::io(&copy.0, "create"))?;
+    let identity_path = path.join(identity::FILE_NAME);
     let mut recovery = Recovery {
         identity,
         rows: Vec::new(),
         index: 0,
         rows_acknowledged: None,
-        problems: Vec::new(),
-        has_all: false,
+        problems: problem
+            .map(|detail| format!("{}: {detail}", identity_path.display()))
+            .into_iter()
+            .collect(),
+        completeness: Completeness::Partial,
     };
-    let witnessed = recovery.marker(path, &copy.0);
+    let acknowledged = recovery.marker(path, &copy.0);
     let rows = path.join(ROWS);
     if !rows.is_dir() {
         recovery.problems.push(format!("{} is missing", rows.display()));
@@ -83,35 +103,35 @@ pub fn read(path: &Path) -> Result<Recovery, StoreError> {
     }
     startup_backup::duplicate(&rows, &copy.0.join(ROWS))?;
     match StorageEngine::open(&copy.0.join(ROWS), EngineLimits::default().memtable_bytes) {
-        Ok(engine) => recovery.gather(&engine, witnessed),
+        Ok(engine) => recovery.gather(&engine, acknowledged),
         Err(fault) => {
             recovery.problems.push(format!("{} does not open: {}", rows.display(), reason(&fault)));
-            // With what is damaged in them nothing can be read; of that alone is told.
-            if let Ok(engine) = with_new_notes(&rows, &copy.0) {
-                recovery.gather(&engine, witnessed);
+            // With what is damaged in them nothing can be read; only that is reported.
+            if let Ok(engine) = with_new_metadata(&rows, &copy.0) {
+                recovery.gather(&engine, acknowledged);
             } else if let Some((engine, cut)) = with_cut_journal(&rows, &copy.0)? {
                 recovery.problems.push(cut);
-                recovery.gather(&engine, witnessed);
+                recovery.gather(&engine, acknowledged);
             }
         }
     }
     Ok(recovery)
 }
 
-/// Opens a second set of the engine's files in which that is new what the engine has noted for itself: in which format
-/// it writes, and which trees there are. That is the same in every directory of its, and says nothing of rows; a small
+/// Opens a second set of the engine's files in which its metadata is new: in which format it writes, and which trees
+/// there are. That is the same in every directory, and says nothing of rows; a small
 /// registry, whose rows are all in the journal, has no other file that could be damaged.
-fn with_new_notes(rows: &Path, copy: &Path) -> Result<StorageEngine, StoreError> {
+fn with_new_metadata(rows: &Path, copy: &Path) -> Result<StorageEngine, StoreError> {
     let (set, new) = (copy.join(ROWS), copy.join("new"));
     let open = |path: &Path| {
         StorageEngine::open(path, EngineLimits::default().memtable_bytes).map_err(|fault| fault.refusal(path))
     };
     drop(open(&new)?);
-    // Who could not open it may have changed it.
+    // The engine that could not open it may have changed it.
     startup_backup::remove(&set).map_err(StoreError::io(&set, "remove"))?;
     startup_backup::duplicate(rows, &set)?;
     let has_tables = fs::read_dir(set.join(TABLES)).is_ok_and(|mut tables| tables.next().is_some());
-    for name in NOTES.iter().filter(|name| !has_tables || **name != TREE) {
+    for name in METADATA.iter().filter(|name| !has_tables || **name != TREE) {
         let (old, new) = (set.join(name), new.join(name));
         let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
         match removed {
@@ -169,7 +189,7 @@ pub fn write(path: &Path, identity: &Identity, index: u64, rows: Vec<RowChange>)
 /// Bytes of rows that are written at a time: a sync for each megabyte is little beside reading them.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
-/// A data directory that is being made of rows as they come. Nobody may use it before [`RecoveryBuild::end`].
+/// A data directory that is being made of rows as they come. It must not be used before [`RecoveryBuild::end`].
 pub struct RecoveryBuild {
     store: EmbeddedStore,
     index: u64,
@@ -186,7 +206,7 @@ impl RecoveryBuild {
         fs::create_dir(path).map_err(StoreError::io(path, "create"))?;
         Identity { complete: false, ..identity.clone() }.write(path)?;
         let store = EmbeddedStore::open(path, jiff::Timestamp::UNIX_EPOCH, EngineLimits::default())?;
-        // One that leaves no room for changes is a made-up one; nobody can have seen a change at it.
+        // One that leaves no room for changes is a made-up one; no client can have seen a change at it.
         let index = if index >= INDEX_MAX { INDEX_RESTORED_MAX } else { index };
         Ok(RecoveryBuild { store, index, waiting: Vec::new(), waiting_bytes: 0 })
     }
@@ -219,7 +239,7 @@ impl RecoveryBuild {
 }
 
 impl Recovery {
-    /// The last batch that was acknowledged, by the witness.
+    /// The last batch that was acknowledged, by the commit marker.
     fn marker(&mut self, path: &Path, copy: &Path) -> RowChecksum {
         let seen =
             startup_backup::copy(&path.join(commit_marker::FILE_NAME), &copy.join(commit_marker::FILE_NAME))
@@ -237,12 +257,7 @@ impl Recovery {
         }
     }
 
-    /// Whether it is known what was acknowledged last.
-    fn is_witnessed(&self) -> bool {
-        self.rows_acknowledged.is_some()
-    }
-
-    fn gather(&mut self, engine: &StorageEngine, witnessed: RowChecksum) {
+    fn gather(&mut self, engine: &StorageEngine, acknowledged: RowChecksum) {
         let mut checksums = ChecksumIndex::default();
         for table in Table::ALL {
             let prefix = format!("{}/", table.name());
@@ -253,7 +268,7 @@ impl Recovery {
             };
             let read = engine.each(&prefix, &mut keep);
             if read.is_err() {
-                // What stands behind the damage can be read from the other end, as far as the damage, of which is told
+                // What stands behind the damage can be read from the other end, as far as the damage, which is reported
                 // already.
                 let last = found.last().map(|(name, _)| name.clone());
                 let mut keep = |name: &str, value: &[u8]| {
@@ -270,31 +285,35 @@ impl Recovery {
                 self.problems.push(format!("not all {} can be read: {}", table.name(), reason(&fault)));
             }
         }
-        let mut sealed = None;
-        let read = engine.each(SEAL_ROW, &mut |_, text| {
-            sealed = serde_json::from_slice::<RowChecksum>(text).ok();
+        let mut committed = None;
+        let read = engine.each(CHECKSUM_ROW, &mut |_, text| {
+            committed = serde_json::from_slice::<RowChecksum>(text).ok();
             Ok(())
         });
-        let Some(sealed) = sealed.filter(|_| read.is_ok()) else {
+        let Some(committed) = committed.filter(|_| read.is_ok()) else {
             self.problems.push("the record of what was committed is missing or does not read".to_owned());
             return;
         };
         let found = checksums.checksum();
-        let adds_up = (found.rows, found.digest) == (sealed.rows, sealed.digest);
-        self.has_all = adds_up && sealed.sequence >= witnessed.sequence && self.is_witnessed();
+        let adds_up = (found.rows, found.digest) == (committed.rows, committed.digest);
+        self.completeness = match self.rows_acknowledged {
+            None if adds_up => Completeness::Unproved,
+            Some(_) if adds_up && committed.sequence >= acknowledged.sequence => Completeness::Whole,
+            _ => Completeness::Partial,
+        };
         if !adds_up {
             self.problems.push(format!(
                 "{} can be read, which do not add up to the {} that were committed",
                 counted(found.rows, "row"),
-                sealed.rows
+                committed.rows
             ));
         }
-        if sealed.sequence < witnessed.sequence {
-            self.problems.push(missing(sealed, witnessed));
-        } else {
-            self.rows_acknowledged = Some(sealed.rows);
+        if committed.sequence < acknowledged.sequence {
+            self.problems.push(missing(committed, acknowledged));
+        } else if self.rows_acknowledged.is_some() {
+            self.rows_acknowledged = Some(committed.rows);
         }
-        self.index = self.index.max(sealed.index);
+        self.index = self.index.max(committed.index);
     }
 }
 
@@ -318,7 +337,7 @@ fn beside(path: &Path, word: &str) -> PathBuf {
 
 fn reason(fault: &EngineFault) -> &str {
     match fault {
-        EngineFault::Room(detail) | EngineFault::Disk(detail) | EngineFault::Content(detail) => detail,
+        EngineFault::Full(detail) | EngineFault::Disk(detail) | EngineFault::Content(detail) => detail,
         EngineFault::Stopped => "the engine's background thread stopped",
     }
 }
@@ -370,10 +389,10 @@ mod tests {
         file.read_exact_at(&mut byte, at).unwrap();
         file.write_all_at(&[byte[0] ^ 4], at).unwrap();
 
-        let Recovery { rows, problems, rows_acknowledged, has_all, .. } = read(&path).unwrap();
+        let Recovery { rows, problems, rows_acknowledged, completeness, .. } = read(&path).unwrap();
         let said = problems.join("; ");
         assert!((70..76).contains(&rows.len()), "{} rows: {said}", rows.len());
-        assert_eq!((rows_acknowledged, has_all), (Some(100), false), "{said}");
+        assert_eq!((rows_acknowledged, completeness), (Some(100), Completeness::Partial), "{said}");
         assert!(said.contains("does not read") && said.contains("is left out"), "{said}");
     }
 

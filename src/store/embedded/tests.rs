@@ -182,7 +182,7 @@ fn an_interrupted_first_start_begins_anew() {
     let _guard = PROCESSES.read();
     for leftover in ["nothing", "rows", "witness", "both"] {
         let scratch = scratch();
-        Identity::draw(jiff::Timestamp::UNIX_EPOCH).write(scratch.path()).unwrap();
+        Identity::generate(jiff::Timestamp::UNIX_EPOCH).write(scratch.path()).unwrap();
         if leftover == "rows" || leftover == "both" {
             fs::create_dir_all(scratch.path().join(ROWS).join("keyspaces")).unwrap();
         }

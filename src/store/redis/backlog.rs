@@ -18,7 +18,7 @@ const OVERHEAD_BYTES: usize = 128;
 /// One batch.
 #[derive(Debug)]
 pub struct BacklogEntry {
-    /// The seal it brought about.
+    /// The checksum of all rows after it.
     pub checksum: RowChecksum,
     /// Its changes, in order.
     pub changes: Vec<RowChange>,
@@ -49,7 +49,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Nothing waits, and Redis has what `confirmed` seals.
+    /// Nothing waits, and Redis has the rows of `confirmed`.
     pub fn new(confirmed: RowChecksum) -> Self {
         Self { confirmed, last: confirmed.sequence, ..Self::default() }
     }
@@ -82,7 +82,7 @@ impl Backlog {
         self.entries.iter().take_while(fits).cloned().collect()
     }
 
-    /// Redis has everything up to this seal.
+    /// Redis has every batch up to this checksum.
     pub fn confirm(&mut self, checksum: RowChecksum) {
         while self.entries.front().is_some_and(|entry| entry.checksum.sequence <= checksum.sequence) {
             let entry = self.entries.pop_front();
@@ -100,7 +100,7 @@ impl Backlog {
         self.last = sequence - 1;
     }
 
-    /// Redis is about to be compared row by row with what `seal` seals: what that includes need not wait.
+    /// Redis is about to be compared row by row with the rows of `checksum`: what that includes need not wait.
     pub fn begin_anew(&mut self, checksum: RowChecksum) {
         self.gap_since = None;
         self.confirm(checksum);

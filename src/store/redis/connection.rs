@@ -1,7 +1,7 @@
 //! The border to the servers: what the store asks of them, and nothing of how they are reached.
 //!
-//! In earnest the lines are those of [`ConnectionPool`](super::pool::ConnectionPool). They are a trait because a server
-//! cannot be made to die in every way at every moment: the simulation puts a server of its own behind them.
+//! In production the connections are those of [`ConnectionPool`](super::pool::ConnectionPool). They are a trait because
+//! a real server cannot be made to fail in every way at every moment: the simulation has a server of its own.
 
 use std::time::Duration;
 
@@ -31,6 +31,6 @@ pub trait ConnectionSource: Send + Sync {
     /// Why there is none.
     fn connect(&self) -> Result<Box<dyn RedisConnection>, ReplicaError>;
 
-    /// Connections open, and those of them that nobody uses.
+    /// Connections open, and those of them that are idle.
     fn counts(&self) -> (u32, u32);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::{RedisError, ServerError};
 
-/// Kinds of trouble. The log tells a change of kind once, not every time it is met; metrics count by kind.
+/// Kinds of errors. The log names a kind when it changes, not each time; metrics count by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReplicaErrorKind {
     /// No connection, or it broke.
@@ -13,7 +13,7 @@ pub enum ReplicaErrorKind {
     Slow,
     /// It answers, and refuses: full, read-only, a wrong password.
     Refused,
-    /// Somebody else changed what is under the prefix, or Redis lost it. What differs is put back.
+    /// Another client changed what is under the prefix, or Redis lost it. What differs is put back.
     Altered,
     /// Its settings would lose data.
     Unfit,
@@ -56,13 +56,13 @@ impl ReplicaErrorKind {
         }
     }
 
-    /// Whether somebody else writes under the prefix, so that acknowledging on would make two truths.
+    /// Whether another muster writes under the prefix, so that further writes here would diverge from it.
     pub fn is_rivalry(self) -> bool {
         matches!(self, ReplicaErrorKind::Fenced | ReplicaErrorKind::Foreign)
     }
 }
 
-/// One trouble met.
+/// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaError {
     /// What it means.
@@ -72,32 +72,32 @@ pub struct ReplicaError {
 }
 
 impl ReplicaError {
-    /// A trouble of a kind.
+    /// An error of a kind.
     pub fn new(kind: ReplicaErrorKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
     }
 
-    /// Whether Redis wants another user or password than it was given: waiting mends nothing.
-    pub fn is_of_password(&self) -> bool {
+    /// Whether Redis wants another user or password than it was given: waiting does not help.
+    pub fn is_authentication_failure(&self) -> bool {
         // The second is what the client makes of WRONGPASS, and of a password where none is set.
         let codes =
             ["NOAUTH", "AuthenticationFailed", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR Client sent AUTH"];
         self.kind == ReplicaErrorKind::Refused && codes.iter().any(|code| self.detail.contains(code))
     }
 
-    /// Whether waiting mends nothing: an operator has to.
-    pub fn is_to_stay(&self) -> bool {
-        self.is_of_password() || self.kind == ReplicaErrorKind::TooLong
+    /// Whether waiting does not help: an operator has to act.
+    pub fn is_permanent(&self) -> bool {
+        self.is_authentication_failure() || self.kind == ReplicaErrorKind::TooLong
     }
 
     /// What an error answer of Redis means.
     pub fn refused(error: &ServerError) -> Self {
-        ReplicaError::new(ReplicaErrorKind::Refused, shown(error))
+        ReplicaError::new(ReplicaErrorKind::Refused, error_text(error))
     }
 }
 
-/// An answer of Redis in its own words.
-pub fn shown(error: &ServerError) -> String {
+/// An error answer of Redis, as it is written.
+pub fn error_text(error: &ServerError) -> String {
     let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
     text.trim_end_matches(['.', ' ']).to_owned()
 }

@@ -29,7 +29,7 @@ impl RedisHandle {
         }
         for kind in ReplicaErrorKind::ALL {
             let shared = self.shared.clone();
-            let read = move || shared.troubles[kind as usize].load(Ordering::Relaxed) as f64;
+            let read = move || shared.errors[kind as usize].load(Ordering::Relaxed) as f64;
             metrics.read(families::REDIS_ERRORS, &[kind.word()], read);
         }
         let count = |family: MetricFamily, count: fn(&ReplicatorShared) -> u64| {
@@ -40,9 +40,9 @@ impl RedisHandle {
         count(families::REDIS_BATCHES, |it| it.batches.load(Ordering::Relaxed));
         count(families::REDIS_FENCE, |it| it.fence.load(Ordering::Relaxed));
         for (word, is_idle) in [("busy", false), ("idle", true)] {
-            let lines = self.lines.clone();
+            let connections = self.connections.clone();
             let read = move || {
-                let (open, idle) = lines.counts();
+                let (open, idle) = connections.counts();
                 f64::from(if is_idle { idle } else { open - idle })
             };
             metrics.read(families::REDIS_CONNECTIONS, &[word], read);

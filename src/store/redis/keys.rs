@@ -46,8 +46,8 @@ impl Keys {
         &self.tables[at.expect("ALL holds every table")]
     }
 
-    /// Everything that nobody but the holder of the lock may touch: a change of any of them by somebody else makes the
-    /// next transaction fail. The stream is not among them, it is only read.
+    /// The keys that only the holder of the lock may touch: a change of any of them by another client makes the next
+    /// transaction fail. The stream is not among them, it is only read.
     pub fn guarded(&self) -> impl Iterator<Item = &str> {
         [&self.lock, &self.seal].into_iter().chain(&self.tables).map(String::as_str)
     }

@@ -16,7 +16,7 @@ pub const LEASE_TERM: Duration = Duration::from_secs(10);
 /// How often it is renewed when there is nothing to write: a third of the term, so that two may be missed.
 pub const RENEWAL: Duration = Duration::from_secs(3);
 
-/// Attempts to take a free lock before somebody else is believed to be quicker.
+/// Attempts to take a free lock before another muster is taken to be quicker.
 const ATTEMPTS: usize = 3;
 
 /// Bytes shown of a lock that no muster wrote.
@@ -63,10 +63,10 @@ pub struct Lease {
 }
 
 /// Takes the lock, or finds it in hand. One of the same directory is inherited: its process is dead, or this one could
-/// not use the directory. Only if it has a higher fence than the one held last has somebody gone on with a copy.
+/// not use the directory. Only if it has a higher fence than the one held last has another muster gone on with a copy.
 ///
 /// # Errors
-/// [`ReplicaErrorKind::Fenced`] while somebody else holds it; the connection's otherwise.
+/// [`ReplicaErrorKind::Fenced`] while another muster holds it; the connection's otherwise.
 pub fn acquire(session: &mut RedisSession, claimant: &mut Claimant) -> Result<Lease, ReplicaError> {
     let keys = session.keys().clone();
     for _ in 0..ATTEMPTS {
@@ -125,7 +125,7 @@ pub fn left_ms(session: &mut RedisSession) -> Result<i64, ReplicaError> {
     session.query(one("PTTL", &lock))
 }
 
-/// The trouble of a lock that holds `text`.
+/// The error for a lock that holds `text`.
 pub fn held_by(text: &[u8], left_ms: Option<i64>) -> ReplicaError {
     let holder = match serde_json::from_slice::<Record>(text) {
         Ok(record) => format!("the muster on {} (process {})", record.host, record.process),

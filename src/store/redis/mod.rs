@@ -5,8 +5,8 @@
 //! there later; or it is refused, if the operator wants that. Reads are answered from the registry's memory and notice
 //! nothing of it.
 //!
-//! Whatever Redis loses (a tail, everything, a failover to a replica that lags) is seen by its seal, by its run id, or
-//! by the guard that every transaction stands under, and one mechanism mends it: [`reconcile`]. The other way, a
+//! Whatever Redis loses (a tail, everything, a failover to a replica that lags) is noticed by its seal, by its run id,
+//! or by the guard that every transaction stands under, and one mechanism repairs it: [`reconcile`]. The other way, a
 //! directory that is new is filled from Redis: [`fill`]. Start reading at [`replicator`], the thread that does all of
 //! it; [`session`] draws the transaction, [`keys`] the layout, [`position`] who has the truth at a start. What lies
 //! beneath are three borders: the local rows ([`StorageBackend`]), the servers ([`connection`]), and time
@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use self::connection::ConnectionSource;
 use self::error::ReplicaError;
-use self::position::NOTE_KEY;
+use self::position::META_KEY;
 use self::reconcile::LocalStore;
 use self::replicator::Replicator;
 use self::session::{RedisConnector, RedisWriter};
@@ -71,10 +71,14 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
         self.node_id
     }
 
-    /// For those who show how Redis is, and end it.
+    /// What shows how Redis is, and ends it.
     pub fn handle(&self) -> RedisHandle {
         let on_outage = self.settings.on_outage;
-        RedisHandle { shared: self.shared.clone(), lines: self.connector.lines.clone(), on_outage }
+        RedisHandle {
+            shared: self.shared.clone(),
+            connections: self.connector.connections.clone(),
+            on_outage,
+        }
     }
 
     /// Acknowledges from the local disk; waits for Redis as well while that is well.
@@ -95,9 +99,9 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
         match self.shared.phase() {
             RedisPhase::Well => {}
             RedisPhase::CatchingUp => return Err(self.unavailable("it is being given what it lacks")),
-            RedisPhase::Away(trouble) => return Err(self.unavailable(&trouble.detail)),
+            RedisPhase::Away(error) => return Err(self.unavailable(&error.detail)),
         }
-        let checksum = self.local.lock().sealed_with(batch);
+        let checksum = self.local.lock().checksum_after(batch);
         self.shared.push(checksum, batch.changes.clone());
         let in_doubt = |detail: &str| ReplicaError::new(error::ReplicaErrorKind::Altered, detail);
         if !self.shared.wait_for(checksum.sequence, self.settings.timeout) {
@@ -118,8 +122,8 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
 impl<G: StorageBackend + 'static> Store for RedisStore<G> {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
         let loaded = self.local.lock().load(&mut |table, key, value| {
-            let is_note = (table, key) == (Table::Meta, NOTE_KEY);
-            if is_note { Ok(()) } else { row(table, key, value) }
+            let is_meta = (table, key) == (Table::Meta, META_KEY);
+            if is_meta { Ok(()) } else { row(table, key, value) }
         })?;
         if let Some((replicator, writer)) = self.replicator.take() {
             let started = self.connector.scheduler.start(Box::new(move || replicator.run(writer)));
@@ -132,17 +136,21 @@ impl<G: StorageBackend + 'static> Store for RedisStore<G> {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if let RedisPhase::Away(trouble) = self.shared.phase()
-            && trouble.kind.is_rivalry()
+        if let RedisPhase::Away(error) = self.shared.phase()
+            && error.kind.is_rivalry()
         {
-            return Err(self.unavailable(&trouble.detail));
+            return Err(self.unavailable(&error.detail));
         }
-        // Notes of muster's own were promised to nobody, so no outage of Redis may hold them up.
-        let is_notes = batch.changes.iter().all(|change| change.table == Table::Meta);
+        // Of muster's own facts no client was promised anything, so no outage of Redis may hold them up.
+        let is_only_meta = batch.changes.iter().all(|change| change.table == Table::Meta);
         match self.settings.on_outage {
-            OnOutage::Reject if !is_notes => self.both(batch),
+            OnOutage::Reject if !is_only_meta => self.both(batch),
             _ => self.spool(batch),
         }
+    }
+
+    fn look_for_room(&self) -> Result<(), StoreError> {
+        self.local.lock().look_for_room()
     }
 
     fn describe(&self) -> Description {
@@ -172,11 +180,11 @@ fn guarantee(status: &RedisStatus, on_outage: OnOutage) -> &'static str {
     }
 }
 
-/// A view on a Redis store for those who do not own it.
+/// A Redis store as seen from outside the writer.
 #[derive(Clone)]
 pub struct RedisHandle {
     shared: Arc<ReplicatorShared>,
-    lines: Arc<dyn ConnectionSource>,
+    connections: Arc<dyn ConnectionSource>,
     on_outage: OnOutage,
 }
 
@@ -200,7 +208,7 @@ impl RedisHandle {
     pub fn refuses_writes(&self) -> bool {
         match self.shared.phase() {
             RedisPhase::Well => false,
-            RedisPhase::Away(trouble) if trouble.kind.is_rivalry() => true,
+            RedisPhase::Away(error) if error.kind.is_rivalry() => true,
             _ => self.on_outage == OnOutage::Reject,
         }
     }

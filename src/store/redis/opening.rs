@@ -1,4 +1,4 @@
-//! The start of a Redis store: who has the truth, and whether this muster may begin.
+//! The start of a Redis store: whether the local disk or Redis is newer, and whether this muster may begin.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::RedisStore;
 use super::connection::ConnectionSource;
 use super::error::{ReplicaError, ReplicaErrorKind};
-use super::fill::{Unfilled, fill, note_row};
+use super::fill::{FillError, fill, meta_row};
 use super::keys::Keys;
 use super::lease::{self, Claimant, LEASE_TERM};
 use super::pool::ConnectionPool;
@@ -33,22 +33,22 @@ const NEW_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Pause between two attempts at a start.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What the start has come to with Redis.
-struct Met {
+/// What the first exchange with Redis came to.
+struct Handshake {
     writer: RedisWriter,
     /// The position of the rows to be taken over, if Redis is ahead.
     ahead: Option<ReplicaPosition>,
 }
 
-/// Why the start has not met Redis.
-enum Unmet {
+/// Why there was no handshake.
+enum HandshakeError {
     /// It is away for now.
     Away(ReplicaError),
     /// It is there, and muster must not begin.
     Refused(String),
 }
 
-impl Unmet {
+impl HandshakeError {
     /// The outage with which muster starts all the same.
     ///
     /// # Errors
@@ -56,23 +56,34 @@ impl Unmet {
     /// an earlier registry.
     fn outage(self, is_new: bool, settings: &RedisSettings, path: &Path) -> Result<ReplicaError, StoreError> {
         let detail = match self {
-            Unmet::Refused(sentence) => sentence,
-            Unmet::Away(trouble) if !is_new => {
-                log::warn!(kind = trouble.kind.word(); "{settings} is away at the start: {trouble}");
-                return Ok(trouble);
+            HandshakeError::Refused(sentence) => sentence,
+            HandshakeError::Away(error) if !is_new => {
+                log::warn!(kind = error.kind.word(); "{settings} is away at the start: {error}");
+                return Ok(error);
             }
-            Unmet::Away(trouble) if trouble.is_of_password() => format!(
-                "it wants another user or password: {trouble}. Set redis_password_file or redis_password, and the \
+            HandshakeError::Away(error) if error.is_authentication_failure() => format!(
+                "it wants another user or password: {error}. Set redis_password_file or redis_password, and the \
                  user in redis_url."
             ),
-            Unmet::Away(trouble) if trouble.kind == ReplicaErrorKind::TooLong => trouble.detail,
-            Unmet::Away(trouble) => format!(
+            HandshakeError::Away(error) if error.kind == ReplicaErrorKind::TooLong => error.detail,
+            HandshakeError::Away(error) => format!(
                 "the data directory {} is new, and whether there is an earlier registry in Redis cannot be asked: \
-                 {trouble}. Start Redis first, or see that it can be reached.",
+                 {error}. Start Redis first, or see that it can be reached.",
                 path.display()
             ),
         };
         Err(unfit(settings, detail))
+    }
+}
+
+impl From<ReplicaError> for HandshakeError {
+    fn from(error: ReplicaError) -> HandshakeError {
+        match error.kind {
+            ReplicaErrorKind::Fenced | ReplicaErrorKind::Foreign | ReplicaErrorKind::Unfit => {
+                HandshakeError::Refused(error.detail)
+            }
+            _ => HandshakeError::Away(error),
+        }
     }
 }
 
@@ -95,15 +106,15 @@ impl RedisStore {
         filter_factory: RowFilterFactory<'_>,
     ) -> Result<Self, StoreError> {
         let local = EmbeddedStore::open(path, now, limits)?;
-        let lines = Arc::new(ConnectionPool::new(&settings));
-        RedisStore::on(local, lines, Threads::shared(), settings, host, latency, filter_factory)
+        let connections = Arc::new(ConnectionPool::new(&settings));
+        RedisStore::on(local, connections, Threads::shared(), settings, host, latency, filter_factory)
     }
 }
 
 impl<G: StorageBackend + 'static> RedisStore<G> {
-    /// Looks at Redis through `lines`, and fills the local store from it if Redis is ahead. `host` names this machine
-    /// in the lock; `latency` records how long each transaction takes; the filters of `filter_factory` refuse rows that
-    /// Redis gives.
+    /// Looks at Redis through `connections`, and fills the local store from it if Redis is ahead. `host` names this
+    /// machine in the lock; `latency` records how long each transaction takes; the filters of `filter_factory` refuse
+    /// rows that Redis gives.
     ///
     /// A Redis that is away does not keep muster from starting, unless the directory is new: it could not know then
     /// whether it begins anew or forgets.
@@ -112,7 +123,7 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
     /// Those of the local store, and [`StoreError::Unfit`] for a Redis that must not be used.
     pub fn on(
         mut local: EmbeddedStore<G>,
-        lines: Arc<dyn ConnectionSource>,
+        connections: Arc<dyn ConnectionSource>,
         scheduler: Arc<dyn RedisScheduler>,
         settings: RedisSettings,
         host: &str,
@@ -120,30 +131,30 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
         filter_factory: RowFilterFactory<'_>,
     ) -> Result<Self, StoreError> {
         let path = local.path().to_path_buf();
-        let mut meta = read_note(&local)?;
+        let mut meta = read_meta(&local)?;
         let keys = Keys::new(&settings.prefix);
-        let connector = RedisConnector { lines, scheduler, keys, timeout: settings.timeout };
+        let connector = RedisConnector { connections, scheduler, keys, timeout: settings.timeout };
         // The directory's own, and not the node's: two directories may be of the same node, one filled after the other.
         let owner = local.identity().created_at.clone();
         let mut claimant = Claimant::new(owner, host.to_owned());
         let contents = local_contents(&local, meta)?;
         let is_new = contents.checksum.sequence == 0 || meta.is_filling;
         let timeout = if is_new { NEW_WAIT_MAX } else { Duration::ZERO };
-        let met = meet(&connector, &settings, &mut claimant, &contents, timeout);
-        let (writer, phase) = match met {
-            Ok(Met { mut writer, ahead }) => {
+        let handshake = shake_hands(&connector, &settings, &mut claimant, &contents, timeout);
+        let (writer, phase) = match handshake {
+            Ok(Handshake { mut writer, ahead }) => {
                 if let Some(position) = ahead {
                     meta =
                         fill(&mut local, &mut writer, &position, filter_factory).map_err(
                             |error| match error {
-                                Unfilled::Local(error) => error,
-                                Unfilled::Redis(trouble) => unfit(&settings, trouble.detail),
+                                FillError::Local(error) => error,
+                                FillError::Redis(error) => unfit(&settings, error.detail),
                             },
                         )?;
                 }
                 (Some(writer), RedisPhase::CatchingUp)
             }
-            Err(unmet) => (None, RedisPhase::Away(unmet.outage(is_new, &settings, &path)?)),
+            Err(error) => (None, RedisPhase::Away(error.outage(is_new, &settings, &path)?)),
         };
         let fate = match settings.on_outage {
             OnOutage::Spool => "kept in the spool",
@@ -152,7 +163,7 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
         let shared = ReplicatorShared::new(
             settings.to_string(),
             fate,
-            local.sealed()?,
+            local.checksum_on_disk()?,
             phase,
             connector.scheduler.clone(),
         );
@@ -168,7 +179,7 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
             run_id: None,
             latency,
             whole_from: 0,
-            looked: connector.scheduler.now(),
+            server_asked_at: connector.scheduler.now(),
             connector: connector.clone(),
         };
         let replicator = Some((replicator, writer));
@@ -176,8 +187,8 @@ impl<G: StorageBackend + 'static> RedisStore<G> {
     }
 }
 
-fn read_note<G: StorageBackend>(local: &EmbeddedStore<G>) -> Result<ReplicaMeta, StoreError> {
-    let Some(text) = local.row(&note_row(ReplicaMeta::default()).name())? else {
+fn read_meta<G: StorageBackend>(local: &EmbeddedStore<G>) -> Result<ReplicaMeta, StoreError> {
+    let Some(text) = local.row(&meta_row(ReplicaMeta::default()).name())? else {
         return Ok(ReplicaMeta::default());
     };
     let broken = |error: serde_json::Error| {
@@ -195,80 +206,81 @@ fn local_contents<G: StorageBackend>(
     local: &EmbeddedStore<G>,
     meta: ReplicaMeta,
 ) -> Result<position::LocalContents, StoreError> {
-    Ok(position::LocalContents { node_id: local.identity().node_id, meta, checksum: local.sealed()? })
+    Ok(position::LocalContents {
+        node_id: local.identity().node_id,
+        meta,
+        checksum: local.checksum_on_disk()?,
+    })
 }
 
-/// Tries until Redis is met, or is not for `timeout`. A lock that runs out is waited for.
-fn meet(
+/// Tries until there is a handshake, or for `timeout`. A lock that runs out is waited for.
+fn shake_hands(
     connector: &RedisConnector,
     settings: &RedisSettings,
     claimant: &mut Claimant,
     local: &position::LocalContents,
     timeout: Duration,
-) -> Result<Met, Unmet> {
+) -> Result<Handshake, HandshakeError> {
     let deadline = connector.scheduler.now() + timeout;
     let mut is_logged = false;
     loop {
-        let met = RedisSession::open(connector)
-            .map_err(|trouble| match trouble.kind {
-                ReplicaErrorKind::Unfit => Unmet::Refused(trouble.detail),
-                _ => Unmet::Away(trouble),
-            })
-            .and_then(|session| meet_once(session, claimant, local));
-        match met {
-            Err(Unmet::Away(trouble)) if connector.scheduler.now() < deadline && !trouble.is_to_stay() => {
+        match try_handshake(connector, claimant, local) {
+            Err(HandshakeError::Away(error))
+                if connector.scheduler.now() < deadline && !error.is_permanent() =>
+            {
                 if !is_logged {
-                    log::warn!(kind = trouble.kind.word(); "waiting for {settings}, up to {timeout:?}: {trouble}");
+                    log::warn!(kind = error.kind.word(); "waiting for {settings}, up to {timeout:?}: {error}");
                     is_logged = true;
                 }
                 connector.scheduler.sleep(PAUSE);
             }
-            met => return met,
+            handshake => return handshake,
         }
     }
 }
 
-fn meet_once(
-    mut session: RedisSession,
+fn try_handshake(
+    connector: &RedisConnector,
     claimant: &mut Claimant,
     local: &position::LocalContents,
-) -> Result<Met, Unmet> {
+) -> Result<Handshake, HandshakeError> {
+    let mut session = RedisSession::open(connector)?;
     let lease = take_lock(&mut session, claimant)?;
-    let found = session.found().map_err(sorted)?;
-    let writer = RedisWriter::new(session, lease).map_err(sorted)?;
+    let found = session.found()?;
+    let writer = RedisWriter::new(session, lease)?;
     match choose_start(local, &found) {
-        StartSource::Local => Ok(Met { writer, ahead: None }),
-        StartSource::Redis(position) => Ok(Met { writer, ahead: Some(position) }),
+        StartSource::Local => Ok(Handshake { writer, ahead: None }),
+        StartSource::Redis(position) => Ok(Handshake { writer, ahead: Some(position) }),
         StartSource::Neither(sentence) => {
-            // Whoever comes next need not wait for it to run out.
+            // The next start need not wait for it to run out.
             let _ = writer.release();
-            Err(Unmet::Refused(sentence))
+            Err(HandshakeError::Refused(sentence))
         }
     }
 }
 
-/// Takes the lock. One that nobody renews any more is waited for, which takes a term; one that is renewed refuses the
+/// Takes the lock. One that is not renewed any more is waited for, which takes a term; one that is renewed refuses the
 /// start.
-fn take_lock(session: &mut RedisSession, claimant: &mut Claimant) -> Result<lease::Lease, Unmet> {
+fn take_lock(session: &mut RedisSession, claimant: &mut Claimant) -> Result<lease::Lease, HandshakeError> {
     let scheduler = session.connector().scheduler.clone();
     let deadline = scheduler.now() + LEASE_TERM + RETAKE_MARGIN;
     let mut left_ms = None;
     loop {
-        let trouble = match lease::acquire(session, claimant) {
+        let error = match lease::acquire(session, claimant) {
             Ok(lease) => return Ok(lease),
-            Err(trouble) if trouble.kind != ReplicaErrorKind::Fenced => return Err(sorted(trouble)),
-            Err(trouble) => trouble,
+            Err(error) if error.kind != ReplicaErrorKind::Fenced => return Err(error.into()),
+            Err(error) => error,
         };
-        let left = lease::left_ms(session).map_err(sorted)?;
+        let left = lease::left_ms(session)?;
         let is_renewed = left_ms.is_some_and(|before| left > before);
         if left == -1 || is_renewed || scheduler.now() > deadline {
-            return Err(Unmet::Refused(format!(
+            return Err(HandshakeError::Refused(format!(
                 "{}. Stop the other muster, or give this one its own redis_prefix.",
-                trouble.detail
+                error.detail
             )));
         }
         if left_ms.is_none() {
-            log::warn!("{}; waiting for it to run out", trouble.detail);
+            log::warn!("{}; waiting for it to run out", error.detail);
         }
         left_ms = Some(left);
         scheduler.sleep(PAUSE);
@@ -277,12 +289,3 @@ fn take_lock(session: &mut RedisSession, claimant: &mut Claimant) -> Result<leas
 
 /// Beyond the term of a lock, until its end is seen.
 const RETAKE_MARGIN: Duration = Duration::from_secs(2);
-
-fn sorted(trouble: ReplicaError) -> Unmet {
-    match trouble.kind {
-        ReplicaErrorKind::Fenced | ReplicaErrorKind::Foreign | ReplicaErrorKind::Unfit => {
-            Unmet::Refused(trouble.detail)
-        }
-        _ => Unmet::Away(trouble),
-    }
-}

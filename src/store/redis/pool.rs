@@ -30,7 +30,7 @@ const SENTINEL_WAIT_MAX: Duration = Duration::from_millis(500);
 pub struct OpenConnection {
     replies: Replies<RedisStream>,
     /// True from a request on until all of its answers are read: what would come next is not known then.
-    is_spoilt: bool,
+    is_broken: bool,
 }
 
 impl OpenConnection {
@@ -40,12 +40,12 @@ impl OpenConnection {
         answers: usize,
         timeout: Duration,
     ) -> Result<Vec<Value>, ReplicaError> {
-        self.is_spoilt = true;
+        self.is_broken = true;
         let mut limits = ReplyLimits::new(Instant::now() + timeout, budget::process());
         let stream = self.replies.stream();
         stream.write_all(packed).and_then(|()| stream.flush()).map_err(RedisError::from)?;
         let read: Result<_, _> = (0..answers).map(|_| self.replies.next(&mut limits)).collect();
-        self.is_spoilt = read.is_err();
+        self.is_broken = read.is_err();
         read
     }
 
@@ -87,14 +87,14 @@ impl ConnectionManager {
                 self.address(&host, port)
             }
         };
-        let mut wire = self.dial(&address, settings.timeout)?;
+        let mut connection = self.dial(&address, settings.timeout)?;
         if let Some(password) = self.password()? {
-            authenticate(&mut wire, settings.user.as_deref(), &password, settings.timeout)?;
+            authenticate(&mut connection, settings.user.as_deref(), &password, settings.timeout)?;
         }
         if settings.database != 0 {
-            wire.query(redis::cmd("SELECT").arg(settings.database), settings.timeout)?;
+            connection.query(redis::cmd("SELECT").arg(settings.database), settings.timeout)?;
         }
-        Ok(wire)
+        Ok(connection)
     }
 
     fn address(&self, host: &str, port: u16) -> RedisHost {
@@ -112,7 +112,7 @@ impl ConnectionManager {
     fn dial(&self, address: &RedisHost, timeout: Duration) -> Result<OpenConnection, ReplicaError> {
         let opened = RedisStream::open(address, self.settings.ca_file.as_deref(), timeout);
         let stream = opened.map_err(RedisError::from)?;
-        Ok(OpenConnection { replies: Replies::new(stream), is_spoilt: false })
+        Ok(OpenConnection { replies: Replies::new(stream), is_broken: false })
     }
 
     /// The address of the master, from the first sentinel that knows one.
@@ -133,27 +133,27 @@ impl ConnectionManager {
 
     fn ask_sentinel(&self, host: &str, port: u16, master: &str) -> Result<(String, u16), ReplicaError> {
         let timeout = SENTINEL_WAIT_MAX.min(self.settings.timeout);
-        let mut wire = self.dial(&self.address(host, port), timeout)?;
+        let mut connection = self.dial(&self.address(host, port), timeout)?;
         let answer =
-            wire.query(redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(master), timeout)?;
+            connection.query(redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(master), timeout)?;
         let named: Option<(String, u16)> = typed(answer)?;
         named.ok_or_else(|| broken("it knows no such master".into()))
     }
 }
 
-/// Says who asks. A Redis before version 6 knows no users, and says so.
+/// Authenticates. A Redis before version 6 knows no users, and answers with an error.
 fn authenticate(
-    wire: &mut OpenConnection,
+    connection: &mut OpenConnection,
     user: Option<&str>,
     password: &str,
     timeout: Duration,
 ) -> Result<(), ReplicaError> {
-    let answer = wire.query(redis::cmd("AUTH").arg(user).arg(password), timeout);
+    let answer = connection.query(redis::cmd("AUTH").arg(user).arg(password), timeout);
     match answer {
         Ok(_) => Ok(()),
-        Err(trouble) if trouble.kind != ReplicaErrorKind::Refused => Err(trouble),
-        Err(trouble) if user.is_some() && trouble.detail.contains("wrong number of arguments") => {
-            authenticate(wire, None, password, timeout)
+        Err(error) if error.kind != ReplicaErrorKind::Refused => Err(error),
+        Err(error) if user.is_some() && error.detail.contains("wrong number of arguments") => {
+            authenticate(connection, None, password, timeout)
         }
         Err(_) => {
             Err(RedisError::from((ErrorKind::AuthenticationFailed, "Password authentication failed")).into())
@@ -175,20 +175,20 @@ impl ManageConnection for ConnectionManager {
         opened
     }
 
-    fn is_valid(&self, wire: &mut OpenConnection) -> Result<(), ReplicaError> {
-        wire.query(&redis::cmd("PING"), self.settings.timeout).map(drop)
+    fn is_valid(&self, connection: &mut OpenConnection) -> Result<(), ReplicaError> {
+        connection.query(&redis::cmd("PING"), self.settings.timeout).map(drop)
     }
 
-    fn has_broken(&self, wire: &mut OpenConnection) -> bool {
-        wire.is_spoilt
+    fn has_broken(&self, connection: &mut OpenConnection) -> bool {
+        connection.is_broken
     }
 }
 
-/// Failures are told once by the store, not by the pool for each attempt.
+/// Failures are logged once by the store, not by the pool for each attempt.
 #[derive(Debug)]
-struct Silent;
+struct NoLogging;
 
-impl HandleError<ReplicaError> for Silent {
+impl HandleError<ReplicaError> for NoLogging {
     fn handle_error(&self, _: ReplicaError) {}
 }
 
@@ -210,7 +210,7 @@ impl ConnectionPool {
             .idle_timeout(Some(Duration::from_secs(30)))
             .max_lifetime(None)
             .connection_timeout(settings.timeout)
-            .error_handler(Box::new(Silent))
+            .error_handler(Box::new(NoLogging))
             .build_unchecked(manager);
         Self { pool, failure }
     }

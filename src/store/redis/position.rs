@@ -1,5 +1,5 @@
-//! How far Redis is: the seal of its rows, whose rows they are, and what follows when it is held against the local
-//! disk. Pure: what was read goes in, a decision comes out.
+//! How far Redis is: the checksum of its rows, whose rows they are, and what follows when that is compared with the
+//! local disk. Pure: what was read goes in, a decision comes out.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use crate::core::model::limits::INDEX_MAX;
 use crate::store::checksums::RowChecksum;
 
 /// Key of the row, in the table of facts about the registry, that says how these rows are related to those in Redis.
-pub const NOTE_KEY: &str = "redis";
+pub const META_KEY: &str = "redis";
 
 /// How far the index leaps when rows are taken from Redis. It may lack the newest batches, which the lost directory had
 /// and watchers saw; with a leap no client ever sees an index twice. Far above what one outage could have counted.
@@ -17,7 +17,7 @@ pub const INDEX_LEAP: u64 = 1 << 24;
 /// Version of the position and of what it counts.
 const FORMAT: u32 = 1;
 
-/// The row under [`NOTE_KEY`]; without one everything in it is zero.
+/// The row under [`META_KEY`]; without one everything in it is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaMeta {
     /// How often a directory has been filled from Redis. Batches are counted anew after each, so two counts compare
@@ -30,7 +30,7 @@ pub struct ReplicaMeta {
     pub is_filling: bool,
 }
 
-/// What stands under the key `seal`.
+/// The value of the key `seal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaPosition {
     format: u32,
@@ -39,10 +39,10 @@ pub struct ReplicaPosition {
     /// See [`ReplicaMeta`].
     #[serde(flatten)]
     pub meta: ReplicaMeta,
-    /// Seal of the rows.
+    /// Checksum of the rows.
     #[serde(flatten)]
     pub checksum: RowChecksum,
-    /// False while rows are being compared and put back: the seal does not hold then.
+    /// False while rows are being compared and put back: the checksum does not hold then.
     pub is_whole: bool,
 }
 
@@ -52,7 +52,7 @@ impl ReplicaPosition {
         Self { format: FORMAT, node_id, meta, checksum, is_whole: true }
     }
 
-    /// The position of rows that are not those of `seal` yet.
+    /// The position of rows that are not those of `checksum` yet.
     pub fn partly(node_id: Uuid, meta: ReplicaMeta, checksum: RowChecksum) -> Self {
         Self { is_whole: false, ..Self::whole(node_id, meta, checksum) }
     }
@@ -106,23 +106,23 @@ pub struct LocalContents {
     pub node_id: Uuid,
     /// How it is related to Redis.
     pub meta: ReplicaMeta,
-    /// The seal of its rows; sequence 0 when it is new.
+    /// The checksum of its rows; sequence 0 when it is new.
     pub checksum: RowChecksum,
 }
 
-/// Who has the truth at a start.
+/// Which rows a start goes on with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartSource {
     /// The local directory: Redis has the same, or less.
     Local,
     /// Redis: the directory is new, or older.
     Redis(ReplicaPosition),
-    /// Nobody can tell; the sentence says why and what to do.
+    /// It cannot be known; the sentence says why and what to do.
     Neither(String),
 }
 
-/// Decides at a start. The higher of (epoch, batch) has it, for each is only acknowledged when it is durable here, and
-/// comes to Redis after that.
+/// Decides at a start. The higher of (epoch, batch) is newer, for each is only acknowledged when it is durable here,
+/// and comes to Redis after that.
 pub fn choose_start(local: &LocalContents, found: &RedisContents) -> StartSource {
     let is_new = local.checksum.sequence == 0 || local.meta.is_filling;
     let Some(position) = found.position else {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_reads_back_as_written() {
+    fn a_position_reads_back_as_written() {
         let position = position(2, 3, 4);
         assert_eq!(ReplicaPosition::decode(position.encode().as_bytes()), Ok(position));
         let golden = concat!(

@@ -26,13 +26,13 @@ const PAGE_ROWS: usize = 500;
 /// Bytes of rows compared at a time.
 const PAGE_BYTES: usize = 512 << 10;
 
-/// How often the log is told how far it is.
+/// How often the log says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// The local store, shared with the writer.
 pub type LocalStore<G> = Arc<Mutex<EmbeddedStore<G>>>;
 
-/// Compares and mends. Gives the batch from which on Redis is whole again: the next one, or one that waits.
+/// Compares and repairs. Gives the batch from which on Redis is whole again: the next one, or one that waits.
 ///
 /// # Errors
 /// The connection's, or [`ReplicaErrorKind::Local`]. It has to be done again then.
@@ -48,8 +48,8 @@ pub fn reconcile<G: StorageBackend>(
     let is_empty = writer.session().found()?.rows == 0;
     writer.write(Vec::new(), Some(&partly))?;
     let mut progress = ReconcileProgress::begin(begun.rows);
-    let put = put_back(writer, local, is_empty, &mut progress)?;
-    let removed = if is_empty { 0 } else { remove_strangers(writer, local)? };
+    let put = put_missing(writer, local, is_empty, &mut progress)?;
+    let removed = if is_empty { 0 } else { remove_unknown(writer, local)? };
     shared.mended(put + removed);
     log::debug!(put = put, removed = removed; "held {} rows against Redis", progress.seen);
     let ended = local.lock().checksum();
@@ -60,7 +60,7 @@ pub fn reconcile<G: StorageBackend>(
 }
 
 /// Puts every local row that Redis lacks or has otherwise.
-fn put_back<G: StorageBackend>(
+fn put_missing<G: StorageBackend>(
     writer: &mut RedisWriter,
     local: &LocalStore<G>,
     is_empty: bool,
@@ -68,13 +68,16 @@ fn put_back<G: StorageBackend>(
 ) -> Result<u64, ReplicaError> {
     let (mut put, mut after) = (0, String::new());
     loop {
-        writer.keep()?;
+        writer.keep_lock()?;
         let page = local.lock().page(&after, PAGE_ROWS, PAGE_BYTES).map_err(unreadable)?;
         let Some((last, _)) = page.last() else { return Ok(put) };
         after.clone_from(last);
         progress.advance(page.len());
-        let missing =
-            if is_empty { page.into_iter().filter_map(as_put).collect() } else { differing(writer, page)? };
+        let missing = if is_empty {
+            page.into_iter().filter_map(to_change).collect()
+        } else {
+            differing(writer, page)?
+        };
         if !missing.is_empty() {
             put += missing.len() as u64;
             let commands = row_commands(writer.session().keys(), &missing);
@@ -104,12 +107,12 @@ fn differing(writer: &mut RedisWriter, page: Vec<NamedRow>) -> Result<Vec<RowCha
     Ok(missing)
 }
 
-fn as_put((name, value): NamedRow) -> Option<RowChange> {
+fn to_change((name, value): NamedRow) -> Option<RowChange> {
     Table::of_name(&name).map(|(table, key)| RowChange::put(table, key, value))
 }
 
 /// Removes the rows in Redis that are not here.
-fn remove_strangers<G: StorageBackend>(
+fn remove_unknown<G: StorageBackend>(
     writer: &mut RedisWriter,
     local: &LocalStore<G>,
 ) -> Result<u64, ReplicaError> {
@@ -117,18 +120,18 @@ fn remove_strangers<G: StorageBackend>(
     for table in Table::ALL {
         let mut cursor = 0;
         loop {
-            writer.keep()?;
+            writer.keep_lock()?;
             let step = writer.session().scan(table, cursor)?;
-            let mut strangers = Vec::new();
+            let mut unknown = Vec::new();
             for (key, _) in step.rows {
                 let change = RowChange::delete(table, key);
                 if local.lock().row(&change.name()).map_err(unreadable)?.is_none() {
-                    strangers.push(change);
+                    unknown.push(change);
                 }
             }
-            if !strangers.is_empty() {
-                removed += strangers.len() as u64;
-                let commands = row_commands(writer.session().keys(), &strangers);
+            if !unknown.is_empty() {
+                removed += unknown.len() as u64;
+                let commands = row_commands(writer.session().keys(), &unknown);
                 writer.write(commands, None)?;
             }
             cursor = step.cursor;

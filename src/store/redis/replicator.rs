@@ -1,4 +1,4 @@
-//! The store's own thread: the only one that speaks to Redis once muster runs. It writes what waits, keeps the lock,
+//! The store's own thread: the only one that uses Redis once muster runs. It writes what waits, keeps the lock,
 //! finds out when Redis is away, and tries again until it is back.
 
 use std::sync::Arc;
@@ -39,12 +39,12 @@ pub struct Replicator<G: StorageBackend> {
     pub(super) meta: ReplicaMeta,
     /// The server that was seen, row by row, to hold everything, and is not known to have lost any of it.
     pub(super) run_id: Option<String>,
-    /// Told how long each transaction took.
+    /// How long each transaction took.
     pub(super) latency: Histogram,
     /// The batch from which on the rows in Redis are those of a seal.
     pub(super) whole_from: u64,
     /// When the server was last asked for its settings.
-    pub(super) looked: Instant,
+    pub(super) server_asked_at: Instant,
 }
 
 impl<G: StorageBackend> Replicator<G> {
@@ -55,11 +55,11 @@ impl<G: StorageBackend> Replicator<G> {
             let begun = self.connector.scheduler.now();
             match self.serve(writer.take()) {
                 Ok(()) => break,
-                Err(trouble) => {
-                    if trouble.kind == ReplicaErrorKind::Altered {
+                Err(error) => {
+                    if error.kind == ReplicaErrorKind::Altered {
                         self.run_id = None;
                     }
-                    self.shared.away(trouble);
+                    self.shared.away(error);
                 }
             }
             // It went well for a while: this is a new outage.
@@ -82,14 +82,14 @@ impl<G: StorageBackend> Replicator<G> {
                 RedisWriter::new(session, lease)?
             }
         };
-        self.meet(&mut writer)?;
+        self.catch_up(&mut writer)?;
         loop {
             // One that has everything and was slow counts as well with its next quick answer, so it is soon asked.
             match self.shared.next(RENEWAL, PAUSE_MAX) {
                 ReplicatorWork::Write(run) => self.write(&mut writer, &run)?,
                 ReplicatorWork::Compare => self.compare(&mut writer)?,
                 ReplicatorWork::Renew => {
-                    self.look_again(&mut writer)?;
+                    self.ask_server(&mut writer)?;
                     let took = self.timed(|| writer.write(Vec::new(), None))?;
                     self.shared.confirm_again(took < self.connector.timeout / 2);
                 }
@@ -99,9 +99,9 @@ impl<G: StorageBackend> Replicator<G> {
     }
 
     /// Finds out what Redis holds, and makes it hold everything but what waits.
-    fn meet(&mut self, writer: &mut RedisWriter) -> Result<(), ReplicaError> {
+    fn catch_up(&mut self, writer: &mut RedisWriter) -> Result<(), ReplicaError> {
         let found = writer.session().found()?;
-        let (survey, fence) = (writer.session().survey.clone(), writer.lease().fence);
+        let (server, fence) = (writer.session().server.clone(), writer.lease().fence);
         if let Some(position) = found.position {
             let is_of_others = position.node_id != self.node_id;
             if is_of_others || position.meta.epoch > self.meta.epoch {
@@ -116,10 +116,10 @@ impl<G: StorageBackend> Replicator<G> {
                 return Err(ReplicaError::new(ReplicaErrorKind::Foreign, detail));
             }
         }
-        self.shared.reached(survey.durability, &survey.version, fence);
-        self.looked = self.connector.scheduler.now();
+        self.shared.reached(server.durability, &server.version, fence);
+        self.server_asked_at = self.connector.scheduler.now();
         let known = found.position.filter(|position| {
-            self.run_id.as_ref() == Some(&survey.run_id)
+            self.run_id.as_ref() == Some(&server.run_id)
                 && position.is_whole
                 && position.meta == self.meta
                 && position.checksum.rows == found.rows
@@ -136,7 +136,7 @@ impl<G: StorageBackend> Replicator<G> {
         self.run_id = None;
         let begun = self.local.lock().checksum();
         let ended = reconcile(writer, &self.local, &self.shared, (self.node_id, self.meta))?;
-        self.run_id = Some(writer.session().survey.run_id.clone());
+        self.run_id = Some(writer.session().server.run_id.clone());
         self.whole_from = ended.sequence;
         if ended == begun {
             self.shared.confirm(ended, true);
@@ -145,8 +145,8 @@ impl<G: StorageBackend> Replicator<G> {
     }
 
     fn write(&mut self, writer: &mut RedisWriter, run: &[Arc<BacklogEntry>]) -> Result<(), ReplicaError> {
-        if self.connector.scheduler.now() - self.looked > RENEWAL {
-            self.look_again(writer)?;
+        if self.connector.scheduler.now() - self.server_asked_at > RENEWAL {
+            self.ask_server(writer)?;
         }
         let Some(last) = run.last() else { return Ok(()) };
         let is_whole = last.checksum.sequence >= self.whole_from;
@@ -167,11 +167,11 @@ impl<G: StorageBackend> Replicator<G> {
         write().map(|()| self.connector.scheduler.now() - begun)
     }
 
-    fn look_again(&mut self, writer: &mut RedisWriter) -> Result<(), ReplicaError> {
-        self.looked = self.connector.scheduler.now();
-        writer.session().look_again()?;
-        let (survey, fence) = (&writer.session().survey.clone(), writer.lease().fence);
-        self.shared.looked_at(survey.durability, &survey.version, fence);
+    fn ask_server(&mut self, writer: &mut RedisWriter) -> Result<(), ReplicaError> {
+        self.server_asked_at = self.connector.scheduler.now();
+        writer.session().ask_server_again()?;
+        let (server, fence) = (&writer.session().server.clone(), writer.lease().fence);
+        self.shared.note_server(server.durability, &server.version, fence);
         Ok(())
     }
 }

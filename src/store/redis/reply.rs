@@ -14,8 +14,8 @@ use redis::{RedisError, Value};
 use super::error::{ReplicaError, ReplicaErrorKind};
 use crate::base::sys::budget::{Budget, BudgetShare, OverBudget, Purpose};
 
-/// Bytes of a round of answers that nobody is asked for: what a Redis store needs when all is well must not wait for a
-/// restoration that holds all there is. There are two connections at most.
+/// Bytes of a round of answers that need no share of the budget: what a Redis store needs when all is well must not
+/// wait for a restoration that holds all there is. There are two connections at most.
 const FREE_BYTES: usize = 256 << 10;
 
 /// What any value takes beside its text.

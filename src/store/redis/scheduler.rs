@@ -36,7 +36,7 @@ pub trait RedisScheduler: Send + Sync {
     /// When the system gives none.
     fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
-    /// Wakes whoever waits for `signal`.
+    /// Wakes the thread that waits for `signal`.
     fn ring(&self, signal: RedisSignal);
 
     /// How often `signal` was given so far. Read it under the lock under which it was seen that there is a need to
@@ -84,10 +84,10 @@ impl RedisScheduler for Threads {
     }
 
     fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        // What it says to Redis takes as long as that does; what it waits for by itself is counted.
+        // A call to Redis takes as long as Redis does; what it waits for by itself is counted.
         supervision::thread("redis", Habit::BEATS, || {
             supervision::patiently(work);
-            // It was told to stop, with the process or before its store is opened anew.
+            // It was stopped, with the process or before its store is opened anew.
             supervision::retire();
         })
     }

@@ -21,7 +21,7 @@ pub enum Durability {
     /// No append-only file: on its disk with the next dump.
     Dumps,
     /// It does not say: an append-only file, but `CONFIG GET` is forbidden.
-    Unsaid,
+    Unknown,
 }
 
 impl Durability {
@@ -31,7 +31,7 @@ impl Durability {
         Durability::EverySecond,
         Durability::Kernel,
         Durability::Dumps,
-        Durability::Unsaid,
+        Durability::Unknown,
     ];
 
     /// One word for it: the value of `appendfsync`, or `off`, or `unknown`.
@@ -41,7 +41,7 @@ impl Durability {
             Durability::EverySecond => "everysec",
             Durability::Kernel => "no",
             Durability::Dumps => "off",
-            Durability::Unsaid => "unknown",
+            Durability::Unknown => "unknown",
         }
     }
 
@@ -64,7 +64,7 @@ impl Durability {
                 "Acknowledged writes are synced to the local disk, and in Redis, which alone may lose everything since \
                  its last dump (appendonly no)."
             }
-            Durability::Unsaid => {
+            Durability::Unknown => {
                 "Acknowledged writes are synced to the local disk, and in Redis, which keeps an append-only file but \
                  does not say how often it syncs it (CONFIG GET is forbidden)."
             }
@@ -144,7 +144,7 @@ pub fn read(answers: &[Value]) -> Result<ServerInfo, ReplicaError> {
         ("1", "always") => Durability::Always,
         ("1", "everysec") => Durability::EverySecond,
         ("1", "no") => Durability::Kernel,
-        ("1", _) => Durability::Unsaid,
+        ("1", _) => Durability::Unknown,
         _ => Durability::Dumps,
     };
     let version = [fact("valkey_version"), fact("redis_version")].into_iter().find(|it| !it.is_empty());
@@ -184,7 +184,7 @@ mod tests {
             ),
             (answers("master", "1", "noeviction", Some(("no", "noeviction"))), Ok(Durability::Kernel)),
             (answers("master", "0", "noeviction", Some(("always", "noeviction"))), Ok(Durability::Dumps)),
-            (answers("master", "1", "noeviction", None), Ok(Durability::Unsaid)),
+            (answers("master", "1", "noeviction", None), Ok(Durability::Unknown)),
             (answers("master", "0", "noeviction", None), Ok(Durability::Dumps)),
             (answers("slave", "1", "noeviction", None), Err(ReplicaErrorKind::Refused)),
             (answers("master", "1", "allkeys-lru", None), Err(ReplicaErrorKind::Unfit)),
@@ -194,7 +194,7 @@ mod tests {
             ),
         ];
         for (answers, expected) in rows {
-            let found = read(&answers).map(|survey| survey.durability).map_err(|trouble| trouble.kind);
+            let found = read(&answers).map(|server| server.durability).map_err(|error| error.kind);
             assert_eq!(found, expected, "{answers:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! One connection at work: what is asked of Redis, and the guarded transaction by which everything is written.
+//! One connection in use: what is asked of Redis, and the guarded transaction by which everything is written.
 //!
 //! A transaction is one round trip, and leaves the guard of the next one armed behind it:
 //!
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, FromRedisValue, ServerError, Value, cmd};
 
 use super::connection::{ConnectionSource, RedisConnection};
-use super::error::{ReplicaError, ReplicaErrorKind, shown};
+use super::error::{ReplicaError, ReplicaErrorKind, error_text};
 use super::keys::Keys;
 use super::lease::{LEASE_TERM, Lease, RENEWAL};
 use super::position::{RedisContents, ReplicaPosition};
@@ -32,8 +32,8 @@ pub const SCAN_ROWS: usize = 100;
 /// How the servers are reached and asked.
 #[derive(Clone)]
 pub struct RedisConnector {
-    /// Gives connections.
-    pub lines: Arc<dyn ConnectionSource>,
+    /// Where connections come from.
+    pub connections: Arc<dyn ConnectionSource>,
     /// The clock, and who waits for whom.
     pub scheduler: Arc<dyn RedisScheduler>,
     /// The names of the keys.
@@ -44,10 +44,10 @@ pub struct RedisConnector {
 
 /// A connection to a server that was found fit.
 pub struct RedisSession {
-    line: Box<dyn RedisConnection>,
+    connection: Box<dyn RedisConnection>,
     connector: RedisConnector,
     /// What the server said of itself.
-    pub survey: ServerInfo,
+    pub server: ServerInfo,
 }
 
 /// One step of a scan: where it goes on, if it does, and the rows met. A row may be met twice.
@@ -59,22 +59,22 @@ pub struct Scanned {
 }
 
 impl RedisSession {
-    /// Takes a connection and looks at the server.
+    /// Takes a connection and asks the server what it says of itself.
     ///
     /// # Errors
     /// When there is none, or the server is not fit to keep rows.
     pub fn open(connector: &RedisConnector) -> Result<Self, ReplicaError> {
-        let mut line = connector.lines.connect()?;
-        let survey = survey(&mut *line, connector.timeout)?;
-        Ok(Self { line, connector: connector.clone(), survey })
+        let mut connection = connector.connections.connect()?;
+        let server = ask_server(&mut *connection, connector.timeout)?;
+        Ok(Self { connection, connector: connector.clone(), server })
     }
 
-    /// Looks at the server again.
+    /// Asks the server again what it says of itself.
     ///
     /// # Errors
     /// When it is no longer fit.
-    pub fn look_again(&mut self) -> Result<(), ReplicaError> {
-        self.survey = survey(&mut *self.line, self.connector.timeout)?;
+    pub fn ask_server_again(&mut self) -> Result<(), ReplicaError> {
+        self.server = ask_server(&mut *self.connection, self.connector.timeout)?;
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl RedisSession {
     /// # Errors
     /// The connection's; an error answer is an answer.
     pub fn pipeline(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, ReplicaError> {
-        self.line.pipeline(&packed(commands), commands.len(), self.connector.timeout)
+        self.connection.pipeline(&packed(commands), commands.len(), self.connector.timeout)
     }
 
     /// Asks for a value of a type.
@@ -105,7 +105,7 @@ impl RedisSession {
         typed(answer)
     }
 
-    /// What stands under the prefix, as far as a few cheap questions tell.
+    /// What is under the prefix, as far as a few cheap questions tell.
     ///
     /// # Errors
     /// The connection's, or when a key holds something else than muster puts there.
@@ -114,10 +114,10 @@ impl RedisSession {
         commands.extend(Table::ALL.map(|table| one("HLEN", self.keys().of(table))));
         let mut answers = self.pipeline(&commands)?.into_iter();
         let checksum: Option<Vec<u8>> =
-            typed(answers.next().unwrap_or_default()).map_err(|it| odd(&self.keys().seal, it))?;
+            typed(answers.next().unwrap_or_default()).map_err(|it| foreign_key(&self.keys().seal, it))?;
         let mut rows = 0;
         for (table, answer) in Table::ALL.into_iter().zip(answers) {
-            rows += typed::<u64>(answer).map_err(|trouble| odd(self.keys().of(table), trouble))?;
+            rows += typed::<u64>(answer).map_err(|error| foreign_key(self.keys().of(table), error))?;
         }
         let decoded = checksum.map(|text| ReplicaPosition::decode(&text)).transpose();
         let position = decoded.map_err(|sentence| ReplicaError::new(ReplicaErrorKind::Foreign, sentence))?;
@@ -151,7 +151,7 @@ impl RedisSession {
     }
 }
 
-/// A link whose server this muster may write to, with the guard of the next transaction armed.
+/// A connection whose server this muster may write to, with the guard of the next transaction armed.
 pub struct RedisWriter {
     session: RedisSession,
     lease: Lease,
@@ -169,11 +169,11 @@ impl RedisWriter {
         let mut writer = Self { session, lease, renewed };
         let guard = writer.guard();
         let answers = writer.session.pipeline(&guard)?;
-        writer.still_ours(&answers[1])?;
+        writer.check_lock(&answers[1])?;
         Ok(writer)
     }
 
-    /// The link, to read by. Must not be used to write.
+    /// The connection, to read by. Must not be used to write.
     pub fn session(&mut self) -> &mut RedisSession {
         &mut self.session
     }
@@ -186,8 +186,8 @@ impl RedisWriter {
     /// Writes in one guarded transaction, which keeps the lock for another term. Without `position` the seal stays.
     ///
     /// # Errors
-    /// When nothing was written, or it is not known whether: the connection broke, Redis refused, the lock is somebody
-    /// else's, or what is guarded was touched.
+    /// When nothing was written, or it is not known whether: the connection broke, Redis refused, the lock is of
+    /// another muster, or what is guarded was touched.
     pub fn write(
         &mut self,
         mut commands: Vec<Cmd>,
@@ -218,7 +218,7 @@ impl RedisWriter {
             return Err(ReplicaError::refused(error));
         }
         self.check_executed(executed, lock)?;
-        self.still_ours(lock)?;
+        self.check_lock(lock)?;
         match (&seal, found) {
             (Some(seal), Value::BulkString(found)) if found == seal.as_bytes() => Ok(()),
             (None, _) => Ok(()),
@@ -230,12 +230,12 @@ impl RedisWriter {
     fn check_executed(&self, executed: &Value, lock: &Value) -> Result<(), ReplicaError> {
         match executed {
             Value::Nil => {
-                self.still_ours(lock)?;
+                self.check_lock(lock)?;
                 Err(altered("what is under the prefix was changed by somebody else, or lost"))
             }
             Value::ServerError(error) => Err(ReplicaError::refused(error)),
             // Redis has done the rest of the transaction, so the rows there are not those of the seal.
-            Value::Array(done) => first_error(done).map_or(Ok(()), |error| Err(altered(shown(error)))),
+            Value::Array(done) => first_error(done).map_or(Ok(()), |error| Err(altered(error_text(error)))),
             other => {
                 let detail = format!("it answered EXEC by {other:?}");
                 Err(ReplicaError::new(ReplicaErrorKind::Refused, detail))
@@ -247,7 +247,7 @@ impl RedisWriter {
     ///
     /// # Errors
     /// As [`RedisWriter::write`].
-    pub fn keep(&mut self) -> Result<(), ReplicaError> {
+    pub fn keep_lock(&mut self) -> Result<(), ReplicaError> {
         let since = self.session.connector.scheduler.now() - self.renewed;
         if since < RENEWAL { Ok(()) } else { self.write(Vec::new(), None) }
     }
@@ -269,7 +269,7 @@ impl RedisWriter {
         [watch, get(&self.session.keys().lock), get(&self.session.keys().seal)]
     }
 
-    fn still_ours(&self, lock: &Value) -> Result<(), ReplicaError> {
+    fn check_lock(&self, lock: &Value) -> Result<(), ReplicaError> {
         match lock {
             Value::BulkString(text) if text == self.lease.text.as_bytes() => Ok(()),
             Value::BulkString(text) => Err(super::lease::held_by(text, None)),
@@ -335,17 +335,17 @@ fn packed(commands: &[Cmd]) -> Vec<u8> {
     bytes
 }
 
-fn survey(line: &mut dyn RedisConnection, timeout: Duration) -> Result<ServerInfo, ReplicaError> {
+fn ask_server(connection: &mut dyn RedisConnection, timeout: Duration) -> Result<ServerInfo, ReplicaError> {
     let queries = server_info::queries();
-    server_info::read(&line.pipeline(&packed(&queries), queries.len(), timeout)?)
+    server_info::read(&connection.pipeline(&packed(&queries), queries.len(), timeout)?)
 }
 
 /// A key that holds something else than muster puts there.
-fn odd(key: &str, trouble: ReplicaError) -> ReplicaError {
+fn foreign_key(key: &str, error: ReplicaError) -> ReplicaError {
     let detail = format!(
-        "the key {key:?} is not muster's: {trouble}. Rename or delete it, or choose another redis_prefix"
+        "the key {key:?} is not muster's: {error}. Rename or delete it, or choose another redis_prefix"
     );
-    ReplicaError { detail, ..trouble }
+    ReplicaError { detail, ..error }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What the writer's thread and the store's own thread know together: the batches that wait, and how Redis is.
+//! What the writer's thread and the store's own thread share: the batches that wait, and how Redis is.
 //!
 //! One short lock, and two signals (see [`scheduler`](super::scheduler)): one for the thread that has something to do,
-//! one for the writer that waits. Changes of state are told to the log here, once each.
+//! one for the writer that waits. Changes of state are logged here, once each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub enum RedisPhase {
     /// It has everything, and each commit waits for it.
     Well,
-    /// It answers, and is given what it lacks. Nobody waits for it.
+    /// It answers, and is given what it lacks. No write waits for it.
     CatchingUp,
-    /// It is away, for this reason. Nobody waits for it.
+    /// It is away, for this reason. No write waits for it.
     Away(ReplicaError),
 }
 
@@ -54,18 +54,18 @@ struct State {
     since: Instant,
     /// Whether Redis may hold a batch that was refused here.
     is_in_doubt: bool,
-    /// The kind of trouble that the log knows of, until Redis is well again.
+    /// The kind of error that was logged last, until Redis is well again.
     logged: Option<ReplicaErrorKind>,
     is_ending: bool,
     has_ended: bool,
     /// What Redis said it makes of a write, when it was asked last.
     durability: Option<Durability>,
     version: String,
-    /// Rows put back or removed by comparisons since the log was told last.
+    /// Rows put back or removed by comparisons since the last line in the log.
     mended: u64,
 }
 
-/// Shared by the store, its thread, and whoever shows how it is.
+/// Shared by the store, its thread, and what shows its status.
 pub struct ReplicatorShared {
     /// The place, for people.
     pub place: String,
@@ -73,8 +73,8 @@ pub struct ReplicatorShared {
     fate: &'static str,
     state: Mutex<State>,
     scheduler: Arc<dyn RedisScheduler>,
-    /// Troubles met, by kind.
-    pub troubles: [AtomicU64; ReplicaErrorKind::ALL.len()],
+    /// Errors, by kind.
+    pub errors: [AtomicU64; ReplicaErrorKind::ALL.len()],
     /// Rows put back or removed by comparisons.
     pub rows_mended: AtomicU64,
     /// Batches and transactions written.
@@ -86,7 +86,7 @@ pub struct ReplicatorShared {
 }
 
 impl ReplicatorShared {
-    /// Redis has what `confirmed` seals, as far as is known, and is about to be looked at.
+    /// Redis has the rows of `confirmed`, as far as is known, and is about to be asked.
     pub fn new(
         place: String,
         fate: &'static str,
@@ -95,7 +95,7 @@ impl ReplicatorShared {
         scheduler: Arc<dyn RedisScheduler>,
     ) -> Self {
         let logged = match &phase {
-            RedisPhase::Away(trouble) => Some(trouble.kind),
+            RedisPhase::Away(error) => Some(error.kind),
             _ => None,
         };
         Self {
@@ -114,7 +114,7 @@ impl ReplicatorShared {
                 mended: 0,
             }),
             scheduler,
-            troubles: [const { AtomicU64::new(0) }; ReplicaErrorKind::ALL.len()],
+            errors: [const { AtomicU64::new(0) }; ReplicaErrorKind::ALL.len()],
             rows_mended: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
@@ -160,12 +160,12 @@ impl ReplicatorShared {
 
     /// Takes back a batch that is refused after all. Whether Redis has it is in doubt from here on, so everything is
     /// compared before Redis counts as well again.
-    pub fn withdraw(&self, sequence: u64, trouble: ReplicaError) {
+    pub fn withdraw(&self, sequence: u64, error: ReplicaError) {
         let mut state = self.state.lock();
         state.backlog.withdraw(sequence);
         state.is_in_doubt = true;
         if state.phase == RedisPhase::Well {
-            self.note_away(&mut state, trouble);
+            self.note_away(&mut state, error);
         }
         self.scheduler.ring(RedisSignal::ToDo);
     }
@@ -205,7 +205,8 @@ impl ReplicatorShared {
         !state.is_ending
     }
 
-    /// Redis holds everything up to `seal`. With `is_brisk` false it took so long that it does not count as well yet.
+    /// Redis has every batch up to `checksum`. With `is_brisk` false it took so long that it does not count as well
+    /// yet.
     pub fn confirm(&self, checksum: RowChecksum, is_brisk: bool) {
         let mut state = self.state.lock();
         // A batch may have been taken back while it was under way; then nothing is known until all is compared.
@@ -248,7 +249,7 @@ impl ReplicatorShared {
     }
 
     /// What Redis said of itself, when the lock was held.
-    pub fn looked_at(&self, durability: Durability, version: &str, fence: u64) {
+    pub fn note_server(&self, durability: Durability, version: &str, fence: u64) {
         let mut state = self.state.lock();
         if state.durability != Some(durability) {
             log::info!(version = version, appendfsync = durability.word(); "{}: {}", self.place, durability.sentence());
@@ -260,7 +261,7 @@ impl ReplicatorShared {
 
     /// Redis answers, is fit, and the lock is held.
     pub fn reached(&self, durability: Durability, version: &str, fence: u64) {
-        self.looked_at(durability, version, fence);
+        self.note_server(durability, version, fence);
         let mut state = self.state.lock();
         if state.phase != RedisPhase::Well {
             self.set(&mut state, RedisPhase::CatchingUp);
@@ -268,12 +269,12 @@ impl ReplicatorShared {
     }
 
     /// Redis is away.
-    pub fn away(&self, trouble: ReplicaError) {
-        self.troubles[trouble.kind as usize].fetch_add(1, Ordering::Relaxed);
-        if trouble.kind != ReplicaErrorKind::Refused {
+    pub fn away(&self, error: ReplicaError) {
+        self.errors[error.kind as usize].fetch_add(1, Ordering::Relaxed);
+        if error.kind != ReplicaErrorKind::Refused {
             self.fence.store(0, Ordering::Relaxed);
         }
-        self.note_away(&mut self.state.lock(), trouble);
+        self.note_away(&mut self.state.lock(), error);
     }
 
     /// Whether Redis is where it was left, so that what waits can simply be written.
@@ -312,9 +313,9 @@ impl ReplicatorShared {
     }
 
     /// Waits for a signal without the lock, and gives whether it came before `deadline`.
-    fn wait(&self, bell: RedisSignal, state: &mut MutexGuard<'_, State>, deadline: Instant) -> bool {
-        let heard = self.scheduler.rung(bell);
-        MutexGuard::unlocked(state, || self.scheduler.wait(bell, heard, deadline))
+    fn wait(&self, signal: RedisSignal, state: &mut MutexGuard<'_, State>, deadline: Instant) -> bool {
+        let heard = self.scheduler.rung(signal);
+        MutexGuard::unlocked(state, || self.scheduler.wait(signal, heard, deadline))
     }
 
     /// Since when Redis is well, or since when it is not: being away for another reason is no new beginning.
@@ -326,19 +327,19 @@ impl ReplicatorShared {
         self.scheduler.ring(RedisSignal::Done);
     }
 
-    fn note_away(&self, state: &mut State, trouble: ReplicaError) {
-        if state.logged != Some(trouble.kind) {
-            let (place, kind) = (&self.place, trouble.kind.word());
-            let fate = if trouble.kind.is_rivalry() { "refused" } else { self.fate };
-            match trouble.kind {
+    fn note_away(&self, state: &mut State, error: ReplicaError) {
+        if state.logged != Some(error.kind) {
+            let (place, kind) = (&self.place, error.kind.word());
+            let fate = if error.kind.is_rivalry() { "refused" } else { self.fate };
+            match error.kind {
                 ReplicaErrorKind::Altered => {
-                    log::warn!(kind = kind; "{place}: {trouble}. What differs is put back")
+                    log::warn!(kind = kind; "{place}: {error}. What differs is put back")
                 }
-                _ => log::warn!(kind = kind; "{place} is away: {trouble}. Reads go on; writes are {fate}"),
+                _ => log::warn!(kind = kind; "{place} is away: {error}. Reads go on; writes are {fate}"),
             }
-            state.logged = Some(trouble.kind);
+            state.logged = Some(error.kind);
         }
-        self.set(state, RedisPhase::Away(trouble));
+        self.set(state, RedisPhase::Away(error));
     }
 
     fn note_well_if_it_is(&self, state: &mut State, is_brisk: bool) {
@@ -352,9 +353,9 @@ impl ReplicatorShared {
         self.set(state, RedisPhase::Well);
     }
 
-    // For whoever shows it.
+    // For what shows its status.
 
-    /// How things stand.
+    /// The present status.
     pub fn status(&self) -> RedisStatus {
         let (state, now) = (self.state.lock(), self.scheduler.now());
         RedisStatus {
@@ -369,7 +370,7 @@ impl ReplicatorShared {
     }
 }
 
-/// How things stand with Redis at one moment.
+/// How Redis is at one moment.
 #[derive(Clone, Debug)]
 pub struct RedisStatus {
     /// How it is.
@@ -396,8 +397,8 @@ impl fmt::Display for RedisStatus {
         match &self.phase {
             RedisPhase::Well => write!(out, "well for {seconds}s"),
             RedisPhase::CatchingUp => write!(out, "catching up for {seconds}s, {behind}"),
-            RedisPhase::Away(trouble) => {
-                write!(out, "away for {seconds}s, {behind}: {}: {trouble}", trouble.kind.word())
+            RedisPhase::Away(error) => {
+                write!(out, "away for {seconds}s, {behind}: {}: {error}", error.kind.word())
             }
         }
     }

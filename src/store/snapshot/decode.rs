@@ -15,9 +15,11 @@ use crate::core::model::limits::INDEX_MAX;
 use crate::store::change::{KEY_BYTES_MAX, Table};
 use crate::store::rows::RowSink;
 use crate::store::snapshot::error::SnapshotError;
-use crate::store::snapshot::format::{FORMAT, OPENING, SEAL_OPENING, SnapshotHeader, TABLES, seal_line};
+use crate::store::snapshot::format::{
+    FORMAT, OPENING, SnapshotHeader, TABLES, TRAILER_OPENING, trailer_line,
+};
 
-/// How gzip streams begin. A snapshot that somebody has compressed is read as it is.
+/// How gzip streams begin. A compressed snapshot is read as it is.
 pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What the archive that Consul's snapshots are begins with: the name of its first file.
@@ -27,14 +29,14 @@ pub(super) const CONSUL_OPENING: &[u8] = b"meta.json\0";
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How many times its packed bytes a snapshot may have. A hundred thousand instances that differ in nothing but a
-/// number come to 22 times, twenty thousand of three kilobytes each to 107; bytes that say nothing come to a thousand,
-/// and cost whoever sends them nothing.
+/// number come to 22 times, twenty thousand of three kilobytes each to 107; repeated bytes come to a thousand,
+/// and cost their sender nothing.
 const RATIO_MAX: u64 = 300;
 
 /// Bytes that may come out of few packed ones all the same: less than a moment's work.
 const UNPACKED_BYTES_FREE: u64 = 4 << 20;
 
-/// How much is read of what somebody else has written.
+/// How much is read of a snapshot from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeBounds {
     /// The longest line, in bytes. It is held in memory as a whole.
@@ -93,7 +95,7 @@ impl<'a> Decoder<'a> {
         };
         let digest = Context::new(&SHA256);
         let mut lines = Lines { input, packed, bounds, line: Vec::new(), number: 0, bytes: 0, digest };
-        lines.refuse_strangers()?;
+        lines.refuse_other_formats()?;
         if !lines.next()? {
             return Err(SnapshotError::Cut { lines: 0 });
         }
@@ -136,7 +138,7 @@ impl<'a> Decoder<'a> {
             if !lines.next()? {
                 return Err(SnapshotError::Cut { lines: lines.number });
             }
-            if lines.line.starts_with(SEAL_OPENING.as_bytes()) {
+            if lines.line.starts_with(TRAILER_OPENING.as_bytes()) {
                 break;
             }
             let number = lines.number;
@@ -158,8 +160,8 @@ impl<'a> Decoder<'a> {
         }
         let (number, bytes) = (lines.number, lines.bytes);
         let digest = std::mem::replace(&mut lines.digest, Context::new(&SHA256)).finish();
-        let seal = seal_line(rows, bytes, digest.as_ref());
-        if lines.line != seal.as_bytes() {
+        let trailer = trailer_line(rows, bytes, digest.as_ref());
+        if lines.line != trailer.as_bytes() {
             return Err(SnapshotError::damaged(number, "the lines before do not add up to what it says"));
         }
         if left.values().any(|count| *count > 0) {
@@ -169,7 +171,7 @@ impl<'a> Decoder<'a> {
             return Err(SnapshotError::damaged(number + 1, "something follows its end"));
         }
         let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Contents { header, bytes: bytes + seal.len() as u64, sha256 })
+        Ok(Contents { header, bytes: bytes + trailer.len() as u64, sha256 })
     }
 }
 
@@ -219,7 +221,7 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     /// Looks at the first bytes before they are taken for lines.
-    fn refuse_strangers(&mut self) -> Result<(), SnapshotError> {
+    fn refuse_other_formats(&mut self) -> Result<(), SnapshotError> {
         let start = self.input.fill_buf().map_err(unreadable)?;
         let opening = OPENING.as_bytes();
         match start.len() {

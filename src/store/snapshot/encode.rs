@@ -1,11 +1,11 @@
-//! From rows to a snapshot's bytes. Holds one row at a time; where the bytes go is the caller's business.
+//! From rows to a snapshot's bytes. Holds one row at a time; where the bytes go is decided by the caller.
 
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::store::change::Table;
-use crate::store::snapshot::format::{SnapshotHeader, seal_line};
+use crate::store::snapshot::format::{SnapshotHeader, trailer_line};
 
-/// Encodes one snapshot: the header with [`Encoder::begin`], each row with [`Encoder::row`], the seal with
+/// Encodes one snapshot: the header with [`Encoder::begin`], each row with [`Encoder::row`], the trailer with
 /// [`Encoder::end`]. Each appends to a buffer that the caller sends on and empties as it likes.
 pub struct Encoder {
     digest: Context,
@@ -37,9 +37,9 @@ impl Encoder {
         self.end_line(start, out);
     }
 
-    /// Appends the seal.
+    /// Appends the trailer.
     pub fn end(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(seal_line(self.rows, self.bytes, self.digest.finish().as_ref()).as_bytes());
+        out.extend_from_slice(trailer_line(self.rows, self.bytes, self.digest.finish().as_ref()).as_bytes());
     }
 
     fn end_line(&mut self, start: usize, out: &mut Vec<u8>) {

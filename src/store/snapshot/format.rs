@@ -1,4 +1,4 @@
-//! What a snapshot looks like: lines of JSON, one row a line, a header before them and a seal behind.
+//! What a snapshot looks like: lines of JSON, one row a line, a header before them and a trailer behind.
 //!
 //! ```text
 //! {"muster_snapshot":1,"muster_version":"0.1.0","node":"n1",…,"index":7,"rows":{"nodes":1,"services":1}}
@@ -7,9 +7,9 @@
 //! {"end":{"rows":2,"bytes":291,"sha256":"9f86d0…"}}
 //! ```
 //!
-//! The seal counts the rows and the bytes before it and holds their SHA-256, so a stream that was cut anywhere shows as
-//! cut, and one in which any bit is another shows as damaged. The tables stand in the order of [`Table::ALL`], so what
-//! is referred to comes before what refers to it. Every line ends in a line feed, and nothing follows the last.
+//! The trailer counts the rows and the bytes before it and holds their SHA-256, so a stream that was cut anywhere shows
+//! as cut, and one in which any bit is another shows as damaged. The tables stand in the order of [`Table::ALL`], so
+//! what is referred to comes before what refers to it. Every line ends in a line feed, and nothing follows the last.
 
 use std::collections::BTreeMap;
 
@@ -63,10 +63,10 @@ impl SnapshotHeader {
 }
 
 /// The last line, as its bytes: of a snapshot of `rows` rows in `bytes` bytes with this digest.
-pub(super) fn seal_line(rows: u64, bytes: u64, digest: &[u8]) -> String {
+pub(super) fn trailer_line(rows: u64, bytes: u64, digest: &[u8]) -> String {
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{SEAL_OPENING}{{\"rows\":{rows},\"bytes\":{bytes},\"sha256\":\"{hex}\"}}}}\n")
+    format!("{TRAILER_OPENING}{{\"rows\":{rows},\"bytes\":{bytes},\"sha256\":\"{hex}\"}}}}\n")
 }
 
 /// How the last line begins, and no other.
-pub(super) const SEAL_OPENING: &str = "{\"end\":";
+pub(super) const TRAILER_OPENING: &str = "{\"end\":";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::Instance;
 use crate::core::catalog::topic::Topic;
-use crate::core::model::{Origin, Status};
+use crate::core::model::{NodeKey, Origin, ServiceKey, Status};
 use crate::net::http::{Query, Response, Wake};
 use crate::node::registry::topics::{TooManyWatchers, Watch};
 use crate::surface::answers::answer::empty;
@@ -52,15 +52,15 @@ impl WaitOptions {
     }
 }
 
-/// Takes a place among those who wait for the health of the service called `name`.
+/// Takes a place among those who wait for the health of a service.
 ///
 /// # Errors
 /// When all are taken.
-pub fn watch<'a>(call: &Call<'a, '_>, name: &Text) -> Result<Watch<'a>, TooManyWatchers> {
-    call.api.registry.topics().watch(Topic::Health(name.folded()), call.exchange.waker())
+pub fn watch<'a>(call: &Call<'a, '_>, service: &ServiceKey) -> Result<Watch<'a>, TooManyWatchers> {
+    call.api.registry.topics().watch(Topic::Health(service.clone()), call.exchange.waker())
 }
 
-/// Answers when the agent's instance `service_id` of the service called `name` is as well as was asked for, or cannot
+/// Answers when the agent's instance `service_id` of that service is as well as was asked for, or cannot
 /// become so in time. `watch` was taken before it was registered, so nothing is missed.
 ///
 /// # Errors
@@ -69,7 +69,7 @@ pub fn watch<'a>(call: &Call<'a, '_>, name: &Text) -> Result<Watch<'a>, TooManyW
 pub fn wait<'a>(
     call: &mut Call<'a, '_>,
     service_id: &Text,
-    name: &Text,
+    service: &ServiceKey,
     patience: WaitOptions,
     mut watch: Watch<'a>,
 ) -> HandlerResult {
@@ -87,7 +87,7 @@ pub fn wait<'a>(
             // A watch is good for one wake.
             Wake::Signal => {
                 drop(watch);
-                watch = self::watch(call, name).map_err(|error| stands(&ApiError::from(error)))?;
+                watch = self::watch(call, service).map_err(|error| stands(&ApiError::from(error)))?;
             }
             Wake::Deadline => return Err(too_late(call, &instance, patience)),
             // Registering once more what is registered changes nothing.
@@ -101,7 +101,7 @@ pub fn wait<'a>(
 }
 
 fn find(call: &Call<'_, '_>, service_id: &Text) -> Option<Instance> {
-    let own = call.api.registry.own_node().name.folded();
+    let own = call.api.registry.own_node().key();
     let instance = call.views().instance(&own, service_id)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }
@@ -113,7 +113,7 @@ fn too_late(call: &Call<'_, '_>, instance: &Instance, patience: WaitOptions) -> 
         _ => "passing",
     };
     let reason = match deciding(&instance.checks) {
-        Some(check) => explain::failing(call, &instance.node.name.folded(), check),
+        Some(check) => explain::failing(call, &NodeKey::of(&instance.node.name), check),
         None => "one of its checks failed".to_owned(),
     };
     let sentence =

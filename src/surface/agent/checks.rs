@@ -24,7 +24,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let own = registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
     let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, criticality::META_KEY);
-    let registration = check_registration(call.request().body(), &agent, criticality_of)?;
+    let registration = check_registration(call.body()?, &agent, criticality_of)?;
     refuse_targets(call, &registration.checks)?;
     match call.write(Command::Register(Box::new(registration))) {
         Err(WriteError::Refused(CommandRefusal::CheckWithoutService { service_id, .. })) => {
@@ -48,7 +48,7 @@ pub fn refuse_targets(call: &Call<'_, '_>, checks: &[Check]) -> Result<(), ApiEr
 /// `PUT /v1/agent/check/deregister/:check_id`
 pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let check_id = call.required("CheckID missing")?;
-    let node = call.api.registry.own_node().name.clone();
+    let node = call.api.registry.own_node().key();
     call.write(Command::DeregisterCheck { node, check_id, must_exist: true })?;
     call.api.counters.deregistrations_check.inc();
     empty()
@@ -59,7 +59,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::filter(call, &params, &select::CHECK)?;
     let meter = call.meter;
-    let own = call.api.registry.own_node().name.folded();
+    let own = call.api.registry.own_node().key();
     let checks = call.views().node(&own, joining, |record| {
         let checks = record.check_views().into_iter().filter(|view| view.check.origin == Origin::Agent);
         checks.collect::<Vec<CheckView>>()
@@ -102,7 +102,7 @@ pub fn fail(call: &mut Call<'_, '_>) -> HandlerResult {
 
 /// `PUT /v1/agent/check/update/:check_id`
 pub fn update(call: &mut Call<'_, '_>) -> HandlerResult {
-    let observation = check_update(call.request().body())?;
+    let observation = check_update(call.body()?)?;
     report(call, observation)
 }
 
@@ -114,7 +114,7 @@ fn report_with_note(call: &mut Call<'_, '_>, status: Status) -> HandlerResult {
 fn report(call: &mut Call<'_, '_>, observation: Observation) -> HandlerResult {
     let check_id = &call.argument;
     let registry = &call.api.registry;
-    let own = registry.own_node().name.folded();
+    let own = registry.own_node().key();
     let is_ttl = call.views().node(
         &own,
         |_| 0,

@@ -3,7 +3,7 @@
 //! <https://developer.hashicorp.com/consul/api-docs/agent/service#get-local-service-health>
 
 use crate::core::catalog::instance::Instance;
-use crate::core::model::Origin;
+use crate::core::model::{NodeKey, Origin, ServiceKey};
 use crate::net::http::{Body, Response};
 use crate::surface::answers::answer;
 use crate::surface::context::call::{Call, HandlerResult};
@@ -19,7 +19,7 @@ pub const PATHS: &str = "/v1/agent/health/";
 pub fn by_id(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let id = call.required("Bad request: Missing serviceID")?;
-    let own = call.api.registry.own_node().name.folded();
+    let own = call.api.registry.own_node().key();
     let Some(health) = call.views().instance(&own, &id).and_then(of_agent) else {
         let reason = format!("ServiceId {id} not found");
         if wants_text(call)? {
@@ -38,10 +38,10 @@ pub fn by_id(call: &mut Call<'_, '_>) -> HandlerResult {
 pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let name = call.required("Bad request: Missing service Name")?;
-    let own = call.api.registry.own_node().name.folded();
-    let named = call.views().instances(&name.folded());
+    let own = call.api.registry.own_node().key();
+    let named = call.views().instances(&ServiceKey::of(&name));
     let of_own =
-        named.iter().take_while(|_| call.meter.spend(1)).filter(|found| found.node.name.folded() == own);
+        named.iter().take_while(|_| call.meter.spend(1)).filter(|found| NodeKey::of(&found.node.name) == own);
     let found: Vec<Instance> = of_own.filter_map(|found| of_agent(Instance::clone(found))).collect();
     let shown = found.iter().take_while(|_| !call.meter.is_exhausted()).map(|found| shown(found, call));
     let body = json::list_within(call.meter, shown, call.query()?.has("pretty"));

@@ -332,7 +332,7 @@ fn stats(call: &Call<'_, '_>) -> Value {
     let looks = |record: &NodeRecord| record.services().len() + 3 * record.checks().len();
     let (services, checks, monitors, ttls) = call
         .views()
-        .node(&own.name.folded(), looks, |record| {
+        .node(&own.key(), looks, |record| {
             let services =
                 record.services().values().filter(|service| service.origin == Origin::Agent).count();
             let checks = || record.checks().values().filter(|check| check.origin == Origin::Agent);

@@ -13,7 +13,7 @@ use crate::surface::context::params::boolean;
 pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("Missing service ID")?;
     let enable = enable(call)?;
-    let own = call.api.registry.own_node().name.folded();
+    let own = call.api.registry.own_node().key();
     let is_known = call.views().node(
         &own,
         |_| 0,
@@ -33,21 +33,19 @@ pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> HandlerResult {
-    let own_node = &call.api.registry.own_node().name;
-    let is_on =
-        call.views().node(&own_node.folded(), |_| 0, |record| record.checks().contains_key(&check.id));
+    let own_node = call.api.registry.own_node();
+    let key = own_node.key();
+    let is_on = call.views().node(&key, |_| 0, |record| record.checks().contains_key(&check.id));
     let command = match (enable, is_on == Some(true)) {
         // Whoever switched it on first gave the reason.
         (true, true) | (false, false) => return empty(),
         (true, false) => Command::Register(Box::new(Registration {
-            node: NodePart::Existing { name: own_node.clone() },
+            node: NodePart::Existing { name: own_node.name.clone() },
             service: None,
             checks: vec![check],
             existing_checks: ExistingChecks::KeepStatus,
         })),
-        (false, true) => {
-            Command::DeregisterCheck { node: own_node.clone(), check_id: check.id, must_exist: false }
-        }
+        (false, true) => Command::DeregisterCheck { node: key, check_id: check.id, must_exist: false },
     };
     call.write(command)?;
     empty()

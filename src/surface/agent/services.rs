@@ -9,7 +9,7 @@ use crate::core::catalog::instance::Instance;
 use crate::core::catalog::node_record::NodeRecord;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::query::passes;
-use crate::core::model::{Command, ExistingChecks, Origin, Service};
+use crate::core::model::{Command, ExistingChecks, Origin, Service, ServiceKey};
 use crate::net::http::{Response, Wake};
 use crate::surface::agent::await_health::{self, WaitOptions};
 use crate::surface::agent::checks::refuse_targets;
@@ -32,16 +32,17 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let patience = WaitOptions::read(call.query()?)?;
     let own = call.api.registry.own_node();
     let agent = AgentNode { name: own.name.clone(), datacenter: own.datacenter.clone() };
-    let registration = service_registration(call.request().body(), existing, &agent)?;
+    let registration = service_registration(call.body()?, existing, &agent)?;
     refuse_targets(call, &registration.checks)?;
     let awaited = registration.service.as_ref().zip(patience);
-    let awaited = awaited.map(|(service, patience)| (service.id.clone(), service.name.clone(), patience));
+    let awaited =
+        awaited.map(|(service, patience)| (service.id.clone(), ServiceKey::of(&service.name), patience));
     // Before anything is stored: it may be refused, and nothing that happens after must be missed.
-    let watch = awaited.as_ref().map(|(_, name, _)| await_health::watch(call, name)).transpose()?;
+    let watch = awaited.as_ref().map(|(_, key, _)| await_health::watch(call, key)).transpose()?;
     call.write(Command::Register(Box::new(registration)))?;
     call.api.counters.registrations_service.inc();
     match awaited.zip(watch) {
-        Some(((id, name, patience), watch)) => await_health::wait(call, &id, &name, patience, watch),
+        Some(((id, key, patience), watch)) => await_health::wait(call, &id, &key, patience, watch),
         None => empty(),
     }
 }
@@ -49,7 +50,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
 /// `PUT /v1/agent/service/deregister/:service_id`
 pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("ServiceID missing")?;
-    let node = call.api.registry.own_node().name.clone();
+    let node = call.api.registry.own_node().key();
     call.write(Command::DeregisterService { node, service_id, must_exist: true })?;
     call.api.counters.deregistrations_service.inc();
     empty()
@@ -62,7 +63,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let meter = call.meter;
     let own = call.api.registry.own_node();
     let services_count = |record: &NodeRecord| record.services().len();
-    let services = call.views().node(&own.name.folded(), services_count, |record| {
+    let services = call.views().node(&own.key(), services_count, |record| {
         let services = record.services().values().filter(|service| service.origin == Origin::Agent);
         services.cloned().collect::<Vec<Arc<Service>>>()
     });
@@ -81,10 +82,11 @@ pub fn read(call: &mut Call<'_, '_>) -> HandlerResult {
     let deadline = call.api.clock.now() + with_jitter(params.wait, answer::chance());
     loop {
         // A watch is good for one wake, and most wakes here are for another's hash; so each round watches anew.
-        let name = find(call).ok_or_else(|| unknown(&call.argument))?.service.name.folded();
+        let found = find(call).ok_or_else(|| unknown(&call.argument))?;
+        let key = ServiceKey::of(&found.service.name);
         let _watch = match hash_seen.is_empty() {
             true => None,
-            false => Some(registry.topics().watch(Topic::Health(name), call.exchange.waker())?),
+            false => Some(registry.topics().watch(Topic::Health(key), call.exchange.waker())?),
         };
         let found = find(call).ok_or_else(|| unknown(&call.argument))?;
         let hash = content_hash(&found.service);
@@ -104,7 +106,7 @@ pub fn read(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 fn find(call: &Call<'_, '_>) -> Option<Instance> {
-    let own = call.api.registry.own_node().name.folded();
+    let own = call.api.registry.own_node().key();
     let instance = call.views().instance(&own, &call.argument)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }

@@ -13,7 +13,7 @@ use crate::core::catalog::topic::Topic;
 use crate::core::discovery::near::near_first;
 use crate::core::discovery::query::{has_meta, passes};
 use crate::core::filter::decision::Filter;
-use crate::core::model::{Command, Service};
+use crate::core::model::{Command, NodeKey, Service, ServiceKey};
 use crate::surface::answers::answer::{
     self, Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of, yes,
 };
@@ -30,7 +30,7 @@ use crate::wire::show::{CatalogNode, CatalogService, NodeService, NodeServicesLi
 /// `PUT /v1/catalog/register`
 pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
-    let registration = catalog_registration(call.request().body(), &registry.own_node().datacenter)?;
+    let registration = catalog_registration(call.body()?, &registry.own_node().datacenter)?;
     let counters = &call.api.counters;
     let counter = match (&registration.service, registration.checks.is_empty()) {
         (Some(_), _) => &counters.registrations_service,
@@ -45,7 +45,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
 /// `PUT /v1/catalog/deregister`
 pub fn deregister(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = &call.api.registry;
-    let command = catalog_deregistration(call.request().body(), &registry.own_node().datacenter)?;
+    let command = catalog_deregistration(call.body()?, &registry.own_node().datacenter)?;
     let counters = &call.api.counters;
     let counter = match &command {
         Command::DeregisterService { .. } => &counters.deregistrations_service,
@@ -140,8 +140,8 @@ fn services_of(
 /// `GET /v1/catalog/service/:service`
 pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
-    let name = call.required("Missing service name")?.folded();
-    let query = service_query::read(call, &params, name, Aspect::Catalog)?;
+    let key = ServiceKey::of(&call.required("Missing service name")?);
+    let query = service_query::read(call, &params, key, Aspect::Catalog)?;
     if delta::is_asked(call.query()?)? {
         return delta::answer(call, &query, &params);
     }
@@ -184,11 +184,11 @@ enum NodeShape {
 
 fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> HandlerResult {
     let params = call.read_params()?;
-    let name = call.required("Missing node name")?.folded();
+    let name = NodeKey::of(&call.required("Missing node name")?);
     let filter = selection::indexed_filter(call, &params, &select::SERVICE)?;
     let (views, meter) = (call.views(), call.meter);
     let datacenter = &call.api.registry.own_node().datacenter;
-    let key = views.node_by_name_or_id(&name, |_| 0, |record| record.node().name.folded());
+    let key = views.node_by_name_or_id(&name, |_| 0, |record| NodeKey::of(&record.node().name));
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {

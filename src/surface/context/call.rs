@@ -51,6 +51,16 @@ impl Call<'_, '_> {
         self.exchange.request()
     }
 
+    /// The body of the request, as large as the row of the route lets it be.
+    ///
+    /// # Errors
+    /// 413 when it is larger.
+    pub fn body(&self) -> Result<&[u8], ApiError> {
+        let body = self.request().body();
+        self.route.body_limit.check(body.len())?;
+        Ok(body)
+    }
+
     /// Who asks, for the log, the history and webhooks.
     pub fn caller(&self) -> Caller {
         Caller { by: self.exchange.peer_text(), request_id: self.request().id().as_str().into() }

@@ -15,7 +15,7 @@ use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::service_table::ServiceEntry;
 use crate::core::discovery::difference::ListDifference;
 use crate::core::discovery::query::{SelectedInstances, ServiceQuery};
-use crate::core::model::{Node, Status};
+use crate::core::model::{Node, NodeKey, ServiceKey, Status};
 use crate::node::registry::Registry;
 use crate::node::registry::views::{Sizes, Views};
 
@@ -40,15 +40,15 @@ impl<'a> MeteredViews<'a> {
         self.meter
     }
 
-    /// The instances of the service called `name` (in lower case), in answer order.
-    pub fn instances(&self, name: &str) -> Vec<Arc<Instance>> {
-        self.dated_instances(name, Aspect::Health).0
+    /// The instances of the service filed under `key`, in answer order.
+    pub fn instances(&self, key: &ServiceKey) -> Vec<Arc<Instance>> {
+        self.dated_instances(key, Aspect::Health).0
     }
 
     /// See [`Views::dated_instances`].
-    pub fn dated_instances(&self, name: &str, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
-        match self.pays_for(self.views.instances_count(name)) {
-            true => self.views.dated_instances(name, aspect),
+    pub fn dated_instances(&self, key: &ServiceKey, aspect: Aspect) -> (Vec<Arc<Instance>>, Option<u64>) {
+        match self.pays_for(self.views.instances_count(key)) {
+            true => self.views.dated_instances(key, aspect),
             false => (Vec::new(), None),
         }
     }
@@ -87,21 +87,21 @@ impl<'a> MeteredViews<'a> {
         self.views.services(|entry| self.meter.spend(1).then(|| pick(entry)).flatten())
     }
 
-    /// Something of the node called `name` (in lower case): `looked_at` says at how many records on it `pick` looks, or
+    /// Something of the node filed under `key`: `looked_at` says at how many records on it `pick` looks, or
     /// copies them; 0 for a few, however many there are.
     pub fn node<T>(
         &self,
-        name: &str,
+        key: &NodeKey,
         looked_at: impl FnOnce(&NodeRecord) -> usize,
         pick: impl FnOnce(&NodeRecord) -> T,
     ) -> Option<T> {
-        self.views.node(name, |record| self.pays_for(looked_at(record)).then(|| pick(record))).flatten()
+        self.views.node(key, |record| self.pays_for(looked_at(record)).then(|| pick(record))).flatten()
     }
 
     /// As [`MeteredViews::node`], or of the node whose UUID is or begins with `name`.
     pub fn node_by_name_or_id<T>(
         &self,
-        name: &str,
+        name: &NodeKey,
         looked_at: impl FnOnce(&NodeRecord) -> usize,
         pick: impl FnOnce(&NodeRecord) -> T,
     ) -> Option<T> {
@@ -114,8 +114,8 @@ impl<'a> MeteredViews<'a> {
         self.views.node_by_name_or_id(name, pick).flatten()
     }
 
-    /// The instance `id` on the node called `node` (in lower case). It has no more checks than a few dozen.
-    pub fn instance(&self, node: &str, id: &Text) -> Option<Instance> {
+    /// The instance `id` on the node filed under `node`. It has no more checks than a few dozen.
+    pub fn instance(&self, node: &NodeKey, id: &Text) -> Option<Instance> {
         self.views.node(node, |record| record.instance(id)).flatten()
     }
 
@@ -128,7 +128,7 @@ impl<'a> MeteredViews<'a> {
     pub fn node_of_instance(&self, id: &Text) -> Option<Arc<Node>> {
         let has = |node: &Arc<Node>| {
             let has = |record: &NodeRecord| record.services().contains_key(id);
-            self.meter.spend(1) && self.views.node(&node.name.folded(), has) == Some(true)
+            self.meter.spend(1) && self.views.node(&NodeKey::of(&node.name), has) == Some(true)
         };
         self.nodes().into_iter().find(has)
     }
@@ -146,18 +146,18 @@ impl<'a> MeteredViews<'a> {
     }
 
     /// See [`Views::changed`].
-    pub fn changed(&self, name: &str, aspect: Aspect) -> Option<u64> {
-        self.views.changed(name, aspect)
+    pub fn changed(&self, key: &ServiceKey, aspect: Aspect) -> Option<u64> {
+        self.views.changed(key, aspect)
     }
 
     /// See [`Views::follow`].
-    pub fn follow(&self, name: &Text) {
-        self.views.follow(name);
+    pub fn follow(&self, key: &ServiceKey) {
+        self.views.follow(key);
     }
 
     /// See [`Views::last_change`].
-    pub fn last_change(&self, name: &str, aspect: Aspect, index: u64) -> Option<u64> {
-        self.views.last_change(name, aspect, index)
+    pub fn last_change(&self, key: &ServiceKey, aspect: Aspect, index: u64) -> Option<u64> {
+        self.views.last_change(key, aspect, index)
     }
 
     /// See [`Views::sizes`].

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::stdx::duration;
 use crate::base::stdx::text::Text;
+use crate::core::model::NodeKey;
 use crate::net::http::{Query, Request};
 use crate::node::registry::own_node::OwnNode;
 use crate::surface::context::error::ApiError;
@@ -102,10 +103,10 @@ impl ReadParams {
         })
     }
 
-    /// The node to list first, in lower case: `_agent` is the agent's own.
-    pub fn near_node(&self, own: &OwnNode) -> Option<Text> {
+    /// The key of the node to list first: `_agent` is the agent's own.
+    pub fn near_node(&self, own: &OwnNode) -> Option<NodeKey> {
         let near = self.near.as_ref()?;
-        Some(if near.as_str() == "_agent" { own.name.folded() } else { near.folded() })
+        Some(if near.as_str() == "_agent" { own.key() } else { NodeKey::of(near) })
     }
 }
 

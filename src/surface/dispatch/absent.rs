@@ -3,7 +3,7 @@
 //! Which paths these are, the table of routes says. Clients read a bare 404 there as an empty store, and lose what they
 //! write in silence or ask again without a pause; at 501 they stop and show the sentence.
 
-use crate::base::telemetry::sparing::Sparing;
+use crate::base::telemetry::log_limit::LogLimit;
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::error::ApiError;
 use crate::surface::dispatch::route::Route;
@@ -15,12 +15,12 @@ const TOLD_EVERY_S: u64 = 60;
 pub const ROWS_MAX: usize = 256;
 
 /// When each row was last spoken of in the log.
-static TOLD: [Sparing; ROWS_MAX] = [const { Sparing::every(TOLD_EVERY_S) }; ROWS_MAX];
+static TOLD: [LogLimit; ROWS_MAX] = [const { LogLimit::every(TOLD_EVERY_S) }; ROWS_MAX];
 
 /// 501, for every method, with what is missing and where to have it; and a line in the log, for few clients show it.
 pub fn answer(call: &mut Call<'_, '_>) -> HandlerResult {
     let sentence = sentence(call.route);
-    if let Some(before) = TOLD[call.row].unsaid() {
+    if let Some(before) = TOLD[call.row].suppressed() {
         let request = call.request();
         let path = request.path_for_logs();
         let (method, peer, id) = (request.method_name(), request.peer(), request.id());

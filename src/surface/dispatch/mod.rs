@@ -4,6 +4,7 @@
 //! Start reading at [`routes::ROUTES`], then [`Dispatch`].
 
 pub mod absent;
+pub mod body_limit;
 pub mod nowhere;
 pub mod permission;
 pub mod route;
@@ -40,6 +41,8 @@ use crate::surface::snapshot;
 pub struct Dispatch {
     pub(crate) api: Api,
     router: Router,
+    /// The routes whose handlers read the bodies.
+    streamed: Vec<&'static Route>,
     /// Counters of each row, in the order of the table.
     rows: Vec<RowCounters>,
     /// Counters of requests that lead nowhere.
@@ -55,10 +58,12 @@ impl Dispatch {
     /// # Errors
     /// The system's, when it gives no thread.
     pub fn new(backend: Backend, cache: CacheBounds, streams_max: usize) -> io::Result<Arc<Dispatch>> {
-        let paths = ROUTES.iter().map(|Row(route, _)| route.path);
+        let routes = ROUTES.iter().map(|Row(route, _)| route);
+        let paths = routes.clone().map(|route| route.path);
         let api = Api::new(backend, cache, paths.clone(), streams_max)?;
         Ok(Arc::new_cyclic(|me| Dispatch {
             router: Router::new(),
+            streamed: routes.filter(|route| !route.body_limit.is_in_memory()).collect(),
             rows: paths.map(|path| RowCounters::new(&api.metrics, path)).collect(),
             nowhere: RowCounters::new(&api.metrics, "none"),
             me: me.clone(),
@@ -218,20 +223,14 @@ impl Handler for Dispatch {
         }
     }
 
-    fn body_bytes_max(&self, method: Method, path: &str) -> Option<BodyBound> {
-        let bound = || BodyBound {
-            bytes_max: self.api.host.snapshot_bytes_max(),
-            setting: "limits.snapshot_bytes_max",
-        };
-        snapshot::takes_snapshot(method, path).then(bound)
+    fn body_bound(&self, method: Method, path: &str) -> Option<BodyBound> {
+        let is_write = matches!(method, Method::Put | Method::Post);
+        let route = self.streamed.iter().find(|route| is_write && route.path == path)?;
+        route.body_limit.bound(&*self.api.host)
     }
 
     fn is_vital(&self, method: Method, path: &str) -> bool {
         matches!(method, Method::Get | Method::Head) && operations::VITAL_PATHS.contains(&path)
-    }
-
-    fn reads_body(&self, method: Method, path: &str) -> bool {
-        snapshot::takes_snapshot(method, path)
     }
 
     fn needs_store(&self, path: &str) -> bool {

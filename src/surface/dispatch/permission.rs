@@ -2,36 +2,29 @@
 //!
 //! <https://developer.hashicorp.com/consul/docs/security/acl/acl-rules>
 
+use crate::core::acl::resource::{Access, Resource};
+
 /// What a route asks of its callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Nothing: it shows and changes nothing that is registered.
     Public,
     /// Each of these, as far as it concerns what is read or written.
-    Needs(&'static [Need]),
+    Needs(&'static [Requirement]),
 }
 
 /// So much of a resource, and which one of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Need(pub Resource, pub Segment, pub Access);
-
-/// A kind of what rules are about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// Access control itself, and all records at once, secrets among them: `acl`.
-    Acl,
-    /// An agent: `agent "NODE"`.
-    Agent,
-    /// A key, or the keys that begin so: `key`, `key_prefix`.
-    Key,
-    /// A node: `node`.
-    Node,
-    /// What concerns the server as a whole: `operator`.
-    Operator,
-    /// A service: `service`.
-    Service,
-    /// Of a check: its service, or its node where it belongs to none.
-    ServiceOrNode,
+pub enum Requirement {
+    /// So much, whatever the request.
+    Need(Resource, Segment, Access),
+    /// To read it with a method that reads, to write it with one that changes.
+    NeedByMethod(Resource, Segment),
+    /// Of keys, by the method. With `?keys` or `?recurse`, to read each entry, or else, where the configuration wants
+    /// that, to list what is asked for; to remove all of these, to write everything below.
+    NeedOfKeys(Segment),
+    /// Of a check: so much of its service, or of its node where it belongs to none.
+    NeedOfCheck(Segment, Access),
 }
 
 /// Where a request says which one is meant.
@@ -51,20 +44,4 @@ pub enum Segment {
     Parameter(&'static str),
     /// Each entry of the answer has one: what may not be seen is left out.
     Entries,
-}
-
-/// How much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// To see it.
-    Read,
-    /// To see what there is below it, and to see that.
-    List,
-    /// To change it, and everything above.
-    Write,
-    /// `Read` with a method that reads, `Write` with one that changes.
-    ByMethod,
-    /// As [`Access::ByMethod`]; with `?keys` or `?recurse`, `Read` of each entry, or else, where the configuration
-    /// wants that, `List` of what is asked for.
-    OfKeys,
 }

@@ -1,6 +1,7 @@
 //! A route: what muster knows of a path before anybody asks for it, and who answers apart.
 
 use crate::net::http::Method;
+use crate::surface::dispatch::body_limit::BodyLimit;
 use crate::surface::dispatch::permission::Permission;
 
 /// The version in which all routes began but those that say another.
@@ -78,17 +79,6 @@ impl Neutral {
         ],
         headers: &["cache-control", "if-none-match"],
     };
-}
-
-/// How large the body of a request may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyLimit {
-    /// As large as any: `limits.body_bytes_max`.
-    General,
-    /// As large as a value, which is [`VALUE_BYTES_MAX`](crate::core::model::limits::VALUE_BYTES_MAX).
-    Value,
-    /// As large as a snapshot: `limits.snapshot_bytes_max`. The handler reads it as it comes.
-    Snapshot,
 }
 
 impl Route {

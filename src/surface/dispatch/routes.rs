@@ -3,17 +3,16 @@
 //! The router, the metrics' labels, `docs/http-api.md` and the tests all read these rows. A path that ends in `/` takes
 //! the rest of the request's path as its argument, to the letter after decoding: ids may hold blanks, slashes and dots.
 
+use crate::core::acl::resource::Access::{Read, Write};
+use crate::core::acl::resource::Resource::{Acl, Agent, Node, Operator, Service};
 use crate::surface::agent::{checks, info, maintenance, services};
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::dispatch::absent;
-use crate::surface::dispatch::permission::Access::{ByMethod, OfKeys, Read, Write};
-use crate::surface::dispatch::permission::Need;
+use crate::surface::dispatch::body_limit::BodyLimit;
 use crate::surface::dispatch::permission::Permission::{self, Needs, Public};
-use crate::surface::dispatch::permission::Resource::{
-    Acl, Agent, Key, Node, Operator, Service, ServiceOrNode,
-};
+use crate::surface::dispatch::permission::Requirement::{Need, NeedByMethod, NeedOfCheck, NeedOfKeys};
 use crate::surface::dispatch::permission::Segment::{Body, Entries, OwnNode, Parameter, Path, PathId, Sole};
-use crate::surface::dispatch::route::{BodyLimit, Neutral, Route};
+use crate::surface::dispatch::route::{Neutral, Route};
 use crate::surface::muster::{cache, drain, explain, history, operations, stream, webhooks};
 use crate::surface::{agent, catalog, health, kv, snapshot};
 
@@ -36,10 +35,10 @@ const INSTANCES_OF_PARAMETER: Permission =
     Needs(&[Need(Service, Parameter("service"), Read), Need(Node, Entries, Read)]);
 const INSTANCE_OF_ID: Permission = Needs(&[Need(Service, PathId, Read), Need(Node, Entries, Read)]);
 const SERVICE_OF_ID_WRITE: Permission = Needs(&[Need(Service, PathId, Write)]);
-const CHECK_WRITE: Permission = Needs(&[Need(ServiceOrNode, PathId, Write)]);
+const CHECK_WRITE: Permission = Needs(&[NeedOfCheck(PathId, Write)]);
 /// Of the node only where something of it changes; who may write a node may deregister everything on it.
 const CATALOG_WRITE: Permission =
-    Needs(&[Need(Node, Body, Write), Need(Service, Body, Write), Need(ServiceOrNode, Body, Write)]);
+    Needs(&[Need(Node, Body, Write), Need(Service, Body, Write), NeedOfCheck(Body, Write)]);
 
 /// A path that is not served.
 const fn absent(path: &'static str, what: &'static str) -> Row {
@@ -99,15 +98,11 @@ pub const ROUTES: &[Row] = &[
         maintenance::service,
     ),
     Row(
-        Route::get("/v1/agent/checks", Needs(&[Need(ServiceOrNode, Entries, Read)]), "the agent's checks"),
+        Route::get("/v1/agent/checks", Needs(&[NeedOfCheck(Entries, Read)]), "the agent's checks"),
         checks::list,
     ),
     Row(
-        Route::put(
-            "/v1/agent/check/register",
-            Needs(&[Need(ServiceOrNode, Body, Write)]),
-            "registers a check",
-        ),
+        Route::put("/v1/agent/check/register", Needs(&[NeedOfCheck(Body, Write)]), "registers a check"),
         checks::register,
     ),
     Row(Route::put("/v1/agent/check/deregister/", CHECK_WRITE, "removes a check, by id"), checks::deregister),
@@ -194,7 +189,7 @@ pub const ROUTES: &[Row] = &[
     ),
     // Whoever logs in or out, or makes the first token, needs no right for it.
     Row(
-        Route::any("/v1/acl/", Needs(&[Need(Acl, Sole, ByMethod)]), "says that access control is off"),
+        Route::any("/v1/acl/", Needs(&[NeedByMethod(Acl, Sole)]), "says that access control is off"),
         info::acl_disabled,
     ),
     Row(
@@ -213,13 +208,9 @@ pub const ROUTES: &[Row] = &[
     Row(Route::get("/v1/status/leader", Public, "the address of this server"), info::leader),
     Row(Route::get("/v1/status/peers", Public, "the address of this server, in a list"), info::peers),
     Row(
-        Route::get_put_or_delete(
-            kv::PATH,
-            Needs(&[Need(Key, Path, OfKeys)]),
-            "reads, writes and removes keys",
-        )
-        .cached(Neutral::IN_READS)
-        .takes(BodyLimit::Value),
+        Route::get_put_or_delete(kv::PATH, Needs(&[NeedOfKeys(Path)]), "reads, writes and removes keys")
+            .cached(Neutral::IN_READS)
+            .takes(BodyLimit::Value),
         kv::one_or_many,
     ),
     absent("/v1/session/", "sessions"),
@@ -262,7 +253,7 @@ pub const ROUTES: &[Row] = &[
     Row(
         Route::get_or_put(
             "/v1/muster/drain/",
-            Needs(&[Need(Service, PathId, ByMethod)]),
+            Needs(&[NeedByMethod(Service, PathId)]),
             "how far the drain of an instance is; begins, alters or ends it",
         ),
         drain::one,
@@ -282,7 +273,7 @@ pub const ROUTES: &[Row] = &[
     Row(
         Route::get(
             "/v1/muster/history/check/",
-            Needs(&[Need(ServiceOrNode, PathId, Read)]),
+            Needs(&[NeedOfCheck(PathId, Read)]),
             "the latest transitions of a check",
         ),
         history::check,
@@ -332,6 +323,7 @@ const _: () = assert!(ROUTES.len() <= absent::ROWS_MAX);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::acl::resource::Resource;
     use crate::surface::dispatch::route::Verb;
 
     /// The document, whose rows are compared.
@@ -376,20 +368,25 @@ mod tests {
                 Needs(needs) => needs,
             };
             assert_eq!(needs.is_empty(), PUBLIC.contains(&path), "{path}");
-            for Need(resource, segment, access) in needs {
+            for need in needs {
+                let (resource, segment, access) = match *need {
+                    Need(resource, segment, access) => (Some(resource), segment, Some(access)),
+                    NeedByMethod(resource, segment) => (Some(resource), segment, None),
+                    NeedOfKeys(segment) => (Some(Resource::Key), segment, None),
+                    NeedOfCheck(segment, access) => (None, segment, Some(access)),
+                };
                 let has_rest = path.ends_with('/');
                 assert!(has_rest || !matches!(segment, Path | PathId), "{path} has no rest to name anything");
-                assert_eq!(*segment == Sole, matches!(resource, Acl | Operator), "{path}");
-                assert_eq!(
-                    *segment == OwnNode,
-                    *resource == Agent || path == "/v1/agent/maintenance",
-                    "{path}"
-                );
+                assert_eq!(segment == Sole, resource.is_some_and(|it| it.is_sole()), "{path}");
+                let is_own = resource == Some(Agent) || path == "/v1/agent/maintenance";
+                assert_eq!(segment == OwnNode, is_own, "{path}");
                 // What only changes asks for `Write`, and what only reads for `Read`.
                 match route.verb {
-                    Verb::Put => assert_eq!(*access, Write, "{path}"),
-                    Verb::Get => assert_eq!(*access, Read, "{path}"),
-                    Verb::GetOrPut | Verb::GetPutOrDelete | Verb::Any => assert_ne!(*access, Read, "{path}"),
+                    Verb::Put => assert_eq!(access, Some(Write), "{path}"),
+                    Verb::Get => assert_eq!(access, Some(Read), "{path}"),
+                    Verb::GetOrPut | Verb::GetPutOrDelete | Verb::Any => {
+                        assert_ne!(access, Some(Read), "{path}")
+                    }
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::near::near_first;
 use crate::core::discovery::query::{SelectedInstances, has_meta, passes};
-use crate::core::model::Status;
+use crate::core::model::{NodeKey, ServiceKey, Status};
 use crate::surface::answers::answer::{Headers, IndexedRead, Rendered, indexed, indexed_variant, list_of};
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::metered_views::MeteredViews;
@@ -22,8 +22,8 @@ use crate::wire::show::{HealthCheck, HealthEntry};
 /// `GET /v1/health/service/:service[?passing]`: what clients discover services by.
 pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
-    let name = call.required("Missing service name")?.folded();
-    let query = service_query::read(call, &params, name, Aspect::Health)?;
+    let key = ServiceKey::of(&call.required("Missing service name")?);
+    let query = service_query::read(call, &params, key, Aspect::Health)?;
     if delta::is_asked(call.query()?)? {
         return delta::answer(call, &query, &params);
     }
@@ -53,20 +53,20 @@ pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
 /// `GET /v1/health/node/:node`
 pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
-    let name = call.required("Missing node name")?.folded();
-    let topic = Topic::NodeChecks(name.clone());
+    let key = NodeKey::of(&call.required("Missing node name")?);
+    let topic = Topic::NodeChecks(key.clone());
     checks_of(call, params, topic, |views| {
-        views.node(&name, joining, NodeRecord::check_views).unwrap_or_default()
+        views.node(&key, joining, NodeRecord::check_views).unwrap_or_default()
     })
 }
 
 /// `GET /v1/health/checks/:service`
 pub fn checks(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
-    let name = call.required("Missing service name")?.folded();
-    let topic = Topic::ServiceChecks(name.clone());
+    let key = ServiceKey::of(&call.required("Missing service name")?);
+    let topic = Topic::ServiceChecks(key.clone());
     checks_of(call, params, topic, |views| {
-        let instances = views.instances(&name);
+        let instances = views.instances(&key);
         let units = |instance: &Instance| 1 + instance.checks.len() as u64;
         let views = instances.iter().take_while(|instance| views.meter().spend(units(instance)));
         let views = views.flat_map(|instance| instance.check_views());

@@ -10,7 +10,6 @@ use crate::base::stdx::meter::Meter;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::topic::Topic;
 use crate::core::kernel::state;
-use crate::core::model::limits::VALUE_BYTES_MAX;
 use crate::core::model::validate::keys;
 use crate::core::model::{Command, Condition, Pair, PairWrite};
 use crate::net::http::percent::encode_into;
@@ -151,17 +150,7 @@ fn put(call: &mut Call<'_, '_>) -> HandlerResult {
     refuse_conflict(query, &["acquire", "cas", "release"])?;
     let flags = number(query, "flags")?.unwrap_or_default();
     let condition = condition(query)?;
-    let body = call.request().body();
-    if body.len() > VALUE_BYTES_MAX {
-        return Err(ApiError::new(
-            413,
-            format!(
-                "Request body({} bytes) too large, max size: {VALUE_BYTES_MAX} bytes. See \
-                 https://www.consul.io/docs/agent/options.html#kv_max_value_size. In muster that is fixed.",
-                body.len()
-            ),
-        ));
-    }
+    let body = call.body()?;
     if let Some(name) = ["acquire", "release"].into_iter().find(|name| query.has(name)) {
         return Err(ApiError::new(
             501,

@@ -8,7 +8,7 @@ use crate::base::stdx::calendar::rfc3339;
 use crate::base::stdx::duration;
 use crate::base::stdx::text::Text;
 use crate::core::model::drain::{DEADLINE_MAX, DEADLINE_MIN, REASON_BYTES_MAX};
-use crate::core::model::{Command, DrainOrder, Origin, Service};
+use crate::core::model::{Command, DrainOrder, NodeKey, Origin, Service};
 use crate::net::http::{Method, Query};
 use crate::surface::answers::answer;
 use crate::surface::context::call::{Call, HandlerResult};
@@ -82,7 +82,7 @@ pub fn sentence(service: &Service, now_ms: u64) -> Option<String> {
     Some(sentence + ".")
 }
 
-fn show(call: &Call<'_, '_>, node: &Text, service: &Service) -> HandlerResult {
+fn show(call: &Call<'_, '_>, node: &NodeKey, service: &Service) -> HandlerResult {
     let Some(drain) = &service.drain else {
         return Err(ApiError::not_found(format!("the instance {:?} does not drain", service.id.as_str())));
     };
@@ -90,7 +90,7 @@ fn show(call: &Call<'_, '_>, node: &Text, service: &Service) -> HandlerResult {
     answer::json(call, &DrainEntry::new(&name, service, drain, call.api.clock.unix_ms()))
 }
 
-fn find(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Result<Arc<Service>, ApiError> {
+fn find(call: &Call<'_, '_>, node: &NodeKey, service_id: &Text) -> Result<Arc<Service>, ApiError> {
     let found = call.views().node(node, |_| 0, |record| record.services().get(service_id).cloned());
     match found {
         None => Err(ApiError::not_found(format!("there is no node {:?}", node.as_str()))),
@@ -106,9 +106,9 @@ fn find(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Result<Arc<Servi
 }
 
 /// The name of a node as it was registered.
-fn node_name(call: &Call<'_, '_>, key: &Text) -> Text {
+fn node_name(call: &Call<'_, '_>, key: &NodeKey) -> Text {
     let name = call.views().node(key, |_| 0, |record| record.node().name.clone());
-    name.unwrap_or_else(|| key.clone())
+    name.unwrap_or_else(|| key.text().clone())
 }
 
 fn order(query: &Query) -> Result<DrainOrder, ApiError> {

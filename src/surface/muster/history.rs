@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::base::stdx::calendar::rfc3339_if_known;
 use crate::base::stdx::text::Text;
 use crate::core::catalog::topic::Topic;
-use crate::core::model::{Status, Transition};
+use crate::core::model::{NodeKey, Status, Transition};
 use crate::node::registry::history::Of;
 use crate::surface::answers::answer;
 use crate::surface::context::call::{Call, HandlerResult};
@@ -44,9 +44,9 @@ pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
 ///
 /// # Errors
 /// 400 when the query cannot be read.
-pub fn node_asked(call: &Call<'_, '_>) -> Result<Text, ApiError> {
-    let given = call.query()?.first("node").filter(|name| !name.is_empty()).map(Text::from);
-    Ok(given.unwrap_or_else(|| call.api.registry.own_node().name.clone()).folded())
+pub fn node_asked(call: &Call<'_, '_>) -> Result<NodeKey, ApiError> {
+    let given = call.query()?.first("node").filter(|name| !name.is_empty()).map(NodeKey::from);
+    Ok(given.unwrap_or_else(|| call.api.registry.own_node().key()))
 }
 
 /// Whose history is asked for, on a node named elsewhere.
@@ -88,7 +88,7 @@ impl<'a> TransitionJson<'a> {
     pub fn new(transition: &'a Transition) -> TransitionJson<'a> {
         TransitionJson {
             index: transition.index,
-            node: &transition.subject.node,
+            node: transition.subject.node.text(),
             time: rfc3339_if_known(transition.time_ms),
             service_id: &transition.subject.service_id,
             service_name: &transition.service_name,
@@ -138,7 +138,7 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
     let limit = number(call, "limit", LIMIT_DEFAULT as u64)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(LIMIT_MAX);
     let node = match asked {
-        HistoryQuery::Node => call.argument.folded(),
+        HistoryQuery::Node => NodeKey::of(&call.argument),
         _ => node_asked(call)?,
     };
     let (registry, views, meter) = (&*call.api.registry, call.views(), call.meter);
@@ -172,8 +172,8 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
         let probed = present.check_ids.iter().filter_map(|id| registry.insight(&node, id)?.observed_ago);
         let history = History {
             node: match newest.first().map(|newest| &newest.subject.node) {
-                Some(other) if *other != node => other,
-                _ => present.node_name.as_ref().unwrap_or(&node),
+                Some(other) if *other != node => other.text(),
+                _ => present.node_name.as_ref().unwrap_or(node.text()),
             },
             service_id: if let HistoryQuery::Service(id) = &asked { Some(id) } else { None },
             check_id: if let HistoryQuery::Check(id) = &asked { Some(id) } else { None },
@@ -190,7 +190,7 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
     })
 }
 
-fn present(views: MeteredViews<'_>, node: &Text, asked: &HistoryQuery) -> Present {
+fn present(views: MeteredViews<'_>, node: &NodeKey, asked: &HistoryQuery) -> Present {
     let present = views.node(
         node,
         |_| 0,
@@ -212,7 +212,7 @@ fn present(views: MeteredViews<'_>, node: &Text, asked: &HistoryQuery) -> Presen
     present.unwrap_or_default()
 }
 
-fn unknown(asked: &HistoryQuery, node: &Text) -> ApiError {
+fn unknown(asked: &HistoryQuery, node: &NodeKey) -> ApiError {
     ApiError::not_found(match asked {
         HistoryQuery::Check(id) => {
             let id = id.as_str();

@@ -52,11 +52,6 @@ fn haste(call: &Call<'_, '_>) -> PaceLimit {
     PaceLimit { rate_bytes_min: RATE_BYTES_MIN, time_max, bytes_a_second: BYTES_A_SECOND }
 }
 
-/// Whether a request's body is a snapshot.
-pub fn takes_snapshot(method: Method, path: &str) -> bool {
-    matches!(method, Method::Put | Method::Post) && path == PATH
-}
-
 /// `GET /v1/snapshot`: every record at one index. `PUT /v1/snapshot[?dry-run]`: hold these records from now on.
 pub fn save_or_restore(call: &mut Call<'_, '_>) -> HandlerResult {
     match call.request().method() {

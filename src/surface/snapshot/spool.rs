@@ -208,10 +208,6 @@ fn lost(error: io::Error) -> ApiError {
 /// Why no more comes, with what to do about it.
 fn told(call: &Call<'_, '_>, error: BodyError) -> ApiError {
     match error {
-        BodyError::Refused { status: 413, sentence } => {
-            let bytes_max = call.api.host.snapshot_bytes_max();
-            ApiError::new(413, format!("{sentence} limits.snapshot_bytes_max allows {bytes_max} bytes."))
-        }
         BodyError::Refused { status: 408, sentence } => {
             let time_max = call.api.host.snapshot_time_max();
             ApiError::new(

@@ -126,9 +126,9 @@ impl ReadJson for DampingChoice {
         Ok(())
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: JsonPath<'_>) -> Result<(), A::Error> {
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, path: JsonPath<'_>) -> Result<(), A::Error> {
         let mut body = DampingBody::default();
-        body.object(entries, place)?;
+        body.object(entries, path)?;
         *self = DampingChoice::Given(body);
         Ok(())
     }

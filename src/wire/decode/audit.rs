@@ -1,5 +1,5 @@
 //! Everything that is wrong with a tree before it is read: what would be passed over in silence, and all of what would
-//! be refused. For definition files, whose writers are not there to be asked; bodies of requests are read as Go reads
+//! be refused. For definition files, where every fault is reported at once; bodies of requests are read as Go reads
 //! them.
 
 use serde::de::DeserializeSeed;
@@ -10,9 +10,10 @@ use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::keys::spells;
 use crate::wire::decode::read::{ReadJson, Slot};
 
-/// Something that a tree can be looked at for before it is read into it.
+/// A type whose tree can be audited before it is read.
 pub trait Audit: ReadJson {
-    /// Says everything that is wrong with a value that is to be read so, and bends its form where that is allowed.
+    /// Collects everything that is wrong with a value that is to be read as this type, and converts its form where that
+    /// is allowed.
     fn audit(value: &mut Value, path: &str, audit: &mut SyntaxAudit) {
         audit.single::<Self>(value, path);
     }
@@ -27,14 +28,14 @@ pub struct Flaw {
     pub value: String,
     /// What is wrong with it.
     pub complaint: String,
-    /// What would be taken; empty for a key that there is not.
+    /// What would be taken; empty for an unknown key.
     pub allowed: String,
     /// The key that was probably meant.
     pub nearest: Option<&'static str>,
 }
 
-/// How far the form of a tree may be bent: a list of one object for the object, as Consul takes it from any file, and,
-/// in HCL, where a block cannot tell, one for a list of one.
+/// Which forms are taken for each other: a list of one object for the object, as Consul takes it from any file; in HCL,
+/// where a block can be either, also an object for a list of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As JSON has it.
@@ -43,7 +44,7 @@ pub enum Form {
     Hcl,
 }
 
-/// What an audit goes by, and what it finds.
+/// The rules of an audit, and what it finds.
 #[derive(Debug)]
 pub struct SyntaxAudit {
     /// The form that the tree was written in.
@@ -57,7 +58,7 @@ pub struct SyntaxAudit {
 }
 
 impl SyntaxAudit {
-    /// Looks at a value that is to be read as a `T`, and bends its form where that is allowed.
+    /// Looks at a value that is to be read as a `T`, and converts its form where that is allowed.
     pub fn value<T: Audit>(&mut self, value: &mut Value, path: &str) {
         T::audit(value, path, self);
     }
@@ -138,7 +139,7 @@ impl SyntaxAudit {
     /// Tries to read a value by itself.
     pub fn single<T: ReadJson>(&mut self, value: &Value, path: &str) {
         let mut target = T::default();
-        let slot = Slot { target: &mut target, place: JsonPath::root() };
+        let slot = Slot { target: &mut target, path: JsonPath::root() };
         let Err(error) = slot.deserialize(value) else { return };
         let error = error.to_string();
         if error.starts_with("json: cannot unmarshal") {

@@ -15,11 +15,11 @@ impl<T: ReadJson> ReadJson for Vec<T> {
         format!("[]{}", T::go_type())
     }
 
-    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, place: JsonPath<'_>) -> Result<(), A::Error> {
+    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, path: JsonPath<'_>) -> Result<(), A::Error> {
         self.clear();
         loop {
             let mut item = T::default();
-            if items.next_element_seed(Slot { target: &mut item, place })?.is_none() {
+            if items.next_element_seed(Slot { target: &mut item, path })?.is_none() {
                 return Ok(());
             }
             self.push(item);
@@ -32,14 +32,10 @@ impl<T: ReadJson> ReadJson for BTreeMap<Text, T> {
         format!("map[string]{}", T::go_type())
     }
 
-    fn object<'de, A: MapAccess<'de>>(
-        &mut self,
-        mut entries: A,
-        place: JsonPath<'_>,
-    ) -> Result<(), A::Error> {
+    fn object<'de, A: MapAccess<'de>>(&mut self, mut entries: A, path: JsonPath<'_>) -> Result<(), A::Error> {
         while let Some(key) = entries.next_key::<Text>()? {
             let mut value = T::default();
-            entries.next_value_seed(Slot { target: &mut value, place })?;
+            entries.next_value_seed(Slot { target: &mut value, path })?;
             self.insert(key, value);
         }
         Ok(())
@@ -68,12 +64,12 @@ impl<T: ReadJson> ReadJson for Option<T> {
         self.get_or_insert_default().boolean(boolean)
     }
 
-    fn list<'de, A: SeqAccess<'de>>(&mut self, items: A, place: JsonPath<'_>) -> Result<(), A::Error> {
-        self.get_or_insert_default().list(items, place)
+    fn list<'de, A: SeqAccess<'de>>(&mut self, items: A, path: JsonPath<'_>) -> Result<(), A::Error> {
+        self.get_or_insert_default().list(items, path)
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, place: JsonPath<'_>) -> Result<(), A::Error> {
-        self.get_or_insert_default().object(entries, place)
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, path: JsonPath<'_>) -> Result<(), A::Error> {
+        self.get_or_insert_default().object(entries, path)
     }
 }
 

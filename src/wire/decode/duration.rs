@@ -4,7 +4,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use crate::base::stdx::duration::{GoDuration, parse};
 use crate::wire::decode::audit::Audit;
-use crate::wire::decode::free_form::Skipped;
+use crate::wire::decode::free_form::SkipValue;
 use crate::wire::decode::json_path::JsonPath;
 use crate::wire::decode::read::{FieldFault, ReadJson};
 
@@ -56,18 +56,18 @@ impl ReadJson for Span {
         Ok(())
     }
 
-    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, _place: JsonPath<'_>) -> Result<(), A::Error> {
-        while items.next_element_seed(Skipped::part())?.is_some() {}
+    fn list<'de, A: SeqAccess<'de>>(&mut self, mut items: A, _path: JsonPath<'_>) -> Result<(), A::Error> {
+        while items.next_element_seed(SkipValue::part())?.is_some() {}
         Ok(())
     }
 
     fn object<'de, A: MapAccess<'de>>(
         &mut self,
         mut entries: A,
-        _place: JsonPath<'_>,
+        _path: JsonPath<'_>,
     ) -> Result<(), A::Error> {
         while entries.next_key::<IgnoredAny>()?.is_some() {
-            entries.next_value_seed(Skipped::part())?;
+            entries.next_value_seed(SkipValue::part())?;
         }
         Ok(())
     }

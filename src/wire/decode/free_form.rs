@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::base::stdx::tree::{Doubles, Tree};
+use crate::base::stdx::tree::{DuplicateKeys, Tree};
 use crate::core::model::limits::FREE_FORM_DEPTH_MAX;
 use crate::wire::decode::audit::Audit;
 use crate::wire::decode::json_path::JsonPath;
@@ -23,39 +23,39 @@ impl ReadJson for FreeForm {
         "map[string]interface {}".into()
     }
 
-    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, _place: JsonPath<'_>) -> Result<(), A::Error> {
-        self.0.extend(Tree::new(FREE_FORM_DEPTH_MAX, Doubles::LaterWins).object(entries)?);
+    fn object<'de, A: MapAccess<'de>>(&mut self, entries: A, _path: JsonPath<'_>) -> Result<(), A::Error> {
+        self.0.extend(Tree::new(FREE_FORM_DEPTH_MAX, DuplicateKeys::LaterWins).object(entries)?);
         Ok(())
     }
 }
 
 impl Audit for FreeForm {}
 
-/// Passes over any value. Not by `IgnoredAny`, which takes any depth and so hides what no other reader of the body
-/// could bear.
+/// Passes over any value. Not by `IgnoredAny`, which takes any depth and so would accept what no other reader of the
+/// body can read.
 #[derive(Clone, Copy)]
-pub struct Skipped {
+pub struct SkipValue {
     levels_left: usize,
 }
 
-impl Skipped {
-    /// Over the value of a key that nobody knows, or that is not of a kind to be read.
-    pub fn value() -> Skipped {
-        Skipped { levels_left: FREE_FORM_DEPTH_MAX }
+impl SkipValue {
+    /// Skips the value of a key that is not known, or that is not of a kind to be read.
+    pub fn value() -> SkipValue {
+        SkipValue { levels_left: FREE_FORM_DEPTH_MAX }
     }
 
-    /// Over what is in such a value.
-    pub fn part() -> Skipped {
-        Skipped { levels_left: FREE_FORM_DEPTH_MAX - 1 }
+    /// Skips what is in such a value.
+    pub fn part() -> SkipValue {
+        SkipValue { levels_left: FREE_FORM_DEPTH_MAX - 1 }
     }
 
-    fn below<E: Error>(self) -> Result<Skipped, E> {
+    fn below<E: Error>(self) -> Result<SkipValue, E> {
         let levels_left = self.levels_left.checked_sub(1).ok_or_else(too_deep)?;
-        Ok(Skipped { levels_left })
+        Ok(SkipValue { levels_left })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Skipped {
+impl<'de> DeserializeSeed<'de> for SkipValue {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -63,7 +63,7 @@ impl<'de> DeserializeSeed<'de> for Skipped {
     }
 }
 
-impl<'de> Visitor<'de> for Skipped {
+impl<'de> Visitor<'de> for SkipValue {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

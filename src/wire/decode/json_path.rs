@@ -17,7 +17,7 @@ impl<'a> JsonPath<'a> {
         JsonPath { structure: "", key: "", parent: None }
     }
 
-    /// The field `key` of what is at this place, a structure that Go calls `structure`.
+    /// The field `key` of what is at this path, a structure that Go calls `structure`.
     pub fn field(&'a self, structure: &'static str, key: &'static str) -> JsonPath<'a> {
         JsonPath { structure, key, parent: Some(self) }
     }

@@ -47,7 +47,7 @@ impl Visitor<'_> for KnownKey {
     }
 
     fn visit_str<E: Error>(self, written: &str) -> Result<Self::Value, E> {
-        // Nearly everybody writes keys as the documentation does.
+        // Nearly all clients write keys as the documentation does.
         let exact = self.0.iter().copied().find(|key| *key == written);
         let keys = || self.0.iter().chain(SCOPE_KEYS).copied();
         Ok(exact.or_else(|| keys().find(|key| spells(written, key))))

@@ -60,7 +60,7 @@ pub fn from_bytes<T: ReadJson>(bytes: &[u8]) -> Result<T, DecodeError> {
         DecodeError::new(fault.unwrap_or_else(|| format!("the body is not UTF-8 from its byte {at} on")))
     })?;
     let mut value = T::default();
-    let slot = Slot { target: &mut value, place: JsonPath::root() };
+    let slot = Slot { target: &mut value, path: JsonPath::root() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     match slot.deserialize(&mut deserializer) {
         // All of a body was meant: half of it, and the rest taken for read, is neither what was sent nor refused.
@@ -80,7 +80,7 @@ pub fn from_bytes<T: ReadJson>(bytes: &[u8]) -> Result<T, DecodeError> {
 /// When a part of it has the wrong type.
 pub fn from_value<T: ReadJson>(tree: &serde_json::Value) -> Result<T, DecodeError> {
     let mut value = T::default();
-    match (Slot { target: &mut value, place: JsonPath::root() }).deserialize(tree) {
+    match (Slot { target: &mut value, path: JsonPath::root() }).deserialize(tree) {
         Ok(()) => Ok(value),
         Err(error) => Err(DecodeError::new(text_without_position(&error))),
     }

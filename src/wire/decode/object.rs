@@ -1,6 +1,6 @@
 //! Objects with known keys, written down as tables.
 
-/// Declares what a body may say: a structure whose rows are `"Key" | "OtherKey" => field: Type`.
+/// Declares what a body may hold: a structure whose rows are `"Key" | "OtherKey" => field: Type`.
 ///
 /// `as "…"` is Go's name of the structure in its messages, and the second text what the type is called there.
 macro_rules! object {
@@ -21,18 +21,18 @@ macro_rules! object {
             fn object<'de, A: ::serde::de::MapAccess<'de>>(
                 &mut self,
                 mut entries: A,
-                place: $crate::wire::decode::json_path::JsonPath<'_>,
+                path: $crate::wire::decode::json_path::JsonPath<'_>,
             ) -> Result<(), A::Error> {
                 use $crate::wire::decode::{keys::KnownKey, read::Slot};
                 const KEYS: &[&str] = &[$($($key),+),+];
                 while let Some(key) = entries.next_key_seed(KnownKey(KEYS))? {
                     match key {
                         $(Some(key) if matches!(key, $($key)|+) => {
-                            let place = place.field($structure, key);
-                            entries.next_value_seed(Slot { target: &mut self.$field, place })?;
+                            let path = path.field($structure, key);
+                            entries.next_value_seed(Slot { target: &mut self.$field, path })?;
                         })+
                         Some(scope) => entries.next_value_seed($crate::wire::decode::scope::Scope(scope))?,
-                        None => entries.next_value_seed($crate::wire::decode::free_form::Skipped::value())?,
+                        None => entries.next_value_seed($crate::wire::decode::free_form::SkipValue::value())?,
                     }
                 }
                 Ok(())

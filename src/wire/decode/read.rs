@@ -37,13 +37,13 @@ pub trait ReadJson: Default {
     }
 
     /// Takes an array.
-    fn list<'de, A: SeqAccess<'de>>(&mut self, _items: A, place: JsonPath<'_>) -> Result<(), A::Error> {
-        Err(FieldFault::Mismatch("array".into()).at::<Self, _>(place))
+    fn list<'de, A: SeqAccess<'de>>(&mut self, _items: A, path: JsonPath<'_>) -> Result<(), A::Error> {
+        Err(FieldFault::Mismatch("array".into()).at::<Self, _>(path))
     }
 
     /// Takes an object.
-    fn object<'de, A: MapAccess<'de>>(&mut self, _entries: A, place: JsonPath<'_>) -> Result<(), A::Error> {
-        Err(FieldFault::Mismatch("object".into()).at::<Self, _>(place))
+    fn object<'de, A: MapAccess<'de>>(&mut self, _entries: A, path: JsonPath<'_>) -> Result<(), A::Error> {
+        Err(FieldFault::Mismatch("object".into()).at::<Self, _>(path))
     }
 }
 
@@ -58,23 +58,23 @@ pub enum FieldFault {
 }
 
 impl FieldFault {
-    /// The error to raise for it while reading a `T` at `place`.
-    pub fn at<T: ReadJson, E: Error>(self, place: JsonPath<'_>) -> E {
+    /// The error to raise for it while reading a `T` at `path`.
+    pub fn at<T: ReadJson, E: Error>(self, path: JsonPath<'_>) -> E {
         match self {
             FieldFault::Mismatch(kind) => {
-                E::custom(format_args!("json: cannot unmarshal {kind} into {place} of type {}", T::go_type()))
+                E::custom(format_args!("json: cannot unmarshal {kind} into {path} of type {}", T::go_type()))
             }
             FieldFault::Nonsense(sentence) => E::custom(sentence),
         }
     }
 }
 
-/// Where the next value goes: into `target`, which is at `place` in the body.
+/// Where the next value goes: into `target`, which is at `path` in the body.
 pub struct Slot<'t, 'p, T> {
     /// What is read into.
     pub target: &'t mut T,
     /// Where it is, for messages.
-    pub place: JsonPath<'p>,
+    pub path: JsonPath<'p>,
 }
 
 impl<'de, T: ReadJson> DeserializeSeed<'de> for Slot<'_, '_, T> {
@@ -98,11 +98,11 @@ impl<'de, T: ReadJson> Visitor<'de> for Slot<'_, '_, T> {
     }
 
     fn visit_bool<E: Error>(self, boolean: bool) -> Result<(), E> {
-        self.target.boolean(boolean).map_err(|fault| fault.at::<T, E>(self.place))
+        self.target.boolean(boolean).map_err(|fault| fault.at::<T, E>(self.path))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.target.integer(number).map_err(|fault| fault.at::<T, E>(self.place))
+        self.target.integer(number).map_err(|fault| fault.at::<T, E>(self.path))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
@@ -113,18 +113,18 @@ impl<'de, T: ReadJson> Visitor<'de> for Slot<'_, '_, T> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.target.float(number).map_err(|fault| fault.at::<T, E>(self.place))
+        self.target.float(number).map_err(|fault| fault.at::<T, E>(self.path))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.target.text(text).map_err(|fault| fault.at::<T, E>(self.place))
+        self.target.text(text).map_err(|fault| fault.at::<T, E>(self.path))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
-        self.target.list(items, self.place)
+        self.target.list(items, self.path)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        self.target.object(entries, self.place)
+        self.target.object(entries, self.path)
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::wire::decode::free_form::Skipped;
+use crate::wire::decode::free_form::SkipValue;
 use crate::wire::decode::keys::{ENTERPRISE_META, KnownKey};
 
 /// What newer versions of Consul answer where nothing else is meant, so that an answer can be sent back.
@@ -18,7 +18,7 @@ pub fn is_own(name: &str) -> bool {
     OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// Reads the value of such a key, and takes only what means the place there is.
+/// Reads the value of such a key, and takes only what names the one that there is.
 #[derive(Clone, Copy)]
 pub struct Scope(
     /// The key.
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for Scope {
             match key {
                 // Within itself it would be read without end.
                 Some(key) if key != ENTERPRISE_META => entries.next_value_seed(Scope(key))?,
-                _ => entries.next_value_seed(Skipped::part())?,
+                _ => entries.next_value_seed(SkipValue::part())?,
             }
         }
         Ok(())
@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for Scope {
 }
 
 impl Scope {
-    /// Of another type it names nothing, and nobody can tell what was meant.
+    /// A value of another type names nothing, so it is not known what was meant.
     fn no_name<E: Error>(self) -> E {
         let Scope(key) = self;
         E::custom(format_args!("{key} must be a text, and muster has none but the default one"))

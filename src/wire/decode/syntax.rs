@@ -1,6 +1,6 @@
 //! What is wrong with the syntax of a JSON text, in the words of Go's scanner.
 //!
-//! Runs only when a body could not be read, to tell why. It goes over the first value once, with a stack of
+//! Runs only when a body could not be read, to find out why. It goes over the first value once, with a stack of
 //! open brackets on the heap, so that neither length nor depth of a body can hurt it.
 
 use crate::base::stdx::go_literal::quote;
@@ -10,7 +10,7 @@ pub fn first_error(bytes: &[u8]) -> Option<String> {
     let mut scanner = Scanner { bytes, at: 0, open: Vec::new() };
     match scanner.value() {
         Ok(()) => None,
-        Err(End::Unexpected(byte, context)) => Some(format!("invalid character {} {context}", shown(byte))),
+        Err(End::Unexpected(byte, context)) => Some(format!("invalid character {} {context}", quoted(byte))),
         Err(End::OfText) if bytes.iter().all(|byte| is_blank(*byte)) => Some("EOF".into()),
         Err(End::OfText) => Some("unexpected EOF".into()),
     }
@@ -20,7 +20,7 @@ pub fn first_error(bytes: &[u8]) -> Option<String> {
 pub fn after_first_value(bytes: &[u8]) -> String {
     let mut scanner = Scanner { bytes, at: 0, open: Vec::new() };
     match scanner.value().and_then(|()| scanner.skip_blanks()) {
-        Ok(byte) => format!("invalid character {} after top-level value", shown(byte)),
+        Ok(byte) => format!("invalid character {} after top-level value", quoted(byte)),
         Err(_) => "more than one value".to_owned(),
     }
 }
@@ -192,7 +192,7 @@ impl Scanner<'_> {
     fn literal(&mut self, word: &str) -> Result<(), End> {
         for expected in word.bytes() {
             if self.peek()? != expected {
-                return self.unexpected(&format!("in literal {word} (expecting {})", shown(expected)));
+                return self.unexpected(&format!("in literal {word} (expecting {})", quoted(expected)));
             }
             self.at += 1;
         }
@@ -221,7 +221,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// The byte as Go's scanner quotes it: as a character of its own, in single quotes.
-fn shown(byte: u8) -> String {
+fn quoted(byte: u8) -> String {
     match byte {
         b'\'' => r"'\''".into(),
         b'"' => "'\"'".into(),

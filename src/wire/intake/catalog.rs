@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::base::stdx::text::Text;
 use crate::core::model::validate::{bounds, checks, metadata, names, nodes, proxies, services};
 use crate::core::model::{
-    Cadence, Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodePart, Origin,
-    Probe, ProbeTls, Registration, Service, Status,
+    Cadence, Cause, Check, CheckDefinition, Command, Connect, ExistingChecks, Indexes, NodeKey, NodePart,
+    Origin, Probe, ProbeTls, Registration, Service, Status,
 };
 use crate::wire::body::catalog::{
     CatalogCheckBody, CatalogServiceBody, DefinitionBody, DeregisterBody, RegisterBody,
@@ -49,7 +49,7 @@ pub fn catalog_deregistration(body: &[u8], datacenter: &str) -> Result<Command, 
     let DeregisterBody { datacenter: asked, node, service_id, check_id } = from_bytes(body)?;
     rules::check_datacenter(&asked, datacenter)?;
     nodes::check_given(&node)?;
-    let must_exist = false;
+    let (node, must_exist) = (NodeKey::of(&node), false);
     Ok(match (service_id.is_empty(), check_id.is_empty()) {
         (false, _) => Command::DeregisterService { node, service_id, must_exist },
         (true, false) => Command::DeregisterCheck { node, check_id, must_exist },

@@ -112,9 +112,13 @@ fn a_tree_of_keys_that_is_deleted_below_nested_watches_holds_nobody() {
             raw::silent(server.address, head.as_bytes())
         })
         .collect();
+    let tree = "a".repeat(depth);
     beside(&server, &limits(), |_| {
-        let request = Request::new("DELETE", "/v1/kv/a?recurse");
-        assert_eq!(server.client().request(&request).expect("an answer").status, 200);
+        // Some of them, and then all.
+        for prefix in [format!("{tree}000"), "a".to_owned()] {
+            let request = Request::new("DELETE", &format!("/v1/kv/{prefix}?recurse"));
+            assert_eq!(server.client().request(&request).expect("an answer").status, 200);
+        }
     });
     for watcher in &mut watchers {
         assert_eq!(raw::status(&raw::read_to_end(watcher)), 404, "it is told that nothing is left");

@@ -76,6 +76,25 @@ fn a_full_file_system_refuses_writes_and_recovers() {
 }
 
 #[test]
+fn a_disk_that_fills_up_shows_though_nobody_writes() {
+    let Some(disk) = SmallDisk::mount() else {
+        assert!(std::env::var_os("CI").is_none(), "a tmpfs can be mounted in CI");
+        return println!("skipped: only a user who may mount a tmpfs can fill one");
+    };
+    let process = Process::muster_on(&disk.path().join("data"), &[]).expect("muster starts");
+    assert_stands(&process, WRITABLE);
+    let ballast = disk.path().join("ballast");
+    let filling =
+        File::create(&ballast).and_then(|mut file| io::copy(&mut io::repeat(1).take(BALLAST), &mut file));
+    filling.expect("there is room for the ballast");
+    assert_stands(&process, FULL);
+    fs::remove_file(&ballast).expect("the ballast can go");
+    assert_stands(&process, WRITABLE);
+    let log = process.log();
+    assert_eq!((log.matches("full from now on").count(), log.matches("there is room again").count()), (1, 1));
+}
+
+#[test]
 fn calls_that_find_no_room_refuse_writes_and_recover() {
     for fault in ["enospc w", "edquot w", "enospc wcts", "enospc s"] {
         println!("{fault}");

@@ -40,6 +40,8 @@ fn an_agent_starts_on_a_snapshot() {
     let begin = |name: &str, file: &str| Process::muster_on(&at(name), &["--restore", file]);
     let mut first = begin("begun", text(&file)).expect("it starts");
     assert_eq!(services(&mut first.client()), expected, "with its first answer");
+    let note = format!("restored {} of index ", file.display());
+    assert!(first.log().contains(&note), "{}", first.log());
     register(&mut first.client(), "c", "web", 3);
     first.stop().expect("it ends");
     let again = begin("begun", text(&file)).expect("it starts again");

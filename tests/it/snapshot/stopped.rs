@@ -70,6 +70,46 @@ fn what_can_be_read_of_a_damaged_one_makes_a_sound_one() {
     assert_eq!(services(&mut repaired.client()).len(), 19, "all but the last");
 }
 
+/// What stands beside the rows can be made anew, and nothing of them is lost; only whether they are all may be unknown.
+#[test]
+fn rows_outlive_the_files_beside_them() {
+    let mut muster = Process::muster(&[]).expect("it starts");
+    let mut client = muster.client();
+    (0..4).for_each(|number| register(&mut client, &format!("s{number}"), "web", number));
+    let node_id = client.get("/v1/agent/self").expect("an answer").json()["Config"]["NodeID"].clone();
+    muster.kill();
+    let base = tempfile::tempdir().expect("a temporary directory");
+    let rows = [
+        ("identity.json", None, 0, "identity.json: it is missing"),
+        ("identity.json", Some("{"), 0, "identity.json: EOF while parsing"),
+        ("witness", None, 1, "they add up, and whether anything was written later cannot be told"),
+    ];
+    for (number, (file, text_of_it, code_expected, words)) in rows.into_iter().enumerate() {
+        let at = |name: &str| base.path().join(format!("{name}-{number}"));
+        let (damaged, made) = (at("damaged"), at("made"));
+        copy(&muster.data_dir(), &damaged);
+        match text_of_it {
+            Some(text) => fs::write(damaged.join(file), text).expect("it can be written"),
+            None => fs::remove_file(damaged.join(file)).expect("it is there"),
+        }
+        let refusal = Process::muster_on(&damaged, &[]).err().expect("no start");
+        assert!(refusal.contains("muster store repair DATA_DIR --into NEW"), "{refusal}");
+        let before = tree(&damaged);
+        let (code, told) = said(&["store", "inspect", text(&damaged)]);
+        assert!(code == 1 && told.contains("services    5 rows") && told.contains(file), "{code} {told}");
+        let (code, told) = said(&["store", "repair", text(&damaged), "-into", text(&made)]);
+        assert!(code == code_expected && told.contains(words), "{code} {told}");
+        assert_eq!(told.contains("may not be all there was"), code == 1, "{told}");
+        assert!(!told.contains("is not all there was"), "{told}");
+        assert!(tree(&damaged) == before, "the damaged one is left alone");
+        let repaired = Process::muster_on(&made, &[]).expect("it starts");
+        let mut client = repaired.client();
+        assert_eq!(services(&mut client).len(), 4, "{file}");
+        let own = client.get("/v1/agent/self").expect("an answer").json();
+        assert_eq!(own["Config"]["NodeID"], node_id, "{file}");
+    }
+}
+
 #[test]
 fn of_what_nothing_can_be_kept_nothing_is_made() {
     let mut muster = Process::muster(&[]).expect("it starts");

@@ -104,7 +104,7 @@ fn worker(process: &Process) -> Thread {
 }
 
 /// A process that is ended with its test, whoever its parent is.
-struct Other(String);
+pub struct Other(pub String);
 
 impl Drop for Other {
     fn drop(&mut self) {
@@ -113,8 +113,15 @@ impl Drop for Other {
     }
 }
 
+/// An upgrade: another file in the place of the one that runs, which is gone then or has another name.
 #[test]
 fn the_signal_renews_the_program_as_it_is_on_disk() {
+    for keeps_old in [false, true] {
+        renew(keeps_old);
+    }
+}
+
+fn renew(keeps_old: bool) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let program = directory.path().join("muster");
     fs::copy(muster_binary(), &program).expect("a copy");
@@ -136,15 +143,19 @@ fn the_signal_renews_the_program_as_it_is_on_disk() {
         .expect("it serves");
     let load = Load::start(address);
     load.wait_for_more(EVENT_WAIT_MAX);
-    // An upgrade: another file in the place of the one that runs.
     fs::copy(muster_binary(), directory.path().join("next")).expect("a copy");
+    if keeps_old {
+        fs::rename(&program, directory.path().join("muster.old")).expect("moved away");
+    }
     fs::rename(directory.path().join("next"), &program).expect("replaced");
     let signal = format!("kill -USR2 {}", before.0.id());
     assert!(Command::new("sh").args(["-c", &signal]).status().expect("sh runs").success());
     let status = before.0.wait().expect("a child can be waited for");
     let text = fs::read_to_string(&log).expect("a log");
-    let process = text.lines().find(|line| line.contains("started the program anew")).expect("it is logged");
-    let process = process.split("process=").nth(1).expect("the process is named");
+    let said = text.lines().find(|line| line.contains("started the program anew")).expect("it is logged");
+    let place = format!("{}, another file than runs", program.display());
+    assert!(said.contains(&place), "{said}");
+    let process = said.split("process=").nth(1).expect("the process is named");
     let after = Other(process.split_whitespace().next().expect("a number").to_owned());
     assert_eq!(status.code(), Some(0), "{text}");
     load.wait_for_more(EVENT_WAIT_MAX);
@@ -153,7 +164,7 @@ fn the_signal_renews_the_program_as_it_is_on_disk() {
     assert_eq!(runs, program, "the file that is there now");
 }
 
-struct Ended(Child);
+pub struct Ended(pub Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {

@@ -2,8 +2,8 @@
 
 use muster::base::stdx::text::Text;
 use muster::core::model::{
-    Cause, Check, Command, Condition, ExistingChecks, Meta, NodePart, Origin, PairWrite, Registration,
-    Service, Status,
+    Cause, Check, Command, Condition, ExistingChecks, Meta, NodeKey, NodePart, Origin, PairWrite,
+    Registration, Service, Status,
 };
 
 use crate::chance::Chance;
@@ -24,7 +24,7 @@ const STATUSES: [Status; 3] = [Status::Passing, Status::Warning, Status::Critica
 
 /// A command of some client, when the agent's own node is called `own`.
 pub fn command(chance: &mut Chance, own: &str) -> Command {
-    let node: Text = node(chance, own);
+    let node = NodeKey::of(&node(chance, own));
     let service_id: Text = chance.pick(&SERVICE_IDS).into();
     let check_id = check_id(chance, &service_id);
     let must_exist = chance.one_in(3);
@@ -79,7 +79,7 @@ pub fn in_words(command: &Command) -> String {
 
 /// Reports that keep changing the status of one check.
 pub fn flapping(chance: &mut Chance, own: &str, count: usize) -> Vec<Command> {
-    let node = node(chance, own);
+    let node = NodeKey::of(&node(chance, own));
     let service_id = chance.pick(&SERVICE_IDS).into();
     let check_id = check_id(chance, &service_id);
     (0..count).map(|_| update(chance, node.clone(), check_id.clone())).collect()
@@ -98,7 +98,7 @@ fn check_id(chance: &mut Chance, service_id: &Text) -> Text {
     }
 }
 
-fn update(chance: &mut Chance, node: Text, check_id: Text) -> Command {
+fn update(chance: &mut Chance, node: NodeKey, check_id: Text) -> Command {
     let cause = chance.pick(&[Cause::Probe, Cause::Ttl, Cause::Report, Cause::Damping]);
     let (status, output) = (chance.pick(&STATUSES), chance.pick(&["", "fine", "broken"]).into());
     Command::UpdateCheck { node, check_id, status, output, cause }

@@ -12,7 +12,7 @@ use muster::core::catalog::state as catalog;
 use muster::core::kernel::changes::Changes;
 use muster::core::kernel::state::Bounds;
 use muster::core::kv::change::PairChange;
-use muster::core::model::{Check, Command, Node, Pair, Service};
+use muster::core::model::{Check, Command, Node, NodeKey, Pair, Service};
 use muster::node::registry::error::WriteError;
 use muster::node::registry::own_node::OwnNode;
 use muster::node::registry::publish::{CommittedBatch, Follower};
@@ -205,9 +205,9 @@ fn settings(on_outage: OnOutage) -> RedisSettings {
 /// All that a follower knows from what it is told.
 #[derive(Default)]
 struct Mirror {
-    nodes: BTreeMap<Text, Arc<Node>>,
-    services: BTreeMap<(Text, Text), Arc<Service>>,
-    checks: BTreeMap<(Text, Text), Arc<Check>>,
+    nodes: BTreeMap<NodeKey, Arc<Node>>,
+    services: BTreeMap<(NodeKey, Text), Arc<Service>>,
+    checks: BTreeMap<(NodeKey, Text), Arc<Check>>,
     pairs: BTreeMap<Text, Arc<Pair>>,
     contradiction: Option<String>,
 }

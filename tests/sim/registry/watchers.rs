@@ -65,7 +65,7 @@ impl Watchers {
                 answer: truth.answer(topic),
                 surroundings: truth.surroundings(topic),
             };
-            let mut is_woken = waker.take_ring();
+            let mut is_woken = waker.take_wake();
             match self.mutant {
                 Some(Mutant::LetsSleep) if is_struck => is_woken = false,
                 Some(Mutant::SticksToIndexes) if is_struck => after.index = before.index,
@@ -100,7 +100,7 @@ impl Watchers {
     pub fn in_peace(&self, waiting: &Waiting<'_>, topics: &Topics) -> Judged {
         for (topic, waker, _) in &waiting.0 {
             let (before, after) = (self.told[topic].index, topics.index(topic));
-            if waker.take_ring() || before != after {
+            if waker.take_wake() || before != after {
                 return Err(format!(
                     "{topic:?}: it moves with a write that has changed nothing ({before} -> {after})"
                 ));

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::base::sys::supervision::presence::{Presence, ThreadSeen};
 use crate::base::sys::supervision::{LOOK_EVERY, ThreadFault, WAIT_MAX};
 
-/// Looks without a sign of life after which a thread has stalled: told within a second of its last one.
+/// Looks without a sign of life after which a thread has stalled: reported within a second of its last one.
 pub const SILENT_LOOKS_MAX: u32 = 4;
 
 /// The same for a worker of the runtime. An answer of tens of megabytes may keep one busy for a second or two, and the
@@ -18,11 +18,11 @@ pub const SILENT_LOOKS_OF_WORKER_MAX: u32 = 25;
 /// Looks for which a thread may say that it waits. Its longest wait, and as much again for a machine that is late.
 const WAITING_LOOKS_MAX: u32 = 2 * (WAIT_MAX.as_millis() / LOOK_EVERY.as_millis()) as u32;
 
-/// Looks for which an end is told before the process ends itself: two seconds, so that whoever asks each second hears
-/// the reason.
+/// Looks for which an end is reported before the process ends itself: two seconds, so that a client that asks each
+/// second gets the reason.
 const ENDED_LOOKS_MAX: u32 = 10;
 
-/// Looks for which a stall is told before the process ends itself: half a minute, since a stall may pass.
+/// Looks for which a stall is reported before the process ends itself: half a minute, since a stall may pass.
 const STALLED_LOOKS_MAX: u32 = 150;
 
 /// What is expected of a supervised thread.
@@ -70,7 +70,7 @@ pub(super) type AskForBeat = Box<dyn Fn() + Send + Sync>;
 pub(crate) struct ThreadPost {
     pub(super) name: String,
     habit: Habit,
-    /// Who waits while there is work does not wait but has stalled, where it is known.
+    /// Whether there is work, where that is known: a thread that waits then has stalled.
     has_work: Option<HasWork>,
     pub(super) ask_for_beat: Option<AskForBeat>,
     /// Counts signs of life.
@@ -154,12 +154,12 @@ impl ThreadPost {
         self.beat();
     }
 
-    /// Nobody is there any more.
+    /// It has ended.
     pub(crate) fn leave(&self, how: &str) {
         self.end.lock().get_or_insert_with(|| how.to_owned());
     }
 
-    /// One look: what there is to say.
+    /// One look: how it is.
     pub(super) fn look(&self) -> ThreadStatus {
         let beats = self.beats.load(Ordering::Relaxed);
         let is_silent = self.beats_seen.swap(beats, Ordering::Relaxed) == beats;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_told_at_its_bound_and_passes_with_the_next_beat() {
+    fn a_stall_is_reported_at_its_bound_and_passes_with_the_next_beat() {
         let post = post(None);
         let looks = [true, true, true].map(|is_silent| post.look_with(is_silent, ThreadSeen::There));
         assert_eq!(looks, [ThreadStatus::Well, ThreadStatus::Well, ThreadStatus::Stalled(0)]);
@@ -239,7 +239,7 @@ mod tests {
         post.beat();
         assert_eq!(post.look(), ThreadStatus::Well);
         post.shift_patience(1);
-        assert!((0..10).all(|_| post.look() == ThreadStatus::Well), "nobody counts meanwhile");
+        assert!((0..10).all(|_| post.look() == ThreadStatus::Well), "silence is not counted meanwhile");
         post.shift_patience(-1);
         post.look();
         let last = (0..2 + STALLED_LOOKS_MAX).fold(ThreadStatus::Well, |_, _| post.look());
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_at_once_and_fatal_at_its_bound() {
+    fn an_end_is_reported_at_once_and_fatal_at_its_bound() {
         let post = ThreadPost::new("test", Habit::Lives, None);
         assert!((0..1_000).all(|_| post.look_with(true, ThreadSeen::There) == ThreadStatus::Well));
         post.leave("it was ended from outside");

@@ -1,7 +1,7 @@
-//! What the system says of a thread: that it is there, that it is held still, or that it is gone.
+//! What the system knows of a thread: that it is there, that it is held still, or that it is gone.
 //!
-//! One read of a file that stays open says it, so that a look at a thread that waits wakes nobody and costs no more
-//! than a system call.
+//! It takes one read of a file that stays open, so a look at a thread that waits wakes nothing and costs no more than
+//! a system call.
 
 use std::fs::File;
 use std::io;
@@ -20,33 +20,33 @@ const READ_BYTES: usize = 48;
 pub(super) enum ThreadSeen {
     /// It is there, asleep or at work, or the system does not say.
     There,
-    /// Somebody keeps it from running: a debugger, or a signal.
+    /// It is stopped: by a debugger, or a signal.
     Held,
     Gone,
 }
 
-/// A thread, and where the system tells of it.
+/// A thread, and the file in which the system describes it.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     thread: i32,
-    told_in: Option<File>,
+    stat: Option<File>,
 }
 
 impl Presence {
     /// How the thread of this process with this number is.
     pub(super) fn of(&mut self, thread: i32) -> ThreadSeen {
-        if self.thread != thread || self.told_in.is_none() {
-            (self.thread, self.told_in) = (thread, None);
-            match File::open(place(thread).join("stat")) {
-                Ok(file) => self.told_in = Some(file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && says_something() => {
+        if self.thread != thread || self.stat.is_none() {
+            (self.thread, self.stat) = (thread, None);
+            match File::open(directory(thread).join("stat")) {
+                Ok(file) => self.stat = Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && has_proc() => {
                     return ThreadSeen::Gone;
                 }
                 Err(_) => return ThreadSeen::There,
             }
         }
         let mut bytes = [0; READ_BYTES];
-        match self.told_in.as_ref().map(|file| file.read_at(&mut bytes, 0)) {
+        match self.stat.as_ref().map(|file| file.read_at(&mut bytes, 0)) {
             Some(Ok(length)) => seen(&bytes[..length]),
             Some(Err(error)) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => ThreadSeen::Gone,
             Some(Err(_)) | None => ThreadSeen::There,
@@ -65,13 +65,13 @@ fn seen(stat: &[u8]) -> ThreadSeen {
     }
 }
 
-fn place(thread: i32) -> PathBuf {
+fn directory(thread: i32) -> PathBuf {
     Path::new("/proc/self/task").join(thread.to_string())
 }
 
-/// Whether the system tells of threads at all.
-fn says_something() -> bool {
-    place(own_number()).exists()
+/// Whether the system describes threads at all.
+fn has_proc() -> bool {
+    directory(own_number()).exists()
 }
 
 #[cfg(test)]

@@ -32,29 +32,29 @@ pub const PROBE_START_DELAY: MetricFamily = family(
     "muster_probe_start_delay_seconds",
     Histogram(PROBE_DELAY_BOUNDS_S),
     &["target"],
-    "Time from when a probe was due to when it began, by how its target took the last one: quick, slow, new (not asked \
-     yet), silent (no answer), program (none but a program of this machine).",
+    "Time from when a probe was due to when it began, by how its target answered the last one: quick, slow, new (not \
+     asked yet), silent (no answer), program (none but a program of this machine).",
 );
 /// Probes that wait.
 pub const PROBES_WAITING: MetricFamily = family(
     "muster_probes_waiting",
     Gauge,
     &[],
-    "Probes that are due and wait for a place; targets that hang share few places.",
+    "Probes that are due and wait for a slot; targets that hang share few slots.",
 );
 /// Probes that wait for long.
 pub const PROBES_OVERDUE: MetricFamily = family(
     "muster_probes_overdue",
     Gauge,
     &["target"],
-    "Probes that have waited for a place for over a second, by how their targets took the last one.",
+    "Probes that have waited for a slot for over a second, by how their targets answered the last one.",
 );
 /// The longest wait.
 pub const PROBE_WAIT_LONGEST: MetricFamily = family(
     "muster_probe_wait_longest_seconds",
     Gauge,
     &[],
-    "How long the probe has been waiting that waits longest for a place.",
+    "How long the longest-waiting probe has been waiting for a slot.",
 );
 /// Probes under way.
 pub const PROBES_RUNNING: MetricFamily =

@@ -22,7 +22,7 @@ pub const HTTP_REQUEST_DURATION: MetricFamily = family(
     "muster_http_request_duration_seconds",
     Histogram(ANSWER_BOUNDS_S),
     &["method", "route"],
-    "Time from a request's last byte to its answer, by method and route, of those that did not wait for anybody.",
+    "Time from a request's last byte to its answer, by method and route, without those that waited.",
 );
 /// How long requests took that waited.
 pub const HTTP_WAITING_DURATION: MetricFamily = family(

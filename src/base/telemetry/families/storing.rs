@@ -1,21 +1,22 @@
-//! How what is registered is kept: commits, Redis, snapshots.
+//! How records are stored: commits, Redis, snapshots.
 
 use crate::base::telemetry::family::MetricKind::{Counter, Gauge, Histogram};
 use crate::base::telemetry::family::{MetricFamily, family};
 
-/// Bounds for a durable commit: from one quick flush (about 0.1 ms) to a disk in trouble.
+/// Bounds for a durable commit: from one quick flush (about 0.1 ms) to a failing disk.
 const COMMIT_BOUNDS_S: &[f64] =
     &[50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5];
 
 /// Commands that wait for the writer.
 pub const WRITE_QUEUE_DEPTH: MetricFamily =
     family("muster_write_queue_depth", Gauge, &[], "Changes that wait to be made durable.");
-/// How the store stands.
-pub const STORE_STANDING: MetricFamily = family(
+/// The state of the store.
+pub const STORE_STATE: MetricFamily = family(
     "muster_store_standing",
     Gauge,
     &["standing"],
-    "1 for how the store stands: writable, full (writes are refused until there is room) or read-only until a restart.",
+    "1 for the state of the store: writable, full (writes are refused until there is room) or read-only until a \
+     restart.",
 );
 /// How long commits took.
 pub const COMMIT_DURATION: MetricFamily = family(
@@ -48,7 +49,7 @@ pub const REDIS_TRANSACTION_DURATION: MetricFamily = family(
 /// Batches that Redis took.
 pub const REDIS_BATCHES: MetricFamily =
     family("muster_redis_batches_total", Counter, &[], "Batches of changes that Redis has taken.");
-/// Troubles with Redis.
+/// Errors of Redis.
 pub const REDIS_ERRORS: MetricFamily = family(
     "muster_redis_errors_total",
     Counter,
@@ -58,12 +59,12 @@ pub const REDIS_ERRORS: MetricFamily = family(
 /// Connections to Redis.
 pub const REDIS_CONNECTIONS: MetricFamily =
     family("muster_redis_connections", Gauge, &["state"], "Connections to Redis, busy and idle.");
-/// What Redis makes of a write.
+/// How durable a write in Redis is.
 pub const REDIS_APPENDFSYNC: MetricFamily = family(
     "muster_redis_appendfsync",
     Gauge,
     &["value"],
-    "1 for what Redis said when it was last asked how it syncs its append-only file; off when it keeps none.",
+    "1 for how Redis syncs its append-only file, as it answered last; off when it keeps none.",
 );
 /// The lock's number.
 pub const REDIS_FENCE: MetricFamily =

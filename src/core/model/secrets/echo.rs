@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::Value;
 
 use super::is_open;
-use crate::base::stdx::shown::{self, REDACTED};
+use crate::base::stdx::redact::{self, REDACTED};
 use crate::base::stdx::target_url::TargetUrl;
 use crate::base::stdx::text::Text;
 use crate::core::model::Probe;
@@ -103,7 +103,7 @@ fn keys_of_url(text: &str, keys: &mut Vec<String>) {
 fn keys_of_query(query: &str, keys: &mut Vec<String>) {
     for written in query.split(['&', ';']).take(PAIRS_MAX) {
         keys_of_pair(written, keys);
-        for decoded in shown::decodings(written) {
+        for decoded in redact::decodings(written) {
             decoded.split(['&', ';']).take(PAIRS_MAX).for_each(|pair| keys_of_pair(pair, keys));
         }
     }
@@ -112,7 +112,7 @@ fn keys_of_query(query: &str, keys: &mut Vec<String>) {
 /// A value with the name or the look of a key, also what has no name, or is a name without a value.
 fn keys_of_pair(pair: &str, keys: &mut Vec<String>) {
     match pair.trim_end_matches('=').split_once('=').filter(|(name, _)| !name.is_empty()) {
-        Some((name, value)) if shown::is_secret_name(name) || looks_like_a_key(value) => {
+        Some((name, value)) if redact::is_secret_name(name) || looks_like_a_key(value) => {
             keys.push(value.to_owned());
             // Written in full, it ends as base64 does.
             keys.extend(pair.split_once('=').map(|(_, value)| value.to_owned()));
@@ -124,12 +124,12 @@ fn keys_of_pair(pair: &str, keys: &mut Vec<String>) {
 
 /// Of a segment of a path only what has a name or the look of a key: where a request goes is no secret.
 fn keys_of_segment(segment: &str, keys: &mut Vec<String>) {
-    let all = std::iter::once(segment.to_owned()).chain(shown::decodings(segment));
+    let all = std::iter::once(segment.to_owned()).chain(redact::decodings(segment));
     for written in all {
         let (name, query) = written.split_once(['?', '#']).unwrap_or((&written, ""));
         keys_of_query(query, keys);
         for part in name.split(['/', ';']).take(PAIRS_MAX) {
-            let named = part.split_once(['=', ':']).filter(|(name, _)| shown::is_secret_name(name));
+            let named = part.split_once(['=', ':']).filter(|(name, _)| redact::is_secret_name(name));
             let value = named.or(part.split_once('=')).map_or(part, |(_, value)| value);
             if named.is_some() || looks_like_a_key(value) {
                 keys.push(value.to_owned());
@@ -179,13 +179,15 @@ fn keys_of_part(part: &str, keys: &mut Vec<String>) {
     let named =
         part.split_once('=').filter(|(name, value)| !name.is_empty() && !value.trim_matches('=').is_empty());
     let value = named.map_or(part, |(_, value)| value).trim_matches(AROUND_PARTS);
-    if named.is_none() && shown::is_secret_name(value) && value.bytes().all(|byte| byte.is_ascii_alphabetic())
+    if named.is_none()
+        && redact::is_secret_name(value)
+        && value.bytes().all(|byte| byte.is_ascii_alphabetic())
     {
         return;
     }
     let spaced = value.replace('+', " ");
-    keys.extend(shown::decodings(value));
-    keys.extend(shown::decodings(&spaced));
+    keys.extend(redact::decodings(value));
+    keys.extend(redact::decodings(&spaced));
     // It may end as base64 does, which not everybody says.
     keys.extend([value.to_owned(), spaced, value.trim_end_matches('=').to_owned()]);
 }
@@ -206,7 +208,7 @@ fn keys_of_json(value: &Value, keys: &mut Vec<String>) {
             Value::Number(number) if is_named => keys.push(number.to_string()),
             Value::Array(values) => open.extend(values.iter().map(|value| (is_named, value))),
             Value::Object(object) => {
-                open.extend(object.iter().map(|(name, value)| (shown::is_secret_name(name), value)));
+                open.extend(object.iter().map(|(name, value)| (redact::is_secret_name(name), value)));
             }
             Value::Number(_) | Value::Bool(_) | Value::Null => {}
         }
@@ -222,12 +224,12 @@ fn keys_of_arguments(words: &[Text], keys: &mut Vec<String>) {
         }
         let name = word.trim_start_matches('-');
         match (name.split_once('='), name.split_once(": ")) {
-            (Some((name, value)), _) if shown::is_secret_name(name) && !word.contains("://") => {
+            (Some((name, value)), _) if redact::is_secret_name(name) && !word.contains("://") => {
                 keys.push(value.to_owned());
             }
-            (_, Some((name, value))) if shown::is_secret_name(name) => keys_of_header(value, keys),
+            (_, Some((name, value))) if redact::is_secret_name(name) => keys_of_header(value, keys),
             _ if word.contains("://") => keys_of_url(word, keys),
-            _ => is_awaited = word.starts_with('-') && shown::is_secret_name(name),
+            _ => is_awaited = word.starts_with('-') && redact::is_secret_name(name),
         }
     }
 }

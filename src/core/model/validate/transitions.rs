@@ -11,7 +11,7 @@ use crate::core::model::{Indexes, Transition};
 /// The first rule that it breaks.
 pub fn check(transition: &Transition) -> Result<(), Violation> {
     let subject = &*transition.subject;
-    names::check_held("node name", &subject.node)?;
+    names::check_held("node name", subject.node.as_str())?;
     names::check_held("service ID", &subject.service_id)?;
     names::check_held("check ID", &subject.check_id)?;
     names::check_held("service name", &transition.service_name)?;

@@ -35,33 +35,29 @@ impl From<ConnectionEnd> for NoRequest {
 impl Connection {
     /// How many bytes the request's body may have.
     pub(super) fn body_bound(&self, request: &Request) -> BodyBound {
-        let of_all = BodyBound {
-            bytes_max: self.transport.shared().config.body_bytes_max,
-            setting: "limits.body_bytes_max",
-        };
-        self.handler.body_bytes_max(request.method(), request.path()).unwrap_or(of_all)
+        let bound = self.handler.body_bound(request.method(), request.path());
+        bound.unwrap_or_else(|| self.transport.shared().config.body_bound())
     }
 
     /// Reads one request, head and body; or the head alone, where the handler reads the body.
     pub(super) fn read_request(
         &mut self,
         request: &mut Request,
-    ) -> Result<(Framing, Option<UnreadBody>), NoRequest> {
+    ) -> Result<(Framing, Option<Box<UnreadBody>>), NoRequest> {
         let head_length = self.read_head()?;
         let framing = request.read_head(&self.transport.input.filled()[..head_length])?;
         self.transport.input.consume(head_length);
         let config = &self.transport.shared().config;
         config.door.check(request, &mut self.let_in)?;
-        let body_bytes_max = self.body_bound(request).bytes_max;
-        match framing.body {
-            BodyLength::Known(0) => return Ok((framing, None)),
-            BodyLength::Known(length) if length > body_bytes_max as u64 => {
-                return Err(fault::BODY_TOO_LARGE.into());
-            }
-            BodyLength::Known(_) | BodyLength::Chunked => {}
+        if framing.body == BodyLength::Known(0) {
+            return Ok((framing, None));
         }
-        if self.handler.reads_body(request.method(), request.path()) {
-            let unread = UnreadBody::new(&framing, body_bytes_max);
+        let bound = self.body_bound(request);
+        if matches!(framing.body, BodyLength::Known(length) if length > bound.bytes_max as u64) {
+            return Err(fault::BODY_TOO_LARGE.into());
+        }
+        if bound.is_read_by_handler {
+            let unread = Box::new(UnreadBody::new(&framing, bound));
             return Ok((framing, Some(unread)));
         }
         let deadline = Deadline::after(config.body_timeout);
@@ -70,7 +66,7 @@ impl Connection {
         }
         let body_read = match framing.body {
             BodyLength::Known(length) => self.read_known_body(length as usize, deadline, &mut request.body),
-            BodyLength::Chunked => self.read_chunked_body(body_bytes_max, deadline, &mut request.body),
+            BodyLength::Chunked => self.read_chunked_body(bound.bytes_max, deadline, &mut request.body),
         };
         body_read.map(|()| (framing, None))
     }

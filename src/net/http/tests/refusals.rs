@@ -93,12 +93,13 @@ fn a_handler_may_allow_larger_bodies_by_path() {
         ) {
             *response = crate::net::http::Response::text(200, exchange.request().body().len().to_string());
         }
-        fn body_bytes_max(
+        fn body_bound(
             &self,
             method: crate::net::http::Method,
             path: &str,
         ) -> Option<crate::net::http::BodyBound> {
-            let bound = crate::net::http::BodyBound { bytes_max: 2000, setting: "restore_bytes_max" };
+            let (bytes_max, setting) = (2000, "restore_bytes_max");
+            let bound = crate::net::http::BodyBound { bytes_max, setting, is_read_by_handler: false };
             (method == crate::net::http::Method::Put && path == "/restore").then_some(bound)
         }
     }

@@ -13,12 +13,9 @@ impl Handler for Counting {
         *response = counted(exchange);
     }
 
-    fn body_bytes_max(&self, _: Method, _: &str) -> Option<BodyBound> {
-        Some(BodyBound { bytes_max: BODY_BYTES_MAX, setting: "counted_bytes_max" })
-    }
-
-    fn reads_body(&self, method: Method, _: &str) -> bool {
-        method == Method::Put
+    fn body_bound(&self, method: Method, _: &str) -> Option<BodyBound> {
+        let is_read_by_handler = method == Method::Put;
+        Some(BodyBound { bytes_max: BODY_BYTES_MAX, setting: "counted_bytes_max", is_read_by_handler })
     }
 }
 
@@ -75,6 +72,9 @@ fn bodies_past_the_bound_are_refused() {
     for request in [put("/", &length, b""), put("/", "Transfer-Encoding: chunked\r\n", &chunked(&body))] {
         let replies = server.exchange(request);
         assert_eq!(replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [413]);
+        let sentence =
+            "The request body is larger than this server accepts. counted_bytes_max allows 1000000 bytes.";
+        assert_eq!(replies[0].text(), sentence);
     }
 }
 

@@ -73,7 +73,7 @@ impl Trial {
 
     /// What happened, as the writer joins it, or (`from_history`) as it is found later.
     fn joined(&self, from_history: bool) -> Vec<TransitionContext> {
-        let mut look = |key: &Text, with: &mut dyn FnMut(&NodeRecord)| {
+        let mut look = |key: &NodeKey, with: &mut dyn FnMut(&NodeRecord)| {
             if let Some(record) = self.state.node(key) {
                 with(record);
             }
@@ -121,7 +121,7 @@ fn of_what_is_gone_only_what_failed_is_told() {
     let mut trial = Trial::new();
     trial.set("a", Status::Critical);
     trial.forget();
-    let (node, service_id) = (Text::from("n1"), Text::from("web-1"));
+    let (node, service_id) = (NodeKey::from("n1"), Text::from("web-1"));
     trial.apply(Command::DeregisterService { node, service_id, must_exist: true });
     for from_history in [false, true] {
         let happened = trial.joined(from_history);
@@ -154,7 +154,7 @@ fn a_node_that_goes_takes_everything_along() {
 }
 
 /// Everything on a node as changes that make it.
-fn all(key: &Text, record: &NodeRecord) -> Vec<CatalogChange> {
+fn all(key: &NodeKey, record: &NodeRecord) -> Vec<CatalogChange> {
     let node = CatalogChange::Node { key: key.clone(), before: None, after: Some(record.node().clone()) };
     let service = |(id, it): (&Text, &Arc<Service>)| {
         let catalogs = Arc::new(Service { origin: Origin::Catalog, ..Service::clone(it) });

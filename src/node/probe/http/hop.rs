@@ -11,7 +11,7 @@ use ureq::http::header::{
 };
 use ureq::http::{Method, Request, Response, StatusCode, request};
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::base::stdx::target_url::TargetUrl;
 use crate::core::model::Probe;
 
@@ -58,7 +58,7 @@ impl Hop {
         let location = String::from_utf8_lossy(location.as_bytes());
         let url = self.url.join(&location);
         let url = url.map_err(|error| {
-            format!("failed to parse Location header {:?}: {error}", shown::url(&location))
+            format!("failed to parse Location header {:?}: {error}", redact::url(&location))
         })?;
         let becomes_get = !keeps_method && !matches!(self.method, Method::GET | Method::HEAD);
         let method = if becomes_get { Method::GET } else { self.method.clone() };

@@ -1,4 +1,4 @@
-//! Driving a conversation: futures polled by hand, bytes carried in between.
+//! Driving an HTTP/2 connection: futures polled by hand, bytes carried in between.
 
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read, Write};
@@ -20,24 +20,24 @@ const READ_BYTES: usize = 16 * 1024;
 /// Bytes of headers that are taken. Larger ones than a health answer's are none.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// Has `say` talk over `channel` until it is done. It gets what it may ask with, and what it may ping with.
+/// Has `exchange` work over `channel` until it is done. It gets what sends requests, and what sends pings.
 ///
 /// # Errors
 /// When the connection ends or times out first, or the target does not speak HTTP/2.
-pub fn converse<T, F>(
+pub fn drive<T, F>(
     channel: &mut (impl Read + Write),
-    say: impl FnOnce(SendRequest<Bytes>, Option<PingPong>) -> F,
+    exchange: impl FnOnce(SendRequest<Bytes>, Option<PingPong>) -> F,
 ) -> Result<T, Http2Error>
 where
     F: Future<Output = Result<T, h2::Error>>,
 {
     let pipe = Pipe::default();
-    let conversation = async {
+    let driven = async {
         let mut builder = Builder::new();
         builder.enable_push(false).max_header_list_size(HEADER_BYTES_MAX);
         let (requests, mut connection) = builder.handshake::<_, Bytes>(pipe.clone()).await?;
         let pings = connection.ping_pong();
-        let (mut said, mut connection) = (pin!(say(requests, pings)), pin!(connection));
+        let (mut exchange, mut connection) = (pin!(exchange(requests, pings)), pin!(connection));
         let mut has_ended = false;
         poll_fn(move |context| {
             if !has_ended {
@@ -47,7 +47,7 @@ where
                     Poll::Pending => {}
                 }
             }
-            match said.as_mut().poll(context) {
+            match exchange.as_mut().poll(context) {
                 Poll::Ready(outcome) => Poll::Ready(outcome.map_err(Http2Error::from)),
                 Poll::Pending if has_ended => {
                     Poll::Ready(Err(Http2Error::Io(ErrorKind::UnexpectedEof.into())))
@@ -57,20 +57,20 @@ where
         })
         .await
     };
-    let mut conversation = Box::pin(conversation);
+    let mut driven = Box::pin(driven);
     let mut buffer = vec![0; READ_BYTES];
-    let nudged = Arc::new(Nudged::default());
-    let waker = Waker::from(nudged.clone());
+    let flag = Arc::new(WakeFlag::default());
+    let waker = Waker::from(flag.clone());
     let mut context = Context::from_waker(&waker);
     loop {
-        let outcome = conversation.as_mut().poll(&mut context);
+        let outcome = driven.as_mut().poll(&mut context);
         let outgoing = pipe.take_outgoing();
         if !outgoing.is_empty() {
             channel.write_all(&outgoing).and_then(|()| channel.flush()).map_err(Http2Error::Io)?;
         }
         match outcome {
             Poll::Ready(outcome) => return outcome,
-            Poll::Pending if nudged.take() => {}
+            Poll::Pending if flag.take() => {}
             Poll::Pending => {
                 let amount = channel.read(&mut buffer).map_err(Http2Error::Io)?;
                 pipe.give_incoming(&buffer[..amount]);
@@ -79,17 +79,17 @@ where
     }
 }
 
-/// Whether one part of the conversation has something for another.
+/// Whether one part of the connection has something for another.
 #[derive(Default)]
-struct Nudged(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Nudged {
+impl WakeFlag {
     fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
 }
 
-impl Wake for Nudged {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }

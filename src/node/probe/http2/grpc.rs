@@ -10,13 +10,13 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, StatusCode, Version, header};
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::base::sys::recall::RecallableDeadline;
 use crate::core::model::{Observation, ProbeTls, Status};
 use crate::net::http::percent::{self, Plus};
 use crate::node::probe::connector::{ConnectorError, TargetConnector};
 use crate::node::probe::critical;
-use crate::node::probe::http2::drive::converse;
+use crate::node::probe::http2::drive::drive;
 use crate::node::probe::http2::{Http2Error, PROTOCOL};
 
 /// Where the question goes.
@@ -45,7 +45,7 @@ pub fn run(
     match check_health(reach, address, service, security) {
         Ok(SERVING) => {
             let target = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
-            let output = format!("gRPC check {}: success", shown::url(&target)).into();
+            let output = format!("gRPC check {}: success", redact::url(&target)).into();
             Observation { status: Status::Passing, output }
         }
         Ok(_) => critical("gRPC application didn't report service healthy"),
@@ -53,7 +53,7 @@ pub fn run(
     }
 }
 
-/// The status that the server tells.
+/// The status that the server reports.
 fn check_health(
     reach: &TargetConnector<'_>,
     address: &str,
@@ -63,7 +63,7 @@ fn check_health(
     let mut channel = reach.open(address, security, Some(PROTOCOL)).map_err(Fault::unreached)?;
     let request = request(address, security.is_some(), reach.until)?;
     let message = message(service);
-    let answer = converse(&mut channel, |requests, _| exchange(requests, request, message));
+    let answer = drive(&mut channel, |requests, _| exchange(requests, request, message));
     answer.map_err(Fault::broken)?.status()
 }
 

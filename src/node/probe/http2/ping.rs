@@ -2,21 +2,21 @@
 
 use h2::Ping;
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::core::model::{Observation, ProbeTls, Status};
 use crate::node::probe::connector::TargetConnector;
 use crate::node::probe::critical;
 use crate::node::probe::http2::PROTOCOL;
-use crate::node::probe::http2::drive::converse;
+use crate::node::probe::http2::drive::drive;
 
 /// Connects to `address` (`host:port`), pings once, and hangs up.
 pub fn run(reach: &TargetConnector<'_>, address: &str, security: Option<&ProbeTls>) -> Observation {
     let mut channel = match reach.open(address, security, Some(PROTOCOL)) {
         Ok(channel) => channel,
-        Err(error) => return critical(format!("Failed to dial to {}: {error}", shown::url(address))),
+        Err(error) => return critical(format!("Failed to dial to {}: {error}", redact::url(address))),
     };
-    // The library keeps the connection open for as long as somebody could ask something.
-    let ponged = converse(&mut channel, |requests, pings| async move {
+    // The library keeps the connection open for as long as a request could be sent.
+    let ponged = drive(&mut channel, |requests, pings| async move {
         let _requests = requests;
         match pings {
             Some(mut pings) => pings.ping(Ping::opaque()).await.map(drop),

@@ -43,7 +43,7 @@ impl AsyncRead for Pipe {
         let mut buffers = self.buffers.lock();
         let amount = buffers.incoming.len().min(into.remaining());
         if amount == 0 && !buffers.is_over {
-            // Everything is polled again once there is more, so nobody need be remembered.
+            // Everything is polled again once there is more, so no waker need be kept.
             return Poll::Pending;
         }
         into.put_slice(&buffers.incoming[..amount]);

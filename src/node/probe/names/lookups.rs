@@ -1,7 +1,7 @@
 //! Which name is looked up next, and what is known of names: pure, `now` is an argument.
 //!
 //! A lookup blocks a thread until the name server answers or is given up, half a minute later, and cannot be ended from
-//! outside. So names that were answered last time, names that are new and names whose servers are silent wait in lines
+//! outside. So names that were answered last time, names that are new and names whose servers are silent wait in queues
 //! of their own and have threads of their own; within each the domains take turns, and none has more than
 //! [`DOMAIN_MAX`] threads. An answer is kept: it serves for [`FRESH`], and when a server falls silent for
 //! [`STALE_MAX`].
@@ -23,10 +23,10 @@ const SILENT_MAX: usize = 4;
 /// Lookups of new names; those that take long do not count.
 const NEW_MAX: usize = 8;
 
-/// Places that only names have that were answered last time.
+/// Slots that only names have that were answered last time.
 const RESERVED: usize = 4;
 
-/// From then on a lookup takes long: its place in its line goes to the next.
+/// From then on a lookup takes long: the slot of its class goes to the next.
 const LONG: Duration = Duration::from_secs(1);
 
 /// For so long an answer is not asked for again. Checks of a second would ask for the same each time.
@@ -41,18 +41,18 @@ const STALE_MAX: Duration = Duration::from_secs(3600);
 /// Names that are remembered. One takes some two hundred bytes.
 const NAMES_MAX: usize = 10_000;
 
-/// What a name server said.
+/// What a name server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// Its addresses, at least one, with port 0.
     Addresses(Vec<SocketAddr>),
     /// There is no such name, or it has no address.
     NoSuchName,
-    /// Nothing that settles it.
+    /// No answer, or one that leaves it open.
     Silence,
 }
 
-/// What there is to say at once to whoever asks.
+/// What can be answered at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KnownAddresses {
     /// This.
@@ -65,25 +65,26 @@ pub enum KnownAddresses {
     Full,
 }
 
+/// Names by what came of them last time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum LookupPlace {
+enum NameClass {
     Answered,
     New,
     Silent,
 }
 
-/// Names, those who wait for them (`W`), and the lookups under way.
+/// Names, their waiters (`W`), and the lookups under way.
 #[derive(Debug)]
 pub struct LookupTable<W> {
     names: HashMap<String, Name<W>>,
-    lines: HashMap<LookupPlace, Domains>,
+    queues: HashMap<NameClass, Domains>,
     running: Vec<Running>,
 }
 
 #[derive(Debug)]
 struct Name<W> {
     good: Option<(Vec<SocketAddr>, Instant)>,
-    /// What was said last, and when; `None` before the first answer.
+    /// The last answer, and when it came; `None` before the first answer.
     last: Option<(Resolution, Instant)>,
     stage: Stage,
     waiting: Vec<W>,
@@ -108,19 +109,19 @@ struct Domains {
 #[derive(Debug)]
 struct Running {
     name: String,
-    line: LookupPlace,
+    class: NameClass,
     begun_at: Instant,
 }
 
 impl<W> Default for LookupTable<W> {
     fn default() -> LookupTable<W> {
-        LookupTable { names: HashMap::new(), lines: HashMap::new(), running: Vec::new() }
+        LookupTable { names: HashMap::new(), queues: HashMap::new(), running: Vec::new() }
     }
 }
 
 impl<W> LookupTable<W> {
-    /// What is known of `name`. Where it says to wait, `waiter` is told by [`LookupTable::end`], unless nobody has
-    /// looked until `until`.
+    /// What is known of `name`. Where it is to be waited for, [`LookupTable::end`] gives `waiter` back, unless the name
+    /// was not looked up until `until`.
     pub fn look_up(
         &mut self,
         name: &str,
@@ -156,15 +157,15 @@ impl<W> LookupTable<W> {
         let is_silent = matches!(known.last, Some((Resolution::Silence, _)));
         if known.stage == Stage::Idle {
             known.stage = Stage::Queued;
-            let line = match &known.last {
-                None => LookupPlace::New,
-                Some((Resolution::Silence, _)) => LookupPlace::Silent,
-                Some(_) => LookupPlace::Answered,
+            let class = match &known.last {
+                None => NameClass::New,
+                Some((Resolution::Silence, _)) => NameClass::Silent,
+                Some(_) => NameClass::Answered,
             };
-            self.lines.entry(line).or_default().push(name);
+            self.queues.entry(class).or_default().push(name);
         }
         match good {
-            // Its server is known to say nothing: nobody waits for it.
+            // Its server is known to be silent, and is not waited for.
             Some(good) if is_silent => KnownAddresses::Answer(Resolution::Addresses(good)),
             good => {
                 known.waiting.push(waiter());
@@ -173,32 +174,32 @@ impl<W> LookupTable<W> {
         }
     }
 
-    /// The name to be looked up now, if there is one and a place for it.
+    /// The name to be looked up now, if there is one and a slot for it.
     pub fn next(&mut self, now: Instant) -> Option<String> {
-        for line in [LookupPlace::Answered, LookupPlace::New, LookupPlace::Silent] {
-            while self.has_place(line, now) {
-                let Some(name) = self.next_in_line(line) else { break };
+        for class in [NameClass::Answered, NameClass::New, NameClass::Silent] {
+            while self.has_slot(class, now) {
+                let Some(name) = self.next_of(class) else { break };
                 let known = self.names.get_mut(&name)?;
                 if known.wanted_until <= now {
-                    // Nobody waits any more. Passing over it lets a line that a silent server filled drain at once.
+                    // Its waiters are gone. Passing over it lets a queue that a silent server filled drain at once.
                     known.stage = Stage::Idle;
                     known.waiting.clear();
                     continue;
                 }
                 known.stage = Stage::Running;
-                self.running.push(Running { name: name.clone(), line, begun_at: now });
+                self.running.push(Running { name: name.clone(), class, begun_at: now });
                 return Some(name);
             }
         }
         None
     }
 
-    /// Whether names wait for a place.
+    /// Whether names wait for a slot.
     pub fn has_waiting(&self) -> bool {
-        self.lines.values().any(|domains| !domains.turns.is_empty())
+        self.queues.values().any(|domains| !domains.turns.is_empty())
     }
 
-    /// Takes an answer. Who waits for it, and what they are to be told.
+    /// Takes an answer. Gives the waiters, and what they get.
     pub fn end(&mut self, name: &str, answer: Resolution, now: Instant) -> (Vec<W>, Resolution) {
         self.running.retain(|it| it.name != name);
         let Some(known) = self.names.get_mut(name) else { return (Vec::new(), answer) };
@@ -222,22 +223,22 @@ impl<W> LookupTable<W> {
         (mem::take(&mut known.waiting), resolution)
     }
 
-    fn has_place(&self, line: LookupPlace, now: Instant) -> bool {
-        let of_line = |long_too: bool| {
+    fn has_slot(&self, class: NameClass, now: Instant) -> bool {
+        let of_class = |long_too: bool| {
             let is_long = |it: &Running| now.saturating_duration_since(it.begun_at) >= LONG;
-            self.running.iter().filter(|it| it.line == line && (long_too || !is_long(it))).count()
+            self.running.iter().filter(|it| it.class == class && (long_too || !is_long(it))).count()
         };
         let all = self.running.len();
-        match line {
-            LookupPlace::Answered => all < LOOKUPS_MAX,
-            LookupPlace::New => of_line(false) < NEW_MAX && all < LOOKUPS_MAX - RESERVED,
-            LookupPlace::Silent => of_line(true) < SILENT_MAX && all < LOOKUPS_MAX - RESERVED,
+        match class {
+            NameClass::Answered => all < LOOKUPS_MAX,
+            NameClass::New => of_class(false) < NEW_MAX && all < LOOKUPS_MAX - RESERVED,
+            NameClass::Silent => of_class(true) < SILENT_MAX && all < LOOKUPS_MAX - RESERVED,
         }
     }
 
-    /// The first name of the next domain that has a place left.
-    fn next_in_line(&mut self, line: LookupPlace) -> Option<String> {
-        let domains = self.lines.get_mut(&line)?;
+    /// The first name of the next domain that has a slot left.
+    fn next_of(&mut self, class: NameClass) -> Option<String> {
+        let domains = self.queues.get_mut(&class)?;
         for _ in 0..domains.turns.len() {
             let domain = domains.turns.pop_front()?;
             let running = self.running.iter().filter(|it| domain_of(&it.name) == domain).count();

@@ -105,7 +105,7 @@ fn reads_are_of_what_they_ask_for() {
     let elsewhere = Transition { subject: Arc::new(other), ..transition(9, "", "") };
     let numbered = transitions.iter().zip(1..).map(|((service, check), n)| transition(n, service, check));
     write(&history, &mut stored, numbered.chain([elsewhere]).collect());
-    let (node, text) = (Text::from("n1"), |text: &str| Text::from(text));
+    let (node, text) = (NodeKey::from("n1"), |text: &str| Text::from(text));
     let rows: [(Of<'_>, u64, usize, &[u64]); 9] = [
         (Of::Node(&node), 0, 10, &[5, 4, 3, 2, 1]),
         (Of::Node(&node), 2, 10, &[5, 4, 3]),

@@ -4,12 +4,11 @@ use std::fmt;
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use crate::base::stdx::text::Text;
 use crate::base::sys::budget::{BudgetShare, OverBudget, Purpose};
 use crate::core::catalog::change::CatalogChange;
 use crate::core::model::limits::INDEX_RESTORED_MAX;
 use crate::core::model::validate::nodes;
-use crate::core::model::{Indexes, Node, Origin, Pair, Restoration};
+use crate::core::model::{Indexes, Node, NodeKey, Origin, Pair, Restoration};
 use crate::node::registry::history::{HistoryEntry, subject_bytes};
 use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::recover::{renamed, renamed_entry};
@@ -83,7 +82,7 @@ pub(super) fn walk(
     let decoder = Decoder::open(input, rules.decoded())?;
     let mut header = decoder.header().clone();
     nodes::check_name(&header.node).map_err(|it| SnapshotError::Senseless(it.to_string()))?;
-    let own = Text::from(header.node.as_str()).folded();
+    let own = NodeKey::from(header.node.as_str());
     let mut validator = RowValidator::new(rules.clone(), Some(own), header.index);
     let is_high = header.index > INDEX_RESTORED_MAX;
     header.index = header.index.min(INDEX_RESTORED_MAX);
@@ -155,7 +154,7 @@ fn lowered(indexes: Indexes) -> Indexes {
 pub(super) fn in_its_place(record: CatalogChange) -> Result<CatalogChange, String> {
     let is_in_place = match &record {
         CatalogChange::Node { key, after, .. } => {
-            after.as_ref().is_some_and(|node| node.name.folded() == *key)
+            after.as_ref().is_some_and(|node| NodeKey::of(&node.name) == *key)
         }
         CatalogChange::Service { id, after, .. } => after.as_ref().is_some_and(|service| service.id == *id),
         CatalogChange::Check { id, after, .. } => after.as_ref().is_some_and(|check| check.id == *id),
@@ -174,7 +173,7 @@ impl DecodedSnapshot {
     /// A sentence when the two cannot be told apart.
     fn restoration(self, own: &OwnNode) -> Result<(Restoration, Vec<HistoryEntry>), String> {
         let DecodedSnapshot { contents, mut records, pairs, mut history } = self;
-        let (theirs, ours) = (Text::from(contents.header.node.as_str()).folded(), own.name.folded());
+        let (theirs, ours) = (NodeKey::from(contents.header.node.as_str()), own.key());
         if theirs != ours {
             let is_ours = |record: &CatalogChange| *record.node() == ours;
             if records.iter().any(is_ours) {

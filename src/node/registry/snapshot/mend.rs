@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use crate::base::stdx::text::Text;
 use crate::core::catalog::change::CatalogChange;
+use crate::core::model::{NodeKey, Origin};
 use crate::node::registry::rows;
 use crate::store::change::{RowChange, Table};
 
 /// The rows that make sense together, and a sentence for each that does not.
 pub fn mend(found: Vec<RowChange>) -> (Vec<RowChange>, Vec<String>) {
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
-    let mut nodes: HashSet<Text> = HashSet::new();
-    let mut services: HashSet<(Text, Text)> = HashSet::new();
+    let mut nodes: HashSet<NodeKey> = HashSet::new();
+    let mut services: HashSet<(NodeKey, Text)> = HashSet::new();
     for row in found {
         match fault(&row, &mut nodes, &mut services) {
             None => kept.push(row),
@@ -21,8 +22,28 @@ pub fn mend(found: Vec<RowChange>) -> (Vec<RowChange>, Vec<String>) {
     (kept, left_out)
 }
 
+/// The id of the agent's own node, by rows that make sense together: what muster says of itself is on that node.
+pub fn own_node_id(kept: &[RowChange]) -> Option<uuid::Uuid> {
+    let read = |row: &RowChange| rows::change(row.table, &row.key, row.value.as_deref()?).ok()?;
+    let of_table = |table: Table| kept.iter().filter(move |row| row.table == table).filter_map(read);
+    let own = of_table(Table::Services).find_map(|change| match change {
+        CatalogChange::Service { node, after: Some(service), .. } => {
+            (service.origin == Origin::Server).then_some(node)
+        }
+        _ => None,
+    })?;
+    of_table(Table::Nodes).find_map(|change| match change {
+        CatalogChange::Node { key, after: Some(node), .. } if key == own => node.id.parse().ok(),
+        _ => None,
+    })
+}
+
 /// Why a row cannot be kept. Rows come table by table, what is referred to first.
-fn fault(row: &RowChange, nodes: &mut HashSet<Text>, services: &mut HashSet<(Text, Text)>) -> Option<String> {
+fn fault(
+    row: &RowChange,
+    nodes: &mut HashSet<NodeKey>,
+    services: &mut HashSet<(NodeKey, Text)>,
+) -> Option<String> {
     let value = row.value.as_deref()?;
     if row.table == Table::History {
         return rows::transition(&row.key, value).err();
@@ -57,6 +78,27 @@ fn fault(row: &RowChange, nodes: &mut HashSet<Text>, services: &mut HashSet<(Tex
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_own_node_is_the_one_that_muster_itself_is_on() {
+        let id = uuid::Uuid::from_u128(7);
+        let node = |name: &str, id: &str| {
+            let value = format!(
+                r#"{{"name":"{name}","id":"{id}","address":"","indexes":{{"create":1,"modify":1}}}}"#
+            );
+            RowChange::put(Table::Nodes, name, value)
+        };
+        let service = |key: &str, origin: &str| {
+            let value =
+                format!(r#"{{"id":"s","name":"s","origin":"{origin}","indexes":{{"create":1,"modify":1}}}}"#);
+            RowChange::put(Table::Services, key, value)
+        };
+        let other = uuid::Uuid::from_u128(8).to_string();
+        let mut kept = vec![node("a", &other), node("b", &id.to_string()), service("a\ts", "catalog")];
+        assert_eq!(own_node_id(&kept), None);
+        kept.push(service("b\ts", "server"));
+        assert_eq!(own_node_id(&kept), Some(id));
+    }
 
     #[test]
     fn what_stands_on_its_own_is_kept() {

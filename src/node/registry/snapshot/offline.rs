@@ -15,7 +15,7 @@ use crate::store::embedded::recovery::RecoveryBuild;
 use crate::store::error::StoreError;
 use crate::store::identity::Identity;
 use crate::store::private;
-use crate::store::restoring::Filling;
+use crate::store::restoring::InPlaceRestore;
 use crate::store::snapshot::decode::Contents;
 use crate::store::snapshot::format::SnapshotHeader;
 
@@ -49,7 +49,7 @@ pub fn make(file: &Path, into: &Path, rules: &RowRules, now: jiff::Timestamp) ->
             &"it does not hold the node of the agent that it says it is of; use another one",
         ));
     }
-    let identity = Identity { node_id, ..Identity::draw(now) };
+    let identity = Identity { node_id, ..Identity::generate(now) };
     input.rewind().map_err(|error| unreadable(&error))?;
     let mut made = None;
     whole(into, |unfinished| {
@@ -117,8 +117,8 @@ pub fn whole(into: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Re
 /// As [`whole`], of a directory that is there and must stay the same one.
 fn fill(into: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
     let failed = |error: StoreError| not_made(into, &error);
-    let filling = Filling::begin(into).map_err(failed)?;
-    if let Err(sentence) = write(&filling.place()) {
+    let filling = InPlaceRestore::begin(into).map_err(failed)?;
+    if let Err(sentence) = write(&filling.parts_directory()) {
         return Err(match filling.abandon() {
             Ok(()) => sentence,
             Err(error) => format!("{sentence}. What is left of it may be removed: {}", error.offline()),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::base::stdx::shown;
+use crate::base::stdx::redact;
 use crate::base::stdx::text::Text;
 use crate::core::model::limits::SAID_BYTES_MAX;
 use crate::core::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
@@ -46,6 +46,6 @@ pub fn is_redacted(check: &Check) -> bool {
 
 /// A text whose URLs have lost their keys, cut to so many bytes; `None` when they have none.
 fn without_keys(text: &Text, bytes_max: usize) -> Option<Text> {
-    let without = shown::in_text(text);
+    let without = redact::in_text(text);
     (without != **text).then(|| without[..without.floor_char_boundary(bytes_max)].into())
 }

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use crate::base::stdx::stop::StopFlag;
-use crate::base::stdx::text::Text;
 use crate::base::sys::budget::{self, Budget};
 use crate::base::sys::limits;
 use crate::config::validated::Config;
@@ -16,7 +15,7 @@ use crate::core::kernel::state::Bounds;
 use crate::core::kv::state as kv;
 use crate::core::model::limits::{CHECKS_PER_SERVICE_MAX, INDEX_MAX, SERVICES_PER_NODE_MAX};
 use crate::core::model::validate::{Violation, checks, keys, nodes, services, transitions};
-use crate::core::model::{Check, CommandRefusal, Indexes, Origin, Pair, RecordKind, hold};
+use crate::core::model::{Check, CommandRefusal, Indexes, NodeKey, Origin, Pair, RecordKind, hold};
 use crate::node::probe::TargetRules;
 use crate::node::registry::checking::programs::{self, Armed};
 use crate::node::registry::defined_ids;
@@ -178,7 +177,7 @@ impl From<String> for RowFault {
 pub struct RowValidator {
     rules: RowRules,
     /// The node whose agent the rows are of; `None` where any may be that.
-    own: Option<Text>,
+    own: Option<NodeKey>,
     /// The index that the rows are of.
     index: u64,
     hasher: RandomState,
@@ -198,7 +197,7 @@ pub struct RowValidator {
 
 impl RowValidator {
     /// Judges the rows of a registry at `index` whose agent's node is `own`.
-    pub fn new(rules: RowRules, own: Option<Text>, index: u64) -> RowValidator {
+    pub fn new(rules: RowRules, own: Option<NodeKey>, index: u64) -> RowValidator {
         let (hasher, nodes, services, checks_of_nodes, checks) = Default::default();
         let (transitions, places, bytes, kv_bytes) = Default::default();
         RowValidator {
@@ -309,7 +308,7 @@ impl RowValidator {
         let index = entry.transition.index;
         self.check_indexes(Indexes { create: index, modify: index })?;
         if rows::transition_key(entry) != key
-            || entry.transition.subject.node.folded() != entry.transition.subject.node
+            || NodeKey::of(entry.transition.subject.node.text()) != entry.transition.subject.node
         {
             return Err("its key is not written as muster does".to_owned());
         }
@@ -326,7 +325,7 @@ impl RowValidator {
     }
 
     /// Files a check with its instance or its node. A hold is muster's own, and counts with neither.
-    fn count_check(&mut self, node: &Text, check: &Check) -> Result<(), RowFault> {
+    fn count_check(&mut self, node: &NodeKey, check: &Check) -> Result<(), RowFault> {
         let of = &check.service_id;
         let counted = if of.is_empty() {
             self.checks_of_nodes.entry(self.hasher.hash_one(node)).or_default()
@@ -350,7 +349,7 @@ impl RowValidator {
     }
 
     /// What an agent keeps is on its own node, and nowhere else.
-    fn check_place(&self, node: &Text, origin: Origin) -> Result<(), String> {
+    fn check_place(&self, node: &NodeKey, origin: Origin) -> Result<(), String> {
         let is_own = self.own.as_ref() == Some(node);
         if !is_own && !self.nodes.contains_key(&self.short(node)) {
             return Err(format!("its node {:?} is missing", node.as_str()));

@@ -172,7 +172,7 @@ fn what_was_on_the_agent_comes_to_the_agent() {
     };
     let second = open_as(&shared(), "Second");
     restored(&second, &bytes, false).unwrap();
-    let found = second.views().instances("web");
+    let found = second.views().instances(&"web".into());
     assert_eq!((found.len(), &*found[0].node.name, found[0].service.origin), (1, "Second", Origin::Agent));
     assert_eq!(second.views().nodes().len(), 1, "there is no node of the first agent");
 }

@@ -61,6 +61,15 @@ impl PairTopics {
         crowd
     }
 
+    /// Lifts every prefix whose index is known to at least `index`.
+    pub(super) fn lift_prefixes(&self, index: u64) {
+        let prefixes = self.prefixes.read();
+        let known = prefixes.values().filter(|entry| entry.index.load(Ordering::Acquire) > 0);
+        known.for_each(|entry| {
+            entry.index.fetch_max(index, Ordering::AcqRel);
+        });
+    }
+
     /// The entry of a topic, which is let go of by [`PairTopics::let_go`]; `None` if it is no topic of these.
     pub(super) fn hold(&self, topic: &Topic) -> Option<Arc<TopicEntry>> {
         if let Some(entry) = self.get(topic) {

@@ -18,7 +18,7 @@ use crate::core::catalog::service_log::Aspect;
 use crate::core::discovery::panic::{self, Panic};
 use crate::core::discovery::query::ExclusionReason;
 use crate::core::model::limits::CHECKS_PER_SERVICE_MAX;
-use crate::core::model::{Check, Origin, Transition};
+use crate::core::model::{Check, NodeKey, Origin, ServiceKey, Transition};
 use crate::node::registry::Registry;
 use crate::node::registry::history::Of;
 use crate::surface::answers::answer;
@@ -50,7 +50,7 @@ pub fn instance(call: &mut Call<'_, '_>) -> HandlerResult {
         if departed.is_none() && !names_node {
             departed = departed_anywhere(call, &service_id);
         }
-        return Err(ApiError::not_found(sentences::unknown(&service_id, &node, departed.as_ref())));
+        return Err(ApiError::not_found(sentences::unknown(&service_id, node.as_str(), departed.as_ref())));
     };
     Ok(answer::json_bytes(200, json::to_vec(&Explained::new(&facts), params.pretty)))
 }
@@ -64,7 +64,7 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
                         /v1/health/service query, or for /v1/muster/explain/SERVICE_ID";
         return Err(ApiError::bad_request(sentence));
     }
-    let question = service_query::read(call, &params, name.folded(), Aspect::Health)?;
+    let question = service_query::read(call, &params, ServiceKey::of(&name), Aspect::Health)?;
     let meter = call.meter;
     let instances = call.views().instances(&question.service);
     let panic = question.judge(&instances, meter);
@@ -73,7 +73,7 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
         let objection = question.exclusion(found, panic.as_ref(), meter);
         let failing = deciding(&found.checks).filter(|_| objection == Some(ExclusionReason::Failing));
         let failing = failing.filter(|_| meter.spend(FACTS_UNITS));
-        let failing = failing.map(|check| check_facts(call, &found.node.name.folded(), check));
+        let failing = failing.map(|check| check_facts(call, &NodeKey::of(&found.node.name), check));
         (Instance::clone(found), objection, failing)
     });
     let judged: Vec<(Instance, Option<ExclusionReason<'_>>, Option<CheckFacts>)> = judged.collect();
@@ -82,7 +82,7 @@ pub fn query(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 /// What is known of an instance now; `None` when it is not registered.
-fn facts(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Option<Facts> {
+fn facts(call: &Call<'_, '_>, node: &NodeKey, service_id: &Text) -> Option<Facts> {
     let instance = call.views().instance(node, service_id)?;
     let checks = instance.checks.iter().map(|check| check_facts(call, node, check)).collect();
     let kept_by = panic_by_default(call, &instance);
@@ -90,13 +90,13 @@ fn facts(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Option<Facts> {
     Some(Facts { now_ms, checks, kept_by, node: instance.node, service: instance.service })
 }
 
-/// That a check fails that keeps its instance out of `?passing`, and why; `node` is the key of its node.
-pub fn failing(call: &Call<'_, '_>, node: &Text, check: &Arc<Check>) -> String {
+/// That a check fails that keeps its instance out of `?passing`, and why.
+pub fn failing(call: &Call<'_, '_>, node: &NodeKey, check: &Arc<Check>) -> String {
     sentences::failing(&check_facts(call, node, check))
 }
 
 /// What is known of one check now, in the catalog and beside it.
-fn check_facts(call: &Call<'_, '_>, node: &Text, check: &Arc<Check>) -> CheckFacts {
+fn check_facts(call: &Call<'_, '_>, node: &NodeKey, check: &Arc<Check>) -> CheckFacts {
     let registry = &*call.api.registry;
     let of = Of::CheckOf(node, &check.service_id, &check.id);
     CheckFacts {
@@ -109,15 +109,15 @@ fn check_facts(call: &Call<'_, '_>, node: &Text, check: &Arc<Check>) -> CheckFac
 
 /// The panic that keeps the instance though it fails, by the threshold that is configured for its service.
 fn panic_by_default(call: &Call<'_, '_>, instance: &Instance) -> Option<Panic> {
-    let name = instance.service.name.folded();
-    let settings = call.api.registry.panic_thresholds().of(&name)?;
-    let panic = panic::judge_within(call.meter, &call.views().instances(&name), settings);
+    let key = ServiceKey::of(&instance.service.name);
+    let settings = call.api.registry.panic_thresholds().of(&key)?;
+    let panic = panic::judge_within(call.meter, &call.views().instances(&key), settings);
     panic.filter(|panic| panic.keeps(instance))
 }
 
 /// The check with its freshest output, which may not be in the catalog yet.
-fn freshened(registry: &Registry, node: &Text, check: &Arc<Check>) -> Arc<Check> {
-    let is_own = check.origin == Origin::Agent && *node == registry.own_node().name.folded();
+fn freshened(registry: &Registry, node: &NodeKey, check: &Arc<Check>) -> Arc<Check> {
+    let is_own = check.origin == Origin::Agent && *node == registry.own_node().key();
     let output = is_own.then(|| registry.fresh_output(&check.id)).flatten();
     match output.filter(|output| *output != check.output) {
         Some(output) => Check { output, ..Check::clone(check) }.into(),
@@ -142,7 +142,7 @@ fn departed_anywhere(call: &Call<'_, '_>, named: &Text) -> Option<Departed> {
 }
 
 /// What is remembered of an instance that is not registered on the node, and where else its id is.
-fn departed(call: &Call<'_, '_>, node: &Text, service_id: &Text) -> Option<Departed> {
+fn departed(call: &Call<'_, '_>, node: &NodeKey, service_id: &Text) -> Option<Departed> {
     let of = Of::Service(node, service_id);
     let of = call.api.registry.history().newest_within(call.meter, &of, 0, REMEMBERED_MAX);
     let elsewhere = call.views().node_of_instance(service_id);

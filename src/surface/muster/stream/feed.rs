@@ -12,15 +12,16 @@ use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::Instance;
 use crate::core::catalog::service_log::Aspect;
 use crate::core::discovery::difference::ListDifference;
-use crate::core::discovery::listed::{ListedInstance, key};
 use crate::core::discovery::panic::PanicSettings;
 use crate::core::discovery::query::ServiceQuery;
+use crate::core::model::ServiceKey;
 use crate::net::http::{Query, SharedBody};
 use crate::node::registry::Registry;
 use crate::surface;
 use crate::surface::answers::body_history::{BodyHistory, Events, Rendering};
 use crate::surface::answers::key::AnswerKey;
 use crate::surface::context::metered_views::MeteredViews;
+use crate::surface::listed::{ListedInstance, key};
 use crate::surface::muster::stream::event;
 use crate::wire::show::{OneEntry, Removal, Snapshot};
 
@@ -46,8 +47,8 @@ pub struct Feed {
 pub struct Followed {
     /// Its name as asked for.
     asked: Text,
-    /// Its name in lower case.
-    pub(super) name: Text,
+    /// What it is filed under.
+    pub(super) key: ServiceKey,
     /// The index up to which everything was told; `None` before the first snapshot.
     seen: Option<u64>,
     /// The threshold by which that was judged.
@@ -56,8 +57,8 @@ pub struct Followed {
 
 impl Followed {
     /// A service of which the reader has seen everything up to `seen`.
-    pub fn new(asked: Text, seen: Option<u64>) -> Followed {
-        Followed { name: asked.folded(), asked, seen, threshold: None }
+    pub fn new(asked: Text, key: ServiceKey, seen: Option<u64>) -> Followed {
+        Followed { asked, key, seen, threshold: None }
     }
 }
 
@@ -66,8 +67,8 @@ impl Followed {
 pub struct PendingUpdate {
     /// The service's name as asked for.
     asked: Text,
-    /// Its name in lower case.
-    name: Text,
+    /// What it is filed under.
+    key: ServiceKey,
     /// The index up to which.
     until: u64,
     /// The index from which; `None` for everything.
@@ -99,16 +100,16 @@ impl Feed {
         let complete = views.complete();
         let mut due: Vec<PendingUpdate> = Vec::new();
         for service in &mut self.services {
-            views.follow(&service.name);
-            let until = views.last_change(&service.name, Aspect::Health, complete).unwrap_or(complete);
-            let threshold = threshold(registry, question, query, &service.name);
+            views.follow(&service.key);
+            let until = views.last_change(&service.key, Aspect::Health, complete).unwrap_or(complete);
+            let threshold = threshold(registry, question, query, &service.key);
             let judged_alike = |_: &u64| service.threshold == threshold;
             let from = service.seen.filter(judged_alike);
             service.threshold = threshold;
             service.seen = Some(until);
             if from.is_none_or(|from| from < until) {
-                let (asked, name) = (service.asked.clone(), service.name.clone());
-                due.push(PendingUpdate { asked, name, until, from, threshold, id: None });
+                let (asked, key) = (service.asked.clone(), service.key.clone());
+                due.push(PendingUpdate { asked, key, until, from, threshold, id: None });
             }
         }
         due.sort_by_key(|due| due.until);
@@ -122,7 +123,7 @@ impl Feed {
     pub fn settle_thresholds(&mut self) {
         let StreamQuery { registry, question, query, .. } = &*self.asked;
         for service in &mut self.services {
-            service.threshold = threshold(registry, question, query, &service.name);
+            service.threshold = threshold(registry, question, query, &service.key);
         }
     }
 }
@@ -142,9 +143,9 @@ impl StreamQuery {
 
     /// The events; `None` when they cost more than the meter has.
     pub fn events(&self, due: &PendingUpdate, meter: &Meter<'_>) -> Option<Rendering> {
-        let PendingUpdate { ref asked, ref name, until, from, threshold, id } = *due;
+        let PendingUpdate { ref asked, ref key, until, from, threshold, id } = *due;
         self.renderings.get_or_try(self.key_of(due), || {
-            let query = ServiceQuery { service: name.clone(), panic: threshold, ..self.question.clone() };
+            let query = ServiceQuery { service: key.clone(), panic: threshold, ..self.question.clone() };
             let views = MeteredViews::of(&self.registry, meter);
             let events = match from.and_then(|from| views.difference(&query, from, until)) {
                 Some(difference) => self.changes(meter, asked, difference, until, id),
@@ -216,9 +217,9 @@ fn threshold(
     registry: &Registry,
     question: &ServiceQuery,
     query: &Query,
-    name: &Text,
+    key: &ServiceKey,
 ) -> Option<PanicSettings> {
-    let default = registry.panic_thresholds().of(name);
+    let default = registry.panic_thresholds().of(key);
     let settings = surface::panic::effective(query, default).ok().flatten();
     settings.filter(|_| question.passing_only)
 }

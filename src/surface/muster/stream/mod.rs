@@ -21,6 +21,7 @@ use crate::base::sys::turnstile;
 use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::query::ServiceQuery;
+use crate::core::model::ServiceKey;
 use crate::net::http::{Body, BodyWriter, Query, Request, Response, Wake};
 use crate::surface::answers::answer::chance;
 use crate::surface::answers::body_history::Rendering;
@@ -57,7 +58,7 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     let names = names(call.query()?)?;
     let interval = bookmark_interval(call.query()?)?;
     let resumed_at = last_event_id(call.request()).unwrap_or(params.index);
-    let question = service_query::read(call, &params, names[0].folded(), Aspect::Health)?;
+    let question = service_query::read(call, &params, names[0].1.clone(), Aspect::Health)?;
     // Events have no order to put something first in.
     let question = ServiceQuery { near: None, ..question };
     if question.filter.as_ref().is_some_and(|filter| filter.is_costly()) {
@@ -66,11 +67,15 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     let place = call.api.resources.streams.enter()?;
     let registry = call.api.registry.clone();
     let known = call.views().complete();
-    let seen = |name: &Text| {
-        let is_known = resumed_at > registry.panic_thresholds().changed_at(&name.folded());
+    let seen = |key: &ServiceKey| {
+        let is_known = resumed_at > registry.panic_thresholds().changed_at(key);
         Some(resumed_at).filter(|index| is_known && *index <= known && *index > 0)
     };
-    let services = names.into_iter().map(|name| Followed::new(name.clone(), seen(&name))).collect();
+    let followed = |(name, key)| {
+        let seen = seen(&key);
+        Followed::new(name, key, seen)
+    };
+    let services = names.into_iter().map(followed).collect();
     let (_, query_sent) = call.request().path_and_query_sent();
     let asked = StreamQuery {
         renderings: call.api.answers.history.clone(),
@@ -100,16 +105,17 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
         .with_body(Body::Stream(Box::new(move |writer| stream.run(writer, first, events)))))
 }
 
-/// The services asked for, each once.
-fn names(query: &Query) -> Result<Vec<Text>, ApiError> {
-    let mut names: Vec<Text> = Vec::new();
+/// The services asked for, each once: the name as it is written, and the key.
+fn names(query: &Query) -> Result<Vec<(Text, ServiceKey)>, ApiError> {
+    let mut names: Vec<(Text, ServiceKey)> = Vec::new();
     for name in query.all("service") {
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(ApiError::bad_request("a stream needs names of services: ?service=web&service=db"));
         }
         let name = Text::from(name);
-        if names.iter().all(|other| other.folded() != name.folded()) {
-            names.push(name);
+        let key = ServiceKey::of(&name);
+        if names.iter().all(|(_, other)| *other != key) {
+            names.push((name, key));
         }
     }
     match names.len() {
@@ -178,10 +184,9 @@ impl Stream {
         let registry = self.feed.asked.registry.clone();
         loop {
             // Registered before it is looked, so that no change falls between the look and the park.
-            let names = self.feed.services.iter().map(|service| service.name.clone());
+            let keys = self.feed.services.iter().map(|service| service.key.clone());
             let topics = registry.topics();
-            let watches: Vec<_> =
-                names.map(|name| topics.listen(Topic::Health(name), writer.waker())).collect();
+            let watches: Vec<_> = keys.map(|key| topics.listen(Topic::Health(key), writer.waker())).collect();
             let round = self.feed.round();
             if !round.due.is_empty() {
                 drop(watches);
@@ -246,7 +251,7 @@ impl Stream {
             return Ok(kept);
         }
         // Many streams are woken by one change, and may want as many different things.
-        turnstile::pass();
+        turnstile::pass_with_the_crowd();
         let began = Cell::new(None);
         let goes_on = || slow_reads::has_time(&began);
         let meter = slow_reads::worker_meter(&goes_on);

@@ -426,7 +426,7 @@ fn long_outputs_are_cut_with_a_remark() {
 fn deregistrations_name_what_goes() {
     let (node, must_exist) = ("a".into(), false);
     for (body, command) in [
-        (r#"{"Node":"a"}"#, Command::DeregisterNode { node: "a".into() }),
+        (r#"{"Node":"A"}"#, Command::DeregisterNode { node: "a".into() }),
         (
             r#"{"Node":"a","CheckID":"c"}"#,
             Command::DeregisterCheck { node: "a".into(), check_id: "c".into(), must_exist },

@@ -215,7 +215,7 @@ pub fn hold(disk: &SharedDisk) -> MutexGuard<'_, Disk> {
 
 fn of_disk(error: &io::Error) -> EngineFault {
     match error.kind() {
-        io::ErrorKind::StorageFull => EngineFault::Room(error.to_string()),
+        io::ErrorKind::StorageFull => EngineFault::Full(error.to_string()),
         _ => EngineFault::Disk(error.to_string()),
     }
 }

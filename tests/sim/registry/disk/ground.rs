@@ -88,7 +88,7 @@ impl ModelGround {
 
 impl StorageBackend for ModelGround {
     type Engine = ModelEngine;
-    type Rescue = Picture;
+    type Backup = Picture;
 
     fn path(&self) -> &Path {
         PATH.as_ref()
@@ -122,7 +122,7 @@ impl StorageBackend for ModelGround {
             Err(fault) => {
                 self.restore(picture);
                 Err(match fault {
-                    engine::EngineFault::Room(detail) => StoreError::Full { path: PATH.into(), detail },
+                    engine::EngineFault::Full(detail) => StoreError::Full { path: PATH.into(), detail },
                     engine::EngineFault::Content(detail) => StoreError::Damaged { path: PATH.into(), detail },
                     engine::EngineFault::Disk(detail) => StoreError::Failed { path: PATH.into(), detail },
                     engine::EngineFault::Stopped => unreachable!("it is not open yet"),

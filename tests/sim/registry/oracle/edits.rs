@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use muster::base::stdx::text::Text;
 use muster::core::model::{
-    Cause, Check, Command, CommandRefusal, ExistingChecks, Indexes, Node, NodePart, Origin, RecordKind,
-    Registration, Service, Status, Subject,
+    Cause, Check, Command, CommandRefusal, ExistingChecks, Indexes, Node, NodeKey, NodePart, Origin,
+    RecordKind, Registration, Service, Status, Subject,
 };
 
 use crate::registry::commands::OWN_ID;
@@ -23,17 +23,16 @@ impl Catalog {
             }
             Command::Restore(_) => unreachable!("no plan restores a snapshot"),
             Command::DeregisterNode { node } => {
-                let key = node.folded();
-                if key == self.own {
-                    self.clear(&key, |origin| origin == Origin::Catalog);
+                if *node == self.own {
+                    self.clear(node, |origin| origin == Origin::Catalog);
                 } else {
-                    self.clear(&key, |_| true);
-                    self.nodes.remove(&key);
+                    self.clear(node, |_| true);
+                    self.nodes.remove(node);
                 }
                 Ok(())
             }
             Command::DeregisterService { node, service_id, must_exist } => {
-                let place = (node.folded(), service_id.clone());
+                let place = (node.clone(), service_id.clone());
                 match self.services.get(&place).map(|it| it.origin) {
                     Some(Origin::Agent) => self.remove_service(&place),
                     _ if *must_exist => {
@@ -45,8 +44,8 @@ impl Catalog {
                 Ok(())
             }
             Command::Reap { node, service_id, check_id } => {
-                let place = (node.folded(), service_id.clone());
-                let check = self.checks.get(&(node.folded(), check_id.clone()));
+                let place = (node.clone(), service_id.clone());
+                let check = self.checks.get(&(node.clone(), check_id.clone()));
                 let is_critical =
                     check.is_some_and(|it| it.service_id == *service_id && it.status == Status::Critical);
                 let origin = self.services.get(&place).map(|it| it.origin);
@@ -56,7 +55,7 @@ impl Catalog {
                 Ok(())
             }
             Command::DeregisterCheck { node, check_id, must_exist } => {
-                let place = (node.folded(), check_id.clone());
+                let place = (node.clone(), check_id.clone());
                 match self.checks.get(&place).map(|it| it.origin) {
                     Some(Origin::Agent) => drop(self.checks.remove(&place)),
                     _ if *must_exist => {
@@ -68,15 +67,14 @@ impl Catalog {
                 Ok(())
             }
             Command::UpdateCheck { node, check_id, status, output, cause } => {
-                let key = node.folded();
-                if let Some(check) = self.checks.get(&(key.clone(), check_id.clone())) {
+                if let Some(check) = self.checks.get(&(node.clone(), check_id.clone())) {
                     let check = Check {
                         status: *status,
                         output: output.clone(),
                         status_cause: *cause,
                         ..Check::clone(check)
                     };
-                    self.put_check(now_ms, &key, check);
+                    self.put_check(now_ms, node, check);
                 }
                 Ok(())
             }
@@ -85,7 +83,7 @@ impl Catalog {
     }
 
     fn register(&mut self, now_ms: u64, registration: &Registration) -> Result<(), CommandRefusal> {
-        let key = registration.node.name().folded();
+        let key = NodeKey::of(registration.node.name());
         // Nobody but muster itself registers what is the server's.
         let is_by_muster = registration.service.as_ref().is_some_and(|it| it.origin == Origin::Server);
         self.register_node(&key, &registration.node, is_by_muster)?;
@@ -106,7 +104,7 @@ impl Catalog {
 
     fn register_node(
         &mut self,
-        key: &Text,
+        key: &NodeKey,
         part: &NodePart,
         is_by_muster: bool,
     ) -> Result<(), CommandRefusal> {
@@ -167,7 +165,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn register_service(&mut self, node: &Text, service: &Service) -> Result<(), CommandRefusal> {
+    fn register_service(&mut self, node: &NodeKey, service: &Service) -> Result<(), CommandRefusal> {
         let place = (node.clone(), service.id.clone());
         let mut service = service.clone();
         let Some(before) = self.services.get(&place).cloned() else {
@@ -202,7 +200,7 @@ impl Catalog {
     fn register_check(
         &mut self,
         now_ms: u64,
-        node: &Text,
+        node: &NodeKey,
         check: &Check,
         existing: ExistingChecks,
     ) -> Result<(), CommandRefusal> {
@@ -211,7 +209,7 @@ impl Catalog {
             return Ok(());
         }
         if !service_id.is_empty() && !self.services.contains_key(&(node.clone(), service_id.clone())) {
-            return Err(CommandRefusal::CheckWithoutService { node: node.clone(), service_id });
+            return Err(CommandRefusal::CheckWithoutService { node: node.text().clone(), service_id });
         }
         let mut check = check.clone();
         if let Some(before) = self.checks.get(&(node.clone(), check.id.clone())) {
@@ -230,7 +228,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn put_check(&mut self, now_ms: u64, node: &Text, mut check: Check) {
+    fn put_check(&mut self, now_ms: u64, node: &NodeKey, mut check: Check) {
         let place = (node.clone(), check.id.clone());
         let before = self.checks.get(&place).cloned();
         check.indexes = Indexes { create: self.index, modify: self.index };
@@ -255,12 +253,12 @@ impl Catalog {
         self.checks.insert(place, Arc::new(check));
     }
 
-    fn remove_service(&mut self, place: &(Text, Text)) {
+    fn remove_service(&mut self, place: &Place) {
         self.checks.retain(|(node, _), check| *node != place.0 || check.service_id != place.1);
         self.services.remove(place);
     }
 
-    fn clear(&mut self, key: &Text, goes: impl Fn(Origin) -> bool) {
+    fn clear(&mut self, key: &NodeKey, goes: impl Fn(Origin) -> bool) {
         let services: Vec<_> =
             self.services.iter().filter(|(place, it)| place.0 == *key && goes(it.origin)).collect();
         let services: Vec<_> = services.into_iter().map(|(place, _)| place.clone()).collect();
@@ -271,7 +269,7 @@ impl Catalog {
     /// The agent's own node has another name from now on, with everything on it and all that is told of it. It is a
     /// change like any other: who knows the old name hears of the new one.
     pub fn rename_own(&mut self, name: &Text) {
-        let new = name.folded();
+        let new = NodeKey::of(name);
         self.own = new.clone();
         let own = self.nodes.iter().find(|(key, node)| **key != new && node.id == OWN_ID);
         let Some((old, node)) = own.map(|(key, node)| (key.clone(), node.clone())) else { return };
@@ -308,7 +306,7 @@ impl Catalog {
     }
 }
 
-fn renamed(subject: &Subject, node: &Text) -> Subject {
+fn renamed(subject: &Subject, node: &NodeKey) -> Subject {
     Subject { node: node.clone(), ..subject.clone() }
 }
 

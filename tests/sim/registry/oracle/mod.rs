@@ -12,24 +12,26 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 use muster::base::stdx::text::Text;
-use muster::core::model::{Check, Command, CommandRefusal, Node, Pair, Service, Transition};
+use muster::core::model::{
+    Check, Command, CommandRefusal, Node, NodeKey, Pair, Service, ServiceKey, Transition,
+};
 
 pub use self::shown::compare;
 pub use self::topics::universe;
 
 /// What is on a node: its key, and an id.
-pub type Place = (Text, Text);
+pub type Place = (NodeKey, Text);
 
 /// Everything the registry knows.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// Key of the agent's own node.
-    pub own: Text,
+    pub own: NodeKey,
     /// Nodes that there may be.
     pub nodes_max: usize,
     /// The index of the last change.
     pub index: u64,
-    pub nodes: BTreeMap<Text, Arc<Node>>,
+    pub nodes: BTreeMap<NodeKey, Arc<Node>>,
     pub services: BTreeMap<Place, Arc<Service>>,
     pub checks: BTreeMap<Place, Arc<Check>>,
     pub pairs: BTreeMap<Text, Arc<Pair>>,
@@ -73,6 +75,11 @@ impl Catalog {
                 Expected::Changed(self.index)
             }
         }
+    }
+
+    /// The instances of a service, each with its place.
+    pub fn instances_of(&self, key: &ServiceKey) -> impl Iterator<Item = (&Place, &Arc<Service>)> {
+        self.services.iter().filter(move |(_, it)| ServiceKey::of(&it.name) == *key)
     }
 
     /// Rows that a store should hold.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use muster::base::stdx::text::Text;
 use muster::core::catalog::instance::CheckView;
-use muster::core::model::{Check, Node, Service, Status, Transition};
+use muster::core::model::{Check, Node, Service, ServiceKey, Status, Transition};
 use muster::node::registry::read_model::ReadModel;
 
-use crate::registry::oracle::Catalog;
+use crate::registry::oracle::{Catalog, Place};
 
 /// Transitions that are asked for at a time: more than there ever are.
 const ALL: usize = 1_000_000;
@@ -32,15 +32,16 @@ pub fn compare(catalog: &Catalog, shown: &ReadModel) -> Judged {
     }
     let names =
         views.services(|entry| Some((entry.instances().len(), entry.tags().cloned().collect::<Vec<Text>>())));
-    let names: Vec<_> = names.into_iter().map(|(name, (count, tags))| (name.folded(), count, tags)).collect();
+    let names: Vec<_> =
+        names.into_iter().map(|(name, (count, tags))| (ServiceKey::of(&name), count, tags)).collect();
     same("the names of services", &sorted(names), &service_names(catalog))?;
-    for (name, _, _) in service_names(catalog) {
+    for (key, _, _) in service_names(catalog) {
         let shown: Vec<_> = views
-            .instances(&name)
+            .instances(&key)
             .iter()
             .map(|it| (it.node.clone(), it.service.clone(), it.checks.to_vec()))
             .collect();
-        same(&format!("the instances of {name}"), &shown, &instances(catalog, &name))?;
+        same(&format!("the instances of {key}"), &shown, &instances(catalog, &key))?;
     }
     for status in [None, Some(Status::Passing), Some(Status::Warning), Some(Status::Critical)] {
         let shown: Vec<_> = views.checks(status).into_iter().map(joined).collect();
@@ -60,26 +61,25 @@ fn joined(view: CheckView) -> Joined {
 type Joined = (Arc<Node>, Option<(Text, Vec<Text>)>, Arc<Check>);
 type Instance = (Arc<Node>, Arc<Service>, Vec<Arc<Check>>);
 
-fn service_names(catalog: &Catalog) -> Vec<(Text, usize, Vec<Text>)> {
-    let mut names: Vec<Text> = catalog.services.values().map(|it| it.name.folded()).collect();
-    names.sort();
-    names.dedup();
-    let describe = |name: Text| {
-        let of_it = || catalog.services.values().filter(|it| it.name.folded() == name);
-        let mut tags: Vec<Text> = of_it().flat_map(|it| it.tags.clone()).collect();
+fn service_names(catalog: &Catalog) -> Vec<(ServiceKey, usize, Vec<Text>)> {
+    let mut keys: Vec<ServiceKey> = catalog.services.values().map(|it| ServiceKey::of(&it.name)).collect();
+    keys.sort();
+    keys.dedup();
+    let describe = |key: ServiceKey| {
+        let of_it = || catalog.instances_of(&key);
+        let mut tags: Vec<Text> = of_it().flat_map(|(_, it)| it.tags.clone()).collect();
         tags.sort();
         tags.dedup();
         let count = of_it().count();
-        (name, count, tags)
+        (key, count, tags)
     };
-    names.into_iter().map(describe).collect()
+    keys.into_iter().map(describe).collect()
 }
 
-fn instances(catalog: &Catalog, name: &Text) -> Vec<Instance> {
-    let of_it = catalog.services.iter().filter(|(_, it)| it.name.folded() == *name);
-    let mut of_it: Vec<_> = of_it.collect();
+fn instances(catalog: &Catalog, key: &ServiceKey) -> Vec<Instance> {
+    let mut of_it: Vec<_> = catalog.instances_of(key).collect();
     of_it.sort_by_key(|(place, _)| (place.0.clone(), place.1.folded(), place.1.clone()));
-    let instance = |((node, id), service): (&(Text, Text), &Arc<Service>)| {
+    let instance = |((node, id), service): (&Place, &Arc<Service>)| {
         let bears = |check: &Arc<Check>| check.service_id.is_empty() || check.service_id == *id;
         let checks = catalog.checks.iter().filter(|(place, it)| place.0 == *node && bears(it));
         let mut checks: Vec<Arc<Check>> = checks.map(|it| it.1.clone()).collect();
@@ -93,7 +93,7 @@ fn checks(catalog: &Catalog, status: Option<Status>) -> Vec<Joined> {
     let in_it = catalog.checks.iter().filter(|(_, it)| status.is_none_or(|status| it.status == status));
     let mut in_it: Vec<_> = in_it.collect();
     in_it.sort_by_key(|(place, _)| (place.0.clone(), place.1.folded(), place.1.clone()));
-    let joined = |((node, _), check): (&(Text, Text), &Arc<Check>)| {
+    let joined = |((node, _), check): (&Place, &Arc<Check>)| {
         let service = catalog.services.get(&(node.clone(), check.service_id.clone()));
         let service = service.map(|it| (it.name.clone(), it.tags.clone()));
         (catalog.nodes[node].clone(), service, check.clone())

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use muster::base::stdx::text::Text;
 use muster::core::catalog::topic::Topic;
-use muster::core::model::{Indexes, Status};
+use muster::core::model::{Indexes, NodeKey, ServiceKey, Status};
 
 use crate::registry::oracle::Catalog;
 
@@ -17,7 +17,7 @@ pub fn universe(own_names: &[&str]) -> Vec<Topic> {
         topics.extend([Topic::Node((*node).into()), Topic::NodeChecks((*node).into())]);
     }
     for service in ["web", "db", "consul", "nothing"] {
-        let service: Text = service.into();
+        let service = ServiceKey::from(service);
         topics.push(Topic::Service(service.clone()));
         topics.push(Topic::Health(service.clone()));
         topics.push(Topic::ServiceChecks(service));
@@ -30,23 +30,23 @@ impl Catalog {
     pub fn answer(&self, topic: &Topic) -> u64 {
         let mut sum = Sum::default();
         match topic {
-            Topic::Nodes => self.nodes.iter().for_each(|(key, it)| sum.add(key, it.indexes)),
+            Topic::Nodes => self.nodes.iter().for_each(|(key, it)| sum.add(key.as_str(), it.indexes)),
             Topic::Services => {
-                let mut names: BTreeSet<(Text, Option<&Text>)> = BTreeSet::new();
+                let mut names: BTreeSet<(ServiceKey, Option<&Text>)> = BTreeSet::new();
                 for service in self.services.values() {
                     let tags = service.tags.iter().map(Some).chain([None]);
-                    names.extend(tags.map(|tag| (service.name.folded(), tag)));
+                    names.extend(tags.map(|tag| (ServiceKey::of(&service.name), tag)));
                 }
                 names.hash(&mut sum.0);
             }
             Topic::Instances => {
                 for ((node, id), service) in &self.services {
-                    self.nodes.get(node).iter().for_each(|it| sum.add(node, it.indexes));
+                    self.nodes.get(node).iter().for_each(|it| sum.add(node.as_str(), it.indexes));
                     sum.add(id, service.indexes);
                 }
             }
             Topic::Node(key) => {
-                self.nodes.get(key).iter().for_each(|it| sum.add(key, it.indexes));
+                self.nodes.get(key).iter().for_each(|it| sum.add(key.as_str(), it.indexes));
                 let on_it = self.services.iter().filter(|(place, _)| place.0 == *key);
                 on_it.for_each(|(place, it)| sum.add(&place.1, it.indexes));
             }
@@ -54,16 +54,16 @@ impl Catalog {
                 let on_it = self.checks.iter().filter(|(place, _)| place.0 == *key);
                 on_it.for_each(|(place, it)| sum.add(&place.1, it.indexes));
             }
-            Topic::Service(name) => self.add_instances(&mut sum, name, |_, _, _| {}),
-            Topic::Health(name) => self.add_instances(&mut sum, name, |sum, node, id| {
+            Topic::Service(key) => self.add_instances(&mut sum, key, |_, _, _| {}),
+            Topic::Health(key) => self.add_instances(&mut sum, key, |sum, node, id| {
                 for ((on, check_id), check) in &self.checks {
                     if on == node && (check.is_node_level() || check.service_id == *id) {
                         sum.add(check_id, check.indexes);
                     }
                 }
             }),
-            Topic::ServiceChecks(name) => {
-                for (place, service) in self.services.iter().filter(|(_, it)| it.name.folded() == *name) {
+            Topic::ServiceChecks(key) => {
+                for (place, service) in self.instances_of(key) {
                     for ((on, check_id), check) in &self.checks {
                         if *on == place.0 && check.service_id == service.id {
                             sum.add(check_id, check.indexes);
@@ -87,18 +87,17 @@ impl Catalog {
     /// Everything that may move a topic: while it stands, whoever watches is left in peace.
     pub fn surroundings(&self, topic: &Topic) -> u64 {
         let mut sum = Sum::default();
-        let nodes: Option<BTreeSet<Text>> = match topic {
+        let nodes: Option<BTreeSet<NodeKey>> = match topic {
             Topic::Node(key) | Topic::NodeChecks(key) => Some([key.clone()].into()),
-            Topic::Service(name) | Topic::Health(name) | Topic::ServiceChecks(name) => {
-                let of_name = self.services.iter().filter(|(_, it)| it.name.folded() == *name);
-                Some(of_name.map(|(place, _)| place.0.clone()).collect())
+            Topic::Service(key) | Topic::Health(key) | Topic::ServiceChecks(key) => {
+                Some(self.instances_of(key).map(|(place, _)| place.0.clone()).collect())
             }
             Topic::Nodes | Topic::Services | Topic::Instances | Topic::State(_) => None,
             Topic::Key(_) | Topic::Prefix(_) => unreachable!("nobody here watches keys"),
         };
-        let is_near = |node: &Text| nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
+        let is_near = |node: &NodeKey| nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
         let nodes = self.nodes.iter().filter(|(key, _)| is_near(key));
-        nodes.for_each(|(key, it)| sum.add(key, it.indexes));
+        nodes.for_each(|(key, it)| sum.add(key.as_str(), it.indexes));
         if *topic != Topic::Nodes {
             let services = self.services.iter().filter(|(place, _)| is_near(&place.0));
             services.for_each(|(place, it)| sum.add(&place.1, it.indexes));
@@ -114,9 +113,9 @@ impl Catalog {
         sum.0.finish()
     }
 
-    fn add_instances(&self, sum: &mut Sum, name: &Text, more: impl Fn(&mut Sum, &Text, &Text)) {
-        for ((node, id), service) in self.services.iter().filter(|(_, it)| it.name.folded() == *name) {
-            self.nodes.get(node).iter().for_each(|it| sum.add(node, it.indexes));
+    fn add_instances(&self, sum: &mut Sum, key: &ServiceKey, more: impl Fn(&mut Sum, &NodeKey, &Text)) {
+        for ((node, id), service) in self.instances_of(key) {
+            self.nodes.get(node).iter().for_each(|it| sum.add(node.as_str(), it.indexes));
             sum.add(id, service.indexes);
             more(sum, node, id);
         }
@@ -128,7 +127,7 @@ struct Sum(DefaultHasher);
 
 impl Sum {
     /// A record: no other has its name and indexes.
-    fn add(&mut self, name: &Text, indexes: Indexes) {
+    fn add(&mut self, name: &str, indexes: Indexes) {
         name.hash(&mut self.0);
         (indexes.create, indexes.modify).hash(&mut self.0);
     }

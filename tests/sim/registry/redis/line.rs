@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use muster::store::redis::connection::{ConnectionSource, RedisConnection};
-use muster::store::redis::error::{ReplicaError, ReplicaErrorKind as TroubleKind};
+use muster::store::redis::error::{ReplicaError, ReplicaErrorKind};
 use redis::Value;
 
 use crate::registry::disk::engine::{SharedDisk, hold};
@@ -57,7 +57,7 @@ impl ModelRedis {
     /// An answer is waited for in vain.
     fn stay_silent(&self, timeout: Duration) -> ReplicaError {
         self.turns.take(timeout);
-        ReplicaError::new(TroubleKind::Slow, "it does not answer in time")
+        ReplicaError::new(ReplicaErrorKind::Slow, "it does not answer in time")
     }
 
     fn kill(&self) -> ReplicaError {
@@ -69,7 +69,7 @@ impl ModelRedis {
 }
 
 fn broken() -> ReplicaError {
-    ReplicaError::new(TroubleKind::Unreachable, "the connection is broken")
+    ReplicaError::new(ReplicaErrorKind::Unreachable, "the connection is broken")
 }
 
 /// The way to a server, for one process.

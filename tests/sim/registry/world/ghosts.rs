@@ -5,6 +5,7 @@ use std::sync::Arc;
 use muster::core::catalog::instance::{Instance, Position};
 use muster::core::catalog::update::Update;
 use muster::core::kernel::changes::Changes;
+use muster::core::model::ServiceKey;
 
 use super::World;
 use crate::registry::mutants::Mutant;
@@ -20,10 +21,10 @@ impl World<'_> {
         let Some(((node, id), service)) = gone else { return };
         let (key, service) = (node.clone(), service.clone());
         let ghost = Instance { node: before.nodes[&key].clone(), service, checks: Box::default() };
-        let name = ghost.service.name.folded();
+        let name = ServiceKey::of(&ghost.service.name);
         let position = Position::new(key, id.clone());
         let update = Update { instances: vec![(name, position, Some(Arc::new(ghost)))], ..Update::default() };
         let (views, index) = (&self.process().shown.views, self.truth.index);
-        views.publish(&Changes::default(), views.prepare(update, index, &mut || {}), index);
+        views.publish(&Changes::default(), views.prepare(update, index), index);
     }
 }

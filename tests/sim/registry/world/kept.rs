@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use muster::node::registry::recover::INDEX_OF_NOTHING;
-use muster::store::redis::error::ReplicaErrorKind as TroubleKind;
+use muster::store::redis::error::ReplicaErrorKind;
 use muster::store::redis::lease::{LEASE_TERM, RENEWAL};
 use muster::store::redis::settings::OnOutage;
 use muster::store::redis::shared::RedisPhase;
@@ -123,7 +123,7 @@ impl World<'_> {
             match standing.phase {
                 RedisPhase::Well if standing.depth == 0 => break,
                 // It is not Redis that is wrong.
-                RedisPhase::Away(trouble) if trouble.kind == TroubleKind::Local => return Ok(()),
+                RedisPhase::Away(error) if error.kind == ReplicaErrorKind::Local => return Ok(()),
                 phase if self.now() > until => {
                     return Err(format!("Redis is healed and, {HEALING_MAX:?} later, {phase:?}"));
                 }

@@ -1,4 +1,4 @@
-//! What muster tells others, and of itself.
+//! Webhooks, and muster itself.
 
 use crate::base::telemetry::family::MetricKind::{Counter, Gauge};
 use crate::base::telemetry::family::{MetricFamily, family};
@@ -26,7 +26,7 @@ pub const WEBHOOK_DELIVERED: MetricFamily = family(
 );
 /// Attempts that failed.
 pub const WEBHOOK_FAILED: MetricFamily =
-    family("muster_webhook_failed_total", Counter, &["webhook"], "Attempts to tell a webhook that failed.");
+    family("muster_webhook_failed_total", Counter, &["webhook"], "Deliveries to a webhook that failed.");
 /// What was given up.
 pub const WEBHOOK_DEAD_LETTERS: MetricFamily = family(
     "muster_webhook_dead_letters_total",

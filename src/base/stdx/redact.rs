@@ -1,7 +1,7 @@
-//! What may be shown of a text that may hold a key: everything but the key.
+//! Redacts texts that may hold a key: what is left is everything but the key.
 //!
-//! Of a URL the user, the password, what stands in its query and behind `#`, and parameters in its path are nobody's
-//! business; where it leads is everybody's. Of a query and of parameters only the plain name of a value is shown, never
+//! Of a URL the user, the password, what is in its query and behind `#`, and parameters in its path are
+//! secret; where it leads is not. Of a query and of parameters only the plain name of a value is shown, never
 //! a name without a value: that may be the key itself. What marks all of these counts in whatever depth of
 //! percent-encoding it is written. A key that is a segment of the path by itself cannot be told from any other segment,
 //! and is shown. Cost: linear in the text, whoever wrote it.
@@ -80,7 +80,7 @@ fn in_word(word: &str) -> String {
     let query = word.find('?').filter(|at| scheme.is_none_or(|(scheme, _)| *at < scheme));
     match (query, scheme) {
         // A question may be followed by anything; a name with its value is a query's.
-        (Some(at), _) if mark_of(&word[at..], "=").is_some() => {
+        (Some(at), _) if first_delimiter(&word[at..], "=").is_some() => {
             format!("{}{}", &word[..at], after_scheme(&word[at..]))
         }
         (_, Some((at, length))) => {
@@ -104,7 +104,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// The path of a request for a line of the log: without the query and what stands before the path in a whole URL.
-pub fn path_asked(target: &str) -> String {
+pub fn request_path(target: &str) -> String {
     let rest = match target.split_once("://") {
         Some((scheme, rest)) if is_scheme(scheme) => {
             &rest[rest.find(['/', '?', '#']).unwrap_or(rest.len())..]
@@ -133,33 +133,35 @@ fn after_scheme(text: &str) -> String {
     let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
     let is_address = authority.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit());
     if !is_address
-        && last_mark_of(authority, "@").is_none()
-        && let Some(at) = last_mark_of(text, "@")
+        && last_delimiter(authority, "@").is_none()
+        && let Some(at) = last_delimiter(text, "@")
     {
         // A password with a character that ends the authority too early.
         return after_scheme(&text[at..]);
     }
     let (authority, rest) = text.split_at(text.find(['/', '\\', ';', '?', '#']).unwrap_or(text.len()));
-    match last_mark_of(authority, "@") {
+    match last_delimiter(authority, "@") {
         Some(at) => format!("{REDACTED}{}{}", &authority[at..], path(rest)),
-        None if mark_of(authority, "=;?#").is_some() => format!("{}{}", path(authority), path(rest)),
+        None if first_delimiter(authority, "=;?#").is_some() => format!("{}{}", path(authority), path(rest)),
         None => format!("{authority}{}", path(rest)),
     }
 }
 
 /// A path with what follows it.
 fn path(text: &str) -> String {
-    let end = mark_of(text, "?#");
+    let end = first_delimiter(text, "?#");
     let segments: Vec<String> =
-        text[..end.map_or(text.len(), |mark| mark.at)].split('/').map(segment).collect();
+        text[..end.map_or(text.len(), |delimiter| delimiter.at)].split('/').map(segment).collect();
     let mut shown = segments.join("/");
-    let Some(mark) = end else { return shown };
-    let (query, fragment) = match mark.is {
-        '?' => text[mark.end..].split_once('#').map_or((&text[mark.end..], None), |(it, of)| (it, Some(of))),
+    let Some(delimiter) = end else { return shown };
+    let (query, fragment) = match delimiter.is {
+        '?' => text[delimiter.end..]
+            .split_once('#')
+            .map_or((&text[delimiter.end..], None), |(it, of)| (it, Some(of))),
         _ => ("", None),
     };
-    shown.push_str(&text[mark.at..mark.end]);
-    if mark.is == '#' && mark.end < text.len() {
+    shown.push_str(&text[delimiter.at..delimiter.end]);
+    if delimiter.is == '#' && delimiter.end < text.len() {
         shown.push_str(REDACTED);
     }
     if !query.is_empty() {
@@ -175,10 +177,10 @@ fn path(text: &str) -> String {
 
 /// A name with its value, of which the name is shown if it is one. A name alone may be all there is to know.
 fn pair(text: &str) -> String {
-    match mark_of(text, "=") {
+    match first_delimiter(text, "=") {
         _ if text.is_empty() => String::new(),
-        Some(mark) if is_plain_name(&text[..mark.at]) && !is_padding(&text[mark.end..]) => {
-            format!("{}{REDACTED}", &text[..mark.end])
+        Some(delimiter) if is_plain_name(&text[..delimiter.at]) && !is_padding(&text[delimiter.end..]) => {
+            format!("{}{REDACTED}", &text[..delimiter.end])
         }
         _ => REDACTED.to_owned(),
     }
@@ -193,8 +195,8 @@ fn is_plain_name(text: &str) -> bool {
 /// Whether it is no value, but the end of what is written in base64.
 fn is_padding(text: &str) -> bool {
     let mut rest = text;
-    while let Some(mark) = mark_of(rest, "=").filter(|mark| mark.at == 0) {
-        rest = &rest[mark.end..];
+    while let Some(delimiter) = first_delimiter(rest, "=").filter(|delimiter| delimiter.at == 0) {
+        rest = &rest[delimiter.end..];
     }
     rest.is_empty()
 }
@@ -204,21 +206,21 @@ fn segment(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let (mut rest, mut is_first) = (text, true);
     loop {
-        let next = mark_of(rest, ";");
-        let piece = next.as_ref().map_or(rest, |mark| &rest[..mark.at]);
+        let next = first_delimiter(rest, ";");
+        let piece = next.as_ref().map_or(rest, |delimiter| &rest[..delimiter.at]);
         shown.push_str(&if is_first { name(piece) } else { pair(piece) });
-        let Some(mark) = next else { return shown };
-        shown.push_str(&rest[mark.at..mark.end]);
-        (rest, is_first) = (&rest[mark.end..], false);
+        let Some(delimiter) = next else { return shown };
+        shown.push_str(&rest[delimiter.at..delimiter.end]);
+        (rest, is_first) = (&rest[delimiter.end..], false);
     }
 }
 
 /// The name of a segment, which may be a parameter, or the user of a URL within a path.
 fn name(text: &str) -> String {
-    if mark_of(text, "=").is_some() {
+    if first_delimiter(text, "=").is_some() {
         return pair(text);
     }
-    match (mark_of(text, ":"), last_mark_of(text, "@")) {
+    match (first_delimiter(text, ":"), last_delimiter(text, "@")) {
         (Some(colon), Some(at)) if colon.at < at => format!("{REDACTED}{}", &text[at..]),
         (Some(colon), None) if is_secret_name(&text[..colon.at]) && colon.end < text.len() => {
             format!("{}{REDACTED}", &text[..colon.end])
@@ -229,22 +231,22 @@ fn name(text: &str) -> String {
 
 /// A character that means something, plain or percent-encoded in any depth, and where it is written.
 #[derive(Clone, Copy)]
-struct Mark {
+struct Delimiter {
     at: usize,
     end: usize,
     is: char,
 }
 
 /// The first of these characters.
-fn mark_of(text: &str, characters: &str) -> Option<Mark> {
-    marks_of(text, characters).next()
+fn first_delimiter(text: &str, characters: &str) -> Option<Delimiter> {
+    delimiters(text, characters).next()
 }
 
-fn last_mark_of(text: &str, characters: &str) -> Option<usize> {
-    marks_of(text, characters).last().map(|mark| mark.at)
+fn last_delimiter(text: &str, characters: &str) -> Option<usize> {
+    delimiters(text, characters).last().map(|delimiter| delimiter.at)
 }
 
-fn marks_of<'a>(text: &'a str, characters: &'a str) -> impl Iterator<Item = Mark> + 'a {
+fn delimiters<'a>(text: &'a str, characters: &'a str) -> impl Iterator<Item = Delimiter> + 'a {
     let bytes = text.as_bytes();
     (0..bytes.len()).filter_map(move |at| {
         let (is, end) = match bytes[at] {
@@ -259,15 +261,15 @@ fn marks_of<'a>(text: &'a str, characters: &'a str) -> impl Iterator<Item = Mark
             }
             byte => (char::from(byte), at + 1),
         };
-        characters.contains(is).then_some(Mark { at, end, is })
+        characters.contains(is).then_some(Delimiter { at, end, is })
     })
 }
 
 /// Where the first of `marks` begins, whatever its case, and how long it is. Looks no further than that.
 fn first_of(text: &str, marks: &[&str]) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
-    let begins = |at: usize, mark: &str| {
-        bytes[at..].get(..mark.len()).is_some_and(|it| it.eq_ignore_ascii_case(mark.as_bytes()))
+    let begins = |at: usize, delimiter: &str| {
+        bytes[at..].get(..delimiter.len()).is_some_and(|it| it.eq_ignore_ascii_case(delimiter.as_bytes()))
     };
     (0..bytes.len()).find_map(|at| marks.iter().find(|mark| begins(at, mark)).map(|mark| (at, mark.len())))
 }
@@ -377,7 +379,7 @@ mod tests {
             ("*", "*"),
         ];
         for (target, expected) in rows {
-            assert_eq!(path_asked(target), expected, "{target}");
+            assert_eq!(request_path(target), expected, "{target}");
         }
     }
 

@@ -1,0 +1,225 @@
+//! A record of access control as the value of a stored row: JSON that a person can read, but for the secret of a token,
+//! which is sealed.
+//!
+//! The row is filed under the name of the kind, a slash and the id.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::base::stdx::text::Text;
+use crate::core::acl::grants::{Grants, NodeIdentity, ServiceIdentity};
+use crate::core::acl::policy::Policy;
+use crate::core::acl::record::{AclKind, AclRecord};
+use crate::core::acl::role::Role;
+use crate::core::acl::token::{Token, TokenSecret};
+use crate::core::model::Indexes;
+
+/// Between kind and id.
+const SEPARATOR: char = '/';
+
+/// Keeps secrets from whoever reads rows.
+pub trait Seal {
+    /// The sealed form of a secret, bound to the accessor of its token: in another token's row it does not open.
+    fn seal(&self, accessor: &str, secret: &str) -> String;
+
+    /// The secret that was sealed.
+    ///
+    /// # Errors
+    /// A sentence: it was sealed with another key or for another token, or has been altered.
+    fn open(&self, accessor: &str, sealed: &str) -> Result<String, String>;
+}
+
+/// What stands on disk of a policy. It names its fields by itself, so that they may be called otherwise in memory; so
+/// do the others.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyRow {
+    name: Text,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    description: Text,
+    rules: Text,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    datacenters: Vec<Text>,
+    create: u64,
+    modify: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoleRow {
+    name: Text,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    description: Text,
+    grants: GrantsRow,
+    create: u64,
+    modify: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenRow {
+    sealed: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    description: Text,
+    grants: GrantsRow,
+    #[serde(default)]
+    local: bool,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    auth_method: Text,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_ms: Option<u64>,
+    created_ms: u64,
+    create: u64,
+    modify: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BootstrapRow {
+    create: u64,
+    modify: u64,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GrantsRow {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<Text>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<Text>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    services: Vec<ServiceRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<NodeRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceRow {
+    service: Text,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    datacenters: Vec<Text>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeRow {
+    node: Text,
+    datacenter: Text,
+}
+
+/// The row's key.
+pub fn key(kind: AclKind, id: &str) -> String {
+    format!("{}{SEPARATOR}{id}", kind.name())
+}
+
+/// The row's value.
+pub fn encode(record: &AclRecord, seal: &dyn Seal) -> Vec<u8> {
+    let Indexes { create, modify } = record.indexes();
+    let row = match record {
+        AclRecord::Policy(policy) => {
+            let Policy { name, description, rules, datacenters, .. } = Policy::clone(policy);
+            serde_json::to_vec(&PolicyRow { name, description, rules, datacenters, create, modify })
+        }
+        AclRecord::Role(role) => {
+            let Role { name, description, grants, .. } = Role::clone(role);
+            serde_json::to_vec(&RoleRow { name, description, grants: grants.into(), create, modify })
+        }
+        AclRecord::Token(token) => {
+            let sealed = seal.seal(&token.accessor, token.secret.reveal());
+            let Token { description, grants, is_local, auth_method, expires_ms, created_ms, .. } =
+                Token::clone(token);
+            let (grants, local) = (grants.into(), is_local);
+            let row = TokenRow {
+                sealed,
+                description,
+                grants,
+                local,
+                auth_method,
+                expires_ms,
+                created_ms,
+                create,
+                modify,
+            };
+            serde_json::to_vec(&row)
+        }
+        AclRecord::Bootstrap(_) => serde_json::to_vec(&BootstrapRow { create, modify }),
+    };
+    row.expect("it has text keys only")
+}
+
+/// The record in the row that is filed under `key`.
+///
+/// # Errors
+/// A sentence when it is not as [`encode`] writes it.
+pub fn decode(key: &str, row: &[u8], seal: &dyn Seal) -> Result<AclRecord, String> {
+    let parts = key.split_once(SEPARATOR);
+    let of_kind = |name: &str| AclKind::ALL.into_iter().find(|kind| kind.name() == name);
+    let kind = parts.and_then(|(name, id)| Some((of_kind(name)?, Text::from(id))));
+    let (kind, id) = kind.ok_or_else(|| format!("row {key:?}: no kind of record is called so"))?;
+    if id.is_empty() != (kind == AclKind::Bootstrap) {
+        return Err(format!("row {key:?}: its id is missing, or one too much"));
+    }
+    let record = match kind {
+        AclKind::Policy => {
+            let PolicyRow { name, description, rules, datacenters, create, modify } = read(key, row)?;
+            let indexes = Indexes { create, modify };
+            AclRecord::Policy(Arc::new(Policy { id, name, description, rules, datacenters, indexes }))
+        }
+        AclKind::Role => {
+            let RoleRow { name, description, grants, create, modify } = read(key, row)?;
+            let (grants, indexes) = (grants.into(), Indexes { create, modify });
+            AclRecord::Role(Arc::new(Role { id, name, description, grants, indexes }))
+        }
+        AclKind::Token => {
+            let row: TokenRow = read(key, row)?;
+            let secret = seal.open(&id, &row.sealed).map_err(|error| format!("row {key:?}: {error}"))?;
+            AclRecord::Token(Arc::new(Token {
+                accessor: id,
+                secret: TokenSecret::new(secret),
+                description: row.description,
+                grants: row.grants.into(),
+                is_local: row.local,
+                auth_method: row.auth_method,
+                expires_ms: row.expires_ms,
+                created_ms: row.created_ms,
+                indexes: Indexes { create: row.create, modify: row.modify },
+            }))
+        }
+        AclKind::Bootstrap => {
+            let BootstrapRow { create, modify } = read(key, row)?;
+            AclRecord::Bootstrap(Indexes { create, modify })
+        }
+    };
+    let Indexes { create, modify } = record.indexes();
+    match create <= modify {
+        true => Ok(record),
+        false => Err(format!("row {key:?}: it was changed before it was created")),
+    }
+}
+
+fn read<T: DeserializeOwned>(key: &str, row: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(row).map_err(|error| format!("row {key:?}: {error}"))
+}
+
+impl From<Grants> for GrantsRow {
+    fn from(grants: Grants) -> GrantsRow {
+        let Grants { policies, roles, services, nodes } = grants;
+        let service = |ServiceIdentity { service, datacenters }| ServiceRow { service, datacenters };
+        let node = |NodeIdentity { node, datacenter }| NodeRow { node, datacenter };
+        let (services, nodes) = (services.into_iter().map(service), nodes.into_iter().map(node));
+        GrantsRow { policies, roles, services: services.collect(), nodes: nodes.collect() }
+    }
+}
+
+impl From<GrantsRow> for Grants {
+    fn from(row: GrantsRow) -> Grants {
+        let GrantsRow { policies, roles, services, nodes } = row;
+        let service = |ServiceRow { service, datacenters }| ServiceIdentity { service, datacenters };
+        let node = |NodeRow { node, datacenter }| NodeIdentity { node, datacenter };
+        let (services, nodes) = (services.into_iter().map(service), nodes.into_iter().map(node));
+        Grants { policies, roles, services: services.collect(), nodes: nodes.collect() }
+    }
+}
