@@ -137,6 +137,11 @@ mod tests {
         assert!(config.http_addresses.is_empty() && shown == ["10.0.0.7:443", "[::1]:443"], "{shown:?}");
         let off = loaded(&[], &json!({"ports": {"https": -1}, "cert_file": "/c"})).expect("valid");
         assert!(off.https_addresses.is_empty());
+        for (port, warnings) in [(8501, 1), (-1, 0)] {
+            let bare = loaded(&[], &json!({"ports": {"https": port}})).expect("valid, as it is for Consul");
+            let told = bare.warnings.iter().filter(|it| it.contains("HTTPS is not served")).count();
+            assert_eq!((bare.https_addresses.len(), told), (0, warnings), "port {port}");
+        }
         let problems = loaded(&[], &json!({"verify_incoming": "perhaps"})).expect_err("no truth");
         assert_eq!(problems.0[0].key, "verify_incoming");
     }

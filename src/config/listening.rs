@@ -24,7 +24,7 @@ pub struct Interface {
 
 impl Raw {
     /// Makes `http_addr`, `https_addr` and `advertise_addr` of what Consul's settings say of addresses, unless they are
-    /// set by a source that is as strong.
+    /// set by a source that is as strong. After [`Raw::settle_tls`].
     pub fn settle_listening(&mut self, interfaces: &[Interface]) {
         let listening = std::mem::take(&mut self.listening);
         if let Some(WrittenSetting { texts, origin }) = listening.advertised_ipv4
@@ -47,9 +47,13 @@ impl Raw {
             self.put_key("advertise_addr", texts, &origin);
         }
         let https = listening.https.or_else(|| listening.client.clone());
-        // Without a port, Consul does not speak TLS.
-        if listening.https_port.is_some() {
+        // Without a port, Consul does not speak TLS. With one and no certificate it does, in vain.
+        if listening.https_port.is_some() && self.get("tls_cert_file").is_some() {
             self.settle_addresses("https_addr", https, listening.https_port, interfaces);
+        } else if listening.https_port.is_some_and(|port| !port.texts.iter().any(|it| it.starts_with('-'))) {
+            let sentence =
+                "ports.https is set, and no cert_file says with which certificate: HTTPS is not served";
+            self.warnings.push(sentence.to_owned());
         }
         self.settle_addresses("http_addr", listening.http.or(listening.client), listening.port, interfaces);
     }

@@ -68,9 +68,9 @@ fn read(invocation: &Invocation, registered: impl Fn(&Text) -> Option<Option<Tex
         memory_bytes: limits::memory_bytes_max(),
         interfaces: files::interfaces(),
     };
+    raw.settle_tls();
     raw.settle_listening(&surroundings.interfaces);
     raw.settle_scripts();
-    raw.settle_tls();
     raw.warnings.extend(closing::warning(&raw.closing));
     raw.warnings.extend(passed_over_warning(&passed_over));
     raw.warnings.extend(foreign_warning(&raw.foreign));
