@@ -267,19 +267,19 @@ impl Stream {
         }
     }
 
-    /// Sends events; gives the bytes that they had.
+    /// Sends events; gives the bytes that they had. They are counted first, so that whoever has read one finds it in
+    /// the metrics.
     fn send(&self, writer: &mut BodyWriter<'_>, events: &Rendering) -> io::Result<usize> {
-        writer.send_shared(&events.body)?;
         self.place.count_events(&events.events);
+        writer.send_shared(&events.body)?;
         Ok(events.body.plain().len())
     }
 
     fn bookmark(&self, writer: &mut BodyWriter<'_>, index: u64) -> io::Result<()> {
         let mut text = Vec::new();
         event::put(&mut text, &Meter::boundless(), "bookmark", Some(index), &Bookmark { index });
-        writer.send_own(&text)?;
         self.place.count_bookmark();
-        Ok(())
+        writer.send_own(&text)
     }
 
     fn next_bookmark(&self) -> Instant {
