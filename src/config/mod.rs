@@ -8,6 +8,7 @@
 //!
 //! Start reading at [`load::load`].
 
+pub mod acl;
 pub mod address;
 pub mod closing;
 pub mod consul;

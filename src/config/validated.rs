@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::base::stdx::counted::counted;
 use crate::base::stdx::network::Network;
+use crate::config::acl::AclSettings;
 use crate::config::address::ListenAddress;
 use crate::config::definitions::Definition;
 use crate::config::invocation::Invocation;
@@ -103,6 +104,8 @@ pub struct Config {
     pub https_addresses: Vec<ListenAddress>,
     /// How TLS is spoken there.
     pub tls: Tls,
+    /// Access control.
+    pub acl: AclSettings,
     /// Names by which requests may call this agent.
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may write.
@@ -387,6 +390,7 @@ impl Values {
             http_addresses: take!(self, Addresses, "http_addr"),
             https_addresses: take!(self, Addresses, "https_addr"),
             tls: self.tls(),
+            acl: AclSettings::default(),
             allowed_hosts: take!(self, Names, "allowed_hosts"),
             allowed_origins: take!(self, Names, "allowed_origins"),
             admin_addresses: take!(self, Addresses, "admin_addr"),

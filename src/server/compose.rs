@@ -116,8 +116,9 @@ fn open_registry(
         writes_waiting_max: writes_waiting_max(config),
         watchers_max: config.limits.blocking_queries_max,
     };
-    let registry = Registry::open(own_node, storage, probing, bounds, vec![Box::new(intake)])
-        .map_err(ServerError::Open)?;
+    let registry =
+        Registry::open(own_node, storage, probing, bounds, config.acl.clone(), vec![Box::new(intake)])
+            .map_err(ServerError::Open)?;
     let sizes = registry.views().sizes();
     log::info!(services = sizes.services, instances = sizes.instances, nodes = sizes.nodes;
         "the registry is complete after {:?}", started.elapsed());

@@ -17,12 +17,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("acl", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
     // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
-    // The default of a bound on memory follows from what the machine has.
-    ("config", &["stdx", "sys", "model", "filter", "wire"]),
+    // The default of a bound on memory follows from what the machine has. What counts where no rule speaks is a setting.
+    ("config", &["stdx", "sys", "model", "filter", "acl", "wire"]),
     ("catalog", &["stdx", "model"]),
     ("kv", &["stdx", "model"]),
     // The state of the registry as a whole, put together from those of its kinds.
-    ("kernel", &["stdx", "model", "catalog", "kv"]),
+    ("kernel", &["stdx", "model", "acl", "catalog", "kv"]),
     // What an answer shows of an instance is `wire`'s and stands above: whoever asks brings it along.
     ("discovery", &["stdx", "model", "filter", "catalog"]),
     ("health", &["stdx", "model"]),
@@ -38,6 +38,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "sys",
             "telemetry",
             "model",
+            "acl",
             "config",
             "catalog",
             "kv",

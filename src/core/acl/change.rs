@@ -1,7 +1,7 @@
 //! A change: one record of access control that is different now, with both its faces.
 
 use crate::base::stdx::text::Text;
-use crate::core::acl::record::{AclKind, AclRecord};
+use crate::core::model::acl::record::{AclKind, AclRecord};
 
 /// One record before and after a command. `None` before means created, `None` after means removed.
 #[derive(Clone, Debug)]

@@ -23,21 +23,15 @@
 
 pub mod authorizer;
 pub mod change;
-pub mod grants;
 pub mod identity;
 pub mod parse;
-pub mod policy;
 pub mod ready;
-pub mod record;
 pub mod resolve;
 pub mod resource;
 pub mod rights_numbers;
-pub mod role;
 pub mod row;
 pub mod rules;
 pub mod state;
-pub mod token;
-pub mod write;
 mod segment_table;
 
 #[cfg(test)]

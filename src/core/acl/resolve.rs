@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
 use crate::core::acl::authorizer::Authorizer;
-use crate::core::acl::grants::Grants;
 use crate::core::acl::identity;
-use crate::core::acl::policy::Policy;
-use crate::core::acl::record::{AclKind, AclRecord};
 use crate::core::acl::resource::DefaultPolicy;
 use crate::core::acl::rules::Rules;
 use crate::core::acl::state::AclState;
-use crate::core::acl::token::Token;
+use crate::core::model::acl::grants::Grants;
+use crate::core::model::acl::policy::Policy;
+use crate::core::model::acl::record::{AclKind, AclRecord};
+use crate::core::model::acl::token::Token;
 
 /// What a token gives, and where it comes from.
 #[derive(Debug)]

@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
-use crate::core::acl::grants::{Grants, NodeIdentity, ServiceIdentity};
-use crate::core::acl::policy::Policy;
-use crate::core::acl::record::{AclKind, AclRecord};
-use crate::core::acl::role::Role;
-use crate::core::acl::token::{Token, TokenSecret};
 use crate::core::model::Indexes;
+use crate::core::model::acl::grants::{Grants, NodeIdentity, ServiceIdentity};
+use crate::core::model::acl::policy::Policy;
+use crate::core::model::acl::record::{AclKind, AclRecord};
+use crate::core::model::acl::role::Role;
+use crate::core::model::acl::token::{Token, TokenSecret};
 
 /// Between kind and id.
 const SEPARATOR: char = '/';

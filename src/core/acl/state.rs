@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
 use crate::core::acl::change::AclChange;
-use crate::core::acl::grants::Grants;
-use crate::core::acl::policy::{MANAGEMENT_ID, Policy};
 use crate::core::acl::ready;
-use crate::core::acl::record::{AclKind, AclRecord};
-use crate::core::acl::token::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, Token, TokenSecret};
-use crate::core::acl::write::{AclRefusal, AclWrite};
 use crate::core::model::Indexes;
+use crate::core::model::acl::grants::Grants;
+use crate::core::model::acl::policy::{MANAGEMENT_ID, Policy};
+use crate::core::model::acl::record::{AclKind, AclRecord};
+use crate::core::model::acl::token::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, Token, TokenSecret};
+use crate::core::model::acl::write::{AclRefusal, AclWrite};
 
 /// All records of access control, owned by the one writer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AclState {
     records: BTreeMap<(AclKind, Text), AclRecord>,
     /// The ids of those that have a name, by that in lower case.

@@ -177,7 +177,7 @@ impl CatalogState {
             Command::Drain { node, service_id, order } => edit.drain(&node, &service_id, &order),
             Command::Restore(restoration) => edit.restore(&restoration),
             // No part of the catalog.
-            Command::WritePair(_) => Ok(()),
+            Command::WritePair(_) | Command::WriteAcl(_) => Ok(()),
         };
         let changes = edit.changes;
         let bytes_max = self.bounds.bytes_max;

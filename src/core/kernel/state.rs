@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
+use crate::core::acl::state::AclState;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::state::{self as catalog, CatalogState as Catalog, Moment};
 use crate::core::kernel::changes::Changes;
 use crate::core::kv::state::PairState;
+use crate::core::model::acl::AclRecord;
 use crate::core::model::{Command, CommandRefusal, Pair};
 
 /// Everything the registry knows, owned by the one writer.
@@ -16,6 +18,8 @@ pub struct State {
     pub catalog: Catalog,
     /// Keys and their values.
     pub kv: PairState,
+    /// Policies, roles and tokens.
+    pub acl: AclState,
 }
 
 /// How much the registry may hold of each kind.
@@ -25,11 +29,17 @@ pub struct Bounds {
     pub catalog: catalog::CatalogBounds,
     /// Bytes of all keys and values.
     pub kv_bytes_max: usize,
+    /// Bytes of all policies, roles and tokens.
+    pub acl_bytes_max: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { catalog: catalog::CatalogBounds::default(), kv_bytes_max: usize::MAX }
+        Bounds {
+            catalog: catalog::CatalogBounds::default(),
+            kv_bytes_max: usize::MAX,
+            acl_bytes_max: usize::MAX,
+        }
     }
 }
 
@@ -53,17 +63,19 @@ pub enum Outcome {
 }
 
 impl State {
-    /// The state that holds these records, each once and nodes before what is on them, and these pairs; its own node
-    /// is `own_node`.
+    /// The state that holds these records, each once and nodes before what is on them, these pairs, and these
+    /// records of access control; its own node is `own_node`.
     pub fn restored(
         own_node: &Text,
         bounds: Bounds,
         records: &[CatalogChange],
         pairs: Vec<Arc<Pair>>,
+        acl: Vec<AclRecord>,
     ) -> State {
         State {
             catalog: Catalog::restored(own_node, bounds.catalog, records),
             kv: PairState::restored(bounds.kv_bytes_max, pairs),
+            acl: AclState::restored(bounds.acl_bytes_max, acl),
         }
     }
 
@@ -78,12 +90,21 @@ impl State {
                 let outcome = if is_met { Outcome::Done } else { Outcome::Unmet };
                 Ok(Applied { changes: Changes { kv, ..Changes::default() }, outcome })
             }
+            Command::WriteAcl(write) => {
+                let acl = self.acl.apply(moment.index, moment.now_ms, &write)?;
+                Ok(Applied { changes: Changes { acl, ..Changes::default() }, ..Applied::default() })
+            }
             Command::Restore(mut restoration) => {
                 let pairs = std::mem::take(&mut restoration.pairs);
-                let catalog = self.catalog.apply(moment, Command::Restore(restoration))?;
+                let records = restoration.acl.take();
+                let mut changes: Changes = self.catalog.apply(moment, Command::Restore(restoration))?.into();
                 let kv = self.kv.restore(moment.index, &pairs);
-                let kv = kv.inspect_err(|_| self.catalog.undo(&catalog))?;
-                Ok(Applied { changes: Changes { catalog, kv }, ..Applied::default() })
+                changes.kv = kv.inspect_err(|_| self.undo(&changes))?;
+                if let Some(records) = records {
+                    let acl = self.acl.restore(moment.index, &records);
+                    changes.acl = acl.inspect_err(|_| self.undo(&changes))?;
+                }
+                Ok(Applied { changes, ..Applied::default() })
             }
             command => {
                 let changes = self.catalog.apply(moment, command)?.into();
@@ -94,13 +115,14 @@ impl State {
 
     /// Takes back changes that [`State::apply`] made, the last ones first.
     pub fn undo(&mut self, changes: &Changes) {
-        let Changes { catalog, kv } = changes;
+        let Changes { catalog, kv, acl } = changes;
         self.catalog.undo(catalog);
         self.kv.undo(kv);
+        self.acl.undo(acl);
     }
 
     /// How much each kind holds beyond its bounds, in sentences. It was written under larger ones then.
     pub fn excess(&self) -> impl Iterator<Item = String> {
-        [self.catalog.excess(), self.kv.excess()].into_iter().flatten()
+        [self.catalog.excess(), self.kv.excess(), self.acl.excess()].into_iter().flatten()
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::stdx::text::Text;
+use crate::core::model::acl::{AclRefusal, AclWrite};
 use crate::core::model::{
     Cause, Check, Definitions, Meta, Node, NodeKey, PairWrite, Restoration, Service, Status,
 };
@@ -90,6 +91,8 @@ pub enum Command {
     },
     /// Change the key/value store.
     WritePair(PairWrite),
+    /// Change access control.
+    WriteAcl(Box<AclWrite>),
     /// Hold these records from now on instead of those there are.
     Restore(Box<Restoration>),
 }
@@ -252,6 +255,8 @@ pub enum CommandRefusal {
         /// The bound, in bytes.
         bytes_max: usize,
     },
+    /// A change of access control makes no sense.
+    Acl(AclRefusal),
     /// Another node, alive, holds the UUID or the name.
     NodeConflict {
         /// What to tell the client.
@@ -349,6 +354,7 @@ impl fmt::Display for CommandRefusal {
                 "the key/value store is full: its keys and values take {bytes_max} bytes (limits.kv_bytes_max); delete \
                  some, or raise the limit"
             ),
+            CommandRefusal::Acl(refusal) => refusal.fmt(formatter),
             CommandRefusal::NodeConflict { message } => formatter.write_str(message),
         }
     }

@@ -3,6 +3,7 @@
 //! Values only. Nothing here does I/O, reads a clock, takes a lock or knows the wire: how a record looks as Consul's
 //! JSON is `wire`'s business, what a command does to the catalog is `catalog`'s. Start at [`command::Command`].
 
+pub mod acl;
 pub mod caller;
 pub mod check;
 pub mod command;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::core::model::acl::AclRecord;
 use crate::core::model::{Check, Node, NodeKey, Pair, Service};
 
 /// The records of another moment, or of another registry, to take the place of what there is. Each is filed under the
@@ -20,4 +21,6 @@ pub struct Restoration {
     pub checks: Vec<(NodeKey, Arc<Check>)>,
     /// The pairs of the key/value store.
     pub pairs: Vec<Arc<Pair>>,
+    /// Policies, roles and tokens; `None` where it says nothing of them, and those there are stay.
+    pub acl: Option<Vec<AclRecord>>,
 }

@@ -9,6 +9,7 @@ use crate::core::catalog::topic::Topic;
 use crate::core::discovery::panic;
 use crate::core::health::{CheckDiagnostics, CheckKey};
 use crate::core::model::{Caller, Command, NodeKey, Observation, Service, ServiceKey};
+use crate::node::registry::access::AccessControl;
 use crate::node::registry::checking::Checking;
 use crate::node::registry::checking::scheduler::SpeedClass;
 use crate::node::registry::defined_ids::KnownIds;
@@ -46,6 +47,11 @@ impl Registry {
     /// What readers see.
     pub fn views(&self) -> &Views {
         &self.read_model.views
+    }
+
+    /// Who may do what.
+    pub fn access(&self) -> &Arc<AccessControl> {
+        &self.read_model.access
     }
 
     /// Indexes and watchers.

@@ -4,6 +4,7 @@
 //! [`views::Views`] and never wait for a write. Blocking queries wait on [`topics::Topics`]. This layer knows no HTTP
 //! and no JSON of Consul's; it is the one place where state, time and disk meet. Start reading at [`open`].
 
+pub mod access;
 pub mod aliases;
 pub mod hot_queries;
 mod write_log;

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use crate::base::sys::clock::Clock;
 use crate::base::sys::supervision::{self, Habit};
+use crate::config::acl::AclSettings;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::state::Bounds;
 use crate::core::model::{Check, CommandRefusal, NodeKey};
 use crate::node::registry::Registry;
+use crate::node::registry::access::AccessControl;
 use crate::node::registry::checking::follower::CheckingFollower;
 use crate::node::registry::checking::{Checking, Probing};
 use crate::node::registry::draining::{Draining, DrainingFollower};
@@ -57,12 +59,14 @@ impl Registry {
         storage: Storage,
         probing: Probing,
         bounds: RegistryBounds,
+        acl: AclSettings,
         mut others: Vec<Box<dyn Follower>>,
     ) -> Result<Registry, OpenError> {
         let Storage { mut store, on_commit } = storage;
         let recovered = recover(&mut *store, &own_node, bounds.records).map_err(OpenError::from)?;
         let (state, index) = (recovered.state, recovered.index);
-        let read_model = ReadModel::restored(&state, index, recovered.history, bounds.watchers_max)
+        let access = AccessControl::new(acl, state.acl.clone());
+        let read_model = ReadModel::restored(&state, index, recovered.history, access, bounds.watchers_max)
             .map_err(OpenError::Thread)?;
         let (queue, tasks) = queue(bounds.writes_waiting_max);
         let checking = Checking::new(own_node.key(), probing, queue.clone());

@@ -79,11 +79,12 @@ impl Publisher {
     /// they have moved; the watchers do wait for them.
     pub fn publish(&mut self, (state, index): (&State, u64), changes: &Changes, remembered: Remembered) {
         let Remembered { transitions, history, raises_floor } = remembered;
-        let ReadModel { views, topics, history: remembers } = &self.read_model;
+        let ReadModel { views, topics, history: remembers, access } = &self.read_model;
         let update = Update::plan(&state.catalog, &changes.catalog);
         let update = views.prepare(update, index);
         topics.begin_move();
         let moved = views.publish(changes, update, index);
+        access.absorb(&changes.acl);
         if let Some(history) = history {
             remembers.replace(history);
         }

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::core::kernel::state::State;
+use crate::node::registry::access::AccessControl;
 use crate::node::registry::history::{History, HistoryEntry};
 use crate::node::registry::topics::Topics;
 use crate::node::registry::views::Views;
@@ -19,6 +20,8 @@ pub struct ReadModel {
     pub topics: Arc<Topics>,
     /// The transitions of checks that are remembered.
     pub history: Arc<History>,
+    /// Who may do what.
+    pub access: Arc<AccessControl>,
 }
 
 impl ReadModel {
@@ -30,10 +33,16 @@ impl ReadModel {
         state: &State,
         index: u64,
         history: Vec<HistoryEntry>,
+        access: AccessControl,
         watchers_max: usize,
     ) -> io::Result<ReadModel> {
         let views = Arc::new(Views::of_all(state, index)?);
         let topics = Arc::new(Topics::new(index, watchers_max));
-        Ok(ReadModel { views, topics, history: Arc::new(History::restored(history)) })
+        Ok(ReadModel {
+            views,
+            topics,
+            history: Arc::new(History::restored(history)),
+            access: Arc::new(access),
+        })
     }
 }

@@ -106,7 +106,7 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         changes = [renamed, others].concat();
         history = [moved, of_others].concat();
     }
-    let state = State::restored(&own.name, bounds, &changes, pairs);
+    let state = State::restored(&own.name, bounds, &changes, pairs, Vec::new());
     for excess in state.excess() {
         log::warn!(
             "more is stored than would be taken now, and all of it is kept, shown and checked: {excess}"

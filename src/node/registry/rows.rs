@@ -25,7 +25,7 @@ const SEPARATOR: char = '\t';
 
 /// The rows that changes of the registry leave behind.
 pub fn of(changes: &Changes) -> impl Iterator<Item = RowChange> {
-    let Changes { catalog, kv } = changes;
+    let Changes { catalog, kv, acl: _ } = changes;
     catalog.iter().map(row).chain(kv.iter().map(pair_change))
 }
 

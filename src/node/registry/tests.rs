@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::base::sys::runtime;
 use crate::base::telemetry::metrics::Metrics;
+use crate::config::acl::AclSettings;
 use crate::core::catalog::topic::Topic;
 use crate::core::health::{self, HealthEngine};
 use crate::core::kernel::state::Bounds;
@@ -107,7 +108,7 @@ fn try_open(
         idle_connections_max: 10,
         metrics: Arc::new(Metrics::new().unwrap()),
     };
-    Registry::open(own_node, storage, probing, bounds, followers)
+    Registry::open(own_node, storage, probing, bounds, AclSettings::default(), followers)
 }
 
 pub(crate) fn register(id: &str, check: Option<Check>) -> Command {

@@ -98,7 +98,7 @@ impl Views {
             }
         };
         let of_records = || {
-            let State { catalog, kv } = state;
+            let State { catalog, kv, acl: _ } = state;
             (NodeTable::of_all(catalog), CheckTable::of_all(catalog), PairTable::of_all(kv, index))
         };
         let ((nodes, checks, pairs), ()) = runtime::beside("views", of_records, file_services)?;

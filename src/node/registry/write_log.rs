@@ -74,7 +74,7 @@ impl WriteLog {
 /// What is different, in words: `service "web-1" ("web") on n1 registered, check "web-1-beat" passing -> critical`.
 /// Outputs alone are no news.
 fn summary(changes: &Changes) -> Option<String> {
-    let Changes { catalog, kv } = changes;
+    let Changes { catalog, kv, acl: _ } = changes;
     let mut first: Vec<String> = catalog.iter().filter_map(one).collect();
     first.extend(kv.iter().take(NAMED_MAX).map(key));
     let all = first.len() + kv.len().saturating_sub(NAMED_MAX);

@@ -121,6 +121,8 @@ impl From<WriteError> for ApiError {
 
 fn status_of(refusal: &CommandRefusal) -> u16 {
     match refusal {
+        // Where Consul's answer is another, the handler knows it.
+        CommandRefusal::Acl(_) => 500,
         CommandRefusal::UnknownService { .. } | CommandRefusal::UnknownCheck { .. } => 404,
         CommandRefusal::UnknownNode { .. }
         | CommandRefusal::CheckWithoutService { .. }

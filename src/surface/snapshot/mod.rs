@@ -166,7 +166,7 @@ fn unavailable(error: OffloadError) -> ApiError {
 fn told(restored: &Restored) -> Value {
     // Whether each record was there before the first of its changes and after the last.
     let mut faces: BTreeMap<(&str, String), (bool, bool)> = BTreeMap::new();
-    let Changes { catalog, kv } = &restored.changes;
+    let Changes { catalog, kv, acl: _ } = &restored.changes;
     for change in kv {
         let face = (change.before.is_some(), change.after.is_some());
         faces.insert(("Keys", change.key.to_string()), face);

@@ -6,18 +6,18 @@ use proptest::prelude::*;
 
 use crate::base::stdx::text::Text;
 use crate::core::acl::change::AclChange;
-use crate::core::acl::grants::{Grants, NodeIdentity, ServiceIdentity};
 use crate::core::acl::parse::parse;
-use crate::core::acl::policy::{MANAGEMENT_ID, Policy};
-use crate::core::acl::record::{AclKind, AclRecord};
 use crate::core::acl::resolve::Place;
 use crate::core::acl::resource::{Access, DefaultPolicy, Resource};
-use crate::core::acl::role::Role;
 use crate::core::acl::row::{self, Seal};
 use crate::core::acl::state::AclState;
-use crate::core::acl::token::{ANONYMOUS_ACCESSOR, Token, TokenSecret};
-use crate::core::acl::write::{AclRefusal, AclWrite};
 use crate::core::model::Indexes;
+use crate::core::model::acl::grants::{Grants, NodeIdentity, ServiceIdentity};
+use crate::core::model::acl::policy::{MANAGEMENT_ID, Policy};
+use crate::core::model::acl::record::{AclKind, AclRecord};
+use crate::core::model::acl::role::Role;
+use crate::core::model::acl::token::{ANONYMOUS_ACCESSOR, Token, TokenSecret};
+use crate::core::model::acl::write::{AclRefusal, AclWrite};
 
 fn policy(id: &str, name: &str, rules: &str) -> AclRecord {
     let (id, name, rules) = (id.into(), name.into(), rules.into());

@@ -76,6 +76,7 @@ impl RowRules {
                     bytes_max: limits.catalog_bytes_max,
                 },
                 kv_bytes_max: limits.kv_bytes_max,
+                acl_bytes_max: usize::MAX,
             },
             programs: None,
             targets: Some(TargetRules::new(config.targets())),

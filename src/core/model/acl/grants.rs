@@ -16,7 +16,7 @@ pub struct Grants {
     pub nodes: Vec<NodeIdentity>,
 }
 
-/// Being a service. See [`service`](super::identity::service).
+/// Being a service. It may register the service and its sidecar, and see what it needs of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceIdentity {
     /// Its name.
@@ -25,7 +25,7 @@ pub struct ServiceIdentity {
     pub datacenters: Vec<Text>,
 }
 
-/// Being a node. See [`node`](super::identity::node).
+/// Being a node. It may register the node, and see all services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeIdentity {
     /// Its name.

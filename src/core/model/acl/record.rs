@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
-use crate::core::acl::policy::Policy;
-use crate::core::acl::role::Role;
-use crate::core::acl::token::Token;
 use crate::core::model::Indexes;
+use crate::core::model::acl::policy::Policy;
+use crate::core::model::acl::role::Role;
+use crate::core::model::acl::token::Token;
 
 /// A kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::base::stdx::text::Text;
-use crate::core::acl::record::{AclKind, AclRecord};
-use crate::core::acl::token::Token;
+use crate::core::model::CommandRefusal;
+use crate::core::model::acl::record::{AclKind, AclRecord};
+use crate::core::model::acl::token::Token;
 
 /// One change of access control, as asked for. Records are complete and hold to their own rules; their indexes are of
 /// no account.
@@ -79,3 +80,9 @@ impl fmt::Display for AclRefusal {
 }
 
 impl std::error::Error for AclRefusal {}
+
+impl From<AclRefusal> for CommandRefusal {
+    fn from(refusal: AclRefusal) -> CommandRefusal {
+        CommandRefusal::Acl(refusal)
+    }
+}

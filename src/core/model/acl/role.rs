@@ -1,8 +1,8 @@
 //! A role: what several tokens are to give alike, under a name.
 
 use crate::base::stdx::text::Text;
-use crate::core::acl::grants::Grants;
 use crate::core::model::Indexes;
+use crate::core::model::acl::grants::Grants;
 
 /// Grants under a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::base::stdx::text::Text;
-use crate::core::acl::grants::Grants;
 use crate::core::model::Indexes;
+use crate::core::model::acl::grants::Grants;
 
 /// The accessor of the token of whoever shows none. It is always there.
 pub const ANONYMOUS_ACCESSOR: &str = "00000000-0000-0000-0000-000000000002";
