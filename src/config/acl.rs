@@ -12,6 +12,8 @@ pub struct AclSettings {
     pub default_policy: DefaultPolicy,
     /// The tokens that the agent itself has.
     pub tokens: AgentTokens,
+    /// Whether to list keys takes a right of its own.
+    pub key_lists_need_list: bool,
     /// Whether tokens that are set by the API are kept in the data directory.
     pub persists_tokens: bool,
 }
@@ -37,6 +39,7 @@ impl Default for AclSettings {
             enabled: false,
             default_policy: DefaultPolicy::Allow,
             tokens: AgentTokens::default(),
+            key_lists_need_list: false,
             persists_tokens: false,
         }
     }

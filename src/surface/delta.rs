@@ -66,6 +66,7 @@ pub fn answer(call: &mut Call<'_, '_>, query: &ServiceQuery, params: &ReadParams
         (!meter.is_exhausted()).then_some(rendering)
     });
     let rendering = rendering.ok_or_else(ApiError::unfinished)?;
+    call.hides.set(rendering.hides);
     let mut response = Response::new(200).with_body(Body::Shared(rendering.body));
     if let Some(panic) = &rendering.panic {
         response.headers.add(panic::HEADER, panic);
@@ -75,11 +76,12 @@ pub fn answer(call: &mut Call<'_, '_>, query: &ServiceQuery, params: &ReadParams
     Ok(response)
 }
 
-/// The index from which the client can be told what has changed: the one it asks with, unless that is none or its
-/// answer was judged by a threshold that no longer holds.
+/// The index from which the client can be told what has changed: the one it asks with, unless that is none, its answer
+/// was judged by a threshold that no longer holds, or other things might be seen then.
 pub fn known_since(registry: &Registry, query: &ServiceQuery, asked: u64) -> Option<u64> {
     let judged_otherwise = registry.panic_thresholds().changed_at(&query.service);
-    (asked > 0 && (query.aspect == Aspect::Catalog || asked > judged_otherwise)).then_some(asked)
+    let is_judged_alike = query.aspect == Aspect::Catalog || asked > judged_otherwise;
+    (asked > 0 && is_judged_alike && registry.access().sees_as_at(asked)).then_some(asked)
 }
 
 fn render_difference(
@@ -117,6 +119,7 @@ fn render(
         body: SharedBody::new(body),
         index,
         panic: panic.map(|panic| panic.summary().into()),
+        hides: call.hides.get(),
         events: Events::default(),
     }
 }

@@ -235,7 +235,7 @@ fn what_grows_with_the_registry_is_paid_for() {
     let exhausts = |dispatch: &Dispatch, target: &str| {
         let request = Request::get(target).unwrap();
         let (mut response, meter) = (Response::new(200), Meter::new(UNITS, usize::MAX, &always));
-        dispatch.dispatch(Rights::ANONYMOUS, &mut Exchange::detached(&request), &mut response, &meter);
+        dispatch.dispatch(&Rights::Everything, &mut Exchange::detached(&request), &mut response, &meter);
         meter.is_exhausted()
     };
     let (small, large) = (api(FEW), api(MANY));
@@ -286,6 +286,7 @@ fn streams_that_ask_the_same_share_one_making_and_bytes_are_bounded() {
         body: SharedBody::new(b"x".to_vec()),
         index: 1,
         panic: None,
+        hides: false,
         events: Events::default(),
     };
     let (begun, has_begun) = channel();

@@ -154,6 +154,15 @@ pub enum Access {
 impl Access {
     /// All of them.
     pub const ALL: [Access; 3] = [Access::Read, Access::List, Access::Write];
+
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Access::Read => "read",
+            Access::List => "list",
+            Access::Write => "write",
+        }
+    }
 }
 
 /// What counts where no rule speaks.

@@ -23,10 +23,11 @@ pub struct RightsNumbers {
 }
 
 impl RightsNumbers {
-    /// That of an authorizer, 1 or above: the same for equal ones, while somebody holds the one that was first.
-    pub fn number(&mut self, authorizer: &Arc<Authorizer>) -> u64 {
-        if let Some(number) = self.numbers.get(authorizer) {
-            return *number;
+    /// That of an authorizer, 1 or above, and the first one that was equal to it: both are the same for equal ones,
+    /// while somebody holds the first.
+    pub fn number(&mut self, authorizer: Arc<Authorizer>) -> (Arc<Authorizer>, u64) {
+        if let Some((first, number)) = self.numbers.get_key_value(&authorizer) {
+            return (first.clone(), *number);
         }
         if self.numbers.len() >= self.kept_max.max(KEPT_MIN) {
             self.numbers.retain(|kept, _| Arc::strong_count(kept) > 1);
@@ -34,7 +35,7 @@ impl RightsNumbers {
         }
         self.last += 1;
         self.numbers.insert(authorizer.clone(), self.last);
-        self.last
+        (authorizer, self.last)
     }
 
     /// How many sets are kept.

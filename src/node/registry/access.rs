@@ -1,22 +1,97 @@
-//! Who may do what: the policies, roles and tokens as readers see them, and what each token gives.
+//! Who may do what: policies, roles and tokens as readers see them, and what each token gives.
+//!
+//! What a token gives is worked out when it is first shown, and kept until it, a role or a policy changes: a change
+//! counts for the next request. Tokens that give the same share one [`Authorizer`] and one number.
 
-use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::acl::AclSettings;
+use parking_lot::{Mutex, RwLock};
+
+use crate::base::stdx::text::Text;
+use crate::config::acl::{AclSettings, AgentTokens};
+use crate::core::acl::authorizer::Authorizer;
 use crate::core::acl::change::AclChange;
+use crate::core::acl::parse;
+use crate::core::acl::resolve::Place;
+use crate::core::acl::resource::{DefaultPolicy, Disposition, Matching, Resource};
+use crate::core::acl::rights_numbers::RightsNumbers;
+use crate::core::acl::rules::{AccessRule, Rules};
 use crate::core::acl::state::AclState;
+use crate::core::model::acl::{ANONYMOUS_SECRET, AclKind, AclRecord, Policy, Token, TokenSecret};
+
+/// What whoever shows a token may do.
+#[derive(Debug)]
+pub struct TokenRights {
+    /// Decides.
+    pub authorizer: Arc<Authorizer>,
+    /// The same for tokens that give the same, and for no others; 1 or above.
+    pub number: u64,
+    /// By what people and logs know the token.
+    pub accessor: Text,
+    /// By what it is found again.
+    secret: TokenSecret,
+    expires_ms: Option<u64>,
+}
+
+#[cfg(test)]
+impl TokenRights {
+    /// Those of a token that gives everything but these.
+    pub fn hiding(hidden: &[(Resource, &str)]) -> TokenRights {
+        let deny = |(resource, name): &(Resource, &str)| {
+            AccessRule::of(*resource, Matching::Exact, name, Disposition::Deny)
+        };
+        let rules = Rules::from(hidden.iter().map(deny).collect::<Vec<_>>());
+        let authorizer = Arc::new(Authorizer::of([&rules], DefaultPolicy::Allow));
+        let (accessor, secret) = ("some".into(), TokenSecret::new("secret"));
+        TokenRights { authorizer, number: 1, accessor, secret, expires_ms: None }
+    }
+}
 
 /// Who may do what.
 #[derive(Debug)]
 pub struct AccessControl {
     settings: AclSettings,
+    place: Place,
+    own_node: Text,
+    /// The agent's own tokens, which may be set while it runs.
+    tokens: RwLock<AgentTokens>,
     state: RwLock<AclState>,
+    /// What tokens give, by their secrets; changed only while `state` is locked, so nothing old gets in behind a
+    /// change.
+    known: RwLock<HashMap<Text, Arc<TokenRights>>>,
+    resolver: Mutex<Resolver>,
+    /// The index of the last change of what somebody may do.
+    changed_at: AtomicU64,
+}
+
+/// What is kept to work out rights.
+#[derive(Debug, Default)]
+struct Resolver {
+    numbers: RightsNumbers,
+    /// The rules of policies, as of the index at which each was changed; `None` for what cannot be read any more.
+    rules: HashMap<Text, (u64, Option<Arc<Rules>>)>,
 }
 
 impl AccessControl {
-    /// What `state` says, as far as it counts by these settings.
-    pub fn new(settings: AclSettings, state: AclState) -> AccessControl {
-        AccessControl { settings, state: RwLock::new(state) }
+    /// What `state` says at `index`, as far as it counts by these settings on the agent's node in its datacenter.
+    pub fn new(
+        settings: AclSettings,
+        (own_node, datacenter): (&Text, &Text),
+        state: AclState,
+        index: u64,
+    ) -> AccessControl {
+        AccessControl {
+            place: Place { datacenter: datacenter.clone(), default_policy: settings.default_policy },
+            own_node: own_node.clone(),
+            tokens: RwLock::new(settings.tokens.clone()),
+            settings,
+            state: RwLock::new(state),
+            known: RwLock::default(),
+            resolver: Mutex::default(),
+            changed_at: AtomicU64::new(index),
+        }
     }
 
     /// As it is configured.
@@ -24,9 +99,80 @@ impl AccessControl {
         &self.settings
     }
 
+    /// What counts where no rule speaks, in Consul's word.
+    pub fn default_policy_word(&self) -> &'static str {
+        match (self.settings.enabled, self.settings.default_policy) {
+            (true, DefaultPolicy::Deny) => "deny",
+            _ => "allow",
+        }
+    }
+
+    /// Whether callers are told apart.
+    pub fn is_enabled(&self) -> bool {
+        self.settings.enabled
+    }
+
     /// Looks at the policies, roles and tokens; briefly, for the writer waits.
     pub fn read<T>(&self, look: impl FnOnce(&AclState) -> T) -> T {
         look(&self.state.read())
+    }
+
+    /// Whether everybody sees now what he saw at `index`: otherwise an answer from then may show what is hidden by now,
+    /// or hide what is shown, and what has changed since would not say so.
+    pub fn sees_as_at(&self, index: u64) -> bool {
+        !self.settings.enabled || index >= self.changed_at.load(Ordering::Acquire)
+    }
+
+    /// What whoever shows `secret`, or nothing, may do at `now_ms` of Unix time; `None` if there is no such token, or
+    /// its time is over.
+    pub fn rights(&self, secret: Option<&str>, now_ms: u64) -> Option<Arc<TokenRights>> {
+        match secret {
+            Some(secret) => self.rights_of(secret, now_ms),
+            None => match self.tokens.read().default.clone() {
+                Some(default) => self.rights_of(default.reveal(), now_ms),
+                None => self.rights_of(ANONYMOUS_SECRET, now_ms),
+            },
+        }
+    }
+
+    /// What whoever showed what gave these rights may do by now. See [`AccessControl::rights`].
+    pub fn renewed(&self, rights: &TokenRights, now_ms: u64) -> Option<Arc<TokenRights>> {
+        self.rights_of(rights.secret.reveal(), now_ms)
+    }
+
+    fn rights_of(&self, secret: &str, now_ms: u64) -> Option<Arc<TokenRights>> {
+        let has_expired = |rights: &TokenRights| rights.expires_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        if let Some(known) = self.known.read().get(secret) {
+            return (!has_expired(known)).then(|| known.clone());
+        }
+        let secret = TokenSecret::new(secret);
+        let state = self.state.read();
+        let rights = match state.token(&secret) {
+            Some(token) => self.of_token(&state, token),
+            None if self.tokens.read().agent_recovery.as_ref() == Some(&secret) => self.of_recovery(secret),
+            None => return None,
+        };
+        let rights = Arc::new(rights);
+        self.known.write().insert(rights.secret.reveal().clone(), rights.clone());
+        drop(state);
+        (!has_expired(&rights)).then_some(rights)
+    }
+
+    fn of_token(&self, state: &AclState, token: &Token) -> TokenRights {
+        let resolver = &mut *self.resolver.lock();
+        let Resolver { numbers, rules } = resolver;
+        let resolved = self.place.resolve(state, token, |policy| rules_of(rules, policy));
+        rights(numbers, resolved.authorizer, (token.accessor.clone(), token.secret.clone()), token.expires_ms)
+    }
+
+    /// What manages this agent, whatever else is known.
+    fn of_recovery(&self, secret: TokenSecret) -> TokenRights {
+        let rules = Rules::from(vec![
+            AccessRule::of(Resource::Agent, Matching::Exact, &self.own_node, Disposition::Write),
+            AccessRule::of(Resource::Node, Matching::Prefix, "", Disposition::Read),
+        ]);
+        let authorizer = Authorizer::of([&rules], self.place.default_policy);
+        rights(&mut self.resolver.lock().numbers, authorizer, ("agent-recovery".into(), secret), None)
     }
 
     /// Takes over what has changed.
@@ -35,6 +181,44 @@ impl AccessControl {
             return;
         }
         let mut state = self.state.write();
-        changes.iter().for_each(|change| state.absorb(change));
+        let mut known = self.known.write();
+        for change in changes {
+            state.absorb(change);
+            match (&change.before, change.kind) {
+                // Nobody has shown it yet.
+                (None, AclKind::Token) | (_, AclKind::Bootstrap) => continue,
+                (Some(AclRecord::Token(token)), _) => drop(known.remove(token.secret.reveal())),
+                _ => known.clear(),
+            }
+            if change.kind == AclKind::Policy {
+                self.resolver.lock().rules.remove(&change.id);
+            }
+            self.changed_at.fetch_max(change.index, Ordering::AcqRel);
+        }
+    }
+}
+
+fn rights(
+    numbers: &mut RightsNumbers,
+    authorizer: Authorizer,
+    (accessor, secret): (Text, TokenSecret),
+    expires_ms: Option<u64>,
+) -> TokenRights {
+    let (authorizer, number) = numbers.number(Arc::new(authorizer));
+    TokenRights { authorizer, number, accessor, secret, expires_ms }
+}
+
+fn rules_of(
+    known: &mut HashMap<Text, (u64, Option<Arc<Rules>>)>,
+    policy: &Arc<Policy>,
+) -> Option<Arc<Rules>> {
+    let modify = policy.indexes.modify;
+    match known.get(&policy.id) {
+        Some((at, rules)) if *at == modify => rules.clone(),
+        _ => {
+            let rules = parse::parse(&policy.rules).ok().map(Arc::new);
+            known.insert(policy.id.clone(), (modify, rules.clone()));
+            rules
+        }
     }
 }

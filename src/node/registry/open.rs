@@ -65,7 +65,8 @@ impl Registry {
         let Storage { mut store, on_commit } = storage;
         let recovered = recover(&mut *store, &own_node, bounds.records).map_err(OpenError::from)?;
         let (state, index) = (recovered.state, recovered.index);
-        let access = AccessControl::new(acl, state.acl.clone());
+        let access =
+            AccessControl::new(acl, (&own_node.name, &own_node.datacenter), state.acl.clone(), index);
         let read_model = ReadModel::restored(&state, index, recovered.history, access, bounds.watchers_max)
             .map_err(OpenError::Thread)?;
         let (queue, tasks) = queue(bounds.writes_waiting_max);

@@ -102,7 +102,7 @@ pub fn wait<'a>(
 
 fn find(call: &Call<'_, '_>, service_id: &Text) -> Option<Instance> {
     let own = call.api.registry.own_node().key();
-    let instance = call.views().instance(&own, service_id)?;
+    let instance = call.views().of_agent().instance(&own, service_id)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }
 

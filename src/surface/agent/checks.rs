@@ -26,7 +26,7 @@ pub fn register(call: &mut Call<'_, '_>) -> HandlerResult {
     let criticality_of = |service_id: &Text| registry.own_service_meta(service_id, criticality::META_KEY);
     let registration = check_registration(call.body()?, &agent, criticality_of)?;
     refuse_targets(call, &registration.checks)?;
-    match call.write(Command::Register(Box::new(registration))) {
+    match call.try_write(Command::Register(Box::new(registration)))? {
         Err(WriteError::Refused(CommandRefusal::CheckWithoutService { service_id, .. })) => {
             return Err(ApiError::bad_request(format!("ServiceID {:?} does not exist", service_id.as_str())));
         }
@@ -60,8 +60,8 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let filter = selection::filter(call, &params, &select::CHECK)?;
     let meter = call.meter;
     let own = call.api.registry.own_node().key();
-    let checks = call.views().node(&own, joining, |record| {
-        let checks = record.check_views().into_iter().filter(|view| view.check.origin == Origin::Agent);
+    let checks = call.views().of_agent().node(&own, joining, |node| {
+        let checks = node.check_views().into_iter().filter(|view| view.check.origin == Origin::Agent);
         checks.collect::<Vec<CheckView>>()
     });
     let mut checks = checks.unwrap_or_default();
@@ -115,15 +115,9 @@ fn report(call: &mut Call<'_, '_>, observation: Observation) -> HandlerResult {
     let check_id = &call.argument;
     let registry = &call.api.registry;
     let own = registry.own_node().key();
-    let is_ttl = call.views().node(
-        &own,
-        |_| 0,
-        |record| {
-            let check = record.checks().get(check_id).filter(|check| check.origin == Origin::Agent);
-            check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. })))
-        },
-    );
-    match is_ttl.flatten() {
+    let check = call.views().of_agent().node(&own, |_| 0, |node| node.check(check_id).cloned()).flatten();
+    let check = check.filter(|check| check.origin == Origin::Agent);
+    match check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. }))) {
         Some(true) => registry.report_for(|| call.caller(), check_id, observation)?,
         Some(false) => {
             let sentence = format!("CheckID {:?} does not have associated TTL", check_id.as_str());

@@ -20,7 +20,7 @@ pub fn by_id(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let id = call.required("Bad request: Missing serviceID")?;
     let own = call.api.registry.own_node().key();
-    let Some(health) = call.views().instance(&own, &id).and_then(of_agent) else {
+    let Some(health) = call.views().of_agent().instance(&own, &id).and_then(of_agent) else {
         let reason = format!("ServiceId {id} not found");
         if wants_text(call)? {
             return Ok(
@@ -39,7 +39,7 @@ pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     check_scope(call.request())?;
     let name = call.required("Bad request: Missing service Name")?;
     let own = call.api.registry.own_node().key();
-    let named = call.views().instances(&ServiceKey::of(&name));
+    let named = call.views().of_agent().instances(&ServiceKey::of(&name));
     let of_own =
         named.iter().take_while(|_| call.meter.spend(1)).filter(|found| NodeKey::of(&found.node.name) == own);
     let found: Vec<Instance> = of_own.filter_map(|found| of_agent(Instance::clone(found))).collect();

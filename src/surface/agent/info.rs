@@ -12,7 +12,6 @@ use crate::base::stdx::text::Text;
 use crate::base::sys::host::{HostFacts, cores};
 use crate::base::sys::runtime;
 use crate::base::telemetry::metrics::Sample;
-use crate::core::catalog::node_record::NodeRecord;
 use crate::core::discovery::query::passes;
 use crate::core::model::{Caller, Meta, Origin};
 use crate::node::registry::own_node::{
@@ -24,6 +23,7 @@ use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::error::ApiError;
 use crate::surface::context::host::StoreFacts;
 use crate::surface::context::params::check_scope;
+use crate::surface::context::sight::VisibleNode;
 use crate::surface::muster::operations;
 use crate::surface::selection;
 use crate::wire::select;
@@ -51,7 +51,7 @@ pub fn own(call: &mut Call<'_, '_>) -> HandlerResult {
         }),
         debug_config: &debug_config,
         coord: json!({ "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 }),
-        member: member(own, false, |member| json!(member)),
+        member: member(call, false, |member| json!(member)),
         stats: stats(call),
         meta: json!(own.shown_meta()),
         xds: json!({}),
@@ -112,8 +112,9 @@ pub fn members(call: &mut Call<'_, '_>) -> HandlerResult {
     }
     check_scope(call.request())?;
     let filter = selection::compiled(call, query.first("filter").unwrap_or_default(), &select::MEMBER)?;
-    member(call.api.registry.own_node(), wan, |member| {
-        let wanted = Some(member).filter(|member| passes(filter.as_deref(), member, call.meter));
+    member(call, wan, |member| {
+        let is_seen = call.sight().node(&call.api.registry.own_node().name);
+        let wanted = Some(member).filter(|member| is_seen && passes(filter.as_deref(), member, call.meter));
         answer::json(call, &wanted.as_slice())
     })
 }
@@ -293,9 +294,9 @@ fn server_address(own: &OwnNode) -> String {
 }
 
 /// The tags of a member that is a server.
-fn member_tags(own: &OwnNode, wan: bool) -> Meta {
+fn member_tags(own: &OwnNode, (wan, has_acls): (bool, bool)) -> Meta {
     let tags = [
-        ("acls", "0"),
+        ("acls", if has_acls { "1" } else { "0" }),
         ("bootstrap", "1"),
         ("build", "1.8.7:"),
         ("dc", &own.datacenter),
@@ -315,13 +316,14 @@ fn member_tags(own: &OwnNode, wan: bool) -> Meta {
 }
 
 /// The agent as a member of the cluster; among datacenters, its name carries its own.
-fn member<T>(own: &OwnNode, wan: bool, show: impl FnOnce(Member<'_>) -> T) -> T {
+fn member<T>(call: &Call<'_, '_>, wan: bool, show: impl FnOnce(Member<'_>) -> T) -> T {
+    let (own, has_acls) = (call.api.registry.own_node(), call.api.registry.access().is_enabled());
     let name = if wan { format!("{}.{}", own.name, own.datacenter) } else { own.name.to_string() };
     show(Member::new(
         &name,
         &own.address,
         if wan { SERF_WAN_PORT } else { SERF_LAN_PORT },
-        &member_tags(own, wan),
+        &member_tags(own, (wan, has_acls)),
     ))
 }
 
@@ -329,13 +331,13 @@ fn member<T>(own: &OwnNode, wan: bool, show: impl FnOnce(Member<'_>) -> T) -> T 
 fn stats(call: &Call<'_, '_>) -> Value {
     let own = call.api.registry.own_node();
     // Checks are gone through three times.
-    let looks = |record: &NodeRecord| record.services().len() + 3 * record.checks().len();
+    let looks = |node: VisibleNode<'_>| 3 * node.records();
     let (services, checks, monitors, ttls) = call
         .views()
-        .node(&own.key(), looks, |record| {
-            let services =
-                record.services().values().filter(|service| service.origin == Origin::Agent).count();
-            let checks = || record.checks().values().filter(|check| check.origin == Origin::Agent);
+        .of_agent()
+        .node(&own.key(), looks, |node| {
+            let services = node.services().filter(|service| service.origin == Origin::Agent).count();
+            let checks = || node.checks().filter(|check| check.origin == Origin::Agent);
             let ttls = checks().filter(|check| check.kind == "ttl").count();
             let monitors = checks().filter(|check| check.definition.probe.is_some()).count() - ttls;
             (services, checks().count(), monitors, ttls)
@@ -351,7 +353,7 @@ fn stats(call: &Call<'_, '_>) -> Value {
         },
         "build": { "prerelease": "", "revision": "", "version": CONSUL_API_VERSION },
         "consul": {
-            "acl": "disabled",
+            "acl": if call.api.registry.access().is_enabled() { "enabled" } else { "disabled" },
             "bootstrap": "true",
             "known_datacenters": "1",
             "leader": (!leader.is_empty()).to_string(),

@@ -14,12 +14,8 @@ pub fn service(call: &mut Call<'_, '_>) -> HandlerResult {
     let service_id = call.required("Missing service ID")?;
     let enable = enable(call)?;
     let own = call.api.registry.own_node().key();
-    let is_known = call.views().node(
-        &own,
-        |_| 0,
-        |record| record.services().get(&service_id).is_some_and(|service| service.origin == Origin::Agent),
-    );
-    if is_known != Some(true) {
+    let found = call.views().of_agent().instance(&own, &service_id);
+    if found.is_none_or(|found| found.service.origin != Origin::Agent) {
         return Err(ApiError::not_found(format!("No service registered with ID {:?}", service_id.as_str())));
     }
     let check = hold::service_maintenance(&service_id, reason(call, "service")?);
@@ -35,7 +31,7 @@ pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
 fn switch(call: &Call<'_, '_>, check: Check, enable: bool) -> HandlerResult {
     let own_node = call.api.registry.own_node();
     let key = own_node.key();
-    let is_on = call.views().node(&key, |_| 0, |record| record.checks().contains_key(&check.id));
+    let is_on = call.views().of_agent().node(&key, |_| 0, |node| node.check(&check.id).is_some());
     let command = match (enable, is_on == Some(true)) {
         // Whoever switched it on first gave the reason.
         (true, true) | (false, false) => return empty(),

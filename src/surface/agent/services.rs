@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::Instance;
-use crate::core::catalog::node_record::NodeRecord;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::query::passes;
 use crate::core::model::{Command, ExistingChecks, Origin, Service, ServiceKey};
@@ -62,11 +61,14 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let filter = selection::filter(call, &params, &select::SERVICE)?;
     let meter = call.meter;
     let own = call.api.registry.own_node();
-    let services_count = |record: &NodeRecord| record.services().len();
-    let services = call.views().node(&own.key(), services_count, |record| {
-        let services = record.services().values().filter(|service| service.origin == Origin::Agent);
-        services.cloned().collect::<Vec<Arc<Service>>>()
-    });
+    let services = call.views().of_agent().node(
+        &own.key(),
+        |node| node.records(),
+        |node| {
+            let services = node.services().filter(|service| service.origin == Origin::Agent);
+            services.cloned().collect::<Vec<Arc<Service>>>()
+        },
+    );
     let services = services.unwrap_or_default();
     let affordable = services.iter().take_while(|_| !meter.is_exhausted());
     let shown = affordable.map(|service| (service.id.as_str(), AgentService::new(service, &own.datacenter)));
@@ -94,12 +96,12 @@ pub fn read(call: &mut Call<'_, '_>) -> HandlerResult {
             AgentService::new(&found.service, &registry.own_node().datacenter).with_content_hash(&hash);
         let answer = answer::json_bytes(200, json::to_vec(&shown, params.pretty))
             .with_header("X-Consul-Contenthash", &hash);
-        if hash_seen != hash {
+        if hash_seen != hash || !call.may_wait {
             return Ok(answer);
         }
         match call.exchange.park(deadline) {
-            Wake::Signal => {}
-            Wake::Deadline | Wake::Draining => return Ok(answer),
+            Wake::Signal => call.rights_hold()?,
+            Wake::Deadline | Wake::Draining => return call.rights_hold().map(|()| answer),
             Wake::ClientGone => return Ok(Response::new(CLIENT_GONE)),
         }
     }
@@ -107,7 +109,7 @@ pub fn read(call: &mut Call<'_, '_>) -> HandlerResult {
 
 fn find(call: &Call<'_, '_>) -> Option<Instance> {
     let own = call.api.registry.own_node().key();
-    let instance = call.views().instance(&own, &call.argument)?;
+    let instance = call.views().of_agent().instance(&own, &call.argument)?;
     (instance.service.origin == Origin::Agent).then_some(instance)
 }
 

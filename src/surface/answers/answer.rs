@@ -170,6 +170,7 @@ fn answer_now(
                 CacheLookup::Stale(kept) => Some(kept),
                 _ => None,
             };
+            call.hides.set(false);
             let Rendered { body, header, pieces, index: shown } = render(before.as_ref())?;
             if call.meter.is_exhausted() {
                 return Err(ApiError::unfinished());
@@ -181,11 +182,13 @@ fn answer_now(
             }
             let header = header.map(|(name, value)| (name, value.into()));
             let asked = before.map_or_else(Arc::default, |before| before.asked);
-            let kept = CachedAnswer { body: SharedBody::new(body), header, pieces, asked };
+            let hides = call.hides.get();
+            let kept = CachedAnswer { body: SharedBody::new(body), header, hides, pieces, asked };
             call.api.answers.cache.put(&key, index, kept.clone());
             kept
         }
     };
+    call.hides.set(kept.hides);
     kept.asked.fetch_add(u64::from(!call.exchange.is_detached()), Ordering::Relaxed);
     // Where a prefix stands is known by more than its topic: deletions that are forgotten lift it.
     let is_plain = variant.is_empty() && kept.header.is_none() && !matches!(topic, Topic::Prefix(_));
@@ -304,7 +307,7 @@ pub(crate) fn wait_for_change(
     params: &ReadParams,
     index: impl Fn() -> u64,
 ) -> Result<bool, ApiError> {
-    if index() != params.index {
+    if index() != params.index || !call.may_wait {
         return Ok(true);
     }
     let deadline = call.api.clock.now() + with_jitter(params.wait, chance());
@@ -313,11 +316,11 @@ pub(crate) fn wait_for_change(
         let now = index();
         watch.stands(now);
         if now != params.index {
-            return Ok(true);
+            return call.rights_hold().map(|()| true);
         }
         match call.exchange.park(deadline) {
-            Wake::Signal => {}
-            Wake::Deadline | Wake::Draining => return Ok(true),
+            Wake::Signal => call.rights_hold()?,
+            Wake::Deadline | Wake::Draining => return call.rights_hold().map(|()| true),
             Wake::ClientGone => return Ok(false),
         }
     }

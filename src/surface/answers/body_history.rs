@@ -24,6 +24,8 @@ pub struct Rendering {
     pub index: u64,
     /// What they say of a panic.
     pub panic: Option<Arc<str>>,
+    /// Whether something is left out that their reader may not see.
+    pub hides: bool,
     /// What they consist of, where that is counted.
     pub events: Events,
 }
@@ -119,7 +121,7 @@ mod tests {
 
     fn rendering(bytes: usize) -> Rendering {
         let body = SharedBody::new(vec![b'x'; bytes]);
-        Rendering { body, index: 1, panic: None, events: Events::default() }
+        Rendering { body, index: 1, panic: None, hides: false, events: Events::default() }
     }
 
     #[test]

@@ -190,7 +190,7 @@ mod tests {
 
     fn body(bytes: usize) -> CachedAnswer {
         let body = SharedBody::new(vec![b'x'; bytes]);
-        CachedAnswer { body, header: None, pieces: Arc::new([]), asked: Arc::default() }
+        CachedAnswer { body, header: None, hides: false, pieces: Arc::new([]), asked: Arc::default() }
     }
 
     fn length(found: CacheLookup) -> Option<usize> {

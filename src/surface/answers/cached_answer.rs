@@ -13,6 +13,8 @@ pub struct CachedAnswer {
     pub body: Arc<SharedBody>,
     /// A header that belongs to it.
     pub header: Option<(&'static str, Arc<str>)>,
+    /// Whether something is left out that its reader may not see.
+    pub hides: bool,
     /// Where each entry of a list stands in the body; empty for what is no list of instances.
     pub pieces: Arc<[ListFragment]>,
     /// How often it was asked for, as it is now and as it was before.

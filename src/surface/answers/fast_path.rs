@@ -17,7 +17,7 @@ use crate::core::catalog::topic::Topic;
 use crate::net::http::{Body, HeaderBlock, Method, Request, Response, SharedBody};
 use crate::node::registry::Registry;
 use crate::node::registry::topics::Pin;
-use crate::surface::context::rights::Rights;
+use crate::surface::context::rights::RightsKey;
 
 /// Shards: enough that two workers seldom want the same lock.
 const SHARDS: usize = 16;
@@ -36,7 +36,7 @@ pub struct FastPath {
 /// An answer, valid while its topic stands where it stood.
 pub struct FastAnswer {
     target: Box<str>,
-    rights: Rights,
+    rights: RightsKey,
     topic: Pin,
     index: u64,
     headers: HeaderBlock,
@@ -69,7 +69,7 @@ impl FastPath {
     }
 
     /// The answer to `request` by a caller with such rights, unless it must go the long way.
-    pub fn find(&self, rights: Rights, request: &Request) -> Option<Arc<FastAnswer>> {
+    pub fn find(&self, rights: RightsKey, request: &Request) -> Option<Arc<FastAnswer>> {
         if !is_the_same_for_all(request) {
             return None;
         }
@@ -83,7 +83,7 @@ impl FastPath {
     pub fn put(
         &self,
         registry: &Registry,
-        rights: Rights,
+        rights: RightsKey,
         request: &Request,
         response: &Response,
         entry: FastPathEntry,
@@ -133,6 +133,6 @@ fn is_the_same_for_all(request: &Request) -> bool {
     request.method() == Method::Get && !request.is_particular()
 }
 
-fn hash(rights: Rights, target: &str) -> u64 {
+fn hash(rights: RightsKey, target: &str) -> u64 {
     xxh3_64(target.as_bytes()) ^ rights.fingerprint()
 }

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 
 use crate::net::http::Request;
 use crate::net::http::percent::encode_into;
-use crate::surface::context::rights::Rights;
+use crate::surface::context::rights::RightsKey;
 use crate::surface::dispatch::route::Neutral;
 
 /// Stand before the parts of a key that follow its target; in a target they would be encoded.
@@ -23,7 +23,7 @@ pub struct AnswerKey(String);
 impl AnswerKey {
     /// That of what `request` asks for with such rights, of a route to which this is `neutral`. `variant` is what the
     /// answer depends on beside the request; empty for nothing.
-    pub fn of(rights: Rights, request: &Request, neutral: &Neutral, variant: &str) -> AnswerKey {
+    pub fn of(rights: RightsKey, request: &Request, neutral: &Neutral, variant: &str) -> AnswerKey {
         let mut key = String::with_capacity(64);
         encode_into(&mut key, request.path());
         let counts = |name: &str| !neutral.parameters.contains(&name);
@@ -48,14 +48,14 @@ impl AnswerKey {
     }
 
     /// That of the whole response to `request`, its status and headers included: everything counts, as it was sent.
-    pub fn of_response(rights: Rights, request: &Request) -> AnswerKey {
+    pub fn of_response(rights: RightsKey, request: &Request) -> AnswerKey {
         let mut key = format!("{} {}", request.method_name(), request.raw_target());
         push_rights(&mut key, rights);
         push_headers(&mut key, request, &[]);
         AnswerKey(key)
     }
 
-    /// That of what the text of an earlier key's [`target`](AnswerKey::target) asks for, by whoever shows no token.
+    /// That of what the text of an earlier key's [`target`](AnswerKey::target) asks for, of which nothing is left out.
     pub fn of_target(target: &str) -> AnswerKey {
         AnswerKey(target.to_owned())
     }
@@ -90,8 +90,8 @@ fn is_mark(letter: char) -> bool {
     matches!(letter, RIGHTS_MARK | HEADER_MARK | VARIANT_MARK)
 }
 
-fn push_rights(key: &mut String, rights: Rights) {
-    if rights != Rights::ANONYMOUS {
+fn push_rights(key: &mut String, rights: RightsKey) {
+    if rights != RightsKey::WHOLE {
         // Writing to text cannot fail.
         let _ = write!(key, "{RIGHTS_MARK}{:x}", rights.fingerprint());
     }
@@ -119,7 +119,7 @@ mod tests {
 
     fn key(target: &str, headers: &str) -> AnswerKey {
         let request = request(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
-        AnswerKey::of(Rights::ANONYMOUS, &request, &Neutral::IN_READS, "")
+        AnswerKey::of(RightsKey::WHOLE, &request, &Neutral::IN_READS, "")
     }
 
     #[test]
@@ -167,8 +167,9 @@ mod tests {
     #[test]
     fn callers_variants_and_parts_are_told_apart_and_the_target_is_found_again() {
         let request = request("GET /v1/a?tag=b%20c&index=4 HTTP/1.1\r\nHost: a\r\n\r\n");
-        let of =
-            |number, variant| AnswerKey::of(Rights::numbered(number), &request, &Neutral::IN_READS, variant);
+        let of = |number, variant| {
+            AnswerKey::of(RightsKey::numbered(number), &request, &Neutral::IN_READS, variant)
+        };
         let keys = [of(0, ""), of(1, ""), of(0, "1"), of(1, "1"), of(0, "").with("2"), of(1, "").with("2")];
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(key.target(), "/v1/a?tag=b%20c");
@@ -177,7 +178,7 @@ mod tests {
             assert!(keys[..at].iter().all(|other| other != key), "{key:?}");
         }
         assert_eq!(AnswerKey::of_target(keys[0].target()), keys[0]);
-        let response = |number| AnswerKey::of_response(Rights::numbered(number), &request);
+        let response = |number| AnswerKey::of_response(RightsKey::numbered(number), &request);
         assert_ne!(response(0), response(1));
     }
 }

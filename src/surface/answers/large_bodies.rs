@@ -20,6 +20,7 @@ struct LargeBody {
     index: u64,
     body: Weak<SharedBody>,
     header: Option<(&'static str, Arc<str>)>,
+    hides: bool,
 }
 
 impl LargeBodies {
@@ -27,7 +28,7 @@ impl LargeBodies {
     pub fn get(&self, key: &AnswerKey, index: u64) -> Option<CachedAnswer> {
         let found = self.0.iter().find(|it| it.index == index && it.key == *key)?;
         let (body, header) = (found.body.upgrade()?, found.header.clone());
-        Some(CachedAnswer { body, header, pieces: Arc::default(), asked: Arc::default() })
+        Some(CachedAnswer { body, header, hides: found.hides, pieces: Arc::default(), asked: Arc::default() })
     }
 
     /// Remembers where a body is.
@@ -37,7 +38,7 @@ impl LargeBodies {
             self.0.pop_front();
         }
         let (body, header) = (Arc::downgrade(&kept.body), kept.header.clone());
-        self.0.push_back(LargeBody { key: key.clone(), index, body, header });
+        self.0.push_back(LargeBody { key: key.clone(), index, body, header, hides: kept.hides });
     }
 }
 
@@ -47,7 +48,7 @@ mod tests {
 
     fn kept() -> CachedAnswer {
         let body = SharedBody::new(vec![b'x'; 10]);
-        CachedAnswer { body, header: None, pieces: Arc::default(), asked: Arc::default() }
+        CachedAnswer { body, header: None, hides: false, pieces: Arc::default(), asked: Arc::default() }
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
 use crate::core::catalog::instance::Instance;
-use crate::core::catalog::node_record::NodeRecord;
 use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::service_table::ServiceEntry;
 use crate::core::catalog::topic::Topic;
@@ -20,6 +19,7 @@ use crate::surface::answers::answer::{
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::metered_views::MeteredViews;
 use crate::surface::context::params::ReadParams;
+use crate::surface::context::sight::VisibleNode;
 use crate::surface::delta;
 use crate::surface::{selection, service_query};
 use crate::wire::intake::{catalog_deregistration, catalog_registration};
@@ -192,10 +192,9 @@ fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> HandlerResul
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
     let read = IndexedRead { topic, params: params.clone(), headers: Headers::WithoutCache };
     indexed(call, read, || {
-        let services_count = |record: &NodeRecord| record.services().len();
-        let found = views.node_by_name_or_id(&name, services_count, |record| {
-            let services: Vec<Arc<Service>> = record.services().values().cloned().collect();
-            (record.node().clone(), services)
+        let services_count = |node: VisibleNode<'_>| node.records();
+        let found = views.node_by_name_or_id(&name, services_count, |node| {
+            (node.node().clone(), node.services().cloned().collect::<Vec<Arc<Service>>>())
         });
         let Some((node, services)) = &found else {
             return Ok(match shape {

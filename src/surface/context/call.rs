@@ -1,5 +1,7 @@
 //! One request on its way through a handler.
 
+use std::cell::Cell;
+
 use crate::base::stdx::meter::Meter;
 use crate::base::stdx::text::Text;
 use crate::core::model::{Caller, Command};
@@ -13,6 +15,8 @@ use crate::surface::context::error::ApiError;
 use crate::surface::context::metered_views::MeteredViews;
 use crate::surface::context::params::{ReadParams, query_of};
 use crate::surface::context::rights::Rights;
+use crate::surface::context::sight::Sight;
+use crate::surface::context::write_permission;
 use crate::surface::dispatch::route::Route;
 
 /// What a handler comes to.
@@ -25,7 +29,11 @@ pub struct Call<'a, 'e> {
     /// The request and the connection it came on.
     pub exchange: &'a mut Exchange<'e>,
     /// What its caller may do.
-    pub rights: Rights,
+    pub rights: &'a Rights,
+    /// Set when something was there that he may not see.
+    pub hides: &'a Cell<bool>,
+    /// Whether a read that is to wait for a change may.
+    pub may_wait: bool,
     /// The route that it found, and its number in the table.
     pub route: &'static Route,
     /// See `route`.
@@ -41,7 +49,12 @@ pub struct Call<'a, 'e> {
 impl<'a> Call<'a, '_> {
     /// The tables of the registry, as far as the answer may cost.
     pub fn views(&self) -> MeteredViews<'a> {
-        MeteredViews::of(&self.api.registry, self.meter)
+        MeteredViews::of(&self.api.registry, self.meter, self.sight())
+    }
+
+    /// What its caller sees of them.
+    pub fn sight(&self) -> Sight<'a> {
+        Sight::of(self.rights, self.hides)
     }
 }
 
@@ -69,14 +82,39 @@ impl Call<'_, '_> {
     /// Has a command carried out for whoever asks; answers when it is durable and visible.
     ///
     /// # Errors
-    /// See [`WriteError`]; nothing was changed then.
-    pub fn write(&self, command: Command) -> Result<Written, WriteError> {
-        self.api.registry.write_for(self.caller(), command)
+    /// 403 that says what he lacks, and those of [`WriteError`]; nothing was changed then.
+    pub fn write(&self, command: Command) -> Result<Written, ApiError> {
+        Ok(self.try_write(command)??)
+    }
+
+    /// The same for whoever answers some refusals of the registry in words of his own.
+    ///
+    /// # Errors
+    /// 403 that says what he lacks.
+    pub fn try_write(&self, command: Command) -> Result<Result<Written, WriteError>, ApiError> {
+        write_permission::check(self.rights, self.api.registry.views(), &command)?;
+        Ok(self.api.registry.write_for(self.caller(), command))
+    }
+
+    /// That its caller may do now what he might when it came: to be asked whenever it has waited.
+    ///
+    /// # Errors
+    /// See [`ApiError::rights_changed`].
+    pub fn rights_hold(&self) -> Result<(), ApiError> {
+        match self.rights.changed(self.api.registry.access(), || self.api.clock.unix_ms()) {
+            None => Ok(()),
+            Some(_) => Err(ApiError::rights_changed()),
+        }
     }
 
     /// What tells the answer from others. `variant` is what it depends on beside the request; empty for nothing.
     pub fn key(&self, variant: &str) -> AnswerKey {
-        AnswerKey::of(self.rights, self.request(), &self.route.neutral, variant)
+        AnswerKey::of(
+            self.rights.key_of(self.route.permission.entries()),
+            self.request(),
+            &self.route.neutral,
+            variant,
+        )
     }
 
     /// The query parameters.

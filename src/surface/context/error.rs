@@ -15,6 +15,9 @@ use crate::wire::intake::Invalid;
 /// The status of a response that nobody will get: its client has left.
 pub const CLIENT_GONE: u16 = 499;
 
+/// See [`ApiError::rights_changed`]; no status of HTTP.
+pub const RIGHTS_CHANGED: u16 = 1;
+
 /// An answer other than success: a status and one sentence that says what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -38,6 +41,17 @@ impl ApiError {
     /// 400: the request cannot be meant.
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> ApiError {
         ApiError::new(400, message)
+    }
+
+    /// 403: what the caller shows is no token, or its time is over.
+    pub fn unknown_token() -> ApiError {
+        ApiError::new(403, "ACL not found")
+    }
+
+    /// What a handler says whose caller may do something else since he began to wait. No client sees it: the request is
+    /// looked at once more, without waiting.
+    pub fn rights_changed() -> ApiError {
+        ApiError::new(RIGHTS_CHANGED, "what the caller may do has changed")
     }
 
     /// 404: there is no such thing.

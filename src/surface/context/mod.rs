@@ -7,3 +7,5 @@ pub mod host;
 pub mod metered_views;
 pub mod params;
 pub mod rights;
+pub mod sight;
+mod write_permission;

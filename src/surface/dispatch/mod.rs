@@ -7,6 +7,7 @@ pub mod absent;
 pub mod body_limit;
 pub mod nowhere;
 pub mod permission;
+mod request_permission;
 pub mod route;
 pub mod router;
 pub mod routes;
@@ -25,13 +26,13 @@ use crate::surface::answers::cache::{BodyCache, CacheBounds};
 use crate::surface::answers::fast_path::FastPathEntry;
 use crate::surface::answers::key::AnswerKey;
 use crate::surface::context::api::{Api, Backend};
-use crate::surface::context::call::Call;
-use crate::surface::context::error::ApiError;
+use crate::surface::context::call::{Call, HandlerResult};
+use crate::surface::context::error::{ApiError, RIGHTS_CHANGED};
 use crate::surface::context::params;
-use crate::surface::context::rights::Rights;
+use crate::surface::context::rights::{Rights, RightsKey};
 use crate::surface::dispatch::route::{Route, Verb};
 use crate::surface::dispatch::router::{Router, Target};
-use crate::surface::dispatch::routes::{ROUTES, Row};
+use crate::surface::dispatch::routes::{ROUTES, RouteHandler, Row};
 use crate::surface::dispatch::row_counters::RowCounters;
 use crate::surface::muster::operations;
 use crate::surface::slow_reads::{self, LaneRequest};
@@ -82,7 +83,7 @@ impl Dispatch {
     /// a response is the largest value of all, and a query that waits has every step's variables on its stack.
     pub(crate) fn dispatch(
         &self,
-        rights: Rights,
+        rights: &Rights,
         exchange: &mut Exchange<'_>,
         response: &mut Response,
         meter: &Meter<'_>,
@@ -109,14 +110,16 @@ impl Dispatch {
         let mut offer = None;
         match request.method() {
             method if route.accepts(method) => {
+                let (api, hides, may_wait) = (&self.api, &Cell::new(false), true);
                 let mut call =
-                    Call { api: &self.api, exchange, rights, route, row, argument, meter, offer: None };
-                let checked = check_path(&call).and_then(|()| check_write(&call, route));
-                match checked.and_then(|()| handler(&mut call)) {
-                    Ok(answer) => *response = answer,
-                    Err(error) => refuse(error, response),
+                    Call { api, exchange, rights, hides, may_wait, route, row, argument, meter, offer: None };
+                match answer(&mut call, *handler) {
+                    Err(error) if error.status == RIGHTS_CHANGED => answer_anew(call, *handler, response),
+                    answered => {
+                        put_answer(answered, hides, response);
+                        offer = call.offer;
+                    }
                 }
-                offer = call.offer;
             }
             _ => *response = unaccepted(route, request),
         }
@@ -126,11 +129,11 @@ impl Dispatch {
     /// The answer to a caller with such rights, the short way or the long one.
     pub(crate) fn respond(
         &self,
-        rights: Rights,
+        rights: &Rights,
         exchange: &mut Exchange<'_>,
         response: &mut Response,
     ) -> &RowCounters {
-        match self.ready(rights, exchange.request(), response) {
+        match self.ready(rights.key(), exchange.request(), response) {
             Some(counters) => counters,
             None => self.answer(rights, exchange, response),
         }
@@ -140,7 +143,7 @@ impl Dispatch {
     ///
     /// A function of its own, so that its variables do not lie on the stack of a query that waits.
     #[inline(never)]
-    fn ready(&self, rights: Rights, request: &Request, response: &mut Response) -> Option<&RowCounters> {
+    fn ready(&self, rights: RightsKey, request: &Request, response: &mut Response) -> Option<&RowCounters> {
         if !self.api.registry.panic_thresholds().is_empty() {
             return None;
         }
@@ -154,7 +157,7 @@ impl Dispatch {
 
     /// The answer by the long way; one that takes too long for a worker is made in a lane.
     #[inline(never)]
-    fn answer(&self, rights: Rights, exchange: &mut Exchange<'_>, response: &mut Response) -> &RowCounters {
+    fn answer(&self, rights: &Rights, exchange: &mut Exchange<'_>, response: &mut Response) -> &RowCounters {
         let began = Cell::new(None);
         let goes_on = || slow_reads::has_time(&began);
         // What is written is never made again: it looks at no more than a few records, and need not pay.
@@ -170,22 +173,22 @@ impl Dispatch {
     }
 
     /// Has the answer made in a lane, by whoever wants the same first, and waits for it.
-    fn answer_in_lane(&self, rights: Rights, exchange: &mut Exchange<'_>, response: &mut Response) {
-        let (me, asked) = (self.me.clone(), exchange.request().clone());
+    fn answer_in_lane(&self, rights: &Rights, exchange: &mut Exchange<'_>, response: &mut Response) {
+        let (me, asked, of) = (self.me.clone(), exchange.request().clone(), rights.clone());
         let make = move |meter: &Meter<'_>| {
             let mut response = Response::new(200);
-            me.upgrade()?.answer_within(rights, &mut Exchange::detached(&asked), &mut response, meter);
+            me.upgrade()?.answer_within(&of, &mut Exchange::detached(&asked), &mut response, meter);
             Some(response)
         };
         let request = exchange.request();
-        let wanted = LaneRequest::by(request, AnswerKey::of_response(rights, request));
+        let wanted = LaneRequest::by(request, AnswerKey::of_response(rights.key(), request));
         *response = self.api.resources.slow_reads.answer(wanted, exchange, make);
     }
 
     /// The answer as far as `meter` lets it come; what would be the same for the same target is ready from now on.
     fn answer_within(
         &self,
-        rights: Rights,
+        rights: &Rights,
         exchange: &mut Exchange<'_>,
         response: &mut Response,
         meter: &Meter<'_>,
@@ -196,10 +199,11 @@ impl Dispatch {
         }
         let request = exchange.request();
         if request.path().starts_with("/v1/") {
-            response.headers.add("X-Consul-Default-Acl-Policy", "allow");
+            let default = self.api.registry.access().default_policy_word();
+            response.headers.add("X-Consul-Default-Acl-Policy", default);
         }
         if let Some(offer) = offer.filter(|_| response.status == 200) {
-            self.api.answers.fast_path.put(&self.api.registry, rights, request, response, offer);
+            self.api.answers.fast_path.put(&self.api.registry, rights.key(), request, response, offer);
         }
         counters
     }
@@ -214,8 +218,8 @@ pub(crate) struct Dispatched<'a> {
 impl Handler for Dispatch {
     fn handle(&self, exchange: &mut Exchange<'_>, response: &mut Response) {
         let started = Instant::now();
-        let rights = Rights::of(exchange.request());
-        let counters = self.respond(rights, exchange, response).of(exchange.request().method());
+        let rights = Rights::of(exchange.request(), self.api.registry.access(), || self.api.clock.unix_ms());
+        let counters = self.respond(&rights, exchange, response).of(exchange.request().method());
         counters.answered(response.status, started.elapsed(), exchange.has_waited());
         log_answer(exchange, response.status, started);
         if is_of_bound(response.status) {
@@ -264,6 +268,37 @@ fn log_answer(exchange: &Exchange<'_>, status: u16, started: Instant) {
     let (method, id) = (request.method_name(), request.id());
     let (peer, micros) = (request.peer(), started.elapsed().as_micros() as u64);
     log::log!(level, request_id:% = id, peer:% = peer, status = status, micros = micros; "{method} {path}");
+}
+
+/// What a row of the table makes of a request.
+fn answer(call: &mut Call<'_, '_>, handler: RouteHandler) -> HandlerResult {
+    check_path(call)?;
+    request_permission::check(call).map_err(|error| match call.route.is_list() {
+        true => error.on_indexed_read(),
+        false => error,
+    })?;
+    check_write(call, call.route)?;
+    handler(call)
+}
+
+/// What it makes of a request whose caller may do something else since it began to wait: it waits no more.
+#[inline(never)]
+fn answer_anew(call: Call<'_, '_>, handler: RouteHandler, response: &mut Response) {
+    let Call { api, exchange, rights, hides, route, row, argument, meter, .. } = call;
+    let renewed = rights.changed(api.registry.access(), || api.clock.unix_ms());
+    let (rights, may_wait, offer) = (renewed.as_ref().unwrap_or(rights), false, None);
+    let mut call = Call { api, exchange, rights, hides, may_wait, route, row, argument, meter, offer };
+    put_answer(answer(&mut call, handler), hides, response);
+}
+
+fn put_answer(answered: HandlerResult, hides: &Cell<bool>, response: &mut Response) {
+    match answered {
+        Ok(answer) => *response = answer,
+        Err(error) => return refuse(error, response),
+    }
+    if hides.get() {
+        response.headers.add("X-Consul-Results-Filtered-By-ACLs", "true");
+    }
 }
 
 /// Answers what a handler refused.

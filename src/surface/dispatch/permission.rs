@@ -36,12 +36,30 @@ pub enum Segment {
     OwnNode,
     /// The rest of the path is its name.
     Path,
-    /// The rest of the path is the id of an instance or a check; what it is of is looked up.
+    /// The rest of the path is the id of one of the agent's instances or checks; what it is of is looked up.
     PathId,
     /// The body names it.
     Body,
-    /// This parameter is its name.
-    Parameter(&'static str),
     /// Each entry of the answer has one: what may not be seen is left out.
     Entries,
+}
+
+impl Permission {
+    /// What entries the answers are made of: what tells the answers for one caller from those for another.
+    pub fn entries(self) -> &'static [Resource] {
+        let Permission::Needs(needs) = self else { return &[] };
+        let has = |segment_of: fn(&Requirement) -> bool| needs.iter().any(segment_of);
+        let is_of_nodes =
+            |need: &Requirement| matches!(need, Requirement::Need(Resource::Node, Segment::Entries, _));
+        let is_of_services =
+            |need: &Requirement| matches!(need, Requirement::Need(Resource::Service, Segment::Entries, _));
+        let is_of_both = |need: &Requirement| matches!(need, Requirement::NeedOfCheck(Segment::Entries, _));
+        match (has(is_of_nodes) || has(is_of_both), has(is_of_services) || has(is_of_both)) {
+            _ if has(|need| matches!(need, Requirement::NeedOfKeys(_))) => &[Resource::Key],
+            (true, true) => &[Resource::Node, Resource::Service],
+            (true, false) => &[Resource::Node],
+            (false, true) => &[Resource::Service],
+            (false, false) => &[],
+        }
+    }
 }

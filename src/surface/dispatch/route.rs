@@ -140,6 +140,11 @@ impl Route {
         Route { body_limit, ..self }
     }
 
+    /// Whether its refusals look as those of an indexed read: keys have none of its headers.
+    pub fn is_list(&self) -> bool {
+        self.is_cacheable && self.verb == Verb::Get
+    }
+
     /// Whether the route answers `method`.
     pub fn accepts(&self, method: Method) -> bool {
         match self.verb {

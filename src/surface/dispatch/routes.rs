@@ -11,7 +11,7 @@ use crate::surface::dispatch::absent;
 use crate::surface::dispatch::body_limit::BodyLimit;
 use crate::surface::dispatch::permission::Permission::{self, Needs, Public};
 use crate::surface::dispatch::permission::Requirement::{Need, NeedByMethod, NeedOfCheck, NeedOfKeys};
-use crate::surface::dispatch::permission::Segment::{Body, Entries, OwnNode, Parameter, Path, PathId, Sole};
+use crate::surface::dispatch::permission::Segment::{Body, Entries, OwnNode, Path, PathId, Sole};
 use crate::surface::dispatch::route::{Neutral, Route};
 use crate::surface::muster::{cache, drain, explain, history, operations, stream, webhooks};
 use crate::surface::{agent, catalog, health, kv, snapshot};
@@ -29,11 +29,6 @@ const OPERATOR_WRITE: Permission = Needs(&[Need(Operator, Sole, Write)]);
 const NODES: Permission = Needs(&[Need(Node, Entries, Read)]);
 const SERVICES: Permission = Needs(&[Need(Service, Entries, Read)]);
 const NODES_AND_SERVICES: Permission = Needs(&[Need(Node, Entries, Read), Need(Service, Entries, Read)]);
-const NODE: Permission = Needs(&[Need(Node, Path, Read), Need(Service, Entries, Read)]);
-const INSTANCES: Permission = Needs(&[Need(Service, Path, Read), Need(Node, Entries, Read)]);
-const INSTANCES_OF_PARAMETER: Permission =
-    Needs(&[Need(Service, Parameter("service"), Read), Need(Node, Entries, Read)]);
-const INSTANCE_OF_ID: Permission = Needs(&[Need(Service, PathId, Read), Need(Node, Entries, Read)]);
 const SERVICE_OF_ID_WRITE: Permission = Needs(&[Need(Service, PathId, Write)]);
 const CHECK_WRITE: Permission = Needs(&[NeedOfCheck(PathId, Write)]);
 /// Of the node only where something of it changes; who may write a node may deregister everything on it.
@@ -156,27 +151,33 @@ pub const ROUTES: &[Row] = &[
         catalog::services,
     ),
     Row(
-        Route::get("/v1/catalog/service/", INSTANCES, "the instances of a service").cached(Neutral::IN_READS),
+        Route::get("/v1/catalog/service/", NODES_AND_SERVICES, "the instances of a service")
+            .cached(Neutral::IN_READS),
         catalog::service,
     ),
     Row(
-        Route::get("/v1/catalog/node/", NODE, "a node with its services by id").cached(Neutral::IN_READS),
+        Route::get("/v1/catalog/node/", NODES_AND_SERVICES, "a node with its services by id")
+            .cached(Neutral::IN_READS),
         catalog::node,
     ),
     Row(
-        Route::get("/v1/catalog/node-services/", NODE, "a node with its services as a list")
+        Route::get("/v1/catalog/node-services/", NODES_AND_SERVICES, "a node with its services as a list")
             .cached(Neutral::IN_READS),
         catalog::node_services,
     ),
-    Row(Route::get("/v1/health/node/", NODE, "the checks of a node").cached(Neutral::IN_READS), health::node),
     Row(
-        Route::get("/v1/health/checks/", INSTANCES, "the checks of a service").cached(Neutral::IN_READS),
+        Route::get("/v1/health/node/", NODES_AND_SERVICES, "the checks of a node").cached(Neutral::IN_READS),
+        health::node,
+    ),
+    Row(
+        Route::get("/v1/health/checks/", NODES_AND_SERVICES, "the checks of a service")
+            .cached(Neutral::IN_READS),
         health::checks,
     ),
     Row(
         Route::get(
             "/v1/health/service/",
-            INSTANCES,
+            NODES_AND_SERVICES,
             "the instances of a service with their nodes and checks",
         )
         .cached(Neutral::IN_READS),
@@ -253,43 +254,38 @@ pub const ROUTES: &[Row] = &[
     Row(
         Route::get_or_put(
             "/v1/muster/drain/",
-            Needs(&[NeedByMethod(Service, PathId)]),
+            Needs(&[NeedByMethod(Service, Entries), Need(Node, Entries, Read)]),
             "how far the drain of an instance is; begins, alters or ends it",
         ),
         drain::one,
     ),
     Row(
-        Route::get(
-            "/v1/muster/explain",
-            INSTANCES_OF_PARAMETER,
-            "why a health query answers what it answers",
-        ),
+        Route::get("/v1/muster/explain", NODES_AND_SERVICES, "why a health query answers what it answers"),
         explain::query,
     ),
     Row(
-        Route::get("/v1/muster/explain/", INSTANCE_OF_ID, "why an instance is in answers, or is not"),
+        Route::get("/v1/muster/explain/", NODES_AND_SERVICES, "why an instance is in answers, or is not"),
         explain::instance,
     ),
     Row(
-        Route::get(
-            "/v1/muster/history/check/",
-            Needs(&[NeedOfCheck(PathId, Read)]),
-            "the latest transitions of a check",
-        ),
+        Route::get("/v1/muster/history/check/", NODES_AND_SERVICES, "the latest transitions of a check"),
         history::check,
     ),
     Row(
-        Route::get("/v1/muster/history/service/", INSTANCE_OF_ID, "the latest transitions of an instance"),
+        Route::get(
+            "/v1/muster/history/service/",
+            NODES_AND_SERVICES,
+            "the latest transitions of an instance",
+        ),
         history::service,
     ),
-    Row(Route::get("/v1/muster/history/node/", NODE, "the latest transitions of a node"), history::node),
     Row(
-        Route::get(
-            "/v1/muster/stream",
-            INSTANCES_OF_PARAMETER,
-            "server-sent events: what changes in services",
-        )
-        .shared(Neutral::IN_READS),
+        Route::get("/v1/muster/history/node/", NODES_AND_SERVICES, "the latest transitions of a node"),
+        history::node,
+    ),
+    Row(
+        Route::get("/v1/muster/stream", NODES_AND_SERVICES, "server-sent events: what changes in services")
+            .shared(Neutral::IN_READS),
         stream::open,
     ),
     Row(

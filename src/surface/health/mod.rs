@@ -3,7 +3,6 @@
 //! <https://developer.hashicorp.com/consul/api-docs/health>
 
 use crate::core::catalog::instance::{CheckView, Instance};
-use crate::core::catalog::node_record::NodeRecord;
 use crate::core::catalog::service_log::Aspect;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::near::near_first;
@@ -13,6 +12,7 @@ use crate::surface::answers::answer::{Headers, IndexedRead, Rendered, indexed, i
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::metered_views::MeteredViews;
 use crate::surface::context::params::ReadParams;
+use crate::surface::context::sight::VisibleNode;
 use crate::surface::delta;
 use crate::surface::{panic, selection, service_query};
 use crate::wire::json;
@@ -56,7 +56,7 @@ pub fn node(call: &mut Call<'_, '_>) -> HandlerResult {
     let key = NodeKey::of(&call.required("Missing node name")?);
     let topic = Topic::NodeChecks(key.clone());
     checks_of(call, params, topic, |views| {
-        views.node(&key, joining, NodeRecord::check_views).unwrap_or_default()
+        views.node(&key, joining, |node| node.check_views()).unwrap_or_default()
     })
 }
 
@@ -94,8 +94,8 @@ pub fn state(call: &mut Call<'_, '_>) -> HandlerResult {
 }
 
 /// At how many records it comes to look to join the checks of a node and put them in order.
-pub fn joining(record: &NodeRecord) -> usize {
-    4 * record.checks().len()
+pub fn joining(node: VisibleNode<'_>) -> usize {
+    4 * node.records()
 }
 
 fn checks_of(

@@ -19,6 +19,7 @@ use crate::surface::answers::answer::{self, Headers, IndexedRead, Rendered, inde
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::error::ApiError;
 use crate::surface::context::params::ReadParams;
+use crate::surface::context::sight::Sight;
 use crate::wire::json;
 use crate::wire::show::KvPair;
 
@@ -72,7 +73,7 @@ fn read(call: &mut Call<'_, '_>) -> HandlerResult {
         Wanted::Tree | Wanted::Keys(_) => Topic::Prefix(call.argument.clone()),
     };
     let (api, meter, key, headers) = (call.api, call.meter, call.argument.clone(), wanted.headers());
-    let views = api.registry.views();
+    let (views, sight) = (api.registry.views(), call.sight());
     // Read before the pairs: what is not there was not there then, or has gone since.
     let mut index_of_nothing = 0;
     let read = IndexedRead { topic: topic.clone(), params: params.clone(), headers };
@@ -88,7 +89,7 @@ fn read(call: &mut Call<'_, '_>) -> HandlerResult {
                 pair.value.to_vec()
             }
             Wanted::Tree => {
-                let pairs = below(views, meter, &key, Arc::clone);
+                let pairs = below((views, meter, sight), &key, Arc::clone);
                 if pairs.is_empty() {
                     return Err(nothing());
                 }
@@ -96,7 +97,7 @@ fn read(call: &mut Call<'_, '_>) -> HandlerResult {
                 json::list_within(meter, affordable.map(|pair| KvPair::new(pair)), params.pretty)
             }
             Wanted::Keys(separator) => {
-                let mut keys = below(views, meter, &key, |pair| pair.key.clone());
+                let mut keys = below((views, meter, sight), &key, |pair| pair.key.clone());
                 // Of an empty store the list of all keys is empty; of anything else there is none.
                 if keys.is_empty() && !key.is_empty() {
                     return Err(nothing());
@@ -117,10 +118,16 @@ fn read(call: &mut Call<'_, '_>) -> HandlerResult {
     }
 }
 
-/// Something of each pair below a prefix, as far as there is time: what is left out is of an answer that is not given.
-fn below<T>(views: &Views, meter: &Meter<'_>, prefix: &Text, pick: impl Fn(&Arc<Pair>) -> T) -> Vec<T> {
+/// Something of each pair below a prefix that the caller sees, as far as there is time: what is left out for that is of
+/// an answer that is not given.
+fn below<T>(
+    (views, meter, sight): (&Views, &Meter<'_>, Sight<'_>),
+    prefix: &Text,
+    pick: impl Fn(&Arc<Pair>) -> T,
+) -> Vec<T> {
     let pairs = views.pairs(|table| table.under(prefix));
-    pairs.iter().take_while(|_| meter.spend(1)).map(pick).collect()
+    let affordable = pairs.iter().take_while(|_| meter.spend(1));
+    affordable.filter(|pair| sight.key(&pair.key)).map(pick).collect()
 }
 
 const MISSING_KEY: &str = "Missing key name";

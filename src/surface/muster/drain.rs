@@ -26,7 +26,9 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let now_ms = call.api.clock.unix_ms();
     let affordable = draining.iter().take_while(|_| meter.spend(1));
     let names: Vec<Text> = affordable.map(|(node, _)| node_name(call, node)).collect();
+    let sight = call.sight();
     let entries = draining.iter().zip(&names).take_while(|_| !meter.is_exhausted());
+    let entries = entries.filter(|((_, service), node)| sight.service(&service.name) && sight.node(node));
     let entries = entries.filter_map(|((_, service), node)| {
         service.drain.as_ref().map(|drain| DrainEntry::new(node, service, drain, now_ms))
     });
@@ -91,7 +93,7 @@ fn show(call: &Call<'_, '_>, node: &NodeKey, service: &Service) -> HandlerResult
 }
 
 fn find(call: &Call<'_, '_>, node: &NodeKey, service_id: &Text) -> Result<Arc<Service>, ApiError> {
-    let found = call.views().node(node, |_| 0, |record| record.services().get(service_id).cloned());
+    let found = call.views().node(node, |_| 0, |node| node.service(service_id).cloned());
     match found {
         None => Err(ApiError::not_found(format!("there is no node {:?}", node.as_str()))),
         Some(None) => {
@@ -107,7 +109,7 @@ fn find(call: &Call<'_, '_>, node: &NodeKey, service_id: &Text) -> Result<Arc<Se
 
 /// The name of a node as it was registered.
 fn node_name(call: &Call<'_, '_>, key: &NodeKey) -> Text {
-    let name = call.views().node(key, |_| 0, |record| record.node().name.clone());
+    let name = call.views().of_agent().node(key, |_| 0, |node| node.node().name.clone());
     name.unwrap_or_else(|| key.text().clone())
 }
 

@@ -155,13 +155,12 @@ fn history_of(call: &mut Call<'_, '_>, asked: HistoryQuery) -> HandlerResult {
             HistoryQuery::Node => Of::Node(&node),
         };
         let present = present(views, &node, &asked);
-        let history = registry.history();
-        let mut newest = history.newest_within(meter, &of, 0, 1);
-        let mut transitions = history.newest_within(meter, &of, since, limit);
+        let mut newest = views.newest(&of, 0, 1);
+        let mut transitions = views.newest(&of, since, limit);
         // Whoever looks for what is gone may know no more of it than what it was called.
         if let (false, true, Some(named)) = (present.is_registered, newest.is_empty(), &anywhere) {
-            newest = history.newest_named_within(meter, named, 0, 1);
-            transitions = history.newest_named_within(meter, named, since, limit);
+            newest = views.newest_named(named, 0, 1);
+            transitions = views.newest_named(named, since, limit);
         }
         if meter.is_exhausted() {
             return Err(ApiError::unfinished());
@@ -197,7 +196,7 @@ fn present(views: MeteredViews<'_>, node: &NodeKey, asked: &HistoryQuery) -> Pre
         |record| {
             let (status, check_ids, is_registered) = match asked {
                 HistoryQuery::Check(id) => {
-                    let status = record.checks().get(id).map(|check| check.status);
+                    let status = record.check(id).map(|check| check.status);
                     (status, vec![id.clone()], status.is_some())
                 }
                 HistoryQuery::Service(id) => {

@@ -1,10 +1,15 @@
 //! Who shares what is kept of answers: those alone who ask the same and may see the same.
 
 use super::*;
+use crate::core::acl::resource::Resource;
 use crate::core::model::{Condition, PairWrite};
 use crate::net::http::Body;
+use crate::surface::context::rights::RightsKey;
 
-const OTHER: Rights = Rights::numbered(1);
+/// Those of somebody from whom something is hidden, though nothing of what there is here.
+fn other() -> Rights {
+    Rights::hiding(&[(Resource::Node, "hidden"), (Resource::Service, "hidden"), (Resource::Key, "hidden")])
+}
 
 /// `(route, target)` for every route whose answers are kept.
 const KEPT: &[(&str, &str)] = &[
@@ -37,7 +42,7 @@ fn request(target: &str, headers: &str) -> Request {
     Request::of_head(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).unwrap()
 }
 
-fn ask(dispatch: &Dispatch, rights: Rights, target: &str, headers: &str) -> Got {
+fn ask(dispatch: &Dispatch, rights: &Rights, target: &str, headers: &str) -> Got {
     let (request, mut response) = (request(target, headers), Response::new(200));
     dispatch.respond(rights, &mut Exchange::detached(&request), &mut response);
     let tag = response.headers.get("ETag").map(|tag| String::from_utf8_lossy(tag).into_owned());
@@ -69,7 +74,7 @@ fn every_route_whose_answers_are_kept_is_listed() {
 fn nobody_gets_what_was_kept_for_another_question_or_another_caller() {
     let dispatch = filled();
     for (_, target) in KEPT {
-        let first = ask(&dispatch, Rights::ANONYMOUS, target, "");
+        let first = ask(&dispatch, &Rights::Everything, target, "");
         assert!(first.status == 200 && first.body.is_some() && !first.tag.is_empty(), "{target}");
         for _ in 0..3 {
             // With nobody there who gives out tokens, one changes nothing.
@@ -78,46 +83,46 @@ fn nobody_gets_what_was_kept_for_another_question_or_another_caller() {
                 ((*target).to_owned(), "X-Consul-Token: t\r\nAuthorization: Bearer t\r\n"),
                 (format!("{target}?token=t"), ""),
             ] {
-                let again = ask(&dispatch, Rights::ANONYMOUS, &target, headers);
+                let again = ask(&dispatch, &Rights::Everything, &target, headers);
                 assert!(again.shares_with(&first) && again.tag == first.tag, "{target} {headers}");
             }
         }
         let plain = request(target, "");
         assert!(
-            dispatch.api.answers.fast_path.find(Rights::ANONYMOUS, &plain).is_some(),
+            dispatch.api.answers.fast_path.find(RightsKey::WHOLE, &plain).is_some(),
             "{target} has a short cut"
         );
         assert!(
-            dispatch.api.answers.fast_path.find(OTHER, &plain).is_none(),
+            dispatch.api.answers.fast_path.find(other().key(), &plain).is_none(),
             "{target}: not for another caller"
         );
         let others = [
-            (Rights::ANONYMOUS, format!("{target}?unknown=1"), ""),
-            (Rights::ANONYMOUS, (*target).to_owned(), "X-Consul-Unknown: 1\r\n"),
-            (OTHER, (*target).to_owned(), ""),
-            (OTHER, (*target).to_owned(), "X-Consul-Token: t\r\n"),
-            (OTHER, format!("{target}?token=t"), ""),
+            (Rights::Everything, format!("{target}?unknown=1"), ""),
+            (Rights::Everything, (*target).to_owned(), "X-Consul-Unknown: 1\r\n"),
+            (other(), (*target).to_owned(), ""),
+            (other(), (*target).to_owned(), "X-Consul-Token: t\r\n"),
+            (other(), format!("{target}?token=t"), ""),
         ];
         for (rights, target, headers) in &others {
             for _ in 0..3 {
-                let other = ask(&dispatch, *rights, target, headers);
+                let other = ask(&dispatch, rights, target, headers);
                 assert_eq!(other.status, 200, "{target} {headers}");
                 assert!(!other.shares_with(&first), "{rights:?} {target} {headers}");
                 assert_ne!(other.tag, first.tag, "{rights:?} {target} {headers}");
             }
         }
         let held = format!("If-None-Match: {}\r\n", first.tag);
-        assert_eq!(ask(&dispatch, Rights::ANONYMOUS, target, &held).status, 304, "{target}");
-        assert_eq!(ask(&dispatch, OTHER, target, &held).status, 200, "{target}: it is the tag of another");
-        assert!(ask(&dispatch, Rights::ANONYMOUS, target, "").shares_with(&first), "{target}");
+        assert_eq!(ask(&dispatch, &Rights::Everything, target, &held).status, 304, "{target}");
+        assert_eq!(ask(&dispatch, &other(), target, &held).status, 200, "{target}: it is the tag of another");
+        assert!(ask(&dispatch, &Rights::Everything, target, "").shares_with(&first), "{target}");
     }
 }
 
 #[test]
 fn a_parameter_whose_name_reads_like_two_is_a_question_of_its_own() {
     let dispatch = filled();
-    let odd = ask(&dispatch, Rights::ANONYMOUS, "/v1/health/service/web?passing%26tag%3Dnone", "");
-    let plain = ask(&dispatch, Rights::ANONYMOUS, "/v1/health/service/web?passing&tag=none", "");
+    let odd = ask(&dispatch, &Rights::Everything, "/v1/health/service/web?passing%26tag%3Dnone", "");
+    let plain = ask(&dispatch, &Rights::Everything, "/v1/health/service/web?passing&tag=none", "");
     assert_eq!(plain.body.as_ref().map(|body| body.plain()), Some(&b"[]"[..]));
     assert!(!plain.shares_with(&odd));
 }
@@ -126,14 +131,14 @@ fn a_parameter_whose_name_reads_like_two_is_a_question_of_its_own() {
 fn differences_and_events_are_shared_by_the_same_callers_only() {
     let dispatch = filled();
     for target in ["/v1/health/service/web?delta=1", "/v1/catalog/service/web?delta=1"] {
-        let [first, again] = [(); 2].map(|()| ask(&dispatch, Rights::ANONYMOUS, target, ""));
+        let [first, again] = [(); 2].map(|()| ask(&dispatch, &Rights::Everything, target, ""));
         assert!(first.shares_with(&again), "{target}");
-        assert!(!ask(&dispatch, OTHER, target, "").shares_with(&first), "{target}");
+        assert!(!ask(&dispatch, &other(), target, "").shares_with(&first), "{target}");
     }
     let made = |rights| {
         let before = dispatch.api.answers.history.count();
-        assert_eq!(ask(&dispatch, rights, "/v1/muster/stream?service=web", "").status, 200);
+        assert_eq!(ask(&dispatch, &rights, "/v1/muster/stream?service=web", "").status, 200);
         dispatch.api.answers.history.count() - before
     };
-    assert_eq!([Rights::ANONYMOUS, Rights::ANONYMOUS, OTHER, OTHER].map(made), [1, 0, 1, 0]);
+    assert_eq!([Rights::Everything, Rights::Everything, other(), other()].map(made), [1, 0, 1, 0]);
 }

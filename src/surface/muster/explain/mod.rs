@@ -102,7 +102,7 @@ fn check_facts(call: &Call<'_, '_>, node: &NodeKey, check: &Arc<Check>) -> Check
     CheckFacts {
         insight: registry.insight(node, &check.id),
         overdue: registry.overdue(node, &check.id),
-        last: registry.history().newest_within(call.meter, &of, 0, 1).pop(),
+        last: call.views().newest(&of, 0, 1).pop(),
         check: freshened(registry, node, check),
     }
 }
@@ -128,7 +128,7 @@ fn freshened(registry: &Registry, node: &NodeKey, check: &Arc<Check>) -> Arc<Che
 /// What is remembered of instances on whatever node that had this id, or whose service has this name.
 fn departed_anywhere(call: &Call<'_, '_>, named: &Text) -> Option<Departed> {
     let mut others: Vec<Arc<Transition>> = Vec::new();
-    for ended in call.api.registry.history().newest_named_within(call.meter, named, 0, REMEMBERED_MAX) {
+    for ended in call.views().newest_named(named, 0, REMEMBERED_MAX) {
         let is_new = |other: &Arc<Transition>| {
             (&other.subject.node, &other.subject.service_id)
                 != (&ended.subject.node, &ended.subject.service_id)
@@ -144,7 +144,7 @@ fn departed_anywhere(call: &Call<'_, '_>, named: &Text) -> Option<Departed> {
 /// What is remembered of an instance that is not registered on the node, and where else its id is.
 fn departed(call: &Call<'_, '_>, node: &NodeKey, service_id: &Text) -> Option<Departed> {
     let of = Of::Service(node, service_id);
-    let of = call.api.registry.history().newest_within(call.meter, &of, 0, REMEMBERED_MAX);
+    let of = call.views().newest(&of, 0, REMEMBERED_MAX);
     let elsewhere = call.views().node_of_instance(service_id);
     let last = of.first().filter(|last| last.to.is_none());
     // Of the checks that went together, the worst tells why.

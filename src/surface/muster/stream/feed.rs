@@ -5,6 +5,7 @@
 //! there and now; so a reader who is slow, or was away, hears of the outcome and not of every step, and costs no
 //! memory.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::base::stdx::meter::Meter;
@@ -21,6 +22,8 @@ use crate::surface;
 use crate::surface::answers::body_history::{BodyHistory, Events, Rendering};
 use crate::surface::answers::key::AnswerKey;
 use crate::surface::context::metered_views::MeteredViews;
+use crate::surface::context::rights::Rights;
+use crate::surface::context::sight::Sight;
 use crate::surface::listed::{ListedInstance, key};
 use crate::surface::muster::stream::event;
 use crate::wire::show::{OneEntry, Removal, Snapshot};
@@ -35,6 +38,8 @@ pub struct StreamQuery {
     pub(super) query: Query,
     /// What tells its events from others: two streams with the same want the same, and their callers may see the same.
     pub(super) key: AnswerKey,
+    /// What their callers may see.
+    pub(super) rights: Rights,
 }
 
 /// The services of one stream.
@@ -95,8 +100,8 @@ impl Feed {
     /// Only the last event of a round has an id: a reader that was cut off within one begins with the round before.
     pub fn round(&mut self) -> Round {
         let StreamQuery { registry, question, query, .. } = &*self.asked;
-        let meter = Meter::boundless();
-        let views = MeteredViews::of(registry, &meter);
+        let (meter, hides) = (Meter::boundless(), Cell::new(false));
+        let views = MeteredViews::of(registry, &meter, Sight::of(&self.asked.rights, &hides));
         let complete = views.complete();
         let mut due: Vec<PendingUpdate> = Vec::new();
         for service in &mut self.services {
@@ -146,7 +151,8 @@ impl StreamQuery {
         let PendingUpdate { ref asked, ref key, until, from, threshold, id } = *due;
         self.renderings.get_or_try(self.key_of(due), || {
             let query = ServiceQuery { service: key.clone(), panic: threshold, ..self.question.clone() };
-            let views = MeteredViews::of(&self.registry, meter);
+            let hides = Cell::new(false);
+            let views = MeteredViews::of(&self.registry, meter, Sight::of(&self.rights, &hides));
             let events = match from.and_then(|from| views.difference(&query, from, until)) {
                 Some(difference) => self.changes(meter, asked, difference, until, id),
                 None => {
@@ -208,7 +214,7 @@ impl StreamQuery {
 }
 
 fn rendering(text: Vec<u8>, index: u64, events: Events) -> Rendering {
-    Rendering { body: SharedBody::new(text), index, panic: None, events }
+    Rendering { body: SharedBody::new(text), index, panic: None, hides: false, events }
 }
 
 /// The threshold that holds for a service now. The query was found to be sound when the stream was opened; where a

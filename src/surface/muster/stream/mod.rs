@@ -68,7 +68,8 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
     let registry = call.api.registry.clone();
     let known = call.views().complete();
     let seen = |key: &ServiceKey| {
-        let is_known = resumed_at > registry.panic_thresholds().changed_at(key);
+        let is_judged_alike = resumed_at > registry.panic_thresholds().changed_at(key);
+        let is_known = is_judged_alike && registry.access().sees_as_at(resumed_at);
         Some(resumed_at).filter(|index| is_known && *index <= known && *index > 0)
     };
     let followed = |(name, key)| {
@@ -82,6 +83,7 @@ pub fn open(call: &mut Call<'_, '_>) -> HandlerResult {
         question,
         query: Query::parse(query_sent),
         key: call.key("stream"),
+        rights: call.rights.clone(),
         registry: registry.clone(),
     };
     let mut feed = Feed { asked: Arc::new(asked), services };
@@ -183,6 +185,10 @@ impl Stream {
         drop(first);
         let registry = self.feed.asked.registry.clone();
         loop {
+            if self.feed.asked.rights.changed(registry.access(), || self.clock.unix_ms()).is_some() {
+                // Its reader comes back, and begins with what he may see now.
+                return Ok(());
+            }
             // Registered before it is looked, so that no change falls between the look and the park.
             let keys = self.feed.services.iter().map(|service| service.key.clone());
             let topics = registry.topics();
