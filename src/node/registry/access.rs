@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
 
 use crate::base::stdx::text::Text;
 use crate::config::acl::{AclSettings, AgentTokens};
@@ -19,7 +20,9 @@ use crate::core::acl::resource::{DefaultPolicy, Disposition, Matching, Resource}
 use crate::core::acl::rights_numbers::RightsNumbers;
 use crate::core::acl::rules::{AccessRule, Rules};
 use crate::core::acl::state::AclState;
-use crate::core::model::acl::{ANONYMOUS_SECRET, AclKind, AclRecord, Policy, Token, TokenSecret};
+use crate::core::model::acl::{
+    ANONYMOUS_SECRET, AclKind, AclRecord, Grants, MANAGEMENT_ID, Policy, Token, TokenSecret,
+};
 
 /// What whoever shows a token may do.
 #[derive(Debug)]
@@ -110,6 +113,20 @@ impl AccessControl {
     /// Whether callers are told apart.
     pub fn is_enabled(&self) -> bool {
         self.settings.enabled
+    }
+
+    /// The token that is to be there from the first start on, if it is not: it may do everything.
+    pub(super) fn missing_management(&self, now_ms: u64) -> Option<Token> {
+        let secret = self.settings.tokens.initial_management.as_ref().filter(|_| self.settings.enabled)?;
+        let is_there = self.read(|state| state.token(secret).is_some());
+        (!is_there).then(|| Token {
+            accessor: Uuid::new_v4().to_string().into(),
+            secret: secret.clone(),
+            description: "Initial Management Token".into(),
+            grants: Grants { policies: vec![MANAGEMENT_ID.into()], ..Grants::default() },
+            created_ms: now_ms,
+            ..Token::default()
+        })
     }
 
     /// Looks at the policies, roles and tokens; briefly, for the writer waits.

@@ -10,7 +10,8 @@ use crate::base::sys::supervision::{self, Habit};
 use crate::config::acl::AclSettings;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::state::Bounds;
-use crate::core::model::{Check, CommandRefusal, NodeKey};
+use crate::core::model::acl::{AclRecord, AclRefusal, AclWrite, Token};
+use crate::core::model::{Check, Command, CommandRefusal, NodeKey};
 use crate::node::registry::Registry;
 use crate::node::registry::access::AccessControl;
 use crate::node::registry::checking::follower::CheckingFollower;
@@ -21,7 +22,7 @@ use crate::node::registry::interner::Interner;
 use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::panics::PanicThresholds;
 use crate::node::registry::publish::Follower;
-use crate::node::registry::queue::queue;
+use crate::node::registry::queue::{WriteQueue, queue};
 use crate::node::registry::read_model::ReadModel;
 use crate::node::registry::recover::{RecoverError, recover};
 use crate::node::registry::waking::Waking;
@@ -87,6 +88,9 @@ impl Registry {
             .map_err(OpenError::Thread)?;
         // Before anything else is written: it changes nothing, so a full disk takes it, but nothing after a refusal.
         queue.write(own_node.registration()).map_err(OpenError::OwnNode)?;
+        if let Some(token) = read_model.access.missing_management(Clock.unix_ms()) {
+            give_management(&queue, token).map_err(OpenError::OwnNode)?;
+        }
         let engine = checking.clone();
         supervision::thread("health", Habit::BEATS, move || engine.run()).map_err(OpenError::Thread)?;
         let sentinel = checking.clone();
@@ -112,6 +116,19 @@ impl Registry {
             hot_queries: recovered.hot_queries,
             defined_ids: recovered.defined_ids.into(),
         })
+    }
+}
+
+/// Makes the token that the configuration wants to be there, which may do everything. Nobody can have a first one by
+/// asking then.
+fn give_management(queue: &WriteQueue, token: Token) -> Result<(), WriteError> {
+    let record = AclRecord::Token(Arc::new(token.clone()));
+    let first = AclWrite::Bootstrap { token, reset_index: None };
+    match queue.write(Command::WriteAcl(Box::new(first))) {
+        Err(WriteError::Refused(CommandRefusal::Acl(AclRefusal::Bootstrapped { .. }))) => {
+            queue.write(Command::WriteAcl(Box::new(AclWrite::Create(record)))).map(drop)
+        }
+        outcome => outcome.map(drop),
     }
 }
 
