@@ -17,6 +17,7 @@ pub mod defined_ids;
 pub mod drain_plan;
 pub mod draining;
 pub mod error;
+mod expiry;
 mod handle;
 pub mod exclusive;
 pub mod history;

@@ -18,6 +18,7 @@ use crate::node::registry::checking::follower::CheckingFollower;
 use crate::node::registry::checking::{Checking, Probing};
 use crate::node::registry::draining::{Draining, DrainingFollower};
 use crate::node::registry::error::WriteError;
+use crate::node::registry::expiry::{ExpiryFollower, TokenExpiry};
 use crate::node::registry::interner::Interner;
 use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::panics::PanicThresholds;
@@ -78,6 +79,9 @@ impl Registry {
         let draining = Draining::new(queue.clone(), Clock, &recovered.changes);
         let mut followers: Vec<Box<dyn Follower>> =
             vec![Box::new(follower), Box::new(DrainingFollower(draining.clone()))];
+        let expiry =
+            read_model.access.is_enabled().then(|| TokenExpiry::new(queue.clone(), Clock, &state.acl));
+        followers.extend(expiry.iter().map(|it| Box::new(ExpiryFollower(it.clone())) as Box<dyn Follower>));
         followers.append(&mut others);
         let readers = (&read_model, Waking::start().map_err(OpenError::Thread)?);
         let mut writer = Writer::new(tasks, (state, index), store, readers, followers, on_commit);
@@ -105,6 +109,9 @@ impl Registry {
         draining.catch_up();
         let keeper = draining.clone();
         supervision::thread("drains", Habit::BEATS, move || keeper.run()).map_err(OpenError::Thread)?;
+        if let Some(expiry) = expiry {
+            supervision::thread("tokens", Habit::BEATS, move || expiry.run()).map_err(OpenError::Thread)?;
+        }
         Ok(Registry {
             own_node,
             read_model,
