@@ -8,6 +8,8 @@ use crate::core::model::acl::TokenSecret;
 pub struct AclSettings {
     /// Whether callers are told apart; otherwise everybody may do everything.
     pub enabled: bool,
+    /// Whether what is not allowed is only noted, and let pass: to find out what would be denied before it is.
+    pub is_permissive: bool,
     /// What counts where no rule speaks.
     pub default_policy: DefaultPolicy,
     /// The tokens that the agent itself has.
@@ -37,6 +39,7 @@ impl Default for AclSettings {
     fn default() -> AclSettings {
         AclSettings {
             enabled: false,
+            is_permissive: false,
             default_policy: DefaultPolicy::Allow,
             tokens: AgentTokens::default(),
             key_lists_need_list: false,

@@ -141,7 +141,7 @@ impl Disposition {
 }
 
 /// How much is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// To see it.
     Read,

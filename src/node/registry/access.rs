@@ -3,6 +3,8 @@
 //! What a token gives is worked out when it is first shown, and kept until it, a role or a policy changes: a change
 //! counts for the next request. Tokens that give the same share one [`Authorizer`] and one number.
 
+pub mod denials;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,18 +13,20 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use crate::base::stdx::text::Text;
+use crate::base::sys::clock::Clock;
 use crate::config::acl::{AclSettings, AgentTokens};
 use crate::core::acl::authorizer::Authorizer;
 use crate::core::acl::change::AclChange;
 use crate::core::acl::parse;
 use crate::core::acl::resolve::Place;
-use crate::core::acl::resource::{DefaultPolicy, Disposition, Matching, Resource};
+use crate::core::acl::resource::{Access, DefaultPolicy, Disposition, Matching, Resource};
 use crate::core::acl::rights_numbers::RightsNumbers;
 use crate::core::acl::rules::{AccessRule, Rules};
 use crate::core::acl::state::AclState;
 use crate::core::model::acl::{
     ANONYMOUS_SECRET, AclKind, AclRecord, Grants, MANAGEMENT_ID, Policy, Token, TokenSecret,
 };
+use crate::node::registry::access::denials::Denials;
 
 /// What whoever shows a token may do.
 #[derive(Debug)]
@@ -33,9 +37,19 @@ pub struct TokenRights {
     pub number: u64,
     /// By what people and logs know the token.
     pub accessor: Text,
+    /// Whether what it does not give is only noted, and let pass.
+    pub is_permissive: bool,
     /// By what it is found again.
     secret: TokenSecret,
     expires_ms: Option<u64>,
+    denials: Arc<Denials>,
+}
+
+impl TokenRights {
+    /// Notes that this was denied, or would have been.
+    pub fn note_denial(&self, resource: Resource, name: &str, access: Access) {
+        self.denials.note(&self.accessor, Some((resource, access)), name, Clock.unix_ms());
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +62,15 @@ impl TokenRights {
         let rules = Rules::from(hidden.iter().map(deny).collect::<Vec<_>>());
         let authorizer = Arc::new(Authorizer::of([&rules], DefaultPolicy::Allow));
         let (accessor, secret) = ("some".into(), TokenSecret::new("secret"));
-        TokenRights { authorizer, number: 1, accessor, secret, expires_ms: None }
+        TokenRights {
+            authorizer,
+            number: 1,
+            accessor,
+            is_permissive: false,
+            secret,
+            expires_ms: None,
+            denials: Arc::default(),
+        }
     }
 }
 
@@ -64,6 +86,7 @@ pub struct AccessControl {
     /// What tokens give, by their secrets; changed only while `state` is locked, so nothing old gets in behind a
     /// change.
     known: RwLock<HashMap<Text, Arc<TokenRights>>>,
+    denials: Arc<Denials>,
     resolver: Mutex<Resolver>,
     /// The index of the last change of what somebody may do.
     changed_at: AtomicU64,
@@ -92,6 +115,7 @@ impl AccessControl {
             settings,
             state: RwLock::new(state),
             known: RwLock::default(),
+            denials: Arc::default(),
             resolver: Mutex::default(),
             changed_at: AtomicU64::new(index),
         }
@@ -129,6 +153,11 @@ impl AccessControl {
         })
     }
 
+    /// What was denied of late.
+    pub fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
     /// Looks at the policies, roles and tokens; briefly, for the writer waits.
     pub fn read<T>(&self, look: impl FnOnce(&AclState) -> T) -> T {
         look(&self.state.read())
@@ -164,32 +193,41 @@ impl AccessControl {
         }
         let secret = TokenSecret::new(secret);
         let state = self.state.read();
-        let rights = match state.token(&secret) {
-            Some(token) => self.of_token(&state, token),
-            None if self.tokens.read().agent_recovery.as_ref() == Some(&secret) => self.of_recovery(secret),
+        let (authorizer, accessor, expires_ms) = match state.token(&secret) {
+            Some(token) => (self.of_token(&state, token), token.accessor.clone(), token.expires_ms),
+            None if self.tokens.read().agent_recovery.as_ref() == Some(&secret) => {
+                (self.of_recovery(), "agent-recovery".into(), None)
+            }
             None => return None,
         };
-        let rights = Arc::new(rights);
+        let (authorizer, number) = self.resolver.lock().numbers.number(Arc::new(authorizer));
+        let (is_permissive, denials) = (self.settings.is_permissive, self.denials.clone());
+        let rights = Arc::new(TokenRights {
+            authorizer,
+            number,
+            accessor,
+            is_permissive,
+            secret,
+            expires_ms,
+            denials,
+        });
         self.known.write().insert(rights.secret.reveal().clone(), rights.clone());
         drop(state);
         (!has_expired(&rights)).then_some(rights)
     }
 
-    fn of_token(&self, state: &AclState, token: &Token) -> TokenRights {
-        let resolver = &mut *self.resolver.lock();
-        let Resolver { numbers, rules } = resolver;
-        let resolved = self.place.resolve(state, token, |policy| rules_of(rules, policy));
-        rights(numbers, resolved.authorizer, (token.accessor.clone(), token.secret.clone()), token.expires_ms)
+    fn of_token(&self, state: &AclState, token: &Token) -> Authorizer {
+        let rules = &mut self.resolver.lock().rules;
+        self.place.resolve(state, token, |policy| rules_of(rules, policy)).authorizer
     }
 
     /// What manages this agent, whatever else is known.
-    fn of_recovery(&self, secret: TokenSecret) -> TokenRights {
+    fn of_recovery(&self) -> Authorizer {
         let rules = Rules::from(vec![
             AccessRule::of(Resource::Agent, Matching::Exact, &self.own_node, Disposition::Write),
             AccessRule::of(Resource::Node, Matching::Prefix, "", Disposition::Read),
         ]);
-        let authorizer = Authorizer::of([&rules], self.place.default_policy);
-        rights(&mut self.resolver.lock().numbers, authorizer, ("agent-recovery".into(), secret), None)
+        Authorizer::of([&rules], self.place.default_policy)
     }
 
     /// Takes over what has changed.
@@ -213,16 +251,6 @@ impl AccessControl {
             self.changed_at.fetch_max(change.index, Ordering::AcqRel);
         }
     }
-}
-
-fn rights(
-    numbers: &mut RightsNumbers,
-    authorizer: Authorizer,
-    (accessor, secret): (Text, TokenSecret),
-    expires_ms: Option<u64>,
-) -> TokenRights {
-    let (authorizer, number) = numbers.number(Arc::new(authorizer));
-    TokenRights { authorizer, number, accessor, secret, expires_ms }
 }
 
 fn rules_of(

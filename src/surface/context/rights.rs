@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::base::stdx::text::Text;
 use crate::core::acl::authorizer::Reach;
 use crate::core::acl::resource::{Access, Resource};
-use crate::core::model::acl::ANONYMOUS_ACCESSOR;
+use crate::core::model::acl::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET};
 use crate::net::http::Request;
 use crate::node::registry::access::{AccessControl, TokenRights};
 use crate::surface::context::error::ApiError;
@@ -57,7 +58,19 @@ impl Rights {
         if !access.is_enabled() {
             return Rights::Everything;
         }
-        access.rights(shown_token(request), now_ms()).map_or(Rights::Unknown, Rights::Of)
+        let (shown, now_ms) = (shown_token(request), now_ms());
+        match access.rights(shown, now_ms) {
+            Some(rights) => Rights::Of(rights),
+            None => Rights::of_unknown(access, now_ms),
+        }
+    }
+
+    /// Those of whoever shows what is no token: nobody's in particular while that is only noted.
+    #[inline(never)]
+    fn of_unknown(access: &AccessControl, now_ms: u64) -> Rights {
+        access.denials().note(&Text::default(), None, "", now_ms);
+        let anonymous = access.rights(Some(ANONYMOUS_SECRET), now_ms).filter(|it| it.is_permissive);
+        anonymous.map_or(Rights::Unknown, Rights::Of)
     }
 
     /// Those that the same caller has by now, if they are others.
@@ -84,8 +97,8 @@ impl Rights {
         if entries.iter().all(sees_all) { RightsKey::WHOLE } else { self.key() }
     }
 
-    /// Whether access to the one of that name is allowed.
-    pub fn allows(&self, resource: Resource, name: &str, access: Access) -> bool {
+    /// Whether access to the one of that name is among them, be it let pass or not.
+    pub fn include(&self, resource: Resource, name: &str, access: Access) -> bool {
         match self {
             Rights::Everything => true,
             Rights::Of(rights) => rights.authorizer.decide(resource, name, access).is_allowed,
@@ -95,7 +108,19 @@ impl Rights {
 
     /// Whether the one of that name may be seen.
     pub fn sees(&self, resource: Resource, name: &str) -> bool {
-        self.allows(resource, name, Access::Read)
+        self.include(resource, name, Access::Read) || self.lets_pass(resource, name, Access::Read)
+    }
+
+    /// Whether what is not among them is only noted. What concerns access control itself never is: whoever finds out
+    /// what to allow does not want anybody to allow it to himself.
+    fn lets_pass(&self, resource: Resource, name: &str, access: Access) -> bool {
+        match self {
+            Rights::Of(rights) if rights.is_permissive && resource != Resource::Acl => {
+                rights.note_denial(resource, name, access);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// How much of a list of these there is for him.
@@ -107,12 +132,15 @@ impl Rights {
         }
     }
 
-    /// Whether all keys that begin with `prefix` may be written.
-    pub fn allows_key_tree(&self, prefix: &str) -> bool {
+    /// That all keys that begin with `prefix` may be written.
+    ///
+    /// # Errors
+    /// As [`Rights::require`].
+    pub fn require_key_tree(&self, prefix: &str) -> Result<(), ApiError> {
         match self {
-            Rights::Everything => true,
-            Rights::Of(rights) => rights.authorizer.decide_key_tree(prefix).is_allowed,
-            Rights::Unknown => false,
+            Rights::Everything => Ok(()),
+            Rights::Of(rights) if rights.authorizer.decide_key_tree(prefix).is_allowed => Ok(()),
+            Rights::Of(_) | Rights::Unknown => self.deny(Resource::Key, prefix, Access::Write),
         }
     }
 
@@ -121,24 +149,28 @@ impl Rights {
     /// # Errors
     /// 403 that names whose token lacks what.
     pub fn require(&self, resource: Resource, name: &str, access: Access) -> Result<(), ApiError> {
-        if self.allows(resource, name, access) { Ok(()) } else { Err(self.refusal(resource, name, access)) }
+        if self.include(resource, name, access) { Ok(()) } else { self.deny(resource, name, access) }
     }
 
-    /// 403: the caller lacks that. The sentence is that of later Consuls, which name what is missing.
-    pub fn refusal(&self, resource: Resource, name: &str, access: Access) -> ApiError {
-        let Rights::Of(rights) = self else { return ApiError::unknown_token() };
+    /// Notes that the caller lacks that, and refuses him if that is not all. The sentence is that of later Consuls,
+    /// which name what is missing.
+    #[inline(never)]
+    fn deny(&self, resource: Resource, name: &str, access: Access) -> Result<(), ApiError> {
+        if self.lets_pass(resource, name, access) {
+            return Ok(());
+        }
+        let Rights::Of(rights) = self else { return Err(ApiError::unknown_token()) };
+        rights.note_denial(resource, name, access);
         let lacks = format!("lacks permission '{}:{}'", resource.name(), access.word());
         let on = if resource.is_sole() { String::new() } else { format!(" on {name:?}") };
-        ApiError::new(
-            403,
-            match rights.accessor.as_str() {
-                ANONYMOUS_ACCESSOR => format!(
-                    "Permission denied: anonymous token {lacks}{on}. The anonymous token is used implicitly when a \
-                     request does not specify a token."
-                ),
-                accessor => format!("Permission denied: token with AccessorID '{accessor}' {lacks}{on}"),
-            },
-        )
+        let sentence = match rights.accessor.as_str() {
+            ANONYMOUS_ACCESSOR => format!(
+                "Permission denied: anonymous token {lacks}{on}. The anonymous token is used implicitly when a request \
+                 does not specify a token."
+            ),
+            accessor => format!("Permission denied: token with AccessorID '{accessor}' {lacks}{on}"),
+        };
+        Err(ApiError::new(403, sentence))
     }
 }
 

@@ -53,10 +53,7 @@ pub fn check(rights: &Rights, views: &Views, command: &Command) -> Result<(), Ap
         Command::WritePair(PairWrite::Put { key, .. } | PairWrite::Delete { key, .. }) => {
             asked.write(Key, key)
         }
-        Command::WritePair(PairWrite::DeleteTree { prefix }) => match rights.allows_key_tree(prefix) {
-            true => Ok(()),
-            false => Err(rights.refusal(Key, prefix, Write)),
-        },
+        Command::WritePair(PairWrite::DeleteTree { prefix }) => rights.require_key_tree(prefix),
         Command::WriteAcl(write) if matches!(**write, AclWrite::Bootstrap { .. }) => Ok(()),
         Command::WriteAcl(_) | Command::Restore(_) | Command::Define(_) => asked.write(Acl, ""),
     }
@@ -89,7 +86,7 @@ impl Asked<'_> {
 
     /// Who may write a node may remove everything on it; others ask for less.
     fn node_or(self, node: &NodeKey, other: impl FnOnce() -> Result<(), ApiError>) -> Result<(), ApiError> {
-        let may_write_node = self.rights.allows(Node, &self.node_name(node), Write);
+        let may_write_node = self.rights.include(Node, &self.node_name(node), Write);
         if may_write_node { Ok(()) } else { other() }
     }
 
