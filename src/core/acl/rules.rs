@@ -53,7 +53,7 @@ pub(super) fn write_rule(
 }
 
 /// A text in quotes, as HCL 1 reads it: within them a `${` would begin something else.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     go_literal::quote(text).replace("${", "\\x24{")
 }
 

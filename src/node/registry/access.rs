@@ -18,13 +18,14 @@ use crate::config::acl::{AclSettings, AgentTokens};
 use crate::core::acl::authorizer::Authorizer;
 use crate::core::acl::change::AclChange;
 use crate::core::acl::parse;
-use crate::core::acl::resolve::Place;
+use crate::core::acl::resolve::{Place, Resolved};
 use crate::core::acl::resource::{Access, DefaultPolicy, Disposition, Matching, Resource};
 use crate::core::acl::rights_numbers::RightsNumbers;
 use crate::core::acl::rules::{AccessRule, Rules};
 use crate::core::acl::state::AclState;
 use crate::core::model::acl::{
-    ANONYMOUS_SECRET, AclKind, AclRecord, Grants, MANAGEMENT_ID, Policy, Token, TokenSecret,
+    ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclKind, AclRecord, Grants, MANAGEMENT_ID, Policy, Token,
+    TokenSecret,
 };
 use crate::node::registry::access::denials::Denials;
 
@@ -132,6 +133,25 @@ impl AccessControl {
             (true, DefaultPolicy::Deny) => "deny",
             _ => "allow",
         }
+    }
+
+    /// `off`, `permissive` or `enforcing`.
+    pub fn mode_word(&self) -> &'static str {
+        match (self.settings.enabled, self.settings.is_permissive) {
+            (false, _) => "off",
+            (true, true) => "permissive",
+            (true, false) => "enforcing",
+        }
+    }
+
+    /// The token with that accessor, or that of whoever shows none, with what it gives and whose rules say so.
+    pub fn explained(&self, accessor: Option<&str>) -> Option<(Arc<Token>, Resolved)> {
+        let state = self.state.read();
+        let id = Text::from(accessor.unwrap_or(ANONYMOUS_ACCESSOR));
+        let Some(AclRecord::Token(token)) = state.get(AclKind::Token, &id) else { return None };
+        let rules = &mut self.resolver.lock().rules;
+        let resolved = self.place.resolve(&state, token, |policy| rules_of(rules, policy));
+        Some((token.clone(), resolved))
     }
 
     /// Whether callers are told apart.

@@ -200,6 +200,11 @@ impl Registry {
         service.meta.as_ref().and_then(|meta| meta.get(key).cloned())
     }
 
+    /// The name of the service that the agent's instance `service_id` is of.
+    pub fn own_service_name(&self, service_id: &Text) -> Option<Text> {
+        self.own_service(service_id).map(|service| service.name.clone())
+    }
+
     fn own_check(&self, check_id: &Text) -> CheckKey {
         CheckKey::new(self.own_node.key(), check_id.clone())
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::base::stdx::text::Text;
 use crate::base::sys::clock::Clock;
 use crate::base::sys::offload::Offload;
 use crate::base::telemetry::families;
@@ -12,6 +13,7 @@ use crate::node::registry::Registry;
 use crate::surface::answers::Answers;
 use crate::surface::answers::cache::CacheBounds;
 use crate::surface::context::host::HostProcess;
+use crate::surface::dispatch::route::Route;
 use crate::surface::muster::stream::slots::StreamSlots;
 use crate::surface::slow_reads::SlowReads;
 use crate::surface::snapshot::places::Snapshots;
@@ -36,6 +38,9 @@ pub struct Backend {
     pub clock: Clock,
 }
 
+/// See [`Api::find_route`].
+pub(crate) type RouteFinder = Box<dyn Fn(&str) -> Option<(&'static Route, Text)> + Send + Sync>;
+
 /// What handlers work with.
 pub struct Api {
     pub(crate) registry: Arc<Registry>,
@@ -43,6 +48,8 @@ pub struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: Arc<dyn HostProcess>,
     pub(crate) clock: Clock,
+    /// Finds the row of the table of routes that a path leads to, and the rest of the path.
+    pub(crate) find_route: RouteFinder,
     pub(crate) counters: ApiCounters,
     /// What is kept for whoever asks the same.
     pub(crate) answers: Answers,
@@ -95,10 +102,10 @@ impl Api {
     ///
     /// # Errors
     /// The system's, when it gives no thread.
-    pub fn new(
+    pub(crate) fn new(
         backend: Backend,
         cache: CacheBounds,
-        paths: impl Iterator<Item = &'static str>,
+        (paths, find_route): (impl Iterator<Item = &'static str>, RouteFinder),
         streams_max: usize,
     ) -> io::Result<Api> {
         let Backend { registry, notifier, metrics, host, clock } = backend;
@@ -111,6 +118,6 @@ impl Api {
         let streams = resources.streams.clone();
         metrics.read(families::STREAMS, &[], move || streams.open() as f64);
         let (counters, answers) = (ApiCounters::new(&metrics), Answers::new(cache, paths, &metrics));
-        Ok(Api { registry, notifier, metrics, host, clock, counters, answers, resources })
+        Ok(Api { registry, notifier, metrics, host, clock, find_route, counters, answers, resources })
     }
 }

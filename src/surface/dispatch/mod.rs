@@ -61,7 +61,12 @@ impl Dispatch {
     pub fn new(backend: Backend, cache: CacheBounds, streams_max: usize) -> io::Result<Arc<Dispatch>> {
         let routes = ROUTES.iter().map(|Row(route, _)| route);
         let paths = routes.clone().map(|route| route.path);
-        let api = Api::new(backend, cache, paths.clone(), streams_max)?;
+        let router = Router::new();
+        let find_route = Box::new(move |path: &str| match router.find(path, path) {
+            Target::Route(row, argument) => Some((&ROUTES[row].0, Text::from(argument))),
+            Target::Redirect(_) | Target::Nowhere => None,
+        });
+        let api = Api::new(backend, cache, (paths.clone(), find_route), streams_max)?;
         Ok(Arc::new_cyclic(|me| Dispatch {
             router: Router::new(),
             streamed: routes.filter(|route| !route.body_limit.is_in_memory()).collect(),

@@ -13,7 +13,7 @@ use crate::surface::dispatch::permission::Permission::{self, Needs, Public};
 use crate::surface::dispatch::permission::Requirement::{Need, NeedByMethod, NeedOfCheck, NeedOfKeys};
 use crate::surface::dispatch::permission::Segment::{Body, Entries, OwnNode, Path, PathId, Sole};
 use crate::surface::dispatch::route::{Neutral, Route};
-use crate::surface::muster::{cache, drain, explain, history, operations, stream, webhooks};
+use crate::surface::muster::{access, cache, drain, explain, history, operations, stream, webhooks};
 use crate::surface::{agent, catalog, health, kv, snapshot};
 
 /// Answers a request that found its row.
@@ -26,6 +26,7 @@ const OWN_AGENT_READ: Permission = Needs(&[Need(Agent, OwnNode, Read)]);
 const OWN_AGENT_WRITE: Permission = Needs(&[Need(Agent, OwnNode, Write)]);
 const OPERATOR_READ: Permission = Needs(&[Need(Operator, Sole, Read)]);
 const OPERATOR_WRITE: Permission = Needs(&[Need(Operator, Sole, Write)]);
+const ACL_READ: Permission = Needs(&[Need(Acl, Sole, Read)]);
 const NODES: Permission = Needs(&[Need(Node, Entries, Read)]);
 const SERVICES: Permission = Needs(&[Need(Service, Entries, Read)]);
 const NODES_AND_SERVICES: Permission = Needs(&[Need(Node, Entries, Read), Need(Service, Entries, Read)]);
@@ -250,11 +251,19 @@ pub const ROUTES: &[Row] = &[
         Route::get("/v1/muster/cache", OPERATOR_READ, "what the cache of answers holds and has done"),
         cache::show,
     ),
+    Row(
+        Route::get("/v1/muster/acl/denials", ACL_READ, "what was denied of late, or would have been"),
+        access::denials,
+    ),
+    Row(
+        Route::get("/v1/muster/acl/explain", ACL_READ, "why a token may send a request, or may not"),
+        access::explain,
+    ),
     Row(Route::get("/v1/muster/drain", NODES_AND_SERVICES, "the instances that are drained"), drain::list),
     Row(
         Route::get_or_put(
             "/v1/muster/drain/",
-            Needs(&[NeedByMethod(Service, Entries), Need(Node, Entries, Read)]),
+            Needs(&[NeedByMethod(Service, Entries)]),
             "how far the drain of an instance is; begins, alters or ends it",
         ),
         drain::one,

@@ -1,5 +1,6 @@
 //! What Consul has not: explanations, history, drains, streams, webhooks, and the pages of operators.
 
+pub mod access;
 pub mod cache;
 pub mod drain;
 pub mod explain;

@@ -1,7 +1,7 @@
 //! What was denied of late, and where nothing is denied yet, what would have been.
 //!
-//! One row for each caller and each permission that he lacked: how often, and when last. So it stays short however often
-//! the same is asked, and says by itself which rules a token would need.
+//! One row for each caller and each permission that he lacked: how often, and when last. So it stays short however
+//! often the same is asked, and says by itself which rules a token would need.
 
 use std::collections::{BTreeMap, HashMap};
 
