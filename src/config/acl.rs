@@ -1,5 +1,7 @@
 //! Access control as it is configured.
 
+use std::path::PathBuf;
+
 use crate::core::acl::resource::DefaultPolicy;
 use crate::core::model::acl::TokenSecret;
 
@@ -16,6 +18,8 @@ pub struct AclSettings {
     pub tokens: AgentTokens,
     /// Whether to list keys takes a right of its own.
     pub key_lists_need_list: bool,
+    /// The file with the keys that seal secrets, if it is not that in the data directory.
+    pub key_file: Option<PathBuf>,
     /// Whether tokens that are set by the API are kept in the data directory.
     pub persists_tokens: bool,
 }
@@ -43,6 +47,7 @@ impl Default for AclSettings {
             default_policy: DefaultPolicy::Allow,
             tokens: AgentTokens::default(),
             key_lists_need_list: false,
+            key_file: None,
             persists_tokens: false,
         }
     }

@@ -1,18 +1,11 @@
-//! Consul's settings by which it closes something: who may read and write, and what others on the wire can see. muster
-//! has no access control lists yet, and speaks TLS to those who ask it alone, so each of them leaves open here what is
-//! closed there, and is told by itself, not as one of many names that mean nothing.
+//! Consul's settings by which it closes something that muster does not: what others on the wire can see, above all. Each
+//! of them leaves open here what is closed there, and is told by itself, not as one of many names that mean nothing.
 
 use serde_json::Value;
 
 /// Settings that say who may do what, or encrypt or prove something. A table's name stands for everything in it.
 pub const CLOSING: &[&str] = &[
-    "acl",
-    "acl_agent_master_token",
-    "acl_agent_token",
     "acl_datacenter",
-    "acl_default_policy",
-    "acl_master_token",
-    "acl_token",
     "addresses.grpc_tls",
     "allow_write_http_from",
     "audit",
@@ -95,15 +88,13 @@ mod tests {
     #[test]
     fn what_is_closed_in_consul_is_known_by_its_value() {
         let rows = [
-            ("acl", json!({"default_policy": "deny"}), true),
-            ("acl", json!({"enabled": true, "default_policy": "allow"}), true),
-            ("acl", json!({"Enabled": false, "default_policy": "deny"}), false),
-            ("acl", json!([{"default_policy": "deny"}]), true),
-            ("acl", json!({"tokens": [{"agent": "x"}]}), true),
-            ("acl", json!({"default_policy": "allow"}), false),
-            ("acl", json!({}), false),
-            ("acl_default_policy", json!("deny"), true),
-            ("acl_default_policy", json!("allow"), false),
+            ("acl_datacenter", json!("dc1"), true),
+            ("default_intention_policy", json!("deny"), true),
+            ("default_intention_policy", json!("allow"), false),
+            ("audit", json!({"enabled": true, "sink": {}}), true),
+            ("audit", json!({"Enabled": false, "sink": "x"}), false),
+            ("audit", json!([{"enabled": "true"}]), true),
+            ("audit", json!({}), false),
             ("verify_outgoing", json!(true), true),
             ("verify_outgoing", json!("true"), true),
             ("verify_outgoing", json!(false), false),
@@ -130,9 +121,9 @@ mod tests {
     #[test]
     fn the_warning_names_the_keys_and_the_remedy() {
         assert_eq!(warning(&[]), None);
-        let said = warning(&["acl (a.hcl)".to_owned(), "-encrypt".to_owned()]).unwrap_or_default();
+        let said = warning(&["encrypt (a.hcl)".to_owned(), "-encrypt".to_owned()]).unwrap_or_default();
         assert!(
-            said.starts_with("Consul closes something by acl (a.hcl), -encrypt, and muster does not: "),
+            said.starts_with("Consul closes something by encrypt (a.hcl), -encrypt, and muster does not: "),
             "{said}"
         );
     }

@@ -12,13 +12,38 @@ use crate::config::raw::{Raw, WrittenSetting};
 use crate::config::{consul_tls, settings};
 
 /// Settings that have another name here, as `(Consul's, muster's)`.
-const RENAMED: &[(&str, &str)] =
-    &[("node_name", "node"), ("limits.http_max_conns_per_client", "limits.connections_per_ip_max")];
+const RENAMED: &[(&str, &str)] = &[
+    ("node_name", "node"),
+    ("limits.http_max_conns_per_client", "limits.connections_per_ip_max"),
+    ("acl.enabled", "acl_enabled"),
+    ("acl.default_policy", "acl_default_policy"),
+    ("acl.enable_key_list_policy", "acl_enable_key_list_policy"),
+    ("acl.enable_token_persistence", "acl_enable_token_persistence"),
+    ("acl.tokens.initial_management", "acl_initial_management_token"),
+    ("acl.tokens.master", "acl_initial_management_token"),
+    ("acl_master_token", "acl_initial_management_token"),
+    ("acl.tokens.agent_recovery", "acl_agent_recovery_token"),
+    ("acl.tokens.agent_master", "acl_agent_recovery_token"),
+    ("acl_agent_master_token", "acl_agent_recovery_token"),
+    ("acl.tokens.default", "acl_default_token"),
+    ("acl_token", "acl_default_token"),
+    ("acl.tokens.agent", "acl_agent_token"),
+];
 
 /// Settings that are Consul's alone, beside those of [`CLOSING`]. A table's name stands for everything in it.
 const FOREIGN: &[&str] = &[
+    "acl.down_policy",
+    "acl.enable_token_replication",
+    "acl.msp_disable_bootstrap",
+    "acl.policy_ttl",
+    "acl.resources",
+    "acl.role_ttl",
+    "acl.token_ttl",
+    "acl.tokens.config_file_service_registration",
+    "acl.tokens.dns",
+    "acl.tokens.managed_service_provider",
+    "acl.tokens.replication",
     "acl_down_policy",
-    "acl_enable_key_list_policy",
     "acl_enforce_version_8",
     "acl_replication_token",
     "acl_ttl",
@@ -363,11 +388,28 @@ mod tests {
     fn what_is_consuls_alone_is_named_and_what_is_nobodys_is_refused() {
         let raw = added(json!({
             "server": true, "bootstrap_expect": 1, "ui": true, "telemetry": {"x": 1}, "ports": {"dns": -1, "http": 80},
-            "acl": {"enabled": true}, "retry_join": ["a", "b"], "domain": null,
+            "encrypt": "k", "retry_join": ["a", "b"], "domain": null,
+            "acl": {"enabled": true, "down_policy": "extend-cache", "tokens": {"master": "m", "replication": "r"}},
         }));
         let keys: Vec<&str> = raw.foreign.iter().map(|it| it.split(' ').next().unwrap_or_default()).collect();
-        assert_eq!(keys, ["bootstrap_expect", "ports.dns", "retry_join", "server", "telemetry", "ui"]);
-        assert_eq!(raw.closing, ["acl (a.json)"]);
+        assert_eq!(
+            keys,
+            [
+                "acl.down_policy",
+                "acl.tokens.replication",
+                "bootstrap_expect",
+                "ports.dns",
+                "retry_join",
+                "server",
+                "telemetry",
+                "ui",
+            ]
+        );
+        assert_eq!(raw.closing, ["encrypt (a.json)"]);
+        assert_eq!(
+            raw.get("acl_initial_management_token").map(|it| it.texts.join(",")),
+            Some("m".to_owned())
+        );
         assert!(raw.problems.is_empty() && raw.listening.port.is_some());
         let rows = [
             ("sevrice", json!({}), "did you mean `service`?"),

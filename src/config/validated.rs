@@ -324,6 +324,11 @@ impl Values {
             ("tls_cert_file", String::new()),
             ("tls_key_file", String::new()),
             ("tls_ca_file", String::new()),
+            ("acl_initial_management_token", String::new()),
+            ("acl_agent_recovery_token", String::new()),
+            ("acl_default_token", String::new()),
+            ("acl_agent_token", String::new()),
+            ("acl_key_file", String::new()),
             ("node", surroundings.host_name.as_deref().unwrap_or("localhost").to_owned()),
             ("store", if dev { "memory" } else { "embedded" }.to_owned()),
             ("snapshot_dir", data_dir.join("snapshots").display().to_string()),
@@ -382,6 +387,13 @@ impl Values {
         if take!(self, Addresses, "https_addr").is_empty() && self.is_written("tls_cert_file") {
             warnings.push("tls_cert_file is set but not used: https_addr says nowhere to listen".to_owned());
         }
+        if !take!(self, Boolean, "acl_enabled") {
+            let unused = |key: &&str| self.is_written(key);
+            let unused = ["acl_permissive", "acl_initial_management_token", "acl_default_token"]
+                .into_iter()
+                .find(unused);
+            warnings.extend(unused.map(|key| format!("{key} is set but not used: acl_enabled is false")));
+        }
         let log_level =
             take!(self, Text, "log_level").parse().expect("the words of the table are levels of `log`");
         let log_format =
@@ -390,7 +402,7 @@ impl Values {
             http_addresses: take!(self, Addresses, "http_addr"),
             https_addresses: take!(self, Addresses, "https_addr"),
             tls: self.tls(),
-            acl: AclSettings::default(),
+            acl: self.acl(),
             allowed_hosts: take!(self, Names, "allowed_hosts"),
             allowed_origins: take!(self, Names, "allowed_origins"),
             admin_addresses: take!(self, Addresses, "admin_addr"),
@@ -476,4 +488,5 @@ impl Values {
     }
 }
 
+mod acl_values;
 mod tls_values;

@@ -28,6 +28,7 @@ pub mod deadline_timer;
 mod registered;
 pub mod runtime;
 pub mod hangup;
+pub mod sealing;
 pub mod signals;
 pub mod stream;
 pub mod supervision;
