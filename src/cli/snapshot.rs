@@ -211,6 +211,7 @@ fn of_table(count: u64, table: &str) -> String {
         Some(noun) => counted(count, noun),
         None if table == "history" => counted(count, "transition"),
         None if table == "kv" => counted(count, "key"),
+        None if table == "acl" => counted(count, "ACL record"),
         None => format!("{count} of {table}"),
     }
 }

@@ -537,6 +537,13 @@ pub const SETTINGS: &[Setting] = &[
         "Memory for the keys and values of the key/value store. A write past it is answered 507.",
     ),
     setting(
+        "limits.acl_bytes_max",
+        SettingKind::Bytes { min: 1 << 20, max: 1 << 40 },
+        Text("64MiB"),
+        Restart,
+        "Memory for policies, roles and tokens. A write past it is answered 507.",
+    ),
+    setting(
         "limits.watched_connections_max",
         SettingKind::Integer { min: 0, max: 1_000_000 },
         Text("10000"),

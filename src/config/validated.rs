@@ -82,6 +82,8 @@ pub struct Limits {
     pub checks_max: usize,
     pub catalog_bytes_max: usize,
     pub kv_bytes_max: usize,
+    /// Bytes of all policies, roles and tokens.
+    pub acl_bytes_max: usize,
     pub watched_connections_max: usize,
 }
 
@@ -483,6 +485,7 @@ impl Values {
             checks_max: take!(self, Integer, "limits.checks_max") as usize,
             catalog_bytes_max: take!(self, Bytes, "limits.catalog_bytes_max") as usize,
             kv_bytes_max: take!(self, Bytes, "limits.kv_bytes_max") as usize,
+            acl_bytes_max: take!(self, Bytes, "limits.acl_bytes_max") as usize,
             watched_connections_max: take!(self, Integer, "limits.watched_connections_max") as usize,
         }
     }

@@ -20,10 +20,11 @@ use crate::node::notify::{self, Notifier};
 use crate::node::probe::Prober;
 use crate::node::registry::Registry;
 use crate::node::registry::checking::Probing;
-use crate::node::registry::open::{RegistryBounds, Storage};
+use crate::node::registry::open::RegistryBounds;
 use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::snapshot::row_validator::RowRules;
 use crate::node::registry::snapshot::schedule::{self, Schedule};
+use crate::node::registry::storage::Storage;
 use crate::server::agent::Agent;
 use crate::server::certificates::Certificates;
 use crate::server::error::ServerError;
@@ -108,7 +109,9 @@ fn open_registry(
             .collect(),
         datacenter: config.datacenter.as_str().into(),
     };
-    let storage = Storage { store, on_commit: Box::new(move |elapsed| commits.observe(elapsed)) };
+    // TO BE REPLACED where the keys of seals come in: it leaves secrets as they are.
+    let seal = crate::node::registry::sealed::left_sealed();
+    let storage = Storage { store, on_commit: Box::new(move |elapsed| commits.observe(elapsed)), seal };
     let health = HealthEngine::new(health_settings(config));
     let probing = Probing { health, prober, probes_max, idle_connections_max, metrics: metrics.clone() };
     let bounds = RegistryBounds {

@@ -7,6 +7,7 @@ use crate::base::sys::budget::{self, Purpose};
 use crate::base::telemetry::families;
 use crate::base::telemetry::logging::Logging;
 use crate::base::telemetry::metrics::Metrics;
+use crate::core::model::acl::AclKind;
 use crate::net::http::{REFUSAL_STATUSES, Server};
 use crate::net::tls::TlsStats;
 use crate::node::registry::Registry;
@@ -58,6 +59,18 @@ pub(super) fn expose(metrics: &Metrics, registry: &Arc<Registry>, server: &Serve
     }
     metrics.read(families::KV_KEYS, &[], of(|registry| registry.views().sizes().keys as f64));
     metrics.read(families::KV_BYTES, &[], of(|registry| registry.views().sizes().kv_bytes as f64));
+    if registry.access().settings().enabled {
+        for kind in [AclKind::Policy, AclKind::Role, AclKind::Token] {
+            let registry = registry.clone();
+            let read = move || registry.access().read(|state| state.count(kind)) as f64;
+            metrics.read(families::ACL_RECORDS, &[kind.name()], read);
+        }
+        metrics.read(
+            families::ACL_BYTES,
+            &[],
+            of(|registry| registry.access().read(|state| state.bytes()) as f64),
+        );
+    }
     metrics.read(families::CATALOG_INDEX, &[], of(|registry| registry.views().complete() as f64));
     metrics.read(families::DRAINING, &[], of(|registry| registry.draining().count() as f64));
     let in_panic = |registry: &Registry| registry.panic_thresholds().in_panic(registry.views()) as f64;

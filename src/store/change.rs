@@ -13,6 +13,8 @@ pub enum Table {
     Checks,
     /// Keys and their values.
     Kv,
+    /// Policies, roles and tokens.
+    Acl,
     /// Transitions of checks, one a row.
     History,
     /// Events that wait for a webhook.
@@ -24,12 +26,13 @@ pub enum Table {
 impl Table {
     /// Every table, in the order in which [`load`](super::rows::Store::load) hands out their rows: what is referred
     /// to comes before what refers to it.
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 9] = [
         Table::Meta,
         Table::Nodes,
         Table::Services,
         Table::Checks,
         Table::Kv,
+        Table::Acl,
         Table::History,
         Table::Deliveries,
         Table::DeadLetters,
@@ -49,6 +52,7 @@ impl Table {
             Table::Services => "services",
             Table::Checks => "checks",
             Table::Kv => "kv",
+            Table::Acl => "acl",
             Table::History => "history",
             Table::Deliveries => "deliveries",
             Table::DeadLetters => "dead_letters",

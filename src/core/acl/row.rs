@@ -19,6 +19,9 @@ use crate::core::model::acl::token::{Token, TokenSecret};
 /// Between kind and id.
 const SEPARATOR: char = '/';
 
+/// A seal that several threads use.
+pub type SharedSeal = Arc<dyn Seal + Send + Sync>;
+
 /// Keeps secrets from whoever reads rows.
 pub trait Seal {
     /// The sealed form of a secret, bound to the accessor of its token: in another token's row it does not open.
@@ -29,6 +32,38 @@ pub trait Seal {
     /// # Errors
     /// A sentence: it was sealed with another key or for another token, or has been altered.
     fn open(&self, accessor: &str, sealed: &str) -> Result<String, String>;
+
+    /// The id of the key that it seals with; empty where it has none.
+    fn key_id(&self) -> String;
+
+    /// Whether that is sealed as it would be now, and not with an older key.
+    fn is_current(&self, _sealed: &str) -> bool {
+        true
+    }
+
+    /// Where a key belongs that is missing, for people.
+    fn place(&self) -> String {
+        "the key file of the agent".to_owned()
+    }
+}
+
+/// Leaves secrets sealed, for who passes rows on or only looks at them: a record that is read with it has the sealed
+/// form in the place of its secret, and its row is to the byte what it was.
+#[derive(Clone, Copy, Debug)]
+pub struct LeftSealed;
+
+impl Seal for LeftSealed {
+    fn seal(&self, _: &str, secret: &str) -> String {
+        secret.to_owned()
+    }
+
+    fn open(&self, _: &str, sealed: &str) -> Result<String, String> {
+        Ok(sealed.to_owned())
+    }
+
+    fn key_id(&self) -> String {
+        String::new()
+    }
 }
 
 /// What stands on disk of a policy. It names its fields by itself, so that they may be called otherwise in memory; so
@@ -128,7 +163,11 @@ pub fn encode(record: &AclRecord, seal: &dyn Seal) -> Vec<u8> {
             serde_json::to_vec(&RoleRow { name, description, grants: grants.into(), create, modify })
         }
         AclRecord::Token(token) => {
-            let sealed = seal.seal(&token.accessor, token.secret.reveal());
+            let sealed = match token.secret.reveal().as_str() {
+                // It was left out, which the row shows.
+                "" => String::new(),
+                secret => seal.seal(&token.accessor, secret),
+            };
             let Token { description, grants, is_local, auth_method, expires_ms, created_ms, .. } =
                 Token::clone(token);
             let (grants, local) = (grants.into(), is_local);
@@ -155,6 +194,29 @@ pub fn encode(record: &AclRecord, seal: &dyn Seal) -> Vec<u8> {
 /// # Errors
 /// A sentence when it is not as [`encode`] writes it.
 pub fn decode(key: &str, row: &[u8], seal: &dyn Seal) -> Result<AclRecord, String> {
+    opened(decode_sealed(key, row)?, seal).map_err(|error| format!("row {key:?}: {error}"))
+}
+
+/// A record that was read sealed, with its secret.
+///
+/// # Errors
+/// That of [`Seal::open`].
+pub fn opened(record: AclRecord, seal: &dyn Seal) -> Result<AclRecord, String> {
+    match record {
+        AclRecord::Token(mut token) => {
+            let secret = TokenSecret::new(seal.open(&token.accessor, token.secret.reveal())?);
+            Arc::make_mut(&mut token).secret = secret;
+            Ok(AclRecord::Token(token))
+        }
+        record => Ok(record),
+    }
+}
+
+/// As [`decode`] by the seal [`LeftSealed`].
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn decode_sealed(key: &str, row: &[u8]) -> Result<AclRecord, String> {
     let parts = key.split_once(SEPARATOR);
     let of_kind = |name: &str| AclKind::ALL.into_iter().find(|kind| kind.name() == name);
     let kind = parts.and_then(|(name, id)| Some((of_kind(name)?, Text::from(id))));
@@ -175,10 +237,9 @@ pub fn decode(key: &str, row: &[u8], seal: &dyn Seal) -> Result<AclRecord, Strin
         }
         AclKind::Token => {
             let row: TokenRow = read(key, row)?;
-            let secret = seal.open(&id, &row.sealed).map_err(|error| format!("row {key:?}: {error}"))?;
             AclRecord::Token(Arc::new(Token {
                 accessor: id,
-                secret: TokenSecret::new(secret),
+                secret: TokenSecret::new(row.sealed),
                 description: row.description,
                 grants: row.grants.into(),
                 is_local: row.local,

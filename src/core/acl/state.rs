@@ -21,6 +21,8 @@ pub struct AclState {
     named: BTreeMap<(AclKind, Text), Text>,
     /// The accessors of tokens by their secrets.
     accessors: HashMap<TokenSecret, Text>,
+    /// How many there are of each kind.
+    counts: [usize; AclKind::ALL.len()],
     /// Bytes that all of them take.
     bytes: usize,
     /// Bytes that they may take.
@@ -84,6 +86,11 @@ impl AclState {
         }
     }
 
+    /// How many there are of a kind.
+    pub fn count(&self, kind: AclKind) -> usize {
+        self.counts[kind as usize]
+    }
+
     /// Bytes that all of them take.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -132,21 +139,26 @@ impl AclState {
         }
     }
 
-    /// Holds these records at `index` and no others. What is the same stays untouched, and what is new has changed now:
-    /// its older index may be one that somebody has seen before.
+    /// Holds these records at `index`, what is always there, and no others. What is the same stays untouched, and what
+    /// is new has changed now: its older index may be one that somebody has seen before.
     ///
     /// # Errors
     /// [`AclRefusal::TooLarge`], and [`AclRefusal::Unfit`] where two of them cannot be told apart; nothing has changed
     /// then.
     pub fn restore(&mut self, index: u64, wanted: &[AclRecord]) -> Result<Vec<AclChange>, AclRefusal> {
-        are_told_apart(wanted)?;
-        let wanted: BTreeMap<_, _> =
-            wanted.iter().map(|record| ((record.kind(), record.id()), record)).collect();
+        let mut wanted: BTreeMap<_, _> =
+            wanted.iter().map(|record| ((record.kind(), record.id()), record.clone())).collect();
+        // What is always there stays.
+        let lasting = self.records.iter().filter(|((kind, id), _)| may_delete(*kind, id).is_err());
+        lasting.for_each(|(key, record)| {
+            wanted.entry(key.clone()).or_insert_with(|| record.clone());
+        });
+        are_told_apart(wanted.values())?;
         let gone: Vec<_> = self.records.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
         let removed = gone.iter().filter_map(|(kind, id)| self.remove(index, *kind, id));
         let mut changes: Vec<AclChange> = removed.collect();
         for record in wanted.into_values() {
-            match self.put((record.indexes().create.min(index), index), record) {
+            match self.put((record.indexes().create.min(index), index), &record) {
                 Ok(change) => changes.extend(change),
                 Err(refusal) => {
                     self.undo(&changes);
@@ -298,13 +310,20 @@ impl AclState {
 
     fn set(&mut self, kind: AclKind, id: &Text, record: Option<AclRecord>) {
         if let Some(before) = self.records.remove(&(kind, id.clone())) {
+            self.counts[kind as usize] -= 1;
             self.bytes -= before.weight();
-            named_key(&before).map(|key| self.named.remove(&key));
-            if let AclRecord::Token(token) = &before {
+            // A restoration may have given its name or its secret to another already.
+            if let Some(key) = named_key(&before).filter(|key| self.named.get(key) == Some(id)) {
+                self.named.remove(&key);
+            }
+            if let AclRecord::Token(token) = &before
+                && self.accessors.get(&token.secret) == Some(id)
+            {
                 self.accessors.remove(&token.secret);
             }
         }
         let Some(record) = record else { return };
+        self.counts[kind as usize] += 1;
         self.bytes += record.weight();
         named_key(&record).map(|key| self.named.insert(key, id.clone()));
         if let AclRecord::Token(token) = &record {
@@ -324,7 +343,7 @@ fn grants(record: &AclRecord) -> Option<&Grants> {
 }
 
 /// Whether no two records have one name or one secret.
-fn are_told_apart(records: &[AclRecord]) -> Result<(), AclRefusal> {
+fn are_told_apart<'r>(records: impl Iterator<Item = &'r AclRecord>) -> Result<(), AclRefusal> {
     let (mut names, mut secrets) = (HashSet::new(), HashSet::new());
     for record in records {
         if named_key(record).is_some_and(|key| !names.insert(key)) {

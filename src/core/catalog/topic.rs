@@ -27,6 +27,12 @@ pub enum Topic {
     ServiceChecks(ServiceKey),
     /// The checks in one status; with `None`, all checks.
     State(Option<Status>),
+    /// The list of policies of access control.
+    Policies,
+    /// The list of roles, with the names of their policies.
+    Roles,
+    /// The list of tokens, with the names of their policies and roles.
+    Tokens,
     /// One key of the key/value store.
     Key(Text),
     /// All keys that begin like this.

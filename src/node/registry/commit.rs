@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::base::sys::supervision;
+use crate::core::acl::row::SharedSeal;
 use crate::core::catalog::state::Moment;
 use crate::core::catalog::transitions::{cause_of_end, transitions};
 use crate::core::kernel::changes::Changes;
@@ -19,6 +20,7 @@ use crate::node::registry::error::WriteError;
 use crate::node::registry::history::History;
 use crate::node::registry::publish::{Publisher, Remembered};
 use crate::node::registry::rows;
+use crate::node::registry::storage::Storage;
 use crate::node::registry::write_stats::WriteStats;
 use crate::store::change::{Batch, RowChange};
 use crate::store::error::StoreError;
@@ -79,28 +81,30 @@ pub(super) struct Committer {
     state: State,
     /// The index of the last durable change.
     index: u64,
-    store: Box<dyn Store>,
+    storage: Storage,
     publisher: Publisher,
     stats: Arc<WriteStats>,
-    /// Told how long each commit took.
-    on_commit: Box<dyn Fn(Duration) + Send>,
 }
 
 impl Committer {
     /// Goes on from `state`, which stands at `index` and which readers see already.
     pub fn new(
         (state, index): (State, u64),
-        store: Box<dyn Store>,
+        storage: Storage,
         publisher: Publisher,
         stats: Arc<WriteStats>,
-        on_commit: Box<dyn Fn(Duration) + Send>,
     ) -> Committer {
-        Committer { state, index, store, publisher, stats, on_commit }
+        Committer { state, index, storage, publisher, stats }
     }
 
     /// The state, with everything that is decided.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Under which secrets are kept.
+    pub fn seal(&self) -> &SharedSeal {
+        &self.storage.seal
     }
 
     /// The index of the last durable change.
@@ -165,12 +169,12 @@ impl Committer {
         let history = history.take();
         let remembered = history.as_ref().unwrap_or(self.publisher.history());
         let entries = remembered.place(std::mem::take(transitions));
-        let rows =
-            rows::of(changes).chain(std::mem::take(rows)).chain(rows::of_history(remembered, &entries));
+        let of_changes = rows::of(changes, &*self.storage.seal);
+        let rows = of_changes.chain(std::mem::take(rows)).chain(rows::of_history(remembered, &entries));
         let batch = Batch { index: *index, changes: rows.collect() };
         let started = Instant::now();
         self.try_store(&batch)?;
-        (self.on_commit)(started.elapsed());
+        (self.storage.on_commit)(started.elapsed());
         self.stats.commits.fetch_add(1, Ordering::Relaxed);
         self.index = *index;
         let remembered = Remembered { transitions: entries, history, raises_floor: *has_leapt };
@@ -181,7 +185,7 @@ impl Committer {
     /// Has the store take a batch, all or nothing of it, and notes how the store is.
     fn try_store(&mut self, batch: &Batch) -> Result<(), StoreError> {
         // A slow disk is the store's to tell; see `StoreState`.
-        let outcome = supervision::patiently(|| self.store.commit(batch));
+        let outcome = supervision::patiently(|| self.storage.store.commit(batch));
         match &outcome {
             Ok(()) => self.stats.store_state.committed(),
             Err(error) => self.stats.store_state.failed(error),
@@ -200,7 +204,9 @@ impl Committer {
         if self.stats.store_state.is_full() {
             return self.seek_room();
         }
-        if let Err(full @ StoreError::Full { .. }) = supervision::patiently(|| self.store.look_for_room()) {
+        if let Err(full @ StoreError::Full { .. }) =
+            supervision::patiently(|| self.storage.store.look_for_room())
+        {
             self.store_failed(&full);
         }
     }
@@ -213,7 +219,7 @@ impl Committer {
 
     /// Closes the store. Nothing is to be written until [`Committer::reopen`].
     pub fn close_store(&mut self) {
-        self.store = Box::new(MemoryStore::standing_at(self.index));
+        self.storage.store = Box::new(MemoryStore::standing_at(self.index));
     }
 
     /// Goes on with the store, opened anew.
@@ -221,11 +227,11 @@ impl Committer {
     /// # Errors
     /// What it finds when it is read, and [`StoreError::Failed`] when it stands at another index than the state.
     pub fn reopen(&mut self, store: Box<dyn Store>) -> Result<(), StoreError> {
-        self.store = store;
-        match self.store.load(&mut |_, _, _| Ok(()))?.index {
+        self.storage.store = store;
+        match self.storage.store.load(&mut |_, _, _| Ok(()))?.index {
             index if index == self.index => Ok(()),
             index => {
-                let path = self.store.describe().path.unwrap_or_default();
+                let path = self.storage.store.describe().path.unwrap_or_default();
                 let detail = format!("a successor that failed left it at index {index}, not {}", self.index);
                 Err(StoreError::failed(&path, detail))
             }

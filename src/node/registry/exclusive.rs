@@ -47,7 +47,8 @@ impl ExclusiveOp {
         match self {
             ExclusiveOp::View(reply) => {
                 let history = committer.history().entries();
-                reply.send(SnapshotView::of(committer.state(), committer.index(), history));
+                let (state, seal) = (committer.state(), committer.seal().clone());
+                reply.send(SnapshotView::of(state, committer.index(), history, seal));
             }
             ExclusiveOp::Restore(order) => {
                 let RestoreOrder { restoration, history, is_dry_run, caller, reply } = *order;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::stdx::text::Text;
+use crate::core::acl::row::SharedSeal;
 use crate::core::catalog::topic::Topic;
 use crate::core::discovery::panic;
 use crate::core::health::{CheckDiagnostics, CheckKey};
@@ -28,6 +29,7 @@ use crate::node::registry::views::Views;
 /// A running registry.
 pub struct Registry {
     pub(super) own_node: OwnNode,
+    pub(super) seal: SharedSeal,
     pub(super) read_model: ReadModel,
     pub(super) interner: Interner,
     pub(super) queue: WriteQueue,
@@ -42,6 +44,11 @@ impl Registry {
     /// Who the agent is.
     pub fn own_node(&self) -> &OwnNode {
         &self.own_node
+    }
+
+    /// Under which secrets are kept.
+    pub fn seal(&self) -> &SharedSeal {
+        &self.seal
     }
 
     /// What readers see.

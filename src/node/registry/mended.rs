@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
+use crate::core::acl::row;
 use crate::core::catalog::change::CatalogChange;
+use crate::core::model::acl::AclRecord;
 use crate::core::model::limits::TIME_MS_MAX;
 use crate::core::model::validate::{Violation, checks, nodes, services, transitions};
 use crate::core::model::{CheckDefinition, Indexes, Pair};
@@ -74,6 +76,26 @@ impl Mending {
             self.log_fault(&pair.key, "its index is above that of all rows");
         }
         pair
+    }
+
+    /// The record of access control in a row as it can be held, with its secret sealed. Where it does not read and
+    /// does not count there is none; the row stays.
+    ///
+    /// # Errors
+    /// A sentence when it does not read and `counts`.
+    pub fn acl(&mut self, key: &str, value: &[u8], counts: bool) -> Result<Option<AclRecord>, String> {
+        match row::decode_sealed(key, value) {
+            Ok(record) if record.indexes().modify > self.index => {
+                self.log_fault(key, "its index is above that of all rows");
+                Ok(Some(record.at(self.within(record.indexes()))))
+            }
+            Ok(record) => Ok(Some(record)),
+            Err(fault) if counts => Err(fault),
+            Err(fault) => {
+                self.log_fault(key, &fault);
+                Ok(None)
+            }
+        }
     }
 
     /// The transition in a row, if it can be held.

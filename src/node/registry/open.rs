@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::base::sys::clock::Clock;
 use crate::base::sys::supervision::{self, Habit};
@@ -26,18 +25,11 @@ use crate::node::registry::publish::Follower;
 use crate::node::registry::queue::{WriteQueue, queue};
 use crate::node::registry::read_model::ReadModel;
 use crate::node::registry::recover::{RecoverError, recover};
+use crate::node::registry::sealed::{AclStart, left_sealed};
+use crate::node::registry::storage::Storage;
 use crate::node::registry::waking::Waking;
 use crate::node::registry::write::Writer;
 use crate::store::error::StoreError;
-use crate::store::rows::Store;
-
-/// Where a registry keeps its changes.
-pub struct Storage {
-    /// The store.
-    pub store: Box<dyn Store>,
-    /// Called with the time that each commit took.
-    pub on_commit: Box<dyn Fn(Duration) + Send>,
-}
 
 /// How much of everything there may be at a time.
 #[derive(Clone, Copy, Debug)]
@@ -58,14 +50,19 @@ impl Registry {
     /// What the store finds wrong, or that it took not even the first write.
     pub fn open(
         own_node: OwnNode,
-        storage: Storage,
+        mut storage: Storage,
         probing: Probing,
         bounds: RegistryBounds,
         acl: AclSettings,
         mut others: Vec<Box<dyn Follower>>,
     ) -> Result<Registry, OpenError> {
-        let Storage { mut store, on_commit } = storage;
-        let recovered = recover(&mut *store, &own_node, bounds.records).map_err(OpenError::from)?;
+        if !acl.enabled {
+            storage.seal = left_sealed();
+        }
+        let seal = storage.seal.clone();
+        let start = AclStart { is_enabled: acl.enabled, seal: &*seal, now_ms: Clock.unix_ms() };
+        let recovered = recover(&mut *storage.store, &own_node, bounds.records, start);
+        let recovered = recovered.map_err(OpenError::from)?;
         let (state, index) = (recovered.state, recovered.index);
         let access =
             AccessControl::new(acl, (&own_node.name, &own_node.datacenter), state.acl.clone(), index);
@@ -84,7 +81,7 @@ impl Registry {
         followers.extend(expiry.iter().map(|it| Box::new(ExpiryFollower(it.clone())) as Box<dyn Follower>));
         followers.append(&mut others);
         let readers = (&read_model, Waking::start().map_err(OpenError::Thread)?);
-        let mut writer = Writer::new(tasks, (state, index), store, readers, followers, on_commit);
+        let mut writer = Writer::new(tasks, (state, index), storage, readers, followers);
         writer.commit_repairs(recovered.repairs).map_err(OpenError::OwnNode)?;
         let stats = queue.stats().clone();
         let has_work = move || stats.waiting.load(Ordering::Relaxed) > 0;
@@ -114,6 +111,7 @@ impl Registry {
         }
         Ok(Registry {
             own_node,
+            seal,
             read_model,
             interner: Interner::default(),
             queue,
@@ -153,6 +151,8 @@ pub enum OpenError {
     Store(StoreError),
     /// Somebody else's node has the agent's name: what the catalog says to that.
     NameTaken(CommandRefusal),
+    /// A secret of access control does not open: a sentence with the remedy.
+    Sealed(String),
     /// The agent's own node could not be written.
     OwnNode(WriteError),
     /// The system gave no thread, or no descriptor.
@@ -168,6 +168,7 @@ impl fmt::Display for OpenError {
                 "{refusal}. That is a node somebody registered; start under another name (--node), then this one can \
                  be deregistered"
             ),
+            OpenError::Sealed(sentence) => formatter.write_str(sentence),
             OpenError::OwnNode(error) => {
                 write!(formatter, "the agent's own node could not be registered: {}", error.at_start())
             }
@@ -186,6 +187,7 @@ impl From<RecoverError> for OpenError {
         match error {
             RecoverError::Store(error) => OpenError::Store(error),
             RecoverError::NameTaken(refusal) => OpenError::NameTaken(refusal),
+            RecoverError::Sealed(sentence) => OpenError::Sealed(sentence),
         }
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! The one place that changes what readers see. It belongs to the writer, and knows no command and no store.
 
+use crate::core::acl::change::AclChange;
+use crate::core::catalog::topic::Topic;
 use crate::core::catalog::update::Update;
 use crate::core::kernel::changes::Changes;
 use crate::core::kernel::state::State;
+use crate::core::model::acl::AclKind;
 use crate::node::registry::history::{History, HistoryEntry};
 use crate::node::registry::read_model::ReadModel;
 use crate::node::registry::waking::Waking;
@@ -92,11 +95,23 @@ impl Publisher {
         if raises_floor {
             topics.raise_floor(index);
         }
-        let mut watchers = topics.advance(&moved, index);
+        let mut watchers = topics.advance(moved.iter().chain(moved_by(&changes.acl)), index);
         watchers.join_all(topics.pairs().advance(&changes.kv));
         topics.end_move();
         let batch = CommittedBatch { index, state, changes, transitions: &transitions };
         self.followers.iter_mut().for_each(|follower| follower.follow(&batch));
         self.waking.wake(watchers);
     }
+}
+
+/// The lists that changes of access control move: those of their kinds, and those that show their names.
+fn moved_by(changes: &[AclChange]) -> &'static [Topic] {
+    const LISTS: [Topic; 3] = [Topic::Policies, Topic::Roles, Topic::Tokens];
+    let first = changes.iter().filter_map(|change| match change.kind {
+        AclKind::Policy => Some(0),
+        AclKind::Role => Some(1),
+        AclKind::Token => Some(2),
+        AclKind::Bootstrap => None,
+    });
+    &LISTS[first.min().unwrap_or(LISTS.len())..]
 }

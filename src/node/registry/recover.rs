@@ -16,6 +16,7 @@ use crate::node::registry::hot_queries::{self, HotQuery};
 use crate::node::registry::mended::Mending;
 use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::rows;
+use crate::node::registry::sealed::{AclStart, SealedRows};
 use crate::node::registry::silences;
 use crate::store::change::{RowChange, Table};
 use crate::store::error::StoreError;
@@ -48,15 +49,22 @@ pub struct Recovered {
 }
 
 /// Loads everything from `store`, and writes nothing. If the agent's own node was stored under another name, it is
-/// renamed, at an index of its own: what is registered on it stays registered.
+/// renamed, at an index of its own: what is registered on it stays registered. What access control is never without
+/// comes to be at the same one.
 ///
 /// # Errors
 /// Whatever the store finds; a row that cannot be read counts as damage. [`RecoverError::NameTaken`] when somebody
-/// else's node has the agent's name.
-pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<Recovered, RecoverError> {
+/// else's node has the agent's name, and [`RecoverError::Sealed`] when a secret does not open.
+pub fn recover(
+    store: &mut dyn Store,
+    own: &OwnNode,
+    bounds: Bounds,
+    acl: AclStart<'_>,
+) -> Result<Recovered, RecoverError> {
     let (mut changes, mut history, mut checkpoint) = (Vec::new(), Vec::new(), HealthCheckpoint::default());
     let (mut hot_queries, mut reader) = (Vec::new(), rows::RowReader::default());
     let mut pairs: Vec<Arc<Pair>> = Vec::new();
+    let mut sealed = SealedRows::new(acl);
     let mut silences = silences::SavedSilences::default();
     let mut defined_ids = DefinedIds::default();
     // What rows say of indexes is bounded here by what there can be, since the index of all comes after them.
@@ -70,18 +78,19 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
                 defined_ids::read(key, value)?.into_iter().for_each(|ids| defined_ids = ids);
             }
             Table::Kv => pairs.push(mending.pair(rows::pair(key, value)?)),
+            Table::Acl => sealed.take(key, value, &mut mending)?,
             Table::History => history.extend(mending.transition(key, value)),
             _ => changes.extend(reader.change(table, key, value)?.map(|record| mending.record(record))),
         }
         Ok(())
     })?;
     mending.end();
+    let (records, mut repairs) = sealed.end().map_err(RecoverError::Sealed)?;
     if let Some(held) = holder_of_own_name(&changes, own) {
         return Err(RecoverError::NameTaken(CommandRefusal::reserved(&own.name, &own.id, held)));
     }
     let mut index = loaded.index.max(INDEX_OF_NOTHING);
     let next = next_index(index, 0).map_err(|_| exhausted(index, store))?;
-    let mut repairs = Vec::new();
     if let Some(old_key) = stored_name(&changes, own) {
         log::info!(before = old_key.as_str(), now = own.name.as_str(); "the agent's own node is renamed");
         // Whoever knows the old name asks with the index it was seen at, and must hear of the new one.
@@ -106,7 +115,12 @@ pub fn recover(store: &mut dyn Store, own: &OwnNode, bounds: Bounds) -> Result<R
         changes = [renamed, others].concat();
         history = [moved, of_others].concat();
     }
-    let state = State::restored(&own.name, bounds, &changes, pairs, Vec::new());
+    let mut state = State::restored(&own.name, bounds, &changes, pairs, records);
+    let completing = acl.complete(&mut state.acl, next);
+    if !completing.is_empty() {
+        index = next;
+        repairs.extend(completing);
+    }
     for excess in state.excess() {
         log::warn!(
             "more is stored than would be taken now, and all of it is kept, shown and checked: {excess}"
@@ -134,6 +148,8 @@ pub enum RecoverError {
     Store(StoreError),
     /// Somebody else's node has the agent's name: what the catalog says to that.
     NameTaken(CommandRefusal),
+    /// A secret of access control does not open: a sentence with the remedy.
+    Sealed(String),
 }
 
 impl From<StoreError> for RecoverError {

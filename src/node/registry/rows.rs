@@ -1,5 +1,5 @@
 //! Which rows a store keeps of what is in the registry, and back: under which keys, and of which table. What stands in
-//! a row is its domain's: see [`catalog::row`] and [`kv::row`].
+//! a row is its domain's: see [`catalog::row`], [`kv::row`] and [`acl::row`].
 //!
 //! A node's row is filed under the node's key; an instance's and a check's under that, a tab and
 //! their id. Names and ids hold no control characters, so the tab is unambiguous. A transition's row is filed under
@@ -11,11 +11,14 @@
 use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
+use crate::core::acl;
+use crate::core::acl::row::Seal;
 use crate::core::catalog;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::changes::Changes;
 use crate::core::kv;
 use crate::core::kv::change::PairChange;
+use crate::core::model::acl::AclRecord;
 use crate::core::model::{NodeKey, Pair, Subject, said};
 use crate::node::registry::history::History;
 use crate::node::registry::history::entry::{HistoryEntry, PER_CHECK_MAX};
@@ -23,10 +26,21 @@ use crate::store::change::{RowChange, Table};
 
 const SEPARATOR: char = '\t';
 
-/// The rows that changes of the registry leave behind.
-pub fn of(changes: &Changes) -> impl Iterator<Item = RowChange> {
-    let Changes { catalog, kv, acl: _ } = changes;
-    catalog.iter().map(row).chain(kv.iter().map(pair_change))
+/// The rows that changes of the registry leave behind, secrets under `seal`.
+pub fn of<'c>(changes: &'c Changes, seal: &'c dyn Seal) -> impl Iterator<Item = RowChange> + 'c {
+    let Changes { catalog, kv, acl } = changes;
+    let acl = acl.iter().map(move |change| RowChange {
+        table: Table::Acl,
+        key: acl::row::key(change.kind, &change.id),
+        value: change.after.as_ref().map(|record| acl::row::encode(record, seal)),
+    });
+    catalog.iter().map(row).chain(kv.iter().map(pair_change)).chain(acl)
+}
+
+/// The row of a record of access control.
+pub fn acl_row(record: &AclRecord, seal: &dyn Seal) -> RowChange {
+    let key = acl::row::key(record.kind(), &record.id());
+    RowChange::put(Table::Acl, key, acl::row::encode(record, seal))
 }
 
 /// The row that a change of a pair leaves behind.
@@ -93,7 +107,12 @@ impl RowReader {
     /// Those of [`change`].
     pub fn change(&mut self, table: Table, key: &str, value: &[u8]) -> Result<Option<CatalogChange>, String> {
         Ok(Some(match table {
-            Table::Meta | Table::Kv | Table::History | Table::Deliveries | Table::DeadLetters => {
+            Table::Meta
+            | Table::Kv
+            | Table::Acl
+            | Table::History
+            | Table::Deliveries
+            | Table::DeadLetters => {
                 return Ok(None);
             }
             Table::Nodes => {

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::base::sys::runtime;
 use crate::base::telemetry::metrics::Metrics;
 use crate::config::acl::AclSettings;
+use crate::core::acl::row::SharedSeal;
 use crate::core::catalog::topic::Topic;
 use crate::core::health::{self, HealthEngine};
 use crate::core::kernel::state::Bounds;
@@ -20,9 +21,11 @@ use crate::node::registry::Registry;
 use crate::node::registry::checking::Probing;
 use crate::node::registry::error::WriteError;
 use crate::node::registry::history::Of;
-use crate::node::registry::open::{OpenError, RegistryBounds, Storage};
+use crate::node::registry::open::{OpenError, RegistryBounds};
 use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::publish::{CommittedBatch, Follower};
+use crate::node::registry::sealed::left_sealed;
+use crate::node::registry::storage::Storage;
 use crate::store::change::Batch;
 use crate::store::error::StoreError;
 use crate::store::memory::MemoryStore;
@@ -88,7 +91,22 @@ fn bounds() -> RegistryBounds {
 }
 
 fn try_open(
-    (name, id): (&str, &str),
+    who: (&str, &str),
+    store: &Shared,
+    bounds: RegistryBounds,
+    followers: Vec<Box<dyn Follower>>,
+) -> Result<Registry, OpenError> {
+    open_by((who, AclSettings::default(), left_sealed()), store, bounds, followers)
+}
+
+/// A registry with or without access control, whose secrets are kept under `seal`.
+pub(super) fn open_sealed(store: &Shared, enabled: bool, seal: SharedSeal) -> Result<Registry, OpenError> {
+    let acl = AclSettings { enabled, ..AclSettings::default() };
+    open_by((("Own", NODE_ID), acl, seal), store, bounds(), Vec::new())
+}
+
+fn open_by(
+    ((name, id), acl, seal): ((&str, &str), AclSettings, SharedSeal),
     store: &Shared,
     bounds: RegistryBounds,
     followers: Vec<Box<dyn Follower>>,
@@ -100,7 +118,7 @@ fn try_open(
         meta: Default::default(),
         datacenter: "dc1".into(),
     };
-    let storage = Storage { store: Box::new(store.clone()), on_commit: Box::new(|_| {}) };
+    let storage = Storage { store: Box::new(store.clone()), on_commit: Box::new(|_| {}), seal };
     let probing = Probing {
         health: HealthEngine::new(health::HealthSettings::default()),
         prober: Prober::new(probe::ProbeSettings::default()).unwrap(),
@@ -108,7 +126,7 @@ fn try_open(
         idle_connections_max: 10,
         metrics: Arc::new(Metrics::new().unwrap()),
     };
-    Registry::open(own_node, storage, probing, bounds, AclSettings::default(), followers)
+    Registry::open(own_node, storage, probing, bounds, acl, followers)
 }
 
 pub(crate) fn register(id: &str, check: Option<Check>) -> Command {

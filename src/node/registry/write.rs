@@ -20,10 +20,10 @@ use crate::node::registry::exclusive::ExclusiveOp;
 use crate::node::registry::publish::{Follower, Publisher};
 use crate::node::registry::queue::{QueuedTask, TaskReceiver, WriteReply, WriterTask, Written};
 use crate::node::registry::read_model::ReadModel;
+use crate::node::registry::storage::Storage;
 use crate::node::registry::waking::Waking;
 use crate::node::registry::write_log::{WriteLog, WriteLogLine};
 use crate::store::change::RowChange;
-use crate::store::rows::Store;
 
 /// Commands in one batch: past this the time to encode and publish outweighs the sync it saves.
 const BATCH_MAX: usize = 1_024;
@@ -55,13 +55,12 @@ impl Writer {
     pub fn new(
         tasks: TaskReceiver,
         (state, index): (State, u64),
-        store: Box<dyn Store>,
+        storage: Storage,
         (read_model, waking): (&ReadModel, Waking),
         followers: Vec<Box<dyn Follower>>,
-        on_commit: Box<dyn Fn(Duration) + Send>,
     ) -> Writer {
         let publisher = Publisher::new(read_model.clone(), waking, followers);
-        let committer = Committer::new((state, index), store, publisher, tasks.stats().clone(), on_commit);
+        let committer = Committer::new((state, index), storage, publisher, tasks.stats().clone());
         let (last_batch, has_given_up, log) = (0, false, WriteLog::default());
         Writer { tasks, committer, last_batch, has_given_up, log }
     }

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::core::acl::change::AclChange;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::changes::Changes;
 use crate::core::kv::change::PairChange;
+use crate::core::model::acl::AclKind;
 use crate::core::model::{Caller, Check, NodeKey, hold};
 
 /// Changes that one line names; a node with a thousand instances does not make a line of a thousand.
@@ -74,8 +76,9 @@ impl WriteLog {
 /// What is different, in words: `service "web-1" ("web") on n1 registered, check "web-1-beat" passing -> critical`.
 /// Outputs alone are no news.
 fn summary(changes: &Changes) -> Option<String> {
-    let Changes { catalog, kv, acl: _ } = changes;
+    let Changes { catalog, kv, acl } = changes;
     let mut first: Vec<String> = catalog.iter().filter_map(one).collect();
+    first.extend(acl.iter().map(of_access));
     first.extend(kv.iter().take(NAMED_MAX).map(key));
     let all = first.len() + kv.len().saturating_sub(NAMED_MAX);
     if first.is_empty() {
@@ -124,12 +127,26 @@ fn one(change: &CatalogChange) -> Option<String> {
 }
 
 fn key(change: &PairChange) -> String {
-    let what = match (&change.before, &change.after) {
-        (_, None) => "deleted",
-        (None, _) => "created",
+    format!("key {:?} {}", change.key.as_str(), became(change.before.is_some(), change.after.is_some()))
+}
+
+/// A token is told by its accessor, and never by its secret.
+fn of_access(change: &AclChange) -> String {
+    let AclChange { kind, id, before, after, .. } = change;
+    if *kind == AclKind::Bootstrap {
+        return "the first token of access control given out".to_owned();
+    }
+    let name = after.as_ref().or(before.as_ref()).map_or("", |record| record.name());
+    let named = if name.is_empty() { String::new() } else { format!(" ({name:?})") };
+    format!("{} {:?}{named} {}", kind.name(), id.as_str(), became(before.is_some(), after.is_some()))
+}
+
+fn became(before: bool, after: bool) -> &'static str {
+    match (before, after) {
+        (_, false) => "deleted",
+        (false, _) => "created",
         _ => "changed",
-    };
-    format!("key {:?} {what}", change.key.as_str())
+    }
 }
 
 fn check(node: &NodeKey, id: &str, before: Option<&Check>, after: Option<&Check>) -> Option<String> {
@@ -165,6 +182,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::core::model::acl::{AclRecord, Policy, Token, TokenSecret};
     use crate::core::model::{Service, Status};
 
     fn check(status: Status, output: &str) -> Option<Arc<Check>> {
@@ -201,6 +219,23 @@ mod tests {
         }
         let many: Vec<CatalogChange> = (0..NAMED_MAX + 2).map(|_| of_service(service(), None)).collect();
         assert!(summary(&many.into()).is_some_and(|text| text.ends_with(", and 2 more")));
+    }
+
+    #[test]
+    fn a_line_of_access_control_shows_no_secret() {
+        let (accessor, secret) = ("a-1".into(), TokenSecret::new("s-1"));
+        let token = Some(AclRecord::Token(Arc::new(Token { accessor, secret, ..Token::default() })));
+        let policy = Some(AclRecord::Policy(Arc::new(Policy { name: "ops".into(), ..Policy::default() })));
+        let change =
+            |kind, id: &str, before, after| AclChange { kind, id: id.into(), index: 1, before, after };
+        let changes = vec![
+            change(AclKind::Token, "a-1", None, token),
+            change(AclKind::Policy, "p-1", policy, None),
+            change(AclKind::Bootstrap, "", None, None),
+        ];
+        let said = summary(&Changes { acl: changes, ..Changes::default() });
+        let expected = r#"token "a-1" created, policy "p-1" ("ops") deleted, the first token of access"#;
+        assert_eq!(said, Some(format!("{expected} control given out")));
     }
 
     #[test]

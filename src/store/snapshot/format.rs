@@ -29,7 +29,8 @@ pub const LINE_BYTES_MAX: usize = 80 << 20;
 
 /// The tables that are part of a snapshot. Facts about the directory they came from and what waits for webhooks are
 /// not.
-pub const TABLES: [Table; 5] = [Table::Nodes, Table::Services, Table::Checks, Table::Kv, Table::History];
+pub const TABLES: [Table; 6] =
+    [Table::Nodes, Table::Services, Table::Checks, Table::Kv, Table::Acl, Table::History];
 
 /// The first line: what this is of, and how much there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,10 @@ pub struct SnapshotHeader {
     /// Whether secrets are left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redacted: bool,
+    /// The id of the key under which secrets of tokens are sealed in it, and without which they do not open; empty
+    /// where whoever took it has no key. `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_with: Option<String>,
     /// Rows by table.
     pub rows: BTreeMap<String, u64>,
 }

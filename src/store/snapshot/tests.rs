@@ -30,6 +30,7 @@ fn header(rows: &[(Table, &str, &str)]) -> SnapshotHeader {
         created_at: "2026-01-01T00:00:00Z".to_owned(),
         index: 7,
         redacted: false,
+        sealed_with: None,
         rows: counts,
     }
 }

@@ -20,6 +20,7 @@ use crate::base::sys::memory;
 use crate::base::sys::offload::OffloadError;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::changes::Changes;
+use crate::core::model::acl::AclKind;
 use crate::net::http::{Body, BodyWriter, Method, PaceLimit, Response};
 use crate::node::registry::exclusive::Restored;
 use crate::node::registry::snapshot::decoded::{self, RestorePlan};
@@ -150,7 +151,8 @@ fn judge(
 ) -> Result<(RestorePlan, QuotaShare), ApiError> {
     let own = call.api.registry.own_node().clone();
     let (programs, stop) = (Some(call.api.registry.checking().armed()), StopFlag::default());
-    let terms = RowRules { programs, stop: stop.clone(), ..call.api.host.snapshot_terms() };
+    let seal = call.api.registry.seal().clone();
+    let terms = RowRules { programs, stop: stop.clone(), seal, ..call.api.host.snapshot_terms() };
     let spool = spool.until(&stop);
     let judges = &call.api.resources.snapshots.judges;
     let (understood, place) =
@@ -166,10 +168,19 @@ fn unavailable(error: OffloadError) -> ApiError {
 fn told(restored: &Restored) -> Value {
     // Whether each record was there before the first of its changes and after the last.
     let mut faces: BTreeMap<(&str, String), (bool, bool)> = BTreeMap::new();
-    let Changes { catalog, kv, acl: _ } = &restored.changes;
+    let Changes { catalog, kv, acl } = &restored.changes;
     for change in kv {
         let face = (change.before.is_some(), change.after.is_some());
         faces.insert(("Keys", change.key.to_string()), face);
+    }
+    for change in acl {
+        let kind = match change.kind {
+            AclKind::Policy => "Policies",
+            AclKind::Role => "Roles",
+            AclKind::Token => "Tokens",
+            AclKind::Bootstrap => continue,
+        };
+        faces.insert((kind, change.id.to_string()), (change.before.is_some(), change.after.is_some()));
     }
     for change in catalog {
         let (name, before, after) = match change {
@@ -186,7 +197,8 @@ fn told(restored: &Restored) -> Value {
         faces.entry(name).and_modify(|face| face.1 = after).or_insert((before, after));
     }
     let mut told = Map::new();
-    for kind in ["Nodes", "Services", "Checks", "Keys"] {
+    let of_acl = ["Policies", "Roles", "Tokens"].into_iter().filter(|_| !acl.is_empty());
+    for kind in ["Nodes", "Services", "Checks", "Keys"].into_iter().chain(of_acl) {
         let mut kinds = Map::new();
         for (word, face) in [("Added", (false, true)), ("Changed", (true, true)), ("Removed", (true, false))]
         {

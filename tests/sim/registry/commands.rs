@@ -7,6 +7,7 @@ use muster::core::model::{
 };
 
 use crate::chance::Chance;
+use crate::registry::access;
 
 /// Nodes of others, as clients write them.
 const NODES: [&str; 4] = ["n1", "N1", "n2", "n3"];
@@ -28,7 +29,9 @@ pub fn command(chance: &mut Chance, own: &str) -> Command {
     let service_id: Text = chance.pick(&SERVICE_IDS).into();
     let check_id = check_id(chance, &service_id);
     let must_exist = chance.one_in(3);
-    match chance.below(20) {
+    match chance.below(24) {
+        23 if chance.one_in(12) => Command::Restore(Box::new(access::restoration(chance))),
+        20.. => Command::WriteAcl(Box::new(access::acl_write(chance))),
         16..=19 => Command::WritePair(pair_write(chance)),
         0..=5 => register(chance, own),
         6..=11 => update(chance, node, check_id),

@@ -3,6 +3,7 @@
 //!
 //! Each seed is one life of processes on one disk.
 
+mod access;
 mod commands;
 mod disk;
 mod mutants;

@@ -7,18 +7,24 @@ use std::time::Duration;
 use muster::base::stdx::text::Text;
 use muster::base::sys::oneshot::Receiver;
 use muster::base::telemetry::histogram::Histogram;
+use muster::config::acl::AclSettings;
+use muster::core::acl::change::AclChange;
 use muster::core::catalog::change::CatalogChange;
 use muster::core::catalog::state as catalog;
 use muster::core::kernel::changes::Changes;
 use muster::core::kernel::state::Bounds;
 use muster::core::kv::change::PairChange;
+use muster::core::model::acl::{AclKind, AclRecord};
 use muster::core::model::{Check, Command, Node, NodeKey, Pair, Service};
+use muster::node::registry::access::AccessControl;
 use muster::node::registry::error::WriteError;
 use muster::node::registry::own_node::OwnNode;
 use muster::node::registry::publish::{CommittedBatch, Follower};
 use muster::node::registry::queue::{WAITING_MAX, WriteQueue, WriteReply, queue};
 use muster::node::registry::read_model::ReadModel;
 use muster::node::registry::recover::{RecoverError, Recovered, recover};
+use muster::node::registry::sealed::AclStart;
+use muster::node::registry::storage::Storage;
 use muster::node::registry::waking::Waking;
 use muster::node::registry::write::Writer;
 use muster::store::change::RowChange;
@@ -29,10 +35,12 @@ use muster::store::redis::shared::RedisStatus;
 use muster::store::redis::{RedisHandle, RedisStore};
 use muster::store::rows::{RowFilter, Store};
 
+use crate::registry::access::NamedKey;
 use crate::registry::commands::OWN_ID;
 use crate::registry::disk::engine::{SharedDisk, Slip};
 use crate::registry::disk::ground::ModelGround;
 use crate::registry::mutants::Mutant;
+use crate::registry::oracle::STARTS_MS;
 use crate::registry::redis::line::{ModelLines, ModelRedis};
 use crate::registry::redis::server::PREFIX;
 use crate::registry::redis::turns::{ModelTurns, Shared};
@@ -65,7 +73,7 @@ pub struct Setting<'a> {
     pub disk: &'a SharedDisk,
     /// The Redis that it keeps its rows in as well.
     pub redis: Option<(&'a Arc<ModelRedis>, OnOutage)>,
-    pub own_name: &'a str,
+    pub own_name: &'static str,
     pub nodes_max: usize,
     pub slip: Option<Slip>,
     pub mutant: Option<Mutant>,
@@ -104,14 +112,19 @@ impl Process {
         let mut store = Spoiled::new(store, mutant);
         let catalog = catalog::CatalogBounds { nodes_max, ..catalog::CatalogBounds::default() };
         let bounds = Bounds { catalog, ..Bounds::default() };
+        // An agent that is given another name is given another key as well.
+        let seal = Arc::new(NamedKey(own_name));
+        let start = AclStart { is_enabled: true, seal: &*seal, now_ms: STARTS_MS };
         let mut recovered =
-            recover(&mut store, &own_node(own_name), bounds).map_err(|error| match error {
+            recover(&mut store, &own_node(own_name), bounds, start).map_err(|error| match error {
                 RecoverError::Store(error) => error,
+                RecoverError::Sealed(sentence) => unreachable!("every key is there: {sentence}"),
                 RecoverError::NameTaken(sentence) => {
                     unreachable!("nobody else has the agent's names: {sentence}")
                 }
             })?;
-        let rows_at_start = store.rows;
+        // Those that the start itself adds are counted as well.
+        let rows_at_start = store.rows + recovered.state.acl.iter().count() as u64 - store.acl_rows;
         if is(Mutant::StartsWithoutHistory) {
             recovered.history.clear();
         }
@@ -119,7 +132,9 @@ impl Process {
             recovered.index = recovered.index.saturating_sub(1);
         }
         let history = std::mem::take(&mut recovered.history);
-        let shown = ReadModel::restored(&recovered.state, recovered.index, history, WATCHERS_MAX)
+        let settings = AclSettings { enabled: true, ..AclSettings::default() };
+        let access = AccessControl::new(settings, recovered.state.acl.clone());
+        let shown = ReadModel::restored(&recovered.state, recovered.index, history, access, WATCHERS_MAX)
             .expect("there is a thread to be had");
         let follower = Arc::new(Mutex::new(Mirror::of(&recovered)));
         let followers: Vec<Box<dyn Follower>> =
@@ -129,7 +144,8 @@ impl Process {
         let removals = recovered.checkpoint.removals();
         let truth = (recovered.state, recovered.index);
         let readers = (&shown, Waking::on_the_spot());
-        let mut writer = Writer::new(tasks, truth, Box::new(store), readers, followers, Box::new(|_| {}));
+        let storage = Storage { store: Box::new(store), on_commit: Box::new(|_| {}), seal };
+        let mut writer = Writer::new(tasks, truth, storage, readers, followers);
         let refused =
             |error: WriteError| StoreError::Failed { path: "store".into(), detail: error.to_string() };
         writer.commit_repairs(recovered.repairs).map_err(refused)?;
@@ -209,6 +225,7 @@ struct Mirror {
     services: BTreeMap<(NodeKey, Text), Arc<Service>>,
     checks: BTreeMap<(NodeKey, Text), Arc<Check>>,
     pairs: BTreeMap<Text, Arc<Pair>>,
+    acl: BTreeMap<(AclKind, Text), AclRecord>,
     contradiction: Option<String>,
 }
 
@@ -219,13 +236,14 @@ impl Follower for MirrorFollower {
         let mut mirror = self.0.lock().expect("no holder panics");
         news.changes.catalog.iter().for_each(|change| mirror.absorb(change));
         news.changes.kv.iter().for_each(|change| mirror.absorb_pair(change));
+        news.changes.acl.iter().for_each(|change| mirror.absorb_access(change));
         mirror.compare(news, &self.1);
     }
 }
 
 impl Mirror {
     /// Readers must see what followers hear of.
-    fn compare(&mut self, news: &CommittedBatch<'_>, ReadModel { views, history, .. }: &ReadModel) {
+    fn compare(&mut self, news: &CommittedBatch<'_>, ReadModel { views, history, access, .. }: &ReadModel) {
         let (nodes, services, checks) = (&self.nodes, &self.services, &self.checks);
         let is_shown = |change: &CatalogChange| match change {
             CatalogChange::Node { key, .. } => {
@@ -246,8 +264,13 @@ impl Mirror {
             let shown = views.pairs(|table| table.get(&change.key).cloned());
             shown == self.pairs.get(&change.key).cloned()
         };
-        let Changes { catalog, kv } = news.changes;
-        if !stands || !catalog.iter().all(is_shown) || !kv.iter().all(is_shown_pair) {
+        let is_shown_access = |change: &AclChange| {
+            let known = self.acl.get(&(change.kind, change.id.clone()));
+            access.read(|state| state.get(change.kind, &change.id) == known)
+        };
+        let Changes { catalog, kv, acl } = news.changes;
+        let are_shown = catalog.iter().all(is_shown) && kv.iter().all(is_shown_pair);
+        if !stands || !are_shown || !acl.iter().all(is_shown_access) {
             let sentence = || format!("a follower heard of index {} before readers saw it", news.index);
             self.contradiction.get_or_insert_with(sentence);
         }
@@ -255,7 +278,8 @@ impl Mirror {
 
     fn of(recovered: &Recovered) -> Mirror {
         let pairs = recovered.state.kv.iter().map(|pair| (pair.key.clone(), pair.clone())).collect();
-        let mut mirror = Mirror { pairs, ..Mirror::default() };
+        let acl = recovered.state.acl.iter().map(|it| ((it.kind(), it.id()), it.clone())).collect();
+        let mut mirror = Mirror { pairs, acl, ..Mirror::default() };
         recovered.changes.iter().for_each(|change| mirror.absorb(change));
         mirror
     }
@@ -263,6 +287,14 @@ impl Mirror {
     fn absorb_pair(&mut self, change: &PairChange) {
         let PairChange { key, before, after, .. } = change.clone();
         if !put(&mut self.pairs, key, before, after) {
+            self.contradiction
+                .get_or_insert_with(|| format!("a follower knows another face before {change:?}"));
+        }
+    }
+
+    fn absorb_access(&mut self, change: &AclChange) {
+        let AclChange { kind, id, before, after, .. } = change.clone();
+        if !put(&mut self.acl, (kind, id), before, after) {
             self.contradiction
                 .get_or_insert_with(|| format!("a follower knows another face before {change:?}"));
         }

@@ -11,6 +11,8 @@ pub struct Spoiled {
     store: Box<dyn Store>,
     /// Rows that it has handed out.
     pub rows: u64,
+    /// Those of them that are of access control.
+    pub acl_rows: u64,
     mutant: Option<Mutant>,
     commits: usize,
     held_back: Option<Batch>,
@@ -18,7 +20,7 @@ pub struct Spoiled {
 
 impl Spoiled {
     pub fn new(store: Box<dyn Store>, mutant: Option<Mutant>) -> Spoiled {
-        Spoiled { store, rows: 0, mutant, commits: 0, held_back: None }
+        Spoiled { store, rows: 0, acl_rows: 0, mutant, commits: 0, held_back: None }
     }
 
     fn spoil(&mut self, mut batch: Batch) -> Result<(), StoreError> {
@@ -48,9 +50,10 @@ impl Spoiled {
 
 impl Store for Spoiled {
     fn load(&mut self, row: &mut RowSink) -> Result<Loaded, StoreError> {
-        self.rows = 0;
+        (self.rows, self.acl_rows) = (0, 0);
         self.store.load(&mut |table, key, value| {
             self.rows += 1;
+            self.acl_rows += u64::from(table == Table::Acl);
             row(table, key, value)
         })
     }

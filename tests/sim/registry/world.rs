@@ -31,7 +31,7 @@ mod kept;
 mod restarts;
 
 /// The calendar at the beginning of the world, in milliseconds of Unix time.
-const BEGINNING_MS: u64 = 1_700_000_000_000;
+pub const BEGINNING_MS: u64 = 1_700_000_000_000;
 
 /// Nodes of the agent's own that clients watch.
 const WATCHED: [&str; 2] = [OWN_NAMES[0], OWN_NAMES[2]];

@@ -29,6 +29,20 @@ pub const KV_KEYS: MetricFamily = family("muster_kv_keys", Gauge, &[], "Keys in 
 /// Bytes of the key/value store.
 pub const KV_BYTES: MetricFamily =
     family("muster_kv_bytes", Gauge, &[], "Bytes of all keys and values in the key/value store.");
+/// Records of access control.
+pub const ACL_RECORDS: MetricFamily = family(
+    "muster_acl_records",
+    Gauge,
+    &["kind"],
+    "Policies, roles and tokens, where access control is enabled.",
+);
+/// Bytes of access control.
+pub const ACL_BYTES: MetricFamily = family(
+    "muster_acl_bytes",
+    Gauge,
+    &[],
+    "Bytes of all policies, roles and tokens, where access control is enabled.",
+);
 /// The index of the last change.
 pub const CATALOG_INDEX: MetricFamily =
     family("muster_catalog_index", Gauge, &[], "The index of the last change that was applied.");

@@ -257,6 +257,10 @@ impl Seal for Turned {
         let secret = sealed.strip_prefix(accessor).and_then(|rest| rest.strip_prefix(':'));
         secret.map(|secret| secret.chars().rev().collect()).ok_or_else(|| "it is another token's".to_owned())
     }
+
+    fn key_id(&self) -> String {
+        "turned".to_owned()
+    }
 }
 
 fn all_kinds() -> Vec<AclRecord> {
@@ -333,6 +337,37 @@ fn what_cannot_be_told_apart_is_not_restored() {
         assert!(matches!(state.restore(9, &wanted), Err(AclRefusal::Unfit(_))));
         assert_eq!(format!("{state:?}"), before);
     }
+}
+
+#[test]
+fn a_restoration_may_give_the_name_of_one_to_another() {
+    let mut state = with_builtins();
+    let records = |names: [&str; 2], secrets: [&str; 2]| {
+        let policies = [policy("p1", names[0], ""), policy("p2", names[1], "")];
+        let tokens = [("a1", secrets[0]), ("a2", secrets[1])];
+        let tokens = tokens.map(|(accessor, secret)| of_token(token(accessor, secret, Grants::default())));
+        [policies, tokens].concat()
+    };
+    let found = |state: &AclState| {
+        let names = ["one", "two"].map(|name| state.by_name(AclKind::Policy, name).map(AclRecord::id));
+        let secrets = ["s1", "s2"].map(|it| state.token(&TokenSecret::new(it)).map(|it| it.accessor.clone()));
+        [names, secrets].concat().into_iter().flatten().map(|id| id.to_string()).collect::<Vec<_>>()
+    };
+    state.restore(9, &records(["one", "two"], ["s1", "s2"])).expect("they are told apart");
+    let changes = state.restore(10, &records(["two", "one"], ["s2", "s1"])).expect("they are told apart");
+    assert_eq!(found(&state), ["p2", "p1", "a2", "a1"]);
+    state.undo(&changes);
+    assert_eq!(found(&state), ["p1", "p2", "a1", "a2"]);
+}
+
+#[test]
+fn a_restoration_leaves_what_is_always_there() {
+    let mut state = with_builtins();
+    let before = state.iter().count();
+    state.restore(9, &[policy("p1", "one", "")]).expect("it is told apart");
+    assert_eq!(state.iter().count(), before + 1);
+    let refused = state.restore(10, &[policy("p1", "Global-Management", "")]);
+    assert!(matches!(refused, Err(AclRefusal::Unfit(_))), "{refused:?}");
 }
 
 /// A write among few names, so that they meet.

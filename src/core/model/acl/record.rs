@@ -8,22 +8,22 @@ use crate::core::model::acl::policy::Policy;
 use crate::core::model::acl::role::Role;
 use crate::core::model::acl::token::Token;
 
-/// A kind of record.
+/// A kind of record. They stand in the order of their names, which is that of their rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AclKind {
+    /// That the first token of all was given out.
+    Bootstrap,
     /// Texts of rules.
     Policy,
     /// Grants with a name.
     Role,
     /// What callers show.
     Token,
-    /// That the first token of all was given out.
-    Bootstrap,
 }
 
 impl AclKind {
     /// All of them: what is referred to comes before what refers to it.
-    pub const ALL: [AclKind; 4] = [AclKind::Policy, AclKind::Role, AclKind::Token, AclKind::Bootstrap];
+    pub const ALL: [AclKind; 4] = [AclKind::Bootstrap, AclKind::Policy, AclKind::Role, AclKind::Token];
 
     /// Its name on disk, which never changes.
     pub const fn name(self) -> &'static str {

@@ -5,7 +5,9 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use crate::base::sys::budget::{BudgetShare, OverBudget, Purpose};
+use crate::core::acl::row;
 use crate::core::catalog::change::CatalogChange;
+use crate::core::model::acl::AclRecord;
 use crate::core::model::limits::INDEX_RESTORED_MAX;
 use crate::core::model::validate::nodes;
 use crate::core::model::{Indexes, Node, NodeKey, Origin, Pair, Restoration};
@@ -25,6 +27,7 @@ struct DecodedSnapshot {
     contents: Contents,
     records: Vec<CatalogChange>,
     pairs: Vec<Arc<Pair>>,
+    acl: Vec<AclRecord>,
     history: Vec<HistoryEntry>,
 }
 
@@ -47,6 +50,8 @@ pub(super) enum Item {
     Record(CatalogChange),
     /// Of the key/value store.
     Pair(Arc<Pair>),
+    /// Of access control.
+    Acl(AclRecord),
     /// Of the history.
     Transition(HistoryEntry),
 }
@@ -123,6 +128,14 @@ pub(super) fn walk(
             };
             return keep(&header, Item::Pair(pair), weight.saturating_add(value.len())).map_err(stop);
         }
+        if table == Table::Acl {
+            let sealed = row::decode_sealed(key, value)?;
+            let weight = validator.acl(&sealed).map_err(|fault| stop(fault.into()))?;
+            let opened = row::opened(sealed, &*rules.seal);
+            let record = opened.map_err(|error| stop(ReadStop::Ruled(locked(rules, &header, &error))))?;
+            let record = record.at(lowered(record.indexes()));
+            return keep(&header, Item::Acl(record), weight.saturating_add(value.len())).map_err(stop);
+        }
         if let Some(record) = reader.change(table, key, value)? {
             let record = in_its_place(record)?;
             let weight = validator.record(&record).map_err(|fault| stop(fault.into()))?;
@@ -142,6 +155,15 @@ pub(super) fn walk(
         (_, Some(ReadStop::OverBudget(over))) => SnapshotError::OverBudget(over),
         (error, _) => error,
     })
+}
+
+/// Why a secret that does not open keeps the whole from being restored.
+fn locked(rules: &RowRules, header: &SnapshotHeader, error: &str) -> String {
+    let (id, place) = (header.sealed_with.as_deref().unwrap_or_default(), rules.seal.place());
+    let key = if id.is_empty() { "its key".to_owned() } else { format!("the key {id:?}") };
+    format!(
+        "its secret does not open: {error}. It is sealed with {key}: add that to {place}, then restore again"
+    )
 }
 
 /// Indexes as they are restored.
@@ -172,7 +194,7 @@ impl DecodedSnapshot {
     /// # Errors
     /// A sentence when the two cannot be told apart.
     fn restoration(self, own: &OwnNode) -> Result<(Restoration, Vec<HistoryEntry>), String> {
-        let DecodedSnapshot { contents, mut records, pairs, mut history } = self;
+        let DecodedSnapshot { contents, mut records, pairs, acl, mut history } = self;
         let (theirs, ours) = (NodeKey::from(contents.header.node.as_str()), own.key());
         if theirs != ours {
             let is_ours = |record: &CatalogChange| *record.node() == ours;
@@ -191,7 +213,10 @@ impl DecodedSnapshot {
                 *entry = renamed_entry(entry, &own.name);
             }
         }
-        let mut restoration = Restoration { index: contents.header.index, pairs, ..Restoration::default() };
+        // One that says nothing of access control leaves it as it is.
+        let acl = (!acl.is_empty()).then_some(acl);
+        let mut restoration =
+            Restoration { index: contents.header.index, pairs, acl, ..Restoration::default() };
         for record in records {
             let is_own = *record.node() == ours;
             match record {
@@ -293,7 +318,8 @@ pub fn understand(
     )
     .map_err(unfit)?;
     input.rewind().map_err(|error| unfit(SnapshotError::Io(error)))?;
-    let (mut records, mut pairs, mut history) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut records, mut pairs) = (Vec::new(), Vec::new());
+    let (mut acl, mut history) = (Vec::new(), Vec::new());
     let mut share = account.empty(Purpose::Restoring);
     let contents = walk(
         &mut input,
@@ -304,13 +330,14 @@ pub fn understand(
             match item {
                 Item::Record(record) => records.push(record),
                 Item::Pair(pair) => pairs.push(pair),
+                Item::Acl(record) => acl.push(record),
                 Item::Transition(entry) => history.push(entry),
             }
             Ok(())
         },
     )
     .map_err(unfit)?;
-    let snapshot = DecodedSnapshot { contents: contents.clone(), records, pairs, history };
+    let snapshot = DecodedSnapshot { contents: contents.clone(), records, pairs, acl, history };
     let (restoration, history) =
         snapshot.restoration(own).map_err(|sentence| RestoreError { reason: Reason::Senseless, sentence })?;
     Ok(RestorePlan { contents, restoration, history, share })

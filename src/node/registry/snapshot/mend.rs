@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::base::stdx::text::Text;
+use crate::core::acl;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::model::{NodeKey, Origin};
 use crate::node::registry::rows;
@@ -50,6 +51,9 @@ fn fault(
     }
     if row.table == Table::Kv {
         return rows::pair(&row.key, value).err();
+    }
+    if row.table == Table::Acl {
+        return acl::row::decode_sealed(&row.key, value).err();
     }
     match rows::change(row.table, &row.key, value) {
         Err(reason) => Some(reason),
@@ -119,6 +123,13 @@ mod tests {
             (Table::Checks, "n\td", check("gone"), Some("its instance is missing")),
             (Table::Checks, "half\tc", check("s"), Some("its node is missing")),
             (Table::History, "n\ts\tc", "{}".to_owned(), Some("fewer than four parts")),
+            (Table::Acl, "role/r", r#"{"name":"r","grants":{},"create":1,"modify":1}"#.to_owned(), None),
+            (
+                Table::Acl,
+                "role/",
+                r#"{"name":"r","grants":{},"create":1,"modify":1}"#.to_owned(),
+                Some("its id"),
+            ),
             (Table::Meta, "anything", "{}".to_owned(), None),
         ];
         let found = rows

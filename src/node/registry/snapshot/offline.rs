@@ -60,6 +60,7 @@ pub fn make(file: &Path, into: &Path, rules: &RowRules, now: jiff::Timestamp) ->
             let row = match item {
                 Item::Record(record) => rows::row(&record),
                 Item::Pair(pair) => rows::pair_row(&pair),
+                Item::Acl(record) => rows::acl_row(&record, &*rules.seal),
                 Item::Transition(entry) => rows::transition_row(&HistoryEntry { is_restored: true, ..entry }),
             };
             making.put(row).map_err(|error| {

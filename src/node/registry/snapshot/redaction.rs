@@ -1,4 +1,4 @@
-//! What a snapshot shows of the secrets of checks to those who may not have them: that there are some.
+//! What a snapshot shows of the secrets of checks and tokens to those who may not have them: that there are some.
 //!
 //! A snapshot without them is to be looked at. Where it lacks one it cannot be restored: a check that asks without its
 //! password would say that all are unwell. What is secret, [`secrets`] knows.
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::base::stdx::redact;
 use crate::base::stdx::text::Text;
+use crate::core::model::acl::{AclRecord, Token, TokenSecret};
 use crate::core::model::limits::SAID_BYTES_MAX;
 use crate::core::model::transition::TRANSITION_OUTPUT_BYTES_MAX;
 use crate::core::model::{Check, secrets};
@@ -28,6 +29,21 @@ pub fn check(check: &Arc<Check>) -> Arc<Check> {
         Arc::make_mut(&mut open).definition = definition.into();
     }
     open
+}
+
+/// The same record of access control without its secret, not even sealed.
+pub fn acl(record: &AclRecord) -> AclRecord {
+    match record {
+        AclRecord::Token(token) => {
+            AclRecord::Token(Arc::new(Token { secret: TokenSecret::default(), ..Token::clone(token) }))
+        }
+        record => record.clone(),
+    }
+}
+
+/// Whether its secret is missing.
+pub fn lacks_secret(record: &AclRecord) -> bool {
+    matches!(record, AclRecord::Token(token) if token.secret.reveal().is_empty())
 }
 
 /// The same transition without secrets.

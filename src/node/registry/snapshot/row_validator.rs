@@ -8,11 +8,13 @@ use crate::base::stdx::stop::StopFlag;
 use crate::base::sys::budget::{self, Budget};
 use crate::base::sys::limits;
 use crate::config::validated::Config;
+use crate::core::acl::row::{self, SharedSeal};
 use crate::core::catalog::change::CatalogChange;
 use crate::core::catalog::state as catalog;
 use crate::core::catalog::weight;
 use crate::core::kernel::state::Bounds;
 use crate::core::kv::state as kv;
+use crate::core::model::acl::{AclRecord, AclRefusal};
 use crate::core::model::limits::{CHECKS_PER_SERVICE_MAX, INDEX_MAX, SERVICES_PER_NODE_MAX};
 use crate::core::model::validate::{Violation, checks, keys, nodes, services, transitions};
 use crate::core::model::{Check, CommandRefusal, Indexes, NodeKey, Origin, Pair, RecordKind, hold};
@@ -23,6 +25,7 @@ use crate::node::registry::health_checkpoint::HealthCheckpoint;
 use crate::node::registry::history::{HistoryEntry, TRANSITIONS_MAX};
 use crate::node::registry::hot_queries;
 use crate::node::registry::rows;
+use crate::node::registry::sealed::left_sealed;
 use crate::node::registry::silences;
 use crate::node::registry::snapshot::{decoded, redaction};
 use crate::store::change::Table;
@@ -34,8 +37,11 @@ use crate::store::snapshot::format::LINE_BYTES_MAX;
 /// made of a row of numbers takes sixteen times as much.
 const MEMORY_PARTS: u64 = 64;
 
+const SECRETS_LEFT_OUT: &str =
+    "its secrets were left out; take a snapshot with them on the machine of the agent: muster snapshot save";
+
 /// What rows are held against.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RowRules {
     /// The longest row, in bytes.
     pub row_bytes_max: usize,
@@ -50,6 +56,8 @@ pub struct RowRules {
     /// Whether the records come anew. Those that were acknowledged, perhaps before there was such a rule, may have
     /// checks that are larger than any run takes, whose runs say what is wrong, and names that not everybody sees.
     pub are_new: bool,
+    /// What opens secrets of access control; [`left_sealed`] for who passes them on as they are.
+    pub seal: SharedSeal,
     /// Where what is held until it is in the registry is taken from.
     pub account: &'static Budget,
     /// Asked when nobody wants to know any more.
@@ -76,11 +84,12 @@ impl RowRules {
                     bytes_max: limits.catalog_bytes_max,
                 },
                 kv_bytes_max: limits.kv_bytes_max,
-                acl_bytes_max: usize::MAX,
+                acl_bytes_max: limits.acl_bytes_max,
             },
             programs: None,
             targets: Some(TargetRules::new(config.targets())),
             are_new: true,
+            seal: left_sealed(),
             account: budget::process(),
             stop: StopFlag::default(),
         }
@@ -98,6 +107,7 @@ impl Default for RowRules {
             programs: None,
             targets: None,
             are_new: false,
+            seal: left_sealed(),
             account: budget::process(),
             stop: StopFlag::default(),
         }
@@ -135,6 +145,10 @@ pub fn judge(rules: RowRules, index: u64) -> RowFilter {
                 defined_ids::read(key, value).map(drop)
             }
             Table::Kv => validator.pair(&*rows::pair(key, value)?).map(drop).map_err(RowFault::sentence),
+            Table::Acl => {
+                let record = row::decode_sealed(key, value)?;
+                validator.acl(&record).map(drop).map_err(RowFault::sentence)
+            }
             Table::History => validator.transition(key, &rows::transition(key, value)?),
             Table::Nodes | Table::Services | Table::Checks => {
                 let record = reader.change(table, key, value)?.ok_or("it is no record")?;
@@ -194,13 +208,16 @@ pub struct RowValidator {
     /// Bytes that all records take, and all pairs.
     bytes: usize,
     kv_bytes: usize,
+    /// Bytes that all policies, roles and tokens take, and the names there are.
+    acl_bytes: usize,
+    acl_names: HashSet<u64>,
 }
 
 impl RowValidator {
     /// Judges the rows of a registry at `index` whose agent's node is `own`.
     pub fn new(rules: RowRules, own: Option<NodeKey>, index: u64) -> RowValidator {
         let (hasher, nodes, services, checks_of_nodes, checks) = Default::default();
-        let (transitions, places, bytes, kv_bytes) = Default::default();
+        let (transitions, places, bytes, kv_bytes, acl_bytes, acl_names) = Default::default();
         RowValidator {
             rules,
             own,
@@ -214,6 +231,8 @@ impl RowValidator {
             places,
             bytes,
             kv_bytes,
+            acl_bytes,
+            acl_names,
         }
     }
 
@@ -256,9 +275,7 @@ impl RowValidator {
                 self.check_indexes(check.indexes)?;
                 // Before its program is compared: what lacks a part is like no other.
                 if redaction::is_redacted(check) {
-                    let sentence = "its secrets were left out; take a snapshot with them on the machine of the agent: \
-                                    muster snapshot save";
-                    return Err(RowFault::Rule(sentence.to_owned()));
+                    return Err(RowFault::Rule(SECRETS_LEFT_OUT.to_owned()));
                 }
                 self.check_program(check)?;
                 self.check_target(check)?;
@@ -277,16 +294,34 @@ impl RowValidator {
         }
     }
 
+    /// Takes a record of access control for good, which may be sealed. Gives what it weighs.
+    ///
+    /// # Errors
+    /// As [`RowValidator::record`].
+    pub fn acl(&mut self, record: &AclRecord) -> Result<usize, RowFault> {
+        self.check_there(record.indexes())?;
+        if redaction::lacks_secret(record) {
+            return Err(RowFault::Rule(SECRETS_LEFT_OUT.to_owned()));
+        }
+        let name = record.name().to_lowercase();
+        if !name.is_empty() && !self.acl_names.insert(self.short((record.kind(), &name))) {
+            return Err(RowFault::Rule(format!("another one is called {:?} as well", record.name())));
+        }
+        let (weight, bytes_max) = (record.weight(), self.rules.bounds.acl_bytes_max);
+        self.acl_bytes = self.acl_bytes.saturating_add(weight);
+        match self.acl_bytes > bytes_max {
+            true => Err(RowFault::Full(AclRefusal::TooLarge { bytes_max }.into())),
+            false => Ok(weight),
+        }
+    }
+
     /// Takes a pair for good. Gives what it weighs.
     ///
     /// # Errors
     /// As [`RowValidator::record`].
     pub fn pair(&mut self, pair: &Pair) -> Result<usize, RowFault> {
         keys::check(&pair.key).map_err(sentence)?;
-        self.check_indexes(pair.indexes)?;
-        if pair.indexes.create == 0 || pair.indexes.modify == 0 {
-            return Err(RowFault::Rule("its index is 0, which no key that is there has".to_owned()));
-        }
+        self.check_there(pair.indexes)?;
         if !pair.session.is_empty() || pair.lock_index > INDEX_MAX {
             return Err(RowFault::Rule(
                 "it is locked, and there are no sessions here that could hold it".to_owned(),
@@ -366,6 +401,16 @@ impl RowValidator {
         match indexes.modify {
             modify if modify > index => Err(format!("its index {modify} is above {index}, that of all")),
             _ => Ok(()),
+        }
+    }
+
+    /// As [`RowValidator::check_indexes`], of what came to be by a command.
+    fn check_there(&self, indexes: Indexes) -> Result<(), String> {
+        match indexes {
+            Indexes { create: 0, .. } | Indexes { modify: 0, .. } => {
+                Err("its index is 0, which nothing that is there has".to_owned())
+            }
+            indexes => self.check_indexes(indexes),
         }
     }
 

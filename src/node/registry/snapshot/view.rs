@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use crate::core::acl::row::SharedSeal;
 use crate::core::catalog::change::CatalogChange;
 use crate::core::kernel::state::State;
 use crate::core::model::Pair;
+use crate::core::model::acl::{AclKind, AclRecord};
 use crate::node::registry::history::HistoryEntry;
 use crate::node::registry::own_node::OwnNode;
 use crate::node::registry::rows;
 use crate::node::registry::snapshot::redaction;
-use crate::store::change::Table;
+use crate::store::change::{RowChange, Table};
 use crate::store::snapshot::encode::Encoder;
 use crate::store::snapshot::format::{FORMAT, SnapshotHeader};
 
@@ -25,9 +27,12 @@ pub struct SnapshotView {
     /// Every record of the catalog as the change that puts it into an empty one: nodes, then instances, then checks.
     records: Vec<CatalogChange>,
     pairs: Vec<Arc<Pair>>,
+    acl: Vec<AclRecord>,
     history: Vec<HistoryEntry>,
     /// Whether it shows no secrets.
     is_redacted: bool,
+    /// Under which it shows those of tokens.
+    seal: SharedSeal,
 }
 
 impl SnapshotView {
@@ -36,11 +41,12 @@ impl SnapshotView {
         state: &State,
         index: u64,
         history: Vec<HistoryEntry>,
+        seal: SharedSeal,
     ) -> SnapshotView {
         let node = |(key, record): (&_, &crate::core::catalog::node_record::NodeRecord)| {
             CatalogChange::Node { key: Clone::clone(key), before: None, after: Some(record.node().clone()) }
         };
-        let pairs = state.kv.iter().cloned().collect();
+        let (pairs, acl) = (state.kv.iter().cloned().collect(), state.acl.iter().cloned().collect());
         let state = &state.catalog;
         let mut records: Vec<CatalogChange> = state.nodes().map(node).collect();
         for (node, record) in state.nodes() {
@@ -59,10 +65,10 @@ impl SnapshotView {
                 after: Some(check.clone()),
             }));
         }
-        SnapshotView { index, records, pairs, history, is_redacted: false }
+        SnapshotView { index, records, pairs, acl, history, is_redacted: false, seal }
     }
 
-    /// The same without the secrets of checks.
+    /// The same without the secrets of checks and tokens.
     pub fn redacted(self) -> SnapshotView {
         SnapshotView { is_redacted: true, ..self }
     }
@@ -73,7 +79,9 @@ impl SnapshotView {
         let mut count = |table: Table| *rows.entry(table.name().to_owned()).or_default() += 1;
         self.records.iter().map(table_of).for_each(&mut count);
         self.pairs.iter().for_each(|_| count(Table::Kv));
+        self.acl.iter().for_each(|_| count(Table::Acl));
         self.history.iter().for_each(|_| count(Table::History));
+        let has_sealed = !self.is_redacted && self.acl.iter().any(|it| it.kind() == AclKind::Token);
         SnapshotHeader {
             muster_snapshot: FORMAT,
             muster_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -83,8 +91,35 @@ impl SnapshotView {
             created_at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             index: self.index,
             redacted: self.is_redacted,
+            sealed_with: has_sealed.then(|| self.seal.key_id()),
             rows,
         }
+    }
+
+    /// Its row at that place: of the records, the pairs, access control, and then the history.
+    fn row(&self, at: usize) -> Option<RowChange> {
+        let SnapshotView { records, pairs, acl, history, is_redacted, seal, .. } = self;
+        if let Some(record) = records.get(at) {
+            return Some(match record {
+                CatalogChange::Check { node, id, after: Some(check), .. } if *is_redacted => {
+                    let (node, id, after) = (node.clone(), id.clone(), Some(redaction::check(check)));
+                    rows::row(&CatalogChange::Check { node, id, before: None, after })
+                }
+                record => rows::row(record),
+            });
+        }
+        let at = at - records.len();
+        if let Some(pair) = pairs.get(at) {
+            return Some(rows::pair_row(pair));
+        }
+        let at = at - pairs.len();
+        match (acl.get(at), is_redacted) {
+            (Some(record), true) => return Some(rows::acl_row(&redaction::acl(record), &**seal)),
+            (Some(record), false) => return Some(rows::acl_row(record, &**seal)),
+            (None, _) => {}
+        }
+        let entry = history.get(at - acl.len())?;
+        Some(rows::transition_row(&if *is_redacted { redaction::transition(entry) } else { entry.clone() }))
     }
 
     /// Its bytes, piece by piece.
@@ -120,7 +155,7 @@ pub struct Encoding {
     view: SnapshotView,
     /// None once the end is encoded.
     encoder: Option<Encoder>,
-    /// The next row: of the records, the pairs, and then the history.
+    /// The next row.
     next: usize,
     /// What is encoded and not handed out yet.
     begun: Vec<u8>,
@@ -132,26 +167,10 @@ impl Encoding {
         let mut encoder = self.encoder.take()?;
         let mut piece = std::mem::take(&mut self.begun);
         piece.reserve(PIECE_BYTES + PIECE_BYTES / 4);
-        let SnapshotView { records, pairs, history, is_redacted, .. } = &self.view;
         while piece.len() < PIECE_BYTES {
-            let row = match records.get(self.next) {
-                Some(CatalogChange::Check { node, id, after: Some(check), .. }) if *is_redacted => {
-                    let (node, id, after) = (node.clone(), id.clone(), Some(redaction::check(check)));
-                    rows::row(&CatalogChange::Check { node, id, before: None, after })
-                }
-                Some(record) => rows::row(record),
-                None => match (
-                    pairs.get(self.next - records.len()),
-                    self.next.checked_sub(records.len() + pairs.len()).and_then(|at| history.get(at)),
-                ) {
-                    (Some(pair), _) => rows::pair_row(pair),
-                    (_, Some(entry)) if *is_redacted => rows::transition_row(&redaction::transition(entry)),
-                    (_, Some(entry)) => rows::transition_row(entry),
-                    _ => {
-                        encoder.end(&mut piece);
-                        return Some(piece);
-                    }
-                },
+            let Some(row) = self.view.row(self.next) else {
+                encoder.end(&mut piece);
+                return Some(piece);
             };
             encoder.row(row.table, &row.key, row.value.as_deref().unwrap_or(b"null"), &mut piece);
             self.next += 1;

@@ -21,7 +21,18 @@ impl Catalog {
                 self.write_pair(write);
                 Ok(())
             }
-            Command::Restore(_) => unreachable!("no plan restores a snapshot"),
+            Command::WriteAcl(write) => self.write_acl(now_ms, write),
+            Command::Restore(restoration) => {
+                // No plan restores anything but access control: the rest goes.
+                let own = self.own.clone();
+                let nodes: Vec<NodeKey> = self.nodes.keys().cloned().collect();
+                for node in nodes {
+                    self.clear(&node, |origin| node != own || origin != Origin::Server);
+                }
+                self.nodes.retain(|node, _| *node == own);
+                self.pairs.clear();
+                restoration.acl.as_ref().map_or(Ok(()), |records| self.restore_acl(records))
+            }
             Command::DeregisterNode { node } => {
                 if *node == self.own {
                     self.clear(node, |origin| origin == Origin::Catalog);

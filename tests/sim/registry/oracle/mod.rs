@@ -1,6 +1,7 @@
 //! What the registry should hold and show, reckoned a second time and as plainly as possible: flat tables, whole copies,
 //! no undo. It shares no code with the catalog but the records themselves.
 
+mod access;
 mod edits;
 mod pairs;
 mod shown;
@@ -12,10 +13,12 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 use muster::base::stdx::text::Text;
+use muster::core::model::acl::{AclKind, AclRecord};
 use muster::core::model::{
     Check, Command, CommandRefusal, Node, NodeKey, Pair, Service, ServiceKey, Transition,
 };
 
+pub use self::access::STARTS_MS;
 pub use self::shown::compare;
 pub use self::topics::universe;
 
@@ -35,6 +38,7 @@ pub struct Catalog {
     pub services: BTreeMap<Place, Arc<Service>>,
     pub checks: BTreeMap<Place, Arc<Check>>,
     pub pairs: BTreeMap<Text, Arc<Pair>>,
+    pub acl: BTreeMap<(AclKind, Text), AclRecord>,
     /// The newest transitions of each check, in the order in which they happened.
     pub history: Vec<Arc<Transition>>,
     /// Keys of rows beside the records.
@@ -85,7 +89,7 @@ impl Catalog {
     /// Rows that a store should hold.
     pub fn rows(&self) -> usize {
         let records = self.nodes.len() + self.services.len() + self.checks.len() + self.pairs.len();
-        records + self.history.len() + self.beside.len()
+        records + self.acl.len() + self.history.len() + self.beside.len()
     }
 
     /// Whether every record is the same, its indexes included.
@@ -94,6 +98,7 @@ impl Catalog {
             && self.services == other.services
             && self.checks == other.checks
             && self.pairs == other.pairs
+            && self.acl == other.acl
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use muster::base::stdx::text::Text;
 use muster::core::catalog::instance::CheckView;
+use muster::core::model::acl::AclRecord;
 use muster::core::model::{Check, Node, Service, ServiceKey, Status, Transition};
 use muster::node::registry::read_model::ReadModel;
 
@@ -49,7 +50,24 @@ pub fn compare(catalog: &Catalog, shown: &ReadModel) -> Judged {
     }
     let pairs: Vec<_> = views.pairs(|table| table.under(&"".into())).iter().cloned().collect();
     same("the keys and values", &pairs, &catalog.pairs.values().cloned().collect())?;
+    compare_access(catalog, shown)?;
     compare_history(catalog, &shown.history.since(0, ALL))
+}
+
+/// Holds policies, roles and tokens against the catalog's, however they are asked for.
+fn compare_access(catalog: &Catalog, shown: &ReadModel) -> Judged {
+    let expected: Vec<AclRecord> = catalog.acl.values().cloned().collect();
+    shown.access.read(|state| {
+        same("what access control holds", &state.iter().cloned().collect(), &expected)?;
+        expected.iter().try_for_each(|record| {
+            let found = match record {
+                AclRecord::Token(token) => state.token(&token.secret).map(|it| AclRecord::Token(it.clone())),
+                AclRecord::Bootstrap(_) => state.get(record.kind(), &record.id()).cloned(),
+                _ => state.by_name(record.kind(), record.name()).cloned(),
+            };
+            same("what is found by name or secret", &found.as_ref(), &Some(record))
+        })
+    })
 }
 
 fn joined(view: CheckView) -> Joined {

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use muster::base::stdx::text::Text;
 use muster::core::catalog::topic::Topic;
+use muster::core::model::acl::AclKind;
 use muster::core::model::{Indexes, NodeKey, ServiceKey, Status};
 
 use crate::registry::oracle::Catalog;
@@ -12,6 +13,7 @@ use crate::registry::oracle::Catalog;
 /// Every topic that the plans can move, and some that nobody ever does.
 pub fn universe(own_names: &[&str]) -> Vec<Topic> {
     let mut topics = vec![Topic::Nodes, Topic::Services, Topic::Instances, Topic::State(None)];
+    topics.extend([Topic::Policies, Topic::Roles, Topic::Tokens]);
     topics.extend([Status::Passing, Status::Warning, Status::Critical].map(|it| Topic::State(Some(it))));
     for node in ["n1", "n2", "n3", "nobody"].iter().chain(own_names) {
         topics.extend([Topic::Node((*node).into()), Topic::NodeChecks((*node).into())]);
@@ -71,6 +73,15 @@ impl Catalog {
                     }
                 }
             }
+            Topic::Policies => self.add_access(&mut sum, &[AclKind::Policy]),
+            Topic::Roles => {
+                self.add_access(&mut sum, &[AclKind::Role]);
+                self.add_names(&mut sum, &[AclKind::Policy]);
+            }
+            Topic::Tokens => {
+                self.add_access(&mut sum, &[AclKind::Token]);
+                self.add_names(&mut sum, &[AclKind::Policy, AclKind::Role]);
+            }
             Topic::Key(_) | Topic::Prefix(_) => unreachable!("nobody here watches keys"),
             Topic::State(status) => {
                 let in_it =
@@ -92,6 +103,15 @@ impl Catalog {
             Topic::Service(key) | Topic::Health(key) | Topic::ServiceChecks(key) => {
                 Some(self.instances_of(key).map(|(place, _)| place.0.clone()).collect())
             }
+            Topic::Policies | Topic::Roles | Topic::Tokens => {
+                let kinds = match topic {
+                    Topic::Policies => &[AclKind::Policy][..],
+                    Topic::Roles => &[AclKind::Policy, AclKind::Role],
+                    _ => &[AclKind::Policy, AclKind::Role, AclKind::Token],
+                };
+                self.add_access(&mut sum, kinds);
+                return sum.0.finish();
+            }
             Topic::Nodes | Topic::Services | Topic::Instances | Topic::State(_) => None,
             Topic::Key(_) | Topic::Prefix(_) => unreachable!("nobody here watches keys"),
         };
@@ -111,6 +131,17 @@ impl Catalog {
             checks.for_each(|(place, it)| sum.add(&place.1, it.indexes));
         }
         sum.0.finish()
+    }
+
+    fn add_access(&self, sum: &mut Sum, kinds: &[AclKind]) {
+        let of_kind = self.acl.iter().filter(|((kind, _), _)| kinds.contains(kind));
+        of_kind.for_each(|((_, id), it)| sum.add(id, it.indexes()));
+    }
+
+    /// The names that links show.
+    fn add_names(&self, sum: &mut Sum, kinds: &[AclKind]) {
+        let of_kind = self.acl.iter().filter(|((kind, _), _)| kinds.contains(kind));
+        of_kind.for_each(|((_, id), it)| (id, it.name()).hash(&mut sum.0));
     }
 
     fn add_instances(&self, sum: &mut Sum, key: &ServiceKey, more: impl Fn(&mut Sum, &NodeKey, &Text)) {

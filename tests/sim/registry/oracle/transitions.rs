@@ -14,6 +14,7 @@ pub fn between(before: &Catalog, after: &Catalog, now_ms: u64, command: &Command
     let cause_of_end = match command {
         Command::Reap { .. } => Cause::Reaping,
         Command::Register(_) => Cause::Registration,
+        Command::Restore(_) => Cause::Restore,
         _ => Cause::Deregistration,
     };
     let blank = |place: &Place, service_id, check_id| Transition {

@@ -177,7 +177,10 @@ impl World<'_> {
     /// What a start shows is what was acknowledged, or that and one batch of which nobody was told, whole.
     fn judge_start(&mut self, process: &Process) -> Judged {
         let renamed = |mut catalog: Catalog| {
+            let index = catalog.index;
             catalog.rename_own(&self.own_name.into());
+            let is_renamed = catalog.index > index;
+            catalog.begin_access(is_renamed);
             catalog
         };
         let index = process.index_at_start;
