@@ -83,6 +83,12 @@ pub(crate) fn open_followed(followers: Vec<Box<dyn Follower>>) -> Registry {
     try_open(("Own", NODE_ID), &shared(), bounds(), followers).unwrap()
 }
 
+/// The same, with access control.
+pub(crate) fn open_guarded(followers: Vec<Box<dyn Follower>>) -> Registry {
+    let acl = AclSettings { enabled: true, ..AclSettings::default() };
+    try_open_with(("Own", NODE_ID), &shared(), bounds(), acl, followers).unwrap()
+}
+
 fn bounds() -> RegistryBounds {
     RegistryBounds { records: Bounds::default(), writes_waiting_max: 10, watchers_max: 10 }
 }
@@ -91,6 +97,16 @@ fn try_open(
     (name, id): (&str, &str),
     store: &Shared,
     bounds: RegistryBounds,
+    followers: Vec<Box<dyn Follower>>,
+) -> Result<Registry, OpenError> {
+    try_open_with((name, id), store, bounds, AclSettings::default(), followers)
+}
+
+fn try_open_with(
+    (name, id): (&str, &str),
+    store: &Shared,
+    bounds: RegistryBounds,
+    acl: AclSettings,
     followers: Vec<Box<dyn Follower>>,
 ) -> Result<Registry, OpenError> {
     let own_node = OwnNode {
@@ -108,7 +124,7 @@ fn try_open(
         idle_connections_max: 10,
         metrics: Arc::new(Metrics::new().unwrap()),
     };
-    Registry::open(own_node, storage, probing, bounds, AclSettings::default(), followers)
+    Registry::open(own_node, storage, probing, bounds, acl, followers)
 }
 
 pub(crate) fn register(id: &str, check: Option<Check>) -> Command {
