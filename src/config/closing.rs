@@ -1,5 +1,7 @@
-//! Consul's settings by which it closes something that muster does not: what others on the wire can see, above all. Each
-//! of them leaves open here what is closed there, and is told by itself, not as one of many names that mean nothing.
+//! Consul's settings by which it closes something that muster does not: above all what others on the wire can see.
+//!
+//! Each of them leaves open here what is closed there, and is told by itself, not as one of many names that mean
+//! nothing.
 
 use serde_json::Value;
 

@@ -3,7 +3,9 @@
 
 use crate::config::kind::SettingKind;
 
+mod acl;
 mod row;
+mod serving;
 
 pub use row::{Effect, Fallback, Setting, VARIABLE_PREFIX};
 
@@ -25,132 +27,25 @@ use Effect::{Reload, Restart};
 use Fallback::{Derived, Text};
 
 /// Every setting, in the order in which help and document show them.
-pub const SETTINGS: &[Setting] = &[
-    setting(
-        "http_addr",
-        SettingKind::Addresses,
-        Text("127.0.0.1:8500"),
-        Restart,
-        "Where the HTTP API listens; `off` for nowhere but at https_addr. In text, several are separated by commas.",
-    ),
-    setting(
-        "https_addr",
-        SettingKind::AddressesOrNone,
-        Derived("none"),
-        Restart,
-        "Where the HTTP API listens for TLS, with the certificate in tls_cert_file: `muster help tls` tells of it.",
-    ),
-    setting(
-        "tls_cert_file",
-        SettingKind::Files,
-        Derived("none"),
-        Reload,
-        "A PEM file with the certificate of https_addr, and with those that lead from it to an authority. Of several, \
-         separated by commas in text, each is for clients that ask for its name, the first for all others.",
-    ),
-    setting(
-        "tls_key_file",
-        SettingKind::Files,
-        Derived("tls_cert_file, for a file that holds both"),
-        Reload,
-        "A PEM file with the key of the certificate in tls_cert_file; of several, one for each and in the same order.",
-    ),
-    setting(
-        "tls_ca_file",
-        SettingKind::File,
-        Derived("none"),
-        Reload,
-        "A PEM file with the authorities that certificates of clients must come from.",
-    ),
-    setting(
-        "tls_verify_incoming",
-        SettingKind::Choice(&["none", "optional", "required"]),
-        Text("none"),
-        Reload,
-        "Whether clients at https_addr are asked for a certificate: no, yes but may show none, or not let in without.",
-    ),
-    setting(
-        "tls_min_version",
-        SettingKind::Choice(&["1.2", "1.3"]),
-        Text("1.2"),
-        Reload,
-        "The oldest version of TLS that is spoken at https_addr.",
-    ),
-    setting(
-        "acl_enabled",
-        SettingKind::Boolean,
-        Text("false"),
-        Restart,
-        "Whether callers are told apart by their tokens, and may do what those give: `muster help acl` tells of it. \
-         Otherwise everybody may do everything.",
-    ),
-    setting(
-        "acl_permissive",
-        SettingKind::Boolean,
-        Text("false"),
-        Restart,
-        "Whether what a caller may not do is only noted, and let pass, but for access control itself: to find out \
-         what would be denied before it is.",
-    ),
-    setting(
-        "acl_default_policy",
-        SettingKind::Choice(&["allow", "deny"]),
-        Text("allow"),
-        Restart,
-        "What counts where no rule of a token speaks. To be safe it has to be `deny`.",
-    ),
-    setting(
-        "acl_enable_key_list_policy",
-        SettingKind::Boolean,
-        Text("false"),
-        Restart,
-        "Whether to list keys takes the right to `list` what is asked for; otherwise those that may not be read are \
-         left out.",
-    ),
-    setting(
-        "acl_enable_token_persistence",
-        SettingKind::Boolean,
-        Text("false"),
-        Restart,
-        "Whether the agent's own tokens are kept in the data directory when they are set over HTTP.",
-    ),
-    setting(
-        "acl_initial_management_token",
-        SettingKind::Secret,
-        Derived("none"),
-        Restart,
-        "The secret of a token that is there from the first start on and may do everything. Give it in the environment \
-         rather than as a flag, which others can see; the others likewise.",
-    ),
-    setting(
-        "acl_agent_recovery_token",
-        SettingKind::Secret,
-        Derived("none"),
-        Restart,
-        "A secret that manages this agent and sees all nodes, whatever becomes of all tokens.",
-    ),
-    setting(
-        "acl_default_token",
-        SettingKind::Secret,
-        Derived("none"),
-        Restart,
-        "The secret of the token that counts for who shows none, in the place of the anonymous one.",
-    ),
-    setting(
-        "acl_agent_token",
-        SettingKind::Secret,
-        Derived("none"),
-        Restart,
-        "Consul's agents need it for work of their own; muster needs none, and shows that it has one.",
-    ),
-    setting(
-        "acl_key_file",
-        SettingKind::File,
-        Derived("acl.key in data_dir, made when it is needed"),
-        Restart,
-        "A file with the keys by which secrets of tokens are sealed wherever they are written; of several lines the \
-         first seals, and all of them open.",
-    ),
+pub const SETTINGS: &[Setting] = &joined([serving::SETTINGS, acl::SETTINGS, FURTHER]);
+
+const COUNT: usize = serving::SETTINGS.len() + acl::SETTINGS.len() + FURTHER.len();
+
+const fn joined(parts: [&[Setting]; 3]) -> [Setting; COUNT] {
+    let mut all = [parts[0][0]; COUNT];
+    let (mut part, mut within, mut at) = (0, 0, 0);
+    while at < COUNT {
+        if within == parts[part].len() {
+            (part, within) = (part + 1, 0);
+            continue;
+        }
+        all[at] = parts[part][within];
+        (within, at) = (within + 1, at + 1);
+    }
+    all
+}
+
+const FURTHER: &[Setting] = &[
     setting(
         "allowed_hosts",
         SettingKind::Hosts,

@@ -1,5 +1,6 @@
 //! The running process, as the API and signals see it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::base::sys::supervision::ThreadFault;
 use crate::base::sys::systemd;
 use crate::base::telemetry::logging::Logging;
-use crate::config::validated::Config;
+use crate::config::validated::{Config, StoreKind};
 use crate::net::http::Door;
 use crate::node::notify::Notifier;
 use crate::node::probe::ProbeSettings;
@@ -134,6 +135,11 @@ impl HostProcess for Agent {
 
     fn snapshot_bytes_max(&self) -> usize {
         self.config.lock().limits.snapshot_bytes_max
+    }
+
+    fn bootstrap_reset_file(&self) -> Option<PathBuf> {
+        let config = self.config.lock();
+        (config.store != StoreKind::Memory).then(|| config.data_dir.join("acl-bootstrap-reset"))
     }
 
     fn snapshot_terms(&self) -> RowRules {

@@ -32,7 +32,7 @@ use crate::server::exposed::{expose, expose_tls};
 use crate::server::running::Running;
 use crate::server::settings::{descriptors_of_probes, health_settings, writes_waiting_max};
 use crate::server::sockets::Listeners;
-use crate::server::{definitions, settings, sockets, store};
+use crate::server::{definitions, sealing, settings, sockets, store};
 use crate::surface::answers::warm;
 use crate::surface::context::api::Backend;
 use crate::surface::dispatch::Dispatch;
@@ -109,8 +109,7 @@ fn open_registry(
             .collect(),
         datacenter: config.datacenter.as_str().into(),
     };
-    // TO BE REPLACED where the keys of seals come in: it leaves secrets as they are.
-    let seal = crate::node::registry::sealed::left_sealed();
+    let seal = sealing::open(config).map_err(ServerError::Key)?;
     let storage = Storage { store, on_commit: Box::new(move |elapsed| commits.observe(elapsed)), seal };
     let health = HealthEngine::new(health_settings(config));
     let probing = Probing { health, prober, probes_max, idle_connections_max, metrics: metrics.clone() };

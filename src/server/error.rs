@@ -22,6 +22,8 @@ pub enum ServerError {
     Undefined(WriteError),
     /// A file of TLS cannot be used.
     Tls(String),
+    /// The keys that seal the secrets of tokens cannot be had.
+    Key(String),
     /// An address cannot be served.
     Serve(ServeError),
     /// It ran and cannot go on: a thread that it needs is gone.
@@ -37,7 +39,9 @@ impl fmt::Display for ServerError {
         match self {
             ServerError::Store(error) => formatter.write_str(&error.at_start()),
             ServerError::Open(error) => error.fmt(formatter),
-            ServerError::Definition(error) | ServerError::Tls(error) => formatter.write_str(error),
+            ServerError::Definition(error) | ServerError::Tls(error) | ServerError::Key(error) => {
+                formatter.write_str(error)
+            }
             ServerError::Undefined(error) => {
                 write!(formatter, "what the definition files define was not registered: {}", error.at_start())
             }

@@ -13,6 +13,7 @@ mod exposed;
 mod reload_requests;
 mod reloading;
 mod running;
+mod sealing;
 mod settings;
 mod sockets;
 mod store;

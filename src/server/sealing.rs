@@ -1,5 +1,6 @@
-//! Where the keys come from that seal the secrets of tokens: a file, the environment, a credential of systemd, or a file
-//! in the data directory that is made when it is needed.
+//! Where the keys come from that seal the secrets of tokens.
+//!
+//! A file, the environment, a credential of systemd, or a file in the data directory that is made when it is needed.
 
 use std::env;
 use std::io::{self, Read, Write};
@@ -8,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::base::sys::file;
 use crate::base::sys::sealing::{self, SealingKeys};
 use crate::config::validated::{Config, StoreKind};
-use crate::core::acl::row::SharedSeal;
-use crate::node::registry::sealing::with_keys;
+use crate::node::registry::sealed::left_sealed;
+use crate::node::registry::sealing::{SharedSeal, with_keys};
 use crate::store::private;
 
 /// The variable that may hold the keys.
@@ -24,12 +25,16 @@ const FILE_NAME: &str = "acl.key";
 /// Bytes of a file that are read: a few lines are in it.
 const BYTES_MAX: u64 = 64 << 10;
 
-/// The seal of an agent with this configuration. Without access control no secret is written, and no key is made.
+/// The seal of an agent with this configuration. Without access control what is sealed stays so, and no key is needed.
 ///
 /// # Errors
 /// A sentence: the keys cannot be read, or not be made.
 pub(super) fn open(config: &Config) -> Result<SharedSeal, String> {
-    let credential = env::var_os("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(CREDENTIAL));
+    if !config.acl.enabled {
+        return Ok(left_sealed());
+    }
+    let credential =
+        env::var_os("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(CREDENTIAL));
     let own = config.data_dir.join(FILE_NAME);
     let (text, place) = if let Some(path) = &config.acl.key_file {
         (read(path)?, path.display().to_string())
@@ -42,7 +47,7 @@ pub(super) fn open(config: &Config) -> Result<SharedSeal, String> {
     } else {
         match private::read(&own) {
             Ok(_) => (read_own(&own)?, own.display().to_string()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && config.acl.enabled => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make(&own).map_err(|error| format!("{}: the key cannot be made: {error}", own.display()))?;
                 log::warn!(
                     "the secrets of tokens are sealed with a new key, {}, which lies beside them: whoever has the \
@@ -51,13 +56,11 @@ pub(super) fn open(config: &Config) -> Result<SharedSeal, String> {
                 );
                 (read_own(&own)?, own.display().to_string())
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(with_keys(SealingKeys::fresh(), own.display().to_string()));
-            }
             Err(error) => return Err(format!("{}: {error}", own.display())),
         }
     };
-    let keys = SealingKeys::read(&text).map_err(|fault| format!("{place}: {fault}; `muster help acl` tells of it"))?;
+    let keys = SealingKeys::read(&text)
+        .map_err(|fault| format!("{place}: {fault}; `muster help acl` tells of it"))?;
     Ok(with_keys(keys, place))
 }
 

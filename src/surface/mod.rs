@@ -4,6 +4,7 @@
 //! and write no JSON but through `wire`. Start reading at [`dispatch::routes::ROUTES`], then
 //! [`answers::answer::indexed`] for how every read that can block is answered.
 
+pub mod acl;
 pub mod agent;
 pub mod answers;
 pub mod catalog;

@@ -3,6 +3,7 @@
 mod sharing;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -17,6 +18,8 @@ use crate::core::model::{
 };
 use crate::net::http::{Exchange, Handler, Method, Request, Response, SharedBody};
 use crate::node::notify::{self, follower::intake};
+use crate::node::registry::Registry;
+use crate::node::registry::publish::Follower;
 use crate::node::registry::snapshot::row_validator::RowRules;
 use crate::node::registry::tests::{open_followed, register, ttl_check};
 use crate::surface::answers::body_history::{Events, Rendering};
@@ -81,6 +84,10 @@ impl HostProcess for Idle {
         Duration::from_secs(60)
     }
 
+    fn bootstrap_reset_file(&self) -> Option<PathBuf> {
+        None
+    }
+
     fn snapshot_terms(&self) -> RowRules {
         RowRules::default()
     }
@@ -94,10 +101,8 @@ fn api(count: usize) -> Arc<Dispatch> {
 
 /// The same, which keeps so many bodies.
 fn caching(count: usize, cache: CacheBounds) -> Arc<Dispatch> {
-    let (feed, inbox) = intake();
-    let registry = Arc::new(open_followed(vec![Box::new(feed)]));
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let notifier = notify::tests::begun(inbox, &registry, &metrics, Vec::new());
+    let dispatch = over(open_followed, cache);
+    let registry = &dispatch.api.registry;
     for number in 0..count {
         let id = Text::from(format!("web-{number}"));
         registry.write(register(&id, Some(ttl_check(&id)))).unwrap();
@@ -111,6 +116,18 @@ fn caching(count: usize, cache: CacheBounds) -> Arc<Dispatch> {
         registry.write(Command::Drain { node: "own".into(), service_id: id, order }).unwrap();
         registry.write(elsewhere(number)).unwrap();
     }
+    dispatch
+}
+
+/// An API over the registry that `open` opens, which keeps so many bodies.
+pub(super) fn over(
+    open: impl FnOnce(Vec<Box<dyn Follower>>) -> Registry,
+    cache: CacheBounds,
+) -> Arc<Dispatch> {
+    let (feed, inbox) = intake();
+    let registry = Arc::new(open(vec![Box::new(feed)]));
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let notifier = notify::tests::begun(inbox, &registry, &metrics, Vec::new());
     let (notifier, host) = (Arc::new(notifier), Arc::new(Idle));
     Dispatch::new(Backend { registry, notifier, metrics, host, clock: Clock }, cache, 10).unwrap()
 }
@@ -178,6 +195,17 @@ const READS: &[(&str, &str, Cost)] = &[
     ("/v1/health/state/", "/v1/health/state/any", Grows),
     ("/v1/health/state/", "/v1/health/state/passing", Grows),
     ("/v1/health/state/", "/v1/health/state/critical", Stays),
+    // While access control is off; what it costs otherwise is shown beside it.
+    ("/v1/acl/replication", "/v1/acl/replication", Stays),
+    ("/v1/acl/policies", "/v1/acl/policies", Stays),
+    ("/v1/acl/policy/", "/v1/acl/policy/none", Stays),
+    ("/v1/acl/policy/name/", "/v1/acl/policy/name/none", Stays),
+    ("/v1/acl/roles", "/v1/acl/roles", Stays),
+    ("/v1/acl/role/", "/v1/acl/role/none", Stays),
+    ("/v1/acl/role/name/", "/v1/acl/role/name/none", Stays),
+    ("/v1/acl/tokens", "/v1/acl/tokens", Stays),
+    ("/v1/acl/token/", "/v1/acl/token/none", Stays),
+    ("/v1/acl/token/self", "/v1/acl/token/self", Stays),
     ("/v1/status/leader", "/v1/status/leader", Stays),
     ("/v1/status/peers", "/v1/status/peers", Stays),
     ("/v1/operator/raft/configuration", "/v1/operator/raft/configuration", Stays),

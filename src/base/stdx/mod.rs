@@ -1,5 +1,6 @@
 //! Small things the standard library lacks. Knows nothing of muster: any program could use them.
 
+pub mod blake2b;
 pub mod calendar;
 pub mod counted;
 pub mod duration;

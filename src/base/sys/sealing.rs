@@ -66,15 +66,19 @@ impl SealingKeys {
     /// # Errors
     /// There is none, or too many, or a line is no key.
     pub fn read(text: &str) -> Result<SealingKeys, NoKeys> {
-        let lines = text.lines().zip(1..).map(|(line, number)| (line.split('#').next().unwrap_or(""), number));
+        let lines =
+            text.lines().zip(1..).map(|(line, number)| (line.split('#').next().unwrap_or(""), number));
         let lines: Vec<(&str, usize)> = lines.map(|(line, at)| (line.trim(), at)).collect();
         let mut keys: Vec<SealingKey> = Vec::new();
         for (line, number) in lines.into_iter().filter(|(line, _)| !line.is_empty()) {
             let key = STANDARD.decode(line).ok().filter(|key| key.len() == KEY_BYTES);
             let key = key.ok_or_else(|| {
-                NoKeys(format!("line {number} is no key: one has {KEY_BYTES} random bytes, written in base64"))
+                NoKeys(format!(
+                    "line {number} is no key: one has {KEY_BYTES} random bytes, written in base64"
+                ))
             })?;
-            let id: String = digest(&SHA256, &key).as_ref()[..ID_BYTES].iter().map(|it| format!("{it:02x}")).collect();
+            let id: String =
+                digest(&SHA256, &key).as_ref()[..ID_BYTES].iter().map(|it| format!("{it:02x}")).collect();
             let key = RandomizedNonceKey::new(&AES_256_GCM, &key).expect("it has the length of a key");
             if keys.iter().any(|known| known.id == id) {
                 return Err(NoKeys(format!("line {number} is a key that is there before")));
@@ -84,7 +88,9 @@ impl SealingKeys {
         match keys.len() {
             0 => Err(NoKeys("there is no key".to_owned())),
             1..=KEYS_MAX => Ok(SealingKeys(keys)),
-            count => Err(NoKeys(format!("there are {count} keys, and {KEYS_MAX} are enough: remove the last ones"))),
+            count => Err(NoKeys(format!(
+                "there are {count} keys, and {KEYS_MAX} are enough: remove the last ones"
+            ))),
         }
     }
 
@@ -113,12 +119,17 @@ impl SealingKeys {
         let known = self.0.iter().find(|known| known.id == id);
         let Some(SealingKey { key, .. }) = known else {
             let is_id = id.len() == 2 * ID_BYTES && id.bytes().all(|it| it.is_ascii_hexdigit());
-            return Err(if is_id { format!("it was sealed with the key {id}, which is not here") } else { altered() });
+            return Err(if is_id {
+                format!("it was sealed with the key {id}, which is not here")
+            } else {
+                altered()
+            });
         };
         let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| altered())?;
         let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(altered)?;
         let (nonce, mut text) = (Nonce::assume_unique_for_key(*nonce), text.to_vec());
-        let opened = key.open_in_place(nonce, Aad::from(context.as_bytes()), &mut text).map_err(|_| altered())?;
+        let opened =
+            key.open_in_place(nonce, Aad::from(context.as_bytes()), &mut text).map_err(|_| altered())?;
         String::from_utf8(opened.to_vec()).map_err(|_| altered())
     }
 

@@ -68,6 +68,12 @@ impl AclState {
         self.records.values()
     }
 
+    /// Those of a kind, by id.
+    pub fn of_kind(&self, kind: AclKind) -> impl Iterator<Item = &AclRecord> {
+        let those = self.records.range((kind, Text::default())..).take_while(move |((of, _), _)| *of == kind);
+        those.map(|(_, record)| record)
+    }
+
     /// One of them.
     pub fn get(&self, kind: AclKind, id: &Text) -> Option<&AclRecord> {
         self.records.get(&(kind, id.clone()))

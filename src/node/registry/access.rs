@@ -93,6 +93,19 @@ pub struct AccessControl {
     changed_at: AtomicU64,
 }
 
+/// One of the tokens that the agent itself has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentTokenKind {
+    /// See [`AgentTokens::default`].
+    Default,
+    /// See [`AgentTokens::agent`].
+    Agent,
+    /// See [`AgentTokens::agent_recovery`].
+    AgentRecovery,
+    /// See [`AgentTokens::replication`].
+    Replication,
+}
+
 /// What is kept to work out rights.
 #[derive(Debug, Default)]
 struct Resolver {
@@ -173,6 +186,26 @@ impl AccessControl {
         })
     }
 
+    /// The tokens that the agent itself has.
+    pub fn agent_tokens(&self) -> AgentTokens {
+        self.tokens.read().clone()
+    }
+
+    /// Has the agent have another token, or none, from now on.
+    pub fn set_agent_token(&self, kind: AgentTokenKind, secret: Option<TokenSecret>) {
+        // So that nobody is just finding out what the one before gives.
+        let _state = self.state.write();
+        let tokens = &mut *self.tokens.write();
+        *match kind {
+            AgentTokenKind::Default => &mut tokens.default,
+            AgentTokenKind::Agent => &mut tokens.agent,
+            AgentTokenKind::AgentRecovery => &mut tokens.agent_recovery,
+            AgentTokenKind::Replication => &mut tokens.replication,
+        } = secret;
+        // The one before may have been known.
+        self.known.write().clear();
+    }
+
     /// What was denied of late.
     pub fn denials(&self) -> &Denials {
         &self.denials
@@ -192,13 +225,11 @@ impl AccessControl {
     /// What whoever shows `secret`, or nothing, may do at `now_ms` of Unix time; `None` if there is no such token, or
     /// its time is over.
     pub fn rights(&self, secret: Option<&str>, now_ms: u64) -> Option<Arc<TokenRights>> {
-        match secret {
-            Some(secret) => self.rights_of(secret, now_ms),
-            None => match self.tokens.read().default.clone() {
-                Some(default) => self.rights_of(default.reveal(), now_ms),
-                None => self.rights_of(ANONYMOUS_SECRET, now_ms),
-            },
+        if let Some(secret) = secret {
+            return self.rights_of(secret, now_ms);
         }
+        let default = self.tokens.read().default.clone();
+        self.rights_of(default.as_ref().map_or(ANONYMOUS_SECRET, |secret| secret.reveal()), now_ms)
     }
 
     /// What whoever showed what gave these rights may do by now. See [`AccessControl::rights`].

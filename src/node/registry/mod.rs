@@ -31,6 +31,7 @@ pub mod recover;
 pub mod rest;
 pub mod rows;
 pub mod sealed;
+pub mod sealing;
 pub mod interner;
 pub mod read_model;
 pub mod silences;

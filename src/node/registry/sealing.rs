@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::sys::sealing::SealingKeys;
-use crate::core::acl::row::{Seal, SharedSeal};
+use crate::core::acl::row::Seal;
+pub use crate::core::acl::row::SharedSeal;
 
 /// Keys, and where they are kept.
 struct KeySeal {

@@ -86,6 +86,12 @@ pub(crate) fn open_followed(followers: Vec<Box<dyn Follower>>) -> Registry {
     try_open(("Own", NODE_ID), &shared(), bounds(), followers).unwrap()
 }
 
+/// The same, with access control.
+pub(crate) fn open_guarded(followers: Vec<Box<dyn Follower>>) -> Registry {
+    let acl = AclSettings { enabled: true, ..AclSettings::default() };
+    open_by((("Own", NODE_ID), acl, left_sealed()), &shared(), bounds(), followers).unwrap()
+}
+
 fn bounds() -> RegistryBounds {
     RegistryBounds { records: Bounds::default(), writes_waiting_max: 10, watchers_max: 10 }
 }

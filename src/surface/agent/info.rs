@@ -247,11 +247,6 @@ pub fn leave(call: &mut Call<'_, '_>) -> HandlerResult {
     empty()
 }
 
-/// `/v1/acl/*` and `/v1/agent/token/*`: there are no access control lists here, which clients understand.
-pub fn acl_disabled(_: &mut Call<'_, '_>) -> HandlerResult {
-    Err(ApiError::new(401, "ACL support disabled"))
-}
-
 /// `GET /v1/status/leader`: this server, which is its own leader. Nobody is once the store has failed: of Consul, too,
 /// an empty answer means that no write will be taken.
 pub fn leader(call: &mut Call<'_, '_>) -> HandlerResult {

@@ -41,6 +41,10 @@ pub trait HostProcess: Send + Sync {
     /// How long a snapshot may be on its way, beside a second for so many bytes of it.
     fn snapshot_time_max(&self) -> Duration;
 
+    /// The file by which whoever may write the server's files has the first token of all given out once more; `None`
+    /// where the server has no directory of its own.
+    fn bootstrap_reset_file(&self) -> Option<PathBuf>;
+
     /// What the rows of a snapshot are held against.
     fn snapshot_terms(&self) -> RowRules;
 }

@@ -5,6 +5,7 @@
 
 use crate::core::acl::resource::Access::{Read, Write};
 use crate::core::acl::resource::Resource::{Acl, Agent, Node, Operator, Service};
+use crate::surface::acl::{agent_tokens, authorize, bootstrap, policies, roles, tokens};
 use crate::surface::agent::{checks, info, maintenance, services};
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::dispatch::absent;
@@ -14,7 +15,7 @@ use crate::surface::dispatch::permission::Requirement::{Need, NeedByMethod, Need
 use crate::surface::dispatch::permission::Segment::{Body, Entries, OwnNode, Path, PathId, Sole};
 use crate::surface::dispatch::route::{Neutral, Route};
 use crate::surface::muster::{access, cache, drain, explain, history, operations, stream, webhooks};
-use crate::surface::{agent, catalog, health, kv, snapshot};
+use crate::surface::{acl, agent, catalog, health, kv, snapshot};
 
 /// Answers a request that found its row.
 pub type RouteHandler = fn(&mut Call<'_, '_>) -> HandlerResult;
@@ -27,6 +28,8 @@ const OWN_AGENT_WRITE: Permission = Needs(&[Need(Agent, OwnNode, Write)]);
 const OPERATOR_READ: Permission = Needs(&[Need(Operator, Sole, Read)]);
 const OPERATOR_WRITE: Permission = Needs(&[Need(Operator, Sole, Write)]);
 const ACL_READ: Permission = Needs(&[Need(Acl, Sole, Read)]);
+const ACL_WRITE: Permission = Needs(&[Need(Acl, Sole, Write)]);
+const ACL: Permission = Needs(&[NeedByMethod(Acl, Sole)]);
 const NODES: Permission = Needs(&[Need(Node, Entries, Read)]);
 const SERVICES: Permission = Needs(&[Need(Service, Entries, Read)]);
 const NODES_AND_SERVICES: Permission = Needs(&[Need(Node, Entries, Read), Need(Service, Entries, Read)]);
@@ -189,22 +192,48 @@ pub const ROUTES: &[Row] = &[
             .cached(Neutral::IN_READS),
         health::state,
     ),
-    // Whoever logs in or out, or makes the first token, needs no right for it.
+    Row(Route::put("/v1/acl/bootstrap", Public, "makes the first token of all, once"), bootstrap::bootstrap),
     Row(
-        Route::any("/v1/acl/", Needs(&[NeedByMethod(Acl, Sole)]), "says that access control is off"),
-        info::acl_disabled,
+        Route::get("/v1/acl/replication", Public, "that access control is not replicated"),
+        bootstrap::replication,
+    ),
+    Row(Route::get("/v1/acl/policies", ACL_READ, "all policies, without their rules"), policies::list),
+    Row(Route::put("/v1/acl/policy", ACL_WRITE, "creates a policy"), policies::create),
+    Row(
+        Route::get_put_or_delete("/v1/acl/policy/", ACL, "reads, replaces and removes a policy, by id"),
+        policies::one,
+    ),
+    Row(Route::get("/v1/acl/policy/name/", ACL_READ, "a policy, by name"), policies::by_name),
+    Row(Route::get("/v1/acl/roles", ACL_READ, "all roles"), roles::list),
+    Row(Route::put("/v1/acl/role", ACL_WRITE, "creates a role"), roles::create),
+    Row(
+        Route::get_put_or_delete("/v1/acl/role/", ACL, "reads, replaces and removes a role, by id"),
+        roles::one,
+    ),
+    Row(Route::get("/v1/acl/role/name/", ACL_READ, "a role, by name"), roles::by_name),
+    Row(Route::get("/v1/acl/tokens", ACL_READ, "all tokens, without their secrets"), tokens::list),
+    Row(Route::put("/v1/acl/token", ACL_WRITE, "creates a token"), tokens::create),
+    Row(
+        Route::get_put_or_delete(
+            "/v1/acl/token/",
+            ACL,
+            "reads, replaces and removes a token, by accessor; with `/clone` behind it, makes another like it",
+        ),
+        tokens::one,
+    ),
+    Row(Route::get("/v1/acl/token/self", Public, "the token that is shown"), tokens::own),
+    Row(Route::any("/v1/acl/", ACL, "says what else of access control is missing"), acl::rest),
+    Row(
+        Route::put("/v1/internal/acl/authorize", Public, "what the caller may do of what is asked"),
+        authorize::authorize,
     ),
     Row(
-        Route::any("/v1/agent/token/", OWN_AGENT_WRITE, "says that access control is off"),
-        info::acl_disabled,
+        Route::put("/v1/agent/token/", OWN_AGENT_WRITE, "sets a token of the agent's own, until it ends"),
+        agent_tokens::set,
     ),
     Row(
-        Route::get_or_put(
-            snapshot::PATH,
-            Needs(&[Need(Acl, Sole, Write)]),
-            "the snapshot of all records; restores one",
-        )
-        .takes(BodyLimit::Snapshot),
+        Route::get_or_put(snapshot::PATH, ACL_WRITE, "the snapshot of all records; restores one")
+            .takes(BodyLimit::Snapshot),
         snapshot::save_or_restore,
     ),
     Row(Route::get("/v1/status/leader", Public, "the address of this server"), info::leader),
@@ -334,10 +363,15 @@ mod tests {
     /// The document, whose rows are compared.
     const DOCUMENT: &str = include_str!("../../../docs/http-api.md");
 
-    /// The paths that everybody may ask for, as in Consul's documentation: they show and change nothing registered.
+    /// The paths that everybody may ask for, as in Consul's documentation: they show and change nothing registered. The
+    /// first token of all is made by who has none, and of a token everybody may see what he shows himself.
     const PUBLIC: &[&str] = &[
         "/v1/agent/version",
         "/v1/catalog/datacenters",
+        "/v1/acl/bootstrap",
+        "/v1/acl/replication",
+        "/v1/acl/token/self",
+        "/v1/internal/acl/authorize",
         "/v1/status/leader",
         "/v1/status/peers",
         "/health",

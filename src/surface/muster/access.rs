@@ -14,7 +14,7 @@ use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::error::ApiError;
 use crate::surface::dispatch::permission::{Permission, Requirement, Segment};
 
-/// `GET /v1/muster/acl/denials[?accessor=]`: what was denied of late, the newest first; with `acl.mode = "permissive"`
+/// `GET /v1/muster/acl/denials[?accessor=]`: what was denied of late, the newest first; with `acl_permissive`
 /// what would have been.
 pub fn denials(call: &mut Call<'_, '_>) -> HandlerResult {
     let access = call.api.registry.access();

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod scalars;
 pub mod collections;
 pub mod duration;
+pub mod calendar_time;
 pub mod free_form;
 pub mod object;
 pub mod scope;

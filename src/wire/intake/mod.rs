@@ -5,6 +5,7 @@
 //! [`crate::core::model::validate`] to refuse, and what the state forbids for `catalog`. Values that need a clock or an
 //! index stay zero here.
 
+pub mod acl;
 pub mod service;
 pub mod check;
 pub mod catalog;

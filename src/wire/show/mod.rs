@@ -5,6 +5,7 @@
 //! releases where clients of today read them: `Interval`, `Timeout`, `ExposedPort` of checks, `Datacenter` of
 //! the agent's services.
 
+pub mod acl;
 pub mod node;
 pub mod parts;
 pub mod proxy;
@@ -23,6 +24,7 @@ pub mod member;
 #[cfg(test)]
 mod tests;
 
+pub use acl::{AclPolicy, AclPolicyListed, AclRole, AclToken, LinkNames};
 pub use agent_health::{AgentHealth, aggregated_status};
 pub use agent_service::AgentService;
 pub use catalog_service::CatalogService;

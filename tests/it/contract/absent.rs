@@ -102,8 +102,16 @@ fn what_consul_lacks_is_not_found() {
         let (status, text) = send(&mut client, method, target, "");
         assert!(status == 404 && text.contains(said), "{method} {target}: {status} {text}");
     }
-    for target in ["/v1/acl/tokens", "/v1/acl/token/self", "/v1/acl/login", "/v1/agent/token/default"] {
-        let (status, text) = send(&mut client, "PUT", target, "{}");
+    for (method, target) in [
+        ("GET", "/v1/acl/tokens"),
+        ("GET", "/v1/acl/token/self"),
+        ("PUT", "/v1/acl/token"),
+        ("PUT", "/v1/acl/bootstrap"),
+        ("PUT", "/v1/acl/login"),
+        ("PUT", "/v1/internal/acl/authorize"),
+        ("PUT", "/v1/agent/token/default"),
+    ] {
+        let (status, text) = send(&mut client, method, target, "{}");
         assert_eq!((status, text.as_str()), (401, "ACL support disabled"), "{target}");
     }
 }

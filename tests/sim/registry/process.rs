@@ -133,7 +133,12 @@ impl Process {
         }
         let history = std::mem::take(&mut recovered.history);
         let settings = AclSettings { enabled: true, ..AclSettings::default() };
-        let access = AccessControl::new(settings, recovered.state.acl.clone());
+        let access = AccessControl::new(
+            settings,
+            (&"own".into(), &"dc1".into()),
+            recovered.state.acl.clone(),
+            recovered.index,
+        );
         let shown = ReadModel::restored(&recovered.state, recovered.index, history, access, WATCHERS_MAX)
             .expect("there is a thread to be had");
         let follower = Arc::new(Mutex::new(Mirror::of(&recovered)));

@@ -7,6 +7,7 @@
 //! The sentences of refusals are here too, in the words that Consul's clients know where it has some. Where in a body a
 //! value stood is for whoever read it; what the state forbids is `catalog`'s to refuse.
 
+pub mod acl;
 pub mod bounds;
 pub mod checks;
 pub mod keys;
