@@ -8,6 +8,7 @@ use crate::cli::command::{CommandOutput, Exit};
 
 /// Every page of `docs`, by its name.
 const PAGES: &[(&str, &str)] = &[
+    ("acl", include_str!("../../docs/acl.md")),
     ("backup", include_str!("../../docs/backup.md")),
     ("browsers", include_str!("../../docs/browsers.md")),
     ("caching", include_str!("../../docs/caching.md")),

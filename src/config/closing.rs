@@ -73,9 +73,9 @@ fn is_open(key: &str, value: &Value) -> bool {
 pub fn warning(keys: &[String]) -> Option<String> {
     (!keys.is_empty()).then(|| {
         format!(
-            "Consul closes something by {}, and muster does not: it has no access control lists yet, so whoever \
-             reaches its port may read and write. Listen on loopback or a Unix socket, have clients show certificates \
-             at https_addr, or put a proxy or a firewall before it: `muster help configuration` says how",
+            "Consul closes something by {}, and muster does not. Listen on loopback or a Unix socket, have clients \
+             show certificates at https_addr and tokens (acl_enabled), or put a proxy or a firewall before it: `muster \
+             help configuration` says how",
             keys.join(", ")
         )
     })

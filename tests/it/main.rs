@@ -10,6 +10,7 @@ mod cache;
 mod calm;
 mod check_types;
 mod clients;
+mod closed;
 mod configuration;
 mod contract;
 mod crowd;
