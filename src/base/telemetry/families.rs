@@ -42,6 +42,8 @@ pub const FAMILIES: &[MetricFamily] = &[
     CATALOG_CHECKS,
     KV_KEYS,
     KV_BYTES,
+    ACL_RECORDS,
+    ACL_BYTES,
     CATALOG_INDEX,
     DRAINING,
     SERVICES_IN_PANIC,

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
@@ -15,6 +14,7 @@ use crate::core::model::acl::policy::Policy;
 use crate::core::model::acl::record::{AclKind, AclRecord};
 use crate::core::model::acl::role::Role;
 use crate::core::model::acl::token::{Token, TokenSecret};
+use crate::core::model::stored::{self, fault, read};
 
 /// Between kind and id.
 const SEPARATOR: char = '/';
@@ -194,7 +194,7 @@ pub fn encode(record: &AclRecord, seal: &dyn Seal) -> Vec<u8> {
 /// # Errors
 /// A sentence when it is not as [`encode`] writes it.
 pub fn decode(key: &str, row: &[u8], seal: &dyn Seal) -> Result<AclRecord, String> {
-    opened(decode_sealed(key, row)?, seal).map_err(|error| format!("row {key:?}: {error}"))
+    opened(decode_sealed(key, row)?, seal).map_err(|error| fault(key, error))
 }
 
 /// A record that was read sealed, with its secret.
@@ -220,9 +220,9 @@ pub fn decode_sealed(key: &str, row: &[u8]) -> Result<AclRecord, String> {
     let parts = key.split_once(SEPARATOR);
     let of_kind = |name: &str| AclKind::ALL.into_iter().find(|kind| kind.name() == name);
     let kind = parts.and_then(|(name, id)| Some((of_kind(name)?, Text::from(id))));
-    let (kind, id) = kind.ok_or_else(|| format!("row {key:?}: no kind of record is called so"))?;
+    let (kind, id) = kind.ok_or_else(|| fault(key, "no kind of record is called so"))?;
     if id.is_empty() != (kind == AclKind::Bootstrap) {
-        return Err(format!("row {key:?}: its id is missing, or one too much"));
+        return Err(fault(key, "its id is missing, or one too much"));
     }
     let record = match kind {
         AclKind::Policy => {
@@ -255,14 +255,7 @@ pub fn decode_sealed(key: &str, row: &[u8]) -> Result<AclRecord, String> {
         }
     };
     let Indexes { create, modify } = record.indexes();
-    match create <= modify {
-        true => Ok(record),
-        false => Err(format!("row {key:?}: it was changed before it was created")),
-    }
-}
-
-fn read<T: DeserializeOwned>(key: &str, row: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(row).map_err(|error| format!("row {key:?}: {error}"))
+    stored::indexes(key, create, modify).map(|_| record)
 }
 
 impl From<Grants> for GrantsRow {

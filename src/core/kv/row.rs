@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
+use crate::core::model::Pair;
 use crate::core::model::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::core::model::{Indexes, Pair};
+use crate::core::model::stored::{self, fault};
 
 /// What stands on disk. It names its fields by itself, so that they may be called otherwise in memory.
 #[derive(Serialize, Deserialize)]
@@ -47,16 +48,14 @@ pub fn encode(pair: &Pair) -> Vec<u8> {
 /// # Errors
 /// A sentence when it is not as [`encode`] writes it, or holds more than a pair may.
 pub fn decode(key: &str, row: &[u8]) -> Result<Pair, String> {
-    let row: Row = serde_json::from_slice(row).map_err(|error| format!("row {key:?}: {error}"))?;
+    let row: Row = stored::read(key, row)?;
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(format!("row {key:?}: a key has 1 to {KEY_BYTES_MAX} bytes"));
+        return Err(fault(key, format_args!("a key has 1 to {KEY_BYTES_MAX} bytes")));
     }
-    let value = STANDARD.decode(&row.value).map_err(|error| format!("row {key:?}: its value: {error}"))?;
+    let value = STANDARD.decode(&row.value);
+    let value = value.map_err(|error| fault(key, format_args!("its value: {error}")))?;
     if value.len() > VALUE_BYTES_MAX {
-        return Err(format!("row {key:?}: its value has more than {VALUE_BYTES_MAX} bytes"));
-    }
-    if row.create > row.modify {
-        return Err(format!("row {key:?}: it was changed before it was created"));
+        return Err(fault(key, format_args!("its value has more than {VALUE_BYTES_MAX} bytes")));
     }
     Ok(Pair {
         key: key.into(),
@@ -64,6 +63,6 @@ pub fn decode(key: &str, row: &[u8]) -> Result<Pair, String> {
         flags: row.flags,
         lock_index: row.lock_index,
         session: row.session,
-        indexes: Indexes { create: row.create, modify: row.modify },
+        indexes: stored::indexes(key, row.create, row.modify)?,
     })
 }

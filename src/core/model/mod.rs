@@ -20,6 +20,7 @@ pub mod restoration;
 pub mod said;
 pub mod secrets;
 pub mod service;
+pub mod stored;
 pub mod target;
 pub mod transition;
 pub mod validate;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
 use crate::core::model::limits::INDEX_MAX;
+use crate::core::model::stored;
 use crate::node::notify::event::Event;
 use crate::node::notify::queue::{DeadLetter, QueueEdit, WaitingEvent};
 use crate::store::change::{RowChange, Table};
@@ -85,9 +86,8 @@ struct DeadRow<E> {
 pub fn load(store: &mut dyn Store) -> Result<(QueueRows, u64), StoreError> {
     let mut rows = QueueRows::default();
     let loaded = store.load(&mut |table, key, value| {
-        let fault = |error: serde_json::Error| format!("row {key:?}: {error}");
         if table == Table::Meta && key == POSITION {
-            rows.position = Some(serde_json::from_slice(value).map_err(fault)?);
+            rows.position = Some(stored::read(key, value)?);
             return Ok(());
         }
         let (left, right) =
@@ -98,16 +98,16 @@ pub fn load(store: &mut dyn Store) -> Result<(QueueRows, u64), StoreError> {
         };
         match table {
             Table::Meta if left == WEBHOOK => {
-                let known = serde_json::from_slice(value).map_err(fault)?;
+                let known = stored::read(key, value)?;
                 rows.webhooks.entry(right.to_owned()).or_default().known = Some(known);
             }
             Table::Deliveries => {
-                let WaitingRow::<Event> { since_ms, event } = serde_json::from_slice(value).map_err(fault)?;
+                let WaitingRow::<Event> { since_ms, event } = stored::read(key, value)?;
                 let stored = rows.webhooks.entry(left.to_owned()).or_default();
                 stored.waiting.insert(number()?, WaitingEvent { event: Arc::new(event), since_ms });
             }
             Table::DeadLetters => {
-                let row: DeadRow<Event> = serde_json::from_slice(value).map_err(fault)?;
+                let row: DeadRow<Event> = stored::read(key, value)?;
                 let stored = rows.webhooks.entry(left.to_owned()).or_default();
                 let DeadRow { died_ms, attempts, reason, event } = row;
                 let event = Arc::new(event);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
-use crate::core::model::Defined;
+use crate::core::model::{Defined, stored};
 use crate::store::change::{RowChange, Table};
 
 /// The row's key in [`Table::Meta`].
@@ -44,7 +44,7 @@ pub(super) type KnownIds = Mutex<DefinedIds>;
 /// A sentence when it is not as [`row`] writes it.
 pub(super) fn read(key: &str, value: &[u8]) -> Result<Option<DefinedIds>, String> {
     match key {
-        KEY => serde_json::from_slice(value).map(Some).map_err(|error| format!("row {key:?}: {error}")),
+        KEY => stored::read(key, value).map(Some),
         _ => Ok(None),
     }
 }

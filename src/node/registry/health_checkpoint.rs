@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::stdx::text::Text;
 use crate::core::health::{CheckKey, Saved};
-use crate::core::model::NodeKey;
+use crate::core::model::{NodeKey, stored};
 use crate::store::change::{RowChange, Table};
 
 /// What the keys of these rows begin with; a number follows.
@@ -42,8 +42,7 @@ impl HealthCheckpoint {
         if !key.starts_with(KEY_PREFIX) {
             return Ok(());
         }
-        let entries: Vec<Entry> =
-            serde_json::from_slice(value).map_err(|error| format!("row {key:?}: {error}"))?;
+        let entries: Vec<Entry> = stored::read(key, value)?;
         let entries = entries
             .into_iter()
             .map(|it| (CheckKey::new(NodeKey::filed(it.node), it.check), it.saved.bounded()));

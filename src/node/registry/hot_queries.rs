@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::model::stored;
 use crate::store::change::{RowChange, Table};
 
 /// The row's key in [`Table::Meta`].
@@ -25,7 +26,7 @@ pub struct HotQuery {
 /// A sentence when it is not as [`row`] writes it.
 pub fn read(key: &str, value: &[u8]) -> Result<Option<Vec<HotQuery>>, String> {
     match key {
-        KEY => serde_json::from_slice(value).map(Some).map_err(|error| format!("row {key:?}: {error}")),
+        KEY => stored::read(key, value).map(Some),
         _ => Ok(None),
     }
 }

@@ -18,6 +18,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::model::stored::read;
 use crate::core::model::{Check, Indexes, Node, Service, Subject, Transition};
 use check::CheckRow;
 use node::NodeRow;
@@ -83,12 +84,6 @@ fn write(row: &impl Serialize) -> Vec<u8> {
     let mut value = Vec::with_capacity(VALUE_BYTES);
     serde_json::to_writer(&mut value, row).expect("rows have text keys only");
     value
-}
-
-fn read<'v, R: Deserialize<'v>>(key: &str, value: &'v [u8]) -> Result<R, String> {
-    // Looking through the whole once is quicker than through each of its strings.
-    let text = std::str::from_utf8(value).map_err(|error| format!("row {key:?}: {error}"))?;
-    serde_json::from_str(text).map_err(|error| format!("row {key:?}: {error}"))
 }
 
 /// Whether a field says nothing. Such fields are left out, which makes most rows much shorter.
