@@ -4,6 +4,7 @@
 mod shim;
 mod support;
 
+mod acl;
 mod attack;
 mod bad_input;
 mod cache;
