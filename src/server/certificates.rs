@@ -11,9 +11,8 @@ use parking_lot::Mutex;
 
 use crate::base::sys::clock;
 use crate::base::telemetry::log_limit::LogLimit;
-use crate::config::tls::{Tls, VerifyIncoming};
 use crate::config::validated::Config;
-use crate::net::tls::{ClientCertificates, KeyPairFiles, OldestVersion, TlsEndpoint, TlsSettings, TlsTerms};
+use crate::net::tls::{TlsEndpoint, TlsSettings, TlsTerms};
 use crate::server::error::ServerError;
 
 /// How often the files are looked at.
@@ -58,7 +57,7 @@ impl Certificates {
         if config.https_addresses.is_empty() {
             return Ok(None);
         }
-        let settings = settings(&config.tls);
+        let settings = config.tls.clone();
         let stamps = stamps(&settings);
         let terms = TlsTerms::read(&settings).map_err(ServerError::Tls)?;
         if let Err(sentence) = terms.check_at(clock::coarse_unix_seconds()) {
@@ -84,7 +83,7 @@ impl Certificates {
     /// # Errors
     /// A sentence about the file that cannot be used.
     pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, String> {
-        self.read(settings(&config.tls))
+        self.read(config.tls.clone())
     }
 
     /// Speaks to new clients with what was read.
@@ -161,18 +160,4 @@ fn stamps(settings: &TlsSettings) -> Vec<Option<Stamp>> {
         changed: (metadata.mtime(), metadata.mtime_nsec()),
     };
     settings.files().map(|file| fs::metadata(file).ok().map(stamp)).collect()
-}
-
-fn settings(tls: &Tls) -> TlsSettings {
-    let pairs = tls.cert_files.iter().cloned().zip(tls.key_files.iter().cloned());
-    TlsSettings {
-        certificates: pairs.map(|(certificate, key)| KeyPairFiles { certificate, key }).collect(),
-        authorities: tls.ca_file.clone().filter(|_| tls.verify_incoming != VerifyIncoming::None),
-        clients: match tls.verify_incoming {
-            VerifyIncoming::None => ClientCertificates::None,
-            VerifyIncoming::Optional => ClientCertificates::Optional,
-            VerifyIncoming::Required => ClientCertificates::Required,
-        },
-        oldest_version: if tls.is_13_only { OldestVersion::Tls13 } else { OldestVersion::Tls12 },
-    }
 }
