@@ -9,7 +9,7 @@ use crate::base::stdx::counted::counted;
 use crate::cli::consul_flags::ConsulFlags;
 use crate::cli::settings::{CliSettings, ConfigPaths};
 use crate::cli::version::{self, VersionFormat};
-use crate::cli::{arguments, bench, compare, health, help, hints, import, snapshot, store};
+use crate::cli::{arguments, bench, compare, health, help, hints, import, snapshot, store, tls};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
 
@@ -106,6 +106,9 @@ enum Command {
         #[arg(long, value_name = "TOKEN")]
         token: Option<String>,
     },
+    /// Make an authority of your own, and certificates that it signs
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
     /// Check a configuration without starting anything: exit 0 if it is valid, 1 if not
     Validate(ValidateArguments),
     /// Tell of a command, or print a page of the documentation
@@ -192,10 +195,16 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
         Command::Compare { one, other, token } => {
             ended(compare::run(&one, &other, self::token(token, &environment)))
         }
+        Command::Tls(command) => ended(tls::run(command)),
         Command::Validate(arguments) => validate(arguments, environment),
         Command::Help { topic } => ended(help::on(&topic, CommandLine::command())),
         Command::Version { format } => end(Exit::Success, version::text(format)),
     }
+}
+
+/// It was understood and failed.
+pub fn failed(sentence: String) -> (Exit, String) {
+    (Exit::Failure, sentence)
 }
 
 fn end(exit: Exit, message: impl ToString) -> Action {

@@ -21,5 +21,6 @@ pub mod remote;
 pub mod settings;
 pub mod snapshot;
 pub mod store;
+pub mod tls;
 mod unix_socket;
 pub mod version;
