@@ -65,7 +65,6 @@ pub(in crate::config) fn nowhere() -> Misfit {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::invocation::Invocation;
     use crate::config::load::load;
     use crate::config::problem::Problems;
