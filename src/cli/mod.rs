@@ -9,6 +9,7 @@
 pub mod arguments;
 mod bench;
 pub mod catalog;
+pub mod client;
 pub mod command;
 pub mod compare;
 mod consul_flags;
