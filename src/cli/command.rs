@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::base::stdx::counted::counted;
+use crate::cli::client::{ClientArguments, Environment, TlsArguments, TokenArguments};
 use crate::cli::consul_flags::ConsulFlags;
 use crate::cli::settings::{CliSettings, ConfigPaths};
 use crate::cli::version::{self, VersionFormat};
-use crate::cli::{arguments, bench, compare, health, help, hints, import, snapshot, store};
+use crate::cli::{arguments, bench, compare, health, help, hints, import, snapshot, store, tls};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
 
@@ -64,9 +65,8 @@ enum Command {
     Agent(AgentArguments),
     /// Ask an agent whether it is ready: exit 0 if it is, 1 if not, 3 if nobody answers
     Health {
-        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
-        #[arg(long, value_name = "ADDRESS")]
-        http_addr: Option<String>,
+        #[command(flatten)]
+        client: ClientArguments,
     },
     /// Put load on a registry and measure it: `muster bench --help` tells how
     #[command(disable_help_flag = true)]
@@ -81,7 +81,8 @@ enum Command {
     /// Look into the data directory of an agent that is stopped, and save what can be saved
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Register here what is registered in a Consul, or another muster: nodes, instances, checks and keys
+    /// Register here what is registered in a Consul, or another muster: nodes, instances, checks and keys. A token by a
+    /// flag, or by a variable of Consul's, is for reading there; the agent's own is in MUSTER_HTTP_TOKEN(_FILE)
     Import {
         /// Where to read, as http://HOST:PORT
         #[arg(long, value_name = "URL")]
@@ -89,12 +90,8 @@ enum Command {
         /// Go on until stopped: whatever changes there changes here
         #[arg(long)]
         follow: bool,
-        /// A token for reading there [env: CONSUL_HTTP_TOKEN]
-        #[arg(long, value_name = "TOKEN")]
-        token: Option<String>,
-        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
-        #[arg(long, value_name = "ADDRESS")]
-        http_addr: Option<String>,
+        #[command(flatten)]
+        client: ClientArguments,
     },
     /// Show in which fields two catalogs differ, times and indexes apart: exit 0 if in none, 1 if in any
     Compare {
@@ -102,10 +99,14 @@ enum Command {
         one: String,
         /// The other
         other: String,
-        /// A token for reading [env: CONSUL_HTTP_TOKEN]
-        #[arg(long, value_name = "TOKEN")]
-        token: Option<String>,
+        #[command(flatten)]
+        token: TokenArguments,
+        #[command(flatten)]
+        tls: TlsArguments,
     },
+    /// Make an authority of your own, and certificates that it signs
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
     /// Check a configuration without starting anything: exit 0 if it is valid, 1 if not
     Validate(ValidateArguments),
     /// Tell of a command, or print a page of the documentation
@@ -180,22 +181,31 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
             }
         }
         Command::Bench { arguments } => ended(bench::run(&arguments)),
-        Command::Health { http_addr } => ended(health::ask(&health::address(http_addr, &environment))),
-        Command::Snapshot(command) => {
-            ended(snapshot::run(command, |http_addr| health::address(http_addr, &environment)))
+        Command::Health { client } => {
+            let settled = client.settle(Environment(&environment)).map_err(failed);
+            ended(settled.and_then(|(address, terms)| health::ask(&address, terms)))
         }
+        Command::Snapshot(command) => ended(snapshot::run(command, Environment(&environment))),
         Command::Store(command) => ended(store::run(command)),
-        Command::Import { from, follow, token, http_addr } => {
-            let to = health::address(http_addr, &environment);
-            ended(import::run(&from, &to, follow, self::token(token, &environment)))
+        Command::Import { from, follow, client } => {
+            let settled = client.settle_two(Environment(&environment)).map_err(failed);
+            ended(settled.and_then(|(terms, (to, own))| import::run((&from, &terms), (&to, &own), follow)))
         }
-        Command::Compare { one, other, token } => {
-            ended(compare::run(&one, &other, self::token(token, &environment)))
+        Command::Compare { one, other, token, tls } => {
+            let environment = Environment(&environment);
+            let terms = tls.settle(environment).and_then(|it| Ok(it.with_token(token.settle(environment)?)));
+            ended(terms.map_err(failed).and_then(|terms| compare::run(&one, &other, &terms)))
         }
+        Command::Tls(command) => ended(tls::run(command)),
         Command::Validate(arguments) => validate(arguments, environment),
         Command::Help { topic } => ended(help::on(&topic, CommandLine::command())),
         Command::Version { format } => end(Exit::Success, version::text(format)),
     }
+}
+
+/// It was understood and failed.
+pub fn failed(sentence: String) -> (Exit, String) {
+    (Exit::Failure, sentence)
 }
 
 fn end(exit: Exit, message: impl ToString) -> Action {
@@ -205,12 +215,6 @@ fn end(exit: Exit, message: impl ToString) -> Action {
 fn ended(output: CommandOutput) -> Action {
     let (exit, message) = output.map_or_else(|failed| failed, |message| (Exit::Success, message));
     Action::End { exit, message }
-}
-
-/// The token for a Consul: the flag's, or the environment's.
-fn token(flag: Option<String>, environment: &[(String, String)]) -> Option<String> {
-    let set = environment.iter().find(|(name, value)| name == "CONSUL_HTTP_TOKEN" && !value.is_empty());
-    flag.or_else(|| set.map(|(_, value)| value.clone()))
 }
 
 fn validate(arguments: ValidateArguments, environment: Vec<(String, String)>) -> Action {
@@ -322,7 +326,17 @@ mod tests {
             ("muster validate -dev=1 -log-level WARNING -datacenter EU1", Exit::Success, "is valid"),
             ("muster validate -hcl service{nam=\"a\"}", Exit::Failure, "flag --hcl"),
             ("muster validate -hcl nod_name=\"a\"", Exit::Failure, "did you mean `node_name`?"),
-            ("muster health -http-addr https://h:1", Exit::Usage, "plain HTTP"),
+            (
+                "muster health -http-addr https://127.0.0.1:1",
+                Exit::NotReachable,
+                "https://127.0.0.1:1 does not",
+            ),
+            (
+                "muster health -http-addr https://h:1 -ca-file /nowhere/ca",
+                Exit::Failure,
+                "--ca-file /nowhere/ca: ",
+            ),
+            ("muster health -token-file /nowhere/token", Exit::Failure, "the token's file /nowhere/token: "),
             ("muster health -http-addr unix:///nowhere/s", Exit::NotReachable, "does not answer"),
             ("muster validate -config-file /nowhere/x.toml", Exit::Failure, "/nowhere/x.toml"),
             ("muster help bench", Exit::Success, "muster bench --help"),

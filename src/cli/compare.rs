@@ -3,6 +3,7 @@
 use crate::base::stdx::counted::counted;
 use crate::base::stdx::redact;
 use crate::cli::catalog;
+use crate::cli::client::Terms;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::remote::Remote;
 
@@ -10,8 +11,8 @@ use crate::cli::remote::Remote;
 const SHOWN_MAX: usize = 1_000;
 
 /// Reads both and lists in what they differ.
-pub fn run(one: &str, other: &str, token: Option<String>) -> CommandOutput {
-    let (left, right) = (Remote::new(one, token.clone())?, Remote::new(other, token)?);
+pub fn run(one: &str, other: &str, terms: &Terms) -> CommandOutput {
+    let (left, right) = (Remote::new(one, terms)?, Remote::new(other, terms)?);
     let (first, second) = (catalog::read(&left)?, catalog::read(&right)?);
     let found = catalog::differences(&first, &second);
     let (nodes, services, checks) = first.counts();

@@ -74,7 +74,6 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
             "operator",
             "peering",
             "rtt",
-            "tls",
             "txn",
         ],
         "muster does not have what it does, over HTTP neither (501): `muster help compatibility` lists what is missing",

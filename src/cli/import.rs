@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::base::stdx::counted::counted;
 use crate::base::sys::{output, runtime};
 use crate::cli::catalog::{self, Catalog, ListedNode, content, is_same, text};
+use crate::cli::client::Terms;
 use crate::cli::command::{CommandOutput, Exit};
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Remote, RemoteError, segment};
@@ -47,11 +48,11 @@ pub enum ImportStep {
     Delete(String),
 }
 
-/// Imports, once or until it is stopped.
-pub fn run(from: &str, to: &str, is_following: bool, token: Option<String>) -> CommandOutput {
-    let (source, target) = (Remote::new(from, token.clone())?, Remote::new(to, None)?);
+/// Imports from one server to the other, once or until it is stopped.
+pub fn run(from: (&str, &Terms), to: (&str, &Terms), is_following: bool) -> CommandOutput {
+    let (source, target) = (Remote::new(from.0, from.1)?, Remote::new(to.0, to.1)?);
     // Watched before it is read, so that nothing that changes meanwhile is missed.
-    let moved = is_following.then(|| watch(from, token)).transpose()?;
+    let moved = is_following.then(|| watch(from.0, from.1)).transpose()?;
     let mut seen = ImportWatch::default();
     let summary = round(&source, &target, &mut seen)?;
     let Some(moved) = moved else { return Ok(summary) };
@@ -239,11 +240,11 @@ fn plan_registrations(there: &ListedNode, node: &ListedNode, steps: &mut Vec<Imp
 }
 
 /// Watches the source's lists, each on a thread of its own; whenever one moves there is something to receive.
-fn watch(from: &str, token: Option<String>) -> Result<Receiver<()>, (Exit, String)> {
+fn watch(from: &str, terms: &Terms) -> Result<Receiver<()>, (Exit, String)> {
     // One word is enough however many lists have moved.
     let (sender, receiver) = sync_channel(1);
     for path in WATCHED {
-        let (remote, sender) = (Remote::new(from, token.clone())?, sender.clone());
+        let (remote, sender) = (Remote::new(from, terms)?, sender.clone());
         let thread = runtime::thread("watch", move || follow(&remote, path, &sender));
         thread.map_err(|error| (Exit::Failure, format!("no thread to watch the source with: {error}")))?;
     }

@@ -9,6 +9,7 @@
 pub mod arguments;
 mod bench;
 pub mod catalog;
+pub mod client;
 pub mod command;
 pub mod compare;
 mod consul_flags;
@@ -21,5 +22,6 @@ pub mod remote;
 pub mod settings;
 pub mod snapshot;
 pub mod store;
+pub mod tls;
 mod unix_socket;
 pub mod version;

@@ -6,16 +6,17 @@ use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::http::Response;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body, SendBody};
+use ureq::config::Config;
+use ureq::http::{Response, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
 use crate::base::stdx::redact;
-use crate::base::sys::file;
+use crate::cli::client::Terms;
 use crate::cli::unix_socket;
 
 /// How long a connection may take to come about.
@@ -37,6 +38,8 @@ pub struct Remote {
     base: String,
     /// The same, or the Unix socket, for people.
     place: String,
+    /// Sent as `Host`, where `base` names the server by its certificate.
+    host: Option<String>,
     /// Sent as `X-Consul-Token`.
     token: Option<String>,
 }
@@ -75,11 +78,11 @@ impl fmt::Display for RemoteError {
             }
             RemoteError::Refused { status, sentence, path } => {
                 write!(formatter, "{path} was answered {status}: {sentence}")?;
-                // Of a Consul with access control lists; muster has none, and says itself what else it refuses.
+                // Of a server with access control lists; what else is refused says itself what to do.
                 match status {
-                    401 | 403 if !path.starts_with("/v1/snapshot") => {
-                        formatter.write_str("; give a token that may read, by --token or CONSUL_HTTP_TOKEN")
-                    }
+                    401 | 403 if !path.starts_with("/v1/snapshot") => formatter.write_str(
+                        "; give a token that may, by --token, MUSTER_HTTP_TOKEN or CONSUL_HTTP_TOKEN",
+                    ),
                     _ => Ok(()),
                 }
             }
@@ -97,8 +100,14 @@ fn remedy(error: &str) -> &'static str {
     match () {
         () if met(&["lookup", "host not found", "not known"]) => "name it as it is called, or by an address",
         () if met(&["contenttype", "corrupt message"]) => "it speaks no TLS, so write http://",
+        () if met(&["certificaterequired"]) => {
+            "it lets in nobody without a certificate, so show one by --client-cert and --client-key"
+        }
+        () if met(&["not valid for name"]) => {
+            "ask it by a name in its certificate, or name that by --tls-server-name or MUSTER_TLS_SERVER_NAME"
+        }
         () if met(&["certificate", "unknownissuer"]) => {
-            "set SSL_CERT_FILE to the certificates of the authority that it has its own from"
+            "name the authority that it has its own from, by --ca-file, MUSTER_CACERT or SSL_CERT_FILE"
         }
         () if met(&["protocol:"]) => "what answers there does not speak HTTP, so name another address",
         () if met(&["timeout", "timed out"]) => "look whether it is overloaded, or its network in the way",
@@ -107,35 +116,32 @@ fn remedy(error: &str) -> &'static str {
 }
 
 impl Remote {
-    /// The server at `address`, with the token that is sent along, if any. Nothing is asked yet.
+    /// The server at `address`, to be spoken to on these terms. Nothing is asked yet.
     ///
     /// # Errors
-    /// [`RemoteError::Address`].
-    pub fn new(address: &str, token: Option<String>) -> Result<Remote, RemoteError> {
-        Remote::patient(address, token, None)
-    }
-
-    /// The same, who has `wait_max` for each answer up to its end, if any.
-    ///
-    /// # Errors
-    /// [`RemoteError::Address`].
-    pub fn patient(
-        address: &str,
-        token: Option<String>,
-        wait_max: Option<Duration>,
-    ) -> Result<Remote, RemoteError> {
+    /// [`RemoteError::Address`], and [`RemoteError::Strange`] for files that TLS cannot be spoken with.
+    pub fn new(address: &str, terms: &Terms) -> Result<Remote, RemoteError> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .user_agent(concat!("muster/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECT_MAX))
             .timeout_recv_response(Some(ANSWER_MAX))
-            .timeout_global(wait_max);
+            // A token is for the server that it was given for.
+            .max_redirects(0)
+            .timeout_global(terms.wait_max);
+        let token = terms.token.clone();
         if let Some(path) = address.strip_prefix("unix://") {
             if !path.starts_with('/') {
                 return Err(RemoteError::Address(redact::url(address)));
             }
             let agent = unix_socket::agent(config.proxy(None).build(), PathBuf::from(path));
-            return Ok(Remote { agent, base: "http://localhost".into(), place: address.into(), token });
+            return Ok(Remote {
+                agent,
+                base: "http://localhost".into(),
+                place: address.into(),
+                host: None,
+                token,
+            });
         }
         let bare = address.trim_end_matches('/');
         let (scheme, host) = bare.split_once("://").unwrap_or(("http", bare));
@@ -149,10 +155,33 @@ impl Remote {
         };
         // As everywhere else: a server on this machine is asked without a proxy.
         let config = if is_of_this_machine(&host) { config.proxy(None) } else { config };
-        let config = if scheme == "https" { config.tls_config(tls()) } else { config };
         let base = format!("{scheme}://{host}");
         let place = redact::url(&base);
-        Ok(Remote { agent: Agent::new_with_config(config.build()), base, place, token })
+        if scheme == "http" {
+            return Ok(Remote {
+                agent: Agent::new_with_config(config.build()),
+                base,
+                place,
+                host: None,
+                token,
+            });
+        }
+        let config = config.tls_config(terms.tls().map_err(RemoteError::Strange)?);
+        let Some(name) = &terms.server_name else {
+            return Ok(Remote {
+                agent: Agent::new_with_config(config.build()),
+                base,
+                place,
+                host: None,
+                token,
+            });
+        };
+        let at: Uri = base.parse().map_err(|_| RemoteError::Address(place.clone()))?;
+        let port = at.port_u16().unwrap_or(443);
+        // A proxy would look for the name.
+        let config = config.proxy(None).build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), Elsewhere(at));
+        Ok(Remote { agent, base: format!("https://{name}:{port}"), place, host: Some(host), token })
     }
 
     /// Where it is, without user and password.
@@ -165,11 +194,7 @@ impl Remote {
     /// # Errors
     /// See [`RemoteError`].
     pub fn get(&self, path: &str) -> Result<Response<Body>, RemoteError> {
-        let mut request = self.agent.get(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header("X-Consul-Token", token);
-        }
-        self.judged(path, request.call())
+        self.judged(path, self.signed(self.agent.get(format!("{}{path}", self.base))).call())
     }
 
     /// Asks for JSON; gives it with the index that it stands at, 0 if it has none.
@@ -197,11 +222,8 @@ impl Remote {
         body: impl Read + 'static,
         length: u64,
     ) -> Result<Response<Body>, RemoteError> {
-        let mut request =
-            self.agent.put(format!("{}{path}", self.base)).header("Content-Length", length.to_string());
-        if let Some(token) = &self.token {
-            request = request.header("X-Consul-Token", token);
-        }
+        let request = self.signed(self.agent.put(format!("{}{path}", self.base)));
+        let request = request.header("Content-Length", length.to_string());
         self.judged(path, request.send(SendBody::from_owned_reader(body)))
     }
 
@@ -230,11 +252,16 @@ impl Remote {
     /// # Errors
     /// See [`RemoteError`].
     pub fn delete(&self, path: &str) -> Result<(), RemoteError> {
-        let mut request = self.agent.delete(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header("X-Consul-Token", token);
-        }
-        self.judged(path, request.call()).map(drop)
+        self.judged(path, self.signed(self.agent.delete(format!("{}{path}", self.base))).call()).map(drop)
+    }
+
+    /// With what says who asks whom.
+    fn signed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let headers = [("Host", &self.host), ("X-Consul-Token", &self.token)];
+        headers.into_iter().fold(request, |request, (name, value)| match value {
+            Some(value) => request.header(name, value),
+            None => request,
+        })
     }
 
     fn judged(
@@ -264,6 +291,10 @@ impl Remote {
                 self.place
             )));
         }
+        let sentence = match &self.token {
+            Some(token) => sentence.replace(token, "(redacted)"),
+            None => sentence,
+        };
         Err(RemoteError::Refused { status, sentence: sentence.trim().to_owned(), path })
     }
 }
@@ -276,14 +307,19 @@ fn is_of_this_machine(host: &str) -> bool {
     name == "localhost" || number.is_ok_and(|number: IpAddr| number.is_loopback())
 }
 
-fn tls() -> TlsConfig {
-    let found = file::authorities();
-    let certificates: Vec<Certificate<'static>> =
-        found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
-    TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&certificates))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .build()
+/// Looks up this host, whatever a URL names: that is the name in its certificate.
+#[derive(Debug)]
+struct Elsewhere(Uri);
+
+impl Resolver for Elsewhere {
+    fn resolve(
+        &self,
+        _: &Uri,
+        config: &Config,
+        left: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        DefaultResolver::default().resolve(&self.0, config, left)
+    }
 }
 
 /// A name as one segment of a path.
@@ -312,7 +348,9 @@ mod tests {
             ("Connection refused (os error 111)", "start it"),
             ("failed to lookup address information: Name or service not known", "as it is called"),
             ("received corrupt message of type InvalidContentType", "http://"),
-            ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+            ("invalid peer certificate: UnknownIssuer", "--ca-file, MUSTER_CACERT or SSL_CERT_FILE"),
+            ("invalid peer certificate: certificate not valid for name \"h\"", "--tls-server-name"),
+            ("received fatal alert: CertificateRequired", "--client-cert"),
             ("timeout: connect", "overloaded"),
             ("protocol: http parse fail: x", "does not speak HTTP"),
         ];
@@ -337,7 +375,7 @@ mod tests {
             ("http://h:1/path", None),
         ];
         for (address, expected) in rows {
-            let remote = Remote::new(address, None);
+            let remote = Remote::new(address, &Terms::default());
             assert_eq!(remote.ok().as_ref().map(Remote::place), expected, "{address}");
         }
         assert_eq!(segment("a/b c.ä"), "a%2Fb%20c.%C3%A4");

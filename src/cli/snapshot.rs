@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::base::stdx::counted::counted;
 use crate::base::sys::file;
-use crate::cli::command::{CommandOutput, Exit};
+use crate::cli::client::{ClientArguments, Environment};
+use crate::cli::command::{CommandOutput, Exit, failed};
 use crate::cli::progress::{Progress, ProgressReader};
 use crate::cli::remote::{Remote, RemoteError};
 use crate::node::registry::snapshot::decoded;
@@ -29,9 +30,9 @@ pub enum SnapshotCommand {
         /// Leave out the secrets of checks: to be looked at, not to be restored where a secret is missing
         #[arg(long)]
         redacted: bool,
-        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
-        #[arg(long, value_name = "ADDRESS")]
-        http_addr: Option<String>,
+        /// Where the agent is
+        #[command(flatten)]
+        client: ClientArguments,
     },
     /// Have an agent hold what is in a file, and nothing else; all of it or, on any error, nothing
     Restore {
@@ -40,9 +41,9 @@ pub enum SnapshotCommand {
         /// Only say what would change
         #[arg(long)]
         dry_run: bool,
-        /// The agent's address [default: of muster.toml, or 127.0.0.1:8500] [env: MUSTER_HTTP_ADDR, CONSUL_HTTP_ADDR]
-        #[arg(long, value_name = "ADDRESS")]
-        http_addr: Option<String>,
+        /// Where the agent is
+        #[command(flatten)]
+        client: ClientArguments,
     },
     /// Show what is in a file, once all of it was read and found whole
     Inspect {
@@ -60,10 +61,14 @@ pub enum SnapshotCommand {
 }
 
 /// Does it.
-pub fn run(command: SnapshotCommand, address: impl Fn(Option<String>) -> String) -> CommandOutput {
+pub fn run(command: SnapshotCommand, environment: Environment<'_>) -> CommandOutput {
+    let remote = |client: ClientArguments| -> Result<Remote, (Exit, String)> {
+        let (address, terms) = client.settle(environment).map_err(failed)?;
+        Ok(Remote::new(&address, &terms)?)
+    };
     match command {
-        SnapshotCommand::Save { file, redacted, http_addr } => save(&file, &address(http_addr), redacted),
-        SnapshotCommand::Restore { file, dry_run, http_addr } => restore(&file, &address(http_addr), dry_run),
+        SnapshotCommand::Save { file, redacted, client } => save(&file, &remote(client)?, redacted),
+        SnapshotCommand::Restore { file, dry_run, client } => restore(&file, &remote(client)?, dry_run),
         SnapshotCommand::Inspect { file, json } => inspect(&file, json),
         SnapshotCommand::Verify { file } => {
             let contents = verified(&file)?;
@@ -72,8 +77,8 @@ pub fn run(command: SnapshotCommand, address: impl Fn(Option<String>) -> String)
     }
 }
 
-fn save(path: &Path, address: &str, is_redacted: bool) -> CommandOutput {
-    let (remote, started) = (Remote::new(address, None)?, Instant::now());
+fn save(path: &Path, remote: &Remote, is_redacted: bool) -> CommandOutput {
+    let started = Instant::now();
     let mut answer = remote.get(if is_redacted { "/v1/snapshot" } else { "/v1/snapshot?secrets" })?;
     let mut incoming = ProgressReader::new(answer.body_mut().as_reader(), "receiving bytes", 0);
     let saved = files::write(
@@ -91,8 +96,7 @@ fn save(path: &Path, address: &str, is_redacted: bool) -> CommandOutput {
     Ok(format!("saved {} in {took:.1} s and read it back: {}", path.display(), summary(&contents)))
 }
 
-fn restore(path: &Path, address: &str, is_dry_run: bool) -> CommandOutput {
-    let remote = Remote::new(address, None)?;
+fn restore(path: &Path, remote: &Remote, is_dry_run: bool) -> CommandOutput {
     // Refused here, a damaged file does not cross the network first.
     let contents = verified(path)?;
     let unreadable =

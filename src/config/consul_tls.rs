@@ -90,8 +90,8 @@ mod tests {
     use crate::config::invocation::Invocation;
     use crate::config::load::load;
     use crate::config::problem::Problems;
-    use crate::config::tls::{Tls, VerifyIncoming};
     use crate::config::validated::Config;
+    use crate::net::tls::{ClientCertificates, KeyPairFiles, OldestVersion, TlsSettings};
 
     fn loaded(flags: &[(&'static str, &str)], consul: &Value) -> Result<Config, Problems> {
         let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
@@ -116,20 +116,20 @@ mod tests {
         let config = loaded(&[], &of_consul).expect("valid");
         let shown: Vec<String> = config.https_addresses.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["127.0.0.1:8501"]);
-        let expected = Tls {
-            cert_files: vec!["/cert".into()],
-            key_files: vec!["/key".into()],
-            ca_file: Some("/ca".into()),
-            verify_incoming: VerifyIncoming::Required,
-            is_13_only: true,
+        let expected = TlsSettings {
+            certificates: vec![KeyPairFiles { certificate: "/cert".into(), key: "/key".into() }],
+            authorities: Some("/ca".into()),
+            clients: ClientCertificates::Required,
+            oldest_version: OldestVersion::Tls13,
         };
         assert_eq!(config.tls, expected);
         // What is set by muster's own names wins over a file.
         let flags =
             [("tls_cert_file", "/mine"), ("tls_key_file", "/mine.key"), ("tls_verify_incoming", "optional")];
         let config = loaded(&flags, &of_consul).expect("valid");
-        assert_eq!((config.tls.cert_files, config.tls.ca_file), (vec!["/mine".into()], Some("/ca".into())));
-        assert_eq!(config.tls.verify_incoming, VerifyIncoming::Optional);
+        let mine = KeyPairFiles { certificate: "/mine".into(), key: "/mine.key".into() };
+        assert_eq!((config.tls.certificates, config.tls.authorities), (vec![mine], Some("/ca".into())));
+        assert_eq!(config.tls.clients, ClientCertificates::Optional);
         let mixed =
             json!({"ports": {"http": -1, "https": 443}, "cert_file": "/c", "client_addr": "10.0.0.7 ::1"});
         let config = loaded(&[], &mixed).expect("valid");

@@ -1,43 +1,6 @@
-//! How TLS is spoken: the settings that belong together, and what they must be to each other.
-
-use std::path::PathBuf;
+//! What the settings of TLS must be to each other, and to the addresses.
 
 use crate::config::address::ListenAddress;
-
-/// Whether clients are to show certificates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VerifyIncoming {
-    /// They are not asked.
-    None,
-    /// They are asked, and may show none.
-    Optional,
-    /// Who shows none is not let in.
-    Required,
-}
-
-/// How TLS is spoken. Each field is the setting of its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // `settings::SETTINGS` says what each is.
-pub struct Tls {
-    pub cert_files: Vec<PathBuf>,
-    /// As many as there are certificates.
-    pub key_files: Vec<PathBuf>,
-    pub ca_file: Option<PathBuf>,
-    pub verify_incoming: VerifyIncoming,
-    /// Whether nothing older than TLS 1.3 is spoken.
-    pub is_13_only: bool,
-}
-
-impl VerifyIncoming {
-    /// What one of the words of the table means.
-    pub(in crate::config) fn of(word: &str) -> VerifyIncoming {
-        match word {
-            "required" => VerifyIncoming::Required,
-            "optional" => VerifyIncoming::Optional,
-            _ => VerifyIncoming::None,
-        }
-    }
-}
 
 /// What is wrong with a setting beside others.
 pub(in crate::config) struct Misfit {
@@ -47,7 +10,16 @@ pub(in crate::config) struct Misfit {
     pub remedy: &'static str,
 }
 
-impl Tls {
+/// What is written of TLS, as far as one setting asks for another.
+pub(in crate::config) struct WrittenTls {
+    pub certificates: usize,
+    pub keys: usize,
+    /// Whether certificates of clients are asked for.
+    pub asks_clients: bool,
+    pub has_authorities: bool,
+}
+
+impl WrittenTls {
     /// What of these does not fit with where HTTP is spoken, and where through TLS.
     pub(in crate::config) fn misfits(&self, http: &[ListenAddress], https: &[ListenAddress]) -> Vec<Misfit> {
         let mut misfits = Vec::new();
@@ -59,7 +31,7 @@ impl Tls {
             let complaint = format!("HTTP without TLS is spoken at {shared} already");
             complain("https_addr", complaint, "an address of its own", "write another port, such as 8501");
         }
-        let (certificates, keys) = (self.cert_files.len(), self.key_files.len());
+        let WrittenTls { certificates, keys, .. } = *self;
         if certificates == 0 {
             let complaint = "https_addr is set, and nothing says with which certificate".to_owned();
             complain("tls_cert_file", complaint, "the path of a PEM file", "set it, or remove https_addr");
@@ -72,7 +44,7 @@ impl Tls {
                 "name one for each, in their order",
             );
         }
-        if self.verify_incoming != VerifyIncoming::None && self.ca_file.is_none() {
+        if self.asks_clients && !self.has_authorities {
             let complaint = "certificates of clients are asked for, and nothing says from whom".to_owned();
             let remedy = "set tls_ca_file to the authority that they come from";
             complain("tls_verify_incoming", complaint, "`none`, as long as there is no tls_ca_file", remedy);
@@ -93,7 +65,6 @@ pub(in crate::config) fn nowhere() -> Misfit {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::invocation::Invocation;
     use crate::config::load::load;
     use crate::config::problem::Problems;
@@ -146,7 +117,8 @@ mod tests {
         let flags = [("http_addr", "off"), ("https_addr", "localhost:8501"), ("tls_cert_file", "/a,/b")];
         let config = loaded(&flags).expect("valid");
         assert!(config.http_addresses.is_empty() && config.https_addresses.len() == 1);
-        assert_eq!(config.tls.key_files, ["/a", "/b"].map(PathBuf::from));
+        let keys: Vec<_> = config.tls.certificates.iter().map(|it| it.key.to_str()).collect();
+        assert_eq!(keys, [Some("/a"), Some("/b")]);
         let config = loaded(&[("tls_cert_file", "/a")]).expect("valid");
         assert!(config.warnings[0].contains("tls_cert_file is set but not used"), "{:?}", config.warnings);
     }

@@ -19,11 +19,11 @@ use crate::config::raw::Raw;
 use crate::config::redis_url::{RedisUrl, Secret};
 use crate::config::service_defaults;
 use crate::config::settings::{Fallback, SETTINGS, Setting};
-use crate::config::tls::Tls;
 use crate::config::webhooks::Webhook;
 use crate::core::model::Defined;
 use crate::core::model::target::TargetPolicy;
 use crate::core::model::validate::probes::Scripts;
+use crate::net::tls::TlsSettings;
 use crate::wire::intake::AgentNode;
 
 /// Where the registry is kept.
@@ -105,7 +105,7 @@ pub struct Config {
     /// Where it listens for TLS.
     pub https_addresses: Vec<ListenAddress>,
     /// How TLS is spoken there.
-    pub tls: Tls,
+    pub tls: TlsSettings,
     /// Access control.
     pub acl: AclSettings,
     /// Names by which requests may call this agent.

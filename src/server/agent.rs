@@ -21,7 +21,7 @@ use crate::node::registry::snapshot::row_validator::RowRules;
 use crate::server::certificates::Certificates;
 use crate::server::reload_requests::ReloadRequests;
 use crate::server::{debug_config, settings, store};
-use crate::surface::context::host::{HostProcess, Spooling, StoreFacts};
+use crate::surface::context::host::{CertificatesEnd, HostProcess, Spooling, StoreFacts};
 
 /// Why a process ends, or what it cannot go on without.
 pub(super) type Ending = Result<End, ThreadFault>;
@@ -115,6 +115,10 @@ impl HostProcess for Agent {
 
     fn store(&self) -> StoreFacts {
         self.store.facts()
+    }
+
+    fn certificates_end(&self) -> Option<CertificatesEnd> {
+        self.certificates.as_ref().map(Certificates::end)
     }
 
     fn debug_config(&self) -> Arc<Map<String, Value>> {

@@ -11,17 +11,16 @@ use parking_lot::Mutex;
 
 use crate::base::sys::clock;
 use crate::base::telemetry::log_limit::LogLimit;
-use crate::config::tls::{Tls, VerifyIncoming};
 use crate::config::validated::Config;
-use crate::net::tls::{ClientCertificates, KeyPairFiles, OldestVersion, TlsEndpoint, TlsSettings, TlsTerms};
+use crate::net::tls::{TlsEndpoint, TlsSettings, TlsTerms};
 use crate::server::error::ServerError;
+use crate::surface::context::host::{CertificatesEnd, Nearness};
 
 /// How often the files are looked at.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How long before the end of a certificate it is said that it ends, once a day.
-const WARNED_BEFORE_S: u64 = 30 * DAY_S;
-const DAY_S: u64 = 24 * 60 * 60;
+/// How often it is said that the end of a certificate is near.
+const WARNED_EVERY_S: u64 = 24 * 60 * 60;
 
 /// The files of TLS, and what they have become.
 pub(super) struct Certificates {
@@ -58,7 +57,7 @@ impl Certificates {
         if config.https_addresses.is_empty() {
             return Ok(None);
         }
-        let settings = settings(&config.tls);
+        let settings = config.tls.clone();
         let stamps = stamps(&settings);
         let terms = TlsTerms::read(&settings).map_err(ServerError::Tls)?;
         if let Err(sentence) = terms.check_at(clock::coarse_unix_seconds()) {
@@ -68,7 +67,7 @@ impl Certificates {
             endpoint: Arc::new(TlsEndpoint::new(terms)),
             files: Mutex::new(Files { settings, stamps, complaint: None }),
             is_behind: AtomicBool::new(false),
-            warnings: LogLimit::every(DAY_S),
+            warnings: LogLimit::every(WARNED_EVERY_S),
         };
         certificates.warn_of_end();
         Ok(Some(certificates))
@@ -84,7 +83,7 @@ impl Certificates {
     /// # Errors
     /// A sentence about the file that cannot be used.
     pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, String> {
-        self.read(settings(&config.tls))
+        self.read(config.tls.clone())
     }
 
     /// Speaks to new clients with what was read.
@@ -133,16 +132,23 @@ impl Certificates {
         Ok(Prepared { settings, stamps, terms })
     }
 
+    /// When the first of those in use ends.
+    pub(super) fn end(&self) -> CertificatesEnd {
+        CertificatesEnd { at_s: self.endpoint.expires_s(), now_s: clock::coarse_unix_seconds() }
+    }
+
     fn warn_of_end(&self) {
-        let (end_s, now_s) = (self.endpoint.expires_s(), clock::coarse_unix_seconds());
-        if end_s > now_s + WARNED_BEFORE_S || self.warnings.suppressed().is_none() {
+        let end = self.end();
+        let (nearness, days) = (end.nearness(), end.days_left());
+        if nearness == Nearness::Far || self.warnings.suppressed().is_none() {
             return;
         }
-        match end_s.checked_sub(now_s) {
-            Some(left_s) => {
-                log::warn!(days = left_s / DAY_S; "a certificate in tls_cert_file is about to expire")
+        match nearness {
+            Nearness::Past => log::error!("a certificate in tls_cert_file has expired: clients refuse it"),
+            Nearness::Close => {
+                log::error!(days; "a certificate in tls_cert_file is about to expire: renew it now")
             }
-            None => log::error!("a certificate in tls_cert_file has expired: clients refuse it"),
+            _ => log::warn!(days; "a certificate in tls_cert_file is about to expire"),
         }
     }
 }
@@ -161,18 +167,4 @@ fn stamps(settings: &TlsSettings) -> Vec<Option<Stamp>> {
         changed: (metadata.mtime(), metadata.mtime_nsec()),
     };
     settings.files().map(|file| fs::metadata(file).ok().map(stamp)).collect()
-}
-
-fn settings(tls: &Tls) -> TlsSettings {
-    let pairs = tls.cert_files.iter().cloned().zip(tls.key_files.iter().cloned());
-    TlsSettings {
-        certificates: pairs.map(|(certificate, key)| KeyPairFiles { certificate, key }).collect(),
-        authorities: tls.ca_file.clone().filter(|_| tls.verify_incoming != VerifyIncoming::None),
-        clients: match tls.verify_incoming {
-            VerifyIncoming::None => ClientCertificates::None,
-            VerifyIncoming::Optional => ClientCertificates::Optional,
-            VerifyIncoming::Required => ClientCertificates::Required,
-        },
-        oldest_version: if tls.is_13_only { OldestVersion::Tls13 } else { OldestVersion::Tls12 },
-    }
 }

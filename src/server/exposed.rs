@@ -9,7 +9,7 @@ use crate::base::telemetry::logging::Logging;
 use crate::base::telemetry::metrics::Metrics;
 use crate::core::model::acl::AclKind;
 use crate::net::http::{REFUSAL_STATUSES, Server};
-use crate::net::tls::TlsStats;
+use crate::net::tls::HandshakeOutcome;
 use crate::node::registry::Registry;
 use crate::node::registry::checking::stats::CheckingStats;
 use crate::node::registry::store_state::StoreState;
@@ -22,9 +22,9 @@ pub(super) fn expose_tls(metrics: &Metrics, agent: &Arc<Agent>) {
         let agent = agent.clone();
         metrics.read(family, labels, move || agent.certificates.as_ref().map_or(0.0, &read));
     };
-    for outcome in TlsStats::OUTCOMES {
+    for (outcome, word) in HandshakeOutcome::ALL {
         let came_to = move |it: &Certificates| it.endpoint.stats().came_to(outcome) as f64;
-        read(families::TLS_HANDSHAKES, &[outcome], Box::new(came_to));
+        read(families::TLS_HANDSHAKES, &[word], Box::new(came_to));
     }
     read(families::TLS_CERTIFICATE_EXPIRY, &[], Box::new(|it| it.endpoint.expires_s() as f64));
     read(families::TLS_CERTIFICATE_BEHIND, &[], Box::new(|it| f64::from(it.is_behind())));

@@ -50,7 +50,7 @@ impl Agent {
         let mut new = load::reload(&config).map_err(|problems| problems.to_string())?;
         let reload = Reload::between(&config, &new);
         let certificates = match &self.certificates {
-            Some(certificates) if !new.tls.cert_files.is_empty() => {
+            Some(certificates) if !new.tls.certificates.is_empty() => {
                 Some((certificates, certificates.prepare(&new)?))
             }
             _ => None,

@@ -26,7 +26,7 @@ use crate::surface::answers::body_history::{Events, Rendering};
 use crate::surface::answers::cache::CacheBounds;
 use crate::surface::answers::key::AnswerKey;
 use crate::surface::context::api::Backend;
-use crate::surface::context::host::{HostProcess, Spooling, StoreFacts};
+use crate::surface::context::host::{CertificatesEnd, HostProcess, Spooling, StoreFacts};
 use crate::surface::context::rights::Rights;
 use crate::surface::dispatch::Dispatch;
 use crate::surface::dispatch::body_limit::BodyLimit;
@@ -62,6 +62,10 @@ impl HostProcess for Idle {
 
     fn store(&self) -> StoreFacts {
         StoreFacts { kind: "memory", guarantee: "none", redis: None }
+    }
+
+    fn certificates_end(&self) -> Option<CertificatesEnd> {
+        None
     }
 
     fn debug_config(&self) -> Arc<serde_json::Map<String, serde_json::Value>> {

@@ -2,18 +2,20 @@
 //! against a fresh agent, page by page, and what it prints is compared with what the page shows; every example of a
 //! configuration is validated.
 //!
+//! An agent that a page starts (`$ muster agent --dev …`) goes on until the page ends, on ports of its own.
+//!
 //! A block is left out by the line before it: `<!-- not run: REASON -->`. In what is shown `…` stands for anything, and
 //! numbers that are another's each time (times, spans, indexes) are not compared.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex::Regex;
 
-use crate::support::process::{Process, muster_binary};
+use crate::support::process::{Process, free_port, muster_binary};
 
 /// What a page says, and what a test types in its place. Waits are shorter, so that the suite is.
 const SHORTENED: &[(&str, &str)] = &[(r#""TTL":"30s""#, r#""TTL":"3s""#)];
@@ -132,6 +134,18 @@ fn is_shown(shown: &[String], came: &[&str]) -> bool {
 struct Scene {
     process: Process,
     directory: tempfile::TempDir,
+    /// Where the page's own agents listen: HTTP, and HTTPS.
+    ports: [u16; 2],
+    agents: Vec<Child>,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        for agent in &mut self.agents {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+    }
 }
 
 impl Scene {
@@ -148,7 +162,7 @@ impl Scene {
         put("muster-data", &process.data_dir());
         // On a terminal it shows none by itself.
         fs::write(directory.path().join(".curlrc"), "no-progress-meter\n").expect("a file can be written");
-        Scene { process, directory }
+        Scene { process, directory, ports: [free_port(), free_port()], agents: Vec::new() }
     }
 
     /// As the page has it, with this agent in the place of the page's.
@@ -158,6 +172,7 @@ impl Scene {
         let text = SHORTENED.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
         text.replace("localhost:8500", &address)
             .replace("127.0.0.1:8500", &address)
+            .replace(":8501", &format!(":{}", self.ports[1]))
             .replace("/var/lib/muster", &data_dir)
             .replace(
                 "/run/muster/admin.sock",
@@ -166,16 +181,43 @@ impl Scene {
             .replace("systemctl reload muster", &format!("kill -HUP {}", self.process.pid()))
     }
 
-    /// Runs one command; gives what it printed.
-    fn run(&self, variables: &str, command: &str) -> String {
+    /// Starts an agent of the page's own, which goes on; gives what it prints until it prints so many lines or ends.
+    fn start(&mut self, variables: &str, command: &str, lines: usize) -> String {
+        let own = format!("127.0.0.1:{}", self.ports[0]);
+        let printed = self.directory.path().join(format!("agent-{}", self.agents.len()));
+        let out = File::create(&printed).expect("a file can be made");
+        let mut shell = self.shell(&format!("{variables}\nexec {}", self.placed(command)));
+        shell.env("MUSTER_HTTP_ADDR", &own).stdout(out).stderr(Stdio::null());
+        self.agents.push(shell.spawn().expect("bash runs"));
+        let deadline = Instant::now() + COMMAND_WAIT_MAX;
+        loop {
+            let has_ended = self.agents.last_mut().is_some_and(|it| !matches!(it.try_wait(), Ok(None)));
+            let text = fs::read_to_string(&printed).expect("a file can be read");
+            if text.matches('\n').count() >= lines || has_ended || Instant::now() > deadline {
+                return text.replace(&own, &self.process.address.to_string());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Bash, which is to do this, as somebody who has this page before him.
+    fn shell(&self, script: &str) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
-        let script = format!("{variables}\nexec 2>&1\n{}", self.placed(command));
-        let mut shell = Command::new("timeout");
-        shell.arg(COMMAND_WAIT_MAX.as_secs().to_string()).args(["bash", "-c", &script]);
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script]);
         shell.env("PATH", format!("{}:{path}", self.directory.path().join("bin").display()));
         shell.env("CURL_HOME", self.directory.path());
         shell.env("MUSTER_HTTP_ADDR", self.process.address.to_string());
         shell.current_dir(self.directory.path()).stdin(Stdio::null());
+        shell
+    }
+
+    /// Runs one command; gives what it printed.
+    fn run(&self, variables: &str, command: &str) -> String {
+        let seconds = COMMAND_WAIT_MAX.as_secs();
+        let script = format!("{variables}\nexec 2>&1\n{}", self.placed(command));
+        let mut shell = self.shell(r#"exec timeout "$0" bash -c "$1""#);
+        shell.args([&seconds.to_string(), &script]);
         let output = shell.output().expect("timeout and bash run");
         assert_ne!(output.status.code(), Some(124), "{command}: it does not end");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -189,19 +231,21 @@ fn judge(page: &Path) -> Vec<String> {
     if blocks.iter().all(|block| block.left_out.is_some()) {
         return Vec::new();
     }
-    let (scene, mut wrong, mut variables) = (Scene::new(), Vec::new(), String::new());
+    let (mut scene, mut wrong, mut variables) = (Scene::new(), Vec::new(), String::new());
     for block in blocks.iter().filter(|block| block.left_out.is_none()) {
         for step in steps(block) {
             // A variable that is set holds for the rest of the page, as in one shell.
-            if step
-                .command
-                .split_once('=')
-                .is_some_and(|(name, _)| name.chars().all(|it| it.is_ascii_uppercase()))
+            let name = step.command.split_once('=').map(|(name, _)| name);
+            if name
+                .is_some_and(|it| it.starts_with("export ") || it.chars().all(|it| it.is_ascii_uppercase()))
             {
                 variables += &format!("{}\n", scene.placed(&step.command));
                 continue;
             }
-            let output = scene.run(&variables, &step.command);
+            let output = match step.command.starts_with("muster agent --dev ") {
+                true => scene.start(&variables, &step.command, step.shown.len()),
+                false => scene.run(&variables, &step.command),
+            };
             let shown: Vec<String> = step.shown.iter().map(|line| scene.placed(line)).collect();
             let came: Vec<&str> = output.lines().collect();
             if block.language == "console" && !is_shown(&shown, &came) {

@@ -16,9 +16,11 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // A rule names what has a name, so its segment may be as long as a key.
     ("acl", &["stdx", "model"]),
     ("wire", &["stdx", "model", "filter"]),
+    ("tls", &["sys", "telemetry"]),
     // A webhook's filter is checked against what an instance shows, with everything else that may be wrong.
     // The default of a bound on memory follows from what the machine has. What counts where no rule speaks is a setting.
-    ("config", &["stdx", "sys", "model", "filter", "acl", "wire"]),
+    // What is set of TLS is kept in the words of `tls`, which goes by it as it is.
+    ("config", &["stdx", "sys", "model", "filter", "acl", "wire", "tls"]),
     ("catalog", &["stdx", "model"]),
     ("kv", &["stdx", "model"]),
     // The state of the registry as a whole, put together from those of its kinds.
@@ -26,7 +28,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // What an answer shows of an instance is `wire`'s and stands above: whoever asks brings it along.
     ("discovery", &["stdx", "model", "filter", "catalog"]),
     ("health", &["stdx", "model"]),
-    ("tls", &["sys", "telemetry"]),
     // Over connections that are encrypted or not.
     ("http", &["stdx", "sys", "telemetry", "tls"]),
     ("store", &["stdx", "sys", "telemetry", "model"]),

@@ -4,21 +4,51 @@ use std::path::PathBuf;
 
 use crate::config::kind::SettingValue;
 use crate::config::problem::{Problem, quoted};
-use crate::config::tls::{self, Misfit, Tls, VerifyIncoming};
+use crate::config::tls::{self, Misfit, WrittenTls};
 use crate::config::validated::Values;
+use crate::net::tls::{ClientCertificates, KeyPairFiles, OldestVersion, TlsSettings};
 
 impl Values {
-    pub(super) fn tls(&self) -> Tls {
-        let paths = |names: Vec<String>| names.into_iter().map(PathBuf::from).collect::<Vec<_>>();
-        let cert_files = paths(take!(self, Names, "tls_cert_file"));
-        let key_files = paths(take!(self, Names, "tls_key_file"));
-        Tls {
-            key_files: if key_files.is_empty() { cert_files.clone() } else { key_files },
-            cert_files,
-            ca_file: Some(take!(self, Path, "tls_ca_file")).filter(|path| !path.as_os_str().is_empty()),
-            verify_incoming: VerifyIncoming::of(&take!(self, Text, "tls_verify_incoming")),
-            is_13_only: take!(self, Text, "tls_min_version") == "1.3",
+    pub(super) fn tls(&self) -> TlsSettings {
+        let clients = self.tls_clients();
+        let pair = |(certificate, key): (String, String)| KeyPairFiles {
+            certificate: certificate.into(),
+            key: key.into(),
+        };
+        TlsSettings {
+            certificates: take!(self, Names, "tls_cert_file")
+                .into_iter()
+                .zip(self.tls_keys())
+                .map(pair)
+                .collect(),
+            // Of whom nobody is asked for, no file is read.
+            authorities: self.tls_authorities().filter(|_| clients != ClientCertificates::None),
+            clients,
+            oldest_version: match &*take!(self, Text, "tls_min_version") {
+                "1.3" => OldestVersion::Tls13,
+                _ => OldestVersion::Tls12,
+            },
         }
+    }
+
+    fn tls_clients(&self) -> ClientCertificates {
+        match &*take!(self, Text, "tls_verify_incoming") {
+            "required" => ClientCertificates::Required,
+            "optional" => ClientCertificates::Optional,
+            _ => ClientCertificates::None,
+        }
+    }
+
+    /// Those of the certificates are in the same files, unless it is said where.
+    fn tls_keys(&self) -> Vec<String> {
+        match take!(self, Names, "tls_key_file") {
+            keys if keys.is_empty() => take!(self, Names, "tls_cert_file"),
+            keys => keys,
+        }
+    }
+
+    fn tls_authorities(&self) -> Option<PathBuf> {
+        Some(take!(self, Path, "tls_ca_file")).filter(|path| !path.as_os_str().is_empty())
     }
 
     /// What of the settings about addresses and TLS does not fit together.
@@ -33,7 +63,13 @@ impl Values {
             (false, true) => Vec::new(),
             (_, false) => {
                 http.extend(admin);
-                self.tls().misfits(&http, &https)
+                let written = WrittenTls {
+                    certificates: take!(self, Names, "tls_cert_file").len(),
+                    keys: self.tls_keys().len(),
+                    asks_clients: self.tls_clients() != ClientCertificates::None,
+                    has_authorities: self.tls_authorities().is_some(),
+                };
+                written.misfits(&http, &https)
             }
         };
         let problem = |Misfit { key, complaint, allowed, remedy }| {

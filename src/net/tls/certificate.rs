@@ -1,7 +1,10 @@
-//! What a certificate says that nobody else reads out of it: until when it holds, and whom it names. A reader of DER
-//! for these few places (RFC 5280, section 4.1); whether the certificate is good was found out elsewhere.
+//! What a certificate says that nobody else reads out of it: until when it holds, and whom it names. Whether it is good
+//! was found out elsewhere.
 
-use jiff::civil::DateTime;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+use x509_parser::time::ASN1Time;
 
 /// What is read out of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,134 +19,29 @@ pub(crate) struct CertificateFacts {
     pub(crate) uri: Option<String>,
 }
 
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const INTEGER: u8 = 0x02;
-const OCTETS: u8 = 0x04;
-const OBJECT: u8 = 0x06;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-/// Context-specific, constructed: the version, the extensions; and, primitive, a URI among names.
-const VERSION: u8 = 0xa0;
-const EXTENSIONS: u8 = 0xa3;
-const URI: u8 = 0x86;
-
-/// The last second of 9999, which says that a certificate does not end (RFC 5280, section 4.1.2.5).
-const LAST_S: i64 = 253_402_300_799;
-
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-
 /// Reads a certificate; `None` for what is none.
 pub(crate) fn facts(certificate: &[u8]) -> Option<CertificateFacts> {
-    let mut certificate = Der(Der(certificate).take(SEQUENCE)?);
-    let mut fields = Der(certificate.take(SEQUENCE)?);
-    if fields.is(VERSION) {
-        fields.take(VERSION)?;
-    }
-    fields.take(INTEGER)?;
-    fields.take(SEQUENCE)?;
-    fields.take(SEQUENCE)?;
-    let mut validity = Der(fields.take(SEQUENCE)?);
-    let (not_before_s, not_after_s) = (validity.time()?, validity.time()?);
-    let common_name = common_name(Der(fields.take(SEQUENCE)?));
-    fields.take(SEQUENCE)?;
-    // Unique identifiers, which nobody has, may stand before the extensions.
-    let mut uri = None;
-    while let Some((tag, contents)) = fields.next() {
-        if tag == EXTENSIONS {
-            uri = first_uri(Der(Der(contents).take(SEQUENCE)?));
-        }
-    }
-    Some(CertificateFacts { not_before_s, not_after_s, common_name, uri })
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    // One before 1970 is its first second.
+    let seconds = |time: ASN1Time| u64::try_from(time.timestamp()).unwrap_or_default();
+    let common_name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    let other_names = certificate.subject_alternative_name().ok().flatten();
+    let uri = other_names.iter().flat_map(|names| &names.value.general_names).find_map(|name| match name {
+        GeneralName::URI(uri) => Some((*uri).to_owned()),
+        _ => None,
+    });
+    Some(CertificateFacts {
+        not_before_s: seconds(certificate.validity().not_before),
+        not_after_s: seconds(certificate.validity().not_after),
+        common_name: common_name.map(str::to_owned),
+        uri,
+    })
 }
 
 /// Whom a client's certificate names.
 pub(crate) fn named_client(certificate: &[u8]) -> Option<String> {
     let facts = facts(certificate)?;
     facts.uri.or(facts.common_name)
-}
-
-fn common_name(mut names: Der<'_>) -> Option<String> {
-    while let Some((SET, set)) = names.next() {
-        let mut attributes = Der(set);
-        while let Some((SEQUENCE, attribute)) = attributes.next() {
-            let mut attribute = Der(attribute);
-            if attribute.take(OBJECT)? == COMMON_NAME {
-                let (_, text) = attribute.next()?;
-                return Some(String::from_utf8_lossy(text).into_owned());
-            }
-        }
-    }
-    None
-}
-
-fn first_uri(mut extensions: Der<'_>) -> Option<String> {
-    while let Some((SEQUENCE, extension)) = extensions.next() {
-        let mut extension = Der(extension);
-        if extension.take(OBJECT)? != SUBJECT_ALTERNATIVE_NAME {
-            continue;
-        }
-        // Whether it is critical may stand between.
-        while let Some((tag, contents)) = extension.next() {
-            if tag == OCTETS {
-                let mut names = Der(Der(contents).take(SEQUENCE)?);
-                let uri = std::iter::from_fn(|| names.next()).find(|(tag, _)| *tag == URI);
-                return uri.map(|(_, text)| String::from_utf8_lossy(text).into_owned());
-            }
-        }
-    }
-    None
-}
-
-/// What is left to be read of a run of elements.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    fn is(&self, tag: u8) -> bool {
-        self.0.first() == Some(&tag)
-    }
-
-    /// The contents of the next element, if it has this tag.
-    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.next().filter(|(found, _)| *found == tag).map(|(_, contents)| contents)
-    }
-
-    /// The next element: its tag and its contents.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (tag, rest) = self.0.split_first()?;
-        let (first, rest) = rest.split_first()?;
-        let (length, rest) = match *first {
-            short @ ..0x80 => (short.into(), rest),
-            long => {
-                let count = usize::from(long & 0x7f);
-                let digits = rest.get(..count).filter(|_| (1..=4).contains(&count))?;
-                let length = digits.iter().fold(0_usize, |length, digit| length << 8 | usize::from(*digit));
-                (length, &rest[count..])
-            }
-        };
-        let contents = rest.get(..length)?;
-        self.0 = &rest[length..];
-        Some((*tag, contents))
-    }
-
-    /// The next element, a time in UTC; one before 1970 is its first second.
-    fn time(&mut self) -> Option<u64> {
-        let (tag, text) = self.next()?;
-        let text = str::from_utf8(text).ok()?.strip_suffix('Z')?;
-        let (year, rest) = match tag {
-            UTC_TIME => {
-                let year: i16 = text.get(..2)?.parse().ok()?;
-                (if year < 50 { 2000 + year } else { 1900 + year }, text.get(2..)?)
-            }
-            GENERALIZED_TIME => (text.get(..4)?.parse().ok()?, text.get(4..)?),
-            _ => return None,
-        };
-        let part = |at: usize| rest.get(at..at + 2).and_then(|digits| digits.parse::<i8>().ok());
-        let time = DateTime::new(year, part(0)?, part(2)?, part(4)?, part(6)?, part(8)?, 0).ok()?;
-        let seconds = jiff::tz::Offset::UTC.to_timestamp(time).map_or(LAST_S, |it| it.as_second());
-        Some(u64::try_from(seconds).unwrap_or_default())
-    }
 }
 
 #[cfg(test)]
@@ -172,7 +70,7 @@ mod tests {
         (bare.distinguished_name, bare.not_after) = (DistinguishedName::new(), date_time_ymd(9999, 12, 31));
         let bare = bare.self_signed(&KeyPair::generate().unwrap()).unwrap();
         let facts = facts(bare.der()).unwrap();
-        assert_eq!((facts.common_name, facts.uri, facts.not_after_s), (None, None, LAST_S as u64));
+        assert_eq!((facts.common_name, facts.uri, facts.not_after_s), (None, None, 253_402_214_400));
     }
 
     #[test]

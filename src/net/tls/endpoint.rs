@@ -45,43 +45,49 @@ impl TlsEndpoint {
     }
 }
 
+/// What a handshake may come to.
+#[derive(Clone, Copy, Debug)]
+pub enum HandshakeOutcome {
+    /// Keys were agreed on anew.
+    Full,
+    /// The client came back with a ticket.
+    Resumed,
+    /// It was given up, or a session broke.
+    Failed,
+    /// The client spoke HTTP without TLS.
+    Plain,
+}
+
+impl HandshakeOutcome {
+    /// Each with the word for it.
+    pub const ALL: [(HandshakeOutcome, &str); 4] = [
+        (HandshakeOutcome::Full, "full"),
+        (HandshakeOutcome::Resumed, "resumed"),
+        (HandshakeOutcome::Failed, "failed"),
+        (HandshakeOutcome::Plain, "plain"),
+    ];
+}
+
 /// What has come of handshakes.
 #[derive(Debug, Default)]
 pub struct TlsStats {
-    full: AtomicU64,
-    resumed: AtomicU64,
-    failed: AtomicU64,
-    plain: AtomicU64,
+    counts: [AtomicU64; HandshakeOutcome::ALL.len()],
     failures: LogLimit,
 }
 
 impl TlsStats {
-    /// What a handshake may come to.
-    pub const OUTCOMES: [&str; 4] = ["full", "resumed", "failed", "plain"];
-
-    /// How many handshakes came to one of [`TlsStats::OUTCOMES`]; `plain` is a client that spoke HTTP without TLS.
-    pub fn came_to(&self, outcome: &str) -> u64 {
-        let counter = match outcome {
-            "full" => &self.full,
-            "resumed" => &self.resumed,
-            "failed" => &self.failed,
-            _ => &self.plain,
-        };
-        counter.load(Ordering::Relaxed)
+    /// How many handshakes came to this.
+    pub fn came_to(&self, outcome: HandshakeOutcome) -> u64 {
+        self.counts[outcome as usize].load(Ordering::Relaxed)
     }
 
-    pub(crate) fn count_handshake(&self, is_resumed: bool) {
-        let counter = if is_resumed { &self.resumed } else { &self.full };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_plain(&self) {
-        self.plain.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count(&self, outcome: HandshakeOutcome) {
+        self.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a handshake that failed, or a session that broke, and says why: at level warn one a second.
     pub(crate) fn note_failure(&self, peer: Peer, error: &Error) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.count(HandshakeOutcome::Failed);
         let words = words(error);
         match self.failures.suppressed() {
             Some(unsaid) => {

@@ -16,7 +16,7 @@ use crate::base::sys::park::Waker;
 use crate::base::sys::stream::Stream;
 use crate::base::sys::turnstile::Turn;
 use crate::net::tls::certificate;
-use crate::net::tls::endpoint::TlsEndpoint;
+use crate::net::tls::endpoint::{HandshakeOutcome, TlsEndpoint};
 
 /// Bytes that are encrypted at a time: one record. They count as written once they have all left, so that a client that
 /// reads slowly is seen to read at all.
@@ -254,7 +254,7 @@ impl Session {
         let is_handshake = self.tls.is_handshaking();
         if is_handshake {
             if self.first_byte.is_some_and(|byte| byte.is_ascii_uppercase()) {
-                self.endpoint.stats.count_plain();
+                self.endpoint.stats.count(HandshakeOutcome::Plain);
                 return Err(LinkEnd::PlainHttp);
             }
             turn.pass();
@@ -277,7 +277,8 @@ impl Session {
     /// The handshake is done.
     fn enter(&mut self) -> Result<(), LinkEnd> {
         let is_resumed = self.tls.handshake_kind() == Some(HandshakeKind::Resumed);
-        self.endpoint.stats.count_handshake(is_resumed);
+        let outcome = if is_resumed { HandshakeOutcome::Resumed } else { HandshakeOutcome::Full };
+        self.endpoint.stats.count(outcome);
         // Who comes back shows no certificate again, and the one that he showed may have run out since.
         let shown = self.tls.peer_certificates().and_then(|all| all.first()).filter(|_| is_resumed);
         let now_s = clock::coarse_unix_seconds();

@@ -9,6 +9,6 @@ mod link;
 mod terms;
 
 pub(crate) use certificate::named_client;
-pub use endpoint::{TlsEndpoint, TlsStats};
+pub use endpoint::{HandshakeOutcome, TlsEndpoint, TlsStats};
 pub(crate) use link::{Link, LinkEnd};
 pub use terms::{ClientCertificates, KeyPairFiles, OldestVersion, TlsSettings, TlsTerms};

@@ -25,7 +25,7 @@ use crate::node::registry::publish::Follower;
 use crate::node::registry::queue::{WriteQueue, queue};
 use crate::node::registry::read_model::ReadModel;
 use crate::node::registry::recover::{RecoverError, recover};
-use crate::node::registry::sealed::AclStart;
+use crate::node::registry::sealed::{AclStart, left_sealed};
 use crate::node::registry::storage::Storage;
 use crate::node::registry::waking::Waking;
 use crate::node::registry::write::Writer;
@@ -56,6 +56,10 @@ impl Registry {
         acl: AclSettings,
         mut others: Vec<Box<dyn Follower>>,
     ) -> Result<Registry, OpenError> {
+        if !acl.enabled {
+            // What is sealed stays so, and no key is needed.
+            storage.seal = left_sealed();
+        }
         let seal = storage.seal.clone();
         let start = AclStart { is_enabled: acl.enabled, seal: &*seal, now_ms: Clock.unix_ms() };
         let recovered = recover(&mut *storage.store, &own_node, bounds.records, start);

@@ -26,6 +26,9 @@ pub trait HostProcess: Send + Sync {
     /// Where the registry is kept, and how that is.
     fn store(&self) -> StoreFacts;
 
+    /// When the certificates end that clients are shown; `None` where no TLS is spoken.
+    fn certificates_end(&self) -> Option<CertificatesEnd>;
+
     /// What the agent was configured with, for people.
     fn debug_config(&self) -> Arc<serde_json::Map<String, serde_json::Value>>;
 
@@ -73,6 +76,47 @@ pub struct RedisFacts {
     pub standing: String,
     /// Its version, once it was reached.
     pub version: String,
+}
+
+/// When the first of the certificates ends that clients are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct CertificatesEnd {
+    /// The last second in which it holds, of Unix time.
+    pub at_s: u64,
+    /// What it is now.
+    pub now_s: u64,
+}
+
+/// How near an end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Nearness {
+    /// More than thirty days away.
+    Far,
+    /// Within thirty days.
+    Near,
+    /// Within seven.
+    Close,
+    /// It is over.
+    Past,
+}
+
+const DAY_S: u64 = 24 * 60 * 60;
+
+impl CertificatesEnd {
+    /// How near it is.
+    pub fn nearness(self) -> Nearness {
+        match self.at_s.checked_sub(self.now_s).map(|left_s| left_s / DAY_S) {
+            None => Nearness::Past,
+            Some(..7) => Nearness::Close,
+            Some(..30) => Nearness::Near,
+            Some(_) => Nearness::Far,
+        }
+    }
+
+    /// Whole days until then; 0 when it is over.
+    pub fn days_left(self) -> u64 {
+        self.at_s.saturating_sub(self.now_s) / DAY_S
+    }
 }
 
 /// Where bodies wait that are long.

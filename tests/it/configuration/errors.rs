@@ -29,8 +29,6 @@ fn an_address_with_a_scheme_is_told_to_have_none() {
         let (_, text) = run(Command::new(muster_binary()).args(["validate", "-http-addr", address]));
         assert!(text.contains(said), "{text}");
     }
-    let (_, text) = run(Command::new(muster_binary()).args(["health", "-http-addr", "https://h:1"]));
-    assert!(text.contains("plain HTTP"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! HTTPS at its borders: handshakes, what goes through them, and certificates that are renewed. Driven with rustls, and
 //! with the `openssl` command for what rustls does not do.
 
+mod commands;
 mod crowd;
 mod exchanges;
 mod handshakes;
