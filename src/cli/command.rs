@@ -385,11 +385,11 @@ mod tests {
         assert_eq!((exit, message), (Exit::Success, read + "the configuration is valid, with 1 definition"));
         // As operators of Consul have it: programs in files only, and what would keep others out.
         let consuls = r#"{"check": {"name": "a", "args": ["true"], "interval": "1s"}, "verify_incoming": true,
-            "enable_script_checks": false, "enable_local_script_checks": true, "acl": {"default_policy": "deny"}}"#;
+            "enable_script_checks": false, "enable_local_script_checks": true, "encrypt": "a2V5"}"#;
         fs::write(directory.path().join("web.json"), consuls).expect("it can be written");
         let (exit, message) = ends(&format!("muster validate {}", directory.path().display()));
         assert!(
-            exit == Exit::Success && message.contains("warning: Consul closes something by acl ("),
+            exit == Exit::Success && message.contains("warning: Consul closes something by encrypt ("),
             "{message}"
         );
         fs::write(directory.path().join("bad.toml"), "nod = 'x'\nworkers = -1").expect("it can be written");

@@ -235,7 +235,14 @@ const READS: &[(&str, &str, Cost)] = &[
 
 /// Routes that have bounds of their own: snapshots have places, keys are paid for one by one, and streams are shown
 /// below.
-const OTHERWISE: &[&str] = &[snapshot::PATH, kv::PATH, "/v1/muster/stream"];
+const OTHERWISE: &[&str] = &[
+    snapshot::PATH,
+    kv::PATH,
+    "/v1/muster/stream",
+    // As many rows as are kept, and one request.
+    "/v1/muster/acl/denials",
+    "/v1/muster/acl/explain",
+];
 
 #[test]
 fn every_read_is_listed_with_what_it_costs() {

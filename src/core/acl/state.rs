@@ -281,7 +281,10 @@ impl AclState {
         let Some(Grants { policies, roles, .. }) = grants(record) else { return Ok(()) };
         for (kind, word, ids) in [(AclKind::Policy, "policy", policies), (AclKind::Role, "role", roles)] {
             if let Some(id) = ids.iter().find(|id| self.get(kind, id).is_none()) {
-                return unfit(format!("No such ACL {word} with ID \"{id}\""));
+                return unfit(match record {
+                    AclRecord::Role(_) => format!("No such {word} with ID: {id}"),
+                    _ => format!("No such ACL {word} with ID \"{id}\""),
+                });
             }
         }
         Ok(())

@@ -40,6 +40,8 @@ pub struct TokenRights {
     pub accessor: Text,
     /// Whether what it does not give is only noted, and let pass.
     pub is_permissive: bool,
+    /// Whether it is known to the agent alone, and no token to anybody else.
+    pub is_of_agent: bool,
     /// By what it is found again.
     secret: TokenSecret,
     expires_ms: Option<u64>,
@@ -68,6 +70,7 @@ impl TokenRights {
             number: 1,
             accessor,
             is_permissive: false,
+            is_of_agent: false,
             secret,
             expires_ms: None,
             denials: Arc::default(),
@@ -244,7 +247,8 @@ impl AccessControl {
         }
         let secret = TokenSecret::new(secret);
         let state = self.state.read();
-        let (authorizer, accessor, expires_ms) = match state.token(&secret) {
+        let found = state.token(&secret);
+        let (authorizer, accessor, expires_ms) = match found {
             Some(token) => (self.of_token(&state, token), token.accessor.clone(), token.expires_ms),
             None if self.tokens.read().agent_recovery.as_ref() == Some(&secret) => {
                 (self.of_recovery(), "agent-recovery".into(), None)
@@ -252,15 +256,15 @@ impl AccessControl {
             None => return None,
         };
         let (authorizer, number) = self.resolver.lock().numbers.number(Arc::new(authorizer));
-        let (is_permissive, denials) = (self.settings.is_permissive, self.denials.clone());
         let rights = Arc::new(TokenRights {
             authorizer,
             number,
             accessor,
-            is_permissive,
+            is_permissive: self.settings.is_permissive,
+            is_of_agent: found.is_none(),
             secret,
             expires_ms,
-            denials,
+            denials: self.denials.clone(),
         });
         self.known.write().insert(rights.secret.reveal().clone(), rights.clone());
         drop(state);

@@ -8,6 +8,7 @@ use crate::surface::acl::{may, on};
 use crate::surface::answers::answer;
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::error::ApiError;
+use crate::surface::context::rights::Rights;
 use crate::wire::body::acl::AuthorizationBody;
 use crate::wire::decode::from_bytes;
 
@@ -28,6 +29,9 @@ struct Authorization<'a> {
 /// `POST /v1/internal/acl/authorize`
 pub fn authorize(call: &mut Call<'_, '_>) -> HandlerResult {
     on(call)?;
+    if matches!(call.rights, Rights::Unknown) {
+        return Err(ApiError::unknown_token());
+    }
     let bodies: Vec<AuthorizationBody> = from_bytes(call.body()?)
         .map_err(|error| bad_request(format!("Failed to decode request body: {error}")))?;
     if bodies.len() > QUESTIONS_MAX {

@@ -20,14 +20,16 @@ use std::sync::Arc;
 use crate::base::stdx::text::Text;
 use crate::core::acl::resource::{Access, Resource};
 use crate::core::acl::state::AclState;
+use crate::core::catalog::topic::Topic;
 use crate::core::model::acl::{AclKind, AclRecord, AclRefusal, AclWrite, Token, TokenSecret};
 use crate::core::model::validate::{Violation, acl};
 use crate::core::model::{Command, CommandRefusal};
+use crate::net::http::Response;
 use crate::node::registry::access::AccessControl;
 use crate::node::registry::error::WriteError;
-use crate::surface::answers::answer::{self, Headers};
+use crate::surface::answers::answer::{self, Headers, wait_for_change};
 use crate::surface::context::call::{Call, HandlerResult};
-use crate::surface::context::error::ApiError;
+use crate::surface::context::error::{ApiError, CLIENT_GONE};
 use crate::surface::context::params::ReadParams;
 use crate::surface::context::rights::shown_token;
 use crate::wire::decode::from_bytes;
@@ -71,20 +73,27 @@ fn may(call: &Call<'_, '_>, resource: Resource, name: &str, access: Access) -> b
 /// The token that the caller shows, if it is one and still counts.
 fn caller_token(call: &Call<'_, '_>) -> Result<Option<Arc<Token>>, ApiError> {
     let now_ms = call.api.clock.unix_ms();
-    let Some(secret) = shown_token(call.request()).map(TokenSecret::new) else { return Ok(None) };
-    let token = on(call)?.read(|state| state.token(&secret).cloned());
+    let access = on(call)?;
+    let shown = shown_token(call.request()).map(TokenSecret::new);
+    let Some(secret) = shown.or_else(|| access.agent_tokens().default) else { return Ok(None) };
+    let token = access.read(|state| state.token(&secret).cloned());
     Ok(token.filter(|token| !token.has_expired(now_ms)))
 }
 
-/// Answers a read at once, with the index that everything stands at; `None` for what is not there.
+/// Answers a read, when its topic has moved where that is asked for; `None` for what is not there.
 fn read(
-    call: &Call<'_, '_>,
+    call: &mut Call<'_, '_>,
+    topic: &Topic,
     params: &ReadParams,
-    body: impl FnOnce(&AccessControl) -> Result<Option<Vec<u8>>, ApiError>,
+    body: impl FnOnce(&Call<'_, '_>, &AccessControl) -> Result<Option<Vec<u8>>, ApiError>,
 ) -> HandlerResult {
+    let topics = call.api.registry.topics();
+    if params.index > 0 && !wait_for_change(call, topic, params, || topics.index(topic))? {
+        return Ok(Response::new(CLIENT_GONE));
+    }
     let access = on(call)?;
-    let index = call.views().complete().max(1);
-    let body = body(access)?;
+    let index = topics.index(topic);
+    let body = body(call, access)?;
     if call.meter.is_exhausted() {
         return Err(ApiError::unfinished());
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::core::acl::parse;
 use crate::core::acl::state::AclState;
+use crate::core::catalog::topic::Topic;
 use crate::core::model::acl::{AclKind, AclRecord, Policy};
 use crate::core::model::validate::acl;
 use crate::net::http::Method;
@@ -26,7 +27,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     on(call)?;
     let params = call.read_params()?;
     let meter = call.meter;
-    read(call, &params, |access| {
+    read(call, &Topic::Policies, &params, |_, access| {
         let policies: Vec<Arc<Policy>> = access.read(|state| {
             let all = state.of_kind(AclKind::Policy).filter_map(policy);
             all.take_while(|_| meter.spend(1)).cloned().collect()
@@ -54,7 +55,7 @@ pub fn one(call: &mut Call<'_, '_>) -> HandlerResult {
         Method::Get | Method::Head => {
             let params = call.read_params()?;
             let id = id_of(call, "policy", MISSING_ID).map_err(on_read)?;
-            read(call, &params, |access| {
+            read(call, &Topic::Policies, &params, |_, access| {
                 let found = access.read(|state| state.get(AclKind::Policy, &id).and_then(policy).cloned());
                 Ok(found.map(|policy| json::to_vec(&AclPolicy::new(&policy), params.pretty)))
             })
@@ -70,7 +71,7 @@ pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     on(call)?;
     let params = call.read_params()?;
     let name = call.required("Bad request: Missing policy Name")?;
-    read(call, &params, |access| {
+    read(call, &Topic::Policies, &params, |_, access| {
         let found = access.read(|state| state.by_name(AclKind::Policy, &name).and_then(policy).cloned());
         Ok(found.map(|policy| json::to_vec(&AclPolicy::new(&policy), params.pretty)))
     })

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::base::stdx::text::Text;
 use crate::core::acl::state::AclState;
+use crate::core::catalog::topic::Topic;
 use crate::core::model::acl::{AclKind, AclRecord, Grants, Role};
 use crate::core::model::validate::acl;
-use crate::net::http::Method;
+use crate::net::http::{Method, Response};
 use crate::surface::acl::{decode, id_of, links, new_uuid, on, policies, read, refused, remove, set};
 use crate::surface::answers::answer;
 use crate::surface::context::call::{Call, HandlerResult};
@@ -30,7 +31,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let meter = call.meter;
     let policy = call.query()?.first("policy").filter(|it| !it.is_empty()).map(|it| Text::from(it).folded());
-    read(call, &params, |access| {
+    read(call, &Topic::Roles, &params, |_, access| {
         let roles: Vec<Named> = access.read(|state| {
             let all = state.of_kind(AclKind::Role).filter_map(|record| {
                 let role = role(record)?;
@@ -81,14 +82,15 @@ pub fn by_name(call: &mut Call<'_, '_>) -> HandlerResult {
     show(call, |state| state.by_name(AclKind::Role, &name))
 }
 
-fn show(call: &Call<'_, '_>, find: impl FnOnce(&AclState) -> Option<&AclRecord>) -> HandlerResult {
+fn show(call: &mut Call<'_, '_>, find: impl FnOnce(&AclState) -> Option<&AclRecord>) -> HandlerResult {
     let params = call.read_params()?;
-    read(call, &params, |access| {
+    read(call, &Topic::Roles, &params, |_, access| {
         let found = access.read(|state| find(state).and_then(|record| named(state, record)));
         // Unlike that of a policy or a token.
         let (role, names) = found.ok_or_else(|| ApiError::not_found(""))?;
         Ok(Some(json::to_vec(&AclRole::new(&role, &names), params.pretty)))
     })
+    .or_else(|error| if error.status == 404 { Ok(Response::new(404)) } else { Err(error) })
 }
 
 fn update(call: &mut Call<'_, '_>) -> HandlerResult {

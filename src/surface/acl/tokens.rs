@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::base::stdx::text::Text;
 use crate::core::acl::resource::{Access, Resource};
 use crate::core::acl::state::AclState;
+use crate::core::catalog::topic::Topic;
 use crate::core::model::acl::{ANONYMOUS_ACCESSOR, AclKind, AclRecord, Grants, Token, TokenSecret};
 use crate::core::model::validate::acl;
 use crate::net::http::{Method, Query};
@@ -37,7 +38,7 @@ pub fn list(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let (meter, now_ms) = (call.meter, call.api.clock.unix_ms());
     let only = Only::of(call.query()?)?;
-    read(call, &params, |access| {
+    read(call, &Topic::Tokens, &params, |_, access| {
         let mut tokens: Vec<Named> = access.read(|state| {
             let all = state.of_kind(AclKind::Token).filter_map(|record| {
                 let token = token(record)?;
@@ -92,9 +93,8 @@ impl Only {
 pub fn own(call: &mut Call<'_, '_>) -> HandlerResult {
     on(call)?;
     let params = call.read_params()?;
-    let token = caller_token(call)?;
-    read(call, &params, |access| {
-        let Some(token) = token else { return Ok(None) };
+    read(call, &Topic::Tokens, &params, |call, access| {
+        let Some(token) = caller_token(call)? else { return Ok(None) };
         let names = access.read(|state| links::names(state, &token.grants));
         // Who shows a secret knows it. The meter pays for nothing here, for what is made in a lane is shared by all who
         // have the same rights.
@@ -149,11 +149,11 @@ pub fn one(call: &mut Call<'_, '_>) -> HandlerResult {
     }
 }
 
-fn show(call: &Call<'_, '_>) -> HandlerResult {
+fn show(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let accessor = id_of(call, "token", MISSING_ID).map_err(policies::on_read)?;
     let is_seen = may(call, Resource::Acl, "", Access::Write);
-    read(call, &params, |_| {
+    read(call, &Topic::Tokens, &params, |call, _| {
         let Some((token, names)) = present(call, &accessor)? else { return Ok(None) };
         let shown = if is_seen { AclToken::full(&token, &names) } else { AclToken::hidden(&token, &names) };
         Ok(Some(json::to_vec(&shown, params.pretty)))

@@ -186,7 +186,7 @@ fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> HandlerResul
     let params = call.read_params()?;
     let name = NodeKey::of(&call.required("Missing node name")?);
     let filter = selection::indexed_filter(call, &params, &select::SERVICE)?;
-    let (views, meter) = (call.views(), call.meter);
+    let (views, meter, hides) = (call.views(), call.meter, call.hides);
     let datacenter = &call.api.registry.own_node().datacenter;
     let key = views.node_by_name_or_id(&name, |_| 0, |record| NodeKey::of(&record.node().name));
     let topic = Topic::Node(key.unwrap_or_else(|| name.clone()));
@@ -210,7 +210,7 @@ fn node_with_services(call: &mut Call<'_, '_>, shape: NodeShape) -> HandlerResul
             }
             NodeShape::List => json::within(
                 meter,
-                &NodeServicesList::new(node, services, datacenter, filter.is_some()),
+                &NodeServicesList::new(node, services, datacenter, filter.is_some() || hides.get()),
                 params.pretty,
             ),
         })

@@ -60,8 +60,8 @@ impl Rights {
         }
         let (shown, now_ms) = (shown_token(request), now_ms());
         match access.rights(shown, now_ms) {
-            Some(rights) => Rights::Of(rights),
-            None => Rights::of_unknown(access, now_ms),
+            Some(rights) if !rights.is_of_agent || is_of_agent(request.path()) => Rights::Of(rights),
+            _ => Rights::of_unknown(access, now_ms),
         }
     }
 
@@ -172,6 +172,11 @@ impl Rights {
         };
         Err(ApiError::new(403, sentence))
     }
+}
+
+/// Whether a path is of what the agent says of itself.
+fn is_of_agent(path: &str) -> bool {
+    path.starts_with("/v1/agent/") || path == "/metrics"
 }
 
 /// The token that a request shows: in its query, in a header of Consul's, or as a bearer's.

@@ -278,7 +278,8 @@ fn log_answer(exchange: &Exchange<'_>, status: u16, started: Instant) {
 /// What a row of the table makes of a request.
 fn answer(call: &mut Call<'_, '_>, handler: RouteHandler) -> HandlerResult {
     check_path(call)?;
-    request_permission::check(call).map_err(|error| match call.route.is_list() {
+    let reads = matches!(call.request().method(), Method::Get | Method::Head);
+    request_permission::check(call).map_err(|error| match reads && call.route.is_indexed() {
         true => error.on_indexed_read(),
         false => error,
     })?;

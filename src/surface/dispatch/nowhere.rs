@@ -32,7 +32,7 @@ mod tests {
             ("/v1/muster/xplain/web", "did you mean /v1/muster/explain, /v1/muster/explain/"),
             ("/v1/muster/history/servce/web", "/v1/muster/history/service/"),
             ("/v1/muster/Webhook", "did you mean /v1/muster/webhooks,"),
-            ("/v1/muster/", "there are /v1/muster/cache, /v1/muster/drain,"),
+            ("/v1/muster/", "there are /v1/muster/cache, /v1/muster/acl/denials,"),
             ("/v1/muster", "there are /v1/muster/cache"),
             ("/v1/muster/qqqqqqqq", "there are /v1/muster/cache"),
         ];

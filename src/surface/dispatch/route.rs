@@ -140,9 +140,9 @@ impl Route {
         Route { body_limit, ..self }
     }
 
-    /// Whether its refusals look as those of an indexed read: keys have none of its headers.
-    pub fn is_list(&self) -> bool {
-        self.is_cacheable && self.verb == Verb::Get
+    /// Whether refusals to read it look as those of an indexed read: keys have none of its headers.
+    pub fn is_indexed(&self) -> bool {
+        (self.is_cacheable && self.verb == Verb::Get) || self.path.starts_with("/v1/acl/")
     }
 
     /// Whether the route answers `method`.
