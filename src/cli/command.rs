@@ -10,7 +10,7 @@ use crate::cli::client::{ClientArguments, Environment, TlsArguments, TokenArgume
 use crate::cli::consul_flags::ConsulFlags;
 use crate::cli::settings::{CliSettings, ConfigPaths};
 use crate::cli::version::{self, VersionFormat};
-use crate::cli::{arguments, bench, compare, health, help, hints, import, snapshot, store, tls};
+use crate::cli::{acl, arguments, bench, compare, health, help, hints, import, snapshot, store, tls};
 use crate::config::load::{self, Examined};
 use crate::config::validated::Config;
 
@@ -104,6 +104,9 @@ enum Command {
         #[command(flatten)]
         tls: TlsArguments,
     },
+    /// Replace the key by which secrets of tokens are sealed; `consul acl` speaks to a running agent
+    #[command(subcommand)]
+    Acl(acl::AclCommand),
     /// Make an authority of your own, and certificates that it signs
     #[command(subcommand)]
     Tls(tls::TlsCommand),
@@ -196,6 +199,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, 
             let terms = tls.settle(environment).and_then(|it| Ok(it.with_token(token.settle(environment)?)));
             ended(terms.map_err(failed).and_then(|terms| compare::run(&one, &other, &terms)))
         }
+        Command::Acl(command) => ended(acl::run(command)),
         Command::Tls(command) => ended(tls::run(command)),
         Command::Validate(arguments) => validate(arguments, environment),
         Command::Help { topic } => ended(help::on(&topic, CommandLine::command())),

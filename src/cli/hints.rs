@@ -58,7 +58,6 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["config", "configtest", "check"], "`muster validate` checks a configuration"),
     (
         &[
-            "acl",
             "connect",
             "debug",
             "event",

@@ -6,6 +6,7 @@
 //! agent's own readers. The load generator is a program of its own, which [`mod@bench`] becomes. It refuses to know the
 //! server: `muster agent` leaves as a configuration, which `main` hands on.
 
+pub mod acl;
 pub mod arguments;
 mod bench;
 pub mod catalog;

@@ -23,11 +23,11 @@ impl Seal for KeySeal {
     }
 
     fn open(&self, accessor: &str, sealed: &str) -> Result<String, String> {
-        self.keys.open(accessor, sealed)
+        self.keys.open(accessor, sealed).map_err(|unopened| unopened.to_string())
     }
 
     fn key_id(&self) -> String {
-        self.keys.id().to_owned()
+        self.keys.key_id().to_owned()
     }
 
     fn is_current(&self, sealed: &str) -> bool {
