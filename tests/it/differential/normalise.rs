@@ -47,6 +47,9 @@ const PLACES: &[(&str, &str, Treatment)] = &[
     ("/v1/status/leader", "body", Type),
     ("/v1/status/peers", "body/*", Type),
     ("/v1/operator/raft/configuration", "body/Servers/*/Address", Type),
+    // In the order of a Go map.
+    ("/v1/agent/health/service/id/", "body/Checks", Sorted),
+    ("/v1/agent/health/service/name/", "body/*/Checks", Sorted),
     // Archives, each of its own format.
     ("/v1/snapshot", "body", Type),
     // In the order of ids that each server makes for itself.

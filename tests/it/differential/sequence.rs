@@ -47,6 +47,8 @@ pub enum Claim {
     ByToken,
     /// `=> by any token`: sent with each token in turn, and the answer is the same for all that are known.
     ByAnyToken,
+    /// `=> by each token`: sent with each token in turn, of which each has an answer of its own.
+    ByEachToken,
     /// `=> undone`: puts things back; the answer is not looked at.
     Undone,
 }
@@ -84,6 +86,7 @@ impl Step {
         match &*self.expected {
             "by token" => Some(Claim::ByToken),
             "by any token" => Some(Claim::ByAnyToken),
+            "by each token" => Some(Claim::ByEachToken),
             "undone" => Some(Claim::Undone),
             _ => None,
         }

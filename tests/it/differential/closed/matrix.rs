@@ -76,7 +76,7 @@ fn crossed(row: &Sequence, token: &Token, turn: usize) -> Sequence {
     let mut sequence = row.clone();
     let way = turn % 3;
     sequence.title = format!("{}, as {} ({})", row.title, token.name, ["header", "bearer", "query"][way]);
-    let is_crossed = |claim| matches!(claim, Some(Claim::ByToken | Claim::ByAnyToken));
+    let is_crossed = |claim| matches!(claim, Some(Claim::ByToken | Claim::ByAnyToken | Claim::ByEachToken));
     for step in sequence.steps.iter_mut().filter(|step| is_crossed(step.claim())) {
         let secret = &token.secret;
         match (way, secret.is_empty()) {
@@ -109,7 +109,7 @@ fn rights(row: &Sequence, tokens: &[Token], shown: &[Shown]) -> Vec<String> {
         let wanted = match step.claim() {
             Some(Claim::ByToken) => may > 0 && may_not > 0,
             Some(Claim::ByAnyToken) => may_not == 0,
-            Some(Claim::Undone) | None => true,
+            Some(Claim::ByEachToken | Claim::Undone) | None => true,
         };
         if !wanted {
             let line = step.line;

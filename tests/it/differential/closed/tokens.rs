@@ -20,6 +20,7 @@ const NARROW: &[(&str, &str)] = &[
     ("services-but-one", r#"service_prefix "" { policy = "write" } service "web" { policy = "deny" }"#),
     ("node-read", r#"node "alpha" { policy = "read" }"#),
     ("node-write", r#"node "alpha" { policy = "write" } service "api" { policy = "read" }"#),
+    ("both-write", r#"node_prefix "" { policy = "write" } service "web" { policy = "write" }"#),
     ("own-node-write", r#"node "node-one" { policy = "write" } service_prefix "" { policy = "read" }"#),
     ("nodes-write", r#"node_prefix "" { policy = "write" } service_prefix "web" { policy = "read" }"#),
     (
