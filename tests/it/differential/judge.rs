@@ -89,6 +89,24 @@ impl Tally {
         self.lines.extend(complaints.into_iter().map(|complaint| format!("{name}{complaint}")));
     }
 
+    /// Notes what the steps of a sequence state though none of its runs shows it.
+    pub fn judge_statements(&mut self, sequence: &Sequence, runs: &[(&Vec<Value>, &Vec<Value>)]) {
+        if self.subject == Subject::Itself {
+            return;
+        }
+        for (at, step) in sequence.steps.iter().enumerate() {
+            let shown = runs.iter().filter_map(|(left, right)| Some((left.get(at)?, right.get(at)?)));
+            let found: Vec<Difference> =
+                shown.flat_map(|(left, right)| compare(left, right, &|_, _, _| false)).collect();
+            for differs in &step.differs {
+                if !found.iter().any(|difference| differs.states(difference)) {
+                    let (row, path, line) = (&differs.row, &differs.path, step.line);
+                    self.complain(format!("{sequence}: line {line}: {row} no longer differs at {path}"));
+                }
+            }
+        }
+    }
+
     /// Notes something about the sequences together.
     pub fn complain(&mut self, complaint: String) {
         self.differences += 1;

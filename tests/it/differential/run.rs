@@ -156,20 +156,27 @@ impl Side {
         let of_server = |record: &Value| {
             record["Name"] == "global-management"
                 || record["AccessorID"] == ANONYMOUS_ACCESSOR
-                || record["Description"] == "Master Token"
+                || ["Master Token", "Initial Management Token"]
+                    .iter()
+                    .any(|own| record["Description"] == *own)
+        };
+        let is_altered = |record: &Value| {
+            record["AccessorID"] == ANONYMOUS_ACCESSOR && record["Description"] != "Anonymous Token"
         };
         for (list, one, id) in
             [("tokens", "token", "AccessorID"), ("roles", "role", "ID"), ("policies", "policy", "ID")]
         {
             let listed = ask("GET", &format!("/v1/acl/{list}"), "")?;
             let listed: Value = serde_json::from_slice(&listed.body).map_err(|error| error.to_string())?;
-            for record in listed.as_array().into_iter().flatten().filter(|record| !of_server(record)) {
-                let id = record[id].as_str().unwrap_or_default();
-                ask("DELETE", &format!("/v1/acl/{one}/{id}"), "")?;
+            for record in listed.as_array().into_iter().flatten() {
+                let target = format!("/v1/acl/{one}/{}", record[id].as_str().unwrap_or_default());
+                if is_altered(record) {
+                    ask("PUT", &target, &json!({ "Description": "Anonymous Token" }).to_string())?;
+                } else if !of_server(record) {
+                    ask("DELETE", &target, "")?;
+                }
             }
         }
-        let anonymous = json!({ "Description": "Anonymous Token" }).to_string();
-        ask("PUT", &format!("/v1/acl/token/{ANONYMOUS_ACCESSOR}"), &anonymous)?;
         Ok(())
     }
 }

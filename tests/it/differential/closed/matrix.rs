@@ -2,9 +2,10 @@
 //! token in turn, sent in one way of three in turn, and all others with the one that may do everything; it leaves the
 //! world as it was. The world is that of `world.http`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::tokens::{self, Token};
+use crate::differential::compare::compare;
 use crate::differential::judge::Tally;
 use crate::differential::run::{Side, Targets};
 use crate::differential::sequence::{Claim, Sequence};
@@ -28,7 +29,7 @@ pub fn judge(tally: &mut Tally, reference: &Side, other: &Side) {
         super::super::sequences(DIRECTORY).into_iter().partition(|sequence| sequence.chapter == "world");
     let world = [vec![tokens::making()], world].concat();
     let (left, right) = run(&world);
-    let first = [&left, &right].map(|side| side.last().map(untouched));
+    let mut before = [&left, &right].map(|side| side.last().map(untouched).unwrap_or_default());
     for ((sequence, left), right) in world.iter().zip(left).zip(right) {
         tally.judge(sequence, left, right);
     }
@@ -40,21 +41,28 @@ pub fn judge(tally: &mut Tally, reference: &Side, other: &Side) {
         let sequences: Vec<Sequence> = tokens.iter().enumerate().map(turn).collect();
         let (left, right) = run(&sequences);
         rights(row, &tokens, &left).into_iter().for_each(|complaint| tally.complain(complaint));
+        let shown: Vec<_> = left
+            .iter()
+            .zip(&right)
+            .filter_map(|(left, right)| Some((left.as_ref().ok()?, right.as_ref().ok()?)))
+            .collect();
+        tally.judge_statements(row, &shown);
         for ((sequence, left), right) in sequences.iter().zip(left).zip(right) {
             tally.judge(sequence, left, right);
         }
         let (left, right) = run(seen);
-        let now = [&left, &right].map(|side| side.last().map(untouched));
-        for (side, now, first) in [("Consul", &now[0], &first[0]), ("the subject", &now[1], &first[1])] {
-            if now != first {
-                tally.complain(format!("{row}: {side} is not as it was: {now:?}"));
+        let now = [&left, &right].map(|side| side.last().map(untouched).unwrap_or_default());
+        for (side, before, now) in [("Consul", &before[0], &now[0]), ("the subject", &before[1], &now[1])] {
+            for difference in compare(before, now, &|_, _, _| false) {
+                tally.complain(format!("{row} leaves {side} changed: {difference}"));
             }
         }
+        before = now;
     }
 }
 
-/// What was shown but for how changes stand to creations: to put something back is a change.
-fn untouched(shown: &Shown) -> Shown {
+/// The bodies that were shown, but for how changes stand to creations: to put something back is a change.
+fn untouched(shown: &Shown) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(object) => {
@@ -66,8 +74,9 @@ fn untouched(shown: &Shown) -> Shown {
             _ => {}
         }
     }
-    let mut shown = shown.clone();
-    shown.iter_mut().flatten().for_each(strip);
+    let bodies = |shown: &Vec<Value>| shown.iter().map(|answer| answer["body"].clone()).collect();
+    let mut shown: Value = shown.as_ref().map_or_else(|error| json!(error), bodies);
+    strip(&mut shown);
     shown
 }
 
