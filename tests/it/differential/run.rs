@@ -135,46 +135,13 @@ impl Side {
             ask("PUT", "/v1/catalog/deregister", &json!({"Node": node["Node"]}).to_string())?;
         }
         if self.token.is_some() {
-            self.empty_acl(&mut ask)?;
+            empty_acl(&mut ask)?;
         }
         let left = ["/v1/agent/services", "/v1/agent/checks"].map(|list| ask("GET", list, ""));
         for list in left {
             let list = list?;
             if list.text().trim() != "{}" {
                 return Err(format!("still there: {}", list.text()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes away the records of access control but for those that every server has, and all keys.
-    fn empty_acl(
-        &self,
-        ask: &mut impl FnMut(&str, &str, &str) -> Result<Answer, String>,
-    ) -> Result<(), String> {
-        ask("DELETE", "/v1/kv/?recurse", "")?;
-        let of_server = |record: &Value| {
-            record["Name"] == "global-management"
-                || record["AccessorID"] == ANONYMOUS_ACCESSOR
-                || ["Master Token", "Initial Management Token"]
-                    .iter()
-                    .any(|own| record["Description"] == *own)
-        };
-        let is_altered = |record: &Value| {
-            record["AccessorID"] == ANONYMOUS_ACCESSOR && record["Description"] != "Anonymous Token"
-        };
-        for (list, one, id) in
-            [("tokens", "token", "AccessorID"), ("roles", "role", "ID"), ("policies", "policy", "ID")]
-        {
-            let listed = ask("GET", &format!("/v1/acl/{list}"), "")?;
-            let listed: Value = serde_json::from_slice(&listed.body).map_err(|error| error.to_string())?;
-            for record in listed.as_array().into_iter().flatten() {
-                let target = format!("/v1/acl/{one}/{}", record[id].as_str().unwrap_or_default());
-                if is_altered(record) {
-                    ask("PUT", &target, &json!({ "Description": "Anonymous Token" }).to_string())?;
-                } else if !of_server(record) {
-                    ask("DELETE", &target, "")?;
-                }
             }
         }
         Ok(())
@@ -310,6 +277,34 @@ impl Run<'_> {
         }
         Ok(filled)
     }
+}
+
+/// Takes away the records of access control but for those that every server has, and all keys.
+fn empty_acl(ask: &mut impl FnMut(&str, &str, &str) -> Result<Answer, String>) -> Result<(), String> {
+    ask("DELETE", "/v1/kv/?recurse", "")?;
+    let of_server = |record: &Value| {
+        record["Name"] == "global-management"
+            || record["AccessorID"] == ANONYMOUS_ACCESSOR
+            || ["Master Token", "Initial Management Token"].iter().any(|own| record["Description"] == *own)
+    };
+    let is_altered = |record: &Value| {
+        record["AccessorID"] == ANONYMOUS_ACCESSOR && record["Description"] != "Anonymous Token"
+    };
+    for (list, one, id) in
+        [("tokens", "token", "AccessorID"), ("roles", "role", "ID"), ("policies", "policy", "ID")]
+    {
+        let listed = ask("GET", &format!("/v1/acl/{list}"), "")?;
+        let listed: Value = serde_json::from_slice(&listed.body).map_err(|error| error.to_string())?;
+        for record in listed.as_array().into_iter().flatten() {
+            let target = format!("/v1/acl/{one}/{}", record[id].as_str().unwrap_or_default());
+            if is_altered(record) {
+                ask("PUT", &target, &json!({ "Description": "Anonymous Token" }).to_string())?;
+            } else if !of_server(record) {
+                ask("DELETE", &target, "")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The request with that token.

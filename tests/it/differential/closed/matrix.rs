@@ -9,7 +9,7 @@ use crate::differential::compare::compare;
 use crate::differential::judge::Tally;
 use crate::differential::run::{Side, Targets};
 use crate::differential::sequence::{Claim, Sequence};
-use crate::differential::{is_wanted, on_both};
+use crate::differential::{is_wanted, on_both, sequences};
 
 /// Where the rows stand.
 pub const DIRECTORY: &str = "tests/differential/closed/matrix";
@@ -26,7 +26,7 @@ pub fn judge(tally: &mut Tally, reference: &Side, other: &Side) {
         })
     };
     let (world, rows): (Vec<_>, Vec<_>) =
-        super::super::sequences(DIRECTORY).into_iter().partition(|sequence| sequence.chapter == "world");
+        sequences(DIRECTORY).into_iter().partition(|sequence| sequence.chapter == "world");
     let world = [vec![tokens::making()], world].concat();
     let (left, right) = run(&world);
     let mut before = [&left, &right].map(|side| side.last().map(untouched).unwrap_or_default());
@@ -38,16 +38,18 @@ pub fn judge(tally: &mut Tally, reference: &Side, other: &Side) {
     let seen = world.last().map(std::slice::from_ref).unwrap_or_default();
     for (number, row) in rows.iter().enumerate().filter(|(_, row)| is_wanted(&row.to_string())) {
         let turn = |(at, token)| crossed(row, token, number + at);
-        let sequences: Vec<Sequence> = tokens.iter().enumerate().map(turn).collect();
-        let (left, right) = run(&sequences);
-        rights(row, &tokens, &left).into_iter().for_each(|complaint| tally.complain(complaint));
+        let runs: Vec<Sequence> = tokens.iter().enumerate().map(turn).collect();
+        let (left, right) = run(&runs);
+        for complaint in rights(row, &tokens, &left) {
+            tally.complain(complaint);
+        }
         let shown: Vec<_> = left
             .iter()
             .zip(&right)
             .filter_map(|(left, right)| Some((left.as_ref().ok()?, right.as_ref().ok()?)))
             .collect();
         tally.judge_statements(row, &shown);
-        for ((sequence, left), right) in sequences.iter().zip(left).zip(right) {
+        for ((sequence, left), right) in runs.iter().zip(left).zip(right) {
             tally.judge(sequence, left, right);
         }
         let (left, right) = run(seen);
