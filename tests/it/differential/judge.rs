@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::compare::{Difference, at, compare};
 use super::normalise::mutants;
+use super::refusal;
 use super::rows::Statement;
-use super::sequence::{Sequence, Step};
+use super::sequence::{Claim, Sequence, Step};
 
 /// What is compared with Consul.
 #[derive(Clone, Copy, PartialEq)]
@@ -64,6 +65,9 @@ impl Tally {
     }
 
     fn judge_step(&mut self, step: &Step, reference: &Value, subject: &Value) {
+        if step.claim() == Some(Claim::Undone) {
+            return;
+        }
         let mut complaints = claims(step, reference);
         let statement = &self.statement;
         let allows = |path: &str, object: &_, key: &str| statement.allows(path, object, key);
@@ -83,6 +87,30 @@ impl Tally {
         }
         let name = format!("  line {} {} {}: ", step.line, step.method, step.target);
         self.lines.extend(complaints.into_iter().map(|complaint| format!("{name}{complaint}")));
+    }
+
+    /// Notes what the steps of a sequence state though none of its runs shows it.
+    pub fn judge_statements(&mut self, sequence: &Sequence, runs: &[(&Vec<Value>, &Vec<Value>)]) {
+        if self.subject == Subject::Itself {
+            return;
+        }
+        for (at, step) in sequence.steps.iter().enumerate() {
+            let shown = runs.iter().filter_map(|(left, right)| Some((left.get(at)?, right.get(at)?)));
+            let found: Vec<Difference> =
+                shown.flat_map(|(left, right)| compare(left, right, &|_, _, _| false)).collect();
+            for differs in &step.differs {
+                if !found.iter().any(|difference| differs.states(difference)) {
+                    let (row, path, line) = (&differs.row, &differs.path, step.line);
+                    self.complain(format!("{sequence}: line {line}: {row} no longer differs at {path}"));
+                }
+            }
+        }
+    }
+
+    /// Notes something about the sequences together.
+    pub fn complain(&mut self, complaint: String) {
+        self.differences += 1;
+        self.lines.push(complaint);
     }
 
     /// Every difference by sequence and step, and the sums.
@@ -111,6 +139,7 @@ fn claims(step: &Step, reference: &Value) -> Vec<String> {
         "HITS" => claim("hits", json!(true)),
         "AWAIT" => claim("wake", json!(step.expected)),
         _ if step.background.is_some() => claim("waits", json!(true)),
+        _ if step.claim().is_some() => {}
         _ => {
             claim("status", step.expected.parse::<u16>().map_or(json!(step.expected), |status| json!(status)))
         }
@@ -129,11 +158,13 @@ fn claims(step: &Step, reference: &Value) -> Vec<String> {
 
 /// The differences no row of the document states for this step, and the statements that are no longer true.
 fn undeclared(step: &Step, found: Vec<Difference>) -> Vec<String> {
-    let stale =
-        step.differs.iter().filter(|differs| !found.iter().any(|difference| differs.states(difference)));
+    // Whose answer shows the difference depends on the token.
+    let demanded = step.differs.iter().filter(|_| step.claim().is_none());
+    let stale = demanded.filter(|differs| !found.iter().any(|difference| differs.states(difference)));
     let stale = stale.map(|differs| format!("{} no longer differs at {}", differs.row, differs.path));
+    let unstated = found.iter().filter(|difference| !refusal::is_in_later_words(difference));
     let unstated =
-        found.iter().filter(|difference| !step.differs.iter().any(|differs| differs.states(difference)));
+        unstated.filter(|difference| !step.differs.iter().any(|differs| differs.states(difference)));
     unstated.map(Difference::to_string).chain(stale).collect()
 }
 

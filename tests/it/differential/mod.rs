@@ -6,10 +6,13 @@
 //!
 //! `MUSTER_DIFFERENTIAL_ONLY=text` runs the sequences whose `chapter: title` contains the text.
 
+mod closed;
 mod compare;
 mod judge;
 pub mod listener;
+mod made_ids;
 mod normalise;
+mod refusal;
 mod rows;
 mod run;
 mod sequence;
@@ -40,23 +43,19 @@ fn consul_answers_as_consul_does() {
 
 #[test]
 fn document_and_sequences_name_the_same_rows() {
-    let used: BTreeSet<String> = sequences()
+    let rows = [sequences(CHAPTERS), closed::sequences()].concat();
+    let used: BTreeSet<String> = rows
         .iter()
         .flat_map(|sequence| &sequence.steps)
         .flat_map(|step| step.differs.iter().map(|differs| differs.row.clone()))
+        .chain([refusal::ROW.to_owned()])
         .collect();
     assert_eq!(statement().rows, used, "left: rows of docs/compatibility.md; right: rows the sequences use");
 }
 
 /// Runs every sequence on Consul and on the subject, at the same time, and fails over what is left.
 fn differential(subject: Subject) {
-    let consul = match find_consul() {
-        Ok(consul) => consul,
-        Err(reason) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
-            panic!("no Consul to compare with: {reason}")
-        }
-        Err(reason) => return tell(&format!("1 test skipped: no Consul to compare with: {reason}")),
-    };
+    let Some(consul) = consul_or_skipped() else { return };
     let start = || {
         let reference = Side::new(Process::consul(&consul)?)?;
         let other = match subject {
@@ -66,25 +65,53 @@ fn differential(subject: Subject) {
         Ok::<_, String>((reference, Side::new(other)?))
     };
     let (reference, other) = start().unwrap_or_else(|error| panic!("{error}"));
-    let only = std::env::var("MUSTER_DIFFERENTIAL_ONLY").unwrap_or_default();
-
     let mut tally = Tally::new(subject, statement());
-    for sequence in sequences().iter().filter(|sequence| sequence.to_string().contains(&only)) {
-        let targets = Targets::new().expect("free ports");
-        let (left, right) = std::thread::scope(|scope| {
-            let left = scope.spawn(|| reference.run(sequence, &targets));
-            let right = other.run(sequence, &targets);
-            (left.join().unwrap_or_else(|_| Err("the run panicked".to_owned())), right)
-        });
-        tally.judge(sequence, left, right);
-    }
+    judge_each(&mut tally, &reference, &other, &sequences(CHAPTERS));
     tell(&tally.report());
     assert_eq!(tally.differences, 0, "see the report above");
 }
 
-fn sequences() -> Vec<Sequence> {
-    let mut files: Vec<PathBuf> = fs::read_dir(root().join("tests/differential"))
-        .expect("tests/differential is part of the repository")
+/// Runs each of the sequences that are wanted on both sides at the same time, and has it judged.
+fn judge_each(tally: &mut Tally, reference: &Side, other: &Side, sequences: &[Sequence]) {
+    for sequence in sequences.iter().filter(|sequence| is_wanted(&sequence.to_string())) {
+        let targets = Targets::new().expect("free ports");
+        let (left, right) = on_both(reference, other, |side| side.run(sequence, &targets));
+        tally.judge(sequence, left, right);
+    }
+}
+
+/// Does the same on both sides at the same time.
+fn on_both<T: Send>(reference: &Side, other: &Side, work: impl Fn(&Side) -> T + Sync) -> (T, T) {
+    std::thread::scope(|scope| {
+        let left = scope.spawn(|| work(reference));
+        let right = work(other);
+        (left.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), right)
+    })
+}
+
+/// Whether `MUSTER_DIFFERENTIAL_ONLY` lets that run.
+fn is_wanted(name: &str) -> bool {
+    std::env::var("MUSTER_DIFFERENTIAL_ONLY").map_or(true, |only| name.contains(&only))
+}
+
+/// A real Consul; without one the test is passed over, but not where all tests must run.
+fn consul_or_skipped() -> Option<PathBuf> {
+    let reason = match find_consul() {
+        Ok(consul) => return Some(consul),
+        Err(reason) => reason,
+    };
+    assert!(std::env::var("CI").map_or(true, |ci| ci != "true"), "no Consul to compare with: {reason}");
+    tell(&format!("1 test skipped: no Consul to compare with: {reason}"));
+    None
+}
+
+/// Where the chapters stand.
+const CHAPTERS: &str = "tests/differential";
+
+/// All sequences of the files in a directory.
+fn sequences(directory: &str) -> Vec<Sequence> {
+    let mut files: Vec<PathBuf> = fs::read_dir(root().join(directory))
+        .expect("the sequences are part of the repository")
         .map(|entry| entry.expect("a readable directory").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "http"))
         .collect();

@@ -20,8 +20,10 @@ enum Treatment {
     Drop,
     /// An array without an order of its own is sorted.
     Sorted,
+    /// An array of objects that is sorted by something made at random is sorted by `Name`.
+    SortedByName,
 }
-use Treatment::{Drop, Sorted, Type};
+use Treatment::{Drop, Sorted, SortedByName, Type};
 
 /// (start of the target, place in the answer with `*` for any one key, treatment, in order.) Reasons at the side.
 const PLACES: &[(&str, &str, Treatment)] = &[
@@ -45,6 +47,14 @@ const PLACES: &[(&str, &str, Treatment)] = &[
     ("/v1/status/leader", "body", Type),
     ("/v1/status/peers", "body/*", Type),
     ("/v1/operator/raft/configuration", "body/Servers/*/Address", Type),
+    // In the order of a Go map.
+    ("/v1/agent/health/service/id/", "body/Checks", Sorted),
+    ("/v1/agent/health/service/name/", "body/*/Checks", Sorted),
+    // Archives, each of its own format.
+    ("/v1/snapshot", "body", Type),
+    // In the order of ids that each server makes for itself.
+    ("/v1/acl/policies", "body", SortedByName),
+    ("/v1/acl/roles", "body", SortedByName),
     // Sets in random order.
     ("/v1/catalog/services", "body/*", Sorted),
 ];
@@ -91,6 +101,7 @@ fn treat(value: &mut Value, place: &[&str], treatment: Treatment) {
         return match treatment {
             Type => *value = json!(type_name(value)),
             Sorted => sort(value),
+            SortedByName => sort_by_name(value),
             Drop => *value = Value::Null,
         };
     };
@@ -110,6 +121,12 @@ fn sort(value: &mut Value) {
     }
 }
 
+fn sort_by_name(value: &mut Value) {
+    if let Value::Array(array) = value {
+        array.sort_by_cached_key(|object| object["Name"].to_string());
+    }
+}
+
 fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "<null>",
@@ -126,6 +143,9 @@ fn everywhere(value: &mut Value, identity: &Identity) {
     match value {
         Value::String(text) => {
             *text = text.replace(&identity.listener, "<listener>");
+            if let Some((before, _)) = text.split_once("reset index: ") {
+                *text = format!("{before}reset index: <index>)");
+            }
             if !identity.node_id.is_empty() {
                 *text = text.replace(&identity.node_id, "<node id>");
             }
@@ -135,6 +155,7 @@ fn everywhere(value: &mut Value, identity: &Identity) {
             indexes(object);
             own_node(object, identity);
             own_service(object);
+            acl_record(object);
             let old = std::mem::take(object);
             *object = old
                 .into_iter()
@@ -174,6 +195,18 @@ fn own_service(object: &mut Map<String, Value>) {
     let is_own = ["ID", "ServiceID"].iter().any(|key| object.get(*key) == Some(&json!("consul")));
     for key in ["Port", "ServicePort", "Meta", "ServiceMeta"] {
         if let (true, Some(value)) = (is_own, object.get_mut(key)) {
+            *value = json!(type_name(value));
+        }
+    }
+}
+
+/// Times of a record of access control are the server's own; so is its digest, where it is also one of ids that the
+/// server has made.
+fn acl_record(object: &mut Map<String, Value>) {
+    let has_links = ["Policies", "Roles"].iter().any(|key| object.get(*key).is_some_and(Value::is_array));
+    let hash = has_links.then_some("Hash");
+    for key in ["CreateTime", "ExpirationTime"].into_iter().chain(hash) {
+        if let Some(value) = object.get_mut(key) {
             *value = json!(type_name(value));
         }
     }

@@ -66,7 +66,7 @@ fn is_row(id: &str) -> bool {
 
 /// One stated difference: `D03 status 500 -> 400`. The sides are JSON or, failing that, plain text; `absent` is nothing at
 /// that path; `* -> *` takes every difference at or below the path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Differs {
     pub row: String,
     pub path: String,
@@ -74,7 +74,7 @@ pub struct Differs {
     subject: Pattern,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pattern {
     Any,
     Exactly(Option<Value>),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::compare::at;
 use super::listener::Listener;
+use super::made_ids::MadeIds;
 use super::normalise::{Identity, normalise};
 use super::sequence::{Sequence, Step};
 use super::silent::Silent;
@@ -20,12 +21,17 @@ use crate::support::process::{NODE_NAME, Process, free_port};
 /// Longest wait for a change a sequence waits for (`until`, `HITS`): many check intervals on a loaded machine.
 const CHANGE_WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// The accessor of the token that counts where none is shown.
+const ANONYMOUS_ACCESSOR: &str = "00000000-0000-0000-0000-000000000002";
+
 /// A background request that has not answered for this long is taken to wait for a change.
 const PARKED_AFTER: Duration = Duration::from_millis(200);
 
 /// A server under comparison, with the listener its checks are pointed at.
 pub struct Side {
     pub process: Process,
+    /// Shown by steps that name none.
+    token: Option<&'static str>,
     listener: Listener,
     identity: Identity,
 }
@@ -48,20 +54,35 @@ struct Run<'a> {
     /// Index of the last answer, by target without its `index` and `wait`.
     indexes: HashMap<String, u64>,
     parked: HashMap<String, Parked>,
+    /// Ids that the server has made, where access control is on.
+    ids: MadeIds,
 }
 
 impl Side {
     /// # Errors
     /// A sentence when the server does not say who it is.
     pub fn new(process: Process) -> Result<Side, String> {
+        Side::with_token(process, None)
+    }
+
+    /// As [`Side::new`], for a server on which only this token may do everything.
+    ///
+    /// # Errors
+    /// As [`Side::new`].
+    pub fn guarded(process: Process, token: &'static str) -> Result<Side, String> {
+        Side::with_token(process, Some(token))
+    }
+
+    fn with_token(process: Process, token: Option<&'static str>) -> Result<Side, String> {
         let listener = Listener::start().map_err(|error| format!("no listener: {error}"))?;
-        let own = process.client().get("/v1/agent/self").map_err(|error| format!("agent/self: {error}"))?;
+        let request = shown(Request::new("GET", "/v1/agent/self"), token);
+        let own = process.client().request(&request).map_err(|error| format!("agent/self: {error}"))?;
         let node_id = serde_json::from_slice::<Value>(&own.body)
             .ok()
             .and_then(|own| Some(own.pointer("/Config/NodeID")?.as_str()?.to_owned()));
         let identity =
             Identity { node_id: node_id.unwrap_or_default(), listener: listener.address.to_string() };
-        Ok(Side { process, listener, identity })
+        Ok(Side { process, token, listener, identity })
     }
 
     /// What each step of the sequence showed, in order. The registry is empty again afterwards.
@@ -69,26 +90,35 @@ impl Side {
     /// # Errors
     /// A sentence when a step cannot be carried out at all, or the registry cannot be emptied.
     pub fn run(&self, sequence: &Sequence, targets: &Targets) -> Result<Vec<Value>, String> {
+        let observed = self.run_on(sequence, targets);
+        self.empty().map_err(|error| format!("emptying the registry: {error}"))?;
+        observed
+    }
+
+    /// As [`Side::run`], on what is there, and leaves it as the sequence does.
+    ///
+    /// # Errors
+    /// A sentence when a step cannot be carried out at all.
+    pub fn run_on(&self, sequence: &Sequence, targets: &Targets) -> Result<Vec<Value>, String> {
         let mut names = HashMap::from([("node".to_owned(), NODE_NAME.to_owned())]);
         names.insert("listener".to_owned(), self.identity.listener.clone());
         names.insert("closed".to_owned(), targets.closed.to_string());
         names.insert("silent".to_owned(), targets.silent.address.to_string());
         names.insert("index".to_owned(), "0".to_owned());
-        let (indexes, parked) = Default::default();
-        let mut run = Run { side: self, client: self.process.client(), names, indexes, parked };
+        names.insert("management".to_owned(), self.token.unwrap_or_default().to_owned());
+        let (indexes, parked, ids) = Default::default();
+        let mut run = Run { side: self, client: self.process.client(), names, indexes, parked, ids };
         let steps = sequence.steps.iter();
         let observed =
             steps.map(|step| run.step(step).map_err(|error| format!("line {}: {error}", step.line)));
-        let observed = observed.collect::<Result<Vec<Value>, String>>();
-        self.empty().map_err(|error| format!("emptying the registry: {error}"))?;
-        observed
+        observed.collect()
     }
 
     /// Takes away whatever the sequence left.
     fn empty(&self) -> Result<(), String> {
         let mut client = self.process.client();
         let mut ask = |method: &str, target: &str, body: &str| {
-            let answer = client.request(&Request::new(method, target).body(body));
+            let answer = client.request(&shown(Request::new(method, target).body(body), self.token));
             answer.map_err(|error| format!("{method} {target}: {error}"))
         };
         ask("PUT", "/v1/agent/maintenance?enable=false", "")?;
@@ -103,6 +133,9 @@ impl Side {
         let nodes: Value = serde_json::from_slice(&nodes.body).map_err(|error| error.to_string())?;
         for node in nodes.as_array().into_iter().flatten().filter(|node| node["Node"] != NODE_NAME) {
             ask("PUT", "/v1/catalog/deregister", &json!({"Node": node["Node"]}).to_string())?;
+        }
+        if self.token.is_some() {
+            empty_acl(&mut ask)?;
         }
         let left = ["/v1/agent/services", "/v1/agent/checks"].map(|list| ask("GET", list, ""));
         for list in left {
@@ -141,7 +174,11 @@ impl Run<'_> {
 
     fn ask(&mut self, step: &Step, target: &str) -> Result<Value, String> {
         let mut request = Request::new(&step.method, target);
-        for (name, value) in &step.headers {
+        if !step.names_token() {
+            request = shown(request, self.side.token);
+        }
+        let sent = step.headers.iter().filter(|(_, value)| value != "none");
+        for (name, value) in sent {
             request = request.header(name, &self.fill(value)?);
         }
         if let Some(body) = &step.body {
@@ -212,7 +249,11 @@ impl Run<'_> {
             };
             self.names.insert(name.clone(), kept);
         }
-        normalise(target, observed, &self.side.identity)
+        let mut observed = normalise(target, observed, &self.side.identity);
+        if self.side.token.is_some() {
+            self.ids.name(&mut observed);
+        }
+        observed
     }
 
     /// Puts values for `$names`; `$$` is a dollar, `$x600` six hundred `x`.
@@ -235,6 +276,42 @@ impl Run<'_> {
             filled += rest;
         }
         Ok(filled)
+    }
+}
+
+/// Takes away the records of access control but for those that every server has, and all keys.
+fn empty_acl(ask: &mut impl FnMut(&str, &str, &str) -> Result<Answer, String>) -> Result<(), String> {
+    ask("DELETE", "/v1/kv/?recurse", "")?;
+    let of_server = |record: &Value| {
+        record["Name"] == "global-management"
+            || record["AccessorID"] == ANONYMOUS_ACCESSOR
+            || ["Master Token", "Initial Management Token"].iter().any(|own| record["Description"] == *own)
+    };
+    let is_altered = |record: &Value| {
+        record["AccessorID"] == ANONYMOUS_ACCESSOR && record["Description"] != "Anonymous Token"
+    };
+    for (list, one, id) in
+        [("tokens", "token", "AccessorID"), ("roles", "role", "ID"), ("policies", "policy", "ID")]
+    {
+        let listed = ask("GET", &format!("/v1/acl/{list}"), "")?;
+        let listed: Value = serde_json::from_slice(&listed.body).map_err(|error| error.to_string())?;
+        for record in listed.as_array().into_iter().flatten() {
+            let target = format!("/v1/acl/{one}/{}", record[id].as_str().unwrap_or_default());
+            if is_altered(record) {
+                ask("PUT", &target, &json!({ "Description": "Anonymous Token" }).to_string())?;
+            } else if !of_server(record) {
+                ask("DELETE", &target, "")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The request with that token.
+fn shown(request: Request, token: Option<&str>) -> Request {
+    match token {
+        Some(token) => request.header("X-Consul-Token", token),
+        None => request,
     }
 }
 

@@ -17,12 +17,16 @@
 //! `AWAIT name => early|timeout` joins a background request, `LISTEN /path => 200,500` scripts what the checked listener
 //! answers at a path (the last status repeats), `HITS /path => 3` waits until that path was asked so often, and
 //! `HANGUP name` closes a background request.
+//!
+//! Where access control is on, a step that names no token is sent with the one that may do everything; `none` as the
+//! value of `X-Consul-Token` is no such header. There `=>` may also be followed by one of [`Claim`]'s words.
 
 use std::fmt;
 
 use super::rows::Differs;
 
 /// Steps on an empty registry, in order.
+#[derive(Clone)]
 pub struct Sequence {
     /// Stem of the file's name.
     pub chapter: String,
@@ -36,8 +40,21 @@ impl fmt::Display for Sequence {
     }
 }
 
+/// What a step of the matrix says of Consul's answer in the place of a status.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Claim {
+    /// `=> by token`: sent with each token in turn, of which one may at least, and one may not.
+    ByToken,
+    /// `=> by any token`: sent with each token in turn, and the answer is the same for all that are known.
+    ByAnyToken,
+    /// `=> by each token`: sent with each token in turn, of which each has an answer of its own.
+    ByEachToken,
+    /// `=> undone`: puts things back; the answer is not looked at.
+    Undone,
+}
+
 /// One line of action with what is said about it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Step {
     /// Line in the file, from 1.
     pub line: usize,
@@ -61,6 +78,25 @@ pub struct Step {
     pub keep: Vec<(String, String)>,
     /// `# differs: D01 path consul -> muster`: a stated difference.
     pub differs: Vec<Differs>,
+}
+
+impl Step {
+    /// What it says in the place of a status, if it does.
+    pub fn claim(&self) -> Option<Claim> {
+        match &*self.expected {
+            "by token" => Some(Claim::ByToken),
+            "by any token" => Some(Claim::ByAnyToken),
+            "by each token" => Some(Claim::ByEachToken),
+            "undone" => Some(Claim::Undone),
+            _ => None,
+        }
+    }
+
+    /// Whether it says itself whose it is.
+    pub fn names_token(&self) -> bool {
+        let is_token = |name: &str| ["X-Consul-Token", "Authorization"].contains(&name);
+        self.headers.iter().any(|(name, _)| is_token(name)) || self.target.contains("token=")
+    }
 }
 
 /// Reads one file. `chapter` names it in reports.

@@ -34,6 +34,9 @@ pub fn muster_binary() -> PathBuf {
     other.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_muster")))
 }
 
+/// The token that may do everything on a server started by [`Process::consul_guarded`], and with which it does its own work.
+pub const MANAGEMENT_TOKEN: &str = "5ec2e700-0000-0000-0000-00000000a11a";
+
 /// A server that runs. Dropping it kills it, and shows the end of its log if the test is failing.
 pub struct Process {
     child: Child,
@@ -126,6 +129,22 @@ impl Process {
         })
     }
 
+    /// As [`Process::muster`], with access control as Consul's setting `acl` says, and checks' outputs shown at once.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn muster_guarded(acl: &serde_json::Value) -> Result<Process, String> {
+        start_repeatedly(|directory| {
+            let data_dir = directory.path().join("data");
+            let file = directory.path().join("acl.json");
+            fs::write(&file, serde_json::json!({ "acl": acl }).to_string())
+                .map_err(|error| error.to_string())?;
+            let file = file.display().to_string();
+            let arguments = ["--check-update-interval", "0s", "--config-file", &file];
+            Process::muster_in(directory, &data_dir, &arguments, &[])
+        })
+    }
+
     fn muster_in(
         directory: TempDir,
         data_dir: &Path,
@@ -151,17 +170,45 @@ impl Process {
     /// As [`Process::muster`].
     pub fn consul_with(binary: &Path, environment: &[(&str, &Path)]) -> Result<Process, String> {
         start_repeatedly(|directory| {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-            let config = directory.path().join("consul.json");
-            fs::write(&config, consul_config(address.port()).to_string())
-                .map_err(|error| error.to_string())?;
-            let mut command = Command::new(binary);
-            command.args(["agent", "-node", NODE_NAME]).arg("-config-file").arg(config);
-            command.arg("-data-dir").arg(directory.path().join("data")).envs(environment.iter().copied());
-            Process::spawn("consul", command, address, directory, "/v1/health/service/consul", |answer| {
-                // Leader and agent register the node in either order: it is complete when both have.
-                ["serfHealth", "lan_ipv4"].iter().all(|mark| answer.text().contains(mark))
-            })
+            Process::consul_in(
+                directory,
+                binary,
+                environment,
+                &serde_json::Value::Null,
+                "/v1/health/service/consul",
+            )
+        })
+    }
+
+    /// As [`Process::consul`], with access control as `acl` says, in which [`MANAGEMENT_TOKEN`] may do everything.
+    ///
+    /// # Errors
+    /// As [`Process::muster`].
+    pub fn consul_guarded(binary: &Path, acl: &serde_json::Value) -> Result<Process, String> {
+        let ready_target = "/v1/health/service/consul?token=5ec2e700-0000-0000-0000-00000000a11a";
+        start_repeatedly(|directory| Process::consul_in(directory, binary, &[], acl, ready_target))
+    }
+
+    fn consul_in(
+        directory: TempDir,
+        binary: &Path,
+        environment: &[(&str, &Path)],
+        acl: &serde_json::Value,
+        ready_target: &'static str,
+    ) -> Result<Process, String> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let config = directory.path().join("consul.json");
+        let mut settings = consul_config(address.port());
+        if !acl.is_null() {
+            settings["acl"] = acl.clone();
+        }
+        fs::write(&config, settings.to_string()).map_err(|error| error.to_string())?;
+        let mut command = Command::new(binary);
+        command.args(["agent", "-node", NODE_NAME]).arg("-config-file").arg(config);
+        command.arg("-data-dir").arg(directory.path().join("data")).envs(environment.iter().copied());
+        Process::spawn("consul", command, address, directory, ready_target, |answer| {
+            // Leader and agent register the node in either order: it is complete when both have.
+            ["serfHealth", "lan_ipv4"].iter().all(|mark| answer.text().contains(mark))
         })
     }
 
