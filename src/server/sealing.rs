@@ -48,8 +48,8 @@ pub(super) fn open(config: &Config) -> Result<SharedSeal, String> {
     let made = SealingKeys::read_or_make(&own);
     if let Ok((_, true)) = made {
         log::warn!(
-            "the secrets of tokens are sealed with a new key, {}, which lies beside them: whoever has the whole directory \
-             reads them; move it elsewhere and name the place in acl_key_file",
+            "the secrets of tokens are sealed with a new key, {}, which lies beside them: whoever has the whole \
+             directory reads them; move it elsewhere and name the place in acl_key_file",
             own.display()
         );
     }
