@@ -20,8 +20,6 @@ pub struct AclSettings {
     pub key_lists_need_list: bool,
     /// The file with the keys that seal secrets, if it is not that in the data directory.
     pub key_file: Option<PathBuf>,
-    /// Whether tokens that are set by the API are kept in the data directory.
-    pub persists_tokens: bool,
 }
 
 /// The tokens that an agent itself has.
@@ -48,7 +46,6 @@ impl Default for AclSettings {
             tokens: AgentTokens::default(),
             key_lists_need_list: false,
             key_file: None,
-            persists_tokens: false,
         }
     }
 }

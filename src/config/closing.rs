@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(warning(&[]), None);
         let said = warning(&["encrypt (a.hcl)".to_owned(), "-encrypt".to_owned()]).unwrap_or_default();
         assert!(
-            said.starts_with("Consul closes something by encrypt (a.hcl), -encrypt, and muster does not: "),
+            said.starts_with("Consul closes something by encrypt (a.hcl), -encrypt, and muster does not. "),
             "{said}"
         );
     }

@@ -18,7 +18,6 @@ const RENAMED: &[(&str, &str)] = &[
     ("acl.enabled", "acl_enabled"),
     ("acl.default_policy", "acl_default_policy"),
     ("acl.enable_key_list_policy", "acl_enable_key_list_policy"),
-    ("acl.enable_token_persistence", "acl_enable_token_persistence"),
     ("acl.tokens.initial_management", "acl_initial_management_token"),
     ("acl.tokens.master", "acl_initial_management_token"),
     ("acl_master_token", "acl_initial_management_token"),
@@ -33,6 +32,7 @@ const RENAMED: &[(&str, &str)] = &[
 /// Settings that are Consul's alone, beside those of [`CLOSING`]. A table's name stands for everything in it.
 const FOREIGN: &[&str] = &[
     "acl.down_policy",
+    "acl.enable_token_persistence",
     "acl.enable_token_replication",
     "acl.msp_disable_bootstrap",
     "acl.policy_ttl",

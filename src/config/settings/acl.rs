@@ -38,13 +38,6 @@ pub(super) const SETTINGS: &[Setting] = &[
          left out.",
     ),
     setting(
-        "acl_enable_token_persistence",
-        SettingKind::Boolean,
-        Text("false"),
-        Restart,
-        "Whether the agent's own tokens are kept in the data directory when they are set over HTTP.",
-    ),
-    setting(
         "acl_initial_management_token",
         SettingKind::Secret,
         Derived("none"),

@@ -28,7 +28,6 @@ impl Values {
                 replication: None,
             },
             key_lists_need_list: take!(self, Boolean, "acl_enable_key_list_policy"),
-            persists_tokens: take!(self, Boolean, "acl_enable_token_persistence"),
             key_file: Some(take!(self, Path, "acl_key_file")).filter(|path| !path.as_os_str().is_empty()),
         }
     }

@@ -8,11 +8,16 @@ use crate::surface::context::error::ApiError;
 use crate::wire::body::acl::LinkBody;
 use crate::wire::show::LinkNames;
 
-/// The ids that a body links to, each once. A link has an id, or else a name.
+/// The ids that the body of a token, or of a role, links to, each once. A link has an id, or else a name.
 ///
 /// # Errors
 /// 500 in Consul's words where nothing has it.
-pub fn resolve(state: &AclState, kind: AclKind, links: &[LinkBody]) -> Result<Vec<Text>, ApiError> {
+pub fn resolve(
+    state: &AclState,
+    of: AclKind,
+    kind: AclKind,
+    links: &[LinkBody],
+) -> Result<Vec<Text>, ApiError> {
     let word = kind.name();
     let refused = |sentence: String| ApiError::new(500, Violation::new(sentence).to_string());
     let mut ids = Vec::with_capacity(links.len().min(acl::GRANTS_MAX));
@@ -24,7 +29,12 @@ pub fn resolve(state: &AclState, kind: AclKind, links: &[LinkBody]) -> Result<Ve
             acl::check_id(word, id)
                 .map_err(|fault| refused(format!("Error looking up {word} for id \"{id}\": {fault}")))?;
             let there = state.get(kind, &id.folded());
-            there.ok_or_else(|| refused(format!("No such ACL {word} with ID \"{id}\"")))?
+            there.ok_or_else(|| {
+                refused(match of {
+                    AclKind::Role => format!("No such {word} with ID: {id}"),
+                    _ => format!("No such ACL {word} with ID \"{id}\""),
+                })
+            })?
         };
         let id = record.id();
         if !ids.contains(&id) {
@@ -83,7 +93,7 @@ mod tests {
             ),
         ];
         for (links, expected) in rows {
-            let ids = resolve(&state, AclKind::Policy, &links);
+            let ids = resolve(&state, AclKind::Token, AclKind::Policy, &links);
             let found = ids.as_ref().map(Vec::len).map_err(|error| error.message.to_string());
             assert_eq!(found, expected, "{links:?}");
             assert!(ids.is_ok_and(|ids| ids.iter().all(|id| id.as_str() == ID)) || expected.is_err());

@@ -111,7 +111,8 @@ fn write(call: &Call<'_, '_>, body: RoleBody, id: Text, is_new: bool) -> Handler
     if !acl::is_uuid(&id) {
         return Err(ApiError::new(500, "Role ID invalid UUID"));
     }
-    let policies = on(call)?.read(|state| links::resolve(state, AclKind::Policy, &body.policies))?;
+    let policies =
+        on(call)?.read(|state| links::resolve(state, AclKind::Role, AclKind::Policy, &body.policies))?;
     let identities = intake::acl::identities(body.services, body.nodes, &body.templated, "role", false);
     let grants = Grants { policies, ..identities.map_err(refused)? };
     acl::check_grants(&grants, "role", false).map_err(refused)?;

@@ -236,8 +236,8 @@ fn delete(call: &Call<'_, '_>) -> HandlerResult {
 /// The token with what a body gives it.
 fn with_grants(call: &Call<'_, '_>, token: Token, body: TokenBody) -> Result<Token, ApiError> {
     let (policies, roles) = on(call)?.read(|state| {
-        let policies = links::resolve(state, AclKind::Policy, &body.policies)?;
-        Ok::<_, ApiError>((policies, links::resolve(state, AclKind::Role, &body.roles)?))
+        let policies = links::resolve(state, AclKind::Token, AclKind::Policy, &body.policies)?;
+        Ok::<_, ApiError>((policies, links::resolve(state, AclKind::Token, AclKind::Role, &body.roles)?))
     })?;
     let identities =
         intake::acl::identities(body.services, body.nodes, &body.templated, "token", token.is_local);

@@ -176,7 +176,7 @@ impl Rights {
 
 /// Whether a path is of what the agent says of itself.
 fn is_of_agent(path: &str) -> bool {
-    path.starts_with("/v1/agent/") || path == "/metrics"
+    path.starts_with("/v1/agent/") || matches!(path, "/v1/internal/acl/authorize" | "/metrics")
 }
 
 /// The token that a request shows: in its query, in a header of Consul's, or as a bearer's.

@@ -22,14 +22,8 @@ struct Closed {
 
 impl Closed {
     fn start(arguments: &[&str]) -> Closed {
-        let closed = [
-            "--acl-enabled",
-            "true",
-            "--acl-default-policy",
-            "deny",
-            "--acl-initial-management-token",
-            FIRST,
-        ];
+        let closed =
+            ["--acl-enabled", "--acl-default-policy", "deny", "--acl-initial-management-token", FIRST];
         let process =
             Process::muster(&[&closed[..], arguments].concat()).unwrap_or_else(|error| panic!("{error}"));
         let client = process.client();

@@ -6,7 +6,7 @@ use super::{Closed, listed};
 
 #[test]
 fn what_would_be_denied_is_noted_and_let_pass() {
-    let mut closed = Closed::filled(&["--acl-permissive", "true"]);
+    let mut closed = Closed::filled(&["--acl-permissive"]);
     let (token, accessor) = closed.token("node_prefix \"\" { policy = \"read\" }");
     let register = json!({ "Name": "api", "Port": 1 });
     assert_eq!(closed.ask_as(&token, "PUT", "/v1/agent/service/register", &register).status, 200);

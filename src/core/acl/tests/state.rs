@@ -103,7 +103,7 @@ fn what_makes_no_sense_is_refused_in_consuls_words() {
         (Create(of_token(token("a9", "a1", Grants::default()))), "Invalid Token: SecretID is already in use"),
         (linked(&["p9"], &[]), "No such ACL policy with ID \"p9\""),
         (linked(&["p1"], &["r9"]), "No such ACL role with ID \"r9\""),
-        (Create(role("r2", "two", &["p9"])), "No such ACL policy with ID \"p9\""),
+        (Create(role("r2", "two", &["p9"])), "No such policy with ID: p9"),
         (with(&|token| token.secret = TokenSecret::new("s2")), "Changing a tokens SecretID is not permitted"),
         (with(&|token| token.is_local = true), "cannot toggle local mode of a1"),
         (with(&|token| token.expires_ms = Some(1)), "Cannot change expiration time of a1"),
