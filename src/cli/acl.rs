@@ -26,5 +26,5 @@ pub fn run(command: AclCommand) -> CommandOutput {
     });
     let keys = made.map_err(|error| failed(error.to_string()))?;
     let (path, id, count) = (file.display(), keys.key_id(), keys.count());
-    Ok(format!("{path}: the key {id} seals from the next start on; keys in the file: {count}\n"))
+    Ok(format!("{path}: the key {id} seals from the next start on; keys in the file: {count}"))
 }
