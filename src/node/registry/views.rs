@@ -248,6 +248,11 @@ impl Views {
         nodes.get(name).or_else(|| nodes.by_id(name.as_str())).map(pick)
     }
 
+    /// Something of the node whose UUID is `id`. Every node may be looked at.
+    pub fn node_with_id<T>(&self, id: &str, pick: impl FnOnce(&NodeRecord) -> T) -> Option<T> {
+        self.nodes.read().by_id(id).map(pick)
+    }
+
     /// All nodes by name.
     pub fn nodes(&self) -> Vec<Arc<Node>> {
         self.nodes.read().records().map(|record| record.node().clone()).collect()

@@ -19,7 +19,7 @@ use crate::surface::answers::answer::{
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::metered_views::MeteredViews;
 use crate::surface::context::params::ReadParams;
-use crate::surface::context::sight::VisibleNode;
+use crate::surface::context::sight::{Sight, VisibleNode};
 use crate::surface::delta;
 use crate::surface::{selection, service_query};
 use crate::wire::intake::{catalog_deregistration, catalog_registration};
@@ -87,7 +87,7 @@ pub fn nodes(call: &mut Call<'_, '_>) -> HandlerResult {
 pub fn services(call: &mut Call<'_, '_>) -> HandlerResult {
     let params = call.read_params()?;
     let filter = selection::indexed_filter(call, &params, &select::CATALOG_SERVICE)?;
-    let (views, meter) = (call.views(), call.meter);
+    let (views, meter, sight) = (call.views(), call.meter, call.sight());
     let datacenter = &call.api.registry.own_node().datacenter;
     // A filter may ask for what the list of names and tags does not show, a port or a pair of metadata.
     let topic = if filter.is_some() { Topic::Instances } else { Topic::Services };
@@ -103,16 +103,17 @@ pub fn services(call: &mut Call<'_, '_>) -> HandlerResult {
                 };
                 views.services(|entry| Some(tags(entry)))
             }
-            (filter, _) => services_of(views, datacenter, &params, filter),
+            (filter, _) => services_of((views, sight), datacenter, &params, filter),
         };
         let shown = services.iter().map(|(name, tags)| (name.as_str(), tags));
         Ok(json::map_within(meter, shown, params.pretty))
     })
 }
 
-/// The names of the services that have an instance which is wanted, each with the tags of those.
+/// The names of the services that have an instance which is seen and wanted, each with the tags of those: otherwise a
+/// filter would tell what it is like on a node that is not seen.
 fn services_of(
-    views: MeteredViews<'_>,
+    (views, sight): (MeteredViews<'_>, Sight<'_>),
     datacenter: &str,
     params: &ReadParams,
     filter: Option<&Filter>,
@@ -128,6 +129,7 @@ fn services_of(
         is_affordable.then(|| entry.instances().cloned().collect::<Vec<_>>())
     });
     let tags_of_wanted = |(name, mut instances): (Text, Vec<Arc<Instance>>)| {
+        sight.retain(&mut instances);
         instances.retain(|instance| is_wanted(instance));
         let mut tags: Vec<Text> = instances.iter().flat_map(|it| it.service.tags.iter().cloned()).collect();
         tags.sort_unstable();

@@ -134,6 +134,12 @@ impl Asked<'_> {
             return Ok(());
         };
         let before = self.views.node(key, |record| record.node().clone());
+        let is_known = before.as_ref().is_some_and(|before| before.id.eq_ignore_ascii_case(id));
+        if !id.is_empty() && !is_known {
+            // Who brings the UUID of another node renames that.
+            let renamed = self.views.node_with_id(id, |record| record.node().name.clone());
+            renamed.map_or(Ok(()), |renamed| self.write(Node, &renamed))?;
+        }
         let Some(before) = before else { return self.write(Node, name) };
         let is_same = before.name == *name
             && (id.is_empty() || before.id.eq_ignore_ascii_case(id))

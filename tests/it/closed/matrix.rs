@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Closed, listed};
+use super::{Closed, OTHER_ID, listed};
 
 /// The routes, as the document lists them: `| METHODS | PATH | … |`.
 const DOCUMENT: &str = include_str!("../../../docs/http-api.md");
@@ -180,6 +180,21 @@ fn a_right_gives_that_and_nothing_else() {
             json!({ "Node": "other", "Address": "127.0.0.7" }),
             403,
         ),
+        // It would give another's node this name, with everything on it.
+        (
+            "node \"mine\" { policy = \"write\" } node \"other\" { policy = \"read\" }",
+            "PUT",
+            "/v1/catalog/register",
+            json!({ "Node": "mine", "ID": OTHER_ID, "Address": "127.0.0.7" }),
+            403,
+        ),
+        (
+            "node \"mine\" { policy = \"write\" }",
+            "PUT",
+            "/v1/catalog/register",
+            json!({ "Node": "mine", "Address": "127.0.0.7" }),
+            200,
+        ),
         (
             "service \"web\" { policy = \"write\" }",
             "PUT",
@@ -265,4 +280,9 @@ fn a_right_gives_that_and_nothing_else() {
         services.as_object().map(|it| it.keys().cloned().collect::<Vec<_>>().join(" ")).as_deref(),
         Some("consul db web web2")
     );
+    // A filter does not tell of a node that is not seen.
+    for filter in ["Address%20==%20%22127.0.0.1%22", "Node%20!=%20other"] {
+        let services = closed.get_as(&reader, &format!("/v1/catalog/services?filter={filter}"));
+        assert_eq!(services.text(), "{}", "{filter}");
+    }
 }

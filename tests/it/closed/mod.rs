@@ -14,6 +14,9 @@ use crate::support::process::Process;
 /// The secret of the token that may do everything.
 const FIRST: &str = "6b1ab2b5-9e0e-4b0a-9e6f-0f0b7a4b6a01";
 
+/// The UUID of the other node.
+const OTHER_ID: &str = "4f0b5b1e-6c1d-4c1e-8f00-000000000009";
+
 /// A muster on which nothing is allowed that is not said.
 struct Closed {
     process: Process,
@@ -38,8 +41,7 @@ impl Closed {
             closed.managed("PUT", "/v1/agent/service/register", &body);
             closed.managed("PUT", &format!("/v1/kv/{name}/a"), &json!("secret"));
         }
-        let other =
-            json!({ "Node": "other", "Address": "127.0.0.9", "Service": { "Service": "web", "ID": "web9" } });
+        let other = json!({ "Node": "other", "ID": OTHER_ID, "Address": "127.0.0.9", "Service": { "Service": "web", "ID": "web9" } });
         closed.managed("PUT", "/v1/catalog/register", &other);
         closed
     }
