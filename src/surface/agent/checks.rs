@@ -115,9 +115,15 @@ fn report(call: &mut Call<'_, '_>, observation: Observation) -> HandlerResult {
     let check_id = &call.argument;
     let registry = &call.api.registry;
     let own = registry.own_node().key();
-    let check = call.views().of_agent().node(&own, |_| 0, |node| node.check(check_id).cloned()).flatten();
-    let check = check.filter(|check| check.origin == Origin::Agent);
-    match check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. }))) {
+    let is_ttl = call.views().of_agent().node(
+        &own,
+        |_| 0,
+        |node| {
+            let check = node.check(check_id).filter(|check| check.origin == Origin::Agent);
+            check.map(|check| matches!(check.definition.probe, Some(Probe::Ttl { .. })))
+        },
+    );
+    match is_ttl.flatten() {
         Some(true) => registry.report_for(|| call.caller(), check_id, observation)?,
         Some(false) => {
             let sentence = format!("CheckID {:?} does not have associated TTL", check_id.as_str());

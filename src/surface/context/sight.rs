@@ -136,6 +136,7 @@ impl<'a> VisibleNode<'a> {
 
     fn sees_check(self, check: &Check) -> bool {
         match check.is_node_level() {
+            _ if self.sight.is_whole() => true,
             true => self.sight.node(&self.record.node().name),
             false => self.service(&check.service_id).is_some(),
         }
