@@ -184,13 +184,14 @@ impl World<'_> {
             catalog
         };
         let index = process.index_at_start;
-        let mut possible: Vec<Catalog> = [self.truth.clone()]
+        let mut stored: Vec<Catalog> = [self.truth.clone()]
             .into_iter()
             .chain(self.doubts.drain(..))
             .map(|it| Catalog { index: it.index.max(INDEX_OF_NOTHING), ..it })
-            // Taken from Redis before it was renamed, or after.
-            .flat_map(|it| [renamed(leapt(it.clone(), index)), leapt(renamed(it), index)])
             .collect();
+        // Taken from Redis before it was renamed, or after.
+        let begun = |it: &Catalog| [renamed(leapt(it.clone(), index)), leapt(renamed(it.clone()), index)];
+        let mut possible: Vec<Catalog> = stored.iter().flat_map(begun).collect();
         let judged: Vec<Judged> = possible.iter().map(|it| fits(it, process)).collect();
         let Some(found) = judged.iter().position(|it| it.is_ok()) else {
             let [first, ..] = &judged[..] else { unreachable!("there is always the truth") };
@@ -202,6 +203,9 @@ impl World<'_> {
         };
         if found > 0 {
             self.note(|| "  the batch whose end nobody knew is there".into());
+            // Redis may go back to when it was there and this start had not leapt yet.
+            let before = stored.swap_remove(found / 2);
+            self.known.entry(before.index).or_default().push(before);
         }
         self.truth = possible.swap_remove(found);
         if self.plan.on_outage == Some(OnOutage::Reject) {
