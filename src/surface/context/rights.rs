@@ -92,9 +92,9 @@ impl Rights {
     }
 
     /// What tells an answer made of such entries from those for others: nothing, where all of them are seen.
-    pub fn key_of(&self, entries: &[Resource]) -> RightsKey {
-        let sees_all = |resource: &Resource| self.reach(*resource, Access::Read) == Reach::Everything;
-        if entries.iter().all(sees_all) { RightsKey::WHOLE } else { self.key() }
+    pub fn key_of(&self, mut entries: impl Iterator<Item = Resource>) -> RightsKey {
+        let sees_all = |resource| self.reach(resource, Access::Read) == Reach::Everything;
+        if entries.all(sees_all) { RightsKey::WHOLE } else { self.key() }
     }
 
     /// Whether access to the one of that name is among them, be it let pass or not.

@@ -45,21 +45,22 @@ pub enum Segment {
 }
 
 impl Permission {
-    /// What entries the answers are made of: what tells the answers for one caller from those for another.
-    pub fn entries(self) -> &'static [Resource] {
-        let Permission::Needs(needs) = self else { return &[] };
-        let has = |segment_of: fn(&Requirement) -> bool| needs.iter().any(segment_of);
-        let is_of_nodes =
-            |need: &Requirement| matches!(need, Requirement::Need(Resource::Node, Segment::Entries, _));
-        let is_of_services =
-            |need: &Requirement| matches!(need, Requirement::Need(Resource::Service, Segment::Entries, _));
-        let is_of_both = |need: &Requirement| matches!(need, Requirement::NeedOfCheck(Segment::Entries, _));
-        match (has(is_of_nodes) || has(is_of_both), has(is_of_services) || has(is_of_both)) {
-            _ if has(|need| matches!(need, Requirement::NeedOfKeys(_))) => &[Resource::Key],
-            (true, true) => &[Resource::Node, Resource::Service],
-            (true, false) => &[Resource::Node],
-            (false, true) => &[Resource::Service],
-            (false, false) => &[],
+    /// All that it asks for.
+    pub fn needs(self) -> &'static [Requirement] {
+        match self {
+            Permission::Public => &[],
+            Permission::Needs(needs) => needs,
         }
+    }
+
+    /// What entries the answers are made of: what tells the answers for one caller from those for another.
+    pub fn entries(self) -> impl Iterator<Item = Resource> {
+        let of = |need: &Requirement| match *need {
+            Requirement::Need(resource, Segment::Entries, _) => [Some(resource), None],
+            Requirement::NeedOfKeys(_) => [Some(Resource::Key), None],
+            Requirement::NeedOfCheck(Segment::Entries, _) => [Some(Resource::Node), Some(Resource::Service)],
+            _ => [None, None],
+        };
+        self.needs().iter().flat_map(of).flatten()
     }
 }

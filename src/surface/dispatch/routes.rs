@@ -402,10 +402,7 @@ mod tests {
     fn every_route_says_what_a_caller_has_to_be_allowed() {
         for route in served() {
             let path = route.path;
-            let needs = match route.permission {
-                Public => &[][..],
-                Needs(needs) => needs,
-            };
+            let needs = route.permission.needs();
             assert_eq!(needs.is_empty(), PUBLIC.contains(&path), "{path}");
             for need in needs {
                 let (resource, segment, access) = match *need {

@@ -12,7 +12,7 @@ use crate::node::registry::access::denials::Denial;
 use crate::surface::answers::answer;
 use crate::surface::context::call::{Call, HandlerResult};
 use crate::surface::context::error::ApiError;
-use crate::surface::dispatch::permission::{Permission, Requirement, Segment};
+use crate::surface::dispatch::permission::{Requirement, Segment};
 
 /// `GET /v1/muster/acl/denials[?accessor=]`: what was denied of late, the newest first; with `acl_permissive`
 /// what would have been.
@@ -88,13 +88,9 @@ pub fn explain(call: &mut Call<'_, '_>) -> HandlerResult {
     let Some((route, argument)) = (call.api.find_route)(plain) else {
         return Err(ApiError::not_found(format!("no route answers {plain:?}")));
     };
-    let needs = match route.permission {
-        Permission::Public => &[][..],
-        Permission::Needs(needs) => needs,
-    };
     let reads = matches!(method, "GET" | "HEAD");
     let asker = Asker { call, resolved: &resolved, argument: &argument, reads };
-    let needs: Vec<Need> = needs.iter().flat_map(|need| asker.needs(*need)).collect();
+    let needs: Vec<Need> = route.permission.needs().iter().flat_map(|need| asker.needs(*need)).collect();
     let explained = Explained {
         accessor: &token.accessor,
         description: &token.description,
